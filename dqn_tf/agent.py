@@ -1,0 +1,138 @@
+"""The agent: online and target networks, the Bellman update, and the compiled block of updates."""
+
+import hashlib
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from dqn_tf import losses
+from dqn_tf.config import DQNConfig
+from dqn_tf.envs.spaces import Spaces
+from dqn_tf.networks import QNetwork
+from dqn_tf.seeding import generators
+
+Batch = dict[str, tf.Tensor]
+
+
+class DQN(tf.keras.Model):
+    """A deep Q-network with its target (Mnih et al. 2015), as a Keras model.
+
+        agent = DQN(config, spaces)
+        agent.compile()                       # or compile(optimizer=…, loss=…), as any Keras model
+        agent(observation)                    # q_values [B, A]
+        agent.fit(dataset_of_transitions)     # offline
+        agent.learn(batches, count)           # what the engines call: `count` updates in one compiled call
+
+    A batch of transitions is a dict of observation [B, *shape], action [B] int32, reward [B] float32,
+    discount [B] float32 (gamma, or 0 at a termination) and next_observation [B, *shape].
+    """
+
+    def __init__(self, config: DQNConfig, spaces: Spaces) -> None:
+        super().__init__(name="dqn")
+        self.settings, self.spaces = config, spaces
+        generator = generators(config.seed or 0)["weights"]
+        self.online = QNetwork(spaces, config.network, config.hidden_units, generator)
+        self.target = QNetwork(spaces, config.network, config.hidden_units, generator)
+        self.target.trainable = False
+        self.target.set_weights(self.online.get_weights())
+        self.loss_mean, self.q_mean = tf.keras.metrics.Mean("loss"), tf.keras.metrics.Mean("q_selected")
+        self(tf.zeros((1, *spaces.observation_shape), spaces.observation_dtype))
+
+    def compile(self, optimizer: tf.keras.optimizers.Optimizer | str | None = None,
+                loss: tf.keras.losses.Loss | str | None = None, **keras_options: Any) -> None:
+        """Sets optimizer and loss ("huber", "mse" or a Keras loss); those of the config where not given."""
+        config = self.settings
+        super().compile(optimizer=optimizer or make_optimizer(config), **keras_options)
+        self.optimizer.build(self.online.trainable_variables)
+        self.per_example_loss = losses.per_example(loss or config.loss, config.huber_delta)
+        # XLA fuses a small MLP's update into few kernels; convolutions are faster without it (docs/performance.md).
+        self.learn = tf.function(self._learn, jit_compile=not self.online.convolves)
+
+    def call(self, observation: tf.Tensor) -> tf.Tensor:
+        """Q-values [B, A] float32 of the online network."""
+        return self.online(observation)
+
+    def update(self, batch: Batch) -> dict[str, tf.Tensor]:
+        """One gradient step on one batch, and the target's turn if it has come; returns scalar metrics."""
+        target = losses.td_target(batch["reward"], batch["discount"], self.target(batch["next_observation"]))
+        with tf.GradientTape() as tape:
+            q_selected = losses.select(self.online(batch["observation"]), batch["action"])
+            loss = tf.reduce_mean(losses.td_loss(self.per_example_loss, target, q_selected))
+        variables = self.online.trainable_variables
+        gradients = tape.gradient(loss, variables)
+        self.optimizer.apply_gradients(zip(gradients, variables, strict=True))
+        self.update_target()
+        return {"loss": loss, "q_selected": tf.reduce_mean(q_selected), "gradient_norm": tf.linalg.global_norm(gradients)}
+
+    def update_target(self) -> None:
+        """target ← tau · online + (1 - tau) · target, after every `target_update_period_updates`-th update.
+
+        tau = 1 is the hard copy of Mnih et al. 2015; smaller is the soft update of Lillicrap et al. 2016.
+        """
+        due = tf.equal(self.updates % self.settings.target_update_period_updates, 0)
+        share = tf.where(due, tf.constant(self.settings.tau, tf.float32), 0.0)
+        for target, online in zip(self.target.variables, self.online.variables, strict=True):
+            # Not target + share · (online - target): a hard copy must be exact to the bit.
+            target.assign(share * online + (1.0 - share) * target)
+
+    @property
+    def updates(self) -> tf.Variable:
+        """Gradient steps taken, a scalar int64 variable: the learner's only clock."""
+        return self.optimizer.iterations
+
+    def _learn(self, batches: Batch, count: tf.Tensor) -> dict[str, tf.Tensor]:
+        """`count` updates on the first rows of `batches` (each column [U, B, ...]); returns the mean of each metric.
+
+        The largest gradient norm stands in for the mean, so that one bad update shows.
+        """
+        row, loss, q_selected, gradient_norm = tf.constant(0), tf.constant(0.0), tf.constant(0.0), tf.constant(0.0)
+        while row < count:  # not `for row in tf.range(count)`: XLA would compile anew, a second or two, for each new count
+            metrics = self.update({name: column[row] for name, column in batches.items()})
+            loss, q_selected = loss + metrics["loss"], q_selected + metrics["q_selected"]
+            gradient_norm = tf.maximum(gradient_norm, metrics["gradient_norm"])
+            row += 1
+        updates = tf.cast(tf.maximum(count, 1), tf.float32)
+        return {"loss": loss / updates, "q_selected": q_selected / updates, "gradient_norm": gradient_norm}
+
+    def train_step(self, data: Batch) -> dict[str, tf.Tensor]:
+        """Keras's hook for `fit`: one update on one batch of transitions."""
+        metrics = self.update(data)
+        self.loss_mean.update_state(metrics["loss"])
+        self.q_mean.update_state(metrics["q_selected"])
+        return {"loss": self.loss_mean.result(), "q_selected": self.q_mean.result()}
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """Everything that learning moves, by name: both networks and the optimizer."""
+        groups = {"online": self.online.variables, "target": self.target.variables, "optimizer": optimizer_variables(self.optimizer)}
+        return {f"{group}/{number}": variable.numpy() for group, variables in groups.items() for number, variable in enumerate(variables)}
+
+    def load_arrays(self, arrays: dict[str, np.ndarray]) -> None:
+        """Sets what `arrays` gave."""
+        groups = {"online": self.online.variables, "target": self.target.variables, "optimizer": optimizer_variables(self.optimizer)}
+        for group, variables in groups.items():
+            for number, variable in enumerate(variables):
+                variable.assign(arrays[f"{group}/{number}"])
+
+
+def make_optimizer(config: DQNConfig) -> tf.keras.optimizers.Optimizer:
+    """Adam or RMSProp with the config's step size, epsilon and clipping of the global gradient norm."""
+    rate = config.learning_rate
+    if config.learning_rate_end is not None:
+        rate = tf.keras.optimizers.schedules.PolynomialDecay(rate, config.total_updates, config.learning_rate_end)
+    kind = {"adam": tf.keras.optimizers.Adam, "rmsprop": tf.keras.optimizers.RMSprop}[config.optimizer]
+    return kind(learning_rate=rate, epsilon=config.optimizer_epsilon, global_clipnorm=config.max_gradient_norm or None)
+
+
+def optimizer_variables(optimizer: tf.keras.optimizers.Optimizer) -> list[tf.Variable]:
+    """The optimizer's variables; Keras 2 has a method where Keras 3 has a property."""
+    return list(optimizer.variables() if callable(optimizer.variables) else optimizer.variables)
+
+
+def weights_sha256(weights: list[np.ndarray]) -> str:
+    """SHA-256 over shape, dtype and bytes of each array in turn: equal if and only if the weights are, to the bit."""
+    digest = hashlib.sha256()
+    for array in weights:
+        digest.update(f"{array.dtype.str}{array.shape}".encode())
+        digest.update(np.ascontiguousarray(array).tobytes())
+    return digest.hexdigest()

@@ -1,0 +1,142 @@
+"""The one place where defaults live: a frozen dataclass from which the command line is generated.
+
+Each field states its default, unit, source and valid range. `presets.py` holds other values for named
+environments; nothing else in the project has a default for any of these.
+"""
+
+from __future__ import annotations  # field types are read as text by the command line
+
+import dataclasses
+import math
+from collections.abc import Callable
+from typing import Any
+
+from dqn_tf.errors import UserError
+
+NATURE = "Mnih et al. 2015"
+Check = tuple[Callable[[Any], bool], str]
+
+
+def _at_least(bound: float) -> Check:
+    return (lambda value: math.isfinite(value) and value >= bound), f"at least {bound}"
+
+
+def _above(bound: float) -> Check:
+    return (lambda value: math.isfinite(value) and value > bound), f"a finite number above {bound}"
+
+
+def _within(low: float, high: float) -> Check:
+    return (lambda value: low <= value <= high), f"from {low} to {high}"
+
+
+def _one_of(*choices: str) -> Check:
+    return (lambda value: value in choices), "one of " + ", ".join(choices)
+
+
+def _setting(default: Any, group: str, text: str, check: Check | None = None, unit: str = "", source: str = "") -> Any:
+    metadata = {"group": group, "help": text, "check": check, "unit": unit, "source": source}
+    return dataclasses.field(default=default, metadata=metadata)
+
+
+# What a checkpoint's networks, optimizer and running episodes depend on: a resumed run cannot change these.
+FIXED_ON_RESUME = ("env", "seed", "num_envs", "network", "hidden_units", "optimizer")
+
+RUN, NETWORK, LEARNING = "Run", "Network", "Learning"
+DATA, EXPLORATION, RECORDS = "Experience", "Exploration", "Evaluation and records"
+
+
+@dataclasses.dataclass(frozen=True)
+class DQNConfig:
+    """All that decides how a run learns and what it records. Raises UserError on a value out of range."""
+
+    env: str = _setting("CartPole-v1", RUN, "Gymnasium id of the environment; my_module:MyEnv-v0 imports my_module first",
+                        (lambda value: bool(value.strip()), "a Gymnasium id such as CartPole-v1"))
+    seed: int | None = _setting(None, RUN, "seed of every random number of the run; drawn and logged if not given",
+                                _within(0, 2**32 - 1))
+    total_steps: int = _setting(100_000, RUN, "length of the run", _at_least(1), "environment steps")
+    num_envs: int = _setting(1, RUN, "environments stepped together", _at_least(1))
+
+    network: str = _setting("auto", NETWORK, "torso of the Q-network; auto is nature_cnn for images from 36x36, else mlp",
+                            _one_of("auto", "mlp", "nature_cnn"), source=NATURE)
+    hidden_units: tuple[int, ...] = _setting((256, 256), NETWORK, "widths of the mlp's hidden layers",
+                                             (lambda value: all(width >= 1 for width in value), "positive widths such as 256,256"))
+
+    gamma: float = _setting(0.99, LEARNING, "discount factor", _within(0.0, 1.0), source=NATURE)
+    optimizer: str = _setting("adam", LEARNING, "optimizer of the online network", _one_of("adam", "rmsprop"))
+    learning_rate: float = _setting(5e-4, LEARNING, "step size of the optimizer at the first update", _above(0))
+    learning_rate_end: float | None = _setting(None, LEARNING, "step size at the last update, reached linearly; constant if not given",
+                                               _at_least(0))
+    optimizer_epsilon: float = _setting(1e-7, LEARNING, "the optimizer's epsilon", _above(0), source="Keras")
+    max_gradient_norm: float = _setting(10.0, LEARNING, "gradients are scaled down to this global norm; 0 leaves them as they are",
+                                        _at_least(0), source="Wang et al. 2016")
+    loss: str = _setting("huber", LEARNING, "loss on the TD error", _one_of("huber", "mse"), source=NATURE)
+    huber_delta: float = _setting(1.0, LEARNING, "TD error at which the Huber loss turns linear", _above(0), "return")
+    batch_size: int = _setting(128, LEARNING, "transitions per update", _at_least(1), "transitions")
+    target_update_period_env_steps: int = _setting(500, LEARNING, "target network updated this often", _at_least(1), "environment steps")
+    tau: float = _setting(1.0, LEARNING, "share of the online network in each target update; 1 is a hard copy",
+                          _within(0.0, 1.0), source="Lillicrap et al. 2016")
+
+    replay_capacity: int = _setting(100_000, DATA, "newest transitions kept", _at_least(1), "transitions")
+    warmup_env_steps: int = _setting(1_000, DATA, "steps before the first update", _at_least(0), "environment steps")
+    env_steps_per_update: float = _setting(2.0, DATA, "environment steps per update", _above(0), "environment steps")
+    updates_per_block: int = _setting(16, DATA, "updates done in one compiled call, after their environment steps; 1 is the textbook loop",
+                                      _at_least(1), "updates")
+
+    epsilon_start: float = _setting(1.0, EXPLORATION, "probability of a random action at the first step", _within(0.0, 1.0), source=NATURE)
+    epsilon_end: float = _setting(0.05, EXPLORATION, "probability of a random action once decayed", _within(0.0, 1.0))
+    epsilon_decay_env_steps: int = _setting(10_000, EXPLORATION, "steps over which epsilon falls linearly", _at_least(0), "environment steps")
+
+    evaluation_period_env_steps: int = _setting(10_000, RECORDS, "greedy evaluation this often; 0 never during the run", _at_least(0),
+                                                "environment steps")
+    evaluation_episodes: int = _setting(20, RECORDS, "episodes of each evaluation during the run", _at_least(1), "episodes")
+    test_episodes: int = _setting(100, RECORDS, "episodes of the test at the end, on seeds used nowhere else", _at_least(1), "episodes")
+    checkpoint_period_env_steps: int = _setting(10_000, RECORDS, "checkpoint this often; 0 only at the end or on a signal", _at_least(0),
+                                                "environment steps")
+    export_weights: str = _setting("last", RECORDS, "what the SavedModel holds: the last weights, or the best by evaluation during the run",
+                                   _one_of("last", "best"))
+    log_period_env_steps: int = _setting(1_000, RECORDS, "loss, Q and speed recorded this often", _at_least(1), "environment steps")
+
+    def __post_init__(self) -> None:
+        for field in dataclasses.fields(self):
+            value, check = getattr(self, field.name), field.metadata["check"]
+            if value is not None and check is not None and not check[0](value):
+                raise UserError(f"--{field.name}={show(value)}: must be {check[1]}.")
+        for wrong, sentence in (
+            (self.batch_size > self.replay_capacity,
+             f"--batch_size={self.batch_size} is more than --replay_capacity={self.replay_capacity} can hold."),
+            (self.warmup_env_steps < self.batch_size,
+             f"--warmup_env_steps={self.warmup_env_steps} must be at least --batch_size={self.batch_size}: the first update needs a full batch."),
+            (self.warmup_env_steps >= self.total_steps,
+             f"--warmup_env_steps={self.warmup_env_steps} must be below --total_steps={self.total_steps}, or nothing is learned."),
+            (self.export_weights == "best" and not self.evaluation_period_env_steps,
+             "--export_weights=best needs evaluations to choose by: give --evaluation_period_env_steps above 0."),
+        ):
+            if wrong:
+                raise UserError(sentence)
+
+    @property
+    def total_updates(self) -> int:
+        """Updates of the whole run."""
+        return int((self.total_steps - self.warmup_env_steps) // self.env_steps_per_update)
+
+    @property
+    def target_update_period_updates(self) -> int:
+        """The target's period on the learner's own clock."""
+        return max(1, round(self.target_update_period_env_steps / self.env_steps_per_update))
+
+    def to_dict(self) -> dict[str, Any]:
+        """A JSON-ready copy; `from_dict` reads it back."""
+        return dataclasses.asdict(self) | {"hidden_units": list(self.hidden_units)}
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> DQNConfig:
+        """Raises UserError on a name that this version does not know."""
+        unknown = sorted(set(values) - {field.name for field in dataclasses.fields(cls)})
+        if unknown:
+            raise UserError(f"The configuration names {', '.join(unknown)}, which this version of dqn_tf does not know.")
+        return cls(**values | {"hidden_units": tuple(values.get("hidden_units", cls.hidden_units))})
+
+
+def show(value: Any) -> str:
+    """A value as it is written on the command line."""
+    return ",".join(map(str, value)) if isinstance(value, tuple) else str(value)

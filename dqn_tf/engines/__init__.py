@@ -1,0 +1,1 @@
+"""Where experience meets learning: an engine runs one block after another."""

@@ -1,0 +1,1 @@
+"""The only part of dqn_tf that knows Gymnasium."""

@@ -1,0 +1,88 @@
+"""From an environment's id to environments, with every failure as a sentence that says what to do."""
+
+import importlib
+import os
+import re
+import sys
+import warnings
+from collections.abc import Callable
+
+import gymnasium as gym
+
+from dqn_tf.envs.spaces import Spaces, describe
+from dqn_tf.errors import UserError
+
+EXTRA_PACKAGES = {  # namespace: the package to install, and its module that registers the namespace
+    "ALE": ("ale-py", "ale_py"),
+    "MinAtar": ("minatar", "minatar.gym"),
+}
+
+
+def maker(env: str) -> Callable[..., gym.Env]:
+    """A function that makes one environment, passing keywords to `gymnasium.make`; proved by making one now.
+
+    `my_module:MyEnv-v0` imports `my_module` first, from the current directory too. Raises UserError.
+    """
+    if os.getcwd() not in sys.path:
+        sys.path.append(os.getcwd())
+    namespace = env.rpartition(":")[2].rpartition("/")[0]
+    _register(namespace)
+
+    def make(**keywords) -> gym.Env:
+        # Gymnasium's checker costs a third of a CartPole step; what it would find is checked by envs.vector.
+        return gym.make(env, disable_env_checker=True, **keywords)
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            make().close()
+        except gym.error.NamespaceNotFound as error:
+            if namespace in EXTRA_PACKAGES:
+                raise UserError(f"--env={env} needs a package that is not installed. Type: pip install {EXTRA_PACKAGES[namespace][0]}") from error
+            raise UserError(f"--env={env}: nothing has registered the namespace {namespace}. Install the package that does, and write "
+                            f"--env=its_module:{env}") from error
+        except gym.error.DependencyNotInstalled as error:
+            extra = re.search(r"gymnasium\[[\w-]+\]", str(error))
+            mend = f'Type: pip install "{extra[0]}"' if extra else str(error)
+            raise UserError(f"--env={env} needs a package that is not installed. {mend}") from error
+        except ModuleNotFoundError as error:
+            missing = error.name or getattr(error.__cause__, "name", None) or env.partition(":")[0]
+            raise UserError(f"--env={env}: no module named '{missing}' can be imported from {os.getcwd()} or the installed "
+                            "packages.") from error
+        except gym.error.Error as error:
+            raise UserError(f"--env={env}: {' '.join(str(error).split())}") from error
+        except Exception as error:
+            raise UserError(f"--env={env}: making the environment failed: {type(error).__name__}: {error}") from error
+    return make
+
+
+def _register(namespace: str) -> None:
+    """Gymnasium learns of another package's environments only once that package's module is asked to register them."""
+    if namespace not in EXTRA_PACKAGES:
+        return
+    try:
+        module = importlib.import_module(EXTRA_PACKAGES[namespace][1])
+    except ImportError:
+        return  # gymnasium.make then finds no such namespace
+    if hasattr(module, "register_envs"):  # MinAtar's; ale_py registers as it is imported
+        module.register_envs()
+    if hasattr(module, "LoggerMode"):  # else the emulator greets on every reset
+        module.ALEInterface.setLoggerMode(module.LoggerMode.Error)
+
+
+def spaces(env: str) -> Spaces:
+    """Spaces of the environment with this id. Raises UserError on an unknown id or an unusable space."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        sample = maker(env)()
+    try:
+        return describe(sample.observation_space, sample.action_space)
+    except UserError as error:
+        raise UserError(f"--env={env}: {error}") from error
+    finally:
+        sample.close()
+
+
+def directory_name(env: str) -> str:
+    """The id as one directory: `my_module:MyEnv-v0` and `ALE/Pong-v5` lie under `MyEnv-v0` and `Pong-v5`."""
+    return env.replace(":", "/").rsplit("/", 1)[-1]

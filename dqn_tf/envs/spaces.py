@@ -1,0 +1,57 @@
+"""What the agent needs to know of an environment's spaces, and the sentence for those it cannot use."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+
+from dqn_tf.errors import UserError
+
+
+@dataclasses.dataclass(frozen=True)
+class Spaces:
+    """Observations and actions as the agent sees them.
+
+    Attributes:
+      observation_shape: shape of one observation; () for a Discrete space.
+      observation_dtype: dtype kept in replay and fed to the network: the space's own integer or bool type,
+        float32 for every floating type.
+      categories: number of values of a Discrete observation (one-hot inside the network), else 0.
+      category_start: the smallest value of a Discrete observation.
+      actions: number of actions; the agent counts them from 0.
+      action_start: what the environment calls action 0.
+    """
+
+    observation_shape: tuple[int, ...]
+    observation_dtype: str
+    actions: int
+    categories: int = 0
+    category_start: int = 0
+    action_start: int = 0
+
+    def to_dict(self) -> dict[str, Any]:
+        """A JSON-ready copy."""
+        return dataclasses.asdict(self) | {"observation_shape": list(self.observation_shape)}
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> Spaces:
+        """Reads `to_dict` back."""
+        return cls(**values | {"observation_shape": tuple(values["observation_shape"])})
+
+
+def describe(observation_space: gym.Space, action_space: gym.Space) -> Spaces:
+    """Spaces of one environment. Raises UserError for those that DQN or its network cannot use."""
+    if not isinstance(action_space, gym.spaces.Discrete):
+        raise UserError(f"DQN needs a Discrete action space, and this environment has {action_space}: it chooses among numbered "
+                        "actions. Discretise the actions in a wrapper, or use an algorithm for continuous control.")
+    actions = {"actions": int(action_space.n), "action_start": int(action_space.start)}
+    if isinstance(observation_space, gym.spaces.Discrete):
+        return Spaces((), "int64", categories=int(observation_space.n), category_start=int(observation_space.start), **actions)
+    if isinstance(observation_space, gym.spaces.Box):
+        floating = np.issubdtype(observation_space.dtype, np.floating)
+        return Spaces(observation_space.shape, "float32" if floating else str(observation_space.dtype), **actions)
+    raise UserError(f"The observation space is {observation_space}: dqn_tf takes Box and Discrete observations. Wrap the environment "
+                    "in gymnasium.wrappers.FlattenObservation (Dict, Tuple, MultiDiscrete, MultiBinary) to make it a Box.")

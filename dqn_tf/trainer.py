@@ -1,0 +1,207 @@
+"""The run: blocks of an engine; between two of them, evaluation and checkpoint; at the end, test and export."""
+
+import time
+from typing import Any
+
+import numpy as np
+
+from dqn_tf import checkpoint, plots, seeding, summary
+from dqn_tf.agent import DQN, weights_sha256
+from dqn_tf.engines.host import Block, HostEngine
+from dqn_tf.envs import registry
+from dqn_tf.envs.vector import SeededVectorEnv
+from dqn_tf.errors import UserError
+from dqn_tf.evaluation import MOST_STEPS, Evaluation, evaluate
+from dqn_tf.export import export
+from dqn_tf.interrupts import Interrupted, Interrupts
+from dqn_tf.launch import Plan
+from dqn_tf.metrics import MetricsWriter
+from dqn_tf.progress import Progress
+from dqn_tf.rundir import RunDirectory
+
+
+def train(plan: Plan) -> int:
+    """Carries the plan out; returns the exit status: 0, or 130 and 143 after SIGINT and SIGTERM.
+
+    Raises UserError, with the environment's id before and the way back to the last checkpoint after the sentence.
+    """
+    with plan.run_dir, Interrupts() as interrupts:
+        try:
+            carry_out(plan, interrupts)
+        except UserError as error:
+            raise UserError(f"{plan.config.env}: {str(error).rstrip('.')}. {way_back(plan.run_dir)}") from error
+        return interrupts.exit_status
+
+
+def carry_out(plan: Plan, interrupts: Interrupts) -> None:
+    """The run from its beginning or checkpoint to its end, or to a signal."""
+    run = Run(plan, interrupts)
+    try:
+        run.learn()
+        run.finish()
+    except Interrupted:
+        run.save()
+        run.progress.say(f"Stopped at step {run.engine.env_step:,}. Go on with: python train.py --resume={plan.run_dir.path}")
+    finally:
+        run.close()
+
+
+def way_back(run_dir: RunDirectory) -> str:
+    """What to type after an error to lose as little as possible. An error's own moment is not saved: it lies inside a block."""
+    steps = checkpoint.steps(run_dir.checkpoints)
+    if not steps:
+        return "No checkpoint had been taken."
+    return f"The last checkpoint is of step {steps[-1]:,}; go on from it with: python train.py --resume={run_dir.path}"
+
+
+class Run:
+    """One run between its two ends. What it remembers beside the engine's state goes into every checkpoint."""
+
+    def __init__(self, plan: Plan, interrupts: Interrupts) -> None:
+        self.plan, self.config, self.files, self.interrupts = plan, plan.config, plan.run_dir, interrupts
+        self.make_env = registry.maker(self.config.env)
+        self.agent = DQN(self.config, plan.spaces)
+        self.agent.compile()
+        self.engine = HostEngine(self.config, self.agent, SeededVectorEnv(self.make_env, self.config.num_envs, self.config.seed),
+                                 seeding.generators(self.config.seed))
+        self.saved, self.evaluated, self.seconds = 0, 0, -time.monotonic()
+        self.best: dict[str, Any] = {"env_step": 0, "mean": -np.inf}
+        self.best_weights = self.agent.online.get_weights()
+        self.files.write_config(self.config, plan.spaces, plan.export_dir)
+        self.progress = Progress(self.config.total_steps)
+        if plan.checkpoint is not None:
+            self._restore(plan.checkpoint)
+        self.metrics = MetricsWriter(self.files.metrics, self.files.tensorboard, self.engine.env_step)
+        self.progress.start(self.engine.env_step)
+        self.progress.say(f"{'Going on with' if plan.checkpoint else 'Training on'} {self.config.env}, seed {self.config.seed}, "
+                          f"from step {self.engine.env_step:,} in {self.files.path}")
+
+    def learn(self) -> None:
+        """Runs blocks to the last step. What is due at a step is done before the next block, after a resume too."""
+        config, engine = self.config, self.engine
+        while True:
+            ended = engine.env_step >= config.total_steps
+            if config.evaluation_period_env_steps and (ended or crossed(config.evaluation_period_env_steps, self.evaluated, engine.env_step)):
+                self.evaluate()
+            if ended or crossed(config.checkpoint_period_env_steps, self.saved, engine.env_step):
+                self.save()
+            if ended:
+                return
+            self.interrupts.check()
+            before, clock = engine.env_step, time.monotonic()
+            self.record(engine.run_block(), before, clock)
+
+    def record(self, block: Block, before: int, clock: float) -> None:
+        """Writes the block's episodes, and its metrics if a log period ended in it."""
+        env_step, episode_return = self.engine.env_step, None
+        first = self.engine.episodes - len(block.episodes) + 1
+        for number, (step, episode_return, length) in enumerate(block.episodes, first):
+            self.metrics.write(step, episode=number, episode_return=episode_return, episode_length=length)
+        epsilon = float(self.engine.epsilon(env_step))
+        if crossed(self.config.log_period_env_steps, before, env_step):
+            speed = (env_step - before) / (time.monotonic() - clock)
+            self.metrics.write(env_step, epsilon=epsilon, updates=self.engine.updates, env_steps_per_second=speed, **block.metrics)
+            self.metrics.flush()
+        self.progress.update(env_step, episode_return=episode_return, epsilon=epsilon, loss=block.metrics.get("loss"))
+
+    def evaluate(self) -> None:
+        """Scores the policy as it is on the seeds of selection, and keeps its weights if none before were better."""
+        env_step, episodes = self.engine.env_step, self.config.evaluation_episodes
+        if self.evaluated == env_step:
+            return
+        mean = float(self._play(seeding.SELECTION, episodes).returns.mean())
+        self.evaluated = env_step
+        self.metrics.write(env_step, evaluation_return=mean)
+        self.progress.say(f"step {env_step:,}: greedy return {mean:.1f}, mean of {episodes} episodes")
+        if mean >= self.best["mean"]:
+            self.best, self.best_weights = {"env_step": env_step, "mean": mean}, self.agent.online.get_weights()
+
+    def save(self) -> None:
+        """Takes a checkpoint, unless this step has one. Raises UserError if the disk, or what was learned, does not allow it."""
+        if self.saved == self.engine.env_step > 0:
+            return
+        self.metrics.flush()
+        values, arrays = self.engine.state()
+        require_finite(arrays, self.engine.env_step)
+        state = {"engine": values, "evaluated": self.evaluated, "best": self.best, "seconds": self.seconds + time.monotonic()}
+        best = {str(number): array for number, array in enumerate(self.best_weights)}
+        try:
+            checkpoint.save(self.files.checkpoints, self.engine.env_step, state,
+                            {"state.npz": arrays, "best.npz": best, "replay.npz": self.engine.replay.rows()})
+        except OSError as error:
+            sentence = f"The checkpoint of step {self.engine.env_step} cannot be written to {self.files.checkpoints}: {error.strerror}."
+            if self.plan.on_checkpoint_error == "stop":
+                raise UserError(sentence + " Those before it are untouched. --on_checkpoint_error=continue would train on.") from error
+            self.progress.say(f"warning: {sentence} Training goes on.")
+        self.saved = self.engine.env_step
+
+    def finish(self) -> None:
+        """Tests the last and the best weights on fresh seeds, exports, draws the learning curve, reports."""
+        config, last = self.config, self.agent.online.get_weights()
+        if not self.evaluated:  # nothing to choose by
+            self.best, self.best_weights = {"env_step": self.engine.env_step, "mean": None}, last
+        report: dict[str, Any] = {"env": config.env, "seed": config.seed, "env_steps": self.engine.env_step, "updates": self.engine.updates,
+                                  "weights_sha256": weights_sha256(last), "last": self._test()}
+        report["best"] = self.best | {"weights_sha256": weights_sha256(self.best_weights), "test": report["last"]}
+        if report["best"]["weights_sha256"] != report["weights_sha256"]:
+            self._load(self.best_weights)
+            report["best"]["test"] = self._test()
+        self._load(last if config.export_weights == "last" else self.best_weights)
+        score = report["last"] if config.export_weights == "last" else report["best"]["test"]
+        version = export(self.agent, self.plan.export_dir, self.engine.replay.rows()["observation"],
+                         {"env": config.env, "weights": config.export_weights, "env_steps": self.engine.env_step, "score": score})
+        report |= {"score": score, "exported": config.export_weights, "export": str(version.resolve()),
+                   "seconds": round(self.seconds + time.monotonic(), 2)}
+        self.metrics.flush()
+        plots.learning_curve(self.files.metrics, self.files.learning_curve, f"DQN on {config.env}, seed {config.seed}")
+        checkpoint.write_json(self.files.evaluation, report)
+        self.progress.close()
+        print(summary.text(report, self.files, version))
+
+    def close(self) -> None:
+        """Closes files and environments."""
+        self.progress.close()
+        self.metrics.close()
+        self.engine.env.close()
+
+    def _restore(self, found: checkpoint.Checkpoint) -> None:
+        state, best, rows = (found.files[name] for name in ("state.npz", "best.npz", "replay.npz"))
+        differing = self.engine.restore(found.state["engine"], state, rows)
+        self.saved, self.evaluated, self.best = self.engine.env_step, found.state["evaluated"], found.state["best"]
+        self.best_weights = [best[str(number)] for number in range(len(best))]
+        if self.config.learning_rate_end is None:  # the optimizer's own copy is of the checkpoint; the flag may have changed
+            self.agent.optimizer.learning_rate = self.config.learning_rate
+        self.seconds += found.state["seconds"]
+        if len(self.engine.replay) and self.engine.replay.capacity < found.state["engine"]["replay_capacity"]:
+            self.progress.say(f"Of the saved replay, the newest {len(self.engine.replay):,} transitions fit.")
+        if differing:
+            self.progress.say(f"warning: environment {differing[0]} did not repeat its running episode from its seed and actions, so the "
+                              "rest of this run will differ from an uninterrupted one.")
+
+    def _load(self, weights: list[np.ndarray]) -> None:
+        self.agent.online.set_weights(weights)
+        self.engine.actor.refresh()
+
+    def _test(self) -> dict[str, Any]:
+        return self._play(seeding.TEST, self.config.test_episodes).summary()
+
+    def _play(self, stream: int, episodes: int) -> Evaluation:
+        start = self.plan.spaces.action_start
+        played = evaluate(lambda observation: self.engine.actor.q_values(observation).argmax(axis=1) + start, self.make_env,
+                        seeding.episode_seeds(self.config.seed, stream, episodes), check=self.interrupts.check)
+        if played.capped:
+            self.progress.say(f"note: {played.capped} of {episodes} episodes did not end within {MOST_STEPS:,} steps and were cut there.")
+        return played
+
+
+def require_finite(arrays: dict[str, np.ndarray], env_step: int) -> None:
+    """Raises UserError if networks or optimizer hold NaN or infinity: such a checkpoint would be no way back."""
+    broken = [name for name, array in arrays.items() if array.dtype.kind == "f" and not np.isfinite(array).all()]
+    if broken:
+        raise UserError(f"Learning broke by environment step {env_step}: {broken[0]} is not finite, so nothing was saved. "
+                        "Lower --learning_rate or --max_gradient_norm, or scale the rewards.")
+
+
+def crossed(period: int, before: int, now: int) -> bool:
+    """Whether a multiple of `period` lies in (before, now]; never for a period of 0."""
+    return bool(period) and now // period > before // period

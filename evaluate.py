@@ -1,0 +1,47 @@
+"""Scores an exported model: `python evaluate.py --model=saved_models/CartPole-v1`. All flags: `python evaluate.py --help`."""
+
+import sys
+import warnings
+from pathlib import Path
+
+from dqn_tf import checkpoint, cli, quiet
+from dqn_tf.errors import UserError
+from dqn_tf.evaluation import compare
+from dqn_tf.interrupts import Interrupted, Interrupts
+from dqn_tf.scoring.flags import EvaluateFlags, parse
+from dqn_tf.scoring.plan import play, prepare
+
+
+def main(flags: EvaluateFlags) -> None:
+    """Finds and proves everything, and only then loads TensorFlow and plays."""
+    if not cli.verbose():
+        warnings.simplefilter("ignore")  # Gymnasium's advice; what matters is said by us
+    with Interrupts() as interrupts:
+        try:
+            run(flags, interrupts)
+        except Interrupted:
+            print("Stopped before the evaluation was complete.")
+    sys.exit(interrupts.exit_status)
+
+
+def run(flags: EvaluateFlags, interrupts: Interrupts) -> None:
+    """Plays, prints and writes. Raises UserError, or Interrupted after a signal."""
+    plan = prepare(flags)
+    interrupts.check()
+    quiet.load_tensorflow(cli.verbose())
+    from dqn_tf.scoring import report, served  # import TensorFlow: not before everything else is known to be right
+
+    policies = [served.ServedPolicy(version.path, plan.spaces) for version in plan.versions]
+    played = [play(plan, version, policy, interrupts.check) for version, policy in zip(plan.versions, policies, strict=True)]
+    comparison = compare(*(one.evaluation for one in played)) if flags.compare else None
+    record = report.record(plan, played, comparison)
+    if flags.json:
+        try:
+            checkpoint.write_json(Path(flags.json), record)
+        except OSError as error:
+            raise UserError(f"--json={flags.json} cannot be written: {error.strerror}.") from error
+    print(report.text(record, plan, played[0].frames))
+
+
+if __name__ == "__main__":
+    cli.run(main, parse)

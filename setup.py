@@ -1,0 +1,41 @@
+"""Name, bounds and extras of dqn_tf. Build system and tool settings are in pyproject.toml."""
+
+import re
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+HERE = Path(__file__).parent
+VERSION = re.search(r'__version__ = "([^"]+)"', (HERE / "dqn_tf" / "__init__.py").read_text(encoding="utf-8")).group(1)
+
+setup(
+    name="dqn_tf",
+    version=VERSION,
+    description="The reference implementation of DQN in TensorFlow/Keras: trained, resumed, evaluated and exported for TF Serving.",
+    long_description=(HERE / "README.md").read_text(encoding="utf-8"),
+    long_description_content_type="text/markdown",
+    license="Apache-2.0",
+    packages=find_packages(include=["dqn_tf", "dqn_tf.*"]),
+    python_requires=">=3.10,<3.14",
+    install_requires=[
+        "tensorflow>=2.18,<3",  # never tensorflow-cpu: other packages pull in tensorflow, and two copies overwrite each other
+        "gymnasium>=1.0",
+        "numpy>=1.26",
+        "absl-py>=2.0",
+        "scipy>=1.15",  # IQM and bootstrap
+        "matplotlib>=3.8",
+        "tensorboard>=2.18",
+        "tqdm>=4.60",
+        "pillow>=10.0",
+    ],
+    extras_require={
+        "test": ["pytest>=8.0", "pytest-timeout>=2.3", "pygame>=2.1.3"],
+        "video": ["imageio>=2.30", "imageio-ffmpeg>=0.5", "pygame>=2.1.3"],
+    },
+    classifiers=[
+        "Programming Language :: Python :: 3.10",
+        "Programming Language :: Python :: 3.11",
+        "Programming Language :: Python :: 3.12",
+        "Programming Language :: Python :: 3.13",
+    ],
+)

@@ -1,0 +1,133 @@
+"""Small environments, and a few bad ones, whose right answers are known without dqn_tf."""
+
+from collections.abc import Callable
+
+import gymnasium as gym
+import numpy as np
+
+CHAIN_STATES = 5
+
+
+def chain_step(state: int, action: int) -> tuple[int, float, bool]:
+    """Next state, reward and termination: 0 goes left, 1 right; going right from the last state ends with reward 1."""
+    if action == 0:
+        return max(0, state - 1), 0.0, False
+    if state == CHAIN_STATES - 1:
+        return state, 1.0, True
+    return state + 1, 0.0, False
+
+
+def chain_q_star(gamma: float) -> np.ndarray:
+    """Optimal Q-values [5, 2] by value iteration."""
+    q = np.zeros((CHAIN_STATES, 2))
+    for _ in range(1000):
+        for state, action in np.ndindex(q.shape):
+            after, reward, terminated = chain_step(state, action)
+            q[state, action] = reward + (0.0 if terminated else gamma * q[after].max())
+    return q
+
+
+def chain_transitions(gamma: float) -> dict[str, np.ndarray]:
+    """Every transition of the chain once: ten rows."""
+    rows = [(state, action, *chain_step(state, action)) for state in range(CHAIN_STATES) for action in (0, 1)]
+    state, action, after, reward, terminated = map(np.array, zip(*rows, strict=True))
+    return {"observation": state.astype(np.int64), "action": action.astype(np.int32), "reward": reward.astype(np.float32),
+            "discount": np.where(terminated, 0.0, gamma).astype(np.float32), "next_observation": after.astype(np.int64)}
+
+
+class Chain(gym.Env):
+    """Five states in a row; each episode begins in one of them, drawn from the reset's seed."""
+
+    observation_space, action_space = gym.spaces.Discrete(CHAIN_STATES), gym.spaces.Discrete(2)
+
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed)
+        self.state = int(self.np_random.integers(CHAIN_STATES))
+        return self.state, {}
+
+    def step(self, action):
+        self.state, reward, terminated = chain_step(self.state, action)
+        return self.state, reward, terminated, False, {}
+
+
+class Pendulum(gym.Env):
+    """States 0 and 1 in turn, for ever, whatever is done; leaving 1 brings 1. The first state is drawn."""
+
+    observation_space, action_space = gym.spaces.Discrete(2), gym.spaces.Discrete(2)
+
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed)
+        self.state = int(self.np_random.integers(2))
+        return self.state, {}
+
+    def step(self, action):
+        self.state = 1 - self.state
+        return self.state, float(self.state == 0), False, False, {}
+
+
+class Counter(gym.Env):
+    """Observes (episode, step) and is paid 100 · episode + step: a row of replay that mixes up two moments shows it.
+
+    `ends` maps an episode's number to the step at which it ends and to how: "terminated", "truncated" or "both".
+    """
+
+    observation_space, action_space = gym.spaces.Box(0, 1e6, (2,), np.float32), gym.spaces.Discrete(3)
+
+    def __init__(self, ends: Callable[[int], tuple[int, str]], in_place: bool = False) -> None:
+        self.ends, self.in_place = ends, in_place
+        self.episode = self.number = 0
+        self.array = np.zeros(2, np.float32)
+
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed)
+        self.episode, self.number = self.episode + 1, 0
+        return self._observation(), {}
+
+    def step(self, action):
+        self.number += 1
+        length, how = self.ends(self.episode)
+        ended = self.number >= length
+        return (self._observation(), 100.0 * self.episode + self.number, ended and how in ("terminated", "both"),
+                ended and how in ("truncated", "both"), {})
+
+    def _observation(self) -> np.ndarray:
+        if not self.in_place:
+            self.array = np.zeros(2, np.float32)
+        self.array[:] = self.episode, self.number
+        return self.array
+
+
+class Drifting(gym.Env):
+    """Does not repeat itself: the seed changes nothing, and every instance and episode is another."""
+
+    observation_space, action_space = gym.spaces.Box(-10, 10, (1,), np.float32), gym.spaces.Discrete(2)
+    source = np.random.default_rng(0)
+
+    def reset(self, *, seed=None, options=None):
+        return self.source.random(1, np.float32), {}
+
+    def step(self, action):
+        return self.source.random(1, np.float32), 0.0, False, False, {}
+
+
+class Scripted(gym.Env):
+    """Returns, or raises, what it is told: for each error that an environment can make."""
+
+    observation_space, action_space = gym.spaces.Box(-10, 10, (2,), np.float32), gym.spaces.Discrete(2, start=5)
+
+    def __init__(self, first=None, after=None, reward=0.0, space=None) -> None:
+        self.first, self.after, self.reward = first, after, reward
+        self.observation_space = space or self.observation_space
+        self.actions = []
+
+    def reset(self, *, seed=None, options=None):
+        return self._give(self.first), {}
+
+    def step(self, action):
+        self.actions.append(action)
+        return self._give(self.after), self.reward, False, False, {}
+
+    def _give(self, value):
+        if isinstance(value, Exception):
+            raise value
+        return np.zeros(2, np.float32) if value is None else value

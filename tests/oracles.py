@@ -1,0 +1,368 @@
+"""What is right, worked out without dqn_tf. Each `check_…` raises AssertionError if dqn_tf differs.
+
+They are functions of their own because they are called twice: by the tests of the code as it is, and by
+test_mutations.py, which breaks the code and demands that they notice.
+"""
+
+import inspect
+import textwrap
+from collections.abc import Callable
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+from envs import Counter, Pendulum
+from gymnasium.wrappers import TimeLimit
+
+from dqn_tf import exploration, losses, replay, seeding, transitions
+from dqn_tf.agent import DQN
+from dqn_tf.config import DQNConfig
+from dqn_tf.engines.host import HostEngine
+from dqn_tf.envs.spaces import Spaces
+from dqn_tf.envs.vector import SeededVectorEnv
+
+BOX = Spaces((3,), "float32", 4)
+BETA_1, BETA_2, RHO = 0.9, 0.999, 0.9  # of Keras's Adam and RMSprop
+
+
+# --- building what is tested ---------------------------------------------------------------------------------------
+
+
+def make_config(**overrides: Any) -> DQNConfig:
+    """A small configuration; epsilon of the optimizer large enough that rounding is not blown up to a whole step."""
+    return DQNConfig(**{"seed": 3, "hidden_units": (6,), "batch_size": 5, "learning_rate": 1e-2, "optimizer_epsilon": 1e-4,
+                        "env_steps_per_update": 1.0, "target_update_period_env_steps": 2, "warmup_env_steps": 8, "total_steps": 64,
+                        "replay_capacity": 64} | overrides)
+
+
+def make_agent(config: DQNConfig | None = None, spaces: Spaces = BOX, **compile_options: Any) -> DQN:
+    """A compiled agent."""
+    agent = DQN(config or make_config(), spaces)
+    agent.compile(**compile_options)
+    return agent
+
+
+def part_networks(agent: DQN) -> None:
+    """Gives the target weights of its own: where online and target are equal, half of the mistakes cannot be seen."""
+    generator = np.random.default_rng(11)
+    agent.target.set_weights([generator.normal(size=array.shape).astype(np.float32) for array in agent.target.get_weights()])
+
+
+def make_batch(number: int, size: int = 5, spaces: Spaces = BOX) -> dict[str, np.ndarray]:
+    """A batch of made-up transitions, some of them terminal, with TD errors on both sides of Huber's bend."""
+    generator = np.random.default_rng(number)
+    shape = (size, *spaces.observation_shape)
+    return {"observation": generator.normal(size=shape).astype(np.float32), "action": generator.integers(spaces.actions, size=size).astype(np.int32),
+            "reward": generator.normal(scale=2.0, size=size).astype(np.float32),
+            "discount": np.where(np.arange(size) % 3 == 1, 0.0, 0.9).astype(np.float32),
+            "next_observation": generator.normal(size=shape).astype(np.float32)}
+
+
+def tensors(batch: dict[str, np.ndarray]) -> dict[str, tf.Tensor]:
+    """The same batch as tensors."""
+    return {name: tf.constant(column) for name, column in batch.items()}
+
+
+def make_engine(config: DQNConfig, make: Callable, agent: DQN | None = None) -> HostEngine:
+    """A host engine on `config.num_envs` environments."""
+    env = SeededVectorEnv(make, config.num_envs, config.seed)
+    return HostEngine(config, agent or make_agent(config, env.spaces), env, seeding.generators(config.seed))
+
+
+def run(engine: HostEngine) -> HostEngine:
+    """Runs the engine to its end."""
+    while engine.env_step < engine.config.total_steps:
+        engine.run_block()
+    return engine
+
+
+def without_learning(agent: DQN) -> list[int]:
+    """Takes learning out of the agent; returns the list of counts it is asked for, filled as it is asked."""
+    counts: list[int] = []
+
+    def learn(batches, count):
+        rows = len(batches["action"])
+        assert 0 < int(count) <= rows, f"{int(count)} updates of {rows} batches"
+        counts.append(int(count))
+        return {"loss": tf.constant(0.0), "q_selected": tf.constant(0.0), "gradient_norm": tf.constant(0.0)}
+
+    agent.learn = learn
+    return counts
+
+
+def close(actual: Any, expected: Any, tolerance: float = 1e-5) -> None:
+    """AssertionError unless shapes are the same and values are within the tolerance."""
+    actual, expected = np.asarray(actual), np.asarray(expected)
+    assert actual.shape == expected.shape, f"shape {actual.shape} instead of {expected.shape}"
+    np.testing.assert_allclose(actual, expected, rtol=tolerance, atol=tolerance)
+
+
+def equal(actual: list[np.ndarray], expected: list[np.ndarray]) -> None:
+    """AssertionError unless both hold the same arrays to the bit."""
+    assert len(actual) == len(expected)
+    for one, other in zip(actual, expected, strict=True):
+        assert one.dtype == other.dtype and one.tobytes() == other.tobytes(), np.abs(one - other).max()
+
+
+def refused(function: Callable, *arguments: Any) -> None:
+    """AssertionError unless the call raises ValueError."""
+    try:
+        result = function(*arguments)
+    except ValueError:
+        return
+    raise AssertionError(f"accepted, with a result of shape {result.shape}")
+
+
+# --- losses --------------------------------------------------------------------------------------------------------
+
+NEXT_Q = [[1.0, 7.0, -2.0], [3.0, 0.5, 99.0], [-4.0, -6.0, -5.0]]  # 99 is a decoy: its row is terminal
+
+
+def check_td_target() -> None:
+    """r + discount · max, by hand, with a terminal row and one of negative values only; no gradient to any input."""
+    inputs = [tf.constant([1.0, 2.0, -1.0]), tf.constant([0.5, 0.0, 0.9]), tf.constant(NEXT_Q)]
+    with tf.GradientTape() as tape:
+        tape.watch(inputs)
+        target = losses.td_target(*inputs)
+    close(target, [1.0 + 0.5 * 7.0, 2.0, -1.0 + 0.9 * -4.0], 1e-6)
+    assert tape.gradient(target, inputs) == [None, None, None], "the target has a gradient"
+
+
+def check_select() -> None:
+    """The selected Q-values, whatever the others are, and a gradient that reaches these alone."""
+    q_values = tf.constant([[1.0, 1e6, -1e6], [4.0, 5.0, 6.0], [7.0, 8.0, 9.0]])
+    with tf.GradientTape() as tape:
+        tape.watch(q_values)
+        selected = losses.select(q_values, tf.constant([0, 2, 1]))
+    close(selected, [1.0, 6.0, 8.0], 1e-6)
+    close(tape.gradient(selected, q_values), [[1.0, 0.0, 0.0], [0.0, 0.0, 1.0], [0.0, 1.0, 0.0]], 0.0)
+
+
+def check_td_loss() -> None:
+    """Huber and MSE by hand: [B] for [B], each row from its own target alone."""
+    target, q_selected = tf.constant([0.5, -3.0, 10.0, 1.0]), tf.constant([0.0, 0.0, 8.0, 1.0])
+    errors = {("huber", 1.0): [0.125, 2.5, 1.5, 0.0], ("huber", 2.5): [0.125, 4.375, 2.0, 0.0], ("mse", 1.0): [0.25, 9.0, 4.0, 0.0]}
+    for (name, delta), expected in errors.items():
+        close(losses.td_loss(losses.per_example(name, delta), target, q_selected), expected, 1e-6)
+
+
+def check_shapes_refused() -> None:
+    """No [B, 1], no other batch size and no missing axis gets through where it would broadcast."""
+    row, column, table, loss = tf.zeros(3), tf.zeros((3, 1)), tf.zeros((3, 2)), losses.per_example("huber", 1.0)
+    for arguments in ((column, row, table), (row, column, table), (column, column, table), (row, row, row), (row[:1], row[:1], table),
+                      (row, row, table[:1]), (row, row[:1], table), (row, row, table[:, tf.newaxis])):
+        refused(losses.td_target, *arguments)
+    action = tf.zeros(3, tf.int32)
+    for arguments in ((table, action[:, tf.newaxis]), (row, action), (table[:1], action), (table, action[:1])):
+        refused(losses.select, *arguments)
+    for arguments in ((row, column), (column, row), (column, column), (row, row[:1]), (row[:1], row)):
+        refused(losses.td_loss, loss, *arguments)
+
+
+# --- the agent -----------------------------------------------------------------------------------------------------
+
+
+class NumpyAgent:
+    """DQN with one hidden layer, in float64, every derivative written out by hand."""
+
+    def __init__(self, agent: DQN) -> None:
+        self.config = agent.settings
+        self.online = [array.astype(np.float64) for array in agent.online.get_weights()]
+        self.target = [array.astype(np.float64) for array in agent.target.get_weights()]
+        self.first, self.second = [np.zeros_like(array) for array in self.online], [np.zeros_like(array) for array in self.online]
+        self.updates = 0
+
+    @staticmethod
+    def forward(weights: list[np.ndarray], observation: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Hidden activations and Q-values."""
+        hidden = np.maximum(observation @ weights[0] + weights[1], 0.0)
+        return hidden, hidden @ weights[2] + weights[3]
+
+    def gradients(self, batch: dict[str, np.ndarray]) -> tuple[float, float, list[np.ndarray]]:
+        """Loss, mean selected Q-value, and the loss's derivative by each weight."""
+        size, rows = len(batch["action"]), np.arange(len(batch["action"]))
+        td_target = batch["reward"] + batch["discount"] * self.forward(self.target, batch["next_observation"])[1].max(axis=1)
+        hidden, q_values = self.forward(self.online, batch["observation"])
+        q_selected = q_values[rows, batch["action"]]
+        error, delta = q_selected - td_target, self.config.huber_delta
+        if self.config.loss == "mse":
+            loss, slope = error ** 2, 2 * error
+        else:
+            loss = np.where(np.abs(error) <= delta, error ** 2 / 2, delta * np.abs(error) - delta ** 2 / 2)
+            slope = np.clip(error, -delta, delta)
+        by_q = np.zeros_like(q_values)
+        by_q[rows, batch["action"]] = slope / size
+        by_hidden = (by_q @ self.online[2].T) * (hidden > 0)
+        return (loss.mean(), q_selected.mean(),
+                [batch["observation"].T @ by_hidden, by_hidden.sum(axis=0), hidden.T @ by_q, by_q.sum(axis=0)])
+
+    def update(self, batch: dict[str, np.ndarray]) -> dict[str, float]:
+        """One update, as Mnih et al. 2015 (algorithm 1) with Keras's Adam or RMSprop."""
+        loss, q_selected, gradients = self.gradients(batch)
+        norm, most = np.sqrt(sum((gradient ** 2).sum() for gradient in gradients)), self.config.max_gradient_norm
+        self.updates += 1
+        for number, gradient in enumerate(gradients):
+            self.online[number] -= self.step(number, gradient * min(1.0, most / norm) if most else gradient)
+        if self.updates % self.config.target_update_period_updates == 0:
+            tau = self.config.tau
+            self.target = [tau * online + (1 - tau) * target for online, target in zip(self.online, self.target, strict=True)]
+        return {"loss": loss, "q_selected": q_selected, "gradient_norm": norm}
+
+    def step(self, number: int, gradient: np.ndarray) -> np.ndarray:
+        """What the optimizer takes off this weight."""
+        rate, epsilon, first, second = self.config.learning_rate, self.config.optimizer_epsilon, self.first, self.second
+        if self.config.optimizer == "rmsprop":
+            second[number] = RHO * second[number] + (1 - RHO) * gradient ** 2
+            return rate * gradient / np.sqrt(second[number] + epsilon)
+        first[number] = BETA_1 * first[number] + (1 - BETA_1) * gradient
+        second[number] = BETA_2 * second[number] + (1 - BETA_2) * gradient ** 2
+        rate *= np.sqrt(1 - BETA_2 ** self.updates) / (1 - BETA_1 ** self.updates)
+        return rate * first[number] / (np.sqrt(second[number]) + epsilon)
+
+
+def check_update(**overrides: Any) -> None:
+    """Four updates, from networks that differ, equal those of NumpyAgent: metrics, online and target weights."""
+    agent = make_agent(make_config(**overrides))
+    part_networks(agent)
+    oracle = NumpyAgent(agent)
+    for number in range(4):
+        batch = make_batch(number)
+        actual, expected = agent.update(tensors(batch)), oracle.update(batch)
+        assert set(actual) == set(expected)
+        for name, value in expected.items():
+            close(actual[name], value)
+        for network, weights in ((agent.online, oracle.online), (agent.target, oracle.target)):
+            for one, other in zip(network.get_weights(), weights, strict=True):
+                close(one, other)
+
+
+def check_target_at_birth() -> None:
+    """The target is born as a copy of the online network, and as one of its own."""
+    agent = make_agent()
+    equal(agent.target.get_weights(), agent.online.get_weights())
+    agent.online.variables[0].assign_add(tf.ones_like(agent.online.variables[0]))
+    assert not np.array_equal(agent.target.get_weights()[0], agent.online.get_weights()[0])
+
+
+def check_hard_copies() -> None:
+    """With tau = 1 the target is the online network, to the bit, after every third update, and else does not move."""
+    agent = make_agent(make_config(target_update_period_env_steps=3))
+    part_networks(agent)
+    for number in range(1, 8):
+        before = agent.target.get_weights()
+        agent.update(tensors(make_batch(number)))
+        equal(agent.target.get_weights(), agent.online.get_weights() if number % 3 == 0 else before)
+
+
+# --- experience ----------------------------------------------------------------------------------------------------
+
+
+def check_discounts() -> None:
+    """terminated, truncated, both, neither → 0, gamma, 0, gamma."""
+    steps = transitions.Steps.empty(4, 1, (2,), "float32")
+    steps.terminated[:, 0], steps.truncated[:, 0] = [True, False, True, False], [False, True, True, False]
+    close(transitions.transitions(steps, 0.75)["discount"], [0.0, 0.75, 0.0, 0.75], 0.0)
+
+
+def counter_ends(episode: int) -> tuple[int, str]:
+    """Lengths and ends of all kinds, one-step episodes among them."""
+    return 1 + episode * 5 % 7, ("truncated", "terminated", "both")[episode % 3]
+
+
+def check_stored_rows(num_envs: int = 3, in_place: bool = False) -> None:
+    """Every row that an engine stores is one step of one episode: no reset is a step, no two moments are mixed."""
+    config = make_config(num_envs=num_envs, gamma=0.5, updates_per_block=7, total_steps=num_envs * 50, warmup_env_steps=num_envs * 50 - 1,
+                         replay_capacity=num_envs * 50)
+    engine = make_engine(config, lambda: Counter(counter_ends, in_place))
+    without_learning(engine.agent)
+    rows = run(engine).replay.rows()
+    expected = {name: [] for name in ("observation", "reward", "discount", "next_observation")}
+    episode, number = np.ones(num_envs, int), np.zeros(num_envs, int)
+    for _ in range(50):
+        for index in range(num_envs):
+            expected["observation"].append((episode[index], number[index]))
+            number[index] += 1
+            expected["reward"].append(100 * episode[index] + number[index])
+            expected["next_observation"].append((episode[index], number[index]))
+            length, how = counter_ends(episode[index])
+            expected["discount"].append(0.0 if number[index] == length and how != "truncated" else 0.5)
+            if number[index] == length:
+                episode[index], number[index] = episode[index] + 1, 0
+    for name, values in expected.items():
+        close(rows[name], values, 0.0)
+
+
+def check_replay_order() -> None:
+    """A full buffer holds the newest rows, each where its number modulo the capacity says, columns in step."""
+    buffer = replay.UniformReplay(5, {"a": ((), "int64"), "b": ((2,), "float32")}, np.random.default_rng(0))
+    added = 0
+    for count in (3, 1, 4, 12, 2, 5):
+        numbers = np.arange(added, added + count)
+        buffer.add({"a": numbers, "b": np.stack([numbers, -numbers], axis=1).astype(np.float32)})
+        added += count
+        newest = sorted(range(max(0, added - 5), added), key=lambda number: number % 5)
+        rows = buffer.rows()
+        close(rows["a"], newest, 0.0)
+        close(rows["b"], [(number, -number) for number in newest], 0.0)
+
+
+def check_epsilon() -> None:
+    """Epsilon begins at its start, is half-way at half-time, and stays at its end."""
+    close(exploration.linear_epsilon(np.array([0, 50, 100, 10_000]), 0.9, 0.1, 100), [0.9, 0.5, 0.1, 0.1], 1e-12)
+
+
+def check_explores_as_often_as_epsilon_says() -> None:
+    """About epsilon of 20,000 steps explore (five standard deviations)."""
+    explore, _ = exploration.plan(np.random.default_rng(0), np.full(20_000, 0.2), 3)
+    assert abs(explore.mean() - 0.2) < 5 * np.sqrt(0.2 * 0.8 / 20_000), explore.mean()
+
+
+def check_update_count(num_envs: int = 3, updates_per_block: int = 4, env_steps_per_update: float = 2.5,
+                       agent: DQN | None = None) -> None:
+    """Updates are one for each full `env_steps_per_update` steps after warm-up, and none within it."""
+    config = make_config(num_envs=num_envs, updates_per_block=updates_per_block, env_steps_per_update=env_steps_per_update,
+                         total_steps=173, warmup_env_steps=31, replay_capacity=200)
+    engine = make_engine(config, lambda: Counter(counter_ends), agent)
+    counts = without_learning(engine.agent)
+    while engine.env_step < config.total_steps:
+        engine.run_block()
+        due = Fraction(max(0, engine.env_step - 31)) / Fraction(env_steps_per_update).limit_denominator(1000)
+        assert sum(counts) == engine.updates == int(due), (engine.env_step, counts, due)
+    assert 173 <= engine.env_step < 173 + num_envs, "the run's length"
+
+
+# --- learning ------------------------------------------------------------------------------------------------------
+
+PENDULUM_GAMMA = 0.8
+PENDULUM_Q = np.array([PENDULUM_GAMMA, 1.0]) / (1 - PENDULUM_GAMMA ** 2)  # Q(0) = γ Q(1), Q(1) = 1 + γ Q(0)
+PENDULUM_Q_AS_DEATH = np.array([0.0, 1.0])  # what a learner finds that takes the time limit for an end
+
+
+def pendulum_q_values() -> np.ndarray:
+    """Q-values [2] learned where every episode is truncated after one step."""
+    config = make_config(gamma=PENDULUM_GAMMA, hidden_units=(), batch_size=16, updates_per_block=50, total_steps=1600, warmup_env_steps=100,
+                         replay_capacity=2000, epsilon_end=1.0, learning_rate=5e-2, learning_rate_end=1e-3, target_update_period_env_steps=20)
+    engine = run(make_engine(config, lambda: TimeLimit(Pendulum(), 1)))
+    return engine.agent(tf.range(2, dtype=tf.int64)).numpy().mean(axis=1)
+
+
+def check_truncation_bootstraps() -> None:
+    """What lies beyond a time limit is counted."""
+    close(pendulum_q_values(), PENDULUM_Q, 1e-2)
+
+
+# --- mutation ------------------------------------------------------------------------------------------------------
+
+
+def mutated(function: Callable, *replacements: tuple[str, str]) -> Callable:
+    """The function with pieces of its own source replaced. AssertionError if a piece is not there exactly once."""
+    source = textwrap.dedent(inspect.getsource(function))
+    for old, new in replacements:
+        assert source.count(old) == 1, f"{function.__qualname__} holds {source.count(old)} times: {old}"
+        source = source.replace(old, new)
+    # Outside its class, super() must be told where it is.
+    source = source.replace("super()", f"super({function.__qualname__.split('.')[0]}, self)")
+    namespace = dict(function.__globals__)
+    exec(compile("from __future__ import annotations\n" + source, f"<mutated {function.__qualname__}>", "exec"), namespace)
+    return namespace[function.__name__]

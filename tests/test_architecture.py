@@ -1,0 +1,154 @@
+"""docs/design.md, section 1, as tests: who may import whom, who may know what, how long a file may be."""
+
+import ast
+import dataclasses
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import dqn_tf
+from dqn_tf.config import DQNConfig
+
+ROOT = Path(dqn_tf.__file__).parent
+MOST_LINES, MOST_COLUMNS = 300, 150
+
+# One way down: a module imports only from those below it. A new module is put where it belongs.
+ORDER = """
+    trainer engines.host engines export
+    scoring.report scoring.served scoring.plan scoring.flags scoring.locate scoring.video scoring launch cli summary rundir plots progress
+    evaluation checkpoint metrics interrupts
+    acting agent losses networks
+    exploration replay transitions
+    envs.registry envs.vector envs.spaces envs
+    presets config seeding quiet errors dqn_tf
+""".split()
+APART = ("serving", "interop")  # know SavedModels only and stand beside the house: nothing of it imports them, and they nothing of it
+
+WITHOUT_TENSORFLOW = """
+    replay exploration transitions checkpoint cli config launch presets rundir seeding errors interrupts progress quiet
+    envs.registry envs.vector envs.spaces evaluation scoring.flags scoring.plan scoring.locate scoring.video
+""".split()
+KNOWS_GYMNASIUM = ("envs.", "scoring.video")  # video wraps an environment; all others name its types in annotations, or its version
+
+
+def module(path: Path) -> str:
+    """dqn_tf/engines/host.py → engines.host; the package itself → dqn_tf."""
+    parts = [part for part in path.relative_to(ROOT).with_suffix("").parts if part != "__init__"]
+    return ".".join(parts) or "dqn_tf"
+
+
+SOURCES = {module(path): path for path in sorted(ROOT.rglob("*.py"))}
+TREES = {name: ast.parse(path.read_text(encoding="utf-8")) for name, path in SOURCES.items()}
+HOUSE = [name for name in SOURCES if name.split(".")[0] not in APART]
+
+
+def imported(tree: ast.AST) -> set[str]:
+    """Full dotted names of everything that is imported, wherever in the file."""
+    names = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, "relative imports hide where a name is from"
+            names |= {f"{node.module}.{alias.name}" for alias in node.names}
+    return names
+
+
+def own(tree: ast.AST) -> set[str]:
+    """Modules of dqn_tf that are imported."""
+    found = set()
+    for name in imported(tree):
+        parts = name.split(".")
+        if parts[0] == "dqn_tf":
+            inner = [".".join(parts[1:end]) for end in range(2, len(parts) + 1)]
+            found.add(next((candidate for candidate in reversed(inner) if candidate in SOURCES), "dqn_tf"))
+    return found
+
+
+def test_every_module_has_its_place_and_every_place_its_module():
+    assert sorted(ORDER) == sorted(HOUSE)
+
+
+@pytest.mark.parametrize("name", HOUSE)
+def test_imports_go_one_way_down(name):
+    above = [other for other in own(TREES[name]) if other not in ORDER or ORDER.index(other) <= ORDER.index(name)]
+    assert not above, f"{name} imports {above}, which it must not know"
+
+
+@pytest.mark.parametrize("name", [name for name in SOURCES if name not in HOUSE])
+def test_what_stands_apart_knows_nothing_of_the_house(name):
+    assert {other.split(".")[0] for other in own(TREES[name])} <= {name.split(".")[0]}
+
+
+@pytest.mark.parametrize("name", [name for name in HOUSE if not name.startswith(KNOWS_GYMNASIUM) and name != "envs"])
+def test_gymnasium_is_known_by_its_types_only(name):
+    annotations = {id(part) for node in ast.walk(TREES[name]) for field in ("annotation", "returns") if getattr(node, field, None) is not None
+                   for part in ast.walk(getattr(node, field))}
+    for node in ast.walk(TREES[name]):
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id in ("gym", "gymnasium"):
+            assert node.attr == "__version__" or id(node) in annotations, f"line {node.lineno} uses gymnasium.{node.attr}"
+    assert not [found for found in imported(TREES[name]) if found.startswith("gymnasium.")]
+
+
+@pytest.mark.parametrize("name", SOURCES)
+def test_no_keras_beside_tf_keras_and_nothing_that_runs_what_it_reads(name):
+    for found in imported(TREES[name]):
+        assert found.split(".")[0] not in ("keras", "tf_keras", "pickle", "dill", "cloudpickle", "joblib", "marshal", "shelve"), found
+    for node in ast.walk(TREES[name]):
+        if isinstance(node, ast.Call):
+            called = node.func.id if isinstance(node.func, ast.Name) else ""
+            assert called not in ("eval", "exec", "__import__"), f"line {node.lineno}"
+            allowed = [keyword.value.value for keyword in node.keywords if keyword.arg == "allow_pickle"]
+            assert allowed in ([], [False]), f"line {node.lineno} allows pickle"
+        assert not (isinstance(node, ast.Attribute) and node.attr == "Lambda"), f"line {node.lineno}: a Lambda layer cannot be loaded elsewhere"
+
+
+@pytest.mark.parametrize("name", SOURCES)
+def test_no_global_randomness(name):
+    """Every number is drawn from a generator that has a name."""
+    for node in ast.walk(TREES[name]):
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Attribute) and node.value.attr == "random":
+            assert node.attr in ("default_rng", "Generator", "SeedSequence", "PCG64"), f"line {node.lineno}: random.{node.attr}"
+    assert not {found for found in imported(TREES[name]) if found.split(".")[0] == "random"}
+
+
+@pytest.mark.parametrize("name", [name for name in SOURCES if name != "config"])
+def test_config_holds_the_only_defaults(name):
+    """A parameter named like a field of DQNConfig has no default of its own; None, "not given", is none."""
+    fields = {field.name for field in dataclasses.fields(DQNConfig)}
+    for node in ast.walk(TREES[name]):
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)):
+            places = [*node.args.posonlyargs, *node.args.args]
+            pairs = [*zip(reversed(places), reversed(node.args.defaults), strict=False),
+                     *zip(node.args.kwonlyargs, node.args.kw_defaults, strict=True)]
+            for argument, default in pairs:
+                if argument.arg in fields and isinstance(default, ast.Constant):
+                    assert default.value is None, f"line {node.lineno}: {argument.arg}={default.value}"
+
+
+@pytest.mark.parametrize("name", SOURCES)
+def test_files_are_short(name):
+    lines = SOURCES[name].read_text(encoding="utf-8").splitlines()
+    assert len(lines) <= MOST_LINES
+    assert not [number for number, line in enumerate(lines, 1) if len(line) > MOST_COLUMNS]
+
+
+def test_neither_tensorflow_nor_keras_is_loaded_where_it_is_not_needed():
+    """Transitively, in a process of its own: `--help` and a mistake in a flag must not wait for TensorFlow."""
+    program = ("import importlib, sys\n"
+               f"for name in {WITHOUT_TENSORFLOW!r}:\n"
+               "    importlib.import_module('dqn_tf.' + name)\n"
+               "    loaded = {'tensorflow', 'keras'} & set(sys.modules)\n"
+               "    assert not loaded, f'{name} loads {loaded}'\n")
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT.parent, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+
+
+def test_the_commands_are_short_and_load_tensorflow_late():
+    for path in (ROOT.parent / "train.py", ROOT.parent / "evaluate.py"):
+        source = path.read_text(encoding="utf-8")
+        assert len(source.splitlines()) < 60
+        at_the_top = [node for node in ast.parse(source).body if isinstance(node, (ast.Import, ast.ImportFrom))]
+        assert own(ast.Module(at_the_top, [])) <= {*WITHOUT_TENSORFLOW}, path

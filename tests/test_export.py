@@ -1,0 +1,197 @@
+"""dqn_tf.export: what is published loads anywhere, answers as the agent did, and is never overwritten or half there."""
+
+import contextlib
+import json
+import os
+import shutil
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from commands import hit, interpreter, report, resumed, run, small, start
+
+from dqn_tf import export as module
+from dqn_tf.agent import DQN, weights_sha256
+from dqn_tf.config import DQNConfig
+from dqn_tf.envs.spaces import Spaces
+from dqn_tf.errors import UserError
+
+KINDS = {
+    "vector": Spaces((4,), "float32", actions=3, action_start=-1),
+    "image": Spaces((84, 84, 4), "uint8", actions=4),
+    "discrete": Spaces((), "int64", actions=2, categories=6, category_start=2, action_start=5),
+    "bytes": Spaces((10,), "uint8", actions=2),
+}
+# Loads every exported model below its working directory where dqn_tf cannot be imported, and answers a batch of one.
+STRANGER = """
+import json, sys
+
+class Refuses:
+    def find_spec(self, name, *_):
+        if name.partition(".")[0] == "dqn_tf":
+            raise AssertionError("the exported model needs dqn_tf")
+
+sys.meta_path.insert(0, Refuses())
+import numpy as np, tensorflow as tf
+for kind in sys.argv[1:]:
+    served = tf.saved_model.load(f"{kind}/1").signatures["serving_default"]
+    answer = served(observation=tf.constant(np.load(f"{kind}.npy")))
+    print(json.dumps([answer["action"].numpy().tolist(), answer["q_values"].numpy().tolist()]))
+"""
+
+
+def observations(spaces: Spaces, count: int = 64) -> np.ndarray:
+    generator = np.random.default_rng(1)
+    if spaces.categories:
+        return generator.integers(spaces.category_start, spaces.category_start + spaces.categories, count)
+    if spaces.observation_dtype == "uint8":
+        return generator.integers(0, 256, (count, *spaces.observation_shape), np.uint8)
+    return generator.normal(size=(count, *spaces.observation_shape)).astype(np.float32)
+
+
+def agent(spaces: Spaces) -> DQN:
+    made = DQN(DQNConfig(seed=4, hidden_units=(16,)), spaces)
+    made.online.set_weights([array + 0.1 * (array.ndim == 1) for array in made.online.get_weights()])  # biases that show
+    return made
+
+
+@pytest.fixture(scope="module")
+def published(tmp_path_factory) -> Path:
+    """One version of each kind; nothing may change it."""
+    directory = tmp_path_factory.mktemp("export")
+    for kind, spaces in KINDS.items():
+        np.save(directory / f"{kind}.npy", observations(spaces, 5))
+        assert module.export(agent(spaces), directory / kind, observations(spaces), {"env": kind}) == directory / kind / "1"
+    return directory
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_signatures_have_names_types_and_a_free_batch(published, kind):
+    spaces = KINDS[kind]
+    signatures = tf.saved_model.load(str(published / kind / "1")).signatures
+    assert set(signatures) == {"serving_default", "q_values"}
+    for name, outputs in (("serving_default", {"action", "q_values"}), ("q_values", {"q_values"})):
+        (given,) = signatures[name].structured_input_signature[1].values()
+        assert given.name == "observation" and given.dtype == spaces.observation_dtype
+        assert given.shape.as_list() == [None, *spaces.observation_shape]
+        assert set(signatures[name].structured_outputs) == outputs
+        returned = signatures[name].structured_outputs
+        assert returned["q_values"].dtype == tf.float32 and returned["q_values"].shape.as_list() == [None, spaces.actions]
+        if "action" in outputs:
+            assert returned["action"].dtype == tf.int64 and returned["action"].shape.as_list() == [None]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("batch", [0, 1, 32])
+def test_it_answers_as_the_agent_in_the_environments_own_numbers(published, kind, batch):  # row 54
+    spaces = KINDS[kind]
+    served = tf.saved_model.load(str(published / kind / "1")).signatures["serving_default"]
+    seen = observations(spaces)[:batch]
+    answer, expected = served(observation=tf.constant(seen)), agent(spaces)(tf.constant(observations(spaces))).numpy()[:batch]
+    np.testing.assert_allclose(answer["q_values"], expected, atol=1e-5)
+    assert answer["action"].numpy().tolist() == (expected.argmax(axis=1) + spaces.action_start).tolist()
+
+
+def test_it_loads_where_dqn_tf_is_not(published):
+    done = interpreter("-I", "-c", STRANGER, *KINDS, cwd=published, PYTHONPATH="", TF_CPP_MIN_LOG_LEVEL="3")
+    assert done.returncode == 0, done.stderr
+    for (kind, spaces), line in zip(KINDS.items(), done.stdout.splitlines(), strict=True):
+        expected = agent(spaces)(tf.constant(np.load(published / f"{kind}.npy"))).numpy()
+        action, q_values = json.loads(line)
+        np.testing.assert_allclose(q_values, expected, atol=1e-5)
+        assert action == (expected.argmax(axis=1) + spaces.action_start).tolist()
+
+
+def test_the_manifest_tells_where_it_comes_from(published):
+    manifest = json.loads((published / "vector" / "1" / "assets.extra" / "dqn_tf.json").read_text(encoding="utf-8"))
+    spaces = KINDS["vector"]
+    assert manifest["env"] == "vector" and Spaces.from_dict(manifest["spaces"]) == spaces
+    assert manifest["weights_sha256"] == weights_sha256(agent(spaces).online.get_weights())
+    assert DQNConfig.from_dict(manifest["config"]).seed == 4 and manifest["tensorflow"] == tf.__version__
+
+
+def test_no_version_is_ever_overwritten(tmp_path):  # row 51
+    """The next number is taken, whoever has made the others, also one that comes to be there at the last moment."""
+    spaces = KINDS["vector"]
+    for name in ("1", "7"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "theirs").write_text(name, encoding="utf-8")
+    (tmp_path / "notes.txt").touch()
+    assert module.export(agent(spaces), tmp_path, observations(spaces), {}) == tmp_path / "8"
+    aside = tmp_path / "aside"
+    (aside / "variables").mkdir(parents=True)
+    real, late = module.versions, iter([[1, 7], [1, 7, 8]])  # as if 8 had come between looking and renaming
+    module.versions = lambda directory: next(late)
+    try:
+        assert module._publish(aside, tmp_path) == tmp_path / "9"
+    finally:
+        module.versions = real
+    assert module.versions(tmp_path) == [1, 7, 8, 9]
+    assert all((tmp_path / name / "theirs").read_text(encoding="utf-8") == name for name in ("1", "7"))
+    assert (tmp_path / "8" / "saved_model.pb").exists() and not list(tmp_path.glob(".tmp-*"))
+
+
+@pytest.mark.parametrize("tamper", ["weights", "NaN"])
+def test_the_gate_refuses_a_model_that_differs_from_the_agent(tmp_path, monkeypatch, tamper):
+    """The agent changes between the save and the gate: what lies on the disk is no longer what it answers."""
+    spaces = KINDS["vector"]
+    changing, save = agent(spaces), tf.saved_model.save
+
+    def save_then_change(*arguments, **options):
+        save(*arguments, **options)
+        changing.online.set_weights([array * (np.nan if tamper == "NaN" else 1.001) for array in changing.online.get_weights()])
+
+    monkeypatch.setattr(tf.saved_model, "save", save_then_change)
+    with pytest.raises(UserError, match="otherwise than the agent. Nothing was published"):
+        module.export(changing, tmp_path / "export", observations(spaces), {})
+    assert not list((tmp_path / "export").iterdir())
+
+
+def test_the_gate_allows_for_rounding_of_large_values_and_of_ties(tmp_path):
+    """float32 has no fifth decimal at 10,000; and of two equal Q-values either action is the best."""
+    spaces = KINDS["vector"]
+    large = agent(spaces)
+    large.online.set_weights([array * 300 for array in large.online.get_weights()])
+    *body, kernel, bias = large.online.get_weights()
+    large.online.set_weights([*body, np.repeat(kernel[:, :1], spaces.actions, axis=1), np.repeat(bias[:1], spaces.actions)])
+    assert np.abs(large(observations(spaces)).numpy()).max() > 10_000
+    assert module.export(large, tmp_path, observations(spaces), {}).name == "1"
+
+
+@pytest.mark.parametrize("error", [OSError(28, "No space left on device"), tf.errors.ResourceExhaustedError(None, None, "No space left on device")])
+def test_a_directory_that_cannot_be_written_is_named(tmp_path, monkeypatch, error):
+    def fail(*_, **__):
+        raise error
+
+    monkeypatch.setattr(tf.saved_model, "save", fail)
+    spaces = KINDS["vector"]
+    with pytest.raises(UserError, match=f"--export_dir={tmp_path} cannot be written: No space left on device. Nothing was published."):
+        module.export(agent(spaces), tmp_path, observations(spaces), {})
+    assert not os.listdir(tmp_path)
+
+
+def test_killed_amid_the_export_no_version_appears(tmp_path):  # row 52
+    """Five times at a moment of its own, once just before the version gets its number; then it is let finish."""
+    status, text = run(small(tmp_path), tmp_path, **hit("test", 1))  # a checkpoint of the last step: the rest is test and export
+    assert status == 143, text
+    exports, amid = tmp_path / "export", 0
+    for wait in (0.0, 0.05, 0.1, 0.2, 0.4):
+        command = start(resumed(tmp_path), tmp_path)
+        command.wait_for(path=exports)
+        time.sleep(wait)
+        with contextlib.suppress(ProcessLookupError):
+            command.kill(9)
+        command.wait()
+        if module.versions(exports):  # too late: then it is whole
+            assert (exports / "1" / "assets.extra" / "dqn_tf.json").exists()
+        amid += not module.versions(exports)
+        shutil.rmtree(exports)
+        (tmp_path / "run" / "evaluation.json").unlink(missing_ok=True)
+    assert amid >= 2
+    assert run(resumed(tmp_path), tmp_path, **hit("publishing", 1, 9))[0] == -9
+    assert module.versions(exports) == []
+    status, text = run(resumed(tmp_path), tmp_path)
+    assert status == 0 and module.versions(exports) == [1], text
+    assert report(tmp_path)["export"] == str(exports / "1")

@@ -1,0 +1,144 @@
+"""Would the tests notice? Each mistake below, made in dqn_tf's own source, must make its oracle fail.
+
+The mistakes are those of the articles and of well-known projects (docs/errata.md), and the oracles those that the other tests call.
+A mutation that no longer fits the source fails too: then it is to be rewritten, not dropped.
+"""
+
+import functools
+import sys
+
+import oracles
+import pytest
+
+from dqn_tf import agent, exploration, losses, transitions
+from dqn_tf.agent import DQN
+from dqn_tf.engines import host
+from dqn_tf.engines.host import HostEngine
+from dqn_tf.envs.vector import SeededVectorEnv
+from dqn_tf.replay import UniformReplay
+
+clipped_update = functools.partial(oracles.check_update, max_gradient_norm=0.1)
+soft_update = functools.partial(oracles.check_update, tau=0.25)
+stored_rows_in_place = functools.partial(oracles.check_stored_rows, in_place=True)
+ten_updates_a_step = functools.partial(oracles.check_update_count, 1, 1, 0.1)
+
+REWARD_RANK, DISCOUNT_SHAPE = "reward.shape.assert_has_rank(1)", "discount.shape.assert_is_compatible_with(reward.shape)"
+NEXT_Q_SHAPE = "next_q_values.shape[:1].assert_is_compatible_with(reward.shape)"
+SELECTED = 'losses.select(self.online(batch["observation"])'
+TARGET_BY_ONLINE = "self.target.set_weights(self.online.get_weights())"
+UNLEARNED = "min(env_steps, max(0, self.env_step - self.learning_starts))"
+TERMINATED = "np.where(steps.terminated,"
+
+MUTATIONS = {  # name: owner, attribute, oracle, and pieces of the source with what is put in their place
+    "the online network as its own target":
+        (DQN, "update", oracles.check_update, ("self.target(batch", "self.online(batch")),
+    "online and target swapped":  # the zero is there for Keras, which refuses an update without any gradient
+        (DQN, "update", oracles.check_update, ("self.target(batch", "self.online(batch"),
+         (SELECTED, 'losses.select(self.target(batch["observation"]) + 0.0 * self.online(batch["observation"])')),
+    "no stop_gradient: the online network as its own target, inside the tape":
+        (DQN, "update", oracles.check_update, ("losses.td_target(", "("), ('self.target(batch["next_observation"]))', "0.0)"),
+         ("losses.td_loss(self.per_example_loss, target, q_selected)", "losses.td_loss(self.per_example_loss, "
+          'target[0] + target[1] * tf.reduce_max(self.online(batch["next_observation"]), axis=1), q_selected)')),
+    "no stop_gradient on the target":
+        (losses, "td_target", oracles.check_td_target, ("tf.stop_gradient", "tf.identity")),
+    "terminal states bootstrap":
+        (losses, "td_target", oracles.check_td_target, ("discount * tf.reduce_max", "tf.reduce_max")),
+    "the sum in place of the maximum":
+        (losses, "td_target", oracles.check_td_target, ("reduce_max", "reduce_sum")),
+    "[B, 1] rewards broadcast":
+        (losses, "td_target", oracles.check_shapes_refused, (REWARD_RANK, "pass"), (NEXT_Q_SHAPE, "pass")),
+    "[B, 1] discounts broadcast":
+        (losses, "td_target", oracles.check_shapes_refused, (DISCOUNT_SHAPE, "pass")),
+    "one next state serves the whole batch":
+        (losses, "td_target", oracles.check_shapes_refused, (NEXT_Q_SHAPE, "pass")),
+    "one row of Q-values serves the whole batch":
+        (losses, "select", oracles.check_shapes_refused, ("action.shape.assert_is_compatible_with(q_values.shape[:1])", "pass")),
+    "[B] against [B, 1] is accepted in the loss":
+        (losses, "td_loss", oracles.check_shapes_refused, ("target.shape.assert_has_rank(1)", "pass"),
+         ("target.shape.assert_is_compatible_with(q_selected.shape)", "pass")),
+    "[B] against [B, 1]: every row meets every target":
+        (losses, "td_loss", oracles.check_td_loss, ("return loss(target[:, tf.newaxis], q_selected[:, tf.newaxis])",
+         "return tf.reduce_mean(loss(target[:, tf.newaxis, tf.newaxis], q_selected[tf.newaxis, :, tf.newaxis]), axis=1)")),
+    "the best action's Q-value in place of the taken one's":
+        (losses, "select", oracles.check_select,
+         ("tf.reduce_sum(q_values * tf.one_hot(action, q_values.shape[1], dtype=q_values.dtype), axis=1)", "tf.reduce_max(q_values, axis=1)")),
+    "huber's delta ignored":
+        (losses, "per_example", oracles.check_td_loss, ("delta=huber_delta", "delta=1.0")),
+    "no clipping of the gradient":
+        (agent, "make_optimizer", clipped_update, ("config.max_gradient_norm or None", "None")),
+    "each gradient clipped by itself":
+        (agent, "make_optimizer", clipped_update, ("global_clipnorm=", "clipnorm=")),
+    "the optimizer's epsilon ignored":
+        (agent, "make_optimizer", oracles.check_update, ("epsilon=config.optimizer_epsilon, ", "")),
+    "the target updated one update late":
+        (DQN, "update_target", oracles.check_hard_copies, ("self.updates %", "(self.updates - 1) %")),
+    "the target updated every time":
+        (DQN, "update_target", oracles.check_hard_copies, ("tf.where(due, ", "tf.where(True, ")),
+    "the target never updated":
+        (DQN, "update", oracles.check_hard_copies, ("self.update_target()", "pass")),
+    "tau on the wrong side":
+        (DQN, "update_target", soft_update, ("share * online + (1.0 - share) * target", "(1.0 - share) * online + share * target")),
+    "the target not a copy at birth":
+        (DQN, "__init__", oracles.check_target_at_birth, (TARGET_BY_ONLINE, "pass")),
+    "online and target one network":
+        (DQN, "__init__", oracles.check_target_at_birth, (TARGET_BY_ONLINE, "self.target = self.online")),
+    "truncation taken for death":
+        (transitions, "transitions", oracles.check_discounts, (TERMINATED, "np.where(steps.ended,")),
+    "truncation taken for death, in what is learned":
+        (transitions, "transitions", oracles.check_truncation_bootstraps, (TERMINATED, "np.where(steps.ended,")),
+    "death taken for truncation where both come at once":
+        (transitions, "transitions", oracles.check_discounts, (TERMINATED, "np.where(steps.terminated & ~steps.truncated,")),
+    "the reset's observation stored as the episode's last":
+        (HostEngine, "_collect", oracles.check_stored_rows, ("if infos:", "if False:")),
+    "an observation stored one step early":
+        (HostEngine, "_collect", oracles.check_stored_rows,
+         ("steps.observation[t], steps.action[t] =", "steps.observation[t - 1], steps.action[t] =")),
+    "an environment's own array kept in place of a copy":
+        (SeededVectorEnv, "step", stored_rows_in_place, ("observation.copy(), True", "observation, True")),
+    "what is left over of a block's steps forgotten":
+        (HostEngine, "_updates_due", oracles.check_update_count, ("self.unlearned += min(", "self.unlearned = min(")),
+    "warm-up paid for afterwards":
+        (HostEngine, "_updates_due", oracles.check_update_count, (UNLEARNED, "env_steps")),
+    "a binary fraction costs an update":
+        (HostEngine, "_updates_due", ten_updates_a_step,
+         ("self.unlearned / self.config.env_steps_per_update + 1e-6", "self.unlearned // self.config.env_steps_per_update")),
+    "rows written one place off":
+        (UniformReplay, "add", oracles.check_replay_order, ("self.added) % self.capacity", "self.added) % self.capacity - 1")),
+    "of too many rows, the oldest kept":
+        (UniformReplay, "add", oracles.check_replay_order, ("values[-self.capacity:]", "values[:self.capacity]")),
+    "epsilon falls without end":
+        (exploration, "linear_epsilon", oracles.check_epsilon, ("np.minimum(1.0, env_step / decay_env_steps)", "env_step / decay_env_steps")),
+    "epsilon rises":
+        (exploration, "linear_epsilon", oracles.check_epsilon, ("return start + (end - start)", "return end + (start - end)")),
+    "explores where it should be greedy":
+        (exploration, "plan", oracles.check_explores_as_often_as_epsilon_says, ("< epsilon", "> epsilon")),
+}
+
+
+@pytest.mark.parametrize("name", MUTATIONS)
+def test_oracle_notices(name, monkeypatch):
+    owner, attribute, oracle, *replacements = MUTATIONS[name]
+    original = getattr(owner, attribute)
+    mutant = oracles.mutated(original, *replacements)
+    for place in (owner, *(module for module_name, module in sys.modules.items() if module_name.startswith("dqn_tf."))):
+        if getattr(place, attribute, None) is original:  # wherever it was imported by name, too
+            monkeypatch.setattr(place, attribute, mutant)
+    with pytest.raises(AssertionError):
+        oracle()
+
+
+def test_death_at_the_time_limit_learns_the_number_that_it_must(monkeypatch):
+    """The oracle of truncation does not fail by chance: the mistake's own fixed point is what is learned."""
+    monkeypatch.setattr(host, "transitions", oracles.mutated(transitions.transitions, (TERMINATED, "np.where(steps.ended,")))
+    oracles.close(oracles.pendulum_q_values(), oracles.PENDULUM_Q_AS_DEATH, 1e-2)
+
+
+def test_a_mutation_that_does_not_fit_is_an_error():
+    with pytest.raises(AssertionError, match="0 times"):
+        oracles.mutated(losses.td_target, ("not in the source", ""))
+
+
+def test_the_oracles_hold_unmutated():
+    """What fails above fails because of its mutation."""
+    for oracle in (clipped_update, soft_update, stored_rows_in_place, ten_updates_a_step):
+        oracle()

@@ -1,0 +1,93 @@
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from dqn_tf.envs.spaces import Spaces
+from dqn_tf.networks import QNetwork, is_image
+
+VECTOR = Spaces((3,), "float32", 2)
+
+
+def network(spaces: Spaces, kind: str = "auto", hidden_units: tuple[int, ...] = (4, 5), seed: int = 0) -> QNetwork:
+    return QNetwork(spaces, kind, hidden_units, np.random.default_rng(seed))
+
+
+def identity(spaces: Spaces) -> QNetwork:
+    """A network that returns its features: no hidden layer, and the unit matrix for a head."""
+    result = network(spaces, "mlp", ())
+    result.set_weights([np.eye(*result.get_weights()[0].shape, dtype=np.float32), np.zeros(spaces.actions, np.float32)])
+    return result
+
+
+@pytest.mark.parametrize("spaces", [
+    VECTOR, Spaces((), "int64", 3, categories=6), Spaces((2, 3), "float32", 5), Spaces((4,), "uint8", 2), Spaces((2,), "int32", 2),
+    Spaces((3,), "bool", 2), Spaces((40, 36, 1), "uint8", 2)], ids=str)
+def test_any_observation_gives_one_float_for_each_action(spaces):
+    # TensorFlow's convolution on the CPU returns its input's shape for an empty batch (seen in 2.21), so no 0 for images.
+    for batch in (1, 4) if is_image(spaces.observation_shape) else (0, 1, 4):
+        q_values = network(spaces)(tf.zeros((batch, *spaces.observation_shape), spaces.observation_dtype))
+        assert q_values.shape == (batch, spaces.actions)
+        assert q_values.dtype == tf.float32
+
+
+def test_discrete_observations_are_one_hot_from_their_own_start():
+    spaces = Spaces((), "int64", 3, categories=3, category_start=-1)
+    np.testing.assert_array_equal(identity(spaces)(tf.constant([-1, 0, 1, 0], tf.int64)), np.eye(3)[[0, 1, 2, 1]])
+
+
+def test_boxes_are_flattened_row_by_row_and_otherwise_left_as_they_are():
+    values = np.arange(12).reshape(2, 2, 3)
+    for dtype in ("float32", "uint8", "int32"):
+        features = identity(Spaces((2, 3), dtype, 6))(tf.constant(values.astype(dtype)))
+        np.testing.assert_array_equal(features, values.reshape(2, 6))
+
+
+@pytest.mark.parametrize(("dtype", "kind", "expected"), [("uint8", "mlp", 1.0), ("float32", "mlp", 255.0), ("uint8", "nature_cnn", 1.0)])
+def test_only_images_of_bytes_are_scaled(dtype, kind, expected):
+    model = network(Spaces((36, 36, 1), dtype, 2), kind)
+    features = model.features(tf.cast(tf.fill((1, 36, 36, 1), 255), dtype))
+    assert float(tf.reduce_max(features)) == float(tf.reduce_min(features)) == expected
+    small = network(Spaces((4, 4, 1), "uint8", 2))
+    assert float(tf.reduce_max(small.features(tf.fill((1, 4, 4, 1), np.uint8(255))))) == 255.0
+
+
+def test_auto_takes_the_convolutions_for_images_that_they_can_see():
+    for shape, expected in (((36, 36, 1), True), ((84, 84, 4), True), ((35, 84, 4), False), ((84, 84), False), ((3,), False)):
+        assert is_image(shape) == network(Spaces(shape, "uint8", 2), "auto").convolves == expected
+    assert not network(Spaces((84, 84, 4), "uint8", 2), "mlp").convolves
+
+
+def test_nature_cnn_is_the_papers():
+    """Mnih et al. 2015: 32 8x8 stride 4, 64 4x4 stride 2, 64 3x3 stride 1, 512; 1,687,206 weights for 6 actions on 84x84x4."""
+    model = network(Spaces((84, 84, 4), "uint8", 6))
+    assert sum(array.size for array in model.get_weights()) == 1_687_206
+    assert [array.shape for array in model.get_weights()[::2]] == [(8, 8, 4, 32), (4, 4, 32, 64), (3, 3, 64, 64), (3136, 512), (512, 6)]
+
+
+def test_hidden_units_are_the_widths():
+    assert [array.shape for array in network(VECTOR, hidden_units=(7, 9)).get_weights()[::2]] == [(3, 7), (7, 9), (9, 2)]
+
+
+def test_the_generator_decides_every_weight_and_nothing_else_does():
+    def weights(seed: int) -> list[np.ndarray]:
+        return network(VECTOR, hidden_units=(4, 4, 4), seed=seed).get_weights()
+
+    first = weights(0)
+    tf.random.set_seed(123)
+    np.random.seed(123)
+    for one, other, different in zip(first, weights(0), weights(1), strict=True):
+        np.testing.assert_array_equal(one, other)
+        assert (one != different).any()
+    assert (first[2] != first[4]).any(), "layers of one shape have weights of their own"
+
+
+def test_weights_and_biases_begin_uniform_within_one_over_the_root_of_the_fan_in():
+    weights = network(Spaces((300,), "float32", 400), hidden_units=(200,)).get_weights()
+    convolutions = network(Spaces((84, 84, 4), "uint8", 400)).get_weights()
+    for arrays, fan_ins in ((weights, (300, 200)), (convolutions, (8 * 8 * 4, 4 * 4 * 32, 3 * 3 * 64, 3136, 512))):
+        for kernel, bias, fan_in in zip(arrays[::2], arrays[1::2], fan_ins, strict=True):
+            bound = fan_in ** -0.5
+            for array, slack in ((kernel, 0.01), (bias, 0.3)):
+                assert bound * (1 - slack) < np.abs(array).max() <= bound
+                assert abs(array.mean()) < bound * 5 / np.sqrt(3 * array.size)
+            assert abs(kernel.var() / (bound ** 2 / 3) - 1) < 0.05

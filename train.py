@@ -1,0 +1,20 @@
+"""Trains DQN: `python train.py --env=CartPole-v1`. All flags: `python train.py --help`."""
+
+import sys
+
+from dqn_tf import cli, launch, quiet
+
+
+def main(flags: cli.TrainingFlags) -> None:
+    """Plans the run, and only then loads TensorFlow and trains."""
+    plan = launch.prepare(flags)
+    if plan is None:
+        return
+    quiet.load_tensorflow(cli.verbose())
+    from dqn_tf import trainer  # imports TensorFlow: not before every flag and file is known to be right
+
+    sys.exit(trainer.train(plan))
+
+
+if __name__ == "__main__":
+    cli.run(main, cli.parse_training_flags)
