@@ -119,14 +119,15 @@ def make_optimizer(config: DQNConfig) -> tf.keras.optimizers.Optimizer:
     """Adam or RMSProp with the config's step size, epsilon and clipping of the global gradient norm."""
     rate = config.learning_rate
     if config.learning_rate_end is not None:
-        rate = tf.keras.optimizers.schedules.PolynomialDecay(rate, config.total_updates, config.learning_rate_end)
+        rate = tf.keras.optimizers.schedules.PolynomialDecay(rate, max(1, config.total_updates), config.learning_rate_end)
     kind = {"adam": tf.keras.optimizers.Adam, "rmsprop": tf.keras.optimizers.RMSprop}[config.optimizer]
     return kind(learning_rate=rate, epsilon=config.optimizer_epsilon, global_clipnorm=config.max_gradient_norm or None)
 
 
 def optimizer_variables(optimizer: tf.keras.optimizers.Optimizer) -> list[tf.Variable]:
-    """The optimizer's variables; Keras 2 has a method where Keras 3 has a property."""
-    return list(optimizer.variables() if callable(optimizer.variables) else optimizer.variables)
+    """What the optimizer remembers: its count of updates and its moments. The step size is configuration, and not among them."""
+    variables = optimizer.variables() if callable(optimizer.variables) else optimizer.variables  # a method in Keras 2
+    return [variable for variable in variables if "learning_rate" not in variable.name]
 
 
 def weights_sha256(weights: list[np.ndarray]) -> str:

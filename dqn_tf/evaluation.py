@@ -8,7 +8,7 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 
-from dqn_tf.envs.spaces import Spaces, describe
+from dqn_tf.envs.checked import CheckedEnv
 from dqn_tf.errors import UserError
 
 PARALLEL = 32  # environments stepped together, so that one call of the policy serves all of them
@@ -66,7 +66,7 @@ def evaluate(policy: Callable[[np.ndarray], np.ndarray], make: Callable[[], gym.
             running = going_on
     finally:
         for player in players:
-            player.env.close()
+            player.env.env.close()
     returns, lengths, capped = zip(*(finished[episode] for episode in range(len(seeds))), strict=True)
     return Evaluation(list(seeds), np.array(returns), np.array(lengths), sum(capped))
 
@@ -75,51 +75,23 @@ class _Player:
     """One environment and the episode that it plays."""
 
     def __init__(self, env: gym.Env, most_steps: int) -> None:
-        self.env, self._most_steps = env, most_steps
-        self._spaces: Spaces = describe(env.observation_space, env.action_space)
+        self.env, self._most_steps = CheckedEnv(env, "The environment"), most_steps
 
     def start(self, episode: int, seed: int) -> None:
         """Resets the environment with this episode's seed."""
-        self.episode, self._seed, self.steps, self.total, self.ended, self.capped = episode, seed, 0, 0.0, False, False
-        try:
-            observation, _ = self.env.reset(seed=seed)
-        except UserError:
-            raise
-        except Exception as error:
-            raise UserError(f"The environment raised {type(error).__name__} in reset(seed={seed}): {error}") from error
-        self.observation = self._checked(observation)
+        self.episode, self.seed, self.steps, self.total, self.ended, self.capped = episode, seed, 0, 0.0, False, False
+        self.observation = self.env.reset(seed)
 
     def step(self, action: int) -> None:
         """Takes one step; `ended` and `capped` then say whether the episode is over."""
         self.steps += 1
-        try:
-            observation, reward, terminated, truncated, _ = self.env.step(action)
-        except UserError:
-            raise
-        except Exception as error:
-            raise UserError(f"The environment raised {type(error).__name__} in step({action}): {error} ({self._where()})") from error
-        self.total += self._number(reward)
-        self.ended = bool(terminated or truncated)
+        self.observation, reward, terminated, truncated = self.env.step(action)
+        if not math.isfinite(reward):
+            raise UserError(f"The environment returned the reward {reward}: it must be one finite number (step {self.steps} of the episode "
+                            f"reset with seed {self.seed}).")
+        self.total += reward
+        self.ended = terminated or truncated
         self.capped = not self.ended and self.steps >= self._most_steps
-        self.observation = self._checked(observation)
-
-    def _number(self, reward: Any) -> float:
-        array = np.asarray(reward)
-        if array.size != 1 or array.dtype.kind not in "biuf" or not math.isfinite(array.item()):
-            raise UserError(f"The environment returned the reward {reward!r}: it must be one finite number ({self._where()}).")
-        return float(array.item())
-
-    def _checked(self, observation: Any) -> np.ndarray:
-        array, dtype = np.asarray(observation), self._spaces.observation_dtype
-        if array.shape != self._spaces.observation_shape:
-            raise UserError(f"The environment returned an observation of shape {list(array.shape)}, but its space says "
-                            f"{list(self._spaces.observation_shape)} ({self._where()}).")
-        if array.dtype.kind not in "biuf" or not np.can_cast(array.dtype, dtype, "same_kind"):
-            raise UserError(f"The environment returned an observation of type {array.dtype}, but its space says {dtype} ({self._where()}).")
-        return array.astype(dtype, copy=False)
-
-    def _where(self) -> str:
-        return f"step {self.steps} of the episode reset with seed {self._seed}"
 
 
 def joined(parts: Sequence[Evaluation]) -> Evaluation:

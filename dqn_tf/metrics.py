@@ -29,10 +29,13 @@ class MetricsWriter:
 
     def __init__(self, csv_path: Path, tensorboard_dir: Path, env_step: int) -> None:
         keep = [row for row in read(csv_path) if int(row["env_step"]) <= env_step] if env_step else []
-        self._file = csv_path.open("w", newline="", encoding="utf-8")
+        aside = csv_path.with_name(f".tmp-{csv_path.name}")
+        self._file = aside.open("w", newline="", encoding="utf-8")
         self._csv = csv.DictWriter(self._file, FIELDS)
         self._csv.writeheader()
         self._csv.writerows(keep)
+        self._file.flush()
+        aside.replace(csv_path)  # the open file goes with it: a crash here leaves the old log or the new one
         self._events = tf.summary.create_file_writer(str(tensorboard_dir))
 
     def write(self, env_step: int, **values: float) -> None:

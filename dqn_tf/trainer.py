@@ -1,6 +1,8 @@
 """The run: blocks of an engine; between two of them, evaluation and checkpoint; at the end, test and export."""
 
+import contextlib
 import time
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -21,29 +23,24 @@ from dqn_tf.rundir import RunDirectory
 
 
 def train(plan: Plan) -> int:
-    """Carries the plan out; returns the exit status: 0, or 130 and 143 after SIGINT and SIGTERM.
-
-    Raises UserError, with the environment's id before and the way back to the last checkpoint after the sentence.
-    """
-    with plan.run_dir, Interrupts() as interrupts:
+    """Carries the plan out; returns the exit status: 0, or 130 and 143 after SIGINT and SIGTERM. Raises UserError."""
+    with plan.run_dir, Interrupts() as interrupts, _sentences(plan), contextlib.closing(Run(plan, interrupts)) as run:
         try:
-            carry_out(plan, interrupts)
-        except UserError as error:
-            raise UserError(f"{plan.config.env}: {str(error).rstrip('.')}. {way_back(plan.run_dir)}") from error
+            while run.goes_on():
+                run.record(run.engine.run_block())
+            run.finish()
+        except Interrupted:
+            run.stop()
         return interrupts.exit_status
 
 
-def carry_out(plan: Plan, interrupts: Interrupts) -> None:
-    """The run from its beginning or checkpoint to its end, or to a signal."""
-    run = Run(plan, interrupts)
+@contextlib.contextmanager
+def _sentences(plan: Plan) -> Iterator[None]:
+    """Puts the environment's id before an error's sentence, and the way back to the last checkpoint after it."""
     try:
-        run.learn()
-        run.finish()
-    except Interrupted:
-        run.save()
-        run.progress.say(f"Stopped at step {run.engine.env_step:,}. Go on with: python train.py --resume={plan.run_dir.path}")
-    finally:
-        run.close()
+        yield
+    except UserError as error:
+        raise UserError(f"{plan.config.env}: {str(error).rstrip('.')}. {way_back(plan.run_dir)}") from error
 
 
 def way_back(run_dir: RunDirectory) -> str:
@@ -76,24 +73,29 @@ class Run:
         self.progress.say(f"{'Going on with' if plan.checkpoint else 'Training on'} {self.config.env}, seed {self.config.seed}, "
                           f"from step {self.engine.env_step:,} in {self.files.path}")
 
-    def learn(self) -> None:
-        """Runs blocks to the last step. What is due at a step is done before the next block, after a resume too."""
-        config, engine = self.config, self.engine
-        while True:
-            ended = engine.env_step >= config.total_steps
-            if config.evaluation_period_env_steps and (ended or crossed(config.evaluation_period_env_steps, self.evaluated, engine.env_step)):
-                self.evaluate()
-            if ended or crossed(config.checkpoint_period_env_steps, self.saved, engine.env_step):
-                self.save()
-            if ended:
-                return
-            self.interrupts.check()
-            before, clock = engine.env_step, time.monotonic()
-            self.record(engine.run_block(), before, clock)
+    def goes_on(self) -> bool:
+        """Does what is due at this step, after a resume too: evaluation, checkpoint. False once the last step is done.
 
-    def record(self, block: Block, before: int, clock: float) -> None:
+        Raises Interrupted after a signal.
+        """
+        config, env_step = self.config, self.engine.env_step
+        ended = env_step >= config.total_steps
+        if config.evaluation_period_env_steps and (ended or crossed(config.evaluation_period_env_steps, self.evaluated, env_step)):
+            self.evaluate()
+        if ended or crossed(config.checkpoint_period_env_steps, self.saved, env_step):
+            self.save()
+        self.interrupts.check()
+        self.block_start = env_step, time.monotonic()
+        return not ended
+
+    def stop(self) -> None:
+        """Answers a signal: a checkpoint, and how to go on."""
+        self.save()
+        self.progress.say(f"Stopped at step {self.engine.env_step:,}. Go on with: python train.py --resume={self.files.path}")
+
+    def record(self, block: Block) -> None:
         """Writes the block's episodes, and its metrics if a log period ended in it."""
-        env_step, episode_return = self.engine.env_step, None
+        (before, clock), env_step, episode_return = self.block_start, self.engine.env_step, None
         first = self.engine.episodes - len(block.episodes) + 1
         for number, (step, episode_return, length) in enumerate(block.episodes, first):
             self.metrics.write(step, episode=number, episode_return=episode_return, episode_length=length)
@@ -169,8 +171,6 @@ class Run:
         differing = self.engine.restore(found.state["engine"], state, rows)
         self.saved, self.evaluated, self.best = self.engine.env_step, found.state["evaluated"], found.state["best"]
         self.best_weights = [best[str(number)] for number in range(len(best))]
-        if self.config.learning_rate_end is None:  # the optimizer's own copy is of the checkpoint; the flag may have changed
-            self.agent.optimizer.learning_rate = self.config.learning_rate
         self.seconds += found.state["seconds"]
         if len(self.engine.replay) and self.engine.replay.capacity < found.state["engine"]["replay_capacity"]:
             self.progress.say(f"Of the saved replay, the newest {len(self.engine.replay):,} transitions fit.")

@@ -11,7 +11,7 @@ from dqn_tf.errors import UserError
 class Steps:
     """T steps of N environments, as they happened. `next_observation` is the true one, also where an episode ended.
 
-    Shapes: observation and next_observation [T, N, *shape], action [T, N] int64, reward [T, N] float64,
+    Shapes: observation and next_observation [T, N, *shape], action [T, N] int64, reward [T, N] float32,
     terminated and truncated [T, N] bool.
     """
 
@@ -26,7 +26,7 @@ class Steps:
     def empty(cls, length: int, num_envs: int, shape: tuple[int, ...], dtype: str) -> "Steps":
         """Room for `length` steps of `num_envs` environments."""
         size = (length, num_envs)
-        return cls(np.zeros((*size, *shape), dtype), np.zeros(size, np.int64), np.zeros(size), np.zeros(size, bool),
+        return cls(np.zeros((*size, *shape), dtype), np.zeros(size, np.int64), np.zeros(size, np.float32), np.zeros(size, bool),
                    np.zeros(size, bool), np.zeros((*size, *shape), dtype))
 
     @property
@@ -65,7 +65,7 @@ def transitions(steps: Steps, gamma: float) -> dict[str, np.ndarray]:
     Returns columns observation, action int32, reward float32, discount float32, next_observation, each [T*N, ...].
     """
     discount = np.where(steps.terminated, 0.0, gamma)
-    columns = {"observation": steps.observation, "action": steps.action.astype(np.int32), "reward": steps.reward.astype(np.float32),
+    columns = {"observation": steps.observation, "action": steps.action.astype(np.int32), "reward": steps.reward,
                "discount": discount.astype(np.float32), "next_observation": steps.next_observation}
     return {name: column.reshape((-1, *column.shape[2:])) for name, column in columns.items()}
 

@@ -21,14 +21,14 @@ ORDER = """
     evaluation checkpoint metrics interrupts
     acting agent losses networks
     exploration replay transitions
-    envs.registry envs.vector envs.spaces envs
+    envs.registry envs.vector envs.checked envs.spaces envs
     presets config seeding quiet errors dqn_tf
 """.split()
 APART = ("serving", "interop")  # know SavedModels only and stand beside the house: nothing of it imports them, and they nothing of it
 
 WITHOUT_TENSORFLOW = """
     replay exploration transitions checkpoint cli config launch presets rundir seeding errors interrupts progress quiet
-    envs.registry envs.vector envs.spaces evaluation scoring.flags scoring.plan scoring.locate scoring.video
+    envs.registry envs.vector envs.checked envs.spaces evaluation scoring.flags scoring.plan scoring.locate scoring.video
 """.split()
 KNOWS_GYMNASIUM = ("envs.", "scoring.video")  # video wraps an environment; all others name its types in annotations, or its version
 

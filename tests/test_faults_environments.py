@@ -63,7 +63,7 @@ def test_an_environment_that_raises_in_step_can_be_found_again_and_the_run_gone_
     """
     sentence = refused(small(tmp_path, env="faulty:Raises-v0"), tmp_path)
     assert re.fullmatch(r"error: faulty:Raises-v0: Environment 0 raised ZeroDivisionError in step\([12]\): the simulator broke "
-                        r"\(step 5 of its episode \d+, reset with seed \d+\)\. The last checkpoint is of step 200; go on from it with: "
+                        r"\(step 5 of the episode reset with seed \d+\)\. The last checkpoint is of step 200; go on from it with: "
                         r"python train.py --resume=\S+/run", sentence), sentence
     assert checkpoint.load_latest(tmp_path / "run" / "checkpoints").state["engine"]["env_step"] == 200
 

@@ -67,7 +67,7 @@ def test_each_episode_has_a_seed_of_its_own():
 
     env = SeededVectorEnv(lambda: Recorder(lambda episode: (2, "truncated")), 2, SEED)
     for index, one in enumerate(env.envs):
-        one.index = index
+        one.env.index = index
     env.reset()
     for _ in range(6):
         env.step(np.zeros(2, int))
@@ -97,7 +97,7 @@ def test_actions_are_counted_from_zero():
     env.reset()
     env.step(np.array([0]))
     env.step(np.array([1]))
-    assert env.envs[0].actions == [5, 6]
+    assert env.envs[0].env.actions == [5, 6]
 
 
 def test_observations_are_float32_of_a_float64_space():
@@ -165,7 +165,7 @@ def test_restore_names_the_environments_that_do_not_repeat_themselves():
 
 # --- errors --------------------------------------------------------------------------------------------------------
 
-WHERE = rf"step 1 of its episode 1, reset with seed {seeding.episode_seed(SEED, seeding.TRAINING, 0, 1)}\)\."
+WHERE = rf"step 1 of the episode reset with seed {seeding.episode_seed(SEED, seeding.TRAINING, 0, 1)}\)\."
 
 
 @pytest.mark.parametrize(("options", "sentence"), [
@@ -192,7 +192,7 @@ def test_what_an_environment_may_not_do_in_a_step(options, sentence):
 
 @pytest.mark.parametrize(("options", "sentence"), [
     ({"first": RuntimeError("no fuel")}, rf"raised RuntimeError in reset\(seed={seeding.episode_seed(SEED, seeding.TRAINING, 0, 1)}\): no fuel"),
-    ({"first": np.zeros(3, np.float32)}, r"an observation of shape \[3\], but its space says \[2\] \(step 0 of its episode 1"),
+    ({"first": np.zeros(3, np.float32)}, r"an observation of shape \[3\], but its space says \[2\] \(step 0 of the episode"),
     ({"first": 3, "space": gym.spaces.Discrete(3)}, "the observation 3, but its space says 0 to 2")], ids=str)
 def test_what_an_environment_may_not_do_in_a_reset(options, sentence):
     with pytest.raises(UserError, match=f"^Environment 0 .*{sentence}"):
@@ -202,7 +202,7 @@ def test_what_an_environment_may_not_do_in_a_reset(options, sentence):
 def test_the_environment_at_fault_is_the_one_named():
     env = script(3)
     env.reset()
-    env.envs[2].reward = None
+    env.envs[2].env.reward = None
     with pytest.raises(UserError, match="^Environment 2 returned the reward None"):
         env.step(np.zeros(3, int))
 
@@ -217,7 +217,7 @@ def test_one_number_is_a_reward_in_whatever_dress(reward):
 
 def test_a_step_of_the_old_api_is_named():
     env = script()
-    env.envs[0].step = lambda action: (np.zeros(2, np.float32), 0.0, False, {})
+    env.envs[0].env.step = lambda action: (np.zeros(2, np.float32), 0.0, False, {})
     env.reset()
     with pytest.raises(UserError, match=r"^Environment 0 raised ValueError in step\(5\): not enough values"):
         env.step(np.array([0]))
@@ -226,6 +226,6 @@ def test_a_step_of_the_old_api_is_named():
 def test_close_closes_every_environment():
     env, closed = script(2), []
     for index, one in enumerate(env.envs):
-        one.close = lambda index=index: closed.append(index)
+        one.env.close = lambda index=index: closed.append(index)
     env.close()
     assert closed == [0, 1]

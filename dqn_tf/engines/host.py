@@ -113,12 +113,12 @@ class HostEngine:
         finished = []
         start = np.zeros(steps.action.shape[1], np.int64)
         for t, index in np.argwhere(steps.ended).tolist():
-            part = slice(start[index], t + 1)
-            finished.append(Episode(before + t * len(start) + index + 1, float(self.running_return[index] + steps.reward[part, index].sum()),
-                                    int(self.running_length[index] + t + 1 - start[index])))
+            episode_return = self.running_return[index] + steps.reward[start[index]:t + 1, index].sum(dtype=np.float64)
+            length = self.running_length[index] + t + 1 - start[index]
+            finished.append(Episode(before + t * len(start) + index + 1, float(episode_return), int(length)))
             self.running_return[index], self.running_length[index], start[index] = 0.0, 0, t + 1
         for index, first in enumerate(start):
-            self.running_return[index] += steps.reward[first:, index].sum()
+            self.running_return[index] += steps.reward[first:, index].sum(dtype=np.float64)
             self.running_length[index] += len(steps.reward) - first
         self.episodes += len(finished)
         return finished

@@ -15,8 +15,7 @@ from gymnasium.vector import AutoresetMode
 from gymnasium.vector.utils import batch_space
 
 from dqn_tf import seeding
-from dqn_tf.envs.spaces import describe
-from dqn_tf.errors import UserError
+from dqn_tf.envs.checked import CheckedEnv
 
 
 class SeededVectorEnv(gym.vector.VectorEnv):
@@ -27,11 +26,11 @@ class SeededVectorEnv(gym.vector.VectorEnv):
     """
 
     def __init__(self, make: Callable[[], gym.Env], num_envs: int, seed: int) -> None:
-        self.envs = [make() for _ in range(num_envs)]
-        self.num_envs = num_envs
-        self.spaces = describe(self.envs[0].observation_space, self.envs[0].action_space)
-        self.metadata = self.envs[0].metadata | {"autoreset_mode": AutoresetMode.SAME_STEP}
-        self.single_observation_space, self.single_action_space = self.envs[0].observation_space, self.envs[0].action_space
+        self.envs = [CheckedEnv(make(), f"Environment {index}") for index in range(num_envs)]
+        self.num_envs, self.spaces = num_envs, self.envs[0].spaces
+        first = self.envs[0].env
+        self.metadata = first.metadata | {"autoreset_mode": AutoresetMode.SAME_STEP}
+        self.single_observation_space, self.single_action_space = first.observation_space, first.action_space
         self.observation_space = batch_space(self.single_observation_space, num_envs)
         self.action_space = batch_space(gym.spaces.Discrete(self.spaces.actions), num_envs)
         self._seed = seed
@@ -92,52 +91,14 @@ class SeededVectorEnv(gym.vector.VectorEnv):
 
     def close_extras(self, **kwargs: Any) -> None:
         """Closes every environment."""
-        for env in self.envs:
-            env.close()
+        for checked in self.envs:
+            checked.env.close()
 
     def _reset_one(self, index: int) -> np.ndarray:
         self._episode[index] += 1
         self._actions[index] = []
-        seed = self._episode_seed(index)
-        try:
-            observation, _ = self.envs[index].reset(seed=seed)
-        except Exception as error:
-            raise UserError(f"Environment {index} raised {type(error).__name__} in reset(seed={seed}): {error}") from error
-        return self._checked(index, observation)
+        return self.envs[index].reset(seeding.episode_seed(self._seed, seeding.TRAINING, index, self._episode[index]))
 
     def _step_one(self, index: int, action: int) -> tuple[np.ndarray, float, bool, bool]:
         self._actions[index].append(action)
-        try:
-            observation, reward, terminated, truncated, _ = self.envs[index].step(action + self.spaces.action_start)
-        except Exception as error:
-            raise UserError(f"Environment {index} raised {type(error).__name__} in step({action + self.spaces.action_start}): {error} "
-                            f"({self._where(index)})") from error
-        if not isinstance(reward, (float, int)):
-            reward = self._number(index, reward)
-        return self._checked(index, observation), reward, terminated, truncated
-
-    def _number(self, index: int, reward: Any) -> float:
-        array = np.asarray(reward)
-        if array.size != 1 or array.dtype.kind not in "biuf":
-            raise UserError(f"Environment {index} returned the reward {reward!r}: it must be one number ({self._where(index)}).")
-        return float(array.item())
-
-    def _checked(self, index: int, observation: Any) -> np.ndarray:
-        array, spaces = np.asarray(observation), self.spaces
-        if array.shape != spaces.observation_shape:
-            raise UserError(f"Environment {index} returned an observation of shape {list(array.shape)}, but its space says "
-                            f"{list(spaces.observation_shape)} ({self._where(index)}).")
-        if array.dtype != self._observation.dtype and (
-                array.dtype.kind not in "biuf" or not np.can_cast(array.dtype, spaces.observation_dtype, "same_kind")):
-            raise UserError(f"Environment {index} returned an observation of type {array.dtype}, but its space says "
-                            f"{spaces.observation_dtype} ({self._where(index)}).")
-        if spaces.categories and not 0 <= array - spaces.category_start < spaces.categories:
-            raise UserError(f"Environment {index} returned the observation {array}, but its space says {spaces.category_start} to "
-                            f"{spaces.category_start + spaces.categories - 1} ({self._where(index)}).")
-        return array
-
-    def _where(self, index: int) -> str:
-        return f"step {len(self._actions[index])} of its episode {self._episode[index]}, reset with seed {self._episode_seed(index)}"
-
-    def _episode_seed(self, index: int) -> int:
-        return seeding.episode_seed(self._seed, seeding.TRAINING, index, self._episode[index])
+        return self.envs[index].step(action + self.spaces.action_start)

@@ -1,0 +1,63 @@
+"""What README.md and CONTRIBUTING.md tell people to type exists, and the code they show runs."""
+
+import re
+import shlex
+from pathlib import Path
+
+import numpy as np
+import pytest
+from absl import flags
+
+from dqn_tf import cli
+from dqn_tf.scoring import flags as scoring_flags
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+BLOCKS = re.findall(r"```(\w+)\n(.*?)```", README + (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8"), re.S)
+COMMANDS = [command.strip() for kind, block in BLOCKS if kind == "bash" for line in block.splitlines() for command in line.split("&&")]
+
+
+def known_flags() -> dict[str, set[str]]:
+    """The flags of each script."""
+    train, evaluate = flags.FlagValues(), flags.FlagValues()
+    cli.define_config_flags(train)
+    scoring_flags.define(evaluate)
+    return {"train.py": set(train) | {*cli.TrainingFlags._fields[1:], "verbose"}, "evaluate.py": set(evaluate)}
+
+
+@pytest.mark.parametrize("command", [command for command in COMMANDS if command.startswith("python ") and ".py" in command])
+def test_every_command_names_a_script_and_flags_that_exist(command):
+    _, script, *words = shlex.split(command)
+    assert (ROOT / script).is_file()
+    for word in words:
+        if word.startswith("--") and word != "--help":
+            assert word[2:].partition("=")[0] in known_flags()[script], word
+
+
+def test_flags_named_in_the_text_exist():
+    known = set.union(*known_flags().values()) | {"help"}
+    assert {name for name in re.findall(r"`--(\w+)", README)} <= known
+
+
+def test_the_two_commands_of_the_quick_start_stand_there():
+    text = README.splitlines()
+    assert "pip install -e . && python train.py --env=CartPole-v1" in text
+    assert "pip install -e '.[test]' && pytest" in text
+
+
+def test_what_it_links_to_is_there():
+    for target in re.findall(r"\]\(([^)#:]+)\)", re.sub(r"```.*?```", "", README, flags=re.S)):
+        assert (ROOT / target).exists(), target
+
+
+def test_the_library_example_runs():
+    example = next(block for kind, block in BLOCKS if kind == "python" and "fit(" in block)
+    generator = np.random.default_rng(0)
+    observations = generator.normal(size=(200, 4)).astype(np.float32)
+    transitions = {"observation": observations, "action": generator.integers(2, size=200).astype(np.int32),
+                   "reward": np.ones(200, np.float32), "discount": np.full(200, 0.99, np.float32),
+                   "next_observation": generator.normal(size=(200, 4)).astype(np.float32)}
+    names = {"transitions": transitions, "observations": observations}
+    exec(compile(example, "README.md", "exec"), names)  # the project's own page, and only in a test
+    assert names["q_values"].shape == (200, 2)
+    assert int(names["agent"].updates.numpy()) > 0
