@@ -46,7 +46,7 @@ class DQN(tf.keras.Model):
         super().compile(optimizer=optimizer or make_optimizer(config), **keras_options)
         self.optimizer.build(self.online.trainable_variables)
         self.per_example_loss = losses.per_example(loss or config.loss, config.huber_delta)
-        # XLA fuses a small MLP's update into few kernels; convolutions are faster without it (docs/performance.md).
+        # XLA fuses a small MLP's update into few kernels; convolutions are faster without it.
         self.learn = tf.function(self._learn, jit_compile=not self.online.convolves)
 
     def call(self, observation: tf.Tensor) -> tf.Tensor:
