@@ -8,6 +8,9 @@ from setuptools import find_packages, setup
 HERE = Path(__file__).parent
 VERSION = re.search(r'__version__ = "([^"]+)"', (HERE / "dqn_tf" / "__init__.py").read_text(encoding="utf-8")).group(1)
 
+# tf-agents 0.19 pins old versions, so it is never a base requirement; there is none for Python 3.12. tf-keras is the Keras 2 it needs.
+TF_AGENTS = ['tf-agents>=0.19,<0.20; python_version < "3.12"', 'tf-keras>=2.18; python_version < "3.12"']
+
 setup(
     name="dqn_tf",
     version=VERSION,
@@ -29,7 +32,9 @@ setup(
         "pillow>=10.0",
     ],
     extras_require={
-        "test": ["pytest>=8.0", "pytest-timeout>=2.3", "pygame>=2.1.3"],
+        "box2d": ["gymnasium[box2d]"],  # LunarLander-v3
+        "test": ["pytest>=8.0", "pytest-timeout>=2.3", "pygame>=2.1.3", *TF_AGENTS],
+        "tf-agents": TF_AGENTS,
         "video": ["imageio>=2.30", "imageio-ffmpeg>=0.5", "pygame>=2.1.3"],
     },
     classifiers=[

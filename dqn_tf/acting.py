@@ -8,51 +8,75 @@ import numpy as np
 import tensorflow as tf
 
 from dqn_tf.agent import DQN
+from dqn_tf.networks import combine
+
+Chain = list[list[np.ndarray]]
 
 
 class NumpyActor:
     """An mlp's forward pass in NumPy, equal to the Keras one up to rounding."""
 
     def __init__(self, agent: DQN) -> None:
-        self._agent, self._spaces = agent, agent.spaces
-        self._one_hot, self._scales = np.eye(agent.spaces.categories, dtype=np.float32), agent.online.scales
+        self._network, self._spaces, self._values = agent.online, agent.spaces, agent.online.values
+        self._one_hot = np.eye(agent.spaces.categories, dtype=np.float32)
         self.refresh()
 
     def refresh(self) -> None:
         """Copies the agent's weights as they are now."""
-        arrays = [variable.numpy() for variable in self._agent.online.variables]
-        *self._hidden, self._head = zip(arrays[::2], arrays[1::2], strict=True)
+        self._torso, *self._streams = ([[variable.numpy() for variable in layer.variables] for layer in chain]
+                                       for chain in (self._network.torso, *self._network.streams))
 
-    def q_values(self, observation: np.ndarray) -> np.ndarray:
-        """[N, *shape] → [N, A] float32."""
+    def q_values(self, observation: np.ndarray, generator: np.random.Generator | None = None) -> np.ndarray:
+        """[N, *shape] → [N, A] float32; with a generator, noisy layers draw each row's noise from it."""
         if self._spaces.categories:
             features = self._one_hot[observation - self._spaces.category_start]
         else:
             features = observation.reshape(len(observation), -1).astype(np.float32, copy=False)
-        if self._scales:
+        if self._network.scales:
             features = features / np.float32(255.0)
-        for kernel, bias in self._hidden:
-            features = np.maximum(features @ kernel + bias, 0.0)
-        kernel, bias = self._head
-        return features @ kernel + bias
+        for layer in self._torso:
+            features = np.maximum(_dense(features, layer, generator), 0.0)
+        streams = [self._stream(features, stream, generator) for stream in self._streams]
+        return self._values.numpy_q_values(streams[0] if len(streams) == 1 else combine(*streams))
+
+    def _stream(self, features: np.ndarray, stream: Chain, generator: np.random.Generator | None) -> np.ndarray:
+        *hidden, last = stream
+        for layer in hidden:
+            features = np.maximum(_dense(features, layer, generator), 0.0)
+        outputs, atoms = _dense(features, last, generator), self._values.atoms
+        return outputs if atoms == 1 else outputs.reshape(len(outputs), -1, atoms)
 
 
 class GraphActor:
     """One compiled function; it reads the agent's variables, so nothing needs refreshing."""
 
     def __init__(self, agent: DQN) -> None:
-        spaces = agent.spaces
-        self._call = tf.function(agent.call).get_concrete_function(
-            tf.TensorSpec((None, *spaces.observation_shape), spaces.observation_dtype))
+        observation = tf.TensorSpec((None, *agent.spaces.observation_shape), agent.spaces.observation_dtype)
+        self._call = tf.function(agent.call).get_concrete_function(observation)
+        noisy = tf.function(lambda observation, seed: agent.online.values.q_values(agent.online.head_outputs(observation, seed)))
+        self._call_noisy = noisy.get_concrete_function(observation, tf.TensorSpec((2,), tf.int32)) if agent.settings.noisy else None
 
     def refresh(self) -> None:
         """Nothing to do."""
 
-    def q_values(self, observation: np.ndarray) -> np.ndarray:
-        """[N, *shape] → [N, A] float32."""
-        return self._call(tf.constant(observation)).numpy()
+    def q_values(self, observation: np.ndarray, generator: np.random.Generator | None = None) -> np.ndarray:
+        """[N, *shape] → [N, A] float32; with a generator, noisy layers draw one noise for all rows from it."""
+        if generator is None or self._call_noisy is None:
+            return self._call(tf.constant(observation)).numpy()
+        return self._call_noisy(tf.constant(observation), tf.constant(generator.integers(2**31, size=2), tf.int32)).numpy()
 
 
 def make_actor(agent: DQN) -> NumpyActor | GraphActor:
     """The cheaper of the two for this agent's network."""
     return GraphActor(agent) if agent.online.convolves else NumpyActor(agent)
+
+
+def _dense(features: np.ndarray, layer: list[np.ndarray], generator: np.random.Generator | None) -> np.ndarray:
+    kernel, bias, *sigmas = layer
+    outputs = features @ kernel + bias
+    if sigmas and generator is not None:
+        kernel_sigma, bias_sigma = sigmas
+        noise = generator.standard_normal((len(features), sum(kernel.shape)), np.float32)
+        noise = np.sign(noise) * np.sqrt(np.abs(noise))
+        outputs += ((features * noise[:, :len(kernel)]) @ kernel_sigma + bias_sigma) * noise[:, len(kernel):]
+    return outputs

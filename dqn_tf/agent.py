@@ -32,8 +32,8 @@ class DQN(tf.keras.Model):
         super().__init__(name="dqn")
         self.settings, self.spaces = config, spaces
         generator = generators(config.seed or 0)["weights"]
-        self.online = QNetwork(spaces, config.network, config.hidden_units, generator)
-        self.target = QNetwork(spaces, config.network, config.hidden_units, generator)
+        self.online = QNetwork(spaces, config, generator)
+        self.target = QNetwork(spaces, config, generator)
         self.target.trainable = False
         self.target.set_weights(self.online.get_weights())
         self.loss_mean, self.q_mean = tf.keras.metrics.Mean("loss"), tf.keras.metrics.Mean("q_selected")
@@ -54,16 +54,40 @@ class DQN(tf.keras.Model):
         return self.online(observation)
 
     def update(self, batch: Batch) -> dict[str, tf.Tensor]:
-        """One gradient step on one batch, and the target's turn if it has come; returns scalar metrics."""
-        target = losses.td_target(batch["reward"], batch["discount"], self.target(batch["next_observation"]))
+        """One gradient step on one batch, and the target's turn if it has come.
+
+        Returns the scalars loss, q_selected (its mean) and gradient_norm, and each transition's error [B].
+        """
+        target, values = self.bellman_target(batch), self.online.values
         with tf.GradientTape() as tape:
-            q_selected = losses.select(self.online(batch["observation"]), batch["action"])
-            loss = tf.reduce_mean(losses.td_loss(self.per_example_loss, target, q_selected))
+            selected = losses.select(self.online.head_outputs(batch["observation"], self._noise_seed(0)), batch["action"])
+            losses_each, error = values.loss(target, selected, self.per_example_loss)
+            loss = tf.reduce_mean(losses_each * batch["weight"] if "weight" in batch else losses_each)
         variables = self.online.trainable_variables
         gradients = tape.gradient(loss, variables)
         self.optimizer.apply_gradients(zip(gradients, variables, strict=True))
         self.update_target()
-        return {"loss": loss, "q_selected": tf.reduce_mean(q_selected), "gradient_norm": tf.linalg.global_norm(gradients)}
+        q_selected = values.q_values(selected[:, tf.newaxis]) if values.atoms > 1 else selected
+        return {"loss": loss, "q_selected": tf.reduce_mean(q_selected), "gradient_norm": tf.linalg.global_norm(gradients), "error": error}
+
+    def bellman_target(self, batch: Batch) -> tf.Tensor:
+        """What the selected outputs are drawn towards, without gradient: [B], or [B, N] for distributions."""
+        config, next_mask = self.settings, batch.get("next_action_mask")
+        next_outputs = self.target.head_outputs(batch["next_observation"], self._noise_seed(1))
+        if config.munchausen:
+            q_values = self.target.head_outputs(batch["observation"], self._noise_seed(1))
+            return losses.munchausen_target(batch["reward"], batch["discount"], q_values, batch["action"], next_outputs, batch.get("action_mask"),
+                                            next_mask, config.munchausen_alpha, config.munchausen_temperature, config.munchausen_clip)
+        # Double DQN: the online network chooses, the target network values (van Hasselt et al. 2016, equation 4).
+        choosing = self.online.head_outputs(batch["next_observation"], self._noise_seed(2)) if config.double else next_outputs
+        next_action = losses.greedy(self.target.values.q_values(choosing), next_mask)
+        return self.target.values.target(batch["reward"], batch["discount"], losses.select(next_outputs, next_action))
+
+    def _noise_seed(self, use: int) -> tf.Tensor | None:
+        """The noise of one forward pass of one update; a function of the update's number, so a resumed run draws the same."""
+        if not self.settings.noisy:
+            return None
+        return tf.stack([tf.cast(self.updates, tf.int32) * 3 + use, tf.constant((self.settings.seed or 0) % 2**31, tf.int32)])
 
     def update_target(self) -> None:
         """target ← tau · online + (1 - tau) · target, after every `target_update_period_updates`-th update.
@@ -84,16 +108,21 @@ class DQN(tf.keras.Model):
     def _learn(self, batches: Batch, count: tf.Tensor) -> dict[str, tf.Tensor]:
         """`count` updates on the first rows of `batches` (each column [U, B, ...]); returns the mean of each metric.
 
-        The largest gradient norm stands in for the mean, so that one bad update shows.
+        The largest gradient norm stands in for the mean, so that one bad update shows. With prioritised replay, `error` [U, B] is
+        there too, 0 in the rows that were not used.
         """
         row, loss, q_selected, gradient_norm = tf.constant(0), tf.constant(0.0), tf.constant(0.0), tf.constant(0.0)
+        errors = tf.zeros(batches["reward"].shape)
         while row < count:  # not `for row in tf.range(count)`: XLA would compile anew, a second or two, for each new count
             metrics = self.update({name: column[row] for name, column in batches.items()})
             loss, q_selected = loss + metrics["loss"], q_selected + metrics["q_selected"]
             gradient_norm = tf.maximum(gradient_norm, metrics["gradient_norm"])
+            if self.settings.prioritized:
+                errors = tf.tensor_scatter_nd_update(errors, [[row]], metrics["error"][tf.newaxis])
             row += 1
         updates = tf.cast(tf.maximum(count, 1), tf.float32)
-        return {"loss": loss / updates, "q_selected": q_selected / updates, "gradient_norm": gradient_norm}
+        result = {"loss": loss / updates, "q_selected": q_selected / updates, "gradient_norm": gradient_norm}
+        return result | {"error": errors} if self.settings.prioritized else result
 
     def train_step(self, data: Batch) -> dict[str, tf.Tensor]:
         """Keras's hook for `fit`: one update on one batch of transitions."""

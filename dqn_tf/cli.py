@@ -51,10 +51,11 @@ def parse_training_flags(argv: Sequence[str]) -> TrainingFlags:
     flags.DEFINE_string("resume", None, "run directory to go on with; other flags then change its settings")
     flags.DEFINE_bool("refill_replay", False, "with --resume: if the replay file is lost, collect anew before learning goes on")
     flags.DEFINE_enum("on_checkpoint_error", "stop", ["stop", "continue"], "what to do when a checkpoint cannot be written")
+    parts = ", ".join(f"--{name}={show(value)}" for name, value in presets.RAINBOW.items())
+    flags.DEFINE_bool("rainbow", False, f"all of Rainbow's parts at once: {parts}")
     flags.DEFINE_bool("verbose", False, "tracebacks and TensorFlow's own log")
     values = parse(argv, training_help)
-    overrides = {field.name: _typed(field, values[field.name]) for field in dataclasses.fields(DQNConfig)
-                 if values[field.name] is not None}
+    overrides = (presets.RAINBOW if values["rainbow"] else {}) | config_overrides(values)
     if not values["resume"]:
         presets.configure(overrides.get("env", DQNConfig.env), overrides)
     elif values["run_dir"]:
@@ -84,6 +85,11 @@ def define_config_flags(flag_values: flags.FlagValues) -> None:
         define(field.name, None, field.metadata["help"], flag_values=flag_values)
 
 
+def config_overrides(values: dict[str, Any]) -> dict[str, Any]:
+    """The fields of DQNConfig among all flags' values that the user gave, each in its field's type. Raises UserError."""
+    return {field.name: _typed(field, values[field.name]) for field in dataclasses.fields(DQNConfig) if values[field.name] is not None}
+
+
 def training_help(argv: Sequence[str]) -> str:
     """The help page, with the defaults that hold for the `--env` on the same command line."""
     env = next((word.split("=", 1)[1] for word in argv if word.startswith("--env=")), DQNConfig.env)
@@ -100,8 +106,8 @@ def training_help(argv: Sequence[str]) -> str:
         value, unit, source = getattr(config, field.name), field.metadata["unit"], field.metadata["source"]
         lines += [f"  --{field.name}" + ("" if value is None else f"={show(value)}") + (f"  [{unit}]" if unit else ""),
                   *_indented(field.metadata["help"] + (f" ({source})" if source else ""))]
-    lines += ["", "Files and resuming:"]
-    for name in (*TrainingFlags._fields[1:], "verbose"):
+    lines += ["", "Presets, files and resuming:"]
+    for name in ("rainbow", *TrainingFlags._fields[1:], "verbose"):
         lines += [f"  --{name}", *_indented(flags.FLAGS[name].help)]
     return "\n".join(lines)
 

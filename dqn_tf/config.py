@@ -29,6 +29,10 @@ def _within(low: float, high: float) -> Check:
     return (lambda value: low <= value <= high), f"from {low} to {high}"
 
 
+def _finite() -> Check:
+    return math.isfinite, "a finite number"
+
+
 def _one_of(*choices: str) -> Check:
     return (lambda value: value in choices), "one of " + ", ".join(choices)
 
@@ -39,9 +43,10 @@ def _setting(default: Any, group: str, text: str, check: Check | None = None, un
 
 
 # What a checkpoint's networks, optimizer and running episodes depend on: a resumed run cannot change these.
-FIXED_ON_RESUME = ("env", "seed", "num_envs", "network", "hidden_units", "optimizer")
+FIXED_ON_RESUME = ("env", "seed", "num_envs", "network", "hidden_units", "optimizer", "dueling", "noisy", "distribution", "atoms",
+                   "v_min", "v_max", "n_step", "prioritized")
 
-RUN, NETWORK, LEARNING = "Run", "Network", "Learning"
+RUN, NETWORK, LEARNING, IMPROVEMENTS = "Run", "Network", "Learning", "Improvements of DQN, each alone or together"
 DATA, EXPLORATION, RECORDS = "Experience", "Exploration", "Evaluation and records"
 
 
@@ -76,6 +81,31 @@ class DQNConfig:
     tau: float = _setting(1.0, LEARNING, "share of the online network in each target update; 1 is a hard copy",
                           _within(0.0, 1.0), source="Lillicrap et al. 2016")
 
+    double: bool = _setting(False, IMPROVEMENTS, "the online network chooses the next action, the target network values it",
+                            source="van Hasselt et al. 2016")
+    dueling: bool = _setting(False, IMPROVEMENTS, "separate streams for the state's value and the actions' advantages",
+                             source="Wang et al. 2016")
+    n_step: int = _setting(1, IMPROVEMENTS, "rewards summed before the bootstrap", _at_least(1), "environment steps", "Sutton 1988")
+    prioritized: bool = _setting(False, IMPROVEMENTS, "replay in proportion to the TD error, with importance weights under every loss",
+                                 source="Schaul et al. 2016")
+    priority_alpha: float = _setting(0.6, IMPROVEMENTS, "exponent of the priorities; 0 is uniform", _within(0.0, 1.0))
+    priority_beta_start: float = _setting(0.4, IMPROVEMENTS, "exponent of the importance weights at the first step; 1 at the last",
+                                          _within(0.0, 1.0))
+    noisy: bool = _setting(False, IMPROVEMENTS, "factorised noise on the dense layers explores instead of epsilon",
+                           source="Fortunato et al. 2018")
+    noisy_sigma: float = _setting(0.5, IMPROVEMENTS, "the noise's size at the start", _above(0))
+    distribution: str = _setting("none", IMPROVEMENTS, "learn the distribution of returns: on fixed atoms (c51) or as quantiles",
+                                 _one_of("none", "c51", "quantile"), source="Bellemare et al. 2017; Dabney et al. 2018")
+    atoms: int = _setting(51, IMPROVEMENTS, "numbers that describe a distribution", _at_least(2))
+    v_min: float = _setting(-10.0, IMPROVEMENTS, "smallest return that c51 can tell", _finite(), "return")
+    v_max: float = _setting(10.0, IMPROVEMENTS, "largest return that c51 can tell", _finite(), "return")
+    munchausen: bool = _setting(False, IMPROVEMENTS, "adds the scaled log-policy to the reward; the bootstrap is soft",
+                                source="Vieillard et al. 2020")
+    munchausen_alpha: float = _setting(0.9, IMPROVEMENTS, "share of the log-policy that is added", _within(0.0, 1.0))
+    munchausen_temperature: float = _setting(0.03, IMPROVEMENTS, "temperature of the policy", _above(0), "return")
+    munchausen_clip: float = _setting(-1.0, IMPROVEMENTS, "the scaled log-policy is not taken below this",
+                                      ((lambda value: math.isfinite(value) and value <= 0), "a finite number, at most 0"), "return")
+
     replay_capacity: int = _setting(100_000, DATA, "newest transitions kept", _at_least(1), "transitions")
     warmup_env_steps: int = _setting(1_000, DATA, "steps before the first update", _at_least(0), "environment steps")
     env_steps_per_update: float = _setting(2.0, DATA, "environment steps per update", _above(0), "environment steps")
@@ -84,7 +114,11 @@ class DQNConfig:
 
     epsilon_start: float = _setting(1.0, EXPLORATION, "probability of a random action at the first step", _within(0.0, 1.0), source=NATURE)
     epsilon_end: float = _setting(0.05, EXPLORATION, "probability of a random action once decayed", _within(0.0, 1.0))
-    epsilon_decay_env_steps: int = _setting(10_000, EXPLORATION, "steps over which epsilon falls linearly", _at_least(0), "environment steps")
+    epsilon_decay_env_steps: int = _setting(10_000, EXPLORATION, "steps over which epsilon falls", _at_least(0), "environment steps")
+    epsilon_schedule: str = _setting(
+        "linear", EXPLORATION, "how epsilon falls: linear, exponential, or points step:epsilon,step:epsilon,... with straight lines between",
+        (lambda value: value in ("linear", "exponential") or bool(epsilon_points(value)),
+         "linear, exponential, or points with rising steps such as 0:1,10000:0.1,50000:0.01"))
 
     evaluation_period_env_steps: int = _setting(10_000, RECORDS, "greedy evaluation this often; 0 never during the run", _at_least(0),
                                                 "environment steps")
@@ -104,10 +138,23 @@ class DQNConfig:
         for wrong, sentence in (
             (self.batch_size > self.replay_capacity,
              f"--batch_size={self.batch_size} is more than --replay_capacity={self.replay_capacity} can hold."),
-            (self.warmup_env_steps < self.batch_size,
-             f"--warmup_env_steps={self.warmup_env_steps} must be at least --batch_size={self.batch_size}: the first update needs a full batch."),
+            (self.n_step > self.replay_capacity,
+             f"--n_step={self.n_step} is more than --replay_capacity={self.replay_capacity} can hold."),
+            (self.warmup_env_steps < self.batch_size + (self.n_step - 1) * self.num_envs,
+             f"--warmup_env_steps={self.warmup_env_steps} must be at least --batch_size={self.batch_size}"
+             + (f" and the {self.n_step - 1} steps of each environment that --n_step={self.n_step} waits for" if self.n_step > 1 else "")
+             + ": the first update needs a full batch."),
             (self.warmup_env_steps >= self.total_steps,
              f"--warmup_env_steps={self.warmup_env_steps} must be below --total_steps={self.total_steps}, or nothing is learned."),
+            (self.distribution == "c51" and self.v_min >= self.v_max,
+             f"--v_min={self.v_min} must be below --v_max={self.v_max}: between them lie the atoms of --distribution=c51."),
+            (self.munchausen and self.distribution != "none",
+             f"--munchausen and --distribution={self.distribution} cannot be combined: its target is a number, not a distribution. Leave one out."),
+            (self.munchausen and self.double,
+             "--munchausen and --double cannot be combined: its soft bootstrap has no greedy next action to choose. "
+             "Leave one out (--nodouble, where the preset has it)."),
+            (self.epsilon_schedule == "exponential" and not self.epsilon_end > 0,
+             "--epsilon_schedule=exponential never reaches --epsilon_end=0: give an --epsilon_end above 0."),
             (self.export_weights == "best" and not self.evaluation_period_env_steps,
              "--export_weights=best needs evaluations to choose by: give --evaluation_period_env_steps above 0."),
         ):
@@ -140,3 +187,13 @@ class DQNConfig:
 def show(value: Any) -> str:
     """A value as it is written on the command line."""
     return ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
+
+
+def epsilon_points(schedule: str) -> list[tuple[int, float]]:
+    """The points of `step:epsilon,step:epsilon,...`; empty if it is none, if steps do not rise or if an epsilon is not in [0, 1]."""
+    try:
+        points = [(int(step), float(epsilon)) for step, epsilon in (point.split(":") for point in schedule.split(","))]
+    except ValueError:
+        return []
+    rising = all(earlier < later for (earlier, _), (later, _) in zip(points, points[1:], strict=False))
+    return points if rising and all(0.0 <= epsilon <= 1.0 for _, epsilon in points) else []

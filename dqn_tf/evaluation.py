@@ -17,6 +17,9 @@ RESAMPLES = 10_000
 DECIDING = 6  # episodes that must differ for a verdict: with 5, all would fall one way by luck 6 % of the time (sign test)
 
 
+Policy = Callable[[np.ndarray, np.ndarray | None], np.ndarray]
+
+
 @dataclasses.dataclass(frozen=True)
 class Evaluation:
     """Returns and lengths of episodes in the order of their seeds; `capped` of them reached the step limit."""
@@ -35,13 +38,14 @@ class Evaluation:
                 "min_length": int(self.lengths.min()), "max_length": int(self.lengths.max()), "capped_episodes": self.capped}
 
 
-def evaluate(policy: Callable[[np.ndarray], np.ndarray], make: Callable[[], gym.Env], seeds: Sequence[int],
+def evaluate(policy: Policy, make: Callable[[], gym.Env], seeds: Sequence[int],
              most_steps: int = MOST_STEPS, check: Callable[[], None] = lambda: None, parallel: int = PARALLEL) -> Evaluation:
     """Plays one episode per seed and returns what they brought.
 
-    `policy` maps observations [N, *shape], in `Spaces.observation_dtype`, to the environment's own actions [N]; it sees
-    only running episodes, so a result does not depend on how many are played together. `check` is called before each
-    step and may raise. Raises UserError when an environment raises, or returns what its own spaces do not allow.
+    `policy` maps observations [N, *shape], in `Spaces.observation_dtype`, and the masks of legal actions [N, A] bool (None where the
+    environment gives none) to the environment's own actions [N]. It sees only running episodes, so a result does not depend on how
+    many are played together. `check` is called before each step and may raise. Raises UserError when an environment raises, or
+    returns what its own spaces do not allow.
     """
     if len(seeds) == 0:
         raise UserError("An evaluation needs at least one episode.")
@@ -53,7 +57,8 @@ def evaluate(policy: Callable[[np.ndarray], np.ndarray], make: Callable[[], gym.
         running = players
         while running:
             check()
-            actions = np.asarray(policy(np.stack([player.observation for player in running]))).tolist()
+            masks = None if running[0].env.mask is None else np.stack([player.env.mask for player in running])
+            actions = np.asarray(policy(np.stack([player.observation for player in running]), masks)).tolist()
             going_on = []
             for player, action in zip(running, actions, strict=True):
                 player.step(action)

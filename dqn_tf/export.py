@@ -16,6 +16,7 @@ import numpy as np
 import tensorflow as tf
 
 import dqn_tf
+from dqn_tf import losses
 from dqn_tf.agent import DQN, weights_sha256
 from dqn_tf.checkpoint import sync_directory, write_json
 from dqn_tf.errors import UserError
@@ -30,6 +31,7 @@ class Served(tf.Module):
 
     serving_default: observation [B, *shape] → action [B] int64 (the environment's own numbers, greedy), q_values [B, A] float32.
     q_values: the same observation → q_values alone.
+    serving_default_masked, where the environment has masks: with action_mask [B, A] bool, the greedy action among the legal ones.
     """
 
     def __init__(self, agent: DQN) -> None:
@@ -58,7 +60,17 @@ class Served(tf.Module):
         def q_values(observation: tf.Tensor) -> dict[str, tf.Tensor]:
             return {"q_values": answer(observation)}
 
+        mask_shape = (None, spaces.actions)
+
+        @tf.function(input_signature=[specification, tf.TensorSpec(mask_shape, tf.bool, name="action_mask")])
+        def serving_default_masked(observation: tf.Tensor, action_mask: tf.Tensor) -> dict[str, tf.Tensor]:
+            q_values = answer(observation)
+            legal = losses.greedy(q_values, tf.ensure_shape(action_mask, mask_shape))
+            return {"action": legal + spaces.action_start, "q_values": q_values}
+
         self.endpoints = {"serving_default": serving_default, "q_values": q_values}
+        if spaces.masked:
+            self.endpoints["serving_default_masked"] = serving_default_masked
 
 
 def export(agent: DQN, directory: str | Path, observations: np.ndarray, manifest: dict[str, Any]) -> Path:
@@ -98,6 +110,12 @@ def gate(version: Path, agent: DQN, observations: np.ndarray) -> None:
         # Its own best action, for two nearly equal Q-values may change places in rounding; float32 rounds large ones more coarsely.
         greedy = np.array_equal(served["action"], served["q_values"].numpy().argmax(axis=1) + agent.spaces.action_start)
         difference = np.abs([served["q_values"] - expected, q_values["q_values"] - expected]).max(initial=0.0)
+        if agent.spaces.masked:  # with the best action forbidden, or all allowed where there is no other
+            mask = expected < expected.max(axis=1, keepdims=True, initial=-np.inf)
+            mask[~mask.any(axis=1)] = True
+            masked = signatures["serving_default_masked"](observation=tf.constant(chosen), action_mask=tf.constant(mask))
+            second = np.where(mask, masked["q_values"], -np.inf).argmax(axis=1) + agent.spaces.action_start
+            greedy = greedy and np.array_equal(masked["action"], second)
         if not greedy or not difference <= TOLERANCE * np.abs(expected).max(initial=1.0):
             raise UserError(f"The exported model answered a batch of {batch} otherwise than the agent. Nothing was published.")
 

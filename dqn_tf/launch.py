@@ -79,7 +79,7 @@ def _require_writable(export_dir: Path) -> None:
 
 
 def _require_memory(config: DQNConfig, spaces: Spaces) -> None:
-    row = bytes_per_row(transitions.columns(spaces.observation_shape, spaces.observation_dtype))
+    row = bytes_per_row(transitions.columns(spaces))
     needed, free = row * config.replay_capacity, free_memory()
     plan = f"{config.replay_capacity:,} transitions of {row:,} bytes, {_size(needed)} of {_size(free)} free"
     if needed > free:

@@ -10,28 +10,86 @@ import tensorflow as tf
 Loss = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
 
 
-def select(q_values: tf.Tensor, action: tf.Tensor) -> tf.Tensor:
-    """Q-values of the actions taken: [B, A] float32, [B] int → [B] float32, by one-hot product.
+def select(outputs: tf.Tensor, action: tf.Tensor) -> tf.Tensor:
+    """Outputs of the actions taken: [B, A] or [B, A, N], [B] int → [B] or [B, N], by one-hot product.
 
-    The gradient of each row reaches the selected action's output and no other.
+    The gradient of each row reaches the selected action's outputs and no other.
     """
-    q_values.shape.assert_has_rank(2)
+    outputs.shape.with_rank_at_least(2)
     action.shape.assert_has_rank(1)
-    action.shape.assert_is_compatible_with(q_values.shape[:1])
-    return tf.reduce_sum(q_values * tf.one_hot(action, q_values.shape[1], dtype=q_values.dtype), axis=1)
+    action.shape.assert_is_compatible_with(outputs.shape[:1])
+    one_hot = tf.one_hot(action, outputs.shape[1], dtype=outputs.dtype)
+    return tf.reduce_sum(outputs * (one_hot if outputs.shape.rank == 2 else one_hot[:, :, tf.newaxis]), axis=1)
 
 
-def td_target(reward: tf.Tensor, discount: tf.Tensor, next_q_values: tf.Tensor) -> tf.Tensor:
-    """r + discount · max_a Q_target(s', a), without gradient (Mnih et al. 2015, algorithm 1).
+def greedy(q_values: tf.Tensor, mask: tf.Tensor | None = None) -> tf.Tensor:
+    """The legal action of the largest Q-value: [B, A], mask [B, A] bool → [B] int64. Of an all-illegal row, action 0."""
+    q_values.shape.assert_has_rank(2)
+    return tf.argmax(q_values if mask is None else tf.where(mask, q_values, q_values.dtype.min), axis=1)
 
-    reward [B], discount [B] (gamma, or 0 where the episode terminated), next_q_values [B, A] of the target network;
-    returns [B] float32.
+
+def td_target(reward: tf.Tensor, discount: tf.Tensor, next_q: tf.Tensor) -> tf.Tensor:
+    """r + discount · Q_target(s', a*), without gradient (Mnih et al. 2015, algorithm 1; van Hasselt et al. 2016, equation 4).
+
+    reward, discount (the product of the gammas, or 0 where the episode terminated) and next_q, the target network's value
+    of the next action, are [B] float32; so is the result.
     """
+    for tensor in (reward, discount, next_q):
+        tensor.shape.assert_has_rank(1)
+        tensor.shape.assert_is_compatible_with(reward.shape)
+    return tf.stop_gradient(reward + discount * next_q)
+
+
+def munchausen_target(reward: tf.Tensor, discount: tf.Tensor, q_values: tf.Tensor, action: tf.Tensor, next_q_values: tf.Tensor,
+                      mask: tf.Tensor | None, next_mask: tf.Tensor | None, alpha: float, temperature: float, clip: float) -> tf.Tensor:
+    """r + α·[τ log π(a|s)] clipped to [clip, 0] + discount · Σ_a' π(a'|s') (Q(s', a') - τ log π(a'|s')), without gradient.
+
+    π = softmax(Q / τ) over the legal actions, all of the target network (Vieillard et al. 2020, equation 5). reward, discount and
+    action are [B], q_values and next_q_values [B, A], masks [B, A] bool or None; returns [B] float32.
+    """
+    bonus = tf.clip_by_value(temperature * select(_log_policy(q_values, mask, temperature), action), clip, 0.0)
+    log_policy = _log_policy(next_q_values, next_mask, temperature)
+    soft_value = tf.reduce_sum(tf.exp(log_policy) * (next_q_values - temperature * log_policy), axis=1)
+    return td_target(reward + alpha * bonus, discount, soft_value)
+
+
+def _log_policy(q_values: tf.Tensor, mask: tf.Tensor | None, temperature: float) -> tf.Tensor:
+    legal = q_values if mask is None else tf.where(mask, q_values, q_values.dtype.min)
+    logits = (q_values - tf.reduce_max(legal, axis=1, keepdims=True)) / temperature  # the best legal action's is 0, however cold
+    # -1e9, not -inf: an illegal action's probability is then exactly 0 and its product with anything finite stays finite.
+    return tf.nn.log_softmax(logits if mask is None else tf.where(mask, logits, -1e9))
+
+
+def project(reward: tf.Tensor, discount: tf.Tensor, next_probabilities: tf.Tensor, support: tf.Tensor) -> tf.Tensor:
+    """The distribution of r + discount · Z' on the atoms of `support`, without gradient (Bellemare et al. 2017, algorithm 1).
+
+    reward, discount [B], next_probabilities [B, N] on `support` [N], which is evenly spaced; returns [B, N] float32. Mass beyond
+    the support lands on its ends. Each shifted atom is shared between its two neighbours in proportion to nearness.
+    """
+    next_probabilities.shape.assert_has_rank(2)
     reward.shape.assert_has_rank(1)
     discount.shape.assert_is_compatible_with(reward.shape)
-    next_q_values.shape.assert_has_rank(2)
-    next_q_values.shape[:1].assert_is_compatible_with(reward.shape)
-    return tf.stop_gradient(reward + discount * tf.reduce_max(next_q_values, axis=1))
+    next_probabilities.shape[:1].assert_is_compatible_with(reward.shape)
+    low, high, spacing = support[0], support[-1], support[1] - support[0]
+    shifted = tf.clip_by_value(reward[:, tf.newaxis] + discount[:, tf.newaxis] * support, low, high)
+    distance = tf.abs(shifted[:, tf.newaxis, :] - support[tf.newaxis, :, tf.newaxis]) / spacing  # [B, to, from]
+    return tf.stop_gradient(tf.linalg.matvec(tf.maximum(1.0 - distance, 0.0), next_probabilities))
+
+
+def quantile_huber(target: tf.Tensor, quantiles: tf.Tensor, delta: float) -> tf.Tensor:
+    """Quantile Huber loss of each transition: target [B, M] samples, quantiles [B, N] → [B] (Dabney et al. 2018, equation 10).
+
+    Summed over the N quantiles at the levels (i + 1/2) / N, averaged over the M samples.
+    """
+    target.shape.assert_has_rank(2)
+    quantiles.shape.assert_has_rank(2)
+    quantiles.shape[:1].assert_is_compatible_with(target.shape[:1])
+    levels = (tf.range(quantiles.shape[1], dtype=tf.float32) + 0.5) / quantiles.shape[1]
+    error = target[:, tf.newaxis, :] - quantiles[:, :, tf.newaxis]  # [B, N, M]
+    size = tf.abs(error)
+    huber = tf.where(size <= delta, 0.5 * tf.square(error), delta * (size - 0.5 * delta))
+    weight = tf.abs(levels[tf.newaxis, :, tf.newaxis] - tf.cast(error < 0.0, tf.float32))
+    return tf.reduce_sum(tf.reduce_mean(weight * huber / delta, axis=2), axis=1)
 
 
 def per_example(loss: str | tf.keras.losses.Loss, huber_delta: float) -> Loss:

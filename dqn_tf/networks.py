@@ -1,42 +1,71 @@
-"""The Q-network: features of an observation, a torso, and a head with one Q-value per action."""
+"""The Q-network: features of an observation, a torso, and a head of one stream or, dueling, of two."""
 
 from collections.abc import Iterator
 
 import numpy as np
 import tensorflow as tf
 
+from dqn_tf.config import DQNConfig
 from dqn_tf.envs.spaces import Spaces
+from dqn_tf.layers import NoisyDense, fan_in_uniform
+from dqn_tf.values import make_values
 
 SMALLEST_IMAGE = 36  # below this the Nature torso's three convolutions have nothing left to see
+NATURE_CONVOLUTIONS = ((32, 8, 4), (64, 4, 2), (64, 3, 1))  # filters, size, stride
+NATURE_HIDDEN = (512,)
+
+Layer = tf.keras.layers.Layer
 
 
 class QNetwork(tf.keras.Model):
     """`observation [B, *shape] → q_values [B, A] float32`, everything from raw observation on inside the graph.
 
-    Args:
-      spaces: the environment's spaces.
-      network: "mlp" (observations flattened), "nature_cnn" (Mnih et al. 2015, table 1), or "auto".
-      hidden_units: widths of the mlp's hidden layers.
-      generator: source of the layers' initial weights.
+    The torso is an mlp ("mlp", observations flattened) or the convolutions of Mnih et al. 2015, table 1 ("nature_cnn"). The head
+    is one stream of outputs or, with `dueling`, the streams of value and advantages, each with its own last hidden layer (Wang et
+    al. 2016). With `noisy` all dense layers are `NoisyDense`. The generator gives the initial weights.
     """
 
-    def __init__(self, spaces: Spaces, network: str, hidden_units: tuple[int, ...], generator: np.random.Generator) -> None:
+    def __init__(self, spaces: Spaces, config: DQNConfig, generator: np.random.Generator) -> None:
         super().__init__(name="q_network")
-        self.spaces = spaces
-        seeds = (int(seed) for seed in iter(lambda: generator.integers(2**31), None))
-        self.convolves = network == "nature_cnn" or (network == "auto" and is_image(spaces.observation_shape))
+        self.spaces, self.values = spaces, make_values(config)
+        self.convolves = config.network == "nature_cnn" or (config.network == "auto" and is_image(spaces.observation_shape))
         self.scales = spaces.observation_dtype == "uint8" and is_image(spaces.observation_shape)
-        shape = spaces.observation_shape if self.convolves else (spaces.categories or int(np.prod(spaces.observation_shape)),)
-        self.torso = nature_cnn(shape, seeds) if self.convolves else mlp(shape[0], hidden_units, seeds)
-        self.head = _dense(self.torso[-1].units if self.torso else shape[0], spaces.actions, seeds, name="q_values")
+        seeds = (int(seed) for seed in iter(lambda: generator.integers(2**31), None))
+        self._dense = _dense_maker(seeds, config.noisy_sigma if config.noisy else None)
+        hidden = NATURE_HIDDEN if self.convolves else config.hidden_units
+        shared, own = (hidden[:-1], hidden[-1:]) if config.dueling else (hidden, ())
+        if self.convolves:
+            convolutions, width = nature_convolutions(spaces.observation_shape, seeds)
+        else:
+            convolutions, width = [], spaces.categories or int(np.prod(spaces.observation_shape))
+        dense, width = self._chain(width, shared, "hidden")
+        self.torso = convolutions + dense
+        outputs = spaces.actions * self.values.atoms
+        if config.dueling:
+            self.streams = [self._stream(width, own, self.values.atoms, "value"), self._stream(width, own, outputs, "advantage")]
+        else:
+            self.streams = [self._stream(width, own, outputs, "q_values")]
         self(tf.zeros((1, *spaces.observation_shape), spaces.observation_dtype))
 
     def call(self, observation: tf.Tensor) -> tf.Tensor:
-        """Q-values [B, A] float32 of observations in the environment's own dtype."""
+        """Q-values [B, A] float32 of observations in the environment's own dtype, without noise."""
+        return self.values.q_values(self.head_outputs(observation))
+
+    def head_outputs(self, observation: tf.Tensor, noise_seed: tf.Tensor | None = None) -> tf.Tensor:
+        """What the values are read from: [B, A], or [B, A, N] for distributions.
+
+        `noise_seed`, int32 [2], draws the noise of noisy layers; without it they are their means.
+        """
         features = self.features(observation)
         for layer in self.torso:
-            features = layer(features)
-        return self.head(features)
+            features = _apply(layer, features, noise_seed)
+        streams = []
+        for stream in self.streams:
+            out = features
+            for layer in stream:
+                out = _apply(layer, out, noise_seed)
+            streams.append(out if self.values.atoms == 1 else tf.reshape(out, (-1, out.shape[1] // self.values.atoms, self.values.atoms)))
+        return streams[0] if len(streams) == 1 else combine(*streams)
 
     def features(self, observation: tf.Tensor) -> tf.Tensor:
         """What the torso sees, float32: one-hot for a Discrete space, images scaled to [0, 1], all else as it is."""
@@ -49,37 +78,49 @@ class QNetwork(tf.keras.Model):
             return observation
         return tf.reshape(observation, (-1, int(np.prod(self.spaces.observation_shape))))
 
+    def _chain(self, width: int, units: tuple[int, ...], name: str) -> tuple[list[Layer], int]:
+        layers = []
+        for number, each in enumerate(units):
+            layers.append(self._dense(width, each, activation="relu", name=f"{name}_{number}"))
+            width = each
+        return layers, width
+
+    def _stream(self, width: int, hidden: tuple[int, ...], outputs: int, name: str) -> list[Layer]:
+        layers, width = self._chain(width, hidden, f"{name}_hidden")
+        return [*layers, self._dense(width, outputs, activation=None, name=name)]
+
+
+def combine(value, advantage):
+    """V + A - mean of A over the actions (Wang et al. 2016, equation 9): [B, 1, ...], [B, A, ...] → [B, A, ...], TensorFlow or NumPy."""
+    actions = advantage.shape[1]
+    return value + advantage - sum(advantage[:, action:action + 1] for action in range(actions)) / actions
+
 
 def is_image(shape: tuple[int, ...]) -> bool:
     """Whether observations are images [height, width, channels] that the Nature torso can take."""
     return len(shape) == 3 and min(shape[:2]) >= SMALLEST_IMAGE
 
 
-def mlp(inputs: int, hidden_units: tuple[int, ...], seeds: Iterator[int]) -> list[tf.keras.layers.Layer]:
-    """Dense ReLU layers."""
-    widths = zip((inputs, *hidden_units), hidden_units)
-    return [_dense(fan_in, units, seeds, activation="relu", name=f"hidden_{number}") for number, (fan_in, units) in enumerate(widths)]
-
-
-def nature_cnn(shape: tuple[int, ...], seeds: Iterator[int]) -> list[tf.keras.layers.Layer]:
-    """The convolutional torso of Mnih et al. 2015 (methods, "Model architecture"), channels last."""
+def nature_convolutions(shape: tuple[int, ...], seeds: Iterator[int]) -> tuple[list[Layer], int]:
+    """The convolutions of Mnih et al. 2015 (methods, "Model architecture"), channels last, and the width of what they give."""
     (height, width, channels), layers = shape, []
-    for number, (filters, size, stride) in enumerate([(32, 8, 4), (64, 4, 2), (64, 3, 1)]):
-        layers.append(tf.keras.layers.Conv2D(filters, size, stride, activation="relu", name=f"conv_{number}",
-                                             **_initializers(size * size * channels, seeds)))
+    for number, (filters, size, stride) in enumerate(NATURE_CONVOLUTIONS):
+        kernel, bias = (fan_in_uniform(size * size * channels, next(seeds)) for _ in range(2))
+        layers.append(tf.keras.layers.Conv2D(filters, size, stride, activation="relu", kernel_initializer=kernel, bias_initializer=bias,
+                                             name=f"conv_{number}"))
         height, width, channels = (height - size) // stride + 1, (width - size) // stride + 1, filters
-    return [*layers, tf.keras.layers.Flatten(), _dense(height * width * channels, 512, seeds, activation="relu", name="hidden_0")]
+    return [*layers, tf.keras.layers.Flatten()], height * width * channels
 
 
-def _dense(fan_in: int, units: int, seeds: Iterator[int], **options) -> tf.keras.layers.Dense:
-    return tf.keras.layers.Dense(units, **_initializers(fan_in, seeds), **options)
+def _dense_maker(seeds: Iterator[int], noisy_sigma: float | None):
+    def make(fan_in: int, units: int, activation: str | None, name: str) -> Layer:
+        kernel, bias = (fan_in_uniform(fan_in, next(seeds)) for _ in range(2))
+        if noisy_sigma is None:
+            return tf.keras.layers.Dense(units, activation, kernel_initializer=kernel, bias_initializer=bias, name=name)
+        return NoisyDense(units, activation, kernel, bias, noisy_sigma, number=next(seeds), name=name)
+
+    return make
 
 
-def _initializers(fan_in: int, seeds: Iterator[int]) -> dict[str, tf.keras.initializers.Initializer]:
-    """Kernel and bias uniform in ±1/sqrt(fan_in) (LeCun et al. 1998), as in the original DQN.
-
-    Biases must not start at zero: without them a fresh ReLU network is homogeneous in its input, extrapolates every
-    value it learns along rays, and on CartPole the bootstrapped values then diverge.
-    """
-    limit = 1.0 / np.sqrt(fan_in)
-    return {name: tf.keras.initializers.RandomUniform(-limit, limit, seed=next(seeds)) for name in ("kernel_initializer", "bias_initializer")}
+def _apply(layer: Layer, features: tf.Tensor, noise_seed: tf.Tensor | None) -> tf.Tensor:
+    return layer(features, noise_seed) if isinstance(layer, NoisyDense) and noise_seed is not None else layer(features)

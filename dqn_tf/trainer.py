@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from dqn_tf import checkpoint, plots, seeding, summary
+from dqn_tf import checkpoint, exploration, plots, seeding, summary
 from dqn_tf.agent import DQN, weights_sha256
 from dqn_tf.engines.host import Block, HostEngine
 from dqn_tf.envs import registry
@@ -172,7 +172,7 @@ class Run:
         self.saved, self.evaluated, self.best = self.engine.env_step, found.state["evaluated"], found.state["best"]
         self.best_weights = [best[str(number)] for number in range(len(best))]
         self.seconds += found.state["seconds"]
-        if len(self.engine.replay) and self.engine.replay.capacity < found.state["engine"]["replay_capacity"]:
+        if len(self.engine.replay) and self.engine.replay.capacity < found.state["engine"]["replay"]["capacity"]:
             self.progress.say(f"Of the saved replay, the newest {len(self.engine.replay):,} transitions fit.")
         if differing:
             self.progress.say(f"warning: environment {differing[0]} did not repeat its running episode from its seed and actions, so the "
@@ -182,13 +182,15 @@ class Run:
         self.agent.online.set_weights(weights)
         self.engine.actor.refresh()
 
+    def _greedy(self, observation: np.ndarray, mask: np.ndarray | None) -> np.ndarray:
+        return exploration.greedy_action(self.engine.actor.q_values(observation), mask) + self.plan.spaces.action_start
+
     def _test(self) -> dict[str, Any]:
         return self._play(seeding.TEST, self.config.test_episodes).summary()
 
     def _play(self, stream: int, episodes: int) -> Evaluation:
-        start = self.plan.spaces.action_start
-        played = evaluate(lambda observation: self.engine.actor.q_values(observation).argmax(axis=1) + start, self.make_env,
-                        seeding.episode_seeds(self.config.seed, stream, episodes), check=self.interrupts.check)
+        played = evaluate(self._greedy, self.make_env, seeding.episode_seeds(self.config.seed, stream, episodes),
+                          check=self.interrupts.check)
         if played.capped:
             self.progress.say(f"note: {played.capped} of {episodes} episodes did not end within {MOST_STEPS:,} steps and were cut there.")
         return played

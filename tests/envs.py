@@ -131,3 +131,65 @@ class Scripted(gym.Env):
         if isinstance(value, Exception):
             raise value
         return np.zeros(2, np.float32) if value is None else value
+
+
+MAZE_STATES, MAZE_ACTIONS = 6, 5
+
+
+def maze_tables() -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Of a small random decision process, by state and action [6, 5]: legal, next state, reward (negative), termination."""
+    generator = np.random.default_rng(8)
+    size = (MAZE_STATES, MAZE_ACTIONS)
+    legal = np.ones(size, bool)
+    for state in range(MAZE_STATES):  # one or two of five: 30 %
+        legal[state, generator.permutation(MAZE_ACTIONS)[:1 + state % 2]] = False
+    return legal, generator.integers(MAZE_STATES, size=size), generator.uniform(-1.0, -0.2, size), generator.random(size) < 0.1
+
+
+def maze_legal() -> np.ndarray:
+    """Which actions are legal in each state, [6, 5] bool."""
+    return maze_tables()[0]
+
+
+def maze_q_star(gamma: float) -> np.ndarray:
+    """Optimal Q-values [6, 5] by value iteration, the maximum over legal actions only; those of illegal actions mean nothing."""
+    legal, after, reward, terminated = maze_tables()
+    q = np.zeros(legal.shape)
+    for _ in range(1000):
+        q = reward + np.where(terminated, 0.0, gamma * np.where(legal, q, -np.inf).max(axis=1)[after])
+    return q
+
+
+class Maze(gym.Env):
+    """The process of `maze_tables` from a state drawn from the seed. Its mask is in info or in a Dict observation; an illegal action raises."""
+
+    def __init__(self, kind: str = "info") -> None:
+        self.kind, (self.legal, self.after, self.reward, self.terminated) = kind, maze_tables()
+        self.action_space = gym.spaces.Discrete(MAZE_ACTIONS, start=3)
+        self.observation_space = gym.spaces.Discrete(MAZE_STATES)
+        if kind == "dict":
+            self.observation_space = gym.spaces.Dict({"observation": gym.spaces.Box(0, 1, (MAZE_STATES,), np.float32),
+                                                      "action_mask": gym.spaces.MultiBinary(MAZE_ACTIONS)})
+
+    def see(self, state: int):
+        """The observation proper of a state."""
+        return np.eye(MAZE_STATES, dtype=np.float32)[state] if self.kind == "dict" else state
+
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed)
+        self.state = int(self.np_random.integers(MAZE_STATES))
+        return self._give()
+
+    def step(self, action):
+        place = self.state, action - self.action_space.start
+        if not self.legal[place]:
+            raise ValueError(f"action {action} is illegal in state {self.state}")
+        self.state = int(self.after[place])
+        observation, info = self._give()
+        return observation, float(self.reward[place]), bool(self.terminated[place]), False, info
+
+    def _give(self):
+        mask = self.legal[self.state].astype(np.int8)
+        if self.kind == "dict":
+            return {"observation": self.see(self.state), "action_mask": mask}, {}
+        return self.state, {"action_mask": mask}

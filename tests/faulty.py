@@ -227,6 +227,9 @@ class Pixels(Corridor):
 
     observation_space = gym.spaces.Box(0, 255, (84, 84, 4), np.uint8)
 
+    def first(self, observation):
+        return np.zeros((84, 84, 4), np.uint8)
+
 
 class ActionsFromOutside(Corridor):
     """Whose number of actions changes between two runs."""

@@ -4,6 +4,7 @@ They are functions of their own because they are called twice: by the tests of t
 test_mutations.py, which breaks the code and demands that they notice.
 """
 
+import dataclasses
 import inspect
 import textwrap
 from collections.abc import Callable
@@ -12,7 +13,7 @@ from typing import Any
 
 import numpy as np
 import tensorflow as tf
-from envs import Counter, Pendulum
+from envs import Counter, Maze, Pendulum, maze_legal
 from gymnasium.wrappers import TimeLimit
 
 from dqn_tf import exploration, losses, replay, seeding, transitions
@@ -21,8 +22,10 @@ from dqn_tf.config import DQNConfig
 from dqn_tf.engines.host import HostEngine
 from dqn_tf.envs.spaces import Spaces
 from dqn_tf.envs.vector import SeededVectorEnv
+from dqn_tf.errors import UserError
 
 BOX = Spaces((3,), "float32", 4)
+COUNTER = Spaces((2,), "float32", 3)
 BETA_1, BETA_2, RHO = 0.9, 0.999, 0.9  # of Keras's Adam and RMSprop
 
 
@@ -124,9 +127,15 @@ def check_td_target() -> None:
     inputs = [tf.constant([1.0, 2.0, -1.0]), tf.constant([0.5, 0.0, 0.9]), tf.constant(NEXT_Q)]
     with tf.GradientTape() as tape:
         tape.watch(inputs)
-        target = losses.td_target(*inputs)
+        target = td_target_of_the_best(*inputs)
     close(target, [1.0 + 0.5 * 7.0, 2.0, -1.0 + 0.9 * -4.0], 1e-6)
     assert tape.gradient(target, inputs) == [None, None, None], "the target has a gradient"
+
+
+def td_target_of_the_best(reward: Any, discount: Any, next_q_values: Any) -> tf.Tensor:
+    """The target from all next Q-values [B, A], as plain DQN puts it together."""
+    next_q_values = tf.convert_to_tensor(next_q_values)
+    return losses.td_target(tf.convert_to_tensor(reward), tf.convert_to_tensor(discount), losses.select(next_q_values, losses.greedy(next_q_values)))
 
 
 def check_select() -> None:
@@ -150,11 +159,14 @@ def check_td_loss() -> None:
 def check_shapes_refused() -> None:
     """No [B, 1], no other batch size and no missing axis gets through where it would broadcast."""
     row, column, table, loss = tf.zeros(3), tf.zeros((3, 1)), tf.zeros((3, 2)), losses.per_example("huber", 1.0)
-    for arguments in ((column, row, table), (row, column, table), (column, column, table), (row, row, row), (row[:1], row[:1], table),
-                      (row, row, table[:1]), (row, row[:1], table), (row, row, table[:, tf.newaxis])):
+    for arguments in ((column, row, row), (row, column, row), (row, row, column), (column, column, row), (column, column, column), (row, row, table),
+                      (row[:1], row[:1], row), (row[:1], row, row), (row, row, row[:1]), (row, row[:1], row), (row, row, table[:, tf.newaxis])):
         refused(losses.td_target, *arguments)
-    action = tf.zeros(3, tf.int32)
-    for arguments in ((table, action[:, tf.newaxis]), (row, action), (table[:1], action), (table, action[:1])):
+    for q_values in (row, table[:, tf.newaxis], row[0]):
+        refused(losses.greedy, q_values)
+    action, atoms = tf.zeros(3, tf.int32), tf.zeros((3, 2, 4))
+    for arguments in ((table, action[:, tf.newaxis]), (row, action), (table[:1], action), (table, action[:1]), (atoms[:1], action),
+                      (atoms, action[:, tf.newaxis])):
         refused(losses.select, *arguments)
     for arguments in ((row, column), (column, row), (column, column), (row, row[:1]), (row[:1], row)):
         refused(losses.td_loss, loss, *arguments)
@@ -179,8 +191,8 @@ class NumpyAgent:
         hidden = np.maximum(observation @ weights[0] + weights[1], 0.0)
         return hidden, hidden @ weights[2] + weights[3]
 
-    def gradients(self, batch: dict[str, np.ndarray]) -> tuple[float, float, list[np.ndarray]]:
-        """Loss, mean selected Q-value, and the loss's derivative by each weight."""
+    def gradients(self, batch: dict[str, np.ndarray]) -> tuple[float, float, list[np.ndarray], np.ndarray]:
+        """Loss, mean selected Q-value, the loss's derivative by each weight, and each row's |TD error|."""
         size, rows = len(batch["action"]), np.arange(len(batch["action"]))
         td_target = batch["reward"] + batch["discount"] * self.forward(self.target, batch["next_observation"])[1].max(axis=1)
         hidden, q_values = self.forward(self.online, batch["observation"])
@@ -195,11 +207,11 @@ class NumpyAgent:
         by_q[rows, batch["action"]] = slope / size
         by_hidden = (by_q @ self.online[2].T) * (hidden > 0)
         return (loss.mean(), q_selected.mean(),
-                [batch["observation"].T @ by_hidden, by_hidden.sum(axis=0), hidden.T @ by_q, by_q.sum(axis=0)])
+                [batch["observation"].T @ by_hidden, by_hidden.sum(axis=0), hidden.T @ by_q, by_q.sum(axis=0)], np.abs(error))
 
     def update(self, batch: dict[str, np.ndarray]) -> dict[str, float]:
         """One update, as Mnih et al. 2015 (algorithm 1) with Keras's Adam or RMSprop."""
-        loss, q_selected, gradients = self.gradients(batch)
+        loss, q_selected, gradients, error = self.gradients(batch)
         norm, most = np.sqrt(sum((gradient ** 2).sum() for gradient in gradients)), self.config.max_gradient_norm
         self.updates += 1
         for number, gradient in enumerate(gradients):
@@ -207,7 +219,7 @@ class NumpyAgent:
         if self.updates % self.config.target_update_period_updates == 0:
             tau = self.config.tau
             self.target = [tau * online + (1 - tau) * target for online, target in zip(self.online, self.target, strict=True)]
-        return {"loss": loss, "q_selected": q_selected, "gradient_norm": norm}
+        return {"loss": loss, "q_selected": q_selected, "gradient_norm": norm, "error": error}
 
     def step(self, number: int, gradient: np.ndarray) -> np.ndarray:
         """What the optimizer takes off this weight."""
@@ -237,6 +249,65 @@ def check_update(**overrides: Any) -> None:
                 close(one, other)
 
 
+HEADS = ({}, {"double": True}, {"dueling": True}, {"dueling": True, "double": True}, {"distribution": "c51", "atoms": 7},
+         {"distribution": "c51", "atoms": 7, "double": True, "dueling": True}, {"distribution": "quantile", "atoms": 5},
+         {"distribution": "quantile", "atoms": 5, "double": True}, {"munchausen": True}, {"munchausen": True, "dueling": True})
+
+
+def check_masked_target(**overrides: Any) -> None:
+    """The Bellman target of any head, by hand, where an illegal action has by far the largest value, online and in the target network."""
+    spaces, size, decoy = Spaces((3,), "float32", 4, masked=True), 12, 2
+    config = make_config(**overrides)
+    agent, generator = make_agent(config, spaces), np.random.default_rng(5)
+    part_networks(agent)
+    for network in (agent.online, agent.target):
+        *_, last = network.streams[-1]
+        bias = np.zeros((4, agent.online.values.atoms), np.float32)
+        bias[decoy, -1] = 100.0  # of c51, the atom of the largest return
+        last.bias.assign_add(bias.reshape(-1))
+    mask, next_mask = generator.random((2, size, 4)) < 0.6
+    mask[:, decoy] = next_mask[:, decoy] = False
+    mask[:, 0] = next_mask[:, 3] = True
+    batch = make_batch(0, size, spaces) | {"action": np.where(generator.random(size) < 0.5, 0, mask.argmax(axis=1)).astype(np.int32)}
+    masks = {"action_mask": mask, "next_action_mask": next_mask}
+    next_outputs = agent.target.head_outputs(batch["next_observation"]).numpy().astype(np.float64)
+    chooser = agent.online if config.double else agent.target
+    choosing, q_values, expected = chooser(batch["next_observation"]).numpy(), agent.target(batch["observation"]).numpy(), []
+    for row, (reward, discount) in enumerate(zip(batch["reward"].tolist(), batch["discount"].tolist(), strict=True)):
+        legal = np.flatnonzero(next_mask[row]).tolist()
+        chosen = next_outputs[row, max(legal, key=lambda action: choosing[row, action])]
+        if config.munchausen:
+            soft = soft_value(next_outputs[row, legal], config.munchausen_temperature)
+            here = np.flatnonzero(mask[row])
+            bonus = q_values[row, batch["action"][row]] - soft_value(q_values[row, here].astype(np.float64), config.munchausen_temperature)
+            expected.append(reward + config.munchausen_alpha * max(bonus, config.munchausen_clip) + discount * soft)
+        elif config.distribution == "c51":
+            weights = np.exp(chosen - chosen.max())
+            expected.append(projected(reward, discount, weights / weights.sum(), np.linspace(config.v_min, config.v_max, config.atoms)))
+        else:
+            expected.append(reward + discount * chosen)
+    close(agent.bellman_target(tensors(batch | masks)), expected, 1e-4)
+    unmasked = np.abs(agent.bellman_target(tensors(batch)).numpy() - np.array(expected)).reshape(size, -1).max(axis=1)
+    assert (unmasked[batch["discount"] > 0] > 0.01).all(), "the decoy should be seen without a mask"
+
+
+def soft_value(q_values: np.ndarray, temperature: float) -> float:
+    """Σ π (Q - τ log π) for π = softmax(Q / τ), which is τ log Σ exp(Q / τ); and τ log π(a) is Q(a) less this."""
+    return q_values.max() + temperature * np.log(np.exp((q_values - q_values.max()) / temperature).sum())
+
+
+def projected(reward: float, discount: float, probabilities: np.ndarray, support: np.ndarray) -> np.ndarray:
+    """The distribution of r + discount · Z on the atoms, atom by atom (Bellemare et al. 2017, algorithm 1)."""
+    result, spacing = np.zeros(len(support)), support[1] - support[0]
+    for probability, atom in zip(probabilities, support, strict=True):
+        place = (min(max(reward + discount * atom, support[0]), support[-1]) - support[0]) / spacing
+        below = min(int(np.floor(place + 1e-9)), len(support) - 1)
+        share = max(0.0, place - below)
+        result[below] += probability * (1 - share)
+        result[min(below + 1, len(support) - 1)] += probability * share
+    return result
+
+
 def check_target_at_birth() -> None:
     """The target is born as a copy of the online network, and as one of its own."""
     agent = make_agent()
@@ -260,9 +331,59 @@ def check_hard_copies() -> None:
 
 def check_discounts() -> None:
     """terminated, truncated, both, neither → 0, gamma, 0, gamma."""
-    steps = transitions.Steps.empty(4, 1, (2,), "float32")
+    steps = transitions.Steps.empty(4, 1, COUNTER)
     steps.terminated[:, 0], steps.truncated[:, 0] = [True, False, True, False], [False, True, True, False]
-    close(transitions.transitions(steps, 0.75)["discount"], [0.0, 0.75, 0.0, 0.75], 0.0)
+    close(transitions.NStep(1, 0.75, 1, COUNTER).add(steps)["discount"], [0.0, 0.75, 0.0, 0.75], 0.0)
+
+
+def random_steps(generator: np.random.Generator, length: int, num_envs: int, spaces: Spaces) -> transitions.Steps:
+    """Steps of made-up episodes with ends of every kind; an observation says (time, environment), and is negative as a next one."""
+    steps = transitions.Steps.empty(length, num_envs, spaces)
+    place = np.stack(np.indices((length, num_envs)) + 1, axis=-1)
+    steps.observation[:], steps.next_observation[:] = place, -place
+    steps.action[:] = generator.integers(spaces.actions, size=(length, num_envs))
+    steps.reward[:] = generator.normal(size=(length, num_envs))
+    steps.terminated[:], steps.truncated[:] = generator.random((2, length, num_envs)) < 0.15
+    for mask in (steps.action_mask, steps.next_action_mask):
+        mask[:] = generator.random(mask.shape) < 0.6
+    return steps
+
+
+def n_step_rows(steps: transitions.Steps, env: int, n_step: int, gamma: float) -> list[tuple]:
+    """The finished windows of one environment in the order of time, one after the other: what `NStep` is to give as rows."""
+    rows = []
+    for start in range(len(steps.action)):
+        reward, discount = 0.0, 1.0
+        for t in range(start, min(start + n_step, len(steps.action))):
+            reward, discount = reward + discount * float(steps.reward[t, env]), discount * gamma
+            if steps.terminated[t, env] or steps.truncated[t, env] or t == start + n_step - 1:
+                rows.append((steps.observation[start, env], steps.action[start, env], reward, 0.0 if steps.terminated[t, env] else discount,
+                             steps.next_observation[t, env], steps.action_mask[start, env], steps.next_action_mask[t, env]))
+                break
+    return rows
+
+
+def check_n_step(n_step: int = 3, num_envs: int = 2, masked: bool = True, seed: int = 0) -> None:
+    """After every block of any length the rows given so far are those of the plain loop, also if restored from a state on the way."""
+    generator, spaces = np.random.default_rng(seed), Spaces((2,), "float32", 3, masked=masked)
+    steps, gamma = random_steps(generator, 60, num_envs, spaces), 0.9
+    windows, given, cut = transitions.NStep(n_step, gamma, num_envs, spaces), [0] * num_envs, 0
+    while cut < 60:
+        before, cut = cut, min(60, cut + int(generator.integers(1, 9)))
+        rows = windows.add(steps.part(slice(before, cut)))
+        assert ("action_mask" in rows) == masked
+        assert (np.diff(rows["observation"][:, 0]) >= 0).all(), "not in the order of time"
+        for env in range(num_envs):
+            expected = n_step_rows(steps.part(slice(cut)), env, n_step, gamma)[given[env]:]
+            own = rows["observation"][:, 1] == env + 1
+            assert own.sum() == len(expected), f"{own.sum()} rows instead of {len(expected)}"
+            for column, right in zip(rows.values(), zip(*expected, strict=True), strict=False):  # without masks, the plain loop's are left over
+                close(column[own], np.array(right))
+            given[env] += len(expected)
+        if generator.random() < 0.3:
+            saved = {name: array.copy() for name, array in windows.state().items()}
+            windows = transitions.NStep(n_step, gamma, num_envs, spaces)
+            windows.restore(saved)
 
 
 def counter_ends(episode: int) -> tuple[int, str]:
@@ -293,6 +414,23 @@ def check_stored_rows(num_envs: int = 3, in_place: bool = False) -> None:
         close(rows[name], values, 0.0)
 
 
+def check_stored_masks(kind: str = "info", n_step: int = 1) -> None:
+    """Each mask that is stored is its own observation's, also where the time limit cut an episode and another began in its place."""
+    config = make_config(num_envs=3, n_step=n_step, updates_per_block=10, total_steps=300, warmup_env_steps=299, replay_capacity=300,
+                         epsilon_end=1.0)
+    spaces = dataclasses.replace(SeededVectorEnv(lambda: Maze(kind), 1, 0).spaces, masked=True)
+    engine = make_engine(config, lambda: TimeLimit(Maze(kind), 4), make_agent(config, spaces))
+    without_learning(engine.agent)
+    try:
+        rows = run(engine).replay.rows()
+    except UserError as error:
+        raise AssertionError("an illegal action") from error
+    for mask, observation in (("action_mask", "observation"), ("next_action_mask", "next_observation")):
+        state = rows[observation].argmax(axis=1) if kind == "dict" else rows[observation]
+        assert (rows[mask] == maze_legal()[state]).all(), mask
+    assert len(rows["action"]) > 290 and engine.episodes > 60
+
+
 def check_replay_order() -> None:
     """A full buffer holds the newest rows, each where its number modulo the capacity says, columns in step."""
     buffer = replay.UniformReplay(5, {"a": ((), "int64"), "b": ((2,), "float32")}, np.random.default_rng(0))
@@ -314,7 +452,7 @@ def check_epsilon() -> None:
 
 def check_explores_as_often_as_epsilon_says() -> None:
     """About epsilon of 20,000 steps explore (five standard deviations)."""
-    explore, _ = exploration.plan(np.random.default_rng(0), np.full(20_000, 0.2), 3)
+    explore, _ = exploration.plan(np.random.default_rng(0), np.full(20_000, 0.2))
     assert abs(explore.mean() - 0.2) < 5 * np.sqrt(0.2 * 0.8 / 20_000), explore.mean()
 
 

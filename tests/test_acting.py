@@ -42,7 +42,7 @@ def test_graph_actor_equals_keras_and_follows_the_weights(dtype, generator):
     for count in (1, 3):
         observation = observations(spaces, count, generator)
         oracles.close(actor.q_values(observation), agent(tf.constant(observation)))
-    agent.online.head.bias.assign_add([0.0, 5.0, 0.0])
+    agent.online.streams[0][-1].bias.assign_add([0.0, 5.0, 0.0])
     actor.refresh()
     oracles.close(actor.q_values(observation), agent(tf.constant(observation)))
 
@@ -56,3 +56,78 @@ def test_numpy_actor_follows_the_weights_when_refreshed(generator):
     actor.refresh()
     assert (actor.q_values(observation) != before).any()
     oracles.close(actor.q_values(observation), agent(observation))
+
+
+# --- every head, and noise -----------------------------------------------------------------------------------------
+
+VARIANTS = [*oracles.HEADS, {"noisy": True}, {"noisy": True, "dueling": True, "distribution": "c51", "atoms": 7},
+            {"noisy": True, "distribution": "quantile", "atoms": 5, "hidden_units": (9, 8)}, {"dueling": True, "hidden_units": ()},
+            {"dueling": True, "distribution": "quantile", "atoms": 5, "hidden_units": (9, 8, 7)}]
+
+
+@pytest.mark.parametrize("overrides", VARIANTS, ids=str)
+def test_numpy_actor_equals_keras_for_every_head_and_without_noise(overrides, generator):
+    agent = oracles.make_agent(oracles.make_config(**overrides))
+    oracles.part_networks(agent)
+    agent.online.set_weights(agent.target.get_weights())  # sizes of the noise that no fresh network has
+    actor = make_actor(agent)
+    assert isinstance(actor, NumpyActor)
+    for count in (1, 5):
+        observation = observations(oracles.BOX, count, generator)
+        q_values = actor.q_values(observation)
+        assert q_values.dtype == np.float32 and q_values.shape == (count, oracles.BOX.actions)
+        oracles.close(q_values, agent(tf.constant(observation)))
+        noisy = actor.q_values(observation, generator)
+        assert (np.abs(noisy - q_values).max() > 1e-3) == agent.settings.noisy
+
+
+def noisy_agent(hidden_units: tuple[int, ...], spaces: Spaces = oracles.BOX, **overrides):
+    """A noisy agent with a size of its own for each weight's noise."""
+    agent, generator = oracles.make_agent(oracles.make_config(noisy=True, hidden_units=hidden_units, **overrides), spaces), np.random.default_rng(2)
+    agent.online.set_weights([generator.uniform(0.1, 1.0, array.shape) for array in agent.online.get_weights()])
+    return agent
+
+
+def test_noise_has_the_mean_and_variance_that_the_weights_say(generator):
+    """One layer: y_j = x·μ_j + b_j + f(ε_j) (Σ_i x_i σ_ij f(ε_i) + σ_j), with E f = 0 and E f² = E|ε| = √(2/π)."""
+    agent, count = noisy_agent(()), 200_000
+    kernel, bias, kernel_sigma, bias_sigma = agent.online.get_weights()
+    observation = np.array([1.5, -0.5, 2.0], np.float32)
+    drawn = make_actor(agent).q_values(np.tile(observation, (count, 1)), generator).astype(np.float64)
+    squared = np.sqrt(2 / np.pi)
+    variance = squared * (squared * (observation**2 @ kernel_sigma**2) + bias_sigma**2)
+    assert (np.abs(drawn.mean(axis=0) - (observation @ kernel + bias)) < 5 * np.sqrt(variance / count)).all()
+    oracles.close(drawn.var(axis=0), variance, 0.04)
+    assert np.abs(np.corrcoef(drawn[:-1].T, drawn[1:].T)[:4, 4:]).max() < 0.02, "each row has noise of its own"
+
+
+def test_noise_of_the_numpy_actor_is_that_of_the_layers(generator):
+    """Through hidden layers too: the mean and spread of networks whose every weight is drawn as the paper's equations 9 to 11 say."""
+    agent, count = noisy_agent((6,), dueling=True), 100_000
+    observation = np.repeat(observations(oracles.BOX, 1, generator), count, axis=0)
+    drawn = make_actor(agent).q_values(observation, generator)
+
+    def layer(inputs: np.ndarray, variables: list) -> np.ndarray:
+        kernel, bias, kernel_sigma, bias_sigma = (variable.numpy() for variable in variables)
+        drawn = [generator.standard_normal((count, size)) for size in kernel.shape]
+        noise_in, noise_out = (np.sign(noise) * np.sqrt(np.abs(noise)) for noise in drawn)
+        weights = kernel + kernel_sigma * noise_in[:, :, None] * noise_out[:, None, :]
+        return np.einsum("ni,nio->no", inputs, weights) + bias + bias_sigma * noise_out
+
+    value, advantage = (layer(np.maximum(layer(observation, hidden.variables), 0.0), last.variables) for hidden, last in agent.online.streams)
+    expected = value + advantage - advantage.mean(axis=1, keepdims=True)
+    oracles.close(drawn.std(axis=0), expected.std(axis=0), 0.05)
+    error = np.sqrt((drawn.var(axis=0) + expected.var(axis=0)) / count)
+    assert (np.abs(drawn.mean(axis=0) - expected.mean(axis=0)) < 5 * error).all()
+
+
+def test_graph_actor_draws_its_noise_from_the_generator(generator):
+    spaces = Spaces((36, 36, 1), "uint8", 3)
+    agent = oracles.make_agent(oracles.make_config(noisy=True, dueling=True), spaces)
+    actor, observation = make_actor(agent), observations(spaces, 2, generator)
+    assert isinstance(actor, GraphActor)
+    first, again, other = (actor.q_values(observation, np.random.default_rng(seed)) for seed in (0, 0, 1))
+    np.testing.assert_array_equal(first, again)
+    assert (first != other).all()
+    for _ in range(2):
+        oracles.close(actor.q_values(observation), agent(tf.constant(observation)))

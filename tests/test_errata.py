@@ -8,6 +8,7 @@ from pathlib import Path
 
 import gymnasium as gym
 import numpy as np
+import oracles
 import pytest
 import tensorflow as tf
 
@@ -151,7 +152,7 @@ def test_a2_the_gradient_leaks_into_the_target():
     now, after = tf.Variable(0.0), tf.Variable(1.0)
     with tf.GradientTape(persistent=True) as tape:
         leaking = (0.9 * after - now) ** 2
-        target = losses.td_target(tf.zeros(1), tf.fill((1,), 0.9), tf.reshape(after, (1, 1)))
+        target = losses.td_target(tf.zeros(1), tf.fill((1,), 0.9), tf.reshape(after, (1,)))
         stopped = tf.reduce_sum((target - now) ** 2)
     assert [float(gradient) for gradient in tape.gradient(leaking, [now, after])] == pytest.approx([-1.8, 1.62])
     gradient_now, gradient_after = tape.gradient(stopped, [now, after])
@@ -163,13 +164,13 @@ def test_a3_an_untrained_network_repeats_one_action():
     frames = np.zeros((24, 210, 160, 3), np.uint8) + np.uint8([144, 72, 17])
     for number, frame in enumerate(frames):
         frame[40 + 5 * number:44 + 5 * number, 20 + 4 * number:22 + 4 * number] = 236  # a ball on its way
-    network = networks.QNetwork(Spaces((210, 160, 3), "uint8", 6), "nature_cnn", (), np.random.default_rng(0))
+    network = networks.QNetwork(Spaces((210, 160, 3), "uint8", 6), DQNConfig(network="nature_cnn"), np.random.default_rng(0))
     greedy = network(tf.constant(frames)).numpy().argmax(axis=1)
     assert np.bincount(greedy, minlength=6).max() >= 22
-    explore, action = exploration.plan(np.random.default_rng(0), np.ones(200), 6)
+    explore, draw = exploration.plan(np.random.default_rng(0), np.ones(200))
     assert explore.all()
-    assert np.bincount(action, minlength=6).min() > 10
-    assert not exploration.plan(np.random.default_rng(0), np.zeros(200), 6)[0].any()
+    assert np.bincount(exploration.random_action(draw, 6), minlength=6).min() > 10
+    assert not exploration.plan(np.random.default_rng(0), np.zeros(200))[0].any()
 
 
 def test_a4_gymnasium_returns_two_and_five_values():
@@ -233,7 +234,7 @@ def test_a7_globals_and_bools():
     python_bools = tf.function(target.python_function)
     assert [float(python_bools(tf.constant(1.0), done, tf.constant(2.0))) for done in (True, False)] == pytest.approx([1.0, 2.98])
     assert python_bools.experimental_get_tracing_count() == 2
-    by_discount = losses.td_target(tf.ones(2), tf.constant([0.0, 0.99]), tf.fill((2, 1), 2.0))
+    by_discount = losses.td_target(tf.ones(2), tf.constant([0.0, 0.99]), tf.fill((2,), 2.0))
     np.testing.assert_allclose(by_discount, [1.0, 2.98], rtol=1e-6)
 
 
@@ -256,7 +257,7 @@ def test_b1_softmax_loses_the_values():
     assert share[np.argmin(-20 * np.log(share) - 10 * np.log(1 - share))] == pytest.approx(2 / 3, abs=1e-3)
     agent = make_agent()
     before = agent(tf.zeros((1, 4))).numpy()
-    agent.online.head.bias.assign_add([20.0, -10.0])
+    agent.online.streams[0][-1].bias.assign_add([20.0, -10.0])
     np.testing.assert_allclose(agent(tf.zeros((1, 4))) - before, [[20.0, -10.0]], rtol=1e-5)  # linear, so any value can be had
 
 
@@ -272,7 +273,7 @@ def test_b2_the_inner_loop_overwrites_the_state():
         assert state != reached
         assert state == memory[-1][0]
     assert fits > len(memory)
-    rows = replay.UniformReplay(10_000, transitions.columns((4,), "float32"), np.random.default_rng(0))
+    rows = replay.UniformReplay(10_000, transitions.columns(CARTPOLE), np.random.default_rng(0))
     rows.add({name: np.repeat(column.numpy(), 2_500, axis=0) for name, column in batch().items()})
     assert rows.sample(1, 32)["observation"].shape == (1, 32, 4)
 
@@ -290,12 +291,12 @@ def test_b3_another_states_values_are_trained_into_the_other_action():
 
 
 def test_b4_terminal_states_do_not_bootstrap():
-    steps = transitions.Steps.empty(3, 1, (4,), "float32")
+    steps = transitions.Steps.empty(3, 1, CARTPOLE)
     steps.reward[:] = 1.0
     steps.terminated[1], steps.truncated[2] = True, True
-    discount = transitions.transitions(steps, 0.99)["discount"]
+    discount = transitions.NStep(1, 0.99, 1, CARTPOLE).add(steps)["discount"]
     np.testing.assert_array_equal(discount, np.float32([0.99, 0.0, 0.99]))
-    target = losses.td_target(tf.ones(3), tf.constant(discount), tf.fill((3, 2), 50.0))
+    target = oracles.td_target_of_the_best(tf.ones(3), discount, tf.fill((3, 2), 50.0))
     np.testing.assert_allclose(target, [50.5, 1.0, 50.5])
     value = 0.0
     for _ in range(2_000):
@@ -350,7 +351,7 @@ def test_b7_without_the_gradient_q_moves_away():
 def test_b8_the_worked_number(action, change, after):
     q = tf.constant([[0.2, 0.8]])
     selected = float(losses.select(q, tf.constant([action]))[0])
-    target = float(losses.td_target(tf.ones(1), tf.fill((1,), 0.54), tf.constant([[1.0, 0.0]]))[0])
+    target = float(oracles.td_target_of_the_best(tf.ones(1), tf.fill((1,), 0.54), [[1.0, 0.0]])[0])
     moved = 0.1 * (target - selected)
     assert f"{moved:.3f}".lstrip("0") == change
     assert f"{selected + moved:.3f}".lstrip("0") == after
@@ -365,12 +366,12 @@ def test_b9_a_target_network_does_not_scale_the_gradient():
 
     def gradient(source):
         with tf.GradientTape() as tape:
-            target = losses.td_target(rows["reward"], rows["discount"], source(rows["next_observation"]))
+            target = oracles.td_target_of_the_best(rows["reward"], rows["discount"], source(rows["next_observation"]))
             loss = tf.reduce_mean((target - losses.select(agent.online(rows["observation"]), rows["action"])) ** 2)
         return [value.numpy() for value in tape.gradient(loss, agent.online.trainable_variables)]
 
     assert same(gradient(agent.target), gradient(agent.online))
-    agent.online.head.bias.assign_add([1.0, 1.0])  # from here on the targets differ
+    agent.online.streams[0][-1].bias.assign_add([1.0, 1.0])  # from here on the targets differ
     assert not same(gradient(agent.target), gradient(agent.online))
 
 
@@ -420,7 +421,7 @@ def test_c2_a_tenth_against_half():
 
 def test_c3_storing_is_not_learning():
     agent = make_agent()
-    rows = replay.UniformReplay(100, transitions.columns((4,), "float32"), np.random.default_rng(0))
+    rows = replay.UniformReplay(100, transitions.columns(CARTPOLE), np.random.default_rng(0))
     before = agent.online.get_weights()
     rows.add({name: column.numpy() for name, column in batch(100).items()})
     assert len(rows) == 100
@@ -569,8 +570,8 @@ def test_e3_one_minus_a_bool_tensor():
     with pytest.raises(TypeError, match="Cannot convert 1 to EagerTensor of dtype bool"):
         1 - tf.constant([True, False])
     np.testing.assert_array_equal(1 - np.array([True, False]), [0, 1])
-    assert transitions.columns((4,), "float32")["discount"] == ((), "float32")
-    assert not {"done", "gamma"} & set(transitions.columns((4,), "float32"))
+    assert transitions.columns(CARTPOLE)["discount"] == ((), "float32")
+    assert not {"done", "gamma"} & set(transitions.columns(CARTPOLE))
 
 
 def test_e4_a_printed_action_is_not_a_result():
@@ -580,8 +581,8 @@ def test_e4_a_printed_action_is_not_a_result():
     def score(policy):
         return evaluation.evaluate(policy, lambda: gym.make("CartPole-v1"), seeds).summary()
 
-    always_one = score(lambda observation: np.ones(len(observation), np.int64))
-    at_random = score(lambda observation: generator.integers(2, size=len(observation)))
+    always_one = score(lambda observation, mask: np.ones(len(observation), np.int64))
+    at_random = score(lambda observation, mask: generator.integers(2, size=len(observation)))
     low, high = at_random["mean_ci95"]
     assert low < at_random["mean"] < high
     numbers = [always_one["mean"], at_random["mean"], low, high]
@@ -591,7 +592,7 @@ def test_e4_a_printed_action_is_not_a_result():
 
 def test_e5_the_second_line_is_neither_target_nor_error():
     def three(reward, gamma, next_max, q):
-        target = float(losses.td_target(tf.constant([reward]), tf.constant([gamma]), tf.constant([[next_max, next_max - 1]]))[0])
+        target = float(oracles.td_target_of_the_best([reward], [gamma], [[next_max, next_max - 1]])[0])
         second_line = reward + gamma * max(next_max - q, next_max - 1 - q)
         return target, target - q, second_line
 
@@ -638,7 +639,7 @@ def test_e7_four_inputs_are_not_four_actions():
     q = np.random.default_rng(0).random((5, 2)).astype(np.float32)
     assert q.argmax(axis=0).shape == (2,)
     assert q.argmax(axis=1).shape == (5,)
-    np.testing.assert_array_equal(losses.td_target(tf.zeros(5), tf.ones(5), tf.constant(q)), q.max(axis=1))
+    np.testing.assert_array_equal(oracles.td_target_of_the_best(tf.zeros(5), tf.ones(5), q), q.max(axis=1))
     assert describe(env.observation_space, env.action_space).actions == 2
 
 

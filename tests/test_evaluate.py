@@ -145,7 +145,7 @@ def test_a_json_file_that_cannot_be_written_is_named(models, command):
 def test_the_served_policy_plays_as_the_agent_did(env, tmp_path):
     version, agent = publish(env, tmp_path, seed=5)
     spaces, make, seeds = agent.spaces, registry.maker(env), seeding.episode_seeds(1, seeding.TEST, 12)
-    live = evaluate(lambda observation: agent(tf.constant(observation)).numpy().argmax(axis=1) + spaces.action_start, make, seeds)
+    live = evaluate(lambda observation, mask: agent(tf.constant(observation)).numpy().argmax(axis=1) + spaces.action_start, make, seeds)
     served = evaluate(ServedPolicy(version, spaces), make, seeds)
     assert served.returns.tolist() == live.returns.tolist() and served.lengths.tolist() == live.lengths.tolist()
 

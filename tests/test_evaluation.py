@@ -30,7 +30,7 @@ class Countdown(gym.Env):
         type(self).closed += 1
 
 
-def remainder(observation):
+def remainder(observation, mask):
     """A policy that depends on everything it sees."""
     return (observation.sum(axis=1) % 3).astype(np.int64)
 
@@ -87,7 +87,7 @@ def test_many_episodes_are_resampled_in_pieces():
 
 
 def test_returns_and_lengths_stand_in_the_order_of_the_seeds():
-    played = evaluate(lambda observation: np.full(len(observation), 2), Countdown, [4, 0, 3, 1])
+    played = evaluate(lambda observation, mask: np.full(len(observation), 2), Countdown, [4, 0, 3, 1])
     assert played.seeds == [4, 0, 3, 1]
     assert played.lengths.tolist() == [6, 2, 5, 3] and played.returns.tolist() == [12, 4, 10, 6] and played.capped == 0
 
@@ -108,7 +108,7 @@ def test_an_episode_is_cut_at_the_cap_and_counted_unless_it_ends_there_by_itself
 
 def test_the_policy_sees_float32_and_running_episodes_only():
     seen = []
-    evaluate(lambda observation: seen.append(observation) or np.zeros(len(observation), np.int64), Countdown, [0, 4])
+    evaluate(lambda observation, mask: seen.append(observation) or np.zeros(len(observation), np.int64), Countdown, [0, 4])
     assert {array.dtype.name for array in seen} == {"float32"}
     assert [len(array) for array in seen] == [2, 2, 1, 1, 1, 1]
 

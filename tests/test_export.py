@@ -13,6 +13,7 @@ import tensorflow as tf
 from commands import hit, interpreter, report, resumed, run, small, start
 
 from dqn_tf import export as module
+from dqn_tf import presets
 from dqn_tf.agent import DQN, weights_sha256
 from dqn_tf.config import DQNConfig
 from dqn_tf.envs.spaces import Spaces
@@ -102,6 +103,25 @@ def test_it_loads_where_dqn_tf_is_not(published):
         action, q_values = json.loads(line)
         np.testing.assert_allclose(q_values, expected, atol=1e-5)
         assert action == (expected.argmax(axis=1) + spaces.action_start).tolist()
+
+
+@pytest.mark.parametrize("settings", [
+    {"dueling": True}, {"distribution": "c51"}, {"distribution": "quantile", "dueling": True}, {"noisy": True}, {"munchausen": True},
+    presets.RAINBOW], ids=str)
+def test_every_head_passes_the_gate_and_answers_without_noise(settings, tmp_path):
+    """The noise's sizes are made so large that it could not be overlooked."""
+    spaces = KINDS["vector"]
+    made = DQN(DQNConfig(seed=4, hidden_units=(16,), **settings), spaces)
+    for variable in made.online.variables:
+        if "sigma" in variable.name:
+            variable.assign(tf.fill(variable.shape, 10.0))
+    served = tf.saved_model.load(str(module.export(made, tmp_path, observations(spaces), {}))).signatures["serving_default"]
+    expected, first, again = made(observations(spaces)).numpy(), *(served(observation=tf.constant(observations(spaces))) for _ in range(2))
+    np.testing.assert_allclose(first["q_values"], expected, atol=1e-5)
+    np.testing.assert_array_equal(first["q_values"], again["q_values"])
+    assert first["action"].numpy().tolist() == (expected.argmax(axis=1) + spaces.action_start).tolist()
+    noisy = made.online.values.q_values(made.online.head_outputs(tf.constant(observations(spaces)), tf.constant([1, 2]))).numpy()
+    assert (np.abs(noisy - expected).max() > 0.1) == made.settings.noisy
 
 
 def test_the_manifest_tells_where_it_comes_from(published):

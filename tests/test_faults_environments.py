@@ -28,8 +28,8 @@ def test_an_environment_that_cannot_be_used_is_refused_before_anything_is_writte
 
 def test_a_reset_that_raises_is_named_with_its_seed(tmp_path):  # row 26
     sentence = refused(small(tmp_path, env="faulty:RaisesInReset-v0"), tmp_path)
-    assert re.search(r"faulty:RaisesInReset-v0: Environment 0 raised OSError in reset\(seed=\d+\): no simulator found", sentence)
-    assert not (tmp_path / "run" / "config.json").exists(), "the same --run_dir can be used once the environment is mended"
+    assert re.search(r"--env=faulty:RaisesInReset-v0: The environment raised OSError in reset\(seed=\d+\): no simulator found", sentence)
+    assert not (tmp_path / "run").exists(), "the same --run_dir can be used once the environment is mended"
 
 
 @pytest.mark.parametrize(("env", "said"), [

@@ -34,7 +34,7 @@ def require_same_end(directory) -> None:
 
 
 @pytest.mark.parametrize(("moment", "count", "steps"), [
-    ("reset", 1, {0}),                       # built, but no step taken
+    ("reset", 2, {0}),                       # built, but no step taken; the first reset only looks for action masks
     ("training", 30, {32}),                  # warm-up
     ("training", 250, {256}),                # learning
     ("evaluation", 5, {152}),                # amid the first periodic evaluation

@@ -12,10 +12,8 @@ from oracles import make_config, make_engine, run
 
 from dqn_tf import exploration, seeding
 from dqn_tf.agent import weights_sha256
-from dqn_tf.envs.spaces import Spaces
 from dqn_tf.errors import UserError
 
-COUNTER = Spaces((2,), "float32", 3)
 
 
 def cartpole() -> gym.Env:
@@ -76,10 +74,10 @@ def test_actions_are_random_where_planned_and_else_greedy():
     rows = run(engine).replay.rows()
     generator = seeding.generators(config.seed)["exploration"]
     steps = np.arange(200).reshape(-1, 10, 2)
-    planned = [exploration.plan(generator, engine.epsilon(part), 2) for part in steps]
-    explore, random_action = (np.concatenate(parts).ravel() for parts in zip(*planned, strict=True))
+    planned = [exploration.plan(generator, engine.epsilon(part)) for part in steps]
+    explore, draw = (np.concatenate(parts).ravel() for parts in zip(*planned, strict=True))
     greedy = engine.agent(rows["observation"]).numpy().argmax(axis=1)
-    np.testing.assert_array_equal(rows["action"], np.where(explore, random_action, greedy))
+    np.testing.assert_array_equal(rows["action"], np.where(explore, np.floor(draw * 2), greedy))
     assert 0.2 < explore.mean() < 0.7 and len(set(greedy.tolist())) == 2
 
 
@@ -112,7 +110,7 @@ def test_learning_that_breaks_is_a_sentence():
 
 @pytest.mark.parametrize("num_envs", [1, 2, 3, 5])
 def test_update_count(num_envs):
-    agent = oracles.make_agent(spaces=COUNTER)
+    agent = oracles.make_agent(spaces=oracles.COUNTER)
     for updates_per_block in (1, 4, 7):
         for env_steps_per_update in (0.1, 0.3, 0.5, 0.7, 1.0, 1.1, 1.5, 2.5, 3.0, 4.0, 7.0):
             oracles.check_update_count(num_envs, updates_per_block, env_steps_per_update, agent)
@@ -141,7 +139,7 @@ class Textbook:
         observation, config = self.reset(), self.config
         for t in range(config.total_steps):
             epsilon = max(config.epsilon_end, 1.0 + (config.epsilon_end - 1.0) * t / config.epsilon_decay_env_steps)
-            explore, action = self.exploration.random() < epsilon, self.exploration.integers(2)
+            explore, action = self.exploration.random() < epsilon, int(2 * self.exploration.random())
             if not explore:
                 action = self.agent.forward(self.agent.online, observation)[1].argmax()
             after, reward, terminated, truncated, _ = self.env.step(action)

@@ -10,49 +10,54 @@ import sys
 import oracles
 import pytest
 
-from dqn_tf import agent, exploration, losses, transitions
+from dqn_tf import agent, exploration, losses
 from dqn_tf.agent import DQN
-from dqn_tf.engines import host
 from dqn_tf.engines.host import HostEngine
 from dqn_tf.envs.vector import SeededVectorEnv
 from dqn_tf.replay import UniformReplay
+from dqn_tf.transitions import NStep
 
 clipped_update = functools.partial(oracles.check_update, max_gradient_norm=0.1)
 soft_update = functools.partial(oracles.check_update, tau=0.25)
 stored_rows_in_place = functools.partial(oracles.check_stored_rows, in_place=True)
+masked_double_target = functools.partial(oracles.check_masked_target, double=True)
+masked_soft_target = functools.partial(oracles.check_masked_target, munchausen=True)
 ten_updates_a_step = functools.partial(oracles.check_update_count, 1, 1, 0.1)
 
-REWARD_RANK, DISCOUNT_SHAPE = "reward.shape.assert_has_rank(1)", "discount.shape.assert_is_compatible_with(reward.shape)"
-NEXT_Q_SHAPE = "next_q_values.shape[:1].assert_is_compatible_with(reward.shape)"
-SELECTED = 'losses.select(self.online(batch["observation"])'
+EACH_TENSOR = "for tensor in (reward, discount, next_q):"
+SELECTED = 'losses.select(self.online.head_outputs(batch["observation"], self._noise_seed(0))'
+TARGET, NEXT_OUTPUTS = "self.bellman_target(batch)", 'next_outputs = self.target.head_outputs(batch["next_observation"]'
+BY_ONLINE = 'batch["reward"] + batch["discount"] * tf.reduce_max(self.online(batch["next_observation"]), axis=1)'
 TARGET_BY_ONLINE = "self.target.set_weights(self.online.get_weights())"
 UNLEARNED = "min(env_steps, max(0, self.env_step - self.learning_starts))"
-TERMINATED = "np.where(steps.terminated,"
+TERMINATED = "np.where(steps.terminated[end, env],"
 
 MUTATIONS = {  # name: owner, attribute, oracle, and pieces of the source with what is put in their place
     "the online network as its own target":
-        (DQN, "update", oracles.check_update, ("self.target(batch", "self.online(batch")),
+        (DQN, "bellman_target", oracles.check_update, (NEXT_OUTPUTS, NEXT_OUTPUTS.replace("target", "online"))),
     "online and target swapped":  # the zero is there for Keras, which refuses an update without any gradient
-        (DQN, "update", oracles.check_update, ("self.target(batch", "self.online(batch"),
+        (DQN, "update", oracles.check_update, (TARGET, BY_ONLINE),
          (SELECTED, 'losses.select(self.target(batch["observation"]) + 0.0 * self.online(batch["observation"])')),
     "no stop_gradient: the online network as its own target, inside the tape":
-        (DQN, "update", oracles.check_update, ("losses.td_target(", "("), ('self.target(batch["next_observation"]))', "0.0)"),
-         ("losses.td_loss(self.per_example_loss, target, q_selected)", "losses.td_loss(self.per_example_loss, "
-          'target[0] + target[1] * tf.reduce_max(self.online(batch["next_observation"]), axis=1), q_selected)')),
+        (DQN, "update", oracles.check_update, ("values.loss(target, ", f"values.loss({BY_ONLINE}, ")),
     "no stop_gradient on the target":
         (losses, "td_target", oracles.check_td_target, ("tf.stop_gradient", "tf.identity")),
     "terminal states bootstrap":
-        (losses, "td_target", oracles.check_td_target, ("discount * tf.reduce_max", "tf.reduce_max")),
+        (losses, "td_target", oracles.check_td_target, ("discount * next_q", "next_q")),
     "the sum in place of the maximum":
-        (losses, "td_target", oracles.check_td_target, ("reduce_max", "reduce_sum")),
+        (DQN, "bellman_target", oracles.check_update, ("losses.select(next_outputs, next_action)", "tf.reduce_sum(next_outputs, axis=1)")),
+    "the smallest in place of the largest":
+        (losses, "greedy", oracles.check_td_target, ("tf.argmax", "tf.argmin")),
     "[B, 1] rewards broadcast":
-        (losses, "td_target", oracles.check_shapes_refused, (REWARD_RANK, "pass"), (NEXT_Q_SHAPE, "pass")),
+        (losses, "td_target", oracles.check_shapes_refused, ("tensor.shape.assert_has_rank(1)", "pass")),
     "[B, 1] discounts broadcast":
-        (losses, "td_target", oracles.check_shapes_refused, (DISCOUNT_SHAPE, "pass")),
+        (losses, "td_target", oracles.check_shapes_refused, (EACH_TENSOR, "for tensor in (reward, next_q):")),
     "one next state serves the whole batch":
-        (losses, "td_target", oracles.check_shapes_refused, (NEXT_Q_SHAPE, "pass")),
+        (losses, "td_target", oracles.check_shapes_refused, (EACH_TENSOR, "for tensor in (reward, discount):")),
+    "one discount serves the whole batch":
+        (losses, "td_target", oracles.check_shapes_refused, ("tensor.shape.assert_is_compatible_with(reward.shape)", "pass")),
     "one row of Q-values serves the whole batch":
-        (losses, "select", oracles.check_shapes_refused, ("action.shape.assert_is_compatible_with(q_values.shape[:1])", "pass")),
+        (losses, "select", oracles.check_shapes_refused, ("action.shape.assert_is_compatible_with(outputs.shape[:1])", "pass")),
     "[B] against [B, 1] is accepted in the loss":
         (losses, "td_loss", oracles.check_shapes_refused, ("target.shape.assert_has_rank(1)", "pass"),
          ("target.shape.assert_is_compatible_with(q_selected.shape)", "pass")),
@@ -61,7 +66,7 @@ MUTATIONS = {  # name: owner, attribute, oracle, and pieces of the source with w
          "return tf.reduce_mean(loss(target[:, tf.newaxis, tf.newaxis], q_selected[tf.newaxis, :, tf.newaxis]), axis=1)")),
     "the best action's Q-value in place of the taken one's":
         (losses, "select", oracles.check_select,
-         ("tf.reduce_sum(q_values * tf.one_hot(action, q_values.shape[1], dtype=q_values.dtype), axis=1)", "tf.reduce_max(q_values, axis=1)")),
+         ("tf.one_hot(action, ", "tf.one_hot(tf.argmax(outputs, axis=1), ")),
     "huber's delta ignored":
         (losses, "per_example", oracles.check_td_loss, ("delta=huber_delta", "delta=1.0")),
     "no clipping of the gradient":
@@ -83,13 +88,41 @@ MUTATIONS = {  # name: owner, attribute, oracle, and pieces of the source with w
     "online and target one network":
         (DQN, "__init__", oracles.check_target_at_birth, (TARGET_BY_ONLINE, "self.target = self.online")),
     "truncation taken for death":
-        (transitions, "transitions", oracles.check_discounts, (TERMINATED, "np.where(steps.ended,")),
+        (NStep, "add", oracles.check_discounts, (TERMINATED, "np.where(steps.ended[end, env],")),
     "truncation taken for death, in what is learned":
-        (transitions, "transitions", oracles.check_truncation_bootstraps, (TERMINATED, "np.where(steps.ended,")),
+        (NStep, "add", oracles.check_truncation_bootstraps, (TERMINATED, "np.where(steps.ended[end, env],")),
     "death taken for truncation where both come at once":
-        (transitions, "transitions", oracles.check_discounts, (TERMINATED, "np.where(steps.terminated & ~steps.truncated,")),
+        (NStep, "add", oracles.check_discounts, (TERMINATED, "np.where((steps.terminated & ~steps.truncated)[end, env],")),
+    "a window that goes on beyond a time limit":
+        (NStep, "add", oracles.check_n_step, ("window & ~steps.ended[k:]", "window & ~steps.terminated[k:]")),
+    "gamma once, however long the window":
+        (NStep, "add", oracles.check_n_step, ("self._gamma ** (k + 1)", "self._gamma")),
+    "the first step's next observation in place of the last's":
+        (NStep, "add", oracles.check_n_step, ("steps.next_observation[end, env]", "steps.next_observation[start, env]")),
+    "death looked up at the window's first step":
+        (NStep, "add", oracles.check_n_step, (TERMINATED, "np.where(steps.terminated[start, env],")),
+    "the first step's legal actions in place of the last's":
+        (NStep, "add", oracles.check_n_step, ("steps.next_action_mask[end, env]", "steps.next_action_mask[start, env]")),
+    "open windows forgotten between two blocks":
+        (NStep, "add", oracles.check_n_step, ("self._kept.followed_by(steps) if self._n > 1 else steps", "steps")),
+    "windows given twice":
+        (NStep, "add", oracles.check_n_step, ("finished & ~done", "finished")),
+    "open windows forgotten by a resume":
+        (NStep, "restore", oracles.check_n_step, ('self._done = state["done"]', "return")),
+    "the next episode's legal actions stored as the last's":
+        (HostEngine, "_collect", oracles.check_stored_masks, ('= infos["final_action_mask"][index]', "= steps.next_action_mask[t, index]")),
+    "random actions from all, legal or not":
+        (exploration, "random_action", oracles.check_stored_masks, ("mask is None", "True")),
+    "illegal actions leak into the maximum":
+        (losses, "greedy", oracles.check_masked_target, ("mask is None", "True")),
+    "illegal actions leak into the online network's choice":
+        (DQN, "bellman_target", masked_double_target, ("values.q_values(choosing), next_mask", "values.q_values(choosing), None")),
+    "illegal actions leak into the soft maximum":
+        (DQN, "bellman_target", masked_soft_target, ("next_mask, config.munchausen_alpha", "None, config.munchausen_alpha")),
+    "illegal actions leak into the log-policy that is added":
+        (DQN, "bellman_target", masked_soft_target, ('batch.get("action_mask")', "None")),
     "the reset's observation stored as the episode's last":
-        (HostEngine, "_collect", oracles.check_stored_rows, ("if infos:", "if False:")),
+        (HostEngine, "_collect", oracles.check_stored_rows, ('infos.get("_final_obs", np.zeros(0))', "np.zeros(0)")),
     "an observation stored one step early":
         (HostEngine, "_collect", oracles.check_stored_rows,
          ("steps.observation[t], steps.action[t] =", "steps.observation[t - 1], steps.action[t] =")),
@@ -107,7 +140,7 @@ MUTATIONS = {  # name: owner, attribute, oracle, and pieces of the source with w
     "of too many rows, the oldest kept":
         (UniformReplay, "add", oracles.check_replay_order, ("values[-self.capacity:]", "values[:self.capacity]")),
     "epsilon falls without end":
-        (exploration, "linear_epsilon", oracles.check_epsilon, ("np.minimum(1.0, env_step / decay_env_steps)", "env_step / decay_env_steps")),
+        (exploration, "_progress", oracles.check_epsilon, ("np.minimum(1.0, env_step / decay_env_steps)", "env_step / decay_env_steps")),
     "epsilon rises":
         (exploration, "linear_epsilon", oracles.check_epsilon, ("return start + (end - start)", "return end + (start - end)")),
     "explores where it should be greedy":
@@ -129,7 +162,7 @@ def test_oracle_notices(name, monkeypatch):
 
 def test_death_at_the_time_limit_learns_the_number_that_it_must(monkeypatch):
     """The oracle of truncation does not fail by chance: the mistake's own fixed point is what is learned."""
-    monkeypatch.setattr(host, "transitions", oracles.mutated(transitions.transitions, (TERMINATED, "np.where(steps.ended,")))
+    monkeypatch.setattr(NStep, "add", oracles.mutated(NStep.add, (TERMINATED, "np.where(steps.ended[end, env],")))
     oracles.close(oracles.pendulum_q_values(), oracles.PENDULUM_Q_AS_DEATH, 1e-2)
 
 
@@ -140,5 +173,5 @@ def test_a_mutation_that_does_not_fit_is_an_error():
 
 def test_the_oracles_hold_unmutated():
     """What fails above fails because of its mutation."""
-    for oracle in (clipped_update, soft_update, stored_rows_in_place, ten_updates_a_step):
+    for oracle in (clipped_update, soft_update, stored_rows_in_place, ten_updates_a_step, masked_double_target, masked_soft_target):
         oracle()

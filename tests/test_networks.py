@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from dqn_tf.config import DQNConfig
 from dqn_tf.envs.spaces import Spaces
 from dqn_tf.networks import QNetwork, is_image
 
@@ -9,7 +10,7 @@ VECTOR = Spaces((3,), "float32", 2)
 
 
 def network(spaces: Spaces, kind: str = "auto", hidden_units: tuple[int, ...] = (4, 5), seed: int = 0) -> QNetwork:
-    return QNetwork(spaces, kind, hidden_units, np.random.default_rng(seed))
+    return QNetwork(spaces, DQNConfig(network=kind, hidden_units=hidden_units), np.random.default_rng(seed))
 
 
 def identity(spaces: Spaces) -> QNetwork:

@@ -22,7 +22,7 @@ def known_flags() -> dict[str, set[str]]:
     train, evaluate = flags.FlagValues(), flags.FlagValues()
     cli.define_config_flags(train)
     scoring_flags.define(evaluate)
-    return {"train.py": set(train) | {*cli.TrainingFlags._fields[1:], "verbose"}, "evaluate.py": set(evaluate)}
+    return {"train.py": set(train) | {*cli.TrainingFlags._fields[1:], "rainbow", "verbose"}, "evaluate.py": set(evaluate)}
 
 
 @pytest.mark.parametrize("command", [command for command in COMMANDS if command.startswith("python ") and ".py" in command])
@@ -32,6 +32,24 @@ def test_every_command_names_a_script_and_flags_that_exist(command):
     for word in words:
         if word.startswith("--") and word != "--help":
             assert word[2:].partition("=")[0] in known_flags()[script], word
+
+
+@pytest.mark.parametrize("command", [command for command in COMMANDS if " -m " in command and "venv" not in command])
+def test_every_command_names_a_module_that_exists(command):
+    words = [word for word in shlex.split(command) if not re.fullmatch(r"[A-Z_]+=\w+", word)]
+    assert words[:2] == ["python", "-m"]
+    path = ROOT / words[2].replace(".", "/")
+    assert path.with_suffix(".py").is_file() or (path / "__main__.py").is_file()
+    if words[2] == "dqn_tf.doctor":
+        for word in words[3:]:
+            assert word.removeprefix("--").partition("=")[0] in known_flags()["train.py"], word
+
+
+def test_every_extra_exists():
+    known = set(re.findall(r'^        "([\w-]+)": ', (ROOT / "setup.py").read_text(encoding="utf-8"), re.M))
+    named = re.findall(r"pip install -e '\.\[([\w,-]+)\]'", README)
+    assert "test" in named and "tf-agents" in named
+    assert {extra for each in named for extra in each.split(",")} <= known
 
 
 def test_flags_named_in_the_text_exist():

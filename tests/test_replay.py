@@ -56,7 +56,7 @@ def test_equals_a_deque_under_random_operations(capacity, generator):
         elif model:
             capacity = max(1, capacity + int(generator.integers(-2, 3)))
             other = buffer(capacity)
-            other.restore({name: column.copy() for name, column in held.rows().items()}, held.added, held.capacity)
+            other.restore({name: column.copy() for name, column in held.rows().items()}, held.state())
             held, model = other, deque(model, maxlen=capacity)
         assert len(held) == len(model)
         assert numbers(held) == list(model)
@@ -68,7 +68,7 @@ def test_restored_draws_the_same_batches(added):
     for start in range(added):
         first.add(rows(start, 1))
     second = buffer(8, seed=99)
-    second.restore({name: column.copy() for name, column in first.rows().items()}, first.added, first.capacity)
+    second.restore({name: column.copy() for name, column in first.rows().items()}, first.state())
     second.generator.bit_generator.state = first.generator.bit_generator.state
     for _ in range(3):
         for held in (first, second):

@@ -2,17 +2,23 @@ import numpy as np
 import oracles
 import pytest
 
+from dqn_tf.envs.spaces import Spaces
 from dqn_tf.errors import UserError
-from dqn_tf.transitions import Steps, columns, transitions
+from dqn_tf.transitions import NStep, Steps, columns
 
 
 def steps(length: int = 3, num_envs: int = 2, dtype: str = "float32") -> Steps:
     """Steps whose every value says which column, time and environment it is from."""
-    made = Steps.empty(length, num_envs, (2,), dtype)
+    made = Steps.empty(length, num_envs, Spaces((2,), dtype, 3))
     number = np.arange(length * num_envs).reshape(length, num_envs)
     made.observation[:], made.next_observation[:] = (100 + number)[..., None], (120 + number)[..., None]
     made.action[:], made.reward[:] = number % 3, number / 4
     return made
+
+
+def transitions(made: Steps, gamma: float, spaces: Spaces = Spaces((2,), "float32", 3)) -> dict[str, np.ndarray]:
+    """One row per step."""
+    return NStep(1, gamma, made.action.shape[1], spaces).add(made)
 
 
 def test_discounts():
@@ -29,13 +35,14 @@ def test_rows_are_in_the_order_of_time_and_within_a_step_of_environments():
 
 @pytest.mark.parametrize("dtype", ["float32", "uint8", "int64"])
 def test_rows_are_of_the_columns_that_replay_is_built_with(dtype):
-    rows = transitions(steps(dtype=dtype), 0.9)
-    assert {name: (row.shape[1:], str(row.dtype)) for name, row in rows.items()} == columns((2,), dtype)
+    spaces = Spaces((2,), dtype, 3)
+    rows = transitions(steps(dtype=dtype), 0.9, spaces)
+    assert {name: (row.shape[1:], str(row.dtype)) for name, row in rows.items()} == columns(spaces)
 
 
 def test_discrete_observations_have_rows_without_an_axis():
-    made = Steps.empty(4, 3, (), "int64")
-    assert transitions(made, 0.9)["observation"].shape == (12,)
+    spaces = Spaces((), "int64", 2, categories=6)
+    assert transitions(Steps.empty(4, 3, spaces), 0.9, spaces)["observation"].shape == (12,)
 
 
 def test_final_observation_is_kept_where_an_episode_was_truncated():

@@ -12,8 +12,12 @@ from dqn_tf.errors import UserError
 class CheckedEnv:
     """Resets and steps an environment; whatever it does wrong ends in a UserError with step, action and seed.
 
-    Observations come as `Spaces.observation_dtype`; actions are the environment's own.
+    Observations come as `Spaces.observation_dtype`; actions are the environment's own. `mask` is [A] bool, the actions that are legal
+    now, where the environment says so: in `info["action_mask"]` or in a Dict observation of `observation` and `action_mask`. Otherwise
+    it is None.
     """
+
+    mask: np.ndarray | None = None
 
     def __init__(self, env: gym.Env, name: str) -> None:
         self.env, self.spaces = env, describe(env.observation_space, env.action_space)
@@ -24,19 +28,40 @@ class CheckedEnv:
         """The first observation of the episode with this seed."""
         self._seed, self._steps = seed, 0
         try:
-            observation, _ = self.env.reset(seed=seed)
+            observation, info = self.env.reset(seed=seed)
         except Exception as error:
             raise UserError(f"{self._name} raised {type(error).__name__} in reset(seed={seed}): {error}") from error
-        return self._observation(observation)
+        return self._observation(self._without_mask(observation, info))
 
     def step(self, action: int) -> tuple[np.ndarray, float, bool, bool]:
         """Observation, reward, terminated, truncated."""
         self._steps += 1
         try:
-            observation, reward, terminated, truncated, _ = self.env.step(action)
+            observation, reward, terminated, truncated, info = self.env.step(action)
         except Exception as error:
             raise UserError(f"{self._name} raised {type(error).__name__} in step({action}): {error} ({self._where()})") from error
+        observation = self._without_mask(observation, info, ended=bool(terminated or truncated))
         return self._observation(observation), self._reward(reward), bool(terminated), bool(truncated)
+
+    def _without_mask(self, observation: Any, info: dict[str, Any], ended: bool = False) -> Any:
+        """Takes the mask out of observation or info into `mask`, and returns the observation proper."""
+        if isinstance(self.env.observation_space, gym.spaces.Dict):
+            observation, mask = observation["observation"], observation["action_mask"]
+        else:
+            mask = info.get("action_mask")
+        if mask is None:
+            if self.mask is not None:
+                raise UserError(f"{self._name} gave no action_mask, though it gave one before ({self._where()}).")
+            return observation
+        if self.mask is None and self._steps:
+            raise UserError(f"{self._name} gave an action_mask, though it gave none before; reset must give one too ({self._where()}).")
+        self.mask = np.asarray(mask).astype(bool)
+        if self.mask.shape != (self.spaces.actions,):
+            raise UserError(f"{self._name} gave an action_mask of shape {list(self.mask.shape)}: it must be [{self.spaces.actions}], one for "
+                            f"each action ({self._where()}).")
+        if not ended and not self.mask.any():
+            raise UserError(f"{self._name} gave an action_mask that allows no action ({self._where()}).")
+        return observation
 
     def _reward(self, reward: Any) -> float:
         if not isinstance(reward, (float, int)):

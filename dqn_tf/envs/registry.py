@@ -1,5 +1,6 @@
 """From an environment's id to environments, with every failure as a sentence that says what to do."""
 
+import dataclasses
 import importlib
 import os
 import re
@@ -9,13 +10,18 @@ from collections.abc import Callable
 
 import gymnasium as gym
 
-from dqn_tf.envs.spaces import Spaces, describe
+from dqn_tf.envs import gridworld, probes
+from dqn_tf.envs.checked import CheckedEnv
+from dqn_tf.envs.spaces import Spaces
 from dqn_tf.errors import UserError
 
 EXTRA_PACKAGES = {  # namespace: the package to install, and its module that registers the namespace
     "ALE": ("ale-py", "ale_py"),
     "MinAtar": ("minatar", "minatar.gym"),
 }
+
+for own in (gridworld, probes):  # namespace dqn_tf
+    own.register()
 
 
 def maker(env: str) -> Callable[..., gym.Env]:
@@ -71,12 +77,14 @@ def _register(namespace: str) -> None:
 
 
 def spaces(env: str) -> Spaces:
-    """Spaces of the environment with this id. Raises UserError on an unknown id or an unusable space."""
+    """Spaces of the environment with this id; one reset tells whether it gives action masks. Raises UserError if it cannot be used."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         sample = maker(env)()
     try:
-        return describe(sample.observation_space, sample.action_space)
+        checked = CheckedEnv(sample, "The environment")
+        checked.reset(seed=0)
+        return dataclasses.replace(checked.spaces, masked=checked.mask is not None)
     except UserError as error:
         raise UserError(f"--env={env}: {error}") from error
     finally:

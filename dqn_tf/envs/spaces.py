@@ -23,6 +23,7 @@ class Spaces:
       category_start: the smallest value of a Discrete observation.
       actions: number of actions; the agent counts them from 0.
       action_start: what the environment calls action 0.
+      masked: whether the environment says which actions are legal.
     """
 
     observation_shape: tuple[int, ...]
@@ -31,6 +32,7 @@ class Spaces:
     categories: int = 0
     category_start: int = 0
     action_start: int = 0
+    masked: bool = False
 
     def to_dict(self) -> dict[str, Any]:
         """A JSON-ready copy."""
@@ -48,10 +50,13 @@ def describe(observation_space: gym.Space, action_space: gym.Space) -> Spaces:
         raise UserError(f"DQN needs a Discrete action space, and this environment has {action_space}: it chooses among numbered "
                         "actions. Discretise the actions in a wrapper, or use an algorithm for continuous control.")
     actions = {"actions": int(action_space.n), "action_start": int(action_space.start)}
+    if isinstance(observation_space, gym.spaces.Dict) and set(observation_space) == {"observation", "action_mask"}:
+        return dataclasses.replace(describe(observation_space["observation"], action_space), masked=True)
     if isinstance(observation_space, gym.spaces.Discrete):
         return Spaces((), "int64", categories=int(observation_space.n), category_start=int(observation_space.start), **actions)
     if isinstance(observation_space, gym.spaces.Box):
         floating = np.issubdtype(observation_space.dtype, np.floating)
         return Spaces(observation_space.shape, "float32" if floating else str(observation_space.dtype), **actions)
-    raise UserError(f"The observation space is {observation_space}: dqn_tf takes Box and Discrete observations. Wrap the environment "
+    raise UserError(f"The observation space is {observation_space}: dqn_tf takes Box and Discrete observations, and a Dict of "
+                    "observation and action_mask. Wrap the environment "
                     "in gymnasium.wrappers.FlattenObservation (Dict, Tuple, MultiDiscrete, MultiBinary) to make it a Box.")

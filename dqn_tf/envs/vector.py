@@ -38,6 +38,11 @@ class SeededVectorEnv(gym.vector.VectorEnv):
         self._actions: list[list[int]] = [[] for _ in range(num_envs)]
         self._observation = np.zeros((num_envs, *self.spaces.observation_shape), self.spaces.observation_dtype)
 
+    @property
+    def action_mask(self) -> np.ndarray | None:
+        """Which actions are legal now, [N, A] bool; None where the environments do not say."""
+        return None if self.envs[0].mask is None else np.stack([env.mask for env in self.envs])
+
     def reset(self, *, seed: int | None = None, options: Mapping[str, Any] | None = None) -> tuple[np.ndarray, dict]:
         """Starts the next episode of every environment; returns the observations `[N, *shape]`.
 
@@ -47,13 +52,14 @@ class SeededVectorEnv(gym.vector.VectorEnv):
             raise ValueError("the seeds of the episodes derive from the seed given to the constructor")
         for index in range(self.num_envs):
             self._observation[index] = self._reset_one(index)
-        return self._observation.copy(), {}
+        return self._observation.copy(), self._mask_info()
 
     def step(self, actions: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, dict]:
         """One step of each: observations to act on next, rewards [N] float64, terminations and truncations [N] bool.
 
         Where an episode ended, the observation is the next episode's first one, and `infos["final_obs"][i]` holds
-        the true last one (`infos["_final_obs"]` marks the rows), as in Gymnasium's SAME_STEP mode.
+        the true last one (`infos["_final_obs"]` marks the rows), as in Gymnasium's SAME_STEP mode. With masks, `infos["action_mask"]`
+        [N, A] is the one to act by next and `infos["final_action_mask"][i]` the one of the true last observation.
         """
         rewards = np.zeros(self.num_envs)
         terminations = np.zeros(self.num_envs, bool)
@@ -64,12 +70,17 @@ class SeededVectorEnv(gym.vector.VectorEnv):
             rewards[index], terminations[index], truncations[index] = reward, terminated, truncated
             if terminated or truncated:
                 if not infos:
-                    infos = {"final_obs": np.full(self.num_envs, None, object), "_final_obs": np.zeros(self.num_envs, bool)}
+                    infos = {"final_obs": np.full(self.num_envs, None, object), "_final_obs": np.zeros(self.num_envs, bool),
+                             "final_action_mask": np.full(self.num_envs, None, object)}
+                infos["final_action_mask"][index] = self.envs[index].mask
                 # A copy: an environment may write its next episode into the same array.
                 infos["final_obs"][index], infos["_final_obs"][index] = observation.copy(), True
                 observation = self._reset_one(index)
             self._observation[index] = observation
-        return self._observation.copy(), rewards, terminations, truncations, infos
+        return self._observation.copy(), rewards, terminations, truncations, infos | self._mask_info()
+
+    def _mask_info(self) -> dict[str, np.ndarray]:
+        return {} if self.action_mask is None else {"action_mask": self.action_mask}
 
     def state(self) -> tuple[list[int], list[np.ndarray], np.ndarray]:
         """What `restore` needs: running episode numbers, their actions so far, and their last observations."""

@@ -6,13 +6,12 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import gymnasium as gym
-import numpy as np
 
 from dqn_tf import seeding
 from dqn_tf.envs import registry
-from dqn_tf.envs.spaces import Spaces, describe
+from dqn_tf.envs.spaces import Spaces
 from dqn_tf.errors import UserError
-from dqn_tf.evaluation import Evaluation, evaluate, joined
+from dqn_tf.evaluation import Evaluation, Policy, evaluate, joined
 from dqn_tf.scoring import video
 from dqn_tf.scoring.flags import EvaluateFlags
 from dqn_tf.scoring.locate import Version, locate
@@ -44,7 +43,7 @@ def prepare(flags: EvaluateFlags) -> Plan:
     versions = [locate(name) for name in flags.compare or [flags.model]]
     env = _environment(versions, flags.env)
     make = registry.maker(env)
-    spaces = _spaces(make)
+    spaces = registry.spaces(env)
     for version in versions:
         _require_fit(version, env, spaces)
     seeds = list(seeding.episode_seeds(flags.seed, seeding.TEST, flags.episodes))
@@ -57,7 +56,7 @@ def prepare(flags: EvaluateFlags) -> Plan:
     return Plan(versions, env, spaces, make, seeds, fps, flags)
 
 
-def play(plan: Plan, version: Version, policy: Callable[[np.ndarray], np.ndarray], check: Callable[[], None]) -> Played:
+def play(plan: Plan, version: Version, policy: Policy, check: Callable[[], None]) -> Played:
     """Plays every seed once. Those that are shown or recorded are played one after the other, the rest side by side."""
     flags, clock, parts, frames = plan.flags, time.monotonic(), [], 0
     rest = plan.seeds
@@ -85,14 +84,6 @@ def _environment(versions: list[Version], given: str | None) -> str:
         raise UserError(f"{versions[0].path} was trained on {names[0]} and {versions[1].path} on {names[1]}; name the environment to "
                         "compare them on with --env.")
     return names[0]
-
-
-def _spaces(make: Callable[..., gym.Env]) -> Spaces:
-    env = make()
-    try:
-        return describe(env.observation_space, env.action_space)
-    finally:
-        env.close()
 
 
 def _require_fit(version: Version, env: str, spaces: Spaces) -> None:

@@ -15,29 +15,38 @@ INPUTS, OUTPUTS = {"observation"}, {"action", "q_values"}
 
 
 class ServedPolicy:
-    """The greedy policy behind `serving_default`: observations [N, *shape] → the environment's own actions [N] int64."""
+    """The greedy policy behind `serving_default`: observations [N, *shape] → the environment's own actions [N] int64.
+
+    `serve` and, where the model has it, `serve_masked` are the signatures themselves, tensors to tensors.
+    """
 
     def __init__(self, version: Path, spaces: Spaces) -> None:
         """Loads `version` for environments with these `spaces`. Raises UserError if it is broken or made for others."""
         self._version = version
         try:
-            self._loaded = tf.saved_model.load(str(version))  # kept: the signature does not keep the variables alive
+            self.loaded = tf.saved_model.load(str(version))  # kept: the signature does not keep the variables alive
         except Exception as error:  # protobuf, OSError, ValueError, KeyError, OpError: each damage has its own
             raise UserError(f"{version} cannot be loaded; the SavedModel is broken: {_first_line(error)}") from error
-        if "serving_default" not in getattr(self._loaded, "signatures", {}):
+        if "serving_default" not in getattr(self.loaded, "signatures", {}):
             raise UserError(f"{version} has no signature serving_default, so it is no model that dqn_tf exported.")
-        self._serve = self._loaded.signatures["serving_default"]
-        inputs, outputs = self._serve.structured_input_signature[1], self._serve.structured_outputs
+        self.serve = self.loaded.signatures["serving_default"]
+        inputs, outputs = self.serve.structured_input_signature[1], self.serve.structured_outputs
         if set(inputs) != INPUTS or not set(outputs) >= OUTPUTS:
             raise UserError(f"{version}: serving_default takes {sorted(inputs)} and gives {sorted(outputs)}; "
                             "it should take observation and give action and q_values.")
+        self.serve_masked = self.loaded.signatures.get("serving_default_masked")
+        if spaces.masked and self.serve_masked is None:
+            raise UserError(f"{version} has no signature serving_default_masked, and the environment says which actions are legal. Is --env "
+                            "the environment that it was trained on?")
         self._dtype = inputs["observation"].dtype.as_numpy_dtype
         _require_fit(version, inputs["observation"], outputs["q_values"].shape, spaces)
 
-    def __call__(self, observation: np.ndarray) -> np.ndarray:
-        """[N, *shape], cast to the signature's dtype → [N] int64. Raises UserError if the model fails on it."""
+    def __call__(self, observation: np.ndarray, mask: np.ndarray | None = None) -> np.ndarray:
+        """[N, *shape], cast to the signature's dtype, and masks [N, A] → [N] int64. Raises UserError if the model fails on it."""
+        inputs = {"observation": tf.constant(observation.astype(self._dtype, copy=False))}
         try:
-            return self._serve(observation=tf.constant(observation.astype(self._dtype, copy=False)))["action"].numpy()
+            answer = self.serve(**inputs) if mask is None else self.serve_masked(**inputs, action_mask=tf.constant(mask))
+            return answer["action"].numpy()
         except (tf.errors.OpError, ValueError) as error:
             raise UserError(f"{self._version} failed on observations of shape {list(observation.shape)}: {_first_line(error)}") from error
 

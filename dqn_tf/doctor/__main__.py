@@ -1,0 +1,85 @@
+"""`python -m dqn_tf.doctor`: the probes against a configuration, or, with --env, a look at an environment. TensorFlow is loaded late."""
+
+import dataclasses
+import sys
+import textwrap
+import time
+import warnings
+from collections.abc import Sequence
+from typing import Any
+
+from absl import flags
+
+from dqn_tf import cli, presets, quiet
+from dqn_tf.config import DQNConfig
+from dqn_tf.doctor import advice
+from dqn_tf.envs import inspection
+from dqn_tf.envs.probes import probes
+
+MOST_STEPS = 5_000
+HELP = f"""python -m dqn_tf.doctor [--env=my_module:MyEnv-v0] [any flag of train.py that names a setting]
+
+Without --env: trains a table on {len(probes(1))} tiny environments whose Q-values are known by hand, with the improvements that you give
+(python -m dqn_tf.doctor --double --n_step=3), and tells for each whether the right Q-value was learned, or the one
+that a well-known mistake would give. A minute; exit status 1 if one is wrong.
+
+With --env: plays the environment at random ({MOST_STEPS:,} steps at most) and says in plain words what is wrong with it, and what to change
+in it or in the configuration that you give. Exit status 1 if something is wrong; advice alone is 0.
+
+  --rainbow    all of Rainbow's parts at once
+  --verbose    tracebacks and TensorFlow's own log
+
+All settings: python train.py --help"""
+
+
+def parse(argv: Sequence[str]) -> dict[str, Any]:
+    """The settings that were given. Raises UserError; exits after `--help`."""
+    cli.define_config_flags(flags.FLAGS)
+    flags.DEFINE_bool("rainbow", False, "all of Rainbow's parts at once")
+    flags.DEFINE_bool("verbose", False, "tracebacks and TensorFlow's own log")
+    values = cli.parse(["python -m dqn_tf.doctor", *argv[1:]], lambda _: HELP)
+    return (presets.RAINBOW if values["rainbow"] else {}) | cli.config_overrides(values)
+
+
+def main(overrides: dict[str, Any]) -> None:
+    """Exits with 1 if something is wrong."""
+    if not cli.verbose():
+        warnings.simplefilter("ignore")  # Gymnasium's advice; what matters is said by us
+    sys.exit(look_at(overrides) if "env" in overrides else learn_all(overrides))
+
+
+def learn_all(overrides: dict[str, Any]) -> int:
+    """Runs every probe and prints a line for each; returns the exit status. Raises UserError on settings that do not go together."""
+    chosen = {field.name: overrides.get(field.name, field.default) for field in dataclasses.fields(DQNConfig)}
+    tests = probes(chosen["n_step"])
+    quiet.load_tensorflow(cli.verbose())
+    from dqn_tf.doctor import learned  # imports TensorFlow
+
+    for probe in tests:
+        learned.configuration(probe, overrides)  # a refusal comes before the first probe, not after it
+    start, failed = time.monotonic(), 0
+    print(f"{'probe':<12} {'expected':>8} {'learned':>8} {'mistake':>8}  verdict")
+    for probe in tests:
+        result = learned.learn(probe, overrides)
+        failed += not result.passed
+        print(f"{probe.name:<12} {probe.expected:8.3f} {result.learned:8.3f} {probe.wrong:8.3f}  {result.verdict}", flush=True)
+        if not result.passed:
+            print(textwrap.indent(textwrap.fill(f"Right: {probe.tests}. {probe.why}.", 100), " " * 13))
+    outcome = f"{failed} of {len(tests)} probes failed" if failed else f"all {len(tests)} probes learned the right Q-value"
+    print(f"{outcome}, in {time.monotonic() - start:.0f} s. (\"mistake\" is the Q-value that the probe's mistake would learn.)")
+    return int(failed > 0)
+
+
+def look_at(overrides: dict[str, Any]) -> int:
+    """Inspects the environment and prints what was found; returns the exit status. Raises UserError if it cannot be used at all."""
+    config = presets.configure(overrides["env"], overrides)
+    found = advice.findings(inspection.inspect(config.env, MOST_STEPS, config.seed or 0), config)
+    for kind, subject, text in found:
+        print(textwrap.fill(f"{kind:<7} {subject:<13} {text}", 118, subsequent_indent=" " * 22))
+    wrong, changes = (sum(finding.kind == kind for finding in found) for kind in (advice.WRONG, advice.CHANGE))
+    print(f"{config.env}: " + (f"{wrong} wrong, {changes} to change." if wrong or changes else "fit to learn from, with this configuration."))
+    return int(wrong > 0)
+
+
+if __name__ == "__main__":
+    cli.run(main, parse)

@@ -1,0 +1,65 @@
+"""Runs a probe through the whole engine, and tells from the Q-value that it learned which treatment it got."""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+import tensorflow as tf
+
+from dqn_tf import seeding
+from dqn_tf.agent import DQN
+from dqn_tf.config import DQNConfig
+from dqn_tf.engines.host import HostEngine
+from dqn_tf.envs import registry
+from dqn_tf.envs.probes import GAMMA, Probe
+from dqn_tf.envs.vector import SeededVectorEnv
+
+# A table (one-hot, no hidden layer) that forgets its start: what is learned is the fixed point. All else is the user's.
+SETTINGS = {"seed": 0, "gamma": GAMMA, "network": "mlp", "hidden_units": (), "optimizer": "adam", "optimizer_epsilon": 1e-7, "batch_size": 64,
+            "learning_rate": 5e-2, "learning_rate_end": 1e-3, "max_gradient_norm": 10.0, "target_update_period_env_steps": 20, "tau": 1.0,
+            "v_min": -6.0, "v_max": 6.0, "total_steps": 1_400, "warmup_env_steps": 200, "env_steps_per_update": 1.0, "updates_per_block": 25,
+            "replay_capacity": 1_400, "epsilon_schedule": "linear", "epsilon_start": 1.0, "epsilon_end": 1.0}
+
+
+class Result(NamedTuple):
+    """A probe and the Q-value that was learned."""
+
+    probe: Probe
+    learned: float
+
+    @property
+    def passed(self) -> bool:
+        """Whether it is the right one."""
+        return abs(self.learned - self.probe.expected) <= self.probe.tolerance
+
+    @property
+    def verdict(self) -> str:
+        """In words."""
+        if self.passed:
+            return "right"
+        if abs(self.learned - self.probe.wrong) <= self.probe.tolerance:
+            return f"WRONG: {self.probe.mistake}"
+        return "WRONG, and by another mistake than this probe knows"
+
+
+def configuration(probe: Probe, overrides: dict[str, Any]) -> DQNConfig:
+    """The user's settings, as far as the probe leaves them alone. Raises UserError on a value out of range."""
+    return DQNConfig(**overrides | SETTINGS | probe.overrides | {"env": probe.env})
+
+
+def learn(probe: Probe, overrides: dict[str, Any]) -> Result:
+    """Trains on the probe's environment, from networks of zeros, and reads the Q-value."""
+    config = configuration(probe, overrides)
+    env = SeededVectorEnv(registry.maker(config.env), config.num_envs, config.seed)
+    try:
+        agent = DQN(config, registry.spaces(config.env))
+        agent.compile()
+        for network in (agent.online, agent.target):
+            network.set_weights([np.zeros_like(weights) for weights in network.get_weights()])
+        engine = HostEngine(config, agent, env, seeding.generators(config.seed))
+        engine.actor.refresh()
+        while engine.env_step < config.total_steps:
+            engine.run_block()
+    finally:
+        env.close()
+    observation = tf.constant([probe.observation], agent.spaces.observation_dtype)
+    return Result(probe, float(agent(observation)[0, probe.action]))

@@ -1,0 +1,54 @@
+"""Layers that Keras does not have, and how weights start."""
+
+import numpy as np
+import tensorflow as tf
+
+
+class NoisyDense(tf.keras.layers.Layer):
+    """A dense layer with factorised Gaussian noise on its weights (Fortunato et al. 2018, equations 9 to 11).
+
+        y = x·(μ_w + σ_w ∘ f(ε_in) f(ε_out)ᵀ) + μ_b + σ_b ∘ f(ε_out),   f(ε) = sign(ε) √|ε|
+
+    The noise is drawn statelessly from a seed and the layer's own number: the same seed gives the same noise. Without a seed the
+    layer is its means, as evaluation and export use it. σ starts at `sigma` / √inputs.
+    """
+
+    def __init__(self, units: int, activation: str | None, kernel_initializer, bias_initializer, sigma: float, number: int, name: str) -> None:
+        super().__init__(name=name)
+        self.units, self.activation = units, tf.keras.activations.get(activation)
+        self.sigma, self.number = sigma, number
+        self._initializers = {"kernel": kernel_initializer, "bias": bias_initializer}
+
+    def build(self, input_shape) -> None:
+        """Means and sizes of the noise, kernel and bias."""
+        inputs = int(input_shape[-1])
+        size = tf.keras.initializers.Constant(self.sigma / np.sqrt(inputs))
+        self.kernel = self.add_weight(name="kernel", shape=(inputs, self.units), initializer=self._initializers["kernel"])
+        self.bias = self.add_weight(name="bias", shape=(self.units,), initializer=self._initializers["bias"])
+        self.kernel_sigma = self.add_weight(name="kernel_sigma", shape=(inputs, self.units), initializer=size)
+        self.bias_sigma = self.add_weight(name="bias_sigma", shape=(self.units,), initializer=size)
+
+    def call(self, inputs: tf.Tensor, noise_seed: tf.Tensor | None = None) -> tf.Tensor:
+        """[B, inputs] float32, int32 [2] → [B, units] float32."""
+        outputs = tf.matmul(inputs, self.kernel) + self.bias
+        if noise_seed is not None:
+            noise_in, noise_out = self.noise(noise_seed, inputs.shape[-1])
+            # The outer product is never formed: x·(σ ∘ a bᵀ) = ((x ∘ a)·σ) ∘ b.
+            outputs += (tf.matmul(inputs * noise_in, self.kernel_sigma) + self.bias_sigma) * noise_out
+        return self.activation(outputs)
+
+    def noise(self, seed: tf.Tensor, inputs: int) -> tuple[tf.Tensor, tf.Tensor]:
+        """f(ε_in) [inputs] and f(ε_out) [units]."""
+        drawn = tf.random.stateless_normal((inputs + self.units,), seed + tf.constant([0, self.number % 2**31], tf.int32))
+        scaled = tf.sign(drawn) * tf.sqrt(tf.abs(drawn))
+        return scaled[:inputs], scaled[inputs:]
+
+
+def fan_in_uniform(fan_in: int, seed: int) -> tf.keras.initializers.Initializer:
+    """Uniform in ±1/sqrt(fan_in), for kernel and bias alike (LeCun et al. 1998), as in the original DQN.
+
+    Biases must not start at zero: without them a fresh ReLU network is homogeneous in its input and extrapolates every value it
+    learns along rays.
+    """
+    limit = 1.0 / np.sqrt(fan_in)
+    return tf.keras.initializers.RandomUniform(-limit, limit, seed=seed)
