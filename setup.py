@@ -33,7 +33,7 @@ setup(
     ],
     extras_require={
         "box2d": ["gymnasium[box2d]"],  # LunarLander-v3
-        "test": ["pytest>=8.0", "pytest-timeout>=2.3", "pygame>=2.1.3", *TF_AGENTS],
+        "test": ["pytest>=8.0", "pytest-timeout>=2.3", "pytest-xdist>=3.6", "pygame>=2.1.3", *TF_AGENTS],
         "tf-agents": TF_AGENTS,
         "video": ["imageio>=2.30", "imageio-ffmpeg>=0.5", "pygame>=2.1.3"],
     },

@@ -46,20 +46,19 @@ class UniformReplay:
         """What lies beside the rows."""
         return {"added": self.added, "capacity": self.capacity}
 
-    def restore(self, rows: Mapping[str, np.ndarray], state: Mapping[str, float]) -> None:
-        """Takes over what `rows` and `state` gave; of a larger buffer, the newest rows that fit.
+    def restore(self, rows: Mapping[str, np.ndarray], state: Mapping[str, float]) -> tuple[np.ndarray, np.ndarray]:
+        """Takes over what `rows` and `state` gave; of a larger buffer, the newest rows that fit. Returns their places here and there.
 
         With an unchanged capacity every row lies where it lay, so the same generator draws the same batches.
         """
-        places, sources = self._places(int(state["added"]), int(state["capacity"]))
-        for name, column in self.columns.items():
-            column[places] = rows[name][sources]
-
-    def _places(self, added: int, capacity: int) -> tuple[np.ndarray, np.ndarray]:
+        added, capacity = int(state["added"]), int(state["capacity"])
         number = np.arange(added - min(added, capacity, self.capacity), added)
         # In a buffer of another size the rows are counted anew: rows that were overwritten long ago must not seem to be there.
         self.added = added if capacity == self.capacity else len(number)
-        return np.arange(self.added - len(number), self.added) % self.capacity, number % capacity
+        places, sources = np.arange(self.added - len(number), self.added) % self.capacity, number % capacity
+        for name, column in self.columns.items():
+            column[places] = rows[name][sources]
+        return places, sources
 
 
 class PrioritizedReplay(UniformReplay):
@@ -109,12 +108,12 @@ class PrioritizedReplay(UniformReplay):
         """As of `UniformReplay`, and the largest priority."""
         return super().state() | {"largest": self.largest}
 
-    def restore(self, rows: Mapping[str, np.ndarray], state: Mapping[str, float]) -> None:
+    def restore(self, rows: Mapping[str, np.ndarray], state: Mapping[str, float]) -> tuple[np.ndarray, np.ndarray]:
         """As of `UniformReplay`, with the priorities."""
-        super().restore(rows, state)
+        places, sources = super().restore(rows, state)
         self.largest, self._tree = state["largest"], SumTree(self.capacity)
-        places, sources = self._places(int(state["added"]), int(state["capacity"]))
         self._tree.set(places, rows["priority"][sources])
+        return places, sources
 
 
 def bytes_per_row(columns: Mapping[str, tuple[tuple[int, ...], str]]) -> int:

@@ -50,6 +50,31 @@ class Chain(gym.Env):
         return self.state, reward, terminated, False, {}
 
 
+class ExploringStarts(gym.Env):
+    """Any deterministic MDP; an episode's first state and action are drawn, the action as the only legal one (Sutton and Barto 2018, 5.3).
+
+    Under a greedy agent it visits every state and action, and what follows the first action is the agent's best.
+    """
+
+    def __init__(self, step: Callable[[int, int], tuple[int, float, bool]], states: int, actions: int, observed: int, limit: int = 8) -> None:
+        self.mdp, self.states, self.limit = step, states, limit
+        self.action_space = gym.spaces.Discrete(actions)
+        self.observation_space = gym.spaces.Dict(
+            {"observation": gym.spaces.Discrete(observed), "action_mask": gym.spaces.MultiBinary(int(actions))})
+
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed)
+        self.state, self.steps = int(self.np_random.integers(self.states)), 0
+        first = np.arange(self.action_space.n) == self.np_random.integers(self.action_space.n)
+        return {"observation": self.state, "action_mask": first.astype(np.int8)}, {}
+
+    def step(self, action):
+        self.state, reward, terminated = self.mdp(self.state, int(action))
+        self.steps += 1
+        observation = {"observation": self.state, "action_mask": np.ones(self.action_space.n, np.int8)}
+        return observation, reward, terminated, self.steps == self.limit, {}
+
+
 class Pendulum(gym.Env):
     """States 0 and 1 in turn, for ever, whatever is done; leaving 1 brings 1. The first state is drawn."""
 

@@ -25,7 +25,7 @@ def pretend_installed(monkeypatch, installed: dict[str, bool]) -> None:
 
 @needs_tf_agents
 def test_the_checks_pass_under_keras_2():
-    done = interpreter("-m", "pytest", "-p", "no:cacheprovider", "--tb=short", ROOT / "tests" / "tf_agents_checks.py", cwd=ROOT,
+    done = interpreter("-m", "pytest", "-n0", "-p", "no:cacheprovider", "--tb=short", ROOT / "tests" / "tf_agents_checks.py", cwd=ROOT,
                        TF_USE_LEGACY_KERAS="1")
     assert done.returncode == 0, done.stdout + done.stderr
     assert re.fullmatch(r"\d\d passed(, \d+ warnings?)? in .*", done.stdout.strip().splitlines()[-1]), done.stdout  # none skipped
@@ -49,8 +49,8 @@ def test_the_variable_set_too_late_is_no_help(monkeypatch):
         interop.load_tf_agents()
 
 
-@pytest.mark.parametrize("missing, named", [({"tf_agents"}, "^tf-agents must"), ({"tf_keras"}, "^tf-keras must"),
-                                            ({"tf_agents", "tf_keras"}, "^tf-agents and tf-keras must")], ids=str)
+@pytest.mark.parametrize("missing, named", [(["tf_agents"], "^tf-agents must"), (["tf_keras"], "^tf-keras must"),
+                                            (["tf_agents", "tf_keras"], "^tf-agents and tf-keras must")], ids=str)
 def test_without_the_packages_the_extra_is_named(monkeypatch, missing, named):
     pretend_installed(monkeypatch, {name: name not in missing for name in ("tf_agents", "tf_keras")})
     with pytest.raises(UserError, match=named + r".*\.\[tf-agents\]"):

@@ -65,7 +65,7 @@ class HostEngine:
         self.env_step += steps.action.size
         self.replay.add(self.transitions.add(steps))
         metrics = {}
-        if (count := self._updates_due(steps.action.size)) and len(self.replay):
+        if count := self._updates_due(steps.action.size):
             self.replay.beta = priority_beta(self.config, self.env_step)
             learned = self.agent.learn(self.replay.sample(self.most_updates, self.config.batch_size), tf.constant(count))
             errors = learned.pop("error", None)

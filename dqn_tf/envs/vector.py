@@ -80,7 +80,8 @@ class SeededVectorEnv(gym.vector.VectorEnv):
         return self._observation.copy(), rewards, terminations, truncations, infos | self._mask_info()
 
     def _mask_info(self) -> dict[str, np.ndarray]:
-        return {} if self.action_mask is None else {"action_mask": self.action_mask}
+        mask = self.action_mask
+        return {} if mask is None else {"action_mask": mask}
 
     def state(self) -> tuple[list[int], list[np.ndarray], np.ndarray]:
         """What `restore` needs: running episode numbers, their actions so far, and their last observations."""
