@@ -1,6 +1,7 @@
 """docs/results.md, written from the records alone: nothing on it is typed by hand."""
 
 import os
+from collections.abc import Iterable
 from pathlib import Path
 
 from benchmarks import records
@@ -27,7 +28,7 @@ plain DQN of the environment's preset, `recommended` is what `train.py` runs, ev
 def render(results: Path, page: Path) -> str:
     """The page's text, for all records in `results`, as it is to stand in the file `page`."""
     found = {}
-    for file in sorted(results.glob("*.csv")):
+    for file in records.files(results):
         rows = records.read(file)
         if rows:
             found[rows[0].env] = rows
@@ -42,12 +43,12 @@ def _section(env: str, rows: list[Row], results: Path, page: Path) -> str:
     if env in AIMS:
         lines += [*aim(env, own), ""]
     if env in PUBLISHED:
-        lines += ["Published:", "", *_table(("system", "score", "measured on", "source"), PUBLISHED[env]), ""]
+        lines += ["Published:", "", *table(("system", "score", "measured on", "source"), PUBLISHED[env]), ""]
     if counted:
         seeds = max(len(summary.rows) for summary in own)
         command = f"python -m benchmarks.scores --env={env} --seeds={seeds} --variants={','.join(summary.variant for summary in own)}"
         picture = os.path.relpath(records.path(results, env).with_suffix(".png"), page.parent)
-        lines += [f"dqn_tf after {counted[0].total_steps:,} steps:", "", *_table(HEADER, map(cells, own)), "",
+        lines += [f"dqn_tf after {counted[0].total_steps:,} steps:", "", *table(HEADER, map(cells, own)), "",
                   f"![Learning curves on {env}]({Path(picture).as_posix()})", "",
                   f"`{command}`", "", _versions(counted)]
     if outdated := len(rows) - len({(row.config_hash, row.seed) for row in counted}):
@@ -80,5 +81,7 @@ def _versions(rows: list[Row]) -> str:
     return f"{versions}; {' to '.join(dict.fromkeys((dates[0], dates[-1])))}."
 
 
-def _table(header, rows) -> list[str]:
+def table(header: Iterable[str], rows: Iterable[Iterable[str]]) -> list[str]:
+    """The lines of a table in Markdown."""
+    header = list(header)
     return [f"| {' | '.join(line)} |" for line in (header, ["---"] * len(header), *rows)]

@@ -9,7 +9,7 @@ import platform
 from collections.abc import Iterable
 from importlib import metadata
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, get_args
 
 import gymnasium as gym
 import numpy as np
@@ -51,10 +51,6 @@ class Row(NamedTuple):
         return np.array([point.split(":") for point in self.curve.split()], float).reshape(-1, 2)
 
 
-NUMBERS = {"seed": int, "total_steps": int, "steps_to_threshold": int, "updates": int, "score": float, "score_best": float,
-           "threshold": float, "seconds": float, "cpu_seconds": float, "env_steps_per_second": float}
-
-
 def row(config: DQNConfig, variant: str, result: dict[str, Any], threshold: float | None) -> Row:
     """The record of one finished run, from what `benchmarks.run` gave."""
     reached = next((step for step, value in result["curve"] if threshold is not None and value >= threshold), None)
@@ -65,12 +61,17 @@ def row(config: DQNConfig, variant: str, result: dict[str, Any], threshold: floa
                " ".join(f"{step}:{value:.6g}" for step, value in result["curve"]))
 
 
+def files(directory: Path) -> list[Path]:
+    """The records of scores there; those of speed lie beside them."""
+    return sorted(file for file in directory.glob("*.csv") if not file.name.startswith("speed"))
+
+
 def path(directory: Path, env: str) -> Path:
     """Where the environment's rows lie."""
     return directory / f"{directory_name(env)}.csv"
 
 
-def append(file: Path, new: Row) -> None:
+def append(file: Path, new: NamedTuple) -> None:
     """Adds a row at once and for good; half a row that a crash left is cut off first. Raises UserError if it cannot be written."""
     try:
         with file.open("a+b") as stream:
@@ -78,7 +79,7 @@ def append(file: Path, new: Row) -> None:
             stream.seek(0)
             content = stream.read()
             stream.truncate(content.rfind(b"\n") + 1)
-            lines = [] if b"\n" in content else [Row._fields]
+            lines = [] if b"\n" in content else [new._fields]
             stream.write(_lines([*lines, ["" if value is None else value for value in new]]))
             stream.flush()
             os.fsync(stream.fileno())
@@ -86,25 +87,24 @@ def append(file: Path, new: Row) -> None:
         raise UserError(f"{file} cannot be written: {error.strerror}.") from error
 
 
-def read(file: Path) -> list[Row]:
-    """All whole rows, in the order of their ends. Raises UserError on a file that is not a record."""
+def read(file: Path, kind: type[NamedTuple] = Row) -> list[Any]:
+    """All whole rows, each a `kind`, in the order of their ends. Raises UserError on a file that is not a record."""
     try:
         lines = file.read_text(encoding="utf-8").splitlines(keepends=True)
         whole = [line for line in lines if line.endswith("\n")]
-        header, *rows = csv.reader(whole) if whole else [list(Row._fields)]
-        if header != list(Row._fields):
+        header, *rows = csv.reader(whole) if whole else [list(kind._fields)]
+        if header != list(kind._fields):
             raise ValueError("its columns are not those of this version")
-        return [Row(*(_value(name, text) for name, text in zip(Row._fields, values, strict=True))) for values in rows]
+        return [kind(*(_value(name, text, kind) for name, text in zip(kind._fields, values, strict=True))) for values in rows]
     except FileNotFoundError:
         return []
     except (OSError, ValueError) as error:
         raise UserError(f"{file} cannot be read: {error}.") from error
 
 
-def _value(name: str, text: str) -> Any:
-    if name not in NUMBERS:
-        return text
-    return NUMBERS[name](text) if text else None
+def _value(name: str, text: str, kind: type[NamedTuple] = Row) -> Any:
+    convert, *optional = get_args(kind.__annotations__[name]) or (kind.__annotations__[name],)
+    return None if optional and not text else convert(text)
 
 
 def _lines(rows: Iterable[Iterable[Any]]) -> bytes:

@@ -6,9 +6,8 @@ from typing import Any
 from dqn_tf import exploration, seeding
 from dqn_tf.agent import DQN
 from dqn_tf.config import DQNConfig
-from dqn_tf.engines.host import HostEngine
+from dqn_tf.engines.make import make_engine
 from dqn_tf.envs import registry
-from dqn_tf.envs.vector import SeededVectorEnv
 from dqn_tf.evaluation import evaluate
 
 
@@ -22,9 +21,11 @@ def run(config: DQNConfig) -> dict[str, Any]:
     spaces, make = registry.spaces(config.env), registry.maker(config.env)
     agent = DQN(config, spaces)
     agent.compile()
-    engine = HostEngine(config, agent, SeededVectorEnv(make, config.num_envs, config.seed), seeding.generators(config.seed))
+    engine = make_engine(config, agent, make)
 
     def play(stream: int, episodes: int) -> float:
+        engine.actor.refresh()
+
         def greedy(observation, mask):
             return exploration.greedy_action(engine.actor.q_values(observation), mask) + spaces.action_start
 
@@ -45,8 +46,7 @@ def run(config: DQNConfig) -> dict[str, Any]:
         score = score_best = play(seeding.TEST, config.test_episodes)
         if curve and curve[-1][1] < best:
             agent.online.set_weights(best_weights)
-            engine.actor.refresh()
             score_best = play(seeding.TEST, config.test_episodes)
     finally:
-        engine.env.close()
+        engine.close()
     return {"score": score, "score_best": score_best, "curve": curve, "seconds": seconds, "cpu_seconds": cpu_seconds, "updates": engine.updates}

@@ -121,7 +121,7 @@ def render(wanted: ScoresFlags) -> None:
     """Prints the tables, draws the pictures and writes the page. Raises UserError if a file cannot be written."""
     from benchmarks import page, plot, records, summary
 
-    envs = {rows[0].env: rows for file in sorted(wanted.results_dir.glob("*.csv")) if (rows := records.read(file))}
+    envs = {rows[0].env: rows for file in records.files(wanted.results_dir) if (rows := records.read(file))}
     try:
         for env, rows in envs.items():
             if own := summary.summaries(env, rows, {}):

@@ -1,5 +1,6 @@
 """The runs of one environment, variant by variant, as numbers and as lines of a table."""
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -60,6 +61,10 @@ def estimate(value: Estimate, digits: int = 1) -> str:
 
 def text(found: list[Summary]) -> str:
     """The table for a terminal."""
-    lines = [HEADER, *(cells(summary) for summary in found)]
+    return aligned([HEADER, *map(cells, found)])
+
+
+def aligned(lines: Sequence[Sequence[str]]) -> str:
+    """Cells under each other."""
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines)

@@ -1,7 +1,7 @@
 """Q-values of a few observations, as cheaply as can be.
 
 A call into TensorFlow costs more than a small network's arithmetic, so an mlp is mirrored in NumPy and the
-mirror refreshed after each block of updates; a convolutional network goes through one compiled function.
+mirror refreshed when the weights have changed; a convolutional network goes through one compiled function.
 """
 
 import numpy as np

@@ -22,7 +22,7 @@ class DQN(tf.keras.Model):
         agent.compile()                       # or compile(optimizer=…, loss=…), as any Keras model
         agent(observation)                    # q_values [B, A]
         agent.fit(dataset_of_transitions)     # offline
-        agent.learn(batches, count)           # what the engines call: `count` updates in one compiled call
+        agent.learn(batches, count)           # what the host engine calls: `count` updates in one compiled call
 
     A batch of transitions is a dict of observation [B, *shape], action [B] int32, reward [B] float32,
     discount [B] float32 (gamma, or 0 at a termination) and next_observation [B, *shape].

@@ -43,7 +43,7 @@ def _setting(default: Any, group: str, text: str, check: Check | None = None, un
 
 
 # What a checkpoint's networks, optimizer and running episodes depend on: a resumed run cannot change these.
-FIXED_ON_RESUME = ("env", "seed", "num_envs", "network", "hidden_units", "optimizer", "dueling", "noisy", "distribution", "atoms",
+FIXED_ON_RESUME = ("env", "seed", "engine", "num_envs", "network", "hidden_units", "optimizer", "dueling", "noisy", "distribution", "atoms",
                    "v_min", "v_max", "n_step", "prioritized")
 
 RUN, NETWORK, LEARNING, IMPROVEMENTS = "Run", "Network", "Learning", "Improvements of DQN, each alone or together"
@@ -60,6 +60,8 @@ class DQNConfig:
                                 _within(0, 2**32 - 1))
     total_steps: int = _setting(100_000, RUN, "length of the run", _at_least(1), "environment steps")
     num_envs: int = _setting(1, RUN, "environments stepped together", _at_least(1))
+    engine: str = _setting("host", RUN, "host steps Gymnasium's environments; graph is one compiled program with environments of its own, "
+                           "for CartPole-v1, Acrobot-v1, MountainCar-v0 and dqn_tf/GridWorld-v0", _one_of("host", "graph"))
 
     network: str = _setting("auto", NETWORK, "torso of the Q-network; auto is nature_cnn for images from 36x36, else mlp",
                             _one_of("auto", "mlp", "nature_cnn"), source=NATURE)
@@ -109,7 +111,8 @@ class DQNConfig:
     replay_capacity: int = _setting(100_000, DATA, "newest transitions kept", _at_least(1), "transitions")
     warmup_env_steps: int = _setting(1_000, DATA, "steps before the first update", _at_least(0), "environment steps")
     env_steps_per_update: float = _setting(2.0, DATA, "environment steps per update", _above(0), "environment steps")
-    updates_per_block: int = _setting(16, DATA, "updates done in one compiled call, after their environment steps; 1 is the textbook loop",
+    updates_per_block: int = _setting(16, DATA, "updates of a block. The host engine does them in one compiled call after the block's steps, and 1 "
+                                      "is the textbook loop; the graph engine does each after its own steps",
                                       _at_least(1), "updates")
 
     epsilon_start: float = _setting(1.0, EXPLORATION, "probability of a random action at the first step", _within(0.0, 1.0), source=NATURE)
@@ -155,6 +158,10 @@ class DQNConfig:
              "Leave one out (--nodouble, where the preset has it)."),
             (self.epsilon_schedule == "exponential" and not self.epsilon_end > 0,
              "--epsilon_schedule=exponential never reaches --epsilon_end=0: give an --epsilon_end above 0."),
+            (self.engine == "graph" and (self.prioritized or self.noisy),
+             f"--engine=graph has no {'--prioritized' if self.prioritized else '--noisy'}: use --engine=host."),
+            (self.num_envs > self.replay_capacity,
+             f"--num_envs={self.num_envs} is more than --replay_capacity={self.replay_capacity} can hold."),
             (self.export_weights == "best" and not self.evaluation_period_env_steps,
              "--export_weights=best needs evaluations to choose by: give --evaluation_period_env_steps above 0."),
         ):

@@ -46,6 +46,8 @@ def prepare(flags: TrainingFlags) -> Plan | None:
         config = presets.configure(flags.overrides.get("env", DQNConfig.env), _drawn_seed() | flags.overrides)
         spaces, found = registry.spaces(config.env), None
         export_dir, run_dir = Path("saved_models") / registry.directory_name(config.env), None
+    if config.engine == "graph":
+        registry.require_native(config.env)
     export_dir = Path(flags.export_dir or export_dir)
     _require_writable(export_dir)
     _require_memory(config, spaces)

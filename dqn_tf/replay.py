@@ -51,11 +51,7 @@ class UniformReplay:
 
         With an unchanged capacity every row lies where it lay, so the same generator draws the same batches.
         """
-        added, capacity = int(state["added"]), int(state["capacity"])
-        number = np.arange(added - min(added, capacity, self.capacity), added)
-        # In a buffer of another size the rows are counted anew: rows that were overwritten long ago must not seem to be there.
-        self.added = added if capacity == self.capacity else len(number)
-        places, sources = np.arange(self.added - len(number), self.added) % self.capacity, number % capacity
+        self.added, places, sources = kept(int(state["added"]), int(state["capacity"]), self.capacity)
         for name, column in self.columns.items():
             column[places] = rows[name][sources]
         return places, sources
@@ -114,6 +110,14 @@ class PrioritizedReplay(UniformReplay):
         self.largest, self._tree = state["largest"], SumTree(self.capacity)
         self._tree.set(places, rows["priority"][sources])
         return places, sources
+
+
+def kept(added: int, capacity: int, new_capacity: int) -> tuple[int, np.ndarray, np.ndarray]:
+    """What a buffer of `new_capacity` takes over from one of `capacity` to which `added` rows were added: its own count, places, sources."""
+    number = np.arange(added - min(added, capacity, new_capacity), added)
+    # In a buffer of another size the rows are counted anew: rows that were overwritten long ago must not seem to be there.
+    count = added if capacity == new_capacity else len(number)
+    return count, np.arange(count - len(number), count) % new_capacity, number % capacity
 
 
 def bytes_per_row(columns: Mapping[str, tuple[tuple[int, ...], str]]) -> int:

@@ -9,9 +9,9 @@ import numpy as np
 
 from dqn_tf import checkpoint, exploration, plots, seeding, summary
 from dqn_tf.agent import DQN, weights_sha256
-from dqn_tf.engines.host import Block, HostEngine
+from dqn_tf.engines.engine import Block
+from dqn_tf.engines.make import make_engine
 from dqn_tf.envs import registry
-from dqn_tf.envs.vector import SeededVectorEnv
 from dqn_tf.errors import UserError
 from dqn_tf.evaluation import MOST_STEPS, Evaluation, evaluate
 from dqn_tf.export import export
@@ -59,8 +59,7 @@ class Run:
         self.make_env = registry.maker(self.config.env)
         self.agent = DQN(self.config, plan.spaces)
         self.agent.compile()
-        self.engine = HostEngine(self.config, self.agent, SeededVectorEnv(self.make_env, self.config.num_envs, self.config.seed),
-                                 seeding.generators(self.config.seed))
+        self.engine = make_engine(self.config, self.agent, self.make_env)
         self.saved, self.evaluated, self.seconds = 0, 0, -time.monotonic()
         self.best: dict[str, Any] = {"env_step": 0, "mean": -np.inf}
         self.best_weights = self.agent.online.get_weights()
@@ -164,7 +163,7 @@ class Run:
         """Closes files and environments."""
         self.progress.close()
         self.metrics.close()
-        self.engine.env.close()
+        self.engine.close()
 
     def _restore(self, found: checkpoint.Checkpoint) -> None:
         state, best, rows = (found.files[name] for name in ("state.npz", "best.npz", "replay.npz"))
@@ -180,7 +179,6 @@ class Run:
 
     def _load(self, weights: list[np.ndarray]) -> None:
         self.agent.online.set_weights(weights)
-        self.engine.actor.refresh()
 
     def _greedy(self, observation: np.ndarray, mask: np.ndarray | None) -> np.ndarray:
         return exploration.greedy_action(self.engine.actor.q_values(observation), mask) + self.plan.spaces.action_start
@@ -189,6 +187,7 @@ class Run:
         return self._play(seeding.TEST, self.config.test_episodes).summary()
 
     def _play(self, stream: int, episodes: int) -> Evaluation:
+        self.engine.actor.refresh()
         played = evaluate(self._greedy, self.make_env, seeding.episode_seeds(self.config.seed, stream, episodes),
                           check=self.interrupts.check)
         if played.capped:

@@ -1,4 +1,4 @@
-"""From environment steps to transitions. The only place where terminated/truncated becomes `discount`."""
+"""From environment steps to transitions. Where terminated/truncated becomes `discount`; in the graph engine, graph_transitions does."""
 
 import dataclasses
 

@@ -63,6 +63,13 @@ def test_settings_that_do_not_go_together_are_refused_before_the_first_probe(cap
     assert capsys.readouterr().out == ""
 
 
+def test_the_graph_engine_is_not_said_to_be_probed():
+    with pytest.raises(UserError, match="--engine=graph: the probes are Gymnasium environments"):
+        doctor.learn_all({"engine": "graph"})
+    with pytest.raises(UserError, match="for --env=FrozenLake-v1 use --engine=host"):
+        doctor.look_at({"engine": "graph", "env": "FrozenLake-v1"})
+
+
 def test_what_is_given_is_what_is_tested():
     for probe in probes(1):
         config = learned.configuration(probe, {"double": True, "n_step": 3, "gamma": 0.99})

@@ -20,7 +20,12 @@ from commands import refused, run, small
     ({"gamma": "high"}, "gamma"), ({"hidden_units": "8,wide"}, "--hidden_units=8,wide"), ({"refill_replay": "perhaps"}, "refill_replay"),
     ({"on_checkpoint_error": "shrug"}, "on_checkpoint_error"),
     ({"seed": -1}, "--seed=-1: must be from 0 to 4294967295"), ({"seed": 2**32}, "--seed=4294967296"),                  # row 40
-    ({"seed": 1.5}, "seed")])
+    ({"seed": 1.5}, "seed"),
+    ({"engine": "graph"}, "--engine=graph runs what is written in TensorFlow, which is CartPole-v1,"),
+    ({"engine": "graph", "env": "CartPole-v1", "noisy": True}, "--engine=graph has no --noisy"),
+    ({"engine": "graph", "env": "CartPole-v1", "prioritized": True}, "--engine=graph has no --prioritized"),
+    ({"engine": "graf"}, "--engine=graf: must be one of host, graph"),
+    ({"num_envs": 301}, "--num_envs=301 is more than --replay_capacity=300")])
 def test_a_bad_flag_is_named_in_one_line(tmp_path, flags, said):
     assert said in refused(small(tmp_path, **flags), tmp_path)
     assert not (tmp_path / "run").exists() and not (tmp_path / "export").exists()

@@ -13,7 +13,7 @@ from absl import flags
 from dqn_tf import cli, presets, quiet
 from dqn_tf.config import DQNConfig
 from dqn_tf.doctor import advice
-from dqn_tf.envs import inspection
+from dqn_tf.envs import inspection, registry
 from dqn_tf.envs.probes import probes
 
 MOST_STEPS = 5_000
@@ -73,6 +73,8 @@ def learn_all(overrides: dict[str, Any]) -> int:
 def look_at(overrides: dict[str, Any]) -> int:
     """Inspects the environment and prints what was found; returns the exit status. Raises UserError if it cannot be used at all."""
     config = presets.configure(overrides["env"], overrides)
+    if config.engine == "graph":
+        registry.require_native(config.env)
     found = advice.findings(inspection.inspect(config.env, MOST_STEPS, config.seed or 0), config)
     for kind, subject, text in found:
         print(textwrap.fill(f"{kind:<7} {subject:<13} {text}", 118, subsequent_indent=" " * 22))

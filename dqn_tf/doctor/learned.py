@@ -12,6 +12,7 @@ from dqn_tf.engines.host import HostEngine
 from dqn_tf.envs import registry
 from dqn_tf.envs.probes import GAMMA, Probe
 from dqn_tf.envs.vector import SeededVectorEnv
+from dqn_tf.errors import UserError
 
 # A table (one-hot, no hidden layer) that forgets its start: what is learned is the fixed point. All else is the user's.
 SETTINGS = {"seed": 0, "gamma": GAMMA, "network": "mlp", "hidden_units": (), "optimizer": "adam", "optimizer_epsilon": 1e-7, "batch_size": 64,
@@ -43,6 +44,8 @@ class Result(NamedTuple):
 
 def configuration(probe: Probe, overrides: dict[str, Any]) -> DQNConfig:
     """The user's settings, as far as the probe leaves them alone. Raises UserError on a value out of range."""
+    if overrides.get("engine") == "graph":
+        raise UserError("--engine=graph: the probes are Gymnasium environments, which the host engine steps. Leave the flag out.")
     return DQNConfig(**overrides | SETTINGS | probe.overrides | {"env": probe.env})
 
 

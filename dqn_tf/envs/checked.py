@@ -22,6 +22,7 @@ class CheckedEnv:
     def __init__(self, env: gym.Env, name: str) -> None:
         self.env, self.spaces = env, describe(env.observation_space, env.action_space)
         self._name, self._dtype = name, np.dtype(self.spaces.observation_dtype)
+        self._mask_within = isinstance(env.observation_space, gym.spaces.Dict)  # asked once: wrappers make it a costly question
         self._seed, self._steps = None, 0
 
     def reset(self, seed: int) -> np.ndarray:
@@ -45,7 +46,7 @@ class CheckedEnv:
 
     def _without_mask(self, observation: Any, info: dict[str, Any], ended: bool = False) -> Any:
         """Takes the mask out of observation or info into `mask`, and returns the observation proper."""
-        if isinstance(self.env.observation_space, gym.spaces.Dict):
+        if self._mask_within:
             observation, mask = observation["observation"], observation["action_mask"]
         else:
             mask = info.get("action_mask")

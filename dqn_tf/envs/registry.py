@@ -20,6 +20,8 @@ EXTRA_PACKAGES = {  # namespace: the package to install, and its module that reg
     "MinAtar": ("minatar", "minatar.gym"),
 }
 
+NATIVE = ("CartPole-v1", "Acrobot-v1", "MountainCar-v0", gridworld.ENV_ID)  # what envs.native holds, known without TensorFlow
+
 for own in (gridworld, probes):  # namespace dqn_tf
     own.register()
 
@@ -89,6 +91,12 @@ def spaces(env: str) -> Spaces:
         raise UserError(f"--env={env}: {error}") from error
     finally:
         sample.close()
+
+
+def require_native(env: str) -> None:
+    """Raises UserError for environments that the graph engine does not have."""
+    if env not in NATIVE:
+        raise UserError(f"--engine=graph runs what is written in TensorFlow, which is {', '.join(NATIVE)}: for --env={env} use --engine=host.")
 
 
 def directory_name(env: str) -> str:

@@ -1,0 +1,65 @@
+"""dqn_tf at a benchmark's setting: what its engines do, without evaluation, checkpoints and files."""
+
+from typing import Any
+
+from benchmarks.speed_settings import Setting
+from benchmarks.stopwatch import Stopwatch
+from dqn_tf.config import DQNConfig
+
+
+def host(setting: Setting, seed: int, watch: Stopwatch) -> float:
+    """The host engine with the blocks that it has by default, or the setting's own if those are larger."""
+    return measure(configure(setting, seed, updates_per_block=max(DQNConfig.updates_per_block, setting.updates)), setting, watch)
+
+
+def textbook(setting: Setting, seed: int, watch: Stopwatch) -> float:
+    """The host engine with one update per compiled call."""
+    return measure(configure(setting, seed, updates_per_block=1), setting, watch)
+
+
+def graph(setting: Setting, seed: int, watch: Stopwatch) -> float:
+    """The graph engine."""
+    return measure(configure(setting, seed, engine="graph"), setting, watch)
+
+
+def configure(setting: Setting, seed: int, **changes: Any) -> DQNConfig:
+    """The setting in dqn_tf's words, and `changes`."""
+    return DQNConfig(**{
+        "env": setting.env, "seed": seed, "total_steps": setting.total_steps, "num_envs": setting.num_envs, "network": "mlp",
+        "hidden_units": setting.hidden_units, "gamma": setting.gamma, "learning_rate": setting.learning_rate,
+        "max_gradient_norm": setting.max_gradient_norm, "batch_size": setting.batch_size, "replay_capacity": setting.replay_capacity,
+        "target_update_period_env_steps": setting.target_period, "warmup_env_steps": setting.warmup,
+        "env_steps_per_update": setting.collect / setting.updates, "epsilon_start": setting.epsilon_start,
+        "epsilon_end": setting.epsilon_end, "epsilon_decay_env_steps": setting.epsilon_decay} | changes)
+
+
+def measure(config: DQNConfig, setting: Setting, watch: Stopwatch) -> float:
+    """Runs to the last step; returns the bytes that the replay takes per transition."""
+    from dqn_tf import quiet
+
+    quiet.load_tensorflow()
+    from dqn_tf.agent import DQN
+    from dqn_tf.engines.make import make_engine
+    from dqn_tf.envs import registry
+
+    watch.imported()
+    agent = DQN(config, registry.spaces(config.env))
+    agent.compile()
+    engine, unfilled = make_engine(config, agent, registry.maker(config.env)), setting.filled
+    while engine.env_step < config.total_steps:
+        if unfilled and engine.env_step >= config.warmup_env_steps:
+            fill(engine.replay)
+            unfilled = False
+        engine.run_block()
+        watch.at(engine.env_step)
+    rows = engine.replay.rows()
+    engine.close()
+    return sum(column.nbytes for column in rows.values()) / len(engine.replay)
+
+
+def fill(replay: Any) -> None:
+    """Fills the replay with copies of the rows that are there."""
+    import numpy as np
+
+    places = np.arange(replay.capacity) % len(replay)
+    replay.restore({name: column[places] for name, column in replay.rows().items()}, {"added": replay.capacity, "capacity": replay.capacity})

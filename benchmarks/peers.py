@@ -1,0 +1,122 @@
+"""Other DQNs at a benchmark's setting, each called as its own documentation calls it.
+
+Libraries are imported inside the functions: each runs in a process, and perhaps in an environment, of its own.
+"""
+
+from typing import Any
+
+from benchmarks.speed_settings import Setting
+from benchmarks.stopwatch import Stopwatch
+
+
+def stable_baselines3(setting: Setting, seed: int, watch: Stopwatch) -> float:
+    """Stable-Baselines3's DQN. PyTorch gets one thread: for networks this small two are slower."""
+    import torch
+    from stable_baselines3 import DQN
+
+    torch.set_num_threads(1)
+    return _learn(DQN, setting, seed, watch, max_grad_norm=setting.max_gradient_norm)
+
+
+def sbx(setting: Setting, seed: int, watch: Stopwatch) -> float:
+    """sbx's DQN: Stable-Baselines3's loop, with the learning in JAX. It does not clip gradients."""
+    import torch
+    from sbx import DQN
+
+    torch.set_num_threads(1)
+    return _learn(DQN, setting, seed, watch)
+
+
+def _learn(algorithm: type, setting: Setting, seed: int, watch: Stopwatch, **more: Any) -> float:
+    """Stable-Baselines3's interface, which sbx shares; returns the bytes that the replay takes per transition."""
+    from stable_baselines3.common.callbacks import BaseCallback
+    from stable_baselines3.common.env_util import make_vec_env
+
+    class Watch(BaseCallback):
+        """Looks at the clock before each rollout, when all updates so far are done."""
+
+        unfilled = setting.filled
+
+        def _on_rollout_start(self) -> None:
+            if self.unfilled and self.num_timesteps >= setting.warmup:
+                _fill(self.model.replay_buffer)
+                self.unfilled = False
+            watch.at(self.num_timesteps)
+
+        def _on_step(self) -> bool:
+            return True
+
+    watch.imported()
+    collect, updates = setting.vector_steps()
+    model = algorithm("MlpPolicy", make_vec_env(setting.env, n_envs=setting.num_envs, seed=seed), seed=seed, device="cpu",
+                      learning_rate=setting.learning_rate, buffer_size=setting.replay_capacity, learning_starts=setting.warmup,
+                      batch_size=setting.batch_size, tau=1.0, gamma=setting.gamma, train_freq=collect, gradient_steps=updates,
+                      target_update_interval=setting.target_period, exploration_initial_eps=setting.epsilon_start,
+                      exploration_final_eps=setting.epsilon_end, exploration_fraction=max(1, setting.epsilon_decay) / setting.total_steps,
+                      policy_kwargs={"net_arch": list(setting.hidden_units)}, **more)
+    model.learn(setting.total_steps, callback=Watch())
+    watch.at(model.num_timesteps)
+    buffer = model.replay_buffer
+    return sum(array.nbytes for array in _arrays(buffer)) / (buffer.buffer_size * buffer.n_envs)
+
+
+def _arrays(buffer: Any) -> list[Any]:
+    return [getattr(buffer, name) for name in ("observations", "next_observations", "actions", "rewards", "dones", "timeouts")]
+
+
+def _fill(buffer: Any) -> None:
+    """Copies of the rows that are there until the buffer is full."""
+    count = buffer.pos
+    for array in _arrays(buffer):
+        for place in range(count, len(array), count):
+            array[place:place + count] = array[:min(count, len(array) - place)]
+    buffer.pos, buffer.full = 0, True
+
+
+def tf_agents(setting: Setting, seed: int, watch: Stopwatch) -> float:
+    """TF-Agents' DqnAgent: driver, replay and training step all in TensorFlow, each compiled, as in its own DQN example."""
+    import tensorflow as tf
+    from tf_agents.agents.dqn.dqn_agent import DqnAgent
+    from tf_agents.drivers.dynamic_step_driver import DynamicStepDriver
+    from tf_agents.environments import suite_gym
+    from tf_agents.environments.tf_py_environment import TFPyEnvironment
+    from tf_agents.networks.q_network import QNetwork
+    from tf_agents.policies.random_tf_policy import RandomTFPolicy
+    from tf_agents.replay_buffers.tf_uniform_replay_buffer import TFUniformReplayBuffer
+    from tf_agents.utils import common
+
+    watch.imported()
+    tf.random.set_seed(seed)
+    env, counter = TFPyEnvironment(suite_gym.load(setting.env)), tf.Variable(0, dtype=tf.int64)
+
+    def epsilon() -> tf.Tensor:
+        steps = tf.cast(counter, tf.float32) * setting.collect / setting.updates + setting.warmup
+        share = tf.minimum(steps / max(1, setting.epsilon_decay), 1.0)
+        return setting.epsilon_start + share * (setting.epsilon_end - setting.epsilon_start)
+
+    network = QNetwork(env.observation_spec(), env.action_spec(), fc_layer_params=setting.hidden_units)
+    agent = DqnAgent(env.time_step_spec(), env.action_spec(), network,
+                     optimizer=tf.keras.optimizers.Adam(setting.learning_rate), epsilon_greedy=epsilon, gamma=setting.gamma,
+                     target_update_period=max(1, setting.target_period * setting.updates // setting.collect),
+                     td_errors_loss_fn=common.element_wise_huber_loss, gradient_clipping=setting.max_gradient_norm, train_step_counter=counter)
+    agent.initialize()
+    replay = TFUniformReplayBuffer(agent.collect_data_spec, batch_size=env.batch_size, max_length=setting.replay_capacity)
+    random_policy = RandomTFPolicy(env.time_step_spec(), env.action_spec())
+    time_step, _ = common.function(DynamicStepDriver(env, random_policy, [replay.add_batch], num_steps=setting.warmup).run)()
+    collect = common.function(DynamicStepDriver(env, agent.collect_policy, [replay.add_batch], num_steps=setting.collect).run)
+    batches = iter(replay.as_dataset(num_parallel_calls=3, sample_batch_size=setting.batch_size, num_steps=2).prefetch(3))
+
+    def train() -> None:
+        experience, _ = next(batches)
+        agent.train(experience)
+
+    train = common.function(train)
+    env_step, policy_state = setting.warmup, agent.collect_policy.get_initial_state(env.batch_size)
+    watch.at(env_step)
+    while env_step < setting.total_steps:
+        time_step, policy_state = collect(time_step, policy_state)
+        for _ in range(setting.updates):
+            train()
+        env_step += setting.collect
+        watch.at(env_step)
+    return sum(variable.numpy().nbytes for variable in replay.variables()) / setting.replay_capacity

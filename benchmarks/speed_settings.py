@@ -1,0 +1,98 @@
+"""What the systems are timed at: the work of a setting, and the same work made larger in one way. Standard library only."""
+
+import dataclasses
+import math
+
+
+@dataclasses.dataclass(frozen=True)
+class Setting:
+    """One piece of work, the same for every system. Steps are environment steps.
+
+    After every `collect` steps there are `updates` updates. Timing starts `settle` steps after `warmup`, when everything is compiled;
+    with `settle` None it starts before anything is built, and covers the whole training.
+    """
+
+    env: str = "CartPole-v1"
+    hidden_units: tuple[int, ...] = (120, 84)
+    batch_size: int = 128
+    collect: int = 10
+    updates: int = 1
+    learning_rate: float = 2.5e-4
+    gamma: float = 0.99
+    max_gradient_norm: float = 10.0
+    target_period: int = 500
+    replay_capacity: int = 10_000
+    num_envs: int = 1
+    epsilon_start: float = 0.05
+    epsilon_end: float = 0.05
+    epsilon_decay: int = 0
+    warmup: int = 1_000
+    settle: int | None = 1_000
+    steps: int = 20_000  # timed, unless --steps says otherwise
+    filled: bool = False  # the replay is filled to its capacity, with copies of what the warm-up brought, before timing starts
+
+    @property
+    def start(self) -> int:
+        """The step at which timing starts."""
+        return 0 if self.settle is None else self.warmup + self.settle
+
+    @property
+    def total_steps(self) -> int:
+        """Steps of the whole run."""
+        return self.start + self.steps
+
+    def vector_steps(self) -> tuple[int, int]:
+        """`collect` and `updates` for systems that count steps of all environments together: the same ratio in whole numbers."""
+        calls = self.collect // math.gcd(self.collect, self.num_envs)
+        return calls, calls * self.num_envs * self.updates // self.collect
+
+    def work(self) -> str:
+        """In words."""
+        network = "-".join(map(str, self.hidden_units))
+        timed = f"all {self.steps:,} steps from building to the last" if self.settle is None else f"{self.steps:,} steps after {self.start:,}"
+        return (f"{self.env}, network {network}, batch {self.batch_size}, after every {self.collect} environment steps {self.updates} "
+                f"update{'s' * (self.updates != 1)}, Adam at {self.learning_rate:g}, replay {self.replay_capacity:,}"
+                f"{' (full)' * self.filled}, target copied each {self.target_period} steps, epsilon {self._epsilon()}; timed: {timed}")
+
+    def _epsilon(self) -> str:
+        if self.epsilon_start == self.epsilon_end:
+            return f"{self.epsilon_end:g}"
+        return f"{self.epsilon_start:g} to {self.epsilon_end:g} over {self.epsilon_decay:,} steps"
+
+
+ANCHOR = Setting()  # CleanRL's classic-control settings, at the epsilon that they end with
+SETTINGS = {
+    "anchor": ANCHOR,
+    "zoo": Setting(hidden_units=(256, 256), batch_size=64, collect=256, updates=128, learning_rate=2.3e-3, target_period=10,
+                   replay_capacity=100_000, epsilon_start=1.0, epsilon_end=0.04, epsilon_decay=8_000, settle=None, steps=50_000),
+}
+
+SWEEPS: dict[str, tuple[int, ...]] = {
+    "width": (64, 128, 256, 512, 1024),
+    "batch": (32, 64, 128, 256, 512, 1024),
+    "envs": (1, 2, 4, 8, 16, 32, 64),
+    "capacity": (10_000, 100_000, 1_000_000),
+    "length": (10,),
+}
+AXES = {
+    "width": "units in each of two hidden layers",
+    "batch": "transitions per update",
+    "envs": "environments stepped together",
+    "capacity": "transitions that the replay holds, full",
+    "length": "environment steps since timing started",
+}
+MEMORY = (10_000, 1_000_000)  # replay capacities, full: what lies between is what the transitions take
+
+
+def swept(sweep: str, value: int, steps: int | None) -> Setting:
+    """The anchor with one thing larger. `length` times `value` as many steps in one run."""
+    base = dataclasses.replace(ANCHOR, steps=steps or ANCHOR.steps)
+    if sweep == "width":
+        return dataclasses.replace(base, hidden_units=(value, value))
+    if sweep == "batch":
+        return dataclasses.replace(base, batch_size=value, warmup=max(base.warmup, value))
+    if sweep == "envs":
+        return dataclasses.replace(base, num_envs=value)
+    if sweep == "length":
+        return dataclasses.replace(base, steps=value * base.steps)
+    return dataclasses.replace(base, replay_capacity=value, filled=True)  # capacity, memory
