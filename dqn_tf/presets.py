@@ -33,13 +33,13 @@ PRESETS = {
     ),
     "MountainCar-v0": Preset(
         {"total_steps": 120_000, "gamma": 0.98, "hidden_units": (128, 128), "learning_rate": 4e-3, "learning_rate_end": 1e-5,
-         "target_update_period_env_steps": 600, "epsilon_decay_env_steps": 24_000, "env_steps_per_update": 4.0, "v_min": -50.0, "v_max": 0.0},
+         "target_update_period_env_steps": 600, "epsilon_decay_env_steps": 24_000, "updates_per_block": 32, "v_min": -50.0, "v_max": 0.0},
         {"double": True, "n_step": 3},
         "greedy return of at least -110 over 100 episodes, as the IQM of ten runs",
     ),
     "LunarLander-v3": Preset(
-        {"hidden_units": (128, 128), "learning_rate": 6.3e-4, "learning_rate_end": 1e-5, "target_update_period_env_steps": 250,
-         "epsilon_decay_env_steps": 12_000, "v_min": -200.0, "v_max": 300.0},
+        {"hidden_units": (128, 128), "learning_rate": 6.3e-4, "learning_rate_end": 1e-5, "target_update_period_env_steps": 1, "tau": 0.01,
+         "env_steps_per_update": 1.0, "updates_per_block": 32, "epsilon_decay_env_steps": 12_000, "v_min": -200.0, "v_max": 300.0},
         {"double": True, "n_step": 3, "dueling": True},
         "greedy return of at least 200 over 100 episodes, as the IQM of ten runs",
     ),
