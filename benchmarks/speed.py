@@ -2,6 +2,7 @@
 
 import dataclasses
 import datetime
+import itertools
 import os
 import signal
 import sys
@@ -44,7 +45,7 @@ def parse(argv: Sequence[str]) -> SpeedFlags:
     flags.DEFINE_enum("setting", "anchor", list(SETTINGS), "the work: anchor, in a steady state; zoo, a whole training")
     flags.DEFINE_bool("scaling", False, "cost of a step as network, batch, environments, replay and run grow, each alone")
     flags.DEFINE_bool("memory", False, "peak memory, and what a transition takes in the replay")
-    flags.DEFINE_bool("solve", False, "whole runs of train.py on CartPole-v1, over seeds")
+    flags.DEFINE_bool("solve", False, "whole runs of train.py on CartPole-v1, over seeds, on both engines")
     flags.DEFINE_string("systems", None, f"which, separated by commas: {keys}; if not given, those that are installed")
     flags.DEFINE_string("sweeps", ",".join(SWEEPS), "with --scaling: what grows")
     flags.DEFINE_integer("rounds", 3, "each system is run once in each", lower_bound=1)
@@ -71,6 +72,8 @@ def parse(argv: Sequence[str]) -> SpeedFlags:
         chosen = [system for system in systems.SYSTEMS if kind in system.timed_at]
     else:
         chosen = [systems.BY_KEY[key] for key in _words("systems", values["systems"], systems.BY_KEY)]
+    if kind == "solve" and any(system.key not in systems.ENGINES for system in chosen):
+        raise UserError(f"--solve runs train.py: --systems can name {' and '.join(systems.ENGINES)} there, not {values['systems']}.")
     given = [f"--setting={kind}"] if not kinds else [f"--{kind}"]
     given += [f"--{name}={values[name]}" for name in ("systems", "sweeps", "rounds", "steps", "seeds")
               if flags.FLAGS[name].present and values[name] is not None]
@@ -162,30 +165,31 @@ def jobs(wanted: SpeedFlags) -> list:
     result = []
     for name, value, setting in todo:
         for system in found:
+            work = setting
             if not system.grows and (setting.filled or setting.num_envs > 1):
                 if name != "memory" or value != speed_settings.MEMORY[0]:
                     print(f"{system.name} is left out of {name} {value:,}: here it runs with one environment and a replay that fills by itself.")
                     continue
-                setting = dataclasses.replace(setting, filled=False)
+                work = dataclasses.replace(setting, filled=False)
             envs = setting.num_envs if name == "envs" else max(system.envs, setting.num_envs)
-            result.append(Job(system, dataclasses.replace(setting, num_envs=envs), name, value))
+            result.append(Job(system, dataclasses.replace(work, num_envs=envs), name, value))
     return result
 
 
 def solve(wanted: SpeedFlags, date: str) -> list[str]:
-    """Runs train.py with each seed; returns a sentence for each run that failed."""
+    """Runs train.py with each seed on each engine; returns a sentence for each run that failed."""
     from benchmarks import records, speed_solve
 
     failures = []
-    for seed in range(wanted.seeds):
+    for seed, engine in itertools.product(range(wanted.seeds), (system.key for system in wanted.systems)):
         try:
-            row = speed_solve.run(seed, date, wanted.command)
+            row = speed_solve.run(engine, seed, date, wanted.command)
         except UserError as error:
             failures.append(str(error))
             print(f"failed: {error}", flush=True)
             continue
         records.append(wanted.results_dir / "speed_solve.csv", row)
-        print(f"seed {seed}: {row.score:.1f} in {row.wall_seconds:.1f} s, {'solved' if row.solved else 'not solved'}", flush=True)
+        print(f"{engine}, seed {seed}: {row.score:.1f} in {row.wall_seconds:.1f} s, {'solved' if row.solved else 'not solved'}", flush=True)
     return failures
 
 

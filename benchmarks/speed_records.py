@@ -40,6 +40,7 @@ class Solved(NamedTuple):
     """One whole `train.py`. All that ends in `_seconds` is wall time, and apart from the first a part of it; None is not known."""
 
     env: str
+    engine: str
     seed: int
     env_steps: int
     wall_seconds: float

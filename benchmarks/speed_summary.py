@@ -13,7 +13,7 @@ HEADER = ("system", "environments", "rounds", "env steps/s: median [lowest, high
 MEMORY_HEADER = ("system", "replay capacity", "memory with libraries loaded, MiB", "peak memory, MiB", "replay, bytes per transition",
                  "peak grows by, bytes per transition")
 GROWTH_HEADER = ("what grows", "system", "from", "to", "µs per env step at first", "at last", "factor: median [lowest, highest]")
-SOLVE_HEADER = ("seed", "return", "solved", "whole process, s", *PARTS, "other")
+SOLVE_HEADER = ("engine", "seed", "return", "solved", "whole process, s", *PARTS, "other")
 
 
 class Spread(NamedTuple):
@@ -96,12 +96,16 @@ def memory_lines(rows: list[Row]) -> list[tuple[str, ...]]:
 
 
 def solve_lines(rows: list[Solved]) -> list[tuple[str, ...]]:
-    """One line under SOLVE_HEADER for each seed, and one of their medians."""
+    """For each engine, one line under SOLVE_HEADER for each seed, and one of their medians."""
     names = [f"{part}_seconds" for part in ("wall", *PARTS, "other")]
-    lines = [(str(row.seed), f"{row.score:.1f}", "yes" if row.solved else "no", *(_seconds([getattr(row, name)]) for name in names))
-             for row in rows]
-    return [*lines, ("median", f"{median(row.score for row in rows):.1f}", f"{sum(row.solved for row in rows)} of {len(rows)}",
-                     *(_seconds([getattr(row, name) for row in rows]) for name in names))]
+    lines = []
+    for engine in dict.fromkeys(row.engine for row in rows):
+        own = [row for row in rows if row.engine == engine]
+        lines += [(engine, str(row.seed), f"{row.score:.1f}", "yes" if row.solved else "no", *(_seconds([getattr(row, name)]) for name in names))
+                  for row in own]
+        lines.append((engine, "median", f"{median(row.score for row in own):.1f}", f"{sum(row.solved for row in own)} of {len(own)}",
+                      *(_seconds([getattr(row, name) for row in own]) for name in names)))
+    return lines
 
 
 def _seconds(values: list[float | None]) -> str:

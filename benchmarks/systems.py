@@ -31,10 +31,11 @@ class System(NamedTuple):
 
 
 ALL = ("anchor", "zoo", "memory", "scaling")
+ENGINES = ("host", "graph")  # keys that are engines of train.py too
 OURS = ("tensorflow", "keras", "gymnasium", "numpy")
 SYSTEMS = [
-    System("host", "dqn_tf host", ours.host, OURS, "TensorFlow's default", timed_at=ALL),
-    System("graph", "dqn_tf graph", ours.graph, OURS, "TensorFlow's default", envs=10, timed_at=ALL),
+    System("host", "dqn_tf host", ours.host, OURS, "TensorFlow's default", timed_at=(*ALL, "solve")),
+    System("graph", "dqn_tf graph", ours.graph, OURS, "TensorFlow's default", envs=10, timed_at=(*ALL, "solve")),
     System("textbook", "dqn_tf host, textbook loop", ours.textbook, OURS, "TensorFlow's default", timed_at=("anchor",)),
     System("sb3", BASE, peers.stable_baselines3, ("stable-baselines3", "torch", "gymnasium", "numpy"), "PyTorch: 1", timed_at=ALL),
     System("sbx", "sbx", peers.sbx, ("sbx-rl", "stable-baselines3", "jax", "torch", "gymnasium", "numpy"), "JAX's default, PyTorch: 1"),

@@ -19,12 +19,19 @@ class NumpyActor:
     def __init__(self, agent: DQN) -> None:
         self._network, self._spaces, self._values = agent.online, agent.spaces, agent.online.values
         self._one_hot = np.eye(agent.spaces.categories, dtype=np.float32)
+        self._variables, places, end = agent.online.variables, {}, 0
+        for variable in self._variables:  # where each lies among all of them, one after the other
+            start, end = end, end + int(np.prod(variable.shape))
+            places[id(variable)] = slice(start, end), tuple(variable.shape)
+        self._chains = [[[places[id(variable)] for variable in layer.variables] for layer in chain]
+                        for chain in (agent.online.torso, *agent.online.streams)]
         self.refresh()
 
-    def refresh(self) -> None:
-        """Copies the agent's weights as they are now."""
-        self._torso, *self._streams = ([[variable.numpy() for variable in layer.variables] for layer in chain]
-                                       for chain in (self._network.torso, *self._network.streams))
+    def refresh(self, weights: np.ndarray | None = None) -> None:
+        """Takes over the network's weights, one after the other in `weights` [P]; without them, as they are now."""
+        if weights is None:
+            weights = np.concatenate([variable.numpy().reshape(-1) for variable in self._variables])
+        self._torso, *self._streams = ([[weights[place].reshape(shape) for place, shape in layer] for layer in chain] for chain in self._chains)
 
     def q_values(self, observation: np.ndarray, generator: np.random.Generator | None = None) -> np.ndarray:
         """[N, *shape] → [N, A] float32; with a generator, noisy layers draw each row's noise from it."""
@@ -35,14 +42,16 @@ class NumpyActor:
         if self._network.scales:
             features = features / np.float32(255.0)
         for layer in self._torso:
-            features = np.maximum(_dense(features, layer, generator), 0.0)
+            features = _dense(features, layer, generator)
+            np.maximum(features, 0.0, out=features)
         streams = [self._stream(features, stream, generator) for stream in self._streams]
         return self._values.numpy_q_values(streams[0] if len(streams) == 1 else combine(*streams))
 
     def _stream(self, features: np.ndarray, stream: Chain, generator: np.random.Generator | None) -> np.ndarray:
         *hidden, last = stream
         for layer in hidden:
-            features = np.maximum(_dense(features, layer, generator), 0.0)
+            features = _dense(features, layer, generator)
+            np.maximum(features, 0.0, out=features)
         outputs, atoms = _dense(features, last, generator), self._values.atoms
         return outputs if atoms == 1 else outputs.reshape(len(outputs), -1, atoms)
 
@@ -56,7 +65,7 @@ class GraphActor:
         noisy = tf.function(lambda observation, seed: agent.online.values.q_values(agent.online.head_outputs(observation, seed)))
         self._call_noisy = noisy.get_concrete_function(observation, tf.TensorSpec((2,), tf.int32)) if agent.settings.noisy else None
 
-    def refresh(self) -> None:
+    def refresh(self, weights: np.ndarray | None = None) -> None:
         """Nothing to do."""
 
     def q_values(self, observation: np.ndarray, generator: np.random.Generator | None = None) -> np.ndarray:
@@ -72,10 +81,10 @@ def make_actor(agent: DQN) -> NumpyActor | GraphActor:
 
 
 def _dense(features: np.ndarray, layer: list[np.ndarray], generator: np.random.Generator | None) -> np.ndarray:
-    kernel, bias, *sigmas = layer
-    outputs = features @ kernel + bias
-    if sigmas and generator is not None:
-        kernel_sigma, bias_sigma = sigmas
+    outputs = np.dot(features, layer[0])
+    outputs += layer[1]
+    if generator is not None and len(layer) > 2:
+        kernel, _, kernel_sigma, bias_sigma = layer
         noise = generator.standard_normal((len(features), sum(kernel.shape)), np.float32)
         noise = np.sign(noise) * np.sqrt(np.abs(noise))
         outputs += ((features * noise[:, :len(kernel)]) @ kernel_sigma + bias_sigma) * noise[:, len(kernel):]

@@ -1,7 +1,7 @@
 """The agent: online and target networks, the Bellman update, and the compiled block of updates."""
 
 import hashlib
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import tensorflow as tf
@@ -13,6 +13,15 @@ from dqn_tf.networks import QNetwork
 from dqn_tf.seeding import generators
 
 Batch = dict[str, tf.Tensor]
+METRICS = ("loss", "q_selected", "gradient_norm")
+
+
+class Learned(NamedTuple):
+    """What a block of updates brought, in NumPy."""
+
+    metrics: dict[str, float]  # means; of the gradient norm the largest, so that one bad update shows
+    weights: np.ndarray  # the online network's then, one after the other, [P] float32; empty if it convolves
+    error: np.ndarray | None  # with prioritised replay, each transition's [updates, B]
 
 
 class DQN(tf.keras.Model):
@@ -22,7 +31,7 @@ class DQN(tf.keras.Model):
         agent.compile()                       # or compile(optimizer=…, loss=…), as any Keras model
         agent(observation)                    # q_values [B, A]
         agent.fit(dataset_of_transitions)     # offline
-        agent.learn(batches, count)           # what the host engine calls: `count` updates in one compiled call
+        agent.learn(batches, updates)         # what the host engine calls: that many updates in one compiled call
 
     A batch of transitions is a dict of observation [B, *shape], action [B] int32, reward [B] float32,
     discount [B] float32 (gamma, or 0 at a termination) and next_observation [B, *shape].
@@ -47,7 +56,8 @@ class DQN(tf.keras.Model):
         self.optimizer.build(self.online.trainable_variables)
         self.per_example_loss = losses.per_example(loss or config.loss, config.huber_delta)
         # XLA fuses a small MLP's update into few kernels; convolutions are faster without it.
-        self.learn = tf.function(self._learn, jit_compile=not self.online.convolves)
+        self.program = tf.function(self._program, jit_compile=not self.online.convolves)
+        self._traced: dict[tuple[int, ...], tf.types.experimental.ConcreteFunction] = {}
 
     def call(self, observation: tf.Tensor) -> tf.Tensor:
         """Q-values [B, A] float32 of the online network."""
@@ -105,24 +115,27 @@ class DQN(tf.keras.Model):
         """Gradient steps taken, a scalar int64 variable: the learner's only clock."""
         return self.optimizer.iterations
 
-    def _learn(self, batches: Batch, count: tf.Tensor) -> dict[str, tf.Tensor]:
-        """`count` updates on the first rows of `batches` (each column [U, B, ...]); returns the mean of each metric.
+    def learn(self, batches: dict[str, np.ndarray], updates: int) -> Learned:
+        """That many updates on the first rows of `batches` (each column [U, B, ...]), in one compiled call."""
+        arguments = {name: tf.constant(column) for name, column in batches.items()}, tf.constant(updates)
+        size = batches["reward"].shape
+        if size not in self._traced:  # called directly, a concrete function takes half the time to enter
+            self._traced[size] = self.program.get_concrete_function(*arguments)
+        metrics, weights, error = (output.numpy() for output in self._traced[size](*arguments))
+        return Learned(dict(zip(METRICS, metrics.tolist(), strict=True)), weights, error[:updates] if self.settings.prioritized else None)
 
-        The largest gradient norm stands in for the mean, so that one bad update shows. With prioritised replay, `error` [U, B] is
-        there too, 0 in the rows that were not used.
-        """
-        row, loss, q_selected, gradient_norm = tf.constant(0), tf.constant(0.0), tf.constant(0.0), tf.constant(0.0)
-        errors = tf.zeros(batches["reward"].shape)
+    def _program(self, batches: Batch, count: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+        """`count` updates: the metrics [3], the online weights [P], and with prioritised replay the errors [U, B], 0 where none was learned."""
+        row, sums = tf.constant(0), tf.zeros(len(METRICS))
+        errors = tf.zeros(batches["reward"].shape if self.settings.prioritized else 0)
         while row < count:  # not `for row in tf.range(count)`: XLA would compile anew, a second or two, for each new count
             metrics = self.update({name: column[row] for name, column in batches.items()})
-            loss, q_selected = loss + metrics["loss"], q_selected + metrics["q_selected"]
-            gradient_norm = tf.maximum(gradient_norm, metrics["gradient_norm"])
+            sums = gathered(sums, metrics)
             if self.settings.prioritized:
                 errors = tf.tensor_scatter_nd_update(errors, [[row]], metrics["error"][tf.newaxis])
             row += 1
-        updates = tf.cast(tf.maximum(count, 1), tf.float32)
-        result = {"loss": loss / updates, "q_selected": q_selected / updates, "gradient_norm": gradient_norm}
-        return result | {"error": errors} if self.settings.prioritized else result
+        weights = [] if self.online.convolves else [tf.reshape(variable, [-1]) for variable in self.online.variables]
+        return averaged(sums, count), tf.concat([tf.zeros(0), *weights], axis=0), errors
 
     def train_step(self, data: Batch) -> dict[str, tf.Tensor]:
         """Keras's hook for `fit`: one update on one batch of transitions."""
@@ -142,6 +155,16 @@ class DQN(tf.keras.Model):
         for group, variables in groups.items():
             for number, variable in enumerate(variables):
                 variable.assign(arrays[f"{group}/{number}"])
+
+
+def gathered(sums: tf.Tensor, metrics: dict[str, tf.Tensor]) -> tf.Tensor:
+    """The sums [3] of loss and q_selected and the largest gradient norm, with one more update's metrics."""
+    return tf.stack([sums[0] + metrics["loss"], sums[1] + metrics["q_selected"], tf.maximum(sums[2], metrics["gradient_norm"])])
+
+
+def averaged(sums: tf.Tensor, updates: tf.Tensor) -> tf.Tensor:
+    """Of `gathered` sums the means, and the largest gradient norm: [3], as in METRICS."""
+    return tf.concat([sums[:2] / tf.cast(tf.maximum(updates, 1), tf.float32), sums[2:]], axis=0)
 
 
 def make_optimizer(config: DQNConfig) -> tf.keras.optimizers.Optimizer:

@@ -7,12 +7,13 @@ import tensorflow as tf
 
 from dqn_tf.config import DQNConfig
 from dqn_tf.envs.spaces import Spaces
-from dqn_tf.layers import NoisyDense, fan_in_uniform
+from dqn_tf.layers import NarrowDense, NoisyDense, fan_in_uniform
 from dqn_tf.values import make_values
 
 SMALLEST_IMAGE = 36  # below this the Nature torso's three convolutions have nothing left to see
 NATURE_CONVOLUTIONS = ((32, 8, 4), (64, 4, 2), (64, 3, 1))  # filters, size, stride
 NATURE_HIDDEN = (512,)
+NARROW = 4  # outputs up to which a sum of outer products beats a matmul
 
 Layer = tf.keras.layers.Layer
 
@@ -116,7 +117,8 @@ def _dense_maker(seeds: Iterator[int], noisy_sigma: float | None):
     def make(fan_in: int, units: int, activation: str | None, name: str) -> Layer:
         kernel, bias = (fan_in_uniform(fan_in, next(seeds)) for _ in range(2))
         if noisy_sigma is None:
-            return tf.keras.layers.Dense(units, activation, kernel_initializer=kernel, bias_initializer=bias, name=name)
+            kind = NarrowDense if activation is None and units <= NARROW else tf.keras.layers.Dense
+            return kind(units, activation, kernel_initializer=kernel, bias_initializer=bias, name=name)
         return NoisyDense(units, activation, kernel, bias, noisy_sigma, number=next(seeds), name=name)
 
     return make

@@ -17,7 +17,7 @@ from envs import Counter, Maze, Pendulum, maze_legal
 from gymnasium.wrappers import TimeLimit
 
 from dqn_tf import exploration, losses, replay, seeding, transitions
-from dqn_tf.agent import DQN
+from dqn_tf.agent import DQN, METRICS, Learned
 from dqn_tf.config import DQNConfig
 from dqn_tf.engines.host import HostEngine
 from dqn_tf.envs.spaces import Spaces
@@ -88,7 +88,7 @@ def without_learning(agent: DQN) -> list[int]:
         rows = len(batches["action"])
         assert 0 < int(count) <= rows, f"{int(count)} updates of {rows} batches"
         counts.append(int(count))
-        return {"loss": tf.constant(0.0), "q_selected": tf.constant(0.0), "gradient_norm": tf.constant(0.0)}
+        return Learned(dict.fromkeys(METRICS, 0.0), None, None)
 
     agent.learn = learn
     return counts

@@ -56,6 +56,9 @@ def test_numpy_actor_follows_the_weights_when_refreshed(generator):
     actor.refresh()
     assert (actor.q_values(observation) != before).any()
     oracles.close(actor.q_values(observation), agent(observation))
+    learned = agent.learn({name: column[np.newaxis] for name, column in oracles.make_batch(1).items()}, 1)
+    actor.refresh(learned.weights)
+    oracles.close(actor.q_values(observation), agent(observation))
 
 
 # --- every head, and noise -----------------------------------------------------------------------------------------

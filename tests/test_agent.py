@@ -74,26 +74,27 @@ def test_learn_is_that_many_updates_on_the_first_rows(learner):
     eager = agent.arrays()
     agent.load_arrays(birth)
     for count in range(3):
-        singly.append(agent.learn({name: np.roll(column, -count, axis=0) for name, column in batches.items()}, tf.constant(1)))
+        singly.append(agent.learn({name: np.roll(column, -count, axis=0) for name, column in batches.items()}, 1).metrics)
     one_by_one = agent.arrays()
     agent.load_arrays(birth)
     # Not a number anywhere in the rows that are not to be used.
     spoilt = {name: column if name == "action" else np.concatenate([column[:3], np.full_like(column[3:], np.nan)])
               for name, column in batches.items()}
-    block = agent.learn(spoilt, tf.constant(3))
+    learned = agent.learn(spoilt, 3)
     for name, array in agent.arrays().items():
         assert array.tobytes() == one_by_one[name].tobytes(), name
         close(array, eager[name])
-    assert int(agent.updates) == 3
+    assert int(agent.updates) == 3 and learned.error is None
+    equal([learned.weights], [np.concatenate([array.ravel() for array in agent.online.get_weights()])])
     for source in (metrics, singly):
         for name, merge in (("loss", np.mean), ("q_selected", np.mean), ("gradient_norm", np.max)):
-            close(block[name], merge([float(values[name]) for values in source]))
+            close(learned.metrics[name], merge([float(values[name]) for values in source]))
 
 
 def test_learn_of_no_updates_changes_nothing(learner):
     agent, birth = learner
     agent.load_arrays(birth)
-    agent.learn(stacked(5), tf.constant(0))
+    agent.learn(stacked(5), 0)
     equal(list(agent.arrays().values()), list(birth.values()))
 
 
@@ -101,12 +102,12 @@ def test_learn_is_traced_once_and_compiled_once(learner):
     """XLA compiles behind the trace, anew if a count were a constant to it: that would show as a second or two for each count."""
     agent = make_agent()
     started = time.perf_counter()
-    agent.learn(stacked(5), tf.constant(5))
+    agent.learn(stacked(5), 5)
     first, started = time.perf_counter() - started, time.perf_counter()
     for count in (4, 3, 2, 1, 0, 5, 4, 3, 2, 1):
-        agent.learn(stacked(5), tf.constant(count))
+        agent.learn(stacked(5), count)
     assert time.perf_counter() - started < first
-    assert agent.learn.experimental_get_tracing_count() == 1
+    assert agent.program.experimental_get_tracing_count() == 1
 
 
 def test_learning_rate_falls_linearly():

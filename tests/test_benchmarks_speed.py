@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from benchmarks import (
+    block_profile,
     ours,
     records,
     speed_page,
@@ -51,7 +52,7 @@ def solved(**values) -> speed_records.Solved:
     """A row as a whole run of train.py would leave it."""
     parts = dict.fromkeys((*speed_solve.PARTS, "other"), 1.0) | {"wall": 20.0, "compile": 2.0}
     return speed_records.Solved(**{
-        "env": "CartPole-v1", "seed": 0, "env_steps": 50_000, "score": 500.0, "episodes": 100, "threshold": 475.0, "threads": "",
+        "env": "CartPole-v1", "engine": "host", "seed": 0, "env_steps": 50_000, "score": 500.0, "episodes": 100, "threshold": 475.0, "threads": "",
         "versions": "dqn_tf 1", "machine": "2 cores, x86_64, Linux", "date": "2026-01-01 00:00:00", "command": "python -m benchmarks.speed --solve"}
         | {f"{name}_seconds": value for name, value in parts.items()} | values)
 
@@ -133,11 +134,13 @@ def test_memory_grows_by_bytes_per_transition():
 
 
 def test_solved_is_gymnasiums_threshold():
-    rows = [solved(score=475.0), solved(seed=1, score=474.9, wall_seconds=40.0, compile_seconds=None), solved(seed=2, wall_seconds=30.0)]
-    assert [row.solved for row in rows] == [True, False, True]
-    *lines, middle = speed_summary.solve_lines(rows)
-    assert lines[1][:4] == ("1", "474.9", "no", "40.0") and lines[1][6] == "—"
-    assert middle[:4] == ("median", "475.0", "2 of 3", "30.0") and middle[6] == "2.0"
+    rows = [solved(score=475.0), solved(seed=1, score=474.9, wall_seconds=40.0, compile_seconds=None), solved(seed=2, wall_seconds=30.0),
+            solved(engine="graph", wall_seconds=10.0)]
+    assert [row.solved for row in rows] == [True, False, True, True]
+    *lines, middle, graph, graph_middle = speed_summary.solve_lines(rows)
+    assert lines[1][:5] == ("host", "1", "474.9", "no", "40.0") and lines[1][7] == "—"
+    assert middle[:5] == ("host", "median", "475.0", "2 of 3", "30.0") and middle[7] == "2.0"
+    assert graph[:2] == ("graph", "0") and graph_middle[:5] == ("graph", "median", "500.0", "1 of 1", "10.0")
 
 
 def test_compile_is_what_the_slowest_block_took_beyond_the_median():
@@ -223,7 +226,8 @@ def test_help_and_mistakes_come_without_tensorflow(tmp_path):
     done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, text=True, capture_output=True, timeout=60, check=False)
     assert done.returncode == 0 and "--setting=anchor" in done.stdout and "--python" in done.stdout, done.stderr
     for words, said in ((["--systems=host,what"], "'what' is none of"), (["--sweeps="], "--sweeps"), (["--python=sb3"], "--python=sb3: must be"),
-                        (["--solve", "--memory"], "one at a time"), (["--setting=other"], "--setting"), (["--rounds=0"], "--rounds")):
+                        (["--solve", "--memory"], "one at a time"), (["--solve", "--systems=sb3"], "host and graph"),
+                        (["--setting=other"], "--setting"), (["--rounds=0"], "--rounds")):
         done = command(tmp_path, *words)
         assert done.returncode == 1 and done.stderr.startswith("error: ") and said.strip("-") in done.stderr, done.stderr
         assert done.stderr.count("\n") == 1 and not list(tmp_path.iterdir())
@@ -280,7 +284,7 @@ def test_a_peer_that_is_installed_does_the_same_work(key):
 
 
 def test_a_whole_training_is_taken_apart():
-    row = speed_solve.run(3, "2026-01-01 00:00:00", "", ["--total_steps=400", "--warmup_env_steps=64", "--batch_size=16", "--hidden_units=8",
+    row = speed_solve.run("host", 3, "2026-01-01 00:00:00", "", ["--total_steps=400", "--warmup_env_steps=64", "--batch_size=16", "--hidden_units=8",
                                                         "--updates_per_block=4", "--evaluation_period_env_steps=150", "--evaluation_episodes=2",
                                                         "--test_episodes=3"])
     parts = [getattr(row, f"{part}_seconds") for part in (*speed_solve.PARTS, "other")]
@@ -288,4 +292,25 @@ def test_a_whole_training_is_taken_apart():
     assert sum(parts) == pytest.approx(row.wall_seconds, abs=0.01)
     assert (row.seed, row.env_steps, row.episodes, row.threshold) == (3, 400, 3, 475.0) and not row.solved
     with pytest.raises(UserError, match="ended with status 1"):
-        speed_solve.run(3, "", "", ["--gamma=2"])
+        speed_solve.run("host", 3, "", "", ["--gamma=2"])
+
+
+def test_the_floor_counts_the_products_of_one_update():
+    forward = 2 * 128 * (4 * 120 + 120 * 84 + 84 * 2)
+    to_weights, to_inputs = forward, forward - 2 * 128 * 4 * 120  # nobody asks for the gradient of the observation
+    assert block_profile.flops() == 2 * forward + to_weights + to_inputs
+
+
+def test_the_parts_of_a_block_add_up_to_it():
+    done = subprocess.run([sys.executable, "-m", "benchmarks.block_profile", "--rounds=1"], cwd=ROOT, text=True, capture_output=True, timeout=200,
+                          check=False)
+    assert done.returncode == 0, done.stderr
+    rows = {line[:60].strip().split("  ")[0]: line for line in done.stdout.splitlines() if "%" in line}
+    shares = {name: int(line.split()[-1].rstrip("%")) for name, line in rows.items()}
+    assert shares["a block"] == 100 and "GFLOP/s" in done.stdout
+    parts = ("taking its steps", "transitions and replay", "drawing batches", "updates, one compiled call", "the new weights for acting",
+             "the rest of a block")
+    assert abs(sum(shares[part] for part in parts) - 100) <= len(parts) and all(0 <= shares[part] < 100 for part in parts)
+    inner = ("Gymnasium's environment", "our checks and the vector environment around it", "Q-values of an observation, in NumPy",
+             "the rest of taking steps")
+    assert abs(sum(shares[part] for part in inner) - shares["taking its steps"]) <= len(inner)

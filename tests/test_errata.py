@@ -528,8 +528,7 @@ def test_d3_dqn_reaches_the_table():
                "reward": np.array([row[3] for row in rows], np.float32),
                "discount": np.array([0.0 if row[4] else 1.0 for row in rows], np.float32),
                "next_observation": np.array([3 * row[2][0] + row[2][1] for row in rows])}
-    agent.learn({name: tf.constant(np.broadcast_to(column, (updates, *column.shape))) for name, column in columns.items()},
-                tf.constant(updates))
+    agent.learn({name: np.broadcast_to(column, (updates, *column.shape)) for name, column in columns.items()}, updates)
     q = agent(tf.constant([3 * state[0] + state[1] for state in STATES])).numpy()
     np.testing.assert_allclose(q, [table[state][:4] for state in STATES], atol=0.05)
 

@@ -282,7 +282,7 @@ def test_memory_is_flat_and_one_trace_serves_a_long_run():
         tracemalloc.stop()
     assert grown < 200e3, f"{grown / 1e3:.0f} kB in 5,000 steps"
     assert resident_bytes() - resident < 5e6, f"{(resident_bytes() - resident) / 1e6:.1f} MB in 15,000 steps"
-    assert engine.agent.learn.experimental_get_tracing_count() == 1
+    assert engine.agent.program.experimental_get_tracing_count() == 1
     assert int(engine.agent.updates) == engine.updates == int((engine.env_step - config.warmup_env_steps) // 3.5)
 
 

@@ -3,7 +3,7 @@ import oracles
 import pytest
 import tensorflow as tf
 
-from dqn_tf.layers import NoisyDense, fan_in_uniform
+from dqn_tf.layers import NarrowDense, NoisyDense, fan_in_uniform
 
 INPUTS, UNITS = 6, 4
 SEED = tf.constant([3, 5], tf.int32)
@@ -94,3 +94,31 @@ def test_weights_start_within_one_over_the_root_of_the_inputs(fan_in):
     drawn = fan_in_uniform(fan_in, 3)((fan_in, 1000)).numpy()
     limit = fan_in**-0.5
     assert np.abs(drawn).max() <= limit and abs(drawn.std() - limit / np.sqrt(3)) < 0.05 * limit
+
+
+@pytest.mark.parametrize("jit", [False, True], ids=["graph", "xla"])
+@pytest.mark.parametrize("units", [1, 2, 3, 4])
+def test_narrow_dense_is_a_dense_layer_with_its_gradients(units, jit, generator):
+    inputs, upstream = (generator.normal(size=(7, width)).astype(np.float32) for width in (5, units))
+    layers = [kind(units) for kind in (NarrowDense, tf.keras.layers.Dense)]
+    for layer in layers:
+        layer.build((None, 5))
+    weights = [generator.normal(size=shape).astype(np.float32) for shape in ((5, units), (units,))]
+
+    def outputs_and_gradients(layer):
+        layer.set_weights(weights)
+
+        @tf.function(jit_compile=jit)
+        def call(inputs):
+            with tf.GradientTape() as tape:
+                tape.watch(inputs)
+                outputs = layer(inputs)
+            return outputs, *tape.gradient(outputs, [inputs, *layer.trainable_variables], upstream)
+
+        return call(tf.constant(inputs))
+
+    narrow, dense = map(outputs_and_gradients, layers)
+    for one, other, by_hand in zip(narrow, dense, (inputs @ weights[0] + weights[1], upstream @ weights[0].T, inputs.T @ upstream,
+                                                   upstream.sum(axis=0)), strict=True):
+        oracles.close(one, other, 1e-6)
+        oracles.close(one, by_hand)

@@ -110,7 +110,7 @@ MUTATIONS = {  # name: owner, attribute, oracle, and pieces of the source with w
     "open windows forgotten by a resume":
         (NStep, "restore", oracles.check_n_step, ('self._done = state["done"]', "return")),
     "the next episode's legal actions stored as the last's":
-        (HostEngine, "_collect", oracles.check_stored_masks, ('= infos["final_action_mask"][index]', "= steps.next_action_mask[t, index]")),
+        (HostEngine, "_take_infos", oracles.check_stored_masks, ('= infos["final_action_mask"][index]', "= steps.next_action_mask[t, index]")),
     "random actions from all, legal or not":
         (exploration, "random_action", oracles.check_stored_masks, ("mask is None", "True")),
     "illegal actions leak into the maximum":
@@ -122,7 +122,7 @@ MUTATIONS = {  # name: owner, attribute, oracle, and pieces of the source with w
     "illegal actions leak into the log-policy that is added":
         (DQN, "bellman_target", masked_soft_target, ('batch.get("action_mask")', "None")),
     "the reset's observation stored as the episode's last":
-        (HostEngine, "_collect", oracles.check_stored_rows, ('infos.get("_final_obs", np.zeros(0))', "np.zeros(0)")),
+        (HostEngine, "_take_infos", oracles.check_stored_rows, ('if "_final_obs" in infos', "if False")),
     "an observation stored one step early":
         (HostEngine, "_collect", oracles.check_stored_rows,
          ("steps.observation[t], steps.action[t] =", "steps.observation[t - 1], steps.action[t] =")),

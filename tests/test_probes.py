@@ -22,7 +22,7 @@ from dqn_tf.transitions import NStep
 MISTAKES = {  # probe: owner, attribute, and a piece of its source with what is put in its place
     "truncation": (NStep, "add", ("steps.terminated[end, env]", "steps.ended[end, env]")),
     "termination": (NStep, "add", ("np.where(steps.terminated[end, env], 0.0, discount[start, env])", "discount[start, env]")),
-    "reset": (HostEngine, "_collect", ('steps.next_observation[t, index] = infos["final_obs"][index]', "pass")),
+    "reset": (HostEngine, "_take_infos", ('steps.next_observation[t, index] = infos["final_obs"][index]', "pass")),
     "border": (NStep, "add", ("window & ~steps.ended[k:]", "window")),
     "mask": (DQN, "bellman_target", ("self.target.values.q_values(choosing), next_mask", "self.target.values.q_values(choosing), None")),
     "priorities": (DQN, "update", ('losses_each * batch["weight"] if "weight" in batch else losses_each', "losses_each")),

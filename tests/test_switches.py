@@ -138,7 +138,7 @@ def learned(make: Callable[[], gym.Env], compiled: bool, **overrides: Any):
         "target_update_period_env_steps": 15} | overrides)
     engine = oracles.make_engine(config, make)
     if not compiled:  # tracing alone takes a fraction of XLA's time; on the chain, rainbow goes through XLA
-        engine.agent.learn = tf.function(engine.agent._learn)
+        engine.agent.program = tf.function(engine.agent._program)
     return oracles.run(engine)
 
 

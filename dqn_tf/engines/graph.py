@@ -12,7 +12,7 @@ import numpy as np
 import tensorflow as tf
 
 from dqn_tf import exploration
-from dqn_tf.agent import DQN
+from dqn_tf.agent import DQN, METRICS, averaged, gathered
 from dqn_tf.config import DQNConfig
 from dqn_tf.engines.engine import Block, Engine
 from dqn_tf.engines.graph_replay import GraphReplay
@@ -40,12 +40,11 @@ class GraphEngine(Engine):
         """Steps, each followed by the updates that are due. Raises UserError if learning breaks."""
         before, steps = self.env_step, self._steps_left()
         plan = self._plan(steps)
-        outcome, sums = self.program({name: tf.constant(column) for name, column in plan.items()}, tf.constant(steps))
+        outcome, means = self.program({name: tf.constant(column) for name, column in plan.items()}, tf.constant(steps))
         reward, ended = (column[:steps] for column in np.split(outcome.numpy(), 2, axis=1))
         metrics = {}
         if count := int(plan["due"].sum()):
-            loss, q_selected, gradient_norm = sums.numpy().tolist()
-            metrics = {"loss": loss / count, "q_selected": q_selected / count, "gradient_norm": gradient_norm}
+            metrics = dict(zip(METRICS, means.numpy().tolist(), strict=True))
             self._require_finite(metrics)
             self.updates += count
         return Block(self._finished_episodes(reward, ended > 0.5, before), metrics)
@@ -72,8 +71,7 @@ class GraphEngine(Engine):
     def _program(self, plan: dict[str, tf.Tensor], steps: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """`steps` steps of all environments and their updates.
 
-        Returns each step's rewards and ends, [T, 2N], and of the updates' metrics the sums of loss and q_selected and the largest
-        gradient norm, [3].
+        Returns each step's rewards and ends, [T, 2N], and the updates' metrics, [3].
         """
         t, update, sums = tf.constant(0), tf.constant(0), tf.zeros(3)
         running = tf.nest.map_structure(tf.convert_to_tensor, self.running)
@@ -85,13 +83,12 @@ class GraphEngine(Engine):
             outcome = tf.tensor_scatter_nd_update(outcome, [[t]], tf.concat([reward, tf.cast(ended, tf.float32)], axis=0)[tf.newaxis])
             last = update + plan["due"][t]
             while update < last:
-                metrics = self.agent.update(self.replay.batch(packed, plan["places"][update]))
-                sums = tf.stack([sums[0] + metrics["loss"], sums[1] + metrics["q_selected"], tf.maximum(sums[2], metrics["gradient_norm"])])
+                sums = gathered(sums, self.agent.update(self.replay.batch(packed, plan["places"][update])))
                 update += 1
             t += 1
         tf.nest.map_structure(lambda variable, value: variable.assign(value), self.running, running)
         self.replay.packed.assign(packed)
-        return outcome, sums
+        return outcome, averaged(sums, update)
 
     def _step(self, running: State, explore: tf.Tensor, random: tf.Tensor, fresh: tf.Tensor) -> tuple[State, State, tf.Tensor, tf.Tensor]:
         """One step of each environment: what is running then, the rows for replay, rewards [N] and ends [N]."""

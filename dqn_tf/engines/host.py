@@ -9,7 +9,6 @@ from typing import Any
 
 import gymnasium as gym
 import numpy as np
-import tensorflow as tf
 
 from dqn_tf import exploration
 from dqn_tf.agent import DQN
@@ -41,39 +40,45 @@ class HostEngine(Engine):
         metrics = {}
         if count := self._updates_due(steps.action.size):
             self.replay.beta = priority_beta(self.config, self.env_step)
-            learned = self.agent.learn(self.replay.sample(self.most_updates, self.config.batch_size), tf.constant(count))
-            errors = learned.pop("error", None)
-            metrics = {name: float(value) for name, value in learned.items()}
+            metrics, weights, errors = self.agent.learn(self.replay.sample(self.most_updates, self.config.batch_size), count)
             self._require_finite(metrics)
             if errors is not None:
-                self.replay.update_priorities(errors.numpy()[:count])
+                self.replay.update_priorities(errors)
             self.updates += count
-            self.actor.refresh()
+            self.actor.refresh(weights)
         return Block(self._finished_episodes(steps.reward, steps.ended, before), metrics)
 
     def _collect(self) -> Steps:
         generator, steps = self.generators["exploration"], self.steps.part(slice(self._steps_left()))
         moments = self.env_step + np.arange(steps.action.size).reshape(steps.action.shape)
         explore, draw = exploration.plan(generator, self.epsilon(moments))
+        random = exploration.random_action(draw, self.agent.spaces.actions)
+        any_random, all_random = explore.any(axis=1).tolist(), explore.all(axis=1).tolist()
         noise = generator if self.config.noisy else None
         for t in range(len(moments)):
-            action = exploration.random_action(draw[t], self.agent.spaces.actions, self.action_mask)
-            if not explore[t].all():
-                greedy = exploration.greedy_action(self.actor.q_values(self.observation, noise), self.action_mask)
-                action = np.where(explore[t], action, greedy)
-            steps.observation[t], steps.action[t] = self.observation, action
             if self.action_mask is not None:
                 steps.action_mask[t] = self.action_mask
+                random[t] = exploration.random_action(draw[t], self.agent.spaces.actions, self.action_mask)
+            action = random[t]
+            if not all_random[t]:
+                greedy = exploration.greedy_action(self.actor.q_values(self.observation, noise), self.action_mask)
+                action = np.where(explore[t], action, greedy) if any_random[t] else greedy
+            steps.observation[t], steps.action[t] = self.observation, action
             self.observation, steps.reward[t], steps.terminated[t], steps.truncated[t], infos = self.env.step(action)
-            self.action_mask = infos.get("action_mask")
             steps.next_observation[t] = self.observation
-            if self.action_mask is not None:
-                steps.next_action_mask[t] = self.action_mask
-            for index in infos.get("_final_obs", np.zeros(0)).nonzero()[0]:  # SAME_STEP autoreset: the true last ones stand there
-                steps.next_observation[t, index] = infos["final_obs"][index]
-                if self.action_mask is not None:
-                    steps.next_action_mask[t, index] = infos["final_action_mask"][index]
+            if infos:
+                self._take_infos(steps, t, infos)
         return steps
+
+    def _take_infos(self, steps: Steps, t: int, infos: dict[str, Any]) -> None:
+        """The masks, and the true last observations: where an episode ended, the environment's own are the next episode's (SAME_STEP)."""
+        self.action_mask = infos.get("action_mask")
+        if self.action_mask is not None:
+            steps.next_action_mask[t] = self.action_mask
+        for index in infos["_final_obs"].nonzero()[0] if "_final_obs" in infos else ():
+            steps.next_observation[t, index] = infos["final_obs"][index]
+            if self.action_mask is not None:
+                steps.next_action_mask[t, index] = infos["final_action_mask"][index]
 
     def state(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
         """Everything that moves, as JSON values and as arrays: what `restore` needs to go on as if never stopped."""

@@ -22,6 +22,7 @@ class CheckedEnv:
     def __init__(self, env: gym.Env, name: str) -> None:
         self.env, self.spaces = env, describe(env.observation_space, env.action_space)
         self._name, self._dtype = name, np.dtype(self.spaces.observation_dtype)
+        self._shape = self.spaces.observation_shape
         self._mask_within = isinstance(env.observation_space, gym.spaces.Dict)  # asked once: wrappers make it a costly question
         self._seed, self._steps = None, 0
 
@@ -41,7 +42,8 @@ class CheckedEnv:
             observation, reward, terminated, truncated, info = self.env.step(action)
         except Exception as error:
             raise UserError(f"{self._name} raised {type(error).__name__} in step({action}): {error} ({self._where()})") from error
-        observation = self._without_mask(observation, info, ended=bool(terminated or truncated))
+        if self._mask_within or self.mask is not None or "action_mask" in info:
+            observation = self._without_mask(observation, info, ended=bool(terminated or truncated))
         return self._observation(observation), self._reward(reward), bool(terminated), bool(truncated)
 
     def _without_mask(self, observation: Any, info: dict[str, Any], ended: bool = False) -> Any:
@@ -74,6 +76,8 @@ class CheckedEnv:
 
     def _observation(self, observation: Any) -> np.ndarray:
         array, spaces = np.asarray(observation), self.spaces
+        if array.shape == self._shape and array.dtype == self._dtype and not spaces.categories:  # all is well, said quickly
+            return array
         if array.shape != spaces.observation_shape:
             raise UserError(f"{self._name} returned an observation of shape {list(array.shape)}, but its space says "
                             f"{list(spaces.observation_shape)} ({self._where()}).")

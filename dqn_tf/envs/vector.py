@@ -77,7 +77,9 @@ class SeededVectorEnv(gym.vector.VectorEnv):
                 infos["final_obs"][index], infos["_final_obs"][index] = observation.copy(), True
                 observation = self._reset_one(index)
             self._observation[index] = observation
-        return self._observation.copy(), rewards, terminations, truncations, infos | self._mask_info()
+        if self.envs[0].mask is not None:
+            infos |= self._mask_info()
+        return self._observation.copy(), rewards, terminations, truncations, infos
 
     def _mask_info(self) -> dict[str, np.ndarray]:
         mask = self.action_mask
