@@ -70,7 +70,7 @@ class DQN(tf.keras.Model):
         """
         target, values = self.bellman_target(batch), self.online.values
         with tf.GradientTape() as tape:
-            selected = losses.select(self.online.head_outputs(batch["observation"], self._noise_seed(0)), batch["action"])
+            selected = losses.select(self.online.head_outputs(batch["observation"], self._noise_seed(0), training=True), batch["action"])
             losses_each, error = values.loss(target, selected, self.per_example_loss)
             loss = tf.reduce_mean(losses_each * batch["weight"] if "weight" in batch else losses_each)
         variables = self.online.trainable_variables

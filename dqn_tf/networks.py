@@ -52,19 +52,19 @@ class QNetwork(tf.keras.Model):
         """Q-values [B, A] float32 of observations in the environment's own dtype, without noise."""
         return self.values.q_values(self.head_outputs(observation))
 
-    def head_outputs(self, observation: tf.Tensor, noise_seed: tf.Tensor | None = None) -> tf.Tensor:
+    def head_outputs(self, observation: tf.Tensor, noise_seed: tf.Tensor | None = None, training: bool = False) -> tf.Tensor:
         """What the values are read from: [B, A], or [B, A, N] for distributions.
 
-        `noise_seed`, int32 [2], draws the noise of noisy layers; without it they are their means.
+        `noise_seed`, int32 [2], draws the noise of noisy layers; without it they are their means. `training` forms gradients faster.
         """
         features = self.features(observation)
         for layer in self.torso:
-            features = _apply(layer, features, noise_seed)
+            features = _apply(layer, features, noise_seed, training)
         streams = []
         for stream in self.streams:
             out = features
             for layer in stream:
-                out = _apply(layer, out, noise_seed)
+                out = _apply(layer, out, noise_seed, training)
             streams.append(out if self.values.atoms == 1 else tf.reshape(out, (-1, out.shape[1] // self.values.atoms, self.values.atoms)))
         return streams[0] if len(streams) == 1 else combine(*streams)
 
@@ -124,5 +124,7 @@ def _dense_maker(seeds: Iterator[int], noisy_sigma: float | None):
     return make
 
 
-def _apply(layer: Layer, features: tf.Tensor, noise_seed: tf.Tensor | None) -> tf.Tensor:
-    return layer(features, noise_seed) if isinstance(layer, NoisyDense) and noise_seed is not None else layer(features)
+def _apply(layer: Layer, features: tf.Tensor, noise_seed: tf.Tensor | None, training: bool) -> tf.Tensor:
+    if isinstance(layer, NoisyDense) and noise_seed is not None:
+        return layer(features, noise_seed)
+    return layer(features, training=training) if isinstance(layer, NarrowDense) else layer(features)

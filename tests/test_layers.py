@@ -112,7 +112,7 @@ def test_narrow_dense_is_a_dense_layer_with_its_gradients(units, jit, generator)
         def call(inputs):
             with tf.GradientTape() as tape:
                 tape.watch(inputs)
-                outputs = layer(inputs)
+                outputs = layer(inputs, training=True) if isinstance(layer, NarrowDense) else layer(inputs)
             return outputs, *tape.gradient(outputs, [inputs, *layer.trainable_variables], upstream)
 
         return call(tf.constant(inputs))
@@ -122,3 +122,12 @@ def test_narrow_dense_is_a_dense_layer_with_its_gradients(units, jit, generator)
                                                    upstream.sum(axis=0)), strict=True):
         oracles.close(one, other, 1e-6)
         oracles.close(one, by_hand)
+
+
+def test_narrow_dense_is_plain_outside_training():
+    """An export holds no gradient of its own."""
+    made, spec = NarrowDense(2), tf.TensorSpec((None, 5), tf.float32)
+    made.build((None, 5))
+    for training, unusual in ((False, False), (True, True)):
+        graph = tf.function(lambda inputs, training=training: made(inputs, training=training)).get_concrete_function(spec).graph
+        assert ("IdentityN" in {operation.type for operation in graph.get_operations()}) == unusual
