@@ -5,7 +5,6 @@ sizes. Prints microseconds per environment step. Run it on a machine that does n
 """
 
 import statistics
-import sys
 import time
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -35,13 +34,17 @@ def parse(argv: Sequence[str]) -> int:
     """Reads the one flag. Raises UserError; exits after `--help`."""
     flags.DEFINE_integer("rounds", 9, "how often everything is measured; medians are given", lower_bound=1)
     flags.DEFINE_bool("verbose", False, "tracebacks")
-    return cli.parse(["python -m benchmarks.block_profile", *argv[1:]], lambda _: f"{__doc__}\n  --rounds=9\n      {flags.FLAGS['rounds'].help}")["rounds"]
+    values = cli.parse(["python -m benchmarks.block_profile", *argv[1:]],
+                       lambda _: f"{__doc__}\n  --rounds={flags.FLAGS['rounds'].default}\n      {flags.FLAGS['rounds'].help}")
+    return values["rounds"]
 
 
 def main(rounds: int) -> None:
     """Measures and prints."""
     quiet.load_tensorflow()
-    engine = make_engine()
+    engine = ours.build(ours.configure(ANCHOR, 0, total_steps=10**9))
+    while engine.env_step < ANCHOR.start:
+        engine.run_block()
     clock, rate = Clock(), matmul_rate()
     put_in(clock, engine)
     found: dict[str, list[float]] = {name: [] for name, _, _ in PARTS} | {"rate": []}
@@ -61,24 +64,8 @@ def main(rounds: int) -> None:
     floor = flops() / medians["rate"] / ANCHOR.collect * 1e6
     print(f"\nMatrices of {ANCHOR.batch_size} by {ANCHOR.hidden_units[0]} and {ANCHOR.hidden_units[0]} by {ANCHOR.hidden_units[1]} are multiplied at "
           f"{medians['rate'] / 1e9:.0f} [{min(found['rate']) / 1e9:.0f}, {max(found['rate']) / 1e9:.0f}] GFLOP/s.\nOne update is "
-          f"{flops() / 1e6:.1f} MFLOP, at that rate {floor * ANCHOR.collect:.0f} µs: {floor:.1f} µs per environment step, of {medians['learn']:.1f}.")
-
-
-def make_engine() -> Any:
-    """The host engine at the anchor setting, past its warm-up."""
-    from dqn_tf.agent import DQN
-    from dqn_tf.engines.host import HostEngine
-    from dqn_tf.envs import registry
-    from dqn_tf.envs.vector import SeededVectorEnv
-    from dqn_tf.seeding import generators
-
-    config = ours.configure(ANCHOR, 0, total_steps=10**9)
-    agent = DQN(config, registry.spaces(config.env))
-    agent.compile()
-    engine = HostEngine(config, agent, SeededVectorEnv(registry.maker(config.env), 1, 0), generators(0))
-    while engine.env_step < ANCHOR.start:
-        engine.run_block()
-    return engine
+          f"{flops() / 1e6:.1f} MFLOP, at that rate {floor * ANCHOR.collect:.0f} µs: {floor:.1f} µs per environment step, of "
+          f"{medians['learn']:.1f}.")
 
 
 def put_in(clock: Clock, engine: Any) -> None:

@@ -38,14 +38,10 @@ def measure(config: DQNConfig, setting: Setting, watch: Stopwatch) -> float:
     from dqn_tf import quiet
 
     quiet.load_tensorflow()
-    from dqn_tf.agent import DQN
-    from dqn_tf.engines.make import make_engine
-    from dqn_tf.envs import registry
+    from dqn_tf.engines import make  # noqa: F401 - so that all libraries are loaded before the watch starts
 
     watch.imported()
-    agent = DQN(config, registry.spaces(config.env))
-    agent.compile()
-    engine, unfilled = make_engine(config, agent, registry.maker(config.env)), setting.filled
+    engine, unfilled = build(config), setting.filled
     while engine.env_step < config.total_steps:
         if unfilled and engine.env_step >= config.warmup_env_steps:
             fill(engine.replay)
@@ -55,6 +51,17 @@ def measure(config: DQNConfig, setting: Setting, watch: Stopwatch) -> float:
     rows = engine.replay.rows()
     engine.close()
     return sum(column.nbytes for column in rows.values()) / len(engine.replay)
+
+
+def build(config: DQNConfig) -> Any:
+    """The configured engine, on environments and an agent of its own."""
+    from dqn_tf.agent import DQN
+    from dqn_tf.engines.make import make_engine
+    from dqn_tf.envs import registry
+
+    agent = DQN(config, registry.spaces(config.env))
+    agent.compile()
+    return make_engine(config, agent, registry.maker(config.env))
 
 
 def fill(replay: Any) -> None:

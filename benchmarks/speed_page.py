@@ -73,7 +73,8 @@ def _solve(rows: list[Solved]) -> list[str]:
     if not rows:
         return [*lines, _not_yet("solve")]
     one = rows[0]
-    text = (f"`python train.py --env={one.env} --engine=ENGINE --seed=SEED`, from the start of the process to its end, {one.env_steps:,} steps; solved is a mean "
+    text = (f"`python train.py --env={one.env} --engine=ENGINE --seed=SEED`, from the start of the process to its end, {one.env_steps:,} steps; "
+            "solved is a mean "
             f"return of at least {one.threshold:g}, Gymnasium's own threshold, over {one.episodes} greedy episodes of the last weights. All parts "
             "are in seconds: compile is what the slowest block took beyond the median one, train the blocks without it, evaluate the evaluations "
             "during the run and the test after it, record metrics.csv and TensorBoard.")

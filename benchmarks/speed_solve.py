@@ -20,7 +20,10 @@ PARTS = ("import", "build", "compile", "train", "evaluate", "record", "checkpoin
 
 
 def run(engine: str, seed: int, date: str, command: str, more: Sequence[str] = ()) -> Solved:
-    """`train.py --env=CartPole-v1 --engine=ENGINE --seed=SEED`, and `more` flags, in a directory that is removed after it. Raises UserError if it fails."""
+    """`train.py --env=CartPole-v1 --engine=ENGINE --seed=SEED`, and `more` flags, in a directory that is removed after it.
+
+    Raises UserError if it fails.
+    """
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))}
     with tempfile.TemporaryDirectory() as directory:
         place = Path(directory)
@@ -29,7 +32,8 @@ def run(engine: str, seed: int, date: str, command: str, more: Sequence[str] = (
         status, _, log = call([sys.executable, "-m", "benchmarks.timed_train", str(place / "parts.json"), repr(began), *words], environment)
         wall_seconds = time.perf_counter() - clock
         if status:
-            raise UserError(f"train.py --engine={engine} with seed {seed} ended with status {status}: {(log.strip().splitlines() or ['it said nothing'])[-1]}")
+            last = (log.strip().splitlines() or ["it said nothing"])[-1]
+            raise UserError(f"train.py --engine={engine} with seed {seed} ended with status {status}: {last}")
         parts = json.loads((place / "parts.json").read_text(encoding="utf-8"))
         report = json.loads((place / "run" / "evaluation.json").read_text(encoding="utf-8"))
     versions = {"dqn_tf": __version__} | systems.versions(systems.OURS)

@@ -77,8 +77,8 @@ class SeededVectorEnv(gym.vector.VectorEnv):
                 infos["final_obs"][index], infos["_final_obs"][index] = observation.copy(), True
                 observation = self._reset_one(index)
             self._observation[index] = observation
-        if self.envs[0].mask is not None:
-            infos |= self._mask_info()
+        if (mask := self.action_mask) is not None:
+            infos["action_mask"] = mask
         return self._observation.copy(), rewards, terminations, truncations, infos
 
     def _mask_info(self) -> dict[str, np.ndarray]:
