@@ -7,13 +7,13 @@ from dqn_tf import cli, launch, quiet
 
 def main(flags: cli.TrainingFlags) -> None:
     """Plans the run, and only then loads TensorFlow and trains."""
-    plan = launch.prepare(flags)
-    if plan is None:
+    plans = launch.prepare(flags)
+    if not plans:
         return
     quiet.load_tensorflow(cli.verbose())
     from dqn_tf import trainer  # imports TensorFlow: not before every flag and file is known to be right
 
-    sys.exit(trainer.train(plan))
+    sys.exit(trainer.train(plans))
 
 
 if __name__ == "__main__":

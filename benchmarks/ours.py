@@ -56,12 +56,12 @@ def measure(config: DQNConfig, setting: Setting, watch: Stopwatch) -> float:
 def build(config: DQNConfig) -> Any:
     """The configured engine, on environments and an agent of its own."""
     from dqn_tf.agent import DQN
-    from dqn_tf.engines.make import make_engine
+    from dqn_tf.engines.make import make_engines
     from dqn_tf.envs import registry
 
     agent = DQN(config, registry.spaces(config.env))
     agent.compile()
-    return make_engine(config, agent, registry.maker(config.env))
+    return make_engines([config], [agent], registry.maker(config.env))[0]
 
 
 def fill(replay: Any) -> None:

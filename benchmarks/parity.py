@@ -19,7 +19,7 @@ from dqn_tf.transitions import NStep, Steps
 
 TOLERANCE = 1e-5
 BATCH, GAMMA, SEED = 64, 0.97, 0
-SETTINGS = {"seed": SEED, "hidden_units": (32, 16), "gamma": GAMMA, "tau": 0.0}
+SETTINGS = {"seed": SEED, "hidden_units": (32, 16), "gamma": GAMMA, "tau": 0.0, "max_gradient_norm": 0.0}
 FIRST, MID, LAST = 0, 1, 2
 
 
@@ -94,7 +94,7 @@ def ours(config: DQNConfig, spaces: Spaces, steps: Steps):
     agent.compile(optimizer)
     windows = NStep(config.n_step, config.gamma, BATCH, spaces).add(steps)
     batch = {name: tf.constant(column[:BATCH]) for name, column in windows.items()}  # the windows that begin at the first step come first
-    return agent, Answer(float(agent.update(batch)["loss"]), optimizer.recorded)
+    return agent, Answer(agent.update(batch)["loss"].numpy().item(), optimizer.recorded)
 
 
 def theirs(case: Case, config: DQNConfig, spaces: Spaces, steps: Steps, online: list[np.ndarray], target: list[np.ndarray]) -> Answer:

@@ -6,7 +6,7 @@ from typing import Any
 from dqn_tf import exploration, seeding
 from dqn_tf.agent import DQN
 from dqn_tf.config import DQNConfig
-from dqn_tf.engines.make import make_engine
+from dqn_tf.engines.make import make_engines
 from dqn_tf.envs import registry
 from dqn_tf.evaluation import evaluate
 
@@ -21,7 +21,7 @@ def run(config: DQNConfig) -> dict[str, Any]:
     spaces, make = registry.spaces(config.env), registry.maker(config.env)
     agent = DQN(config, spaces)
     agent.compile()
-    engine = make_engine(config, agent, make)
+    engine = make_engines([config], [agent], make)[0]
 
     def play(stream: int, episodes: int) -> float:
         engine.actor.refresh()

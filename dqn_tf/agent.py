@@ -35,22 +35,28 @@ class DQN(tf.keras.Model):
 
     A batch of transitions is a dict of observation [B, *shape], action [B] int32, reward [B] float32,
     discount [B] float32 (gamma, or 0 at a termination) and next_observation [B, *shape].
+
+    With `copies` it is as many agents that never meet, updated together: the first B / copies rows of a batch are the first one's, each
+    has its own loss, gradient norm and metrics, and `arrays` and `load_arrays` speak of one of them.
     """
 
-    def __init__(self, config: DQNConfig, spaces: Spaces) -> None:
+    def __init__(self, config: DQNConfig, spaces: Spaces, copies: int = 1) -> None:
         super().__init__(name="dqn")
-        self.settings, self.spaces = config, spaces
+        self.settings, self.spaces, self.copies = config, spaces, copies
         generator = generators(config.seed or 0)["weights"]
-        self.online = QNetwork(spaces, config, generator)
-        self.target = QNetwork(spaces, config, generator)
+        self.online = QNetwork(spaces, config, generator, copies)
+        self.target = QNetwork(spaces, config, generator, copies)
         self.target.trainable = False
         self.target.set_weights(self.online.get_weights())
         self.loss_mean, self.q_mean = tf.keras.metrics.Mean("loss"), tf.keras.metrics.Mean("q_selected")
-        self(tf.zeros((1, *spaces.observation_shape), spaces.observation_dtype))
+        self(tf.zeros((copies, *spaces.observation_shape), spaces.observation_dtype))
 
     def compile(self, optimizer: tf.keras.optimizers.Optimizer | str | None = None,
                 loss: tf.keras.losses.Loss | str | None = None, **keras_options: Any) -> None:
-        """Sets optimizer and loss ("huber", "mse" or a Keras loss); those of the config where not given."""
+        """Sets optimizer and loss ("huber", "mse" or a Keras loss); those of the config where not given.
+
+        Whatever the optimizer, it gets gradients within the config's `max_gradient_norm`.
+        """
         config = self.settings
         super().compile(optimizer=optimizer or make_optimizer(config), **keras_options)
         self.optimizer.build(self.online.trainable_variables)
@@ -66,19 +72,23 @@ class DQN(tf.keras.Model):
     def update(self, batch: Batch) -> dict[str, tf.Tensor]:
         """One gradient step on one batch, and the target's turn if it has come.
 
-        Returns the scalars loss, q_selected (its mean) and gradient_norm, and each transition's error [B].
+        Returns loss, q_selected (its mean) and gradient_norm (before it is limited), each [copies], and each transition's error [B].
         """
         target, values = self.bellman_target(batch), self.online.values
         with tf.GradientTape() as tape:
             selected = losses.select(self.online.head_outputs(batch["observation"], self._noise_seed(0), training=True), batch["action"])
             losses_each, error = values.loss(target, selected, self.per_example_loss)
-            loss = tf.reduce_mean(losses_each * batch["weight"] if "weight" in batch else losses_each)
+            loss = self._mean(losses_each * batch["weight"] if "weight" in batch else losses_each)
         variables = self.online.trainable_variables
-        gradients = tape.gradient(loss, variables)
+        gradients, norm = losses.limit_gradients(tape.gradient(loss, variables), self.settings.max_gradient_norm, self.copies)
         self.optimizer.apply_gradients(zip(gradients, variables, strict=True))
         self.update_target()
         q_selected = values.q_values(selected[:, tf.newaxis]) if values.atoms > 1 else selected
-        return {"loss": loss, "q_selected": tf.reduce_mean(q_selected), "gradient_norm": tf.linalg.global_norm(gradients), "error": error}
+        return {"loss": loss, "q_selected": self._mean(q_selected), "gradient_norm": norm, "error": error}
+
+    def _mean(self, rows: tf.Tensor) -> tf.Tensor:
+        """[B] → the mean of each copy's share, [copies]."""
+        return tf.reduce_mean(tf.reshape(rows, (self.copies, -1)), axis=1)
 
     def bellman_target(self, batch: Batch) -> tf.Tensor:
         """What the selected outputs are drawn towards, without gradient: [B], or [B, N] for distributions."""
@@ -122,11 +132,11 @@ class DQN(tf.keras.Model):
         if size not in self._traced:  # called directly, a concrete function takes half the time to enter
             self._traced[size] = self.program.get_concrete_function(*arguments)
         metrics, weights, error = (output.numpy() for output in self._traced[size](*arguments))
-        return Learned(dict(zip(METRICS, metrics.tolist(), strict=True)), weights, error[:updates] if self.settings.prioritized else None)
+        return Learned(named(metrics)[0], weights, error[:updates] if self.settings.prioritized else None)
 
     def _program(self, batches: Batch, count: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-        """`count` updates: the metrics [3], the online weights [P], and with prioritised replay the errors [U, B], 0 where none was learned."""
-        row, sums = tf.constant(0), tf.zeros(len(METRICS))
+        """`count` updates: metrics [3, copies], online weights [P], and with prioritised replay the errors [U, B], 0 where none was learned."""
+        row, sums = tf.constant(0), tf.zeros((len(METRICS), self.copies))
         errors = tf.zeros(batches["reward"].shape if self.settings.prioritized else 0)
         while row < count:  # not `for row in tf.range(count)`: XLA would compile anew, a second or two, for each new count
             metrics = self.update({name: column[row] for name, column in batches.items()})
@@ -144,36 +154,48 @@ class DQN(tf.keras.Model):
         self.q_mean.update_state(metrics["q_selected"])
         return {"loss": self.loss_mean.result(), "q_selected": self.q_mean.result()}
 
-    def arrays(self) -> dict[str, np.ndarray]:
-        """Everything that learning moves, by name: both networks and the optimizer."""
-        groups = {"online": self.online.variables, "target": self.target.variables, "optimizer": optimizer_variables(self.optimizer)}
-        return {f"{group}/{number}": variable.numpy() for group, variables in groups.items() for number, variable in enumerate(variables)}
+    def arrays(self, copy: int = 0) -> dict[str, np.ndarray]:
+        """Everything that learning moves, by name: both networks and the optimizer. Of one of the copies, as if it were alone."""
+        return {name: self._part(variable.numpy(), copy) for name, variable in self._named().items()}
 
-    def load_arrays(self, arrays: dict[str, np.ndarray]) -> None:
-        """Sets what `arrays` gave."""
+    def load_arrays(self, arrays: dict[str, np.ndarray], copy: int = 0) -> None:
+        """Sets what `arrays` gave, of the same agent or of one with another number of copies."""
+        for name, variable in self._named().items():
+            value = np.array(variable.numpy())  # a copy: what `numpy` gives may be the very memory that others read
+            self._part(value, copy)[...] = arrays[name]
+            variable.assign(value)
+
+    def _named(self) -> dict[str, tf.Variable]:
         groups = {"online": self.online.variables, "target": self.target.variables, "optimizer": optimizer_variables(self.optimizer)}
-        for group, variables in groups.items():
-            for number, variable in enumerate(variables):
-                variable.assign(arrays[f"{group}/{number}"])
+        return {f"{group}/{number}": variable for group, variables in groups.items() for number, variable in enumerate(variables)}
+
+    def _part(self, value: np.ndarray, copy: int) -> np.ndarray:
+        """A view of one copy's part; all copies share the optimizer's count of updates."""
+        return value[copy] if self.copies > 1 and value.ndim else value[...]
 
 
 def gathered(sums: tf.Tensor, metrics: dict[str, tf.Tensor]) -> tf.Tensor:
-    """The sums [3] of loss and q_selected and the largest gradient norm, with one more update's metrics."""
+    """The sums [3, copies] of loss and q_selected and the largest gradient norm, with one more update's metrics."""
     return tf.stack([sums[0] + metrics["loss"], sums[1] + metrics["q_selected"], tf.maximum(sums[2], metrics["gradient_norm"])])
 
 
 def averaged(sums: tf.Tensor, updates: tf.Tensor) -> tf.Tensor:
-    """Of `gathered` sums the means, and the largest gradient norm: [3], as in METRICS."""
+    """Of `gathered` sums the means, and the largest gradient norm: [3, copies], as in METRICS."""
     return tf.concat([sums[:2] / tf.cast(tf.maximum(updates, 1), tf.float32), sums[2:]], axis=0)
 
 
+def named(metrics: np.ndarray) -> list[dict[str, float]]:
+    """What `averaged` gave, of each copy by name."""
+    return [dict(zip(METRICS, column, strict=True)) for column in metrics.T.tolist()]
+
+
 def make_optimizer(config: DQNConfig) -> tf.keras.optimizers.Optimizer:
-    """Adam or RMSProp with the config's step size, epsilon and clipping of the global gradient norm."""
+    """Adam or RMSProp with the config's step size and epsilon."""
     rate = config.learning_rate
     if config.learning_rate_end is not None:
         rate = tf.keras.optimizers.schedules.PolynomialDecay(rate, max(1, config.total_updates), config.learning_rate_end)
     kind = {"adam": tf.keras.optimizers.Adam, "rmsprop": tf.keras.optimizers.RMSprop}[config.optimizer]
-    return kind(learning_rate=rate, epsilon=config.optimizer_epsilon, global_clipnorm=config.max_gradient_norm or None)
+    return kind(learning_rate=rate, epsilon=config.optimizer_epsilon)
 
 
 def optimizer_variables(optimizer: tf.keras.optimizers.Optimizer) -> list[tf.Variable]:

@@ -38,6 +38,11 @@ class Checkpoint(NamedTuple):
     state: dict[str, Any]
     files: dict[str, Arrays | None]  # None for a file that is not there
 
+    @property
+    def step(self) -> int:
+        """The environment step at which it was taken."""
+        return int(self.path.name)
+
 
 def save(directory: Path, step: int, state: Mapping[str, Any], files: Mapping[str, Mapping[str, np.ndarray]]) -> Path:
     """Writes checkpoint `step`, keeps the newest KEEP and sweeps what crashes left behind. Raises OSError."""
@@ -67,9 +72,9 @@ def save(directory: Path, step: int, state: Mapping[str, Any], files: Mapping[st
     return final
 
 
-def load_latest(directory: Path, say=print) -> Checkpoint:
-    """The newest whole checkpoint; each broken one is named in a warning. Raises UserError if none is left."""
-    found = steps(directory)
+def load_latest(directory: Path, say=print, at_most: float = math.inf) -> Checkpoint:
+    """The newest whole checkpoint of step `at_most`; each broken one is named in a warning. Raises UserError if none is left."""
+    found = [step for step in steps(directory) if step <= at_most]
     for step in reversed(found):
         try:
             return load(directory / str(step))

@@ -20,6 +20,7 @@ class TrainingFlags(NamedTuple):
     """What the user asked for: the fields given on the command line, and where the run lives."""
 
     overrides: dict[str, Any]
+    num_seeds: int
     run_dir: str | None
     export_dir: str | None
     resume: str | None
@@ -46,6 +47,8 @@ def verbose() -> bool:
 def parse_training_flags(argv: Sequence[str]) -> TrainingFlags:
     """Reads train.py's flags and proves them consistent. Raises UserError; exits after `--help`."""
     define_config_flags(flags.FLAGS)
+    flags.DEFINE_integer("num_seeds", 1, "with --engine=graph: independent runs trained at once, with seeds --seed, --seed + 1, ...; each has its "
+                         "own directory in --run_dir and its SavedModel there")
     flags.DEFINE_string("run_dir", None, "directory to write; runs/<env>/<time>-seed<seed> if not given")
     flags.DEFINE_string("export_dir", None, "where the next numbered SavedModel goes; saved_models/<env> if not given")
     flags.DEFINE_string("resume", None, "run directory to go on with; other flags then change its settings")
@@ -57,10 +60,19 @@ def parse_training_flags(argv: Sequence[str]) -> TrainingFlags:
     values = parse(argv, training_help)
     overrides = (presets.RAINBOW if values["rainbow"] else {}) | config_overrides(values)
     if not values["resume"]:
-        presets.configure(overrides.get("env", DQNConfig.env), overrides)
+        _require_seeds(values["num_seeds"], presets.configure(overrides.get("env", DQNConfig.env), overrides))
     elif values["run_dir"]:
         raise UserError("--resume names the run directory itself; leave out --run_dir.")
+    elif flags.FLAGS["num_seeds"].present:
+        raise UserError("--resume goes on with the seeds that are in the directory; leave out --num_seeds.")
     return TrainingFlags(overrides, *(values[name] for name in TrainingFlags._fields[1:]))
+
+
+def _require_seeds(number: int, config: DQNConfig) -> None:
+    if number < 1:
+        raise UserError(f"--num_seeds={number}: must be at least 1.")
+    if number > 1 and config.engine != "graph":
+        raise UserError(f"--num_seeds={number} trains them in one program, which --engine={config.engine} has not: add --engine=graph.")
 
 
 def parse(argv: Sequence[str], help_text: Callable[[Sequence[str]], str]) -> dict[str, Any]:

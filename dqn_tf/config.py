@@ -178,6 +178,16 @@ class DQNConfig:
         """The target's period on the learner's own clock."""
         return max(1, round(self.target_update_period_env_steps / self.env_steps_per_update))
 
+    @property
+    def block_steps(self) -> int:
+        """Steps of all environments together that make a block."""
+        return max(1, math.ceil(self.updates_per_block * self.env_steps_per_update / self.num_envs))
+
+    @property
+    def most_updates(self) -> int:
+        """Updates that a block has at most."""
+        return math.ceil(self.block_steps * self.num_envs / self.env_steps_per_update)
+
     def to_dict(self) -> dict[str, Any]:
         """A JSON-ready copy; `from_dict` reads it back."""
         return dataclasses.asdict(self) | {"hidden_units": list(self.hidden_units)}

@@ -1,5 +1,7 @@
 """All that can be refused before TensorFlow is loaded: environment, run directory, memory, checkpoint."""
 
+import dataclasses
+import math
 import os
 from pathlib import Path
 from typing import NamedTuple
@@ -13,7 +15,7 @@ from dqn_tf.envs import registry
 from dqn_tf.envs.spaces import Spaces
 from dqn_tf.errors import UserError
 from dqn_tf.replay import bytes_per_row
-from dqn_tf.rundir import RunDirectory, changed
+from dqn_tf.rundir import RunDirectory, changed, new_path, open_runs
 
 
 class Plan(NamedTuple):
@@ -27,41 +29,65 @@ class Plan(NamedTuple):
     on_checkpoint_error: str
 
 
-def prepare(flags: TrainingFlags) -> Plan | None:
-    """Plans a new run or the rest of an old one; None if that one is already complete. Raises UserError."""
+def prepare(flags: TrainingFlags) -> list[Plan]:
+    """Plans a new run or the rest of an old one, or those of several seeds; none if all are already complete. Raises UserError."""
+    plans = _resumed(flags) if flags.resume else _new(flags)
+    if plans:
+        config = plans[0].config
+        if config.engine == "graph":
+            registry.require_native(config.env)
+        for plan in plans:
+            _require_writable(plan.export_dir)
+        _require_memory(config, plans[0].spaces, len(plans))
     if flags.resume:
-        run_dir = RunDirectory.open(flags.resume)
+        return plans
+    # The last step: a refused run leaves nothing behind.
+    return [plan._replace(run_dir=RunDirectory.create(plan.run_dir.path, plan.config)) for plan in plans]
+
+
+def _new(flags: TrainingFlags) -> list[Plan]:
+    first = presets.configure(flags.overrides.get("env", DQNConfig.env), _drawn_seed(flags.num_seeds) | flags.overrides)
+    spaces, name = registry.spaces(first.env), registry.directory_name(first.env)
+    run_dir = Path(flags.run_dir or new_path(first, flags.num_seeds))
+    if flags.num_seeds == 1:
+        return [Plan(first, spaces, RunDirectory(run_dir), Path(flags.export_dir or Path("saved_models") / name), None, flags.on_checkpoint_error)]
+    plans = []
+    for seed in range(first.seed, first.seed + flags.num_seeds):
+        config, own = dataclasses.replace(first, seed=seed), f"seed{seed}"
+        export_dir = Path(flags.export_dir) / own if flags.export_dir else run_dir / own / "saved_model"
+        plans.append(Plan(config, spaces, RunDirectory(run_dir / own), export_dir, None, flags.on_checkpoint_error))
+    return plans
+
+
+def _resumed(flags: TrainingFlags) -> list[Plan]:
+    plans, said = [], []
+    for run_dir in open_runs(flags.resume):
         recorded, spaces, export_dir = run_dir.read_config()
         config, differences = changed(recorded, flags.overrides)
-        for sentence in differences:
-            print(f"Changed for the rest of the run: {sentence}.")
+        said += [f"Changed for the rest of the run: {sentence}." for sentence in differences]
         done = run_dir.read_evaluation()
         if done is not None and done["env_steps"] >= config.total_steps:
-            print(f"{flags.resume} is already complete: {done['env_steps']:,} of {config.total_steps:,} steps. "
-                  "Give a larger --total_steps to train it further.")
-            return None
+            said.append(f"{run_dir.path} is already complete: {done['env_steps']:,} of {config.total_steps:,} steps. "
+                        "Give a larger --total_steps to train it further.")
+            continue
         _require_same_spaces(spaces, registry.spaces(config.env))
-        found = _read_checkpoint(run_dir, flags.refill_replay)
-    else:
-        config = presets.configure(flags.overrides.get("env", DQNConfig.env), _drawn_seed() | flags.overrides)
-        spaces, found = registry.spaces(config.env), None
-        export_dir, run_dir = Path("saved_models") / registry.directory_name(config.env), None
-    if config.engine == "graph":
-        registry.require_native(config.env)
-    export_dir = Path(flags.export_dir or export_dir)
-    _require_writable(export_dir)
-    _require_memory(config, spaces)
-    run_dir = run_dir or RunDirectory.create(flags.run_dir, config)  # the last step: a refused run leaves nothing behind
-    return Plan(config, spaces, run_dir, export_dir, found, flags.on_checkpoint_error)
+        plans.append(Plan(config, spaces, run_dir, Path(flags.export_dir or export_dir), _read_checkpoint(run_dir, flags), flags.on_checkpoint_error))
+    for sentence in dict.fromkeys(said):
+        print(sentence)
+    # Seeds that are trained at once go on from one step: a crash may have come between the checkpoints of two of them.
+    while len({plan.checkpoint.step for plan in plans}) > 1:
+        step = min(plan.checkpoint.step for plan in plans)
+        plans = [plan if plan.checkpoint.step == step else plan._replace(checkpoint=_read_checkpoint(plan.run_dir, flags, step)) for plan in plans]
+    return plans
 
 
-def _drawn_seed() -> dict[str, int]:
-    return {"seed": int(np.random.SeedSequence().generate_state(1)[0])}
+def _drawn_seed(number: int) -> dict[str, int]:
+    return {"seed": int(np.random.SeedSequence().generate_state(1)[0]) // number}  # so that those after it are seeds too
 
 
-def _read_checkpoint(run_dir: RunDirectory, refill_replay: bool) -> checkpoint.Checkpoint:
-    found = checkpoint.load_latest(run_dir.checkpoints)
-    if found.files["replay.npz"] is None and not refill_replay:
+def _read_checkpoint(run_dir: RunDirectory, flags: TrainingFlags, at_most: float = math.inf) -> checkpoint.Checkpoint:
+    found = checkpoint.load_latest(run_dir.checkpoints, at_most=at_most)
+    if found.files["replay.npz"] is None and not flags.refill_replay:
         raise UserError(f"{found.path / 'replay.npz'} is missing. Put it back, or add --refill_replay to collect new experience with "
                         "the restored policy before learning goes on.")
     return found
@@ -80,10 +106,10 @@ def _require_writable(export_dir: Path) -> None:
         raise UserError(f"--export_dir={export_dir} cannot be written: {existing} is not a directory that may be written to.")
 
 
-def _require_memory(config: DQNConfig, spaces: Spaces) -> None:
-    row = bytes_per_row(transitions.columns(spaces))
+def _require_memory(config: DQNConfig, spaces: Spaces, runs: int) -> None:
+    row = bytes_per_row(transitions.columns(spaces)) * runs
     needed, free = row * config.replay_capacity, free_memory()
-    plan = f"{config.replay_capacity:,} transitions of {row:,} bytes, {_size(needed)} of {_size(free)} free"
+    plan = f"{config.replay_capacity:,} transitions of {row:,} bytes{f' for {runs} seeds' * (runs > 1)}, {_size(needed)} of {_size(free)} free"
     if needed > free:
         most = int(free * 0.8) // row
         raise UserError(f"--replay_capacity={config.replay_capacity} does not fit into memory: {plan}. At most {most:,} would.")

@@ -3,7 +3,7 @@
 Batch dimension B, actions A. Shapes are static: a [B] that meets a [B, 1] is an error here, never a broadcast.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import tensorflow as tf
 
@@ -90,6 +90,20 @@ def quantile_huber(target: tf.Tensor, quantiles: tf.Tensor, delta: float) -> tf.
     huber = tf.where(size <= delta, 0.5 * tf.square(error), delta * (size - 0.5 * delta))
     weight = tf.abs(levels[tf.newaxis, :, tf.newaxis] - tf.cast(error < 0.0, tf.float32))
     return tf.reduce_sum(tf.reduce_mean(weight * huber / delta, axis=2), axis=1)
+
+
+def limit_gradients(gradients: Sequence[tf.Tensor], limit: float, copies: int = 1) -> tuple[list[tf.Tensor], tf.Tensor]:
+    """Gradients scaled down to a global norm of `limit` (Pascanu et al. 2013, algorithm 1; 0 leaves them as they are), and the norm before.
+
+    With several `copies` each has its own norm, [copies], over its share of every gradient, which is [copies, ...].
+    """
+    lead = (copies,) if copies > 1 else ()
+    squared = [tf.reduce_sum(tf.square(gradient), axis=range(len(lead), gradient.shape.rank)) for gradient in gradients]
+    norm = tf.reshape(tf.sqrt(tf.reduce_sum(tf.stack(squared), axis=0)), (copies,))
+    if not limit:
+        return list(gradients), norm
+    scale = limit * tf.minimum(1.0 / norm, 1.0 / limit)
+    return [gradient * tf.reshape(scale, (*lead, *[1] * (gradient.shape.rank - len(lead)))) for gradient in gradients], norm
 
 
 def per_example(loss: str | tf.keras.losses.Loss, huber_delta: float) -> Loss:

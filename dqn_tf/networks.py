@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from dqn_tf.config import DQNConfig
 from dqn_tf.envs.spaces import Spaces
-from dqn_tf.layers import NarrowDense, NoisyDense, fan_in_uniform
+from dqn_tf.layers import NarrowDense, NoisyDense, StackedDense, fan_in_uniform
 from dqn_tf.values import make_values
 
 SMALLEST_IMAGE = 36  # below this the Nature torso's three convolutions have nothing left to see
@@ -24,15 +24,18 @@ class QNetwork(tf.keras.Model):
     The torso is an mlp ("mlp", observations flattened) or the convolutions of Mnih et al. 2015, table 1 ("nature_cnn"). The head
     is one stream of outputs or, with `dueling`, the streams of value and advantages, each with its own last hidden layer (Wang et
     al. 2016). With `noisy` all dense layers are `NoisyDense`. The generator gives the initial weights.
+
+    With `copies` it is as many mlps that never meet, each with its share of the observations: the first B / copies rows are the
+    first one's. Every variable then has an axis of that length in front.
     """
 
-    def __init__(self, spaces: Spaces, config: DQNConfig, generator: np.random.Generator) -> None:
+    def __init__(self, spaces: Spaces, config: DQNConfig, generator: np.random.Generator, copies: int = 1) -> None:
         super().__init__(name="q_network")
-        self.spaces, self.values = spaces, make_values(config)
+        self.spaces, self.values, self.copies = spaces, make_values(config), copies
         self.convolves = config.network == "nature_cnn" or (config.network == "auto" and is_image(spaces.observation_shape))
         self.scales = spaces.observation_dtype == "uint8" and is_image(spaces.observation_shape)
         seeds = (int(seed) for seed in iter(lambda: generator.integers(2**31), None))
-        self._dense = _dense_maker(seeds, config.noisy_sigma if config.noisy else None)
+        self._dense = _dense_maker(seeds, config.noisy_sigma if config.noisy else None, copies)
         hidden = NATURE_HIDDEN if self.convolves else config.hidden_units
         shared, own = (hidden[:-1], hidden[-1:]) if config.dueling else (hidden, ())
         if self.convolves:
@@ -46,7 +49,7 @@ class QNetwork(tf.keras.Model):
             self.streams = [self._stream(width, own, self.values.atoms, "value"), self._stream(width, own, outputs, "advantage")]
         else:
             self.streams = [self._stream(width, own, outputs, "q_values")]
-        self(tf.zeros((1, *spaces.observation_shape), spaces.observation_dtype))
+        self(tf.zeros((copies, *spaces.observation_shape), spaces.observation_dtype))
 
     def call(self, observation: tf.Tensor) -> tf.Tensor:
         """Q-values [B, A] float32 of observations in the environment's own dtype, without noise."""
@@ -58,6 +61,8 @@ class QNetwork(tf.keras.Model):
         `noise_seed`, int32 [2], draws the noise of noisy layers; without it they are their means. `training` forms gradients faster.
         """
         features = self.features(observation)
+        if self.copies > 1:
+            features = tf.reshape(features, (self.copies, -1, features.shape[-1]))
         for layer in self.torso:
             features = _apply(layer, features, noise_seed, training)
         streams = []
@@ -65,7 +70,11 @@ class QNetwork(tf.keras.Model):
             out = features
             for layer in stream:
                 out = _apply(layer, out, noise_seed, training)
-            streams.append(out if self.values.atoms == 1 else tf.reshape(out, (-1, out.shape[1] // self.values.atoms, self.values.atoms)))
+            if self.values.atoms > 1:
+                out = tf.reshape(out, (-1, out.shape[-1] // self.values.atoms, self.values.atoms))
+            elif self.copies > 1:
+                out = tf.reshape(out, (-1, out.shape[-1]))
+            streams.append(out)
         return streams[0] if len(streams) == 1 else combine(*streams)
 
     def features(self, observation: tf.Tensor) -> tf.Tensor:
@@ -113,11 +122,14 @@ def nature_convolutions(shape: tuple[int, ...], seeds: Iterator[int]) -> tuple[l
     return [*layers, tf.keras.layers.Flatten()], height * width * channels
 
 
-def _dense_maker(seeds: Iterator[int], noisy_sigma: float | None):
+def _dense_maker(seeds: Iterator[int], noisy_sigma: float | None, copies: int):
     def make(fan_in: int, units: int, activation: str | None, name: str) -> Layer:
         kernel, bias = (fan_in_uniform(fan_in, next(seeds)) for _ in range(2))
+        narrow = activation is None and units <= NARROW
+        if copies > 1:
+            return StackedDense(copies, units, activation, kernel, bias, narrow, name)
         if noisy_sigma is None:
-            kind = NarrowDense if activation is None and units <= NARROW else tf.keras.layers.Dense
+            kind = NarrowDense if narrow else tf.keras.layers.Dense
             return kind(units, activation, kernel_initializer=kernel, bias_initializer=bias, name=name)
         return NoisyDense(units, activation, kernel, bias, noisy_sigma, number=next(seeds), name=name)
 
@@ -127,4 +139,4 @@ def _dense_maker(seeds: Iterator[int], noisy_sigma: float | None):
 def _apply(layer: Layer, features: tf.Tensor, noise_seed: tf.Tensor | None, training: bool) -> tf.Tensor:
     if isinstance(layer, NoisyDense) and noise_seed is not None:
         return layer(features, noise_seed)
-    return layer(features, training=training) if isinstance(layer, NarrowDense) else layer(features)
+    return layer(features, training=training) if isinstance(layer, (NarrowDense, StackedDense)) else layer(features)

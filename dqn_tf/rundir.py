@@ -15,6 +15,9 @@ from dqn_tf.envs.spaces import Spaces
 from dqn_tf.errors import UserError
 
 
+CONFIG = "config.json"
+
+
 class RunDirectory:
     """One run's files. Once locked or entered, no other process gets in; the lock dies with the process."""
 
@@ -25,7 +28,7 @@ class RunDirectory:
         self.tensorboard = self.path / "tensorboard"
         self.learning_curve = self.path / "learning_curve.png"
         self.evaluation = self.path / "evaluation.json"
-        self._config = self.path / "config.json"
+        self._config = self.path / CONFIG
         self._lock: TextIO | None = None
 
     def lock(self) -> None:
@@ -57,11 +60,8 @@ class RunDirectory:
         self._lock = None
 
     @classmethod
-    def create(cls, path: str | None, config: DQNConfig) -> "RunDirectory":
+    def create(cls, path: str | Path, config: DQNConfig) -> "RunDirectory":
         """A new, empty one, locked. Raises UserError if the path cannot be written or already holds a run."""
-        if path is None:
-            now = datetime.datetime.now().strftime("%Y%m%d-%H%M%S")
-            path = Path("runs") / directory_name(config.env) / f"{now}-seed{config.seed}"
         run = cls(path)
         try:
             run.path.mkdir(parents=True, exist_ok=True)
@@ -73,7 +73,7 @@ class RunDirectory:
         return run
 
     @classmethod
-    def open(cls, path: str) -> "RunDirectory":
+    def open(cls, path: str | Path) -> "RunDirectory":
         """An old run's, locked. Raises UserError if it is not a run directory, or not free."""
         run = cls(path)
         if not run.path.is_dir():
@@ -101,6 +101,29 @@ class RunDirectory:
             return json.loads(self.evaluation.read_text(encoding="utf-8"))
         except (OSError, ValueError):
             return None
+
+
+def new_path(config: DQNConfig, num_seeds: int = 1) -> Path:
+    """Where a run goes that was given no place: runs/<env>/<time>-seed<seed>, or ...-seeds<first>-<last> for several."""
+    now = datetime.datetime.now().strftime("%Y%m%d-%H%M%S")
+    seeds = f"seed{config.seed}" if num_seeds == 1 else f"seeds{config.seed}-{config.seed + num_seeds - 1}"
+    return Path("runs") / directory_name(config.env) / f"{now}-{seeds}"
+
+
+def open_runs(path: str) -> list[RunDirectory]:
+    """The old run in this directory, or those of the seeds that were trained at once in it, locked. Raises UserError if there is none."""
+    return [RunDirectory.open(own) for own in seed_directories(Path(path))] or [RunDirectory.open(path)]
+
+
+def finished(directory: Path) -> list[tuple[RunDirectory, dict[str, Any]]]:
+    """The complete ones of the runs of several seeds in a directory, with their reports, by seed. Locks nothing."""
+    runs = [RunDirectory(path) for path in seed_directories(directory)]
+    return [(run, report) for run in runs if (report := run.read_evaluation()) is not None]
+
+
+def seed_directories(path: Path) -> list[Path]:
+    """Where the runs of seeds that were trained at once lie, by seed."""
+    return sorted((own for own in path.glob("seed[0-9]*") if (own / CONFIG).is_file()), key=lambda own: (len(own.name), own.name))
 
 
 def changed(before: DQNConfig, overrides: dict[str, Any]) -> tuple[DQNConfig, list[str]]:

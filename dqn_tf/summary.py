@@ -6,9 +6,9 @@ from typing import Any
 from dqn_tf.rundir import RunDirectory
 
 
-def text(report: dict[str, Any], files: RunDirectory, version: Path) -> str:
+def text(report: dict[str, Any], files: RunDirectory, export_dir: Path) -> str:
     """The closing lines of a run."""
-    best = report["best"]
+    best, version = report["best"], export_dir / Path(report["export"]).name
     lines = ["",
              f"{report['env']}: {report['env_steps']:,} steps, {report['updates']:,} updates, {report['seconds']:.0f} s.",
              f"Score of the last weights: {score(report['last'])}"]

@@ -2,15 +2,17 @@
 
 import contextlib
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
+import gymnasium as gym
 import numpy as np
 
-from dqn_tf import checkpoint, exploration, plots, seeding, summary
+from dqn_tf import checkpoint, exploration, group, plots, seeding, summary
 from dqn_tf.agent import DQN, weights_sha256
-from dqn_tf.engines.engine import Block
-from dqn_tf.engines.make import make_engine
+from dqn_tf.engines.engine import Block, Engine
+from dqn_tf.engines.make import make_engines, run_block
 from dqn_tf.envs import registry
 from dqn_tf.errors import UserError
 from dqn_tf.evaluation import MOST_STEPS, Evaluation, evaluate
@@ -19,58 +21,93 @@ from dqn_tf.interrupts import Interrupted, Interrupts
 from dqn_tf.launch import Plan
 from dqn_tf.metrics import MetricsWriter
 from dqn_tf.progress import Progress
-from dqn_tf.rundir import RunDirectory
 
 
-def train(plan: Plan) -> int:
-    """Carries the plan out; returns the exit status: 0, or 130 and 143 after SIGINT and SIGTERM. Raises UserError."""
-    with plan.run_dir, Interrupts() as interrupts, _sentences(plan), contextlib.closing(Run(plan, interrupts)) as run:
+def train(plans: Sequence[Plan]) -> int:
+    """Carries out one run, or those of several seeds at once; returns the exit status: 0, or 130 and 143 after SIGINT and SIGTERM.
+
+    Raises UserError.
+    """
+    with contextlib.ExitStack() as opened:
+        for plan in plans:
+            opened.enter_context(plan.run_dir)
+        interrupts = opened.enter_context(Interrupts())
+        opened.enter_context(_sentences(plans))
+        progress = opened.enter_context(contextlib.closing(Progress(plans[0].config.total_steps)))
+        runs = [opened.enter_context(contextlib.closing(run)) for run in start(plans, progress, interrupts)]
         try:
-            while run.goes_on():
-                run.record(run.engine.run_block())
-            run.finish()
+            while all([run.goes_on() for run in runs]):  # a list: each run does what is due
+                blocks = run_block([run.engine for run in runs])
+                progress.update(runs[0].engine.env_step, **averages([run.record(block) for run, block in zip(runs, blocks, strict=True)]))
+            reports = [run.finish() for run in runs]
         except Interrupted:
-            run.stop()
-        return interrupts.exit_status
+            for run in runs:
+                run.save()
+            progress.say(f"Stopped at step {runs[0].engine.env_step:,}. Go on with: python train.py --resume={place(plans)}")
+            return interrupts.exit_status
+        progress.close()
+        print(summary.text(reports[0], plans[0].run_dir, plans[0].export_dir) if len(runs) == 1 else group.summarize(place(plans)))
+        return interrupts.exit_status  # a signal during the export lets it finish
+
+
+def start(plans: Sequence[Plan], progress: Progress, interrupts: Interrupts) -> list["Run"]:
+    """The runs, each where its plan has it begin. They differ in nothing but their seeds and files."""
+    configs, make_env = [plan.config for plan in plans], registry.maker(plans[0].config.env)
+    agents = [DQN(plan.config, plan.spaces) for plan in plans]
+    for agent in agents:
+        agent.compile()
+    engines = make_engines(configs, agents, make_env)
+    runs = [Run(plan, engine, make_env, progress, interrupts, f"seed {plan.config.seed}: " if len(plans) > 1 else "")
+            for plan, engine in zip(plans, engines, strict=True)]
+    env_step, seeds = engines[0].env_step, ", ".join(str(config.seed) for config in configs)
+    progress.start(env_step)
+    progress.say(f"{'Going on with' if plans[0].checkpoint else 'Training on'} {configs[0].env}, seed{'s' * (len(plans) > 1)} {seeds}, "
+                 f"from step {env_step:,} in {place(plans)}")
+    return runs
+
+
+def averages(shown: Sequence[dict[str, float | None]]) -> dict[str, float]:
+    """Of what each run shows, the mean by name; without those that have nothing to show."""
+    values = {name: [each[name] for each in shown if each[name] is not None] for name in shown[0]}
+    return {name: float(np.mean(each)) for name, each in values.items() if each}
 
 
 @contextlib.contextmanager
-def _sentences(plan: Plan) -> Iterator[None]:
+def _sentences(plans: Sequence[Plan]) -> Iterator[None]:
     """Puts the environment's id before an error's sentence, and the way back to the last checkpoint after it."""
     try:
         yield
     except UserError as error:
-        raise UserError(f"{plan.config.env}: {str(error).rstrip('.')}. {way_back(plan.run_dir)}") from error
+        raise UserError(f"{plans[0].config.env}: {str(error).rstrip('.')}. {way_back(plans)}") from error
 
 
-def way_back(run_dir: RunDirectory) -> str:
+def way_back(plans: Sequence[Plan]) -> str:
     """What to type after an error to lose as little as possible. An error's own moment is not saved: it lies inside a block."""
-    steps = checkpoint.steps(run_dir.checkpoints)
+    steps = checkpoint.steps(plans[-1].run_dir.checkpoints)
     if not steps:
         return "No checkpoint had been taken."
-    return f"The last checkpoint is of step {steps[-1]:,}; go on from it with: python train.py --resume={run_dir.path}"
+    return f"The last checkpoint is of step {steps[-1]:,}; go on from it with: python train.py --resume={place(plans)}"
+
+
+def place(plans: Sequence[Plan]) -> Path:
+    """The directory to resume: the run's own, or that which holds the runs of several seeds."""
+    return plans[0].run_dir.path if len(plans) == 1 else plans[0].run_dir.path.parent
 
 
 class Run:
     """One run between its two ends. What it remembers beside the engine's state goes into every checkpoint."""
 
-    def __init__(self, plan: Plan, interrupts: Interrupts) -> None:
+    def __init__(self, plan: Plan, engine: Engine, make_env: Callable[[], gym.Env], progress: Progress, interrupts: Interrupts, name: str) -> None:
         self.plan, self.config, self.files, self.interrupts = plan, plan.config, plan.run_dir, interrupts
-        self.make_env = registry.maker(self.config.env)
-        self.agent = DQN(self.config, plan.spaces)
-        self.agent.compile()
-        self.engine = make_engine(self.config, self.agent, self.make_env)
+        self.engine, self.agent, self.make_env = engine, engine.agent, make_env
+        self.progress, self.name = progress, name
         self.saved, self.evaluated, self.seconds = 0, 0, -time.monotonic()
         self.best: dict[str, Any] = {"env_step": 0, "mean": -np.inf}
         self.best_weights = self.agent.online.get_weights()
         self.files.write_config(self.config, plan.spaces, plan.export_dir)
-        self.progress = Progress(self.config.total_steps)
         if plan.checkpoint is not None:
             self._restore(plan.checkpoint)
         self.metrics = MetricsWriter(self.files.metrics, self.files.tensorboard, self.engine.env_step)
-        self.progress.start(self.engine.env_step)
-        self.progress.say(f"{'Going on with' if plan.checkpoint else 'Training on'} {self.config.env}, seed {self.config.seed}, "
-                          f"from step {self.engine.env_step:,} in {self.files.path}")
 
     def goes_on(self) -> bool:
         """Does what is due at this step, after a resume too: evaluation, checkpoint. False once the last step is done.
@@ -87,13 +124,12 @@ class Run:
         self.block_start = env_step, time.monotonic()
         return not ended
 
-    def stop(self) -> None:
-        """Answers a signal: a checkpoint, and how to go on."""
-        self.save()
-        self.progress.say(f"Stopped at step {self.engine.env_step:,}. Go on with: python train.py --resume={self.files.path}")
+    def say(self, sentence: str) -> None:
+        """A line on the terminal, with the seed before it where there are several."""
+        self.progress.say(self.name + sentence)
 
-    def record(self, block: Block) -> None:
-        """Writes the block's episodes, and its metrics if a log period ended in it."""
+    def record(self, block: Block) -> dict[str, float | None]:
+        """Writes the block's episodes, and its metrics if a log period ended in it. Returns what is worth a look meanwhile."""
         (before, clock), env_step, episode_return = self.block_start, self.engine.env_step, None
         first = self.engine.episodes - len(block.episodes) + 1
         for number, (step, episode_return, length) in enumerate(block.episodes, first):
@@ -103,17 +139,18 @@ class Run:
             speed = (env_step - before) / (time.monotonic() - clock)
             self.metrics.write(env_step, epsilon=epsilon, updates=self.engine.updates, env_steps_per_second=speed, **block.metrics)
             self.metrics.flush()
-        self.progress.update(env_step, episode_return=episode_return, epsilon=epsilon, loss=block.metrics.get("loss"))
+        return {"episode_return": episode_return, "epsilon": epsilon, "loss": block.metrics.get("loss")}
 
     def evaluate(self) -> None:
         """Scores the policy as it is on the seeds of selection, and keeps its weights if none before were better."""
         env_step, episodes = self.engine.env_step, self.config.evaluation_episodes
         if self.evaluated == env_step:
             return
+        self.engine.settle()
         mean = float(self._play(seeding.SELECTION, episodes).returns.mean())
         self.evaluated = env_step
         self.metrics.write(env_step, evaluation_return=mean)
-        self.progress.say(f"step {env_step:,}: greedy return {mean:.1f}, mean of {episodes} episodes")
+        self.say(f"step {env_step:,}: greedy return {mean:.1f}, mean of {episodes} episodes")
         if mean >= self.best["mean"]:
             self.best, self.best_weights = {"env_step": env_step, "mean": mean}, self.agent.online.get_weights()
 
@@ -133,11 +170,12 @@ class Run:
             sentence = f"The checkpoint of step {self.engine.env_step} cannot be written to {self.files.checkpoints}: {error.strerror}."
             if self.plan.on_checkpoint_error == "stop":
                 raise UserError(sentence + " Those before it are untouched. --on_checkpoint_error=continue would train on.") from error
-            self.progress.say(f"warning: {sentence} Training goes on.")
+            self.say(f"warning: {sentence} Training goes on.")
         self.saved = self.engine.env_step
 
-    def finish(self) -> None:
-        """Tests the last and the best weights on fresh seeds, exports, draws the learning curve, reports."""
+    def finish(self) -> dict[str, Any]:
+        """Tests the last and the best weights on fresh seeds, exports, draws the learning curve; returns the report that it wrote."""
+        self.engine.settle()
         config, last = self.config, self.agent.online.get_weights()
         if not self.evaluated:  # nothing to choose by
             self.best, self.best_weights = {"env_step": self.engine.env_step, "mean": None}, last
@@ -156,12 +194,10 @@ class Run:
         self.metrics.flush()
         plots.learning_curve(self.files.metrics, self.files.learning_curve, f"DQN on {config.env}, seed {config.seed}")
         checkpoint.write_json(self.files.evaluation, report)
-        self.progress.close()
-        print(summary.text(report, self.files, version))
+        return report
 
     def close(self) -> None:
         """Closes files and environments."""
-        self.progress.close()
         self.metrics.close()
         self.engine.close()
 
@@ -172,9 +208,9 @@ class Run:
         self.best_weights = [best[str(number)] for number in range(len(best))]
         self.seconds += found.state["seconds"]
         if len(self.engine.replay) and self.engine.replay.capacity < found.state["engine"]["replay"]["capacity"]:
-            self.progress.say(f"Of the saved replay, the newest {len(self.engine.replay):,} transitions fit.")
+            self.say(f"Of the saved replay, the newest {len(self.engine.replay):,} transitions fit.")
         if differing:
-            self.progress.say(f"warning: environment {differing[0]} did not repeat its running episode from its seed and actions, so the "
+            self.say(f"warning: environment {differing[0]} did not repeat its running episode from its seed and actions, so the "
                               "rest of this run will differ from an uninterrupted one.")
 
     def _load(self, weights: list[np.ndarray]) -> None:
@@ -191,7 +227,7 @@ class Run:
         played = evaluate(self._greedy, self.make_env, seeding.episode_seeds(self.config.seed, stream, episodes),
                           check=self.interrupts.check)
         if played.capped:
-            self.progress.say(f"note: {played.capped} of {episodes} episodes did not end within {MOST_STEPS:,} steps and were cut there.")
+            self.say(f"note: {played.capped} of {episodes} episodes did not end within {MOST_STEPS:,} steps and were cut there.")
         return played
 
 

@@ -243,7 +243,7 @@ def check_update(**overrides: Any) -> None:
         actual, expected = agent.update(tensors(batch)), oracle.update(batch)
         assert set(actual) == set(expected)
         for name, value in expected.items():
-            close(actual[name], value)
+            close(actual[name], value if name == "error" else [value])
         for network, weights in ((agent.online, oracle.online), (agent.target, oracle.target)):
             for one, other in zip(network.get_weights(), weights, strict=True):
                 close(one, other)

@@ -88,7 +88,7 @@ def test_learn_is_that_many_updates_on_the_first_rows(learner):
     equal([learned.weights], [np.concatenate([array.ravel() for array in agent.online.get_weights()])])
     for source in (metrics, singly):
         for name, merge in (("loss", np.mean), ("q_selected", np.mean), ("gradient_norm", np.max)):
-            close(learned.metrics[name], merge([float(values[name]) for values in source]))
+            close(learned.metrics[name], merge([np.squeeze(values[name]) for values in source]))
 
 
 def test_learn_of_no_updates_changes_nothing(learner):
@@ -133,7 +133,7 @@ def test_compile_takes_names_and_keras_objects(options):
     """What is given is used; what is not comes from the config."""
     options = {name: value if isinstance(value, str) else value(0.03) if name == "optimizer" else value() for name, value in options.items()}
     agent = make_agent(make_config(max_gradient_norm=0.0, loss="huber"), **options)
-    error = float(agent.update(tensors(make_batch(0)))["loss"])
+    error, = agent.update(tensors(make_batch(0)))["loss"].numpy()
     oracle = oracles.NumpyAgent(make_agent(make_config(loss="mse" if "loss" in options else "huber")))
     close(error, oracle.gradients(make_batch(0))[0])
     expected = 0.01 if "optimizer" not in options else 0.001 if options["optimizer"] == "adam" else 0.03

@@ -92,7 +92,7 @@ def test_c51_target_is_the_projected_distribution_of_the_best_mean():
     close(agent.bellman_target(tensors(batch)), [[0.425, 0.575]], 1e-6)
     metrics = agent.update(tensors(batch))
     close(metrics["error"], [np.log(2.0)], 1e-6)  # cross-entropy with (1/2, 1/2)
-    close(metrics["q_selected"], 0.5, 1e-6)
+    close(metrics["q_selected"], [0.5], 1e-6)
 
 
 # --- dueling -------------------------------------------------------------------------------------------------------
@@ -174,7 +174,7 @@ def test_quantile_error_is_between_the_means():
     batch = double_batch()
     metrics = agent.update(tensors(batch))
     close(metrics["error"], np.abs(batch["reward"] + batch["discount"] * 2.0 - 1.0), 1e-6)
-    close(metrics["q_selected"], 1.0, 1e-6)
+    close(metrics["q_selected"], [1.0], 1e-6)
 
 
 def test_munchausen_error_and_target():

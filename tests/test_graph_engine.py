@@ -14,6 +14,7 @@ from commands import report, resumed, run, small, start
 from dqn_tf import seeding
 from dqn_tf.agent import weights_sha256
 from dqn_tf.engines.graph import GraphEngine
+from dqn_tf.engines.graph_program import GraphProgram
 from dqn_tf.envs import registry
 from dqn_tf.envs.gridworld import ENV_ID
 from dqn_tf.envs.native import NATIVE, native
@@ -26,20 +27,21 @@ def make_engine(**overrides) -> GraphEngine:
     compiled = overrides.pop("compiled", False)
     config = oracles.make_config(**{"env": "CartPole-v1", "engine": "graph", "num_envs": 2, "total_steps": 400, "replay_capacity": 101,
                                     "warmup_env_steps": 20, "updates_per_block": 5} | overrides)
-    engine = GraphEngine(config, oracles.make_agent(config, registry.spaces(config.env)), native(config.env), seeding.generators(config.seed))
+    agent = oracles.make_agent(config, registry.spaces(config.env))
+    program = GraphProgram(config, agent, native(config.env))
     if not compiled:
-        engine.program = tf.function(engine._program)
-    return engine
+        program.program = tf.function(program._program)
+    return GraphEngine(config, agent, seeding.generators(config.seed), program)
 
 
 class SlowLoop:
     """The same run in Python, a step and an update at a time, from the same random numbers."""
 
     def __init__(self, engine: GraphEngine) -> None:
-        self.config, self.env = engine.config, engine.env
+        self.config, self.env = engine.config, engine.program.env
         self.agent = oracles.make_agent(self.config, engine.agent.spaces)
         self.update = tf.function(self.agent.update)
-        self.state = engine.running["state"].numpy()
+        self.state = engine.program.running["state"].numpy()
         self.length = np.zeros(self.config.num_envs, int)
         self.windows = NStep(self.config.n_step, self.config.gamma, self.config.num_envs, self.agent.spaces)
         self.given = [[] for _ in range(self.config.num_envs)]  # rows of each environment, in the order of time
@@ -104,8 +106,8 @@ class SlowLoop:
 def test_it_is_the_slow_loop(overrides):
     """Replay, episodes and weights, through wraps of the replay, ends of episodes, time limits and a last block that is shorter."""
     engine = make_engine(**overrides)
-    slow, plans, plan = SlowLoop(engine), [], engine._plan
-    engine._plan = lambda steps: plans.append((plan(steps), steps)) or plans[-1][0]
+    slow, plans, plan = SlowLoop(engine), [], engine.plan
+    engine.plan = lambda steps: plans.append((plan(steps), steps)) or plans[-1][0]
     episodes = []
     while engine.env_step < engine.config.total_steps:
         episodes += engine.run_block().episodes
@@ -133,7 +135,7 @@ def test_each_update_follows_its_own_steps_and_draws_from_all_that_is_there(per_
     taken, updates, lowest, highest, explored = 0, 0, [], [], []
     while taken < 3000:
         steps = engine._steps_left()
-        plan = engine._plan(steps)
+        plan = engine.plan(steps)
         assert plan["due"][steps:].sum() == 0
         first = 0
         for t in range(steps):
@@ -208,7 +210,7 @@ def test_what_another_price_leaves_over_is_paid_for_once():
 
 def test_one_trace_serves_a_long_run_and_another_seed_is_another_run():
     engine = oracles.run(make_engine(total_steps=1001, compiled=True))
-    assert engine.program.experimental_get_tracing_count() == 1
+    assert engine.program.program.experimental_get_tracing_count() == 1
     same, other = (oracles.run(make_engine(total_steps=1001, compiled=True, seed=seed)) for seed in (3, 4))
     first, second, third = (weights_sha256(each.agent.get_weights()) for each in (engine, same, other))
     assert first == second != third

@@ -85,8 +85,8 @@ def test_a_whole_run_and_evaluate_py(kind, command, tmp_path, monkeypatch):  # n
     overrides = {"env": f"Maze-{kind}-v0", "seed": 1, "total_steps": 300, "warmup_env_steps": 100, "batch_size": 8, "hidden_units": (8,),
                  "n_step": 3, "num_envs": 2, "evaluation_period_env_steps": 100, "evaluation_episodes": 3, "test_episodes": 5,
                  "checkpoint_period_env_steps": 100}
-    plan = launch.prepare(TrainingFlags(overrides, str(tmp_path / "run"), str(tmp_path / "export"), None, False, "stop"))
-    assert trainer.train(plan) == 0
+    plans = launch.prepare(TrainingFlags(overrides, 1, str(tmp_path / "run"), str(tmp_path / "export"), None, False, "stop"))
+    assert trainer.train(plans) == 0
     printed = command(f"--model={tmp_path / 'export'}", "--episodes=7", f"--env=Maze-{kind}-v0")
     assert "7 episodes" in printed
     loaded = tf.saved_model.load(str(tmp_path / "export" / "1")).signatures

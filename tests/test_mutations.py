@@ -70,11 +70,14 @@ MUTATIONS = {  # name: owner, attribute, oracle, and pieces of the source with w
     "huber's delta ignored":
         (losses, "per_example", oracles.check_td_loss, ("delta=huber_delta", "delta=1.0")),
     "no clipping of the gradient":
-        (agent, "make_optimizer", clipped_update, ("config.max_gradient_norm or None", "None")),
+        (losses, "limit_gradients", clipped_update, ("if not limit:", "if True:")),
     "each gradient clipped by itself":
-        (agent, "make_optimizer", clipped_update, ("global_clipnorm=", "clipnorm=")),
+        (losses, "limit_gradients", clipped_update, ("gradient * tf.reshape(scale, (*lead, *[1] * (gradient.shape.rank - len(lead))))",
+         "tf.clip_by_norm(gradient, limit)")),
+    "a small gradient scaled up to the limit":
+        (losses, "limit_gradients", oracles.check_update, ("limit * tf.minimum(1.0 / norm, 1.0 / limit)", "limit / norm")),
     "the optimizer's epsilon ignored":
-        (agent, "make_optimizer", oracles.check_update, ("epsilon=config.optimizer_epsilon, ", "")),
+        (agent, "make_optimizer", oracles.check_update, (", epsilon=config.optimizer_epsilon", "")),
     "the target updated one update late":
         (DQN, "update_target", oracles.check_hard_copies, ("self.updates %", "(self.updates - 1) %")),
     "the target updated every time":

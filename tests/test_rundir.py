@@ -12,7 +12,7 @@ from commands import ROOT
 from dqn_tf.config import FIXED_ON_RESUME, DQNConfig
 from dqn_tf.envs.spaces import Spaces
 from dqn_tf.errors import UserError
-from dqn_tf.rundir import RunDirectory, changed
+from dqn_tf.rundir import RunDirectory, changed, new_path
 
 CONFIG = DQNConfig(seed=5)
 SPACES = Spaces((4,), "float32", actions=2, action_start=1)
@@ -41,7 +41,7 @@ def test_a_moved_run_is_the_same_run(tmp_path):  # row 16
 
 def test_without_a_name_the_directory_tells_environment_and_seed(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    with RunDirectory.create(None, DQNConfig(env="mine:Maze-v0", seed=5)) as run:
+    with RunDirectory.create(new_path(DQNConfig(env="mine:Maze-v0", seed=5)), CONFIG) as run:
         assert run.path.parts[:2] == ("runs", "Maze-v0") and run.path.name.endswith("-seed5")
 
 

@@ -36,9 +36,6 @@ class Engine(abc.ABC):
     def __init__(self, config: DQNConfig, agent: DQN, generators: dict[str, np.random.Generator]) -> None:
         self.config, self.agent, self.generators = config, agent, generators
         self.actor = make_actor(agent)
-        # A block: steps of all environments together, and updates at most, that it consists of.
-        self.block_steps = max(1, math.ceil(config.updates_per_block * config.env_steps_per_update / config.num_envs))
-        self.most_updates = math.ceil(self.block_steps * config.num_envs / config.env_steps_per_update)
         self.env_step, self.updates, self.episodes = 0, 0, 0
         self.learning_starts = config.warmup_env_steps
         self.unlearned = 0.0  # environment steps taken since learning started and not yet paid for with an update
@@ -48,6 +45,9 @@ class Engine(abc.ABC):
     @abc.abstractmethod
     def run_block(self) -> Block:
         """Steps and updates. Raises UserError if learning breaks."""
+
+    def settle(self) -> None:
+        """Makes `agent` all that the engine has learned, where it learns elsewhere."""
 
     def epsilon(self, env_step: int | np.ndarray) -> np.ndarray:
         """Exploration rate at an environment step."""
@@ -83,7 +83,7 @@ class Engine(abc.ABC):
 
     def _steps_left(self) -> int:
         """Steps of all environments together that the next block takes: the last block may be shorter."""
-        return min(self.block_steps, math.ceil((self.config.total_steps - self.env_step) / self.config.num_envs))
+        return min(self.config.block_steps, math.ceil((self.config.total_steps - self.env_step) / self.config.num_envs))
 
     def _updates_due(self, env_steps: int) -> int:
         """Updates that the newest `env_steps` steps, and what was left over before them, pay for."""

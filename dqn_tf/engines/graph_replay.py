@@ -10,41 +10,63 @@ from dqn_tf.envs.spaces import Spaces
 from dqn_tf.replay import kept
 
 
-class GraphReplay:
-    """The newest transitions of N environments, in `rows` rows of one step each: `packed` [rows, N · width] float32.
+class Packing:
+    """How the transitions of K seeds with N environments each lie in one array [rows, K · N · width] float32, a row for each step.
 
-    A transition is packed into `width` numbers, so that a batch is one gather. Holds the largest multiple of N within `capacity`.
+    A transition is packed into `width` numbers, so that a batch is one gather.
     """
 
-    def __init__(self, capacity: int, envs: int, spaces: Spaces) -> None:
-        self.envs = envs
+    def __init__(self, capacity: int, envs: int, seeds: int, spaces: Spaces) -> None:
+        self.envs, self.seeds = envs, seeds
         self._columns = transitions.columns(spaces)  # in the order in which they lie in a packed transition
         self._widths = [int(np.prod(shape)) for shape, _ in self._columns.values()]
         self.width = sum(self._widths)
         self.row_count = capacity // envs
-        self.capacity = self.row_count * envs
-        self.packed = tf.Variable(tf.zeros((self.row_count, envs * self.width)))
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Of the array."""
+        return self.row_count, self.seeds * self.envs * self.width
+
+    def places(self, places: np.ndarray, seed: int) -> np.ndarray:
+        """Where the transitions lie that one seed counts as its own from 0: among those of all seeds."""
+        return (places // self.envs * self.seeds + seed) * self.envs + places % self.envs
+
+    def pack(self, row: Mapping[str, tf.Tensor]) -> tf.Tensor:
+        """Columns [K · N, ...] → one row [1, K · N · width]."""
+        numbers = [tf.reshape(tf.cast(row[name], tf.float32), (self.seeds * self.envs, -1)) for name in self._columns]
+        return tf.reshape(tf.concat(numbers, axis=1), (1, -1))
+
+    def batch(self, packed: tf.Tensor, places: tf.Tensor) -> dict[str, tf.Tensor]:
+        """The transitions at `places` [B] int32 of the array, as columns [B, ...] in replay's dtypes."""
+        numbers = tf.gather(tf.reshape(packed, (-1, self.width)), places)
+        parts = zip(self._columns.items(), tf.split(numbers, self._widths, axis=1), strict=True)
+        return {name: tf.cast(tf.reshape(part, (-1, *shape)), dtype) for (name, (shape, dtype)), part in parts}
+
+    def columns(self, numbers: np.ndarray) -> dict[str, np.ndarray]:
+        """Packed transitions [n, width] → columns [n, ...]."""
+        parts = zip(self._columns.items(), np.split(numbers, np.cumsum(self._widths)[:-1], axis=1), strict=True)
+        return {name: part.reshape(-1, *shape).astype(dtype) for (name, (shape, dtype)), part in parts}
+
+    def numbers(self, columns: Mapping[str, np.ndarray]) -> np.ndarray:
+        """Columns [n, ...] → packed transitions [n, width]."""
+        return np.concatenate([columns[name].reshape(len(columns[name]), -1).astype(np.float32) for name in self._columns], axis=1)
+
+
+class GraphReplay:
+    """One seed's replay: the newest transitions of its N environments, in its part of `packed`. Holds the largest multiple of N within capacity."""
+
+    def __init__(self, packing: Packing, packed: tf.Variable, seed: int) -> None:
+        self._packing, self._packed, self._seed = packing, packed, seed
+        self.row_count, self.capacity = packing.row_count, packing.row_count * packing.envs
         self.added = 0  # transitions so far, a multiple of N; the i-th lies at i modulo capacity
 
     def __len__(self) -> int:
         return min(self.added, self.capacity)
 
-    def pack(self, row: Mapping[str, tf.Tensor]) -> tf.Tensor:
-        """Columns [N, ...] → one row [1, N · width]."""
-        numbers = [tf.reshape(tf.cast(row[name], tf.float32), (self.envs, -1)) for name in self._columns]
-        return tf.reshape(tf.concat(numbers, axis=1), (1, -1))
-
-    def batch(self, packed: tf.Tensor, places: tf.Tensor) -> dict[str, tf.Tensor]:
-        """The transitions at `places` [B] int32 of the contents [rows, N · width], as columns [B, ...] in replay's dtypes."""
-        numbers = tf.gather(tf.reshape(packed, (self.capacity, self.width)), places)
-        parts = zip(self._columns.items(), tf.split(numbers, self._widths, axis=1), strict=True)
-        return {name: tf.cast(tf.reshape(part, (-1, *shape)), dtype) for (name, (shape, dtype)), part in parts}
-
     def rows(self) -> dict[str, np.ndarray]:
         """The filled part of each column, as it lies: with `state`, all that `restore` needs."""
-        filled = self.packed.numpy().reshape(self.capacity, self.width)[:len(self)]
-        parts = zip(self._columns.items(), np.split(filled, np.cumsum(self._widths)[:-1], axis=1), strict=True)
-        return {name: part.reshape(-1, *shape).astype(dtype) for (name, (shape, dtype)), part in parts}
+        return self._packing.columns(self._own(self._packed.numpy()).reshape(self.capacity, -1)[:len(self)])
 
     def state(self) -> dict[str, float]:
         """What lies beside the rows."""
@@ -56,7 +78,12 @@ class GraphReplay:
         With an unchanged capacity every row lies where it lay.
         """
         self.added, places, sources = kept(int(state["added"]), int(state["capacity"]), self.capacity)
-        numbers = [rows[name].reshape(len(rows[name]), -1).astype(np.float32) for name in self._columns]
-        packed = np.zeros((self.capacity, self.width), np.float32)
-        packed[places] = np.concatenate(numbers, axis=1)[sources]
-        self.packed.assign(packed.reshape(self.packed.shape))
+        mine = np.zeros((self.capacity, self._packing.width), np.float32)
+        mine[places] = self._packing.numbers(rows)[sources]
+        contents = np.array(self._packed.numpy())
+        self._own(contents)[...] = mine.reshape(self.row_count, -1)
+        self._packed.assign(contents)
+
+    def _own(self, contents: np.ndarray) -> np.ndarray:
+        """This seed's part [rows, N · width] of all, as a view."""
+        return contents.reshape(self.row_count, self._packing.seeds, -1)[:, self._seed]

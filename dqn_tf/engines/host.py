@@ -27,7 +27,7 @@ class HostEngine(Engine):
         self.env = env
         self.replay = make_replay(config, columns(agent.spaces), generators["replay"])
         self.transitions = NStep(config.n_step, config.gamma, env.num_envs, agent.spaces)
-        self.steps = Steps.empty(self.block_steps, env.num_envs, agent.spaces)
+        self.steps = Steps.empty(self.config.block_steps, env.num_envs, agent.spaces)
         self.observation, infos = env.reset()
         self.action_mask = infos.get("action_mask")
 
@@ -40,7 +40,7 @@ class HostEngine(Engine):
         metrics = {}
         if count := self._updates_due(steps.action.size):
             self.replay.beta = priority_beta(self.config, self.env_step)
-            metrics, weights, errors = self.agent.learn(self.replay.sample(self.most_updates, self.config.batch_size), count)
+            metrics, weights, errors = self.agent.learn(self.replay.sample(self.config.most_updates, self.config.batch_size), count)
             self._require_finite(metrics)
             if errors is not None:
                 self.replay.update_priorities(errors)

@@ -1,22 +1,38 @@
-"""The configured engine."""
+"""The configured engines: one for each run that is trained at once."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import gymnasium as gym
 
 from dqn_tf import seeding
 from dqn_tf.agent import DQN
 from dqn_tf.config import DQNConfig
-from dqn_tf.engines.engine import Engine
-from dqn_tf.engines.graph import GraphEngine
+from dqn_tf.engines import graph
+from dqn_tf.engines.engine import Block, Engine
+from dqn_tf.engines.graph_program import GraphProgram
 from dqn_tf.engines.host import HostEngine
 from dqn_tf.envs.native import native
 from dqn_tf.envs.vector import SeededVectorEnv
 
 
-def make_engine(config: DQNConfig, agent: DQN, make_env: Callable[[], gym.Env]) -> Engine:
-    """A new run's engine, on environments from `make_env` or, for `--engine=graph`, on their native twins."""
-    generators = seeding.generators(config.seed)
-    if config.engine == "graph":
-        return GraphEngine(config, agent, native(config.env), generators)
-    return HostEngine(config, agent, SeededVectorEnv(make_env, config.num_envs, config.seed), generators)
+def make_engines(configs: Sequence[DQNConfig], agents: Sequence[DQN], make_env: Callable[[], gym.Env]) -> list[Engine]:
+    """New runs' engines, on environments from `make_env` or, for `--engine=graph`, on their native twins.
+
+    The runs differ in nothing but their seeds. Several of them share one program, which only the graph engine has.
+    """
+    first = configs[0]
+    generators = [seeding.generators(config.seed) for config in configs]
+    if first.engine == "host":
+        return [HostEngine(config, agent, SeededVectorEnv(make_env, config.num_envs, config.seed), own)
+                for config, agent, own in zip(configs, agents, generators, strict=True)]
+    together = agents[0] if len(agents) == 1 else DQN(first, agents[0].spaces, copies=len(agents))
+    if len(agents) > 1:
+        together.compile()
+    program = GraphProgram(first, together, native(first.env))
+    return [graph.GraphEngine(config, agent, own, program, number)
+            for number, (config, agent, own) in enumerate(zip(configs, agents, generators, strict=True))]
+
+
+def run_block(engines: Sequence[Engine]) -> list[Block]:
+    """The next block of runs that `make_engines` made together."""
+    return graph.run_block(engines) if isinstance(engines[0], graph.GraphEngine) else [engine.run_block() for engine in engines]
