@@ -28,6 +28,7 @@ setup(
         "scipy>=1.15",  # IQM and bootstrap
         "matplotlib>=3.8",
         "tensorboard>=2.18",
+        "threadpoolctl>=3.1",
         "tqdm>=4.60",
         "pillow>=10.0",
     ],

@@ -42,7 +42,7 @@ def parse(argv: Sequence[str]) -> int:
 def main(rounds: int) -> None:
     """Measures and prints."""
     quiet.load_tensorflow()
-    engine = ours.build(ours.configure(ANCHOR, 0, total_steps=10**9))
+    engine, = ours.build(ours.configure(ANCHOR, 0, total_steps=10**9))
     while engine.env_step < ANCHOR.start:
         engine.run_block()
     clock, rate = Clock(), matmul_rate()

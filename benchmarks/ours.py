@@ -1,5 +1,6 @@
 """dqn_tf at a benchmark's setting: what its engines do, without evaluation, checkpoints and files."""
 
+import dataclasses
 from typing import Any
 
 from benchmarks.speed_settings import Setting
@@ -38,30 +39,35 @@ def measure(config: DQNConfig, setting: Setting, watch: Stopwatch) -> float:
     from dqn_tf import quiet
 
     quiet.load_tensorflow()
-    from dqn_tf.engines import make  # noqa: F401 - so that all libraries are loaded before the watch starts
+    from dqn_tf.engines import make  # all libraries are loaded before the watch starts
 
     watch.imported()
-    engine, unfilled = build(config), setting.filled
-    while engine.env_step < config.total_steps:
-        if unfilled and engine.env_step >= config.warmup_env_steps:
-            fill(engine.replay)
+    engines, unfilled = build(config, setting.num_seeds), setting.filled
+    first = engines[0]
+    while first.env_step < config.total_steps:
+        if unfilled and first.env_step >= config.warmup_env_steps:
+            for engine in engines:
+                fill(engine.replay)
             unfilled = False
-        engine.run_block()
-        watch.at(engine.env_step)
-    rows = engine.replay.rows()
-    engine.close()
-    return sum(column.nbytes for column in rows.values()) / len(engine.replay)
+        make.run_block(engines)
+        watch.at(first.env_step)
+    rows = first.replay.rows()
+    for engine in engines:
+        engine.close()
+    return sum(column.nbytes for column in rows.values()) / len(first.replay)
 
 
-def build(config: DQNConfig) -> Any:
-    """The configured engine, on environments and an agent of its own."""
+def build(config: DQNConfig, num_seeds: int = 1) -> list[Any]:
+    """The configured engine of each seed from the config's on, on environments and an agent of its own."""
     from dqn_tf.agent import DQN
     from dqn_tf.engines.make import make_engines
     from dqn_tf.envs import registry
 
-    agent = DQN(config, registry.spaces(config.env))
-    agent.compile()
-    return make_engines([config], [agent], registry.maker(config.env))[0]
+    configs = [dataclasses.replace(config, seed=config.seed + number) for number in range(num_seeds)]
+    agents = [DQN(each, registry.spaces(config.env)) for each in configs]
+    for agent in agents:
+        agent.compile()
+    return make_engines(configs, agents, registry.maker(config.env))
 
 
 def fill(replay: Any) -> None:

@@ -162,10 +162,14 @@ def jobs(wanted: SpeedFlags) -> list:
         todo = [("memory", value, speed_settings.swept("memory", value, wanted.steps)) for value in speed_settings.MEMORY]
     else:
         todo = [(sweep, value, speed_settings.swept(sweep, value, wanted.steps)) for sweep in wanted.sweeps for value in SWEEPS[sweep]]
+        if "seeds" in wanted.sweeps and any(not system.seeds for system in found):
+            print(f"Several seeds at once are trained by {' and '.join(system.name for system in found if system.seeds) or 'none of these'} only.")
     result = []
     for name, value, setting in todo:
         for system in found:
             work = setting
+            if setting.num_seeds > 1 and not system.seeds:
+                continue
             if not system.grows and (setting.filled or setting.num_envs > 1):
                 if name != "memory" or value != speed_settings.MEMORY[0]:
                     print(f"{system.name} is left out of {name} {value:,}: here it runs with one environment and a replay that fills by itself.")

@@ -23,6 +23,7 @@ class Setting:
     target_period: int = 500
     replay_capacity: int = 10_000
     num_envs: int = 1
+    num_seeds: int = 1  # independent agents trained at once; steps are each one's
     epsilon_start: float = 0.05
     epsilon_end: float = 0.05
     epsilon_decay: int = 0
@@ -71,6 +72,7 @@ SWEEPS: dict[str, tuple[int, ...]] = {
     "width": (64, 128, 256, 512, 1024),
     "batch": (32, 64, 128, 256, 512, 1024),
     "envs": (1, 2, 4, 8, 16, 32, 64),
+    "seeds": (1, 2, 4, 8, 16),
     "capacity": (10_000, 100_000, 1_000_000),
     "length": (10,),
 }
@@ -78,6 +80,7 @@ AXES = {
     "width": "units in each of two hidden layers",
     "batch": "transitions per update",
     "envs": "environments stepped together",
+    "seeds": "independent agents trained at once",
     "capacity": "transitions that the replay holds, full",
     "length": "environment steps since timing started",
 }
@@ -93,6 +96,8 @@ def swept(sweep: str, value: int, steps: int | None) -> Setting:
         return dataclasses.replace(base, batch_size=value, warmup=max(base.warmup, value))
     if sweep == "envs":
         return dataclasses.replace(base, num_envs=value)
+    if sweep == "seeds":
+        return dataclasses.replace(base, num_seeds=value)
     if sweep == "length":
         return dataclasses.replace(base, steps=value * base.steps)
     return dataclasses.replace(base, replay_capacity=value, filled=True)  # capacity, memory

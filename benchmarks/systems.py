@@ -26,6 +26,7 @@ class System(NamedTuple):
     envs: int = 1  # stepped together where a setting says one
     timed_at: tuple[str, ...] = ("anchor", "zoo", "memory")  # unless --systems says otherwise
     grows: bool = True  # takes several environments, and a replay filled beforehand
+    seeds: bool = False  # trains several agents at once
     extra: str = "bench"  # of setup.py
     environment: tuple[tuple[str, str], ...] = ()  # variables for its process
 
@@ -35,7 +36,7 @@ ENGINES = ("host", "graph")  # keys that are engines of train.py too
 OURS = ("tensorflow", "keras", "gymnasium", "numpy")
 SYSTEMS = [
     System("host", "dqn_tf host", ours.host, OURS, "TensorFlow's default", timed_at=(*ALL, "solve")),
-    System("graph", "dqn_tf graph", ours.graph, OURS, "TensorFlow's default", envs=10, timed_at=(*ALL, "solve")),
+    System("graph", "dqn_tf graph", ours.graph, OURS, "TensorFlow's default", envs=10, timed_at=(*ALL, "solve"), seeds=True),
     System("textbook", "dqn_tf host, textbook loop", ours.textbook, OURS, "TensorFlow's default", timed_at=("anchor",)),
     System("sb3", BASE, peers.stable_baselines3, ("stable-baselines3", "torch", "gymnasium", "numpy"), "PyTorch: 1", timed_at=ALL),
     System("sbx", "sbx", peers.sbx, ("sbx-rl", "stable-baselines3", "jax", "torch", "gymnasium", "numpy"), "JAX's default, PyTorch: 1"),
