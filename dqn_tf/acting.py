@@ -23,6 +23,7 @@ class NumpyActor:
         threadpool_limits(1, user_api="blas")
         self._network, self._spaces, self._values = agent.online, agent.spaces, agent.online.values
         self._one_hot = np.eye(agent.spaces.categories, dtype=np.float32)
+        self._ready = agent.spaces.observation_dtype == "float32" and len(agent.spaces.observation_shape) == 1  # as the first layer takes them
         self._variables, places, end = agent.online.variables, {}, 0
         for variable in self._variables:  # where each lies among all of them, one after the other
             start, end = end, end + int(np.prod(variable.shape))
@@ -41,16 +42,17 @@ class NumpyActor:
 
     def q_values(self, observation: np.ndarray, generator: np.random.Generator | None = None) -> np.ndarray:
         """[N, *shape] → [N, A] float32; with a generator, noisy layers draw each row's noise from it."""
-        if self._spaces.categories:
-            features = self._one_hot[observation - self._spaces.category_start]
-        else:
-            features = observation.reshape(len(observation), -1).astype(np.float32, copy=False)
-        if self._network.scales:
-            features = features / np.float32(255.0)
+        features = observation if self._ready else self._features(observation)
         for layer in self._torso:
             features = _rectified(_dense(features, layer, generator))
         streams = [self._stream(features, stream, generator) for stream in self._streams]
         return self._values.numpy_q_values(streams[0] if len(streams) == 1 else combine(*streams))
+
+    def _features(self, observation: np.ndarray) -> np.ndarray:
+        if self._spaces.categories:
+            return self._one_hot[observation - self._spaces.category_start]
+        features = observation.reshape(len(observation), -1).astype(np.float32, copy=False)
+        return features / np.float32(255.0) if self._network.scales else features
 
     def _stream(self, features: np.ndarray, stream: Chain, generator: np.random.Generator | None) -> np.ndarray:
         *hidden, last = stream

@@ -54,20 +54,23 @@ class HostEngine(Engine):
         explore, draw = exploration.plan(generator, self.epsilon(moments))
         random = exploration.random_action(draw, self.agent.spaces.actions)
         any_random, all_random = explore.any(axis=1).tolist(), explore.all(axis=1).tolist()
-        noise = generator if self.config.noisy else None
+        noise, observation = generator if self.config.noisy else None, self.observation
         for t in range(len(moments)):
             if self.action_mask is not None:
                 steps.action_mask[t] = self.action_mask
                 random[t] = exploration.random_action(draw[t], self.agent.spaces.actions, self.action_mask)
-            action = random[t]
-            if not all_random[t]:
-                greedy = exploration.greedy_action(self.actor.q_values(self.observation, noise), self.action_mask)
-                action = np.where(explore[t], action, greedy) if any_random[t] else greedy
-            steps.observation[t], steps.action[t] = self.observation, action
-            self.observation, steps.reward[t], steps.terminated[t], steps.truncated[t], infos = self.env.step(action)
-            steps.next_observation[t] = self.observation
+            if all_random[t]:
+                action = random[t]
+            else:
+                action = exploration.greedy_action(self.actor.q_values(observation, noise), self.action_mask)
+                if any_random[t]:
+                    action = np.where(explore[t], random[t], action)
+            steps.observation[t], steps.action[t] = observation, action
+            observation, steps.reward[t], steps.terminated[t], steps.truncated[t], infos = self.env.step(action)
+            steps.next_observation[t] = observation
             if infos:
                 self._take_infos(steps, t, infos)
+        self.observation = observation
         return steps
 
     def _take_infos(self, steps: Steps, t: int, infos: dict[str, Any]) -> None:
