@@ -22,14 +22,14 @@ ORDER = """
     scoring.report scoring.served scoring.plan scoring.flags scoring.locate scoring.video scoring launch cli summary rundir plots progress
     evaluation checkpoint metrics interrupts
     acting agent networks values layers losses
-    exploration replay sumtree transitions
+    exploration replay frames sumtree transitions
     envs.inspection envs.native envs.registry envs.gridworld envs.probes envs.vector envs.checked envs.spaces envs
     presets config seeding quiet errors dqn_tf
 """.split()
 APART = ("serving",)  # knows SavedModels only and stands beside the house: nothing of it imports it, and it nothing of it
 
 WITHOUT_TENSORFLOW = """
-    replay sumtree exploration transitions checkpoint cli config launch presets rundir seeding errors interrupts progress quiet
+    replay frames sumtree exploration transitions checkpoint cli config launch presets rundir seeding errors interrupts progress quiet
     envs.inspection envs.registry envs.gridworld envs.probes envs.vector envs.checked envs.spaces doctor.__main__ doctor.advice
     evaluation scoring.flags scoring.plan scoring.locate scoring.video
 """.split()
