@@ -6,13 +6,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from dqn_tf import checkpoint, presets, transitions
+from dqn_tf import checkpoint, memory, presets
 from dqn_tf.cli import TrainingFlags
 from dqn_tf.config import DQNConfig
 from dqn_tf.envs import registry
 from dqn_tf.envs.spaces import Spaces
 from dqn_tf.errors import UserError
-from dqn_tf.replay import bytes_per_row
 from dqn_tf.rundir import RunDirectory, changed
 
 
@@ -40,17 +39,20 @@ def prepare(flags: TrainingFlags) -> Plan | None:
             print(f"{flags.resume} is already complete: {done['env_steps']:,} of {config.total_steps:,} steps. "
                   "Give a larger --total_steps to train it further.")
             return None
-        _require_same_spaces(spaces, registry.spaces(config.env))
+        _require_same_spaces(spaces, registry.spaces(config.env, config))
         found = _read_checkpoint(run_dir, flags.refill_replay)
     else:
         config = presets.configure(flags.overrides.get("env", DQNConfig.env), _drawn_seed() | flags.overrides)
-        spaces, found = registry.spaces(config.env), None
+        spaces, found = registry.spaces(config.env, config), None
         export_dir, run_dir = Path("saved_models") / registry.directory_name(config.env), None
     if config.engine == "graph":
         registry.require_native(config.env)
+    if "replay_memory" in flags.overrides and "replay_capacity" in flags.overrides:
+        raise UserError("--replay_memory and --replay_capacity say the same thing: give one of them.")
+    config = memory.sized(config, spaces)
     export_dir = Path(flags.export_dir or export_dir)
     _require_writable(export_dir)
-    _require_memory(config, spaces)
+    print(memory.require(config, spaces))
     run_dir = run_dir or RunDirectory.create(flags.run_dir, config)  # the last step: a refused run leaves nothing behind
     return Plan(config, spaces, run_dir, export_dir, found, flags.on_checkpoint_error)
 
@@ -78,29 +80,3 @@ def _require_writable(export_dir: Path) -> None:
     existing = next(path for path in (export_dir, *export_dir.parents, Path(".")) if path.exists())
     if not existing.is_dir() or not os.access(existing, os.W_OK):
         raise UserError(f"--export_dir={export_dir} cannot be written: {existing} is not a directory that may be written to.")
-
-
-def _require_memory(config: DQNConfig, spaces: Spaces) -> None:
-    row = bytes_per_row(transitions.columns(spaces))
-    needed, free = row * config.replay_capacity, free_memory()
-    plan = f"{config.replay_capacity:,} transitions of {row:,} bytes, {_size(needed)} of {_size(free)} free"
-    if needed > free:
-        most = int(free * 0.8) // row
-        raise UserError(f"--replay_capacity={config.replay_capacity} does not fit into memory: {plan}. At most {most:,} would.")
-    print(f"Replay memory: {plan}.")
-
-
-def free_memory() -> int:
-    """Bytes that a process could take now."""
-    try:
-        with open("/proc/meminfo", encoding="ascii") as file:
-            return next(int(line.split()[1]) * 1024 for line in file if line.startswith("MemAvailable"))
-    except (OSError, StopIteration):
-        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-
-
-def _size(count: int) -> str:
-    for unit, scale in (("GiB", 2**30), ("MiB", 2**20)):
-        if count >= scale:
-            return f"{count / scale:.1f} {unit}"
-    return f"{count / 2**10:.1f} KiB"

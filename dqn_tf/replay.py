@@ -73,7 +73,7 @@ class UniformReplay:
     def state(self) -> dict[str, Any]:
         """What lies beside the rows."""
         numbers = {"added": self.added, "capacity": self.capacity}
-        return numbers if self.frames is None else numbers | {"first": self.first, "frames": self.frames.state()}
+        return numbers if self.frames is None else numbers | {"frames": self.frames.state()}
 
     def restore(self, rows: Mapping[str, np.ndarray], state: Mapping[str, Any]) -> tuple[np.ndarray, np.ndarray]:
         """Takes over what `rows` and `state` gave; of a larger buffer, the newest rows that fit. Returns their places here and there.
@@ -85,7 +85,6 @@ class UniformReplay:
             column[places] = rows[name][sources]
         if self.frames is not None:
             self.frames.restore(rows, state["frames"])
-            self.first = max(0, state["first"] - (int(state["added"]) - self.added))
         self._let_go(places)
         return places, sources
 

@@ -14,7 +14,7 @@ from dqn_tf.engines.make import make_engine
 from dqn_tf.envs import registry
 from dqn_tf.errors import UserError
 from dqn_tf.evaluation import MOST_STEPS, Evaluation, evaluate
-from dqn_tf.export import export
+from dqn_tf.export import BATCHES, export
 from dqn_tf.interrupts import Interrupted, Interrupts
 from dqn_tf.launch import Plan
 from dqn_tf.metrics import MetricsWriter
@@ -56,7 +56,7 @@ class Run:
 
     def __init__(self, plan: Plan, interrupts: Interrupts) -> None:
         self.plan, self.config, self.files, self.interrupts = plan, plan.config, plan.run_dir, interrupts
-        self.make_env = registry.maker(self.config.env)
+        self.make_env = registry.maker(self.config.env, self.config)
         self.agent = DQN(self.config, plan.spaces)
         self.agent.compile()
         self.engine = make_engine(self.config, self.agent, self.make_env)
@@ -149,7 +149,7 @@ class Run:
             report["best"]["test"] = self._test()
         self._load(last if config.export_weights == "last" else self.best_weights)
         score = report["last"] if config.export_weights == "last" else report["best"]["test"]
-        version = export(self.agent, self.plan.export_dir, self.engine.replay.rows()["observation"],
+        version = export(self.agent, self.plan.export_dir, self.engine.replay.observations(max(BATCHES)),
                          {"env": config.env, "weights": config.export_weights, "env_steps": self.engine.env_step, "score": score})
         report |= {"score": score, "exported": config.export_weights, "export": str(version.resolve()),
                    "seconds": round(self.seconds + time.monotonic(), 2)}

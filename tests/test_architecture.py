@@ -22,15 +22,15 @@ ORDER = """
     scoring.report scoring.served scoring.plan scoring.flags scoring.locate scoring.video scoring launch cli summary rundir plots progress
     evaluation checkpoint metrics interrupts
     acting agent networks values layers losses
-    exploration replay frames sumtree transitions
-    envs.inspection envs.native envs.registry envs.gridworld envs.probes envs.vector envs.checked envs.spaces envs
+    memory exploration replay frames sumtree transitions
+    envs.inspection envs.native envs.registry envs.atari envs.gridworld envs.probes envs.vector envs.checked envs.spaces envs
     presets config seeding quiet errors dqn_tf
 """.split()
 APART = ("serving",)  # knows SavedModels only and stands beside the house: nothing of it imports it, and it nothing of it
 
 WITHOUT_TENSORFLOW = """
-    replay frames sumtree exploration transitions checkpoint cli config launch presets rundir seeding errors interrupts progress quiet
-    envs.inspection envs.registry envs.gridworld envs.probes envs.vector envs.checked envs.spaces doctor.__main__ doctor.advice
+    memory replay frames sumtree exploration transitions checkpoint cli config launch presets rundir seeding errors interrupts progress quiet
+    envs.inspection envs.registry envs.atari envs.gridworld envs.probes envs.vector envs.checked envs.spaces doctor.__main__ doctor.advice
     evaluation scoring.flags scoring.plan scoring.locate scoring.video
 """.split()
 KNOWS_GYMNASIUM = ("envs.", "scoring.video")  # video wraps an environment; all others name its types in annotations, or its version

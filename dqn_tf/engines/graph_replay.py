@@ -40,6 +40,10 @@ class GraphReplay:
         parts = zip(self._columns.items(), tf.split(numbers, self._widths, axis=1), strict=True)
         return {name: tf.cast(tf.reshape(part, (-1, *shape)), dtype) for (name, (shape, dtype)), part in parts}
 
+    def observations(self, most: int) -> np.ndarray:
+        """At most so many of the observations that are held, [n, *shape]."""
+        return self.rows()["observation"][:most]
+
     def rows(self) -> dict[str, np.ndarray]:
         """The filled part of each column, as it lies: with `state`, all that `restore` needs."""
         filled = self.packed.numpy().reshape(self.capacity, self.width)[:len(self)]

@@ -10,6 +10,7 @@ from dqn_tf.config import DQNConfig
 from dqn_tf.engines.engine import Engine
 from dqn_tf.engines.graph import GraphEngine
 from dqn_tf.engines.host import HostEngine
+from dqn_tf.envs.atari import AtariVector, is_atari
 from dqn_tf.envs.native import native
 from dqn_tf.envs.vector import SeededVectorEnv
 
@@ -19,4 +20,5 @@ def make_engine(config: DQNConfig, agent: DQN, make_env: Callable[[], gym.Env]) 
     generators = seeding.generators(config.seed)
     if config.engine == "graph":
         return GraphEngine(config, agent, native(config.env), generators)
-    return HostEngine(config, agent, SeededVectorEnv(make_env, config.num_envs, config.seed), generators)
+    kind = AtariVector if is_atari(config.env) else SeededVectorEnv
+    return HostEngine(config, agent, kind(make_env, config.num_envs, config.seed), generators)
