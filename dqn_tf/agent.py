@@ -10,6 +10,7 @@ from dqn_tf import losses
 from dqn_tf.config import DQNConfig
 from dqn_tf.envs.spaces import Spaces
 from dqn_tf.networks import QNetwork
+from dqn_tf.optimizers import FusedAdam
 from dqn_tf.seeding import generators
 
 Batch = dict[str, tf.Tensor]
@@ -52,7 +53,7 @@ class DQN(tf.keras.Model):
                 loss: tf.keras.losses.Loss | str | None = None, **keras_options: Any) -> None:
         """Sets optimizer and loss ("huber", "mse" or a Keras loss); those of the config where not given."""
         config = self.settings
-        super().compile(optimizer=optimizer or make_optimizer(config), **keras_options)
+        super().compile(optimizer=optimizer or make_optimizer(config, self.online.convolves), **keras_options)
         self.optimizer.build(self.online.trainable_variables)
         self.per_example_loss = losses.per_example(loss or config.loss, config.huber_delta)
         # XLA fuses a small MLP's update into few kernels; convolutions are faster without it.
@@ -105,7 +106,12 @@ class DQN(tf.keras.Model):
         tau = 1 is the hard copy of Mnih et al. 2015; smaller is the soft update of Lillicrap et al. 2016.
         """
         due = tf.equal(self.updates % self.settings.target_update_period_updates, 0)
-        share = tf.where(due, tf.constant(self.settings.tau, tf.float32), 0.0)
+        if self.online.convolves:  # millions of weights, not to be copied onto themselves
+            tf.cond(due, lambda: self._move_target(self.settings.tau), lambda: None)
+            return
+        self._move_target(tf.where(due, tf.constant(self.settings.tau, tf.float32), 0.0))
+
+    def _move_target(self, share: tf.Tensor | float) -> None:
         for target, online in zip(self.target.variables, self.online.variables, strict=True):
             # Not target + share · (online - target): a hard copy must be exact to the bit.
             target.assign(share * online + (1.0 - share) * target)
@@ -167,11 +173,13 @@ def averaged(sums: tf.Tensor, updates: tf.Tensor) -> tf.Tensor:
     return tf.concat([sums[:2] / tf.cast(tf.maximum(updates, 1), tf.float32), sums[2:]], axis=0)
 
 
-def make_optimizer(config: DQNConfig) -> tf.keras.optimizers.Optimizer:
-    """Adam or RMSProp with the config's step size, epsilon and clipping of the global gradient norm."""
+def make_optimizer(config: DQNConfig, large: bool) -> tf.keras.optimizers.Optimizer:
+    """Adam or RMSProp with the config's step size, epsilon and clipping of the global gradient norm. For `large` networks Adam is fused."""
     rate = config.learning_rate
     if config.learning_rate_end is not None:
         rate = tf.keras.optimizers.schedules.PolynomialDecay(rate, max(1, config.total_updates), config.learning_rate_end)
+    if large and config.optimizer == "adam":
+        return FusedAdam(config.max_gradient_norm, rate, epsilon=config.optimizer_epsilon)
     kind = {"adam": tf.keras.optimizers.Adam, "rmsprop": tf.keras.optimizers.RMSprop}[config.optimizer]
     return kind(learning_rate=rate, epsilon=config.optimizer_epsilon, global_clipnorm=config.max_gradient_norm or None)
 

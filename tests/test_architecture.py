@@ -17,11 +17,11 @@ MOST_LINES, MOST_COLUMNS = 300, 150
 # One way down: a module imports only from those below it. A new module is put where it belongs.
 ORDER = """
     doctor.__main__ doctor.learned doctor.advice doctor
-    trainer engines.make engines.graph engines.host engines.engine engines.graph_replay engines.graph_transitions engines export
+    trainer engines.make engines.graph engines.host engines.ahead engines.engine engines.graph_replay engines.graph_transitions engines export
     interop.tf_agents interop
     scoring.report scoring.served scoring.plan scoring.flags scoring.locate scoring.video scoring launch cli summary rundir plots progress
     evaluation checkpoint metrics interrupts
-    acting agent networks values layers losses
+    acting agent networks optimizers values layers losses
     memory exploration replay frames sumtree transitions
     envs.inspection envs.native envs.registry envs.atari envs.gridworld envs.probes envs.vector envs.checked envs.spaces envs
     presets config seeding quiet errors dqn_tf

@@ -82,7 +82,7 @@ MUTATIONS = {  # name: owner, attribute, oracle, and pieces of the source with w
     "the target never updated":
         (DQN, "update", oracles.check_hard_copies, ("self.update_target()", "pass")),
     "tau on the wrong side":
-        (DQN, "update_target", soft_update, ("share * online + (1.0 - share) * target", "(1.0 - share) * online + share * target")),
+        (DQN, "_move_target", soft_update, ("share * online + (1.0 - share) * target", "(1.0 - share) * online + share * target")),
     "the target not a copy at birth":
         (DQN, "__init__", oracles.check_target_at_birth, (TARGET_BY_ONLINE, "pass")),
     "online and target one network":

@@ -12,8 +12,9 @@ import gymnasium as gym
 import numpy as np
 
 from dqn_tf import exploration
-from dqn_tf.agent import DQN
+from dqn_tf.agent import DQN, Learned
 from dqn_tf.config import DQNConfig
+from dqn_tf.engines.ahead import AheadLearner
 from dqn_tf.engines.engine import Block, Engine
 from dqn_tf.envs.atari import is_atari
 from dqn_tf.envs.spaces import Spaces
@@ -33,6 +34,7 @@ class HostEngine(Engine):
         kept = agent.spaces if self.frames is None else numbered_spaces(agent.spaces)
         self.replay = make_replay(config, columns(kept), generators["replay"], self.frames)
         self.transitions = NStep(config.n_step, config.gamma, env.num_envs, kept)
+        self.ahead = AheadLearner(agent, self.replay, config.batch_size) if agent.online.convolves else None
         self.steps = Steps.empty(self.block_steps, env.num_envs, agent.spaces)
         self.observation, infos = env.reset()
         self.action_mask = infos.get("action_mask")
@@ -46,13 +48,18 @@ class HostEngine(Engine):
         metrics = {}
         if count := self._updates_due(steps.action.size):
             self.replay.beta = priority_beta(self.config, self.env_step)
-            metrics, weights, errors = self.agent.learn(self.replay.sample(self.most_updates, self.config.batch_size), count)
+            metrics, weights, errors = self._learn(count)
             self._require_finite(metrics)
             if errors is not None:
                 self.replay.update_priorities(errors)
             self.updates += count
             self.actor.refresh(weights)
         return Block(self._finished_episodes(steps.reward, steps.ended, before), metrics)
+
+    def _learn(self, updates: int) -> Learned:
+        if self.ahead is not None:
+            return self.ahead.learn(self.most_updates, updates)
+        return self.agent.learn(self.replay.sample(self.most_updates, self.config.batch_size), updates)
 
     def _as_learned(self, steps: Steps) -> Steps:
         """What learning is to see of the steps: an Atari game's rewards and lives as configured, frames as numbers."""
@@ -119,8 +126,10 @@ class HostEngine(Engine):
         return differing
 
     def close(self) -> None:
-        """Closes the environments."""
+        """Closes the environments, and ends the helper thread."""
         self.env.close()
+        if self.ahead is not None:
+            self.ahead.close()
 
 
 def make_frames(config: DQNConfig, spaces: Spaces) -> Frames | None:
