@@ -1,13 +1,14 @@
 """The host engine on stacked pictures: what replay gives back, and resuming to the bit."""
 
 import dataclasses
+import tracemalloc
 
 import numpy as np
 import oracles
 import pytest
 from pictures import Slides
 
-from dqn_tf import checkpoint, seeding
+from dqn_tf import checkpoint, frames, seeding
 from dqn_tf.engines.host import HostEngine
 from dqn_tf.envs.spaces import Spaces
 from dqn_tf.envs.vector import SeededVectorEnv
@@ -66,3 +67,18 @@ def test_goes_on_without_its_replay():
     assert first["observation"].any() and first["next_observation"].any()
     oracles.run(resumed)
     assert resumed.updates > lost.updates
+
+
+def test_a_resume_holds_no_second_copy_of_the_frames(tmp_path, monkeypatch):
+    monkeypatch.setattr(frames, "CHUNK", 100)
+    spaces, count = Spaces((84, 84, 4), "uint8", actions=2, stack=4), 3_000
+    saved, taking = (frames.Frames(count, 1, spaces) for _ in range(2))
+    saved.ring[:count, 0, 0] = np.arange(count) % 256
+    saved.added = count
+    found = checkpoint.load(checkpoint.save(tmp_path, 1, {"frames": saved.state()}, {"replay.npz": saved.rows()}))
+    tracemalloc.start()
+    taking.restore(found.files["replay.npz"], found.state["frames"])
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 5 * 100 * 84 * 84 < taking.ring.nbytes / 5
+    np.testing.assert_array_equal(taking.ring, saved.ring)
