@@ -2,10 +2,12 @@
 
 import gymnasium as gym
 import numpy as np
+import oracles
 import pytest
 
-from dqn_tf import seeding
+from dqn_tf import checkpoint, seeding
 from dqn_tf.config import DQNConfig
+from dqn_tf.engines.make import make_engine
 from dqn_tf.envs import atari, registry
 from dqn_tf.errors import UserError
 
@@ -143,6 +145,44 @@ def test_lives_are_counted_and_the_game_goes_on():
     over = int(ended.argmax())
     assert lost[:over].sum() == 4
     assert games.lives_lost().shape == (0, 1)
+
+
+def engine(**settings):
+    config = DQNConfig(env=BREAKOUT, seed=3, num_envs=2, total_steps=260, warmup_env_steps=40, replay_capacity=100, batch_size=4, n_step=3,
+                       updates_per_block=10, noop_max=3, max_frames=240, epsilon_decay_env_steps=100, **settings)
+    agent = oracles.make_agent(config, registry.spaces(BREAKOUT, config))
+    return make_engine(config, agent, registry.maker(BREAKOUT, config))
+
+
+def test_a_run_resumes_to_the_bit(tmp_path):
+    """With sticky actions, in the middle of episodes, replay having overwritten its oldest rows."""
+    unbroken, resumed = engine(), engine()
+    for _ in range(7):
+        unbroken.run_block()
+    values, arrays = unbroken.state()
+    assert len(unbroken.replay) == 100 and values["running_episode"] == [2, 2] and arrays["running/length"].min() > 5
+    found = checkpoint.load(checkpoint.save(tmp_path, 1, values, {"state.npz": arrays, "replay.npz": unbroken.replay.rows()}))
+    assert resumed.restore(found.state, found.files["state.npz"], found.files["replay.npz"]) == []
+    for each in (unbroken, resumed):
+        oracles.run(each)
+        each.close()
+    oracles.equal(unbroken.agent.online.get_weights(), resumed.agent.online.get_weights())
+
+
+@pytest.mark.parametrize("episodic_life", [False, True])
+def test_what_is_learned_from_and_what_is_recorded(episodic_life, monkeypatch):
+    """Rewards are clipped and lives end only for learning: episodes and their returns are the game's."""
+    run = engine(episodic_life=episodic_life)
+    lost = np.zeros((10, 2), bool)
+    lost[3, 0] = True
+    steps = run._collect()
+    steps.reward[:] = 7.0
+    steps.terminated[:] = False
+    monkeypatch.setattr(run.env, "lives_lost", lambda: lost[:len(steps.reward)])
+    learned = run._as_learned(steps)
+    assert (learned.reward == 1.0).all() and (steps.reward == 7.0).all()
+    assert (learned.terminated == (lost[:len(steps.reward)] & episodic_life)).all() and not steps.terminated.any()
+    run.close()
 
 
 # --- what can be wrong -----------------------------------------------------------------------------------------------

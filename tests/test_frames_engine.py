@@ -75,8 +75,9 @@ def test_a_resume_holds_no_second_copy_of_the_frames(tmp_path, monkeypatch):
     saved, taking = (frames.Frames(count, 1, spaces) for _ in range(2))
     saved.ring[:count, 0, 0] = np.arange(count) % 256
     saved.added = count
-    found = checkpoint.load(checkpoint.save(tmp_path, 1, {"frames": saved.state()}, {"replay.npz": saved.rows()}))
+    path = checkpoint.save(tmp_path, 1, {"frames": saved.state()}, {"replay.npz": saved.rows()})
     tracemalloc.start()
+    found = checkpoint.load(path)
     taking.restore(found.files["replay.npz"], found.state["frames"])
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
