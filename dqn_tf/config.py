@@ -65,8 +65,9 @@ class DQNConfig:
     engine: str = _setting("host", RUN, "host steps Gymnasium's environments; graph is one compiled program with environments of its own, "
                            "for CartPole-v1, Acrobot-v1, MountainCar-v0 and dqn_tf/GridWorld-v0", _one_of("host", "graph"))
 
-    network: str = _setting("auto", NETWORK, "torso of the Q-network; auto is nature_cnn for images from 36x36, else mlp",
-                            _one_of("auto", "mlp", "nature_cnn"), source=NATURE)
+    network: str = _setting("auto", NETWORK, "torso of the Q-network; auto is nature_cnn for images from 36x36, minatar_cnn for smaller "
+                            "ones of bool, else mlp", _one_of("auto", "mlp", "nature_cnn", "minatar_cnn"),
+                            source="Mnih et al. 2015; Young and Tian 2019")
     hidden_units: tuple[int, ...] = _setting((256, 256), NETWORK, "widths of the mlp's hidden layers",
                                              (lambda value: all(width >= 1 for width in value), "positive widths such as 256,256"))
 

@@ -28,6 +28,16 @@ ATARI = Preset(
     "none: it was tuned on no game",
 )
 
+# Of any MinAtar game: the settings of the published rows (Young and Tian 2019; Obando-Ceron and Castro 2021), with Adam.
+MINATAR = Preset(
+    {"total_steps": 1_000_000, "learning_rate": 2.5e-4, "optimizer_epsilon": 3.125e-4, "batch_size": 32, "env_steps_per_update": 4.0,
+     "target_update_period_env_steps": 1_000, "epsilon_end": 0.01, "epsilon_decay_env_steps": 250_000, "evaluation_period_env_steps": 100_000,
+     "checkpoint_period_env_steps": 100_000},
+    {},
+    "the mean of the published DQN rows at a million steps",
+)
+FAMILIES = {"ALE": ATARI, "MinAtar": MINATAR}
+
 PRESETS = {
     "ALE/Pong-v5": Preset(
         {"total_steps": 300_000, "num_envs": 8, "learning_rate": 2e-4, "optimizer_epsilon": 1.5e-4, "batch_size": 32,
@@ -76,8 +86,8 @@ RAINBOW = {"double": True, "dueling": True, "prioritized": True, "priority_alpha
 
 
 def find(env: str) -> Preset | None:
-    """The environment's preset; of an Atari game without one of its own, that of all of them."""
-    return PRESETS.get(env) or (ATARI if env.startswith("ALE/") else None)
+    """The environment's preset; of an Atari or MinAtar game without one of its own, that of all of them."""
+    return PRESETS.get(env) or FAMILIES.get(env.rpartition("/")[0])
 
 
 def configure(env: str, overrides: dict[str, Any]) -> DQNConfig:

@@ -3,7 +3,10 @@
 import gymnasium as gym
 import numpy as np
 
+from dqn_tf.envs.spaces import Spaces
+
 SIZE, STACK = 36, 4
+SPACES = Spaces((SIZE, SIZE, STACK), "uint8", actions=2, stack=STACK)
 
 
 class Slides(gym.Env):

@@ -3,11 +3,14 @@
 import numpy as np
 import oracles
 import pytest
-from pictures import Slides
+from pictures import SPACES, Slides
 
+from dqn_tf import seeding
 from dqn_tf.agent import Learned
 from dqn_tf.engines import ahead
 from dqn_tf.engines.ahead import AheadLearner
+from dqn_tf.engines.host import HostEngine
+from dqn_tf.envs.vector import SeededVectorEnv
 from dqn_tf.replay import PrioritizedReplay, UniformReplay
 
 COLUMNS = {"number": ((), "int64"), "observation": ((2,), "float32")}
@@ -59,7 +62,8 @@ def test_equals_batches_fetched_all_at_once(prioritized, at_once, monkeypatch):
 def test_an_engine_of_images_learns_as_with_all_at_once():
     """The engine with its helper thread, against the same engine without."""
     config = oracles.make_config(num_envs=2, total_steps=60, warmup_env_steps=20, replay_capacity=40, updates_per_block=4, batch_size=3, n_step=2)
-    engines = [oracles.make_engine(config, Slides) for _ in range(2)]
+    engines = [HostEngine(config, oracles.make_agent(config, SPACES), SeededVectorEnv(Slides, 2, config.seed), seeding.generators(config.seed))
+               for _ in range(2)]
     assert engines[0].ahead is not None
     engines[1].ahead = None
     for engine in engines:

@@ -6,15 +6,12 @@ import tracemalloc
 import numpy as np
 import oracles
 import pytest
-from pictures import Slides
+from pictures import SPACES, Slides
 
 from dqn_tf import checkpoint, frames, seeding
 from dqn_tf.engines.host import HostEngine
 from dqn_tf.envs.spaces import Spaces
 from dqn_tf.envs.vector import SeededVectorEnv
-
-SPACES = Spaces((36, 36, 4), "uint8", actions=2, stack=4)
-
 
 def engine(config, spaces: Spaces = SPACES) -> HostEngine:
     return HostEngine(config, oracles.make_agent(config, spaces), SeededVectorEnv(Slides, config.num_envs, config.seed),

@@ -34,7 +34,7 @@ class HostEngine(Engine):
         kept = agent.spaces if self.frames is None else numbered_spaces(agent.spaces)
         self.replay = make_replay(config, columns(kept), generators["replay"], self.frames)
         self.transitions = NStep(config.n_step, config.gamma, env.num_envs, kept)
-        self.ahead = AheadLearner(agent, self.replay, config.batch_size) if agent.online.convolves else None
+        self.ahead = AheadLearner(agent, self.replay, config.batch_size) if self.frames is not None else None
         self.steps = Steps.empty(self.block_steps, env.num_envs, agent.spaces)
         self.observation, infos = env.reset()
         self.action_mask = infos.get("action_mask")
