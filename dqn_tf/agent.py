@@ -71,7 +71,7 @@ class DQN(tf.keras.Model):
         """
         target, values = self.bellman_target(batch), self.online.values
         with tf.GradientTape() as tape:
-            selected = losses.select(self.online.head_outputs(batch["observation"], self._noise_seed(0), training=True), batch["action"])
+            selected = losses.select(self._outputs(self.online, batch["observation"], 0, training=True), batch["action"])
             losses_each, error = values.loss(target, selected, self.per_example_loss)
             loss = tf.reduce_mean(losses_each * batch["weight"] if "weight" in batch else losses_each)
         variables = self.online.trainable_variables
@@ -84,15 +84,20 @@ class DQN(tf.keras.Model):
     def bellman_target(self, batch: Batch) -> tf.Tensor:
         """What the selected outputs are drawn towards, without gradient: [B], or [B, N] for distributions."""
         config, next_mask = self.settings, batch.get("next_action_mask")
-        next_outputs = self.target.head_outputs(batch["next_observation"], self._noise_seed(1))
+        next_outputs = self._outputs(self.target, batch["next_observation"], 1)
         if config.munchausen:
-            q_values = self.target.head_outputs(batch["observation"], self._noise_seed(1))
+            q_values = self._outputs(self.target, batch["observation"], 1)
             return losses.munchausen_target(batch["reward"], batch["discount"], q_values, batch["action"], next_outputs, batch.get("action_mask"),
                                             next_mask, config.munchausen_alpha, config.munchausen_temperature, config.munchausen_clip)
         # Double DQN: the online network chooses, the target network values (van Hasselt et al. 2016, equation 4).
-        choosing = self.online.head_outputs(batch["next_observation"], self._noise_seed(2)) if config.double else next_outputs
+        choosing = self._outputs(self.online, batch["next_observation"], 2) if config.double else next_outputs
         next_action = losses.greedy(self.target.values.q_values(choosing), next_mask)
         return self.target.values.target(batch["reward"], batch["discount"], losses.select(next_outputs, next_action))
+
+    def _outputs(self, network: QNetwork, observation: tf.Tensor, use: int, training: bool = False) -> tf.Tensor:
+        """One forward pass of an update, in the precision of updates."""
+        coarse = network.convolves and self.settings.precision == "bfloat16"
+        return network.head_outputs(observation, self._noise_seed(use), training, coarse)
 
     def _noise_seed(self, use: int) -> tf.Tensor | None:
         """The noise of one forward pass of one update; a function of the update's number, so a resumed run draws the same."""

@@ -81,6 +81,8 @@ class DQNConfig:
                                         _at_least(0), source="Wang et al. 2016")
     loss: str = _setting("huber", LEARNING, "loss on the TD error", _one_of("huber", "mse"), source=NATURE)
     huber_delta: float = _setting(1.0, LEARNING, "TD error at which the Huber loss turns linear", _above(0), "return")
+    precision: str = _setting("float32", LEARNING, "arithmetic of updates where the network convolves: bfloat16 is faster on CPUs that have it. "
+                              "Weights, acting and the export are float32 all the same", _one_of("float32", "bfloat16"))
     batch_size: int = _setting(128, LEARNING, "transitions per update", _at_least(1), "transitions")
     target_update_period_env_steps: int = _setting(500, LEARNING, "target network updated this often", _at_least(1), "environment steps")
     tau: float = _setting(1.0, LEARNING, "share of the online network in each target update; 1 is a hard copy",

@@ -57,19 +57,21 @@ class QNetwork(tf.keras.Model):
         """Q-values [B, A] float32 of observations in the environment's own dtype, without noise."""
         return self.values.q_values(self.head_outputs(observation))
 
-    def head_outputs(self, observation: tf.Tensor, noise_seed: tf.Tensor | None = None, training: bool = False) -> tf.Tensor:
+    def head_outputs(self, observation: tf.Tensor, noise_seed: tf.Tensor | None = None, training: bool = False, coarse: bool = False) -> tf.Tensor:
         """What the values are read from: [B, A], or [B, A, N] for distributions.
 
         `noise_seed`, int32 [2], draws the noise of noisy layers; without it they are their means. `training` forms gradients faster.
+        `coarse` computes all but the last layer in bfloat16, with the same float32 weights.
         """
         features = self.features(observation)
         for layer in self.torso:
-            features = _apply(layer, features, noise_seed, training)
+            features = _apply(layer, features, noise_seed, training, coarse)
         streams = []
         for stream in self.streams:
             out = features
-            for layer in stream:
-                out = _apply(layer, out, noise_seed, training)
+            for layer in stream[:-1]:
+                out = _apply(layer, out, noise_seed, training, coarse)
+            out = _apply(stream[-1], tf.cast(out, tf.float32), noise_seed, training)
             streams.append(out if self.values.atoms == 1 else tf.reshape(out, (-1, out.shape[1] // self.values.atoms, self.values.atoms)))
         return streams[0] if len(streams) == 1 else combine(*streams)
 
@@ -142,7 +144,21 @@ def _dense_maker(seeds: Iterator[int], noisy_sigma: float | None):
     return make
 
 
-def _apply(layer: Layer, features: tf.Tensor, noise_seed: tf.Tensor | None, training: bool) -> tf.Tensor:
+def _apply(layer: Layer, features: tf.Tensor, noise_seed: tf.Tensor | None, training: bool, coarse: bool = False) -> tf.Tensor:
+    if coarse:
+        return _apply_coarsely(layer, tf.cast(features, tf.bfloat16), noise_seed)
     if isinstance(layer, NoisyDense) and noise_seed is not None:
         return layer(features, noise_seed)
     return layer(features, training=training) if isinstance(layer, NarrowDense) else layer(features)
+
+
+def _apply_coarsely(layer: Layer, features: tf.Tensor, noise_seed: tf.Tensor | None) -> tf.Tensor:
+    """A layer in bfloat16: what its own call gives up to rounding, but for noisy ones, which stay float32."""
+    if isinstance(layer, tf.keras.layers.Flatten):
+        return tf.reshape(features, (-1, int(np.prod(features.shape[1:]))))
+    if isinstance(layer, NoisyDense):
+        return _apply(layer, tf.cast(features, tf.float32), noise_seed, training=True)
+    kernel, bias = (tf.cast(weights, tf.bfloat16) for weights in (layer.kernel, layer.bias))
+    if isinstance(layer, tf.keras.layers.Conv2D):
+        return layer.activation(tf.nn.conv2d(features, kernel, layer.strides, "VALID") + bias)
+    return layer.activation(tf.matmul(features, kernel) + bias)

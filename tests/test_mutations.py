@@ -25,8 +25,8 @@ masked_soft_target = functools.partial(oracles.check_masked_target, munchausen=T
 ten_updates_a_step = functools.partial(oracles.check_update_count, 1, 1, 0.1)
 
 EACH_TENSOR = "for tensor in (reward, discount, next_q):"
-SELECTED = 'losses.select(self.online.head_outputs(batch["observation"], self._noise_seed(0), training=True)'
-TARGET, NEXT_OUTPUTS = "self.bellman_target(batch)", 'next_outputs = self.target.head_outputs(batch["next_observation"]'
+SELECTED = 'losses.select(self._outputs(self.online, batch["observation"], 0, training=True)'
+TARGET, NEXT_OUTPUTS = "self.bellman_target(batch)", 'next_outputs = self._outputs(self.target, batch["next_observation"]'
 BY_ONLINE = 'batch["reward"] + batch["discount"] * tf.reduce_max(self.online(batch["next_observation"]), axis=1)'
 TARGET_BY_ONLINE = "self.target.set_weights(self.online.get_weights())"
 UNLEARNED = "min(env_steps, max(0, self.env_step - self.learning_starts))"
