@@ -10,6 +10,7 @@ from dqn_tf.config import DQNConfig
 from dqn_tf.engines.make import make_engine
 from dqn_tf.envs import atari, registry
 from dqn_tf.errors import UserError
+from dqn_tf.evaluation import evaluate
 
 ale_py = pytest.importorskip("ale_py")
 
@@ -183,6 +184,14 @@ def test_what_is_learned_from_and_what_is_recorded(episodic_life, monkeypatch):
     assert (learned.reward == 1.0).all() and (steps.reward == 7.0).all()
     assert (learned.terminated == (lost[:len(steps.reward)] & episodic_life)).all() and not steps.terminated.any()
     run.close()
+
+
+def test_an_evaluation_plays_games_at_once_as_one_after_the_other():
+    make = atari.maker(BREAKOUT, DQNConfig(env=BREAKOUT, max_frames=120))
+    policy = lambda observation, _: observation[:, 40:44, 40].sum(axis=(1, 2)) % 4  # noqa: E731
+    together, alone = (evaluate(policy, make, [5, 9, 13], parallel=parallel) for parallel in (3, 1))
+    np.testing.assert_array_equal(together.returns, alone.returns)
+    np.testing.assert_array_equal(together.lengths, [30, 30, 30])
 
 
 # --- what can be wrong -----------------------------------------------------------------------------------------------

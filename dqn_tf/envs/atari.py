@@ -51,24 +51,24 @@ class AtariGame(gym.Env):
             autoreset_mode=gym.vector.AutoresetMode.NEXT_STEP)
         self.observation_space = gym.spaces.Box(0, 255, (SIZE, SIZE, STACK), np.uint8)
         self.action_space = self._games.single_action_space
-        self.life_lost, self._lives, self._sent, self._picture = False, 0, False, np.zeros((SIZE, SIZE), np.uint8)
+        self.life_lost, self._lives, self._begun, self._picture = False, 0, False, np.zeros((SIZE, SIZE), np.uint8)
 
     def reset(self, *, seed: int | None = None, options: Mapping[str, Any] | None = None) -> tuple[np.ndarray, dict[str, Any]]:
         """Starts the episode that this seed decides, whatever was played before."""
         observation, info = self._games.reset(seed=None if seed is None else np.array([seed]))
-        self.life_lost, self._lives, self._sent = False, int(info["lives"][0]), False
+        self.life_lost, self._lives, self._begun = False, int(info["lives"][0]), False
         return self._channels_last(observation), {}
 
-    def send(self, action: int) -> None:
+    def begin_step(self, action: int) -> None:
         """Begins a step in the game's own thread; `step` with the same action then finishes it."""
         self._games.send(np.array([action]))
-        self._sent = True
+        self._begun = True
 
     def step(self, action: int) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:
-        """One step, or the end of one that was sent."""
-        if not self._sent:
-            self.send(action)
-        self._sent = False
+        """One step, or the end of one that was begun."""
+        if not self._begun:
+            self.begin_step(action)
+        self._begun = False
         observation, reward, terminated, truncated, info = self._games.recv()
         lives = int(info["lives"][0])
         self.life_lost, self._lives = lives < self._lives, lives
@@ -97,7 +97,7 @@ class AtariVector(SeededVectorEnv):
     def step(self, actions: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, dict]:
         """As of `SeededVectorEnv`."""
         for checked, action in zip(self.envs, actions.tolist(), strict=True):
-            checked.env.send(action)
+            checked.env.begin_step(action)
         answer = super().step(actions)
         self._life_lost.append([checked.env.life_lost for checked in self.envs])
         return answer
