@@ -33,11 +33,15 @@ setup(
         "pillow>=10.0",
     ],
     extras_require={
+        "atari": ["ale-py>=0.12"],  # ALE/...; the ROMs are in its wheel
         # Peers for `python -m benchmarks.speed`; TF-Agents is the extra below. sbx needs TensorFlow Probability, which beside TensorFlow needs
         # tf-keras. PyTorch alone is enough from its CPU builds: pip install torch --index-url https://download.pytorch.org/whl/cpu
         "bench": ["stable-baselines3>=2.7", "sbx-rl>=0.20", "tf-keras>=2.18"],
         "box2d": ["gymnasium[box2d]"],  # LunarLander-v3
-        "test": ["pytest>=8.0", "pytest-timeout>=2.3", "pytest-xdist>=3.6", "pygame>=2.1.3", *TF_AGENTS],
+        "minatar": ["minatar>=1.0.15"],
+        # opencv for Gymnasium's preprocessing, which ale-py's is compared with
+        "test": ["ale-py>=0.12", "minatar>=1.0.15", "opencv-python-headless>=4.8",
+                 "pytest>=8.0", "pytest-timeout>=2.3", "pytest-xdist>=3.6", "pygame>=2.1.3", *TF_AGENTS],
         "tf-agents": TF_AGENTS,
         "video": ["imageio>=2.30", "imageio-ffmpeg>=0.5", "pygame>=2.1.3"],
     },

@@ -10,6 +10,7 @@ from dqn_tf import losses
 from dqn_tf.config import DQNConfig
 from dqn_tf.envs.spaces import Spaces
 from dqn_tf.networks import QNetwork
+from dqn_tf.optimizers import FusedAdam
 from dqn_tf.seeding import generators
 
 Batch = dict[str, tf.Tensor]
@@ -58,7 +59,7 @@ class DQN(tf.keras.Model):
         Whatever the optimizer, it gets gradients within the config's `max_gradient_norm`.
         """
         config = self.settings
-        super().compile(optimizer=optimizer or make_optimizer(config), **keras_options)
+        super().compile(optimizer=optimizer or make_optimizer(config, self.online.convolves), **keras_options)
         self.optimizer.build(self.online.trainable_variables)
         self.per_example_loss = losses.per_example(loss or config.loss, config.huber_delta)
         # XLA fuses a small MLP's update into few kernels; convolutions are faster without it.
@@ -76,11 +77,11 @@ class DQN(tf.keras.Model):
         """
         target, values = self.bellman_target(batch), self.online.values
         with tf.GradientTape() as tape:
-            selected = losses.select(self.online.head_outputs(batch["observation"], self._noise_seed(0), training=True), batch["action"])
+            selected = losses.select(self._outputs(self.online, batch["observation"], 0, training=True), batch["action"])
             losses_each, error = values.loss(target, selected, self.per_example_loss)
             loss = self._mean(losses_each * batch["weight"] if "weight" in batch else losses_each)
         variables = self.online.trainable_variables
-        gradients, norm = losses.limit_gradients(tape.gradient(loss, variables), self.settings.max_gradient_norm, self.copies)
+        gradients, norm = losses.limit_gradients(tape.gradient(loss, variables), self.settings.max_gradient_norm, self.copies, self.online.convolves)
         self.optimizer.apply_gradients(zip(gradients, variables, strict=True))
         self.update_target()
         q_selected = values.q_values(selected[:, tf.newaxis]) if values.atoms > 1 else selected
@@ -93,15 +94,20 @@ class DQN(tf.keras.Model):
     def bellman_target(self, batch: Batch) -> tf.Tensor:
         """What the selected outputs are drawn towards, without gradient: [B], or [B, N] for distributions."""
         config, next_mask = self.settings, batch.get("next_action_mask")
-        next_outputs = self.target.head_outputs(batch["next_observation"], self._noise_seed(1))
+        next_outputs = self._outputs(self.target, batch["next_observation"], 1)
         if config.munchausen:
-            q_values = self.target.head_outputs(batch["observation"], self._noise_seed(1))
+            q_values = self._outputs(self.target, batch["observation"], 1)
             return losses.munchausen_target(batch["reward"], batch["discount"], q_values, batch["action"], next_outputs, batch.get("action_mask"),
                                             next_mask, config.munchausen_alpha, config.munchausen_temperature, config.munchausen_clip)
         # Double DQN: the online network chooses, the target network values (van Hasselt et al. 2016, equation 4).
-        choosing = self.online.head_outputs(batch["next_observation"], self._noise_seed(2)) if config.double else next_outputs
+        choosing = self._outputs(self.online, batch["next_observation"], 2) if config.double else next_outputs
         next_action = losses.greedy(self.target.values.q_values(choosing), next_mask)
         return self.target.values.target(batch["reward"], batch["discount"], losses.select(next_outputs, next_action))
+
+    def _outputs(self, network: QNetwork, observation: tf.Tensor, use: int, training: bool = False) -> tf.Tensor:
+        """One forward pass of an update, in the precision of updates."""
+        coarse = network.convolves and self.settings.precision == "bfloat16"
+        return network.head_outputs(observation, self._noise_seed(use), training, coarse)
 
     def _noise_seed(self, use: int) -> tf.Tensor | None:
         """The noise of one forward pass of one update; a function of the update's number, so a resumed run draws the same."""
@@ -115,7 +121,12 @@ class DQN(tf.keras.Model):
         tau = 1 is the hard copy of Mnih et al. 2015; smaller is the soft update of Lillicrap et al. 2016.
         """
         due = tf.equal(self.updates % self.settings.target_update_period_updates, 0)
-        share = tf.where(due, tf.constant(self.settings.tau, tf.float32), 0.0)
+        if self.online.convolves:  # millions of weights, not to be copied onto themselves
+            tf.cond(due, lambda: self._move_target(self.settings.tau), lambda: None)
+            return
+        self._move_target(tf.where(due, tf.constant(self.settings.tau, tf.float32), 0.0))
+
+    def _move_target(self, share: tf.Tensor | float) -> None:
         for target, online in zip(self.target.variables, self.online.variables, strict=True):
             # Not target + share · (online - target): a hard copy must be exact to the bit.
             target.assign(share * online + (1.0 - share) * target)
@@ -189,11 +200,13 @@ def named(metrics: np.ndarray) -> list[dict[str, float]]:
     return [dict(zip(METRICS, column, strict=True)) for column in metrics.T.tolist()]
 
 
-def make_optimizer(config: DQNConfig) -> tf.keras.optimizers.Optimizer:
-    """Adam or RMSProp with the config's step size and epsilon."""
+def make_optimizer(config: DQNConfig, large: bool) -> tf.keras.optimizers.Optimizer:
+    """Adam or RMSProp with the config's step size and epsilon. For `large` networks Adam is fused."""
     rate = config.learning_rate
     if config.learning_rate_end is not None:
         rate = tf.keras.optimizers.schedules.PolynomialDecay(rate, max(1, config.total_updates), config.learning_rate_end)
+    if large and config.optimizer == "adam":
+        return FusedAdam(rate, epsilon=config.optimizer_epsilon)
     kind = {"adam": tf.keras.optimizers.Adam, "rmsprop": tf.keras.optimizers.RMSprop}[config.optimizer]
     return kind(learning_rate=rate, epsilon=config.optimizer_epsilon)
 

@@ -18,7 +18,7 @@ import os
 import shutil
 import uuid
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -28,6 +28,7 @@ from dqn_tf.errors import UserError
 
 SCHEMA = 1
 KEEP = 2
+REPLAY = "replay.npz"
 Arrays = dict[str, np.ndarray]
 
 
@@ -36,7 +37,7 @@ class Checkpoint(NamedTuple):
 
     path: Path
     state: dict[str, Any]
-    files: dict[str, Arrays | None]  # None for a file that is not there
+    files: dict[str, Mapping[str, np.ndarray] | None]  # None for a file that is not there; the replay's arrays are read as they are asked for
 
     @property
     def step(self) -> int:
@@ -104,41 +105,69 @@ def load(path: Path) -> Checkpoint:
     if schema != SCHEMA:
         raise UserError(f"{path} was written with checkpoint schema {schema}; this version of dqn_tf reads schema {SCHEMA}. "
                         "Go on with the version that wrote it.")
-    files: dict[str, Arrays | None] = {}
+    files: dict[str, Mapping[str, np.ndarray] | None] = {}
     for name, expected in listing.items():
         file = path / name
-        if not file.exists() and name == "replay.npz":
+        if not file.exists() and name == REPLAY:
             files[name] = None
             continue
         if not file.exists() or file.stat().st_size != expected["bytes"] or _sha256(file) != expected["sha256"]:
             raise _Broken(f"{file} is {'damaged' if file.exists() else 'missing'}.")
-        files[name] = read_arrays(file)
+        files[name] = Archive(file) if name == REPLAY else read_arrays(file)
     return Checkpoint(path, state, files)
 
 
 def read_arrays(path: Path) -> Arrays:
     """The arrays of an npz file. Raises UserError on anything but plain arrays that the file is large enough to hold."""
-    arrays = {}
-    try:
-        with zipfile.ZipFile(path) as archive:
+    return dict(Archive(path))
+
+
+class Archive(Mapping):
+    """An npz file whose arrays are read when they are asked for, so that taking over a large replay needs no second copy of it.
+
+    Raises UserError at once on anything but plain arrays that the file is large enough to hold.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path, self._members = path, {}
+        with _sentences(path), zipfile.ZipFile(path) as archive:
             members = archive.infolist()
             if sum(member.file_size for member in members) > path.stat().st_size:
                 raise ValueError("it claims to hold more than its own size")
             for member in members:
-                if member.compress_type != zipfile.ZIP_STORED:
-                    raise ValueError(f"'{member.filename}' is compressed")
-                with archive.open(member) as stream:
-                    version = np.lib.format.read_magic(stream)
-                    read_header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-                    shape, _, dtype = read_header(stream)
-                    needed = math.prod(shape) * dtype.itemsize
-                    if dtype.kind not in "biuf" or stream.tell() + needed != member.file_size:
-                        raise ValueError(f"'{member.filename}' is not an array of numbers of the size that its header claims")
-                with archive.open(member) as stream:
-                    arrays[member.filename.removesuffix(".npy")] = np.lib.format.read_array(stream, allow_pickle=False)
+                _require_plain(archive, member)
+                self._members[member.filename.removesuffix(".npy")] = member
+
+    def __getitem__(self, name: str) -> np.ndarray:
+        member = self._members[name]
+        with _sentences(self._path), zipfile.ZipFile(self._path) as archive, archive.open(member) as stream:
+            return np.lib.format.read_array(stream, allow_pickle=False)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._members)
+
+    def __len__(self) -> int:
+        return len(self._members)
+
+
+def _require_plain(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> None:
+    if member.compress_type != zipfile.ZIP_STORED:
+        raise ValueError(f"'{member.filename}' is compressed")
+    with archive.open(member) as stream:
+        version = np.lib.format.read_magic(stream)
+        read_header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+        shape, _, dtype = read_header(stream)
+        needed = math.prod(shape) * dtype.itemsize
+        if dtype.kind not in "biuf" or stream.tell() + needed != member.file_size:
+            raise ValueError(f"'{member.filename}' is not an array of numbers of the size that its header claims")
+
+
+@contextlib.contextmanager
+def _sentences(path: Path) -> Iterator[None]:
+    try:
+        yield
     except Exception as error:  # whatever a file made by somebody else can make zipfile and NumPy raise
         raise UserError(f"{path} is refused: {error}. It must hold plain arrays, as dqn_tf writes them.") from error
-    return arrays
 
 
 def write_json(path: Path, value: Any) -> None:

@@ -105,7 +105,7 @@ def config_overrides(values: dict[str, Any]) -> dict[str, Any]:
 def training_help(argv: Sequence[str]) -> str:
     """The help page, with the defaults that hold for the `--env` on the same command line."""
     env = next((word.split("=", 1)[1] for word in argv if word.startswith("--env=")), DQNConfig.env)
-    preset = presets.PRESETS.get(env)
+    preset = presets.find(env)
     config = DQNConfig(**{"env": env} | (preset.values if preset else {}))
     lines = [f"python {argv[0]} --env={env}", "",
              f"Trains DQN on {env}" + (f" (preset: {preset.claim})." if preset else " (no preset: the general defaults)."),

@@ -44,10 +44,12 @@ def _setting(default: Any, group: str, text: str, check: Check | None = None, un
 
 # What a checkpoint's networks, optimizer and running episodes depend on: a resumed run cannot change these.
 FIXED_ON_RESUME = ("env", "seed", "engine", "num_envs", "network", "hidden_units", "optimizer", "dueling", "noisy", "distribution", "atoms",
-                   "v_min", "v_max", "n_step", "prioritized")
+                   "v_min", "v_max", "n_step", "prioritized", "frame_skip", "noop_max", "sticky_actions", "full_action_space", "max_frames")
 
 RUN, NETWORK, LEARNING, IMPROVEMENTS = "Run", "Network", "Learning", "Improvements of DQN, each alone or together"
 DATA, EXPLORATION, RECORDS = "Experience", "Exploration", "Evaluation and records"
+ATARI = "Atari games (ALE/...): the protocol, which is part of what a score means"
+UNITS = {"KiB": 2**10, "MiB": 2**20, "GiB": 2**30}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -63,8 +65,9 @@ class DQNConfig:
     engine: str = _setting("host", RUN, "host steps Gymnasium's environments; graph is one compiled program with environments of its own, "
                            "for CartPole-v1, Acrobot-v1, MountainCar-v0 and dqn_tf/GridWorld-v0", _one_of("host", "graph"))
 
-    network: str = _setting("auto", NETWORK, "torso of the Q-network; auto is nature_cnn for images from 36x36, else mlp",
-                            _one_of("auto", "mlp", "nature_cnn"), source=NATURE)
+    network: str = _setting("auto", NETWORK, "torso of the Q-network; auto is nature_cnn for images from 36x36, minatar_cnn for smaller "
+                            "ones of bool, else mlp", _one_of("auto", "mlp", "nature_cnn", "minatar_cnn"),
+                            source="Mnih et al. 2015; Young and Tian 2019")
     hidden_units: tuple[int, ...] = _setting((256, 256), NETWORK, "widths of the mlp's hidden layers",
                                              (lambda value: all(width >= 1 for width in value), "positive widths such as 256,256"))
 
@@ -78,6 +81,8 @@ class DQNConfig:
                                         _at_least(0), source="Wang et al. 2016")
     loss: str = _setting("huber", LEARNING, "loss on the TD error", _one_of("huber", "mse"), source=NATURE)
     huber_delta: float = _setting(1.0, LEARNING, "TD error at which the Huber loss turns linear", _above(0), "return")
+    precision: str = _setting("float32", LEARNING, "arithmetic of updates where the network convolves: bfloat16 is faster on CPUs that have it. "
+                              "Weights, acting and the export are float32 all the same", _one_of("float32", "bfloat16"))
     batch_size: int = _setting(128, LEARNING, "transitions per update", _at_least(1), "transitions")
     target_update_period_env_steps: int = _setting(500, LEARNING, "target network updated this often", _at_least(1), "environment steps")
     tau: float = _setting(1.0, LEARNING, "share of the online network in each target update; 1 is a hard copy",
@@ -109,6 +114,8 @@ class DQNConfig:
                                       ((lambda value: math.isfinite(value) and value <= 0), "a finite number, at most 0"), "return")
 
     replay_capacity: int = _setting(100_000, DATA, "newest transitions kept", _at_least(1), "transitions")
+    replay_memory: str | None = _setting(None, DATA, "instead of --replay_capacity: as many transitions as fit into so much memory, such as 2GiB",
+                                         (lambda value: memory_bytes(value) > 0, "a size such as 2GiB, 500MiB or 800KiB"))
     warmup_env_steps: int = _setting(1_000, DATA, "steps before the first update", _at_least(0), "environment steps")
     env_steps_per_update: float = _setting(2.0, DATA, "environment steps per update", _above(0), "environment steps")
     updates_per_block: int = _setting(16, DATA, "updates of a block. The host engine does them in one compiled call after the block's steps, and 1 "
@@ -132,6 +139,15 @@ class DQNConfig:
     export_weights: str = _setting("last", RECORDS, "what the SavedModel holds: the last weights, or the best by evaluation during the run",
                                    _one_of("last", "best"))
     log_period_env_steps: int = _setting(1_000, RECORDS, "loss, Q and speed recorded this often", _at_least(1), "environment steps")
+
+    frame_skip: int = _setting(4, ATARI, "frames that each action is held for", _at_least(1), "frames", NATURE)
+    noop_max: int = _setting(30, ATARI, "an episode begins with up to so many frames without action", _at_least(0), "frames", NATURE)
+    sticky_actions: float = _setting(0.25, ATARI, "probability that a frame repeats the action before; 0 is the classic protocol",
+                                     _within(0.0, 1.0), source="Machado et al. 2018")
+    full_action_space: bool = _setting(False, ATARI, "all 18 actions of the console instead of those that the game uses")
+    max_frames: int = _setting(108_000, ATARI, "an episode is cut after so many frames, half an hour", _at_least(1), "frames", NATURE)
+    clip_rewards: bool = _setting(True, ATARI, "learning sees rewards from -1 to 1; scores are the game's own", source=NATURE)
+    episodic_life: bool = _setting(False, ATARI, "learning sees the loss of a life as a termination, and the game goes on", source=NATURE)
 
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):
@@ -199,6 +215,15 @@ class DQNConfig:
         if unknown:
             raise UserError(f"The configuration names {', '.join(unknown)}, which this version of dqn_tf does not know.")
         return cls(**values | {"hidden_units": tuple(values.get("hidden_units", cls.hidden_units))})
+
+
+def memory_bytes(size: str) -> int:
+    """Bytes of a size such as 2GiB; 0 if it is none."""
+    number, unit = size[:-3], size[-3:]
+    try:
+        return int(float(number) * UNITS[unit])
+    except (KeyError, ValueError, OverflowError):
+        return 0
 
 
 def show(value: Any) -> str:

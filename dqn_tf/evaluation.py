@@ -59,6 +59,8 @@ def evaluate(policy: Policy, make: Callable[[], gym.Env], seeds: Sequence[int],
             check()
             masks = None if running[0].env.mask is None else np.stack([player.env.mask for player in running])
             actions = np.asarray(policy(np.stack([player.observation for player in running]), masks)).tolist()
+            for player, action in zip(running, actions, strict=True):
+                player.begin_step(action)
             going_on = []
             for player, action in zip(running, actions, strict=True):
                 player.step(action)
@@ -80,12 +82,17 @@ class _Player:
     """One environment and the episode that it plays."""
 
     def __init__(self, env: gym.Env, most_steps: int) -> None:
-        self.env, self._most_steps = CheckedEnv(env, "The environment"), most_steps
+        self.env, self._most_steps, self._begin_step = CheckedEnv(env, "The environment"), most_steps, getattr(env, "begin_step", None)
 
     def start(self, episode: int, seed: int) -> None:
         """Resets the environment with this episode's seed."""
         self.episode, self.seed, self.steps, self.total, self.ended, self.capped = episode, seed, 0, 0.0, False, False
         self.observation = self.env.reset(seed)
+
+    def begin_step(self, action: int) -> None:
+        """Begins a step where the environment can do it in a thread of its own, so that several are stepped at once."""
+        if self._begin_step is not None:
+            self._begin_step(action)
 
     def step(self, action: int) -> None:
         """Takes one step; `ended` and `capped` then say whether the episode is over."""

@@ -8,13 +8,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from dqn_tf import checkpoint, presets, transitions
+from dqn_tf import checkpoint, memory, presets
 from dqn_tf.cli import TrainingFlags
 from dqn_tf.config import DQNConfig
 from dqn_tf.envs import registry
 from dqn_tf.envs.spaces import Spaces
 from dqn_tf.errors import UserError
-from dqn_tf.replay import bytes_per_row
 from dqn_tf.rundir import RunDirectory, changed, new_path, open_runs
 
 
@@ -31,6 +30,8 @@ class Plan(NamedTuple):
 
 def prepare(flags: TrainingFlags) -> list[Plan]:
     """Plans a new run or the rest of an old one, or those of several seeds; none if all are already complete. Raises UserError."""
+    if "replay_memory" in flags.overrides and "replay_capacity" in flags.overrides:
+        raise UserError("--replay_memory and --replay_capacity say the same thing: give one of them.")
     plans = _resumed(flags) if flags.resume else _new(flags)
     if plans:
         config = plans[0].config
@@ -38,7 +39,7 @@ def prepare(flags: TrainingFlags) -> list[Plan]:
             registry.require_native(config.env)
         for plan in plans:
             _require_writable(plan.export_dir)
-        _require_memory(config, plans[0].spaces, len(plans))
+        print(memory.require(config, plans[0].spaces, len(plans)))
     if flags.resume:
         return plans
     # The last step: a refused run leaves nothing behind.
@@ -47,7 +48,8 @@ def prepare(flags: TrainingFlags) -> list[Plan]:
 
 def _new(flags: TrainingFlags) -> list[Plan]:
     first = presets.configure(flags.overrides.get("env", DQNConfig.env), _drawn_seed(flags.num_seeds) | flags.overrides)
-    spaces, name = registry.spaces(first.env), registry.directory_name(first.env)
+    spaces, name = registry.spaces(first.env, first), registry.directory_name(first.env)
+    first = memory.sized(first, spaces)
     run_dir = Path(flags.run_dir or new_path(first, flags.num_seeds))
     if flags.num_seeds == 1:
         return [Plan(first, spaces, RunDirectory(run_dir), Path(flags.export_dir or Path("saved_models") / name), None, flags.on_checkpoint_error)]
@@ -70,7 +72,8 @@ def _resumed(flags: TrainingFlags) -> list[Plan]:
             said.append(f"{run_dir.path} is already complete: {done['env_steps']:,} of {config.total_steps:,} steps. "
                         "Give a larger --total_steps to train it further.")
             continue
-        _require_same_spaces(spaces, registry.spaces(config.env))
+        config = memory.sized(config, spaces)
+        _require_same_spaces(spaces, registry.spaces(config.env, config))
         plans.append(Plan(config, spaces, run_dir, Path(flags.export_dir or export_dir), _read_checkpoint(run_dir, flags), flags.on_checkpoint_error))
     for sentence in dict.fromkeys(said):
         print(sentence)
@@ -104,29 +107,3 @@ def _require_writable(export_dir: Path) -> None:
     existing = next(path for path in (export_dir, *export_dir.parents, Path(".")) if path.exists())
     if not existing.is_dir() or not os.access(existing, os.W_OK):
         raise UserError(f"--export_dir={export_dir} cannot be written: {existing} is not a directory that may be written to.")
-
-
-def _require_memory(config: DQNConfig, spaces: Spaces, runs: int) -> None:
-    row = bytes_per_row(transitions.columns(spaces)) * runs
-    needed, free = row * config.replay_capacity, free_memory()
-    plan = f"{config.replay_capacity:,} transitions of {row:,} bytes{f' for {runs} seeds' * (runs > 1)}, {_size(needed)} of {_size(free)} free"
-    if needed > free:
-        most = int(free * 0.8) // row
-        raise UserError(f"--replay_capacity={config.replay_capacity} does not fit into memory: {plan}. At most {most:,} would.")
-    print(f"Replay memory: {plan}.")
-
-
-def free_memory() -> int:
-    """Bytes that a process could take now."""
-    try:
-        with open("/proc/meminfo", encoding="ascii") as file:
-            return next(int(line.split()[1]) * 1024 for line in file if line.startswith("MemAvailable"))
-    except (OSError, StopIteration):
-        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-
-
-def _size(count: int) -> str:
-    for unit, scale in (("GiB", 2**30), ("MiB", 2**20)):
-        if count >= scale:
-            return f"{count / scale:.1f} {unit}"
-    return f"{count / 2**10:.1f} KiB"

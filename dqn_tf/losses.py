@@ -92,10 +92,11 @@ def quantile_huber(target: tf.Tensor, quantiles: tf.Tensor, delta: float) -> tf.
     return tf.reduce_sum(tf.reduce_mean(weight * huber / delta, axis=2), axis=1)
 
 
-def limit_gradients(gradients: Sequence[tf.Tensor], limit: float, copies: int = 1) -> tuple[list[tf.Tensor], tf.Tensor]:
+def limit_gradients(gradients: Sequence[tf.Tensor], limit: float, copies: int = 1, large: bool = False) -> tuple[list[tf.Tensor], tf.Tensor]:
     """Gradients scaled down to a global norm of `limit` (Pascanu et al. 2013, algorithm 1; 0 leaves them as they are), and the norm before.
 
-    With several `copies` each has its own norm, [copies], over its share of every gradient, which is [copies, ...].
+    With several `copies` each has its own norm, [copies], over its share of every gradient, which is [copies, ...]. `large` ones, of a single
+    copy, are not touched where the limit does not bind.
     """
     lead = (copies,) if copies > 1 else ()
     squared = [tf.reduce_sum(tf.square(gradient), axis=range(len(lead), gradient.shape.rank)) for gradient in gradients]
@@ -103,7 +104,11 @@ def limit_gradients(gradients: Sequence[tf.Tensor], limit: float, copies: int = 
     if not limit:
         return list(gradients), norm
     scale = limit * tf.minimum(1.0 / norm, 1.0 / limit)
-    return [gradient * tf.reshape(scale, (*lead, *[1] * (gradient.shape.rank - len(lead)))) for gradient in gradients], norm
+
+    def scaled() -> list[tf.Tensor]:
+        return [gradient * tf.reshape(scale, (*lead, *[1] * (gradient.shape.rank - len(lead)))) for gradient in gradients]
+
+    return tf.cond(norm[0] > limit, scaled, lambda: list(gradients)) if large else scaled(), norm
 
 
 def per_example(loss: str | tf.keras.losses.Loss, huber_delta: float) -> Loss:

@@ -7,12 +7,14 @@ import tensorflow as tf
 
 from dqn_tf.config import DQNConfig
 from dqn_tf.envs.spaces import Spaces
+from dqn_tf.errors import UserError
 from dqn_tf.layers import NarrowDense, NoisyDense, StackedDense, fan_in_uniform
 from dqn_tf.values import make_values
 
 SMALLEST_IMAGE = 36  # below this the Nature torso's three convolutions have nothing left to see
 NATURE_CONVOLUTIONS = ((32, 8, 4), (64, 4, 2), (64, 3, 1))  # filters, size, stride
 NATURE_HIDDEN = (512,)
+MINATAR_CONVOLUTIONS, MINATAR_HIDDEN = ((16, 3, 1),), (128,)
 NARROW = 4  # outputs up to which a sum of outer products beats a matmul
 
 Layer = tf.keras.layers.Layer
@@ -21,7 +23,8 @@ Layer = tf.keras.layers.Layer
 class QNetwork(tf.keras.Model):
     """`observation [B, *shape] → q_values [B, A] float32`, everything from raw observation on inside the graph.
 
-    The torso is an mlp ("mlp", observations flattened) or the convolutions of Mnih et al. 2015, table 1 ("nature_cnn"). The head
+    The torso is an mlp ("mlp", observations flattened), the convolutions of Mnih et al. 2015, table 1 ("nature_cnn"), or the one of Young and
+    Tian 2019, section 4 ("minatar_cnn"). The head
     is one stream of outputs or, with `dueling`, the streams of value and advantages, each with its own last hidden layer (Wang et
     al. 2016). With `noisy` all dense layers are `NoisyDense`. The generator gives the initial weights.
 
@@ -32,14 +35,16 @@ class QNetwork(tf.keras.Model):
     def __init__(self, spaces: Spaces, config: DQNConfig, generator: np.random.Generator, copies: int = 1) -> None:
         super().__init__(name="q_network")
         self.spaces, self.values, self.copies = spaces, make_values(config), copies
-        self.convolves = config.network == "nature_cnn" or (config.network == "auto" and is_image(spaces.observation_shape))
+        kind = automatic(spaces) if config.network == "auto" else config.network
+        self.convolves = kind != "mlp"
         self.scales = spaces.observation_dtype == "uint8" and is_image(spaces.observation_shape)
         seeds = (int(seed) for seed in iter(lambda: generator.integers(2**31), None))
         self._dense = _dense_maker(seeds, config.noisy_sigma if config.noisy else None, copies)
-        hidden = NATURE_HIDDEN if self.convolves else config.hidden_units
+        layout, hidden = {"nature_cnn": (NATURE_CONVOLUTIONS, NATURE_HIDDEN), "minatar_cnn": (MINATAR_CONVOLUTIONS, MINATAR_HIDDEN),
+                          "mlp": ((), config.hidden_units)}[kind]
         shared, own = (hidden[:-1], hidden[-1:]) if config.dueling else (hidden, ())
         if self.convolves:
-            convolutions, width = nature_convolutions(spaces.observation_shape, seeds)
+            convolutions, width = make_convolutions(layout, spaces.observation_shape, seeds)
         else:
             convolutions, width = [], spaces.categories or int(np.prod(spaces.observation_shape))
         dense, width = self._chain(width, shared, "hidden")
@@ -55,21 +60,23 @@ class QNetwork(tf.keras.Model):
         """Q-values [B, A] float32 of observations in the environment's own dtype, without noise."""
         return self.values.q_values(self.head_outputs(observation))
 
-    def head_outputs(self, observation: tf.Tensor, noise_seed: tf.Tensor | None = None, training: bool = False) -> tf.Tensor:
+    def head_outputs(self, observation: tf.Tensor, noise_seed: tf.Tensor | None = None, training: bool = False, coarse: bool = False) -> tf.Tensor:
         """What the values are read from: [B, A], or [B, A, N] for distributions.
 
         `noise_seed`, int32 [2], draws the noise of noisy layers; without it they are their means. `training` forms gradients faster.
+        `coarse` computes all but the last layer in bfloat16, with the same float32 weights.
         """
         features = self.features(observation)
         if self.copies > 1:
             features = tf.reshape(features, (self.copies, -1, features.shape[-1]))
         for layer in self.torso:
-            features = _apply(layer, features, noise_seed, training)
+            features = _apply(layer, features, noise_seed, training, coarse)
         streams = []
         for stream in self.streams:
             out = features
-            for layer in stream:
-                out = _apply(layer, out, noise_seed, training)
+            for layer in stream[:-1]:
+                out = _apply(layer, out, noise_seed, training, coarse)
+            out = _apply(stream[-1], tf.cast(out, tf.float32), noise_seed, training)
             if self.values.atoms > 1:
                 out = tf.reshape(out, (-1, out.shape[-1] // self.values.atoms, self.values.atoms))
             elif self.copies > 1:
@@ -111,10 +118,23 @@ def is_image(shape: tuple[int, ...]) -> bool:
     return len(shape) == 3 and min(shape[:2]) >= SMALLEST_IMAGE
 
 
-def nature_convolutions(shape: tuple[int, ...], seeds: Iterator[int]) -> tuple[list[Layer], int]:
-    """The convolutions of Mnih et al. 2015 (methods, "Model architecture"), channels last, and the width of what they give."""
+def automatic(spaces: Spaces) -> str:
+    """The torso for these observations: a small picture of things that are there or not, [height, width, kinds] bool, is MinAtar's kind."""
+    if is_image(spaces.observation_shape):
+        return "nature_cnn"
+    shape, size = spaces.observation_shape, MINATAR_CONVOLUTIONS[0][1]
+    return "minatar_cnn" if len(shape) == 3 and min(shape[:2]) >= size and spaces.observation_dtype == "bool" else "mlp"
+
+
+def make_convolutions(layout: tuple[tuple[int, int, int], ...], shape: tuple[int, ...], seeds: Iterator[int]) -> tuple[list[Layer], int]:
+    """Convolutions of (filters, size, stride), channels last, without padding, each with a relu, and the width of what they give."""
+    if len(shape) != 3:
+        raise UserError(f"--network: convolutions need observations of shape [height, width, channels], and here it is {list(shape)}. Use "
+                        "--network=mlp.")
     (height, width, channels), layers = shape, []
-    for number, (filters, size, stride) in enumerate(NATURE_CONVOLUTIONS):
+    for number, (filters, size, stride) in enumerate(layout):
+        if min(height, width) < size:
+            raise UserError(f"--network: observations of shape {list(shape)} are too small for these convolutions. Use --network=auto.")
         kernel, bias = (fan_in_uniform(size * size * channels, next(seeds)) for _ in range(2))
         layers.append(tf.keras.layers.Conv2D(filters, size, stride, activation="relu", kernel_initializer=kernel, bias_initializer=bias,
                                              name=f"conv_{number}"))
@@ -136,7 +156,21 @@ def _dense_maker(seeds: Iterator[int], noisy_sigma: float | None, copies: int):
     return make
 
 
-def _apply(layer: Layer, features: tf.Tensor, noise_seed: tf.Tensor | None, training: bool) -> tf.Tensor:
+def _apply(layer: Layer, features: tf.Tensor, noise_seed: tf.Tensor | None, training: bool, coarse: bool = False) -> tf.Tensor:
+    if coarse:
+        return _apply_coarsely(layer, tf.cast(features, tf.bfloat16), noise_seed)
     if isinstance(layer, NoisyDense) and noise_seed is not None:
         return layer(features, noise_seed)
     return layer(features, training=training) if isinstance(layer, (NarrowDense, StackedDense)) else layer(features)
+
+
+def _apply_coarsely(layer: Layer, features: tf.Tensor, noise_seed: tf.Tensor | None) -> tf.Tensor:
+    """A layer in bfloat16: what its own call gives up to rounding, but for noisy ones, which stay float32."""
+    if isinstance(layer, tf.keras.layers.Flatten):
+        return tf.reshape(features, (-1, int(np.prod(features.shape[1:]))))
+    if isinstance(layer, NoisyDense):
+        return _apply(layer, tf.cast(features, tf.float32), noise_seed, training=True)
+    kernel, bias = (tf.cast(weights, tf.bfloat16) for weights in (layer.kernel, layer.bias))
+    if isinstance(layer, tf.keras.layers.Conv2D):
+        return layer.activation(tf.nn.conv2d(features, kernel, layer.strides, "VALID") + bias)
+    return layer.activation(tf.matmul(features, kernel) + bias)

@@ -18,7 +18,35 @@ class Preset(NamedTuple):
         return self.plain | self.recommended
 
 
+# Of any Atari game. The settings of Mnih et al. 2015 cut to what fits into a night: Adam, a smaller replay and a faster falling epsilon.
+ATARI = Preset(
+    {"total_steps": 2_000_000, "num_envs": 8, "learning_rate": 1e-4, "optimizer_epsilon": 1.5e-4, "batch_size": 32, "replay_capacity": 200_000,
+     "warmup_env_steps": 20_000, "env_steps_per_update": 4.0, "target_update_period_env_steps": 8_000, "epsilon_end": 0.01,
+     "epsilon_decay_env_steps": 250_000, "evaluation_period_env_steps": 250_000, "evaluation_episodes": 10, "test_episodes": 30,
+     "checkpoint_period_env_steps": 100_000},
+    {"double": True, "n_step": 3},
+    "none: it was tuned on no game",
+)
+
+# Of any MinAtar game: the settings of the published rows (Young and Tian 2019; Obando-Ceron and Castro 2021), with Adam.
+MINATAR = Preset(
+    {"total_steps": 1_000_000, "learning_rate": 2.5e-4, "optimizer_epsilon": 3.125e-4, "batch_size": 32, "env_steps_per_update": 4.0,
+     "target_update_period_env_steps": 1_000, "epsilon_end": 0.01, "epsilon_decay_env_steps": 250_000, "evaluation_period_env_steps": 100_000,
+     "checkpoint_period_env_steps": 100_000},
+    {},
+    "the mean of the published DQN rows at a million steps",
+)
+FAMILIES = {"ALE": ATARI, "MinAtar": MINATAR}
+
 PRESETS = {
+    "ALE/Pong-v5": Preset(
+        {"total_steps": 300_000, "num_envs": 8, "learning_rate": 2e-4, "optimizer_epsilon": 1.5e-4, "batch_size": 32,
+         "warmup_env_steps": 8_000, "target_update_period_env_steps": 2_000, "epsilon_end": 0.02,
+         "epsilon_decay_env_steps": 100_000, "evaluation_period_env_steps": 50_000, "evaluation_episodes": 8, "test_episodes": 30,
+         "checkpoint_period_env_steps": 50_000, "sticky_actions": 0.0},
+        {"double": True, "dueling": True, "n_step": 3},
+        "greedy return of at least 18 over 30 episodes without sticky actions",
+    ),
     "CartPole-v1": Preset(
         {"total_steps": 50_000, "hidden_units": (128, 128), "loss": "mse", "learning_rate": 5e-3, "learning_rate_end": 1e-5, "batch_size": 64,
          "target_update_period_env_steps": 128, "updates_per_block": 32, "epsilon_decay_env_steps": 8_000, "v_min": 0.0, "v_max": 100.0},
@@ -57,7 +85,12 @@ PRESETS = {
 RAINBOW = {"double": True, "dueling": True, "prioritized": True, "priority_alpha": 0.5, "n_step": 3, "noisy": True, "distribution": "c51"}
 
 
+def find(env: str) -> Preset | None:
+    """The environment's preset; of an Atari or MinAtar game without one of its own, that of all of them."""
+    return PRESETS.get(env) or FAMILIES.get(env.rpartition("/")[0])
+
+
 def configure(env: str, overrides: dict[str, Any]) -> DQNConfig:
     """The environment's preset, if it has one, with `overrides` on top. Raises UserError on a bad value."""
-    preset = PRESETS.get(env)
+    preset = find(env)
     return DQNConfig(**{"env": env} | (preset.values if preset else {}) | overrides)

@@ -1,28 +1,39 @@
 """Experience replay: preallocated columns, the oldest row overwritten, a generator of its own.
 
-NumPy only: no TensorFlow, no gamma. A column is an array [capacity, ...]; a sample is one fancy index per column.
+NumPy only: no TensorFlow, no gamma. A column is an array [capacity, ...]; a sample is one fancy index per column. Which rows (`draw`) and
+what is in them (`take`) are two steps, so that the second can be done in another thread.
 """
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
+from dqn_tf.frames import Frames
 from dqn_tf.sumtree import SumTree
 
+OBSERVATIONS = ("observation", "next_observation")
 SMALLEST_PRIORITY = 1e-6  # so that a transition without error can still be drawn
 
 
 class UniformReplay:
-    """The newest `capacity` transitions, sampled uniformly with replacement (Lin 1992; Mnih et al. 2015)."""
+    """The newest `capacity` transitions, sampled uniformly with replacement (Lin 1992; Mnih et al. 2015).
 
-    def __init__(self, capacity: int, columns: Mapping[str, tuple[tuple[int, ...], str]], generator: np.random.Generator) -> None:
-        self.capacity = capacity
+    With `frames`, the observations of its rows are numbers of frames kept there, and a row goes once one of them has been overwritten: before
+    its time where episodes are shorter than `frames.SPARE` steps.
+    """
+
+    def __init__(self, capacity: int, columns: Mapping[str, tuple[tuple[int, ...], str]], generator: np.random.Generator,
+                 frames: Frames | None = None) -> None:
+        self.capacity, self.frames = capacity, frames
         self.columns = {name: np.zeros((capacity, *shape), dtype) for name, (shape, dtype) in columns.items()}
         self.generator = generator
         self.added = 0  # rows added so far; row i of them lies at i modulo capacity
+        self.first = 0  # rows before this one are gone, even if not yet overwritten
+        self._oldest = np.zeros(0 if frames is None else capacity, np.int64)  # of each row, its frame that will be overwritten first
 
     def __len__(self) -> int:
-        return min(self.added, self.capacity)
+        return self.added - max(self.first, self.added - self.capacity)
 
     def add(self, rows: Mapping[str, np.ndarray]) -> None:
         """Appends rows, each column [n, ...], over the oldest ones."""
@@ -32,21 +43,39 @@ class UniformReplay:
         places = np.arange(self.added - min(count, self.capacity), self.added) % self.capacity
         for name, column in self.columns.items():
             column[places] = newest[name]
+        self._let_go(places)
 
     def sample(self, updates: int, batch_size: int) -> dict[str, np.ndarray]:
         """`updates` independent batches: each column [updates, batch_size, ...]."""
+        return self.take(self.draw(updates, batch_size))
+
+    def draw(self, updates: int, batch_size: int) -> dict[str, np.ndarray]:
+        """Which rows make the batches, for `take`: `place` [updates, batch_size], and what comes with having been drawn."""
         rows = self.generator.integers(len(self), size=(updates, batch_size))
-        return {name: column[rows] for name, column in self.columns.items()}
+        return {"place": rows if self.first <= self.added - self.capacity else (self.first + rows) % self.capacity}
+
+    def take(self, drawn: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """The batches that were drawn, or any part [..., batch_size] of them."""
+        batch = {name: column[drawn["place"]] for name, column in self.columns.items()} | {name: drawn[name] for name in drawn if name != "place"}
+        return batch if self.frames is None else batch | {name: self.frames.stacks(batch[name]) for name in OBSERVATIONS}
+
+    def observations(self, most: int) -> np.ndarray:
+        """At most so many of the observations that are held, [n, *shape]."""
+        rows = (max(self.first, self.added - self.capacity) + np.arange(min(most, len(self)))) % self.capacity
+        held = self.columns["observation"][rows]
+        return held if self.frames is None else self.frames.stacks(held)
 
     def rows(self) -> dict[str, np.ndarray]:
         """The filled part of each column, as it lies: with `state`, all that `restore` needs. No copies."""
-        return {name: column[:len(self)] for name, column in self.columns.items()}
+        filled = {name: column[:self._filled] for name, column in self.columns.items()}
+        return filled if self.frames is None else filled | self.frames.rows()
 
-    def state(self) -> dict[str, float]:
+    def state(self) -> dict[str, Any]:
         """What lies beside the rows."""
-        return {"added": self.added, "capacity": self.capacity}
+        numbers = {"added": self.added, "capacity": self.capacity}
+        return numbers if self.frames is None else numbers | {"frames": self.frames.state()}
 
-    def restore(self, rows: Mapping[str, np.ndarray], state: Mapping[str, float]) -> tuple[np.ndarray, np.ndarray]:
+    def restore(self, rows: Mapping[str, np.ndarray], state: Mapping[str, Any]) -> tuple[np.ndarray, np.ndarray]:
         """Takes over what `rows` and `state` gave; of a larger buffer, the newest rows that fit. Returns their places here and there.
 
         With an unchanged capacity every row lies where it lay, so the same generator draws the same batches.
@@ -54,7 +83,25 @@ class UniformReplay:
         self.added, places, sources = kept(int(state["added"]), int(state["capacity"]), self.capacity)
         for name, column in self.columns.items():
             column[places] = rows[name][sources]
+        if self.frames is not None:
+            self.frames.restore(rows, state["frames"])
+        self._let_go(places)
         return places, sources
+
+    @property
+    def _filled(self) -> int:
+        return min(self.added, self.capacity)
+
+    def _let_go(self, written: np.ndarray) -> None:
+        """After rows were written at these places: lets go of all rows of which a frame is no longer there, and of those before them."""
+        if self.frames is None:
+            return
+        numbers = np.concatenate([self.columns[name][written] for name in OBSERVATIONS], axis=1)
+        self._oldest[written] = np.where(numbers < 0, self.frames.added, numbers).min(axis=1)
+        gone = np.flatnonzero(self._oldest[:self._filled] < self.frames.first)
+        if len(gone):
+            newest = self.added - 1 - (self.added - 1 - gone) % self.capacity  # the row that lies there
+            self.first = max(self.first, int(newest.max()) + 1)
 
 
 class PrioritizedReplay(UniformReplay):
@@ -66,8 +113,8 @@ class PrioritizedReplay(UniformReplay):
     """
 
     def __init__(self, capacity: int, columns: Mapping[str, tuple[tuple[int, ...], str]], generator: np.random.Generator,
-                 alpha: float, beta: float = 1.0) -> None:
-        super().__init__(capacity, columns, generator)
+                 alpha: float, beta: float = 1.0, frames: Frames | None = None) -> None:
+        super().__init__(capacity, columns, generator, frames)
         self.alpha, self.beta = alpha, beta
         self.largest = 1.0  # of the priorities p, before alpha
         self._tree = SumTree(capacity)
@@ -75,20 +122,21 @@ class PrioritizedReplay(UniformReplay):
 
     def add(self, rows: Mapping[str, np.ndarray]) -> None:
         """Appends rows, each column [n, ...], over the oldest ones, with the largest priority seen."""
-        before = self.added
+        before, first = self.added, self.first
         super().add(rows)
         newest = np.arange(max(before, self.added - self.capacity), self.added) % self.capacity
         self._tree.set(newest, np.full(len(newest), self.largest**self.alpha))
+        self._never_draw(first)
 
-    def sample(self, updates: int, batch_size: int) -> dict[str, np.ndarray]:
-        """`updates` batches, each column [updates, batch_size, ...], and `weight` float32: (N·P(i))^-beta over its batch's largest."""
+    def draw(self, updates: int, batch_size: int) -> dict[str, np.ndarray]:
+        """As of `UniformReplay`, and `weight` float32 [updates, batch_size]: (N·P(i))^-beta over its batch's largest."""
         strata = (np.arange(batch_size) + self.generator.random((updates, batch_size))) / batch_size
         total = self._tree.total
         self._sampled = self._tree.find((strata * total).reshape(-1)).reshape(updates, batch_size)
         probability = self._tree.get(self._sampled) / total
         weight = (len(self) * probability) ** -self.beta
         weight /= weight.max(axis=1, keepdims=True)
-        return {name: column[self._sampled] for name, column in self.columns.items()} | {"weight": weight.astype(np.float32)}
+        return {"place": self._sampled, "weight": weight.astype(np.float32)}
 
     def update_priorities(self, errors: np.ndarray) -> None:
         """|error| [U, B] of the first U of the batches sampled last becomes their priority; where a row was drawn twice, the last."""
@@ -98,18 +146,25 @@ class PrioritizedReplay(UniformReplay):
 
     def rows(self) -> dict[str, np.ndarray]:
         """As of `UniformReplay`, and the priorities, to the power of alpha."""
-        return super().rows() | {"priority": self._tree.get(np.arange(len(self)))}
+        return super().rows() | {"priority": self._tree.get(np.arange(self._filled))}
 
-    def state(self) -> dict[str, float]:
+    def state(self) -> dict[str, Any]:
         """As of `UniformReplay`, and the largest priority."""
         return super().state() | {"largest": self.largest}
 
-    def restore(self, rows: Mapping[str, np.ndarray], state: Mapping[str, float]) -> tuple[np.ndarray, np.ndarray]:
+    def restore(self, rows: Mapping[str, np.ndarray], state: Mapping[str, Any]) -> tuple[np.ndarray, np.ndarray]:
         """As of `UniformReplay`, with the priorities."""
         places, sources = super().restore(rows, state)
         self.largest, self._tree = state["largest"], SumTree(self.capacity)
         self._tree.set(places, rows["priority"][sources])
+        self._never_draw(0)
         return places, sources
+
+    def _never_draw(self, before: int) -> None:
+        """Takes the priority from rows that went before their time, those from row `before` on."""
+        gone = np.arange(max(before, self.added - self.capacity), self.first) % self.capacity
+        if len(gone):
+            self._tree.set(gone, np.zeros(len(gone)))
 
 
 def kept(added: int, capacity: int, new_capacity: int) -> tuple[int, np.ndarray, np.ndarray]:

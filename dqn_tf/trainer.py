@@ -16,7 +16,7 @@ from dqn_tf.engines.make import make_engines, run_block
 from dqn_tf.envs import registry
 from dqn_tf.errors import UserError
 from dqn_tf.evaluation import MOST_STEPS, Evaluation, evaluate
-from dqn_tf.export import export
+from dqn_tf.export import BATCHES, export
 from dqn_tf.interrupts import Interrupted, Interrupts
 from dqn_tf.launch import Plan
 from dqn_tf.metrics import MetricsWriter
@@ -52,7 +52,7 @@ def train(plans: Sequence[Plan]) -> int:
 
 def start(plans: Sequence[Plan], progress: Progress, interrupts: Interrupts) -> list["Run"]:
     """The runs, each where its plan has it begin. They differ in nothing but their seeds and files."""
-    configs, make_env = [plan.config for plan in plans], registry.maker(plans[0].config.env)
+    configs, make_env = [plan.config for plan in plans], registry.maker(plans[0].config.env, plans[0].config)
     agents = [DQN(plan.config, plan.spaces) for plan in plans]
     for agent in agents:
         agent.compile()
@@ -187,7 +187,7 @@ class Run:
             report["best"]["test"] = self._test()
         self._load(last if config.export_weights == "last" else self.best_weights)
         score = report["last"] if config.export_weights == "last" else report["best"]["test"]
-        version = export(self.agent, self.plan.export_dir, self.engine.replay.rows()["observation"],
+        version = export(self.agent, self.plan.export_dir, self.engine.replay.observations(max(BATCHES)),
                          {"env": config.env, "weights": config.export_weights, "env_steps": self.engine.env_step, "score": score})
         report |= {"score": score, "exported": config.export_weights, "export": str(version.resolve()),
                    "seconds": round(self.seconds + time.monotonic(), 2)}

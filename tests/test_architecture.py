@@ -17,20 +17,21 @@ MOST_LINES, MOST_COLUMNS = 300, 150
 # One way down: a module imports only from those below it. A new module is put where it belongs.
 ORDER = """
     doctor.__main__ doctor.learned doctor.advice doctor
-    trainer group engines.make engines.graph engines.host engines.engine engines.graph_program engines.graph_replay engines.graph_transitions engines export
+    trainer group engines.make engines.graph engines.host engines.ahead engines.engine
+    engines.graph_program engines.graph_replay engines.graph_transitions engines export
     interop.tf_agents interop
     scoring.report scoring.served scoring.plan scoring.flags scoring.locate scoring.video scoring launch cli summary rundir plots progress
     evaluation checkpoint metrics interrupts
-    acting agent networks values layers losses
-    exploration replay sumtree transitions
-    envs.inspection envs.native envs.registry envs.gridworld envs.probes envs.vector envs.checked envs.spaces envs
+    acting agent networks optimizers values layers losses
+    memory exploration replay frames sumtree transitions
+    envs.inspection envs.native envs.registry envs.atari envs.gridworld envs.probes envs.vector envs.checked envs.spaces envs
     presets config seeding quiet errors dqn_tf
 """.split()
 APART = ("serving",)  # knows SavedModels only and stands beside the house: nothing of it imports it, and it nothing of it
 
 WITHOUT_TENSORFLOW = """
-    replay sumtree exploration transitions checkpoint cli config launch presets rundir seeding errors interrupts progress quiet
-    envs.inspection envs.registry envs.gridworld envs.probes envs.vector envs.checked envs.spaces doctor.__main__ doctor.advice
+    memory replay frames sumtree exploration transitions checkpoint cli config launch presets rundir seeding errors interrupts progress quiet
+    envs.inspection envs.registry envs.atari envs.gridworld envs.probes envs.vector envs.checked envs.spaces doctor.__main__ doctor.advice
     evaluation scoring.flags scoring.plan scoring.locate scoring.video
 """.split()
 KNOWS_GYMNASIUM = ("envs.", "scoring.video")  # video wraps an environment; all others name its types in annotations, or its version

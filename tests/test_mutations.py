@@ -25,8 +25,8 @@ masked_soft_target = functools.partial(oracles.check_masked_target, munchausen=T
 ten_updates_a_step = functools.partial(oracles.check_update_count, 1, 1, 0.1)
 
 EACH_TENSOR = "for tensor in (reward, discount, next_q):"
-SELECTED = 'losses.select(self.online.head_outputs(batch["observation"], self._noise_seed(0), training=True)'
-TARGET, NEXT_OUTPUTS = "self.bellman_target(batch)", 'next_outputs = self.target.head_outputs(batch["next_observation"]'
+SELECTED = 'losses.select(self._outputs(self.online, batch["observation"], 0, training=True)'
+TARGET, NEXT_OUTPUTS = "self.bellman_target(batch)", 'next_outputs = self._outputs(self.target, batch["next_observation"]'
 BY_ONLINE = 'batch["reward"] + batch["discount"] * tf.reduce_max(self.online(batch["next_observation"]), axis=1)'
 TARGET_BY_ONLINE = "self.target.set_weights(self.online.get_weights())"
 UNLEARNED = "min(env_steps, max(0, self.env_step - self.learning_starts))"
@@ -77,7 +77,7 @@ MUTATIONS = {  # name: owner, attribute, oracle, and pieces of the source with w
     "a small gradient scaled up to the limit":
         (losses, "limit_gradients", oracles.check_update, ("limit * tf.minimum(1.0 / norm, 1.0 / limit)", "limit / norm")),
     "the optimizer's epsilon ignored":
-        (agent, "make_optimizer", oracles.check_update, (", epsilon=config.optimizer_epsilon", "")),
+        (agent, "make_optimizer", oracles.check_update, ("kind(learning_rate=rate, epsilon=config.optimizer_epsilon)", "kind(learning_rate=rate)")),
     "the target updated one update late":
         (DQN, "update_target", oracles.check_hard_copies, ("self.updates %", "(self.updates - 1) %")),
     "the target updated every time":
@@ -85,7 +85,7 @@ MUTATIONS = {  # name: owner, attribute, oracle, and pieces of the source with w
     "the target never updated":
         (DQN, "update", oracles.check_hard_copies, ("self.update_target()", "pass")),
     "tau on the wrong side":
-        (DQN, "update_target", soft_update, ("share * online + (1.0 - share) * target", "(1.0 - share) * online + share * target")),
+        (DQN, "_move_target", soft_update, ("share * online + (1.0 - share) * target", "(1.0 - share) * online + share * target")),
     "the target not a copy at birth":
         (DQN, "__init__", oracles.check_target_at_birth, (TARGET_BY_ONLINE, "pass")),
     "online and target one network":

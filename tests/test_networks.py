@@ -4,7 +4,8 @@ import tensorflow as tf
 
 from dqn_tf.config import DQNConfig
 from dqn_tf.envs.spaces import Spaces
-from dqn_tf.networks import QNetwork, is_image
+from dqn_tf.errors import UserError
+from dqn_tf.networks import QNetwork, automatic, is_image
 
 VECTOR = Spaces((3,), "float32", 2)
 
@@ -92,3 +93,43 @@ def test_weights_and_biases_begin_uniform_within_one_over_the_root_of_the_fan_in
                 assert bound * (1 - slack) < np.abs(array).max() <= bound
                 assert abs(array.mean()) < bound * 5 / np.sqrt(3 * array.size)
             assert abs(kernel.var() / (bound ** 2 / 3) - 1) < 0.05
+
+
+def test_minatars_network_by_hand(generator):
+    """One convolution of 16 filters 3x3 and a dense layer of 128 (Young and Tian 2019), on what is there or not."""
+    spaces = Spaces((10, 10, 4), "bool", 6)
+    model = network(spaces)
+    assert [weights.shape for weights in model.get_weights()] == [(3, 3, 4, 16), (16,), (1024, 128), (128,), (128, 6), (6,)]
+    observation = generator.random((2, 10, 10, 4)) < 0.3
+    kernel, bias, *dense = model.get_weights()
+    features = np.array([[[np.tensordot(image[i:i + 3, j:j + 3], kernel, 3) + bias for j in range(8)] for i in range(8)] for image in observation])
+    hidden = np.maximum(np.maximum(features, 0.0).reshape(2, -1) @ dense[0] + dense[1], 0.0)
+    np.testing.assert_allclose(model(tf.constant(observation)), hidden @ dense[2] + dense[3], atol=1e-5)
+
+
+@pytest.mark.parametrize(("shape", "dtype", "expected"), [((10, 10, 4), "bool", "minatar_cnn"), ((10, 10, 4), "uint8", "mlp"),
+                                                          ((2, 10, 4), "bool", "mlp"), ((84, 84, 4), "bool", "nature_cnn")])
+def test_auto_knows_minatars_pictures(shape, dtype, expected):
+    assert automatic(Spaces(shape, dtype, 2)) == expected
+
+
+@pytest.mark.parametrize(("shape", "kind", "sentence"), [((4,), "minatar_cnn", r"need observations of shape .* it is \[4\]"),
+                                                         ((20, 20, 3), "nature_cnn", "too small for these convolutions")])
+def test_observations_that_cannot_be_convolved(shape, kind, sentence):
+    with pytest.raises(UserError, match=sentence):
+        network(Spaces(shape, "uint8", 2), kind)
+
+
+@pytest.mark.parametrize("options", [{}, {"dueling": True}, {"noisy": True}], ids=str)
+def test_bfloat16_is_the_same_up_to_its_rounding(options, generator):
+    spaces = Spaces((44, 40, 2), "uint8", 6)
+    model = QNetwork(spaces, DQNConfig(**options), np.random.default_rng(1))
+    observation, seed = tf.constant(generator.integers(256, size=(8, *spaces.observation_shape), dtype=np.uint8)), tf.constant([1, 2])
+    with tf.GradientTape(persistent=True) as tape:
+        exact, coarse = (model.head_outputs(observation, seed, training=True, coarse=kind) for kind in (False, True))
+    assert coarse.dtype == tf.float32
+    outputs = [(exact, coarse)] + list(zip(*(tape.gradient(out, model.trainable_variables) for out in (exact, coarse)), strict=True))
+    for one, other in outputs:
+        assert other.dtype == tf.float32
+        assert np.linalg.norm(one - other) <= 0.1 * np.linalg.norm(one)
+    assert 1e-5 < np.abs(exact - coarse).max()

@@ -64,6 +64,10 @@ class GraphReplay:
     def __len__(self) -> int:
         return min(self.added, self.capacity)
 
+    def observations(self, most: int) -> np.ndarray:
+        """At most so many of the observations that are held, [n, *shape]."""
+        return self.rows()["observation"][:most]
+
     def rows(self) -> dict[str, np.ndarray]:
         """The filled part of each column, as it lies: with `state`, all that `restore` needs."""
         return self._packing.columns(self._own(self._packed.numpy()).reshape(self.capacity, -1)[:len(self)])

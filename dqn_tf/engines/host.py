@@ -5,15 +5,20 @@ first, then its batches are drawn, then all its updates run in one call, so the 
 is paid once a block. With `updates_per_block=1` this is the loop of the textbook.
 """
 
+import dataclasses
 from typing import Any
 
 import gymnasium as gym
 import numpy as np
 
 from dqn_tf import exploration
-from dqn_tf.agent import DQN
+from dqn_tf.agent import DQN, Learned
 from dqn_tf.config import DQNConfig
+from dqn_tf.engines.ahead import AheadLearner
 from dqn_tf.engines.engine import Block, Engine
+from dqn_tf.envs.atari import is_atari
+from dqn_tf.envs.spaces import Spaces
+from dqn_tf.frames import Frames, numbered_spaces, ring_size
 from dqn_tf.replay import PrioritizedReplay, UniformReplay
 from dqn_tf.transitions import NStep, Steps, columns
 
@@ -25,8 +30,11 @@ class HostEngine(Engine):
                  generators: dict[str, np.random.Generator]) -> None:
         super().__init__(config, agent, generators)
         self.env = env
-        self.replay = make_replay(config, columns(agent.spaces), generators["replay"])
-        self.transitions = NStep(config.n_step, config.gamma, env.num_envs, agent.spaces)
+        self.frames = make_frames(config, agent.spaces)
+        kept = agent.spaces if self.frames is None else numbered_spaces(agent.spaces)
+        self.replay = make_replay(config, columns(kept), generators["replay"], self.frames)
+        self.transitions = NStep(config.n_step, config.gamma, env.num_envs, kept)
+        self.ahead = AheadLearner(agent, self.replay, config.batch_size) if self.frames is not None else None
         self.steps = Steps.empty(self.config.block_steps, env.num_envs, agent.spaces)
         self.observation, infos = env.reset()
         self.action_mask = infos.get("action_mask")
@@ -36,17 +44,32 @@ class HostEngine(Engine):
         steps, before = self._collect(), self.env_step
         steps.require_finite(before)
         self.env_step += steps.action.size
-        self.replay.add(self.transitions.add(steps))
+        self.replay.add(self.transitions.add(self._as_learned(steps)))
         metrics = {}
         if count := self._updates_due(steps.action.size):
             self.replay.beta = priority_beta(self.config, self.env_step)
-            metrics, weights, errors = self.agent.learn(self.replay.sample(self.config.most_updates, self.config.batch_size), count)
+            metrics, weights, errors = self._learn(count)
             self._require_finite(metrics)
             if errors is not None:
                 self.replay.update_priorities(errors)
             self.updates += count
             self.actor.refresh(weights)
         return Block(self._finished_episodes(steps.reward, steps.ended, before), metrics)
+
+    def _learn(self, updates: int) -> Learned:
+        if self.ahead is not None:
+            return self.ahead.learn(self.config.most_updates, updates)
+        return self.agent.learn(self.replay.sample(self.config.most_updates, self.config.batch_size), updates)
+
+    def _as_learned(self, steps: Steps) -> Steps:
+        """What learning is to see of the steps: an Atari game's rewards and lives as configured, frames as numbers."""
+        if is_atari(self.config.env):
+            if self.config.clip_rewards:
+                steps = dataclasses.replace(steps, reward=steps.reward.clip(-1.0, 1.0))
+            lost = self.env.lives_lost()
+            if self.config.episodic_life:
+                steps = dataclasses.replace(steps, terminated=steps.terminated | lost)
+        return steps if self.frames is None else self.frames.numbered(steps)
 
     def _collect(self) -> Steps:
         generator, steps = self.generators["exploration"], self.steps.part(slice(self._steps_left()))
@@ -94,25 +117,35 @@ class HostEngine(Engine):
     def restore(self, values: dict[str, Any], arrays: dict[str, np.ndarray], rows: dict[str, np.ndarray] | None) -> list[int]:
         """As of `Engine`; the running episodes are played back."""
         super().restore(values, arrays, rows)
-        self.transitions.restore({name.removeprefix("windows/"): array for name, array in arrays.items() if name.startswith("windows/")})
         self.actor.refresh()
         if rows is not None:
             self.replay.restore(rows, values["replay"])
+        if rows is not None or self.frames is None:  # with a lost replay went the frames of which unfinished windows hold numbers
+            windows = {name.removeprefix("windows/"): array for name, array in arrays.items() if name.startswith("windows/")}
+            self.transitions.restore(windows)
         actions = [arrays[f"running/actions/{index}"] for index in range(self.env.num_envs)]
         self.observation, differing = self.env.restore(values["running_episode"], actions, arrays["running/observation"])
         self.action_mask = self.env.action_mask
         return differing
 
     def close(self) -> None:
-        """Closes the environments."""
+        """Closes the environments, and ends the helper thread."""
         self.env.close()
+        if self.ahead is not None:
+            self.ahead.close()
 
 
-def make_replay(config: DQNConfig, columns: dict[str, tuple[tuple[int, ...], str]], generator: np.random.Generator) -> UniformReplay:
+def make_frames(config: DQNConfig, spaces: Spaces) -> Frames | None:
+    """Where the frames of stacked observations are kept; None for others."""
+    return Frames(ring_size(config.replay_capacity, config.num_envs, config.n_step, spaces), config.num_envs, spaces) if spaces.stack else None
+
+
+def make_replay(config: DQNConfig, columns: dict[str, tuple[tuple[int, ...], str]], generator: np.random.Generator,
+                frames: Frames | None = None) -> UniformReplay:
     """The configured replay."""
     if config.prioritized:
-        return PrioritizedReplay(config.replay_capacity, columns, generator, config.priority_alpha)
-    return UniformReplay(config.replay_capacity, columns, generator)
+        return PrioritizedReplay(config.replay_capacity, columns, generator, config.priority_alpha, frames=frames)
+    return UniformReplay(config.replay_capacity, columns, generator, frames)
 
 
 def priority_beta(config: DQNConfig, env_step: int) -> float:

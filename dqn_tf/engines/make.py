@@ -11,6 +11,7 @@ from dqn_tf.engines import graph
 from dqn_tf.engines.engine import Block, Engine
 from dqn_tf.engines.graph_program import GraphProgram
 from dqn_tf.engines.host import HostEngine
+from dqn_tf.envs.atari import AtariVector, is_atari
 from dqn_tf.envs.native import native
 from dqn_tf.envs.vector import SeededVectorEnv
 
@@ -23,7 +24,8 @@ def make_engines(configs: Sequence[DQNConfig], agents: Sequence[DQN], make_env: 
     first = configs[0]
     generators = [seeding.generators(config.seed) for config in configs]
     if first.engine == "host":
-        return [HostEngine(config, agent, SeededVectorEnv(make_env, config.num_envs, config.seed), own)
+        kind = AtariVector if is_atari(first.env) else SeededVectorEnv
+        return [HostEngine(config, agent, kind(make_env, config.num_envs, config.seed), own)
                 for config, agent, own in zip(configs, agents, generators, strict=True)]
     together = agents[0] if len(agents) == 1 else DQN(first, agents[0].spaces, copies=len(agents))
     if len(agents) > 1:

@@ -10,13 +10,14 @@ from collections.abc import Callable
 
 import gymnasium as gym
 
-from dqn_tf.envs import gridworld, probes
+from dqn_tf import presets
+from dqn_tf.config import DQNConfig
+from dqn_tf.envs import atari, gridworld, probes
 from dqn_tf.envs.checked import CheckedEnv
 from dqn_tf.envs.spaces import Spaces
 from dqn_tf.errors import UserError
 
 EXTRA_PACKAGES = {  # namespace: the package to install, and its module that registers the namespace
-    "ALE": ("ale-py", "ale_py"),
     "MinAtar": ("minatar", "minatar.gym"),
 }
 
@@ -26,11 +27,14 @@ for own in (gridworld, probes):  # namespace dqn_tf
     own.register()
 
 
-def maker(env: str) -> Callable[..., gym.Env]:
+def maker(env: str, settings: DQNConfig | None = None) -> Callable[..., gym.Env]:
     """A function that makes one environment, passing keywords to `gymnasium.make`; proved by making one now.
 
-    `my_module:MyEnv-v0` imports `my_module` first, from the current directory too. Raises UserError.
+    `my_module:MyEnv-v0` imports `my_module` first, from the current directory too. Atari games are played under the protocol of the settings,
+    or of their preset. Raises UserError.
     """
+    if atari.is_atari(env):
+        return atari.maker(env, settings or presets.configure(env, {}))
     if os.getcwd() not in sys.path:
         sys.path.append(os.getcwd())
     namespace = env.rpartition(":")[2].rpartition("/")[0]
@@ -72,21 +76,18 @@ def _register(namespace: str) -> None:
         module = importlib.import_module(EXTRA_PACKAGES[namespace][1])
     except ImportError:
         return  # gymnasium.make then finds no such namespace
-    if hasattr(module, "register_envs"):  # MinAtar's; ale_py registers as it is imported
-        module.register_envs()
-    if hasattr(module, "LoggerMode"):  # else the emulator greets on every reset
-        module.ALEInterface.setLoggerMode(module.LoggerMode.Error)
+    module.register_envs()
 
 
-def spaces(env: str) -> Spaces:
+def spaces(env: str, settings: DQNConfig | None = None) -> Spaces:
     """Spaces of the environment with this id; one reset tells whether it gives action masks. Raises UserError if it cannot be used."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        sample = maker(env)()
+        sample = maker(env, settings)()
     try:
         checked = CheckedEnv(sample, "The environment")
         checked.reset(seed=0)
-        return dataclasses.replace(checked.spaces, masked=checked.mask is not None)
+        return dataclasses.replace(checked.spaces, masked=checked.mask is not None, stack=getattr(sample, "stack", 0))
     except UserError as error:
         raise UserError(f"--env={env}: {error}") from error
     finally:

@@ -24,6 +24,7 @@ class Spaces:
       actions: number of actions; the agent counts them from 0.
       action_start: what the environment calls action 0.
       masked: whether the environment says which actions are legal.
+      stack: successive frames that lie side by side in an observation's last axis, newest last; 0 where an observation is whole.
     """
 
     observation_shape: tuple[int, ...]
@@ -33,6 +34,7 @@ class Spaces:
     category_start: int = 0
     action_start: int = 0
     masked: bool = False
+    stack: int = 0
 
     def to_dict(self) -> dict[str, Any]:
         """A JSON-ready copy."""

@@ -8,7 +8,9 @@ from typing import Any, NamedTuple
 import gymnasium as gym
 
 from dqn_tf import seeding
+from dqn_tf.config import DQNConfig
 from dqn_tf.envs import registry
+from dqn_tf.envs.atari import PROTOCOL, is_atari
 from dqn_tf.envs.spaces import Spaces
 from dqn_tf.errors import UserError
 from dqn_tf.evaluation import Evaluation, Policy, evaluate, joined
@@ -42,8 +44,9 @@ def prepare(flags: EvaluateFlags) -> Plan:
     """Raises UserError for everything that can be known to be wrong without TensorFlow."""
     versions = [locate(name) for name in flags.compare or [flags.model]]
     env = _environment(versions, flags.env)
-    make = registry.maker(env)
-    spaces = registry.spaces(env)
+    settings = _protocol(versions, env)
+    make = registry.maker(env, settings)
+    spaces = registry.spaces(env, settings)
     for version in versions:
         _require_fit(version, env, spaces)
     seeds = list(seeding.episode_seeds(flags.seed, seeding.TEST, flags.episodes))
@@ -84,6 +87,19 @@ def _environment(versions: list[Version], given: str | None) -> str:
         raise UserError(f"{versions[0].path} was trained on {names[0]} and {versions[1].path} on {names[1]}; name the environment to "
                         "compare them on with --env.")
     return names[0]
+
+
+def _protocol(versions: list[Version], env: str) -> DQNConfig | None:
+    """What Atari games are played under: the protocol that the first version was trained under, where it says so."""
+    recorded = versions[0].manifest.get("config")
+    if not is_atari(env) or not isinstance(recorded, dict):
+        return None
+    names = [name for name in PROTOCOL if name in recorded]
+    protocols = [[version.manifest.get("config", {}).get(name) for name in names] for version in versions]
+    if any(other != protocols[0] for other in protocols):
+        raise UserError(f"{versions[0].path} and {versions[1].path} were trained under different protocols: " + "; ".join(
+            f"{name} {one} and {other}" for name, one, other in zip(names, *protocols, strict=True) if one != other) + ".")
+    return DQNConfig(env=env, **{name: recorded[name] for name in names})
 
 
 def _require_fit(version: Version, env: str, spaces: Spaces) -> None:

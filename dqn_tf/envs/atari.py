@@ -1,0 +1,155 @@
+"""Atari games under the standard protocol, from ale-py's own preprocessing in C++.
+
+A step is `frame_skip` frames with one action; an observation is the last four steps' pictures, each the brighter of its last two frames, grey,
+84x84, black before the episode's beginning (Mnih et al. 2015, methods; Machado et al. 2018, section 5). Every environment is an
+`AtariVectorEnv` of one: the seed given to `reset` then decides the whole episode (no-ops, sticky actions), which ale-py's own reset at an
+episode's end does not allow, so a run resumes to the bit. Environments are stepped at the same time all the same: actions are
+sent to all of them before the first answer is awaited.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from types import ModuleType
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+
+from dqn_tf.config import DQNConfig
+from dqn_tf.envs.vector import SeededVectorEnv
+from dqn_tf.errors import UserError
+
+NAMESPACE = "ALE"
+PACKAGE = "ale-py"
+PROTOCOL = ("frame_skip", "noop_max", "sticky_actions", "full_action_space", "max_frames")  # what a score can only be compared under
+SIZE, STACK = 84, 4
+FRAMES_PER_SECOND = 60
+ENLARGED = 4  # pixels of a rendered picture per pixel of an observation's
+
+
+class AtariGame(gym.Env):
+    """One game: observations [84, 84, 4] uint8, newest last; rewards are the game's own.
+
+    `life_lost` says whether the last step cost a life. `render` shows what the agent sees. An episode ends where the game does or, truncated,
+    after `max_frames` frames.
+    """
+
+    stack = STACK
+
+    def __init__(self, env: str, settings: DQNConfig, render_mode: str | None = None) -> None:
+        from ale_py.vector_env import AtariVectorEnv  # of the extra [atari]
+
+        self.spec = specification(env)
+        self.metadata = {"render_modes": ["rgb_array"], "render_fps": FRAMES_PER_SECOND // settings.frame_skip}
+        self.render_mode = render_mode
+        self._games = AtariVectorEnv(
+            self.spec.kwargs["game"], 1, num_threads=1, img_height=SIZE, img_width=SIZE, stack_num=STACK, frameskip=settings.frame_skip,
+            noop_max=settings.noop_max, repeat_action_probability=settings.sticky_actions, full_action_space=settings.full_action_space,
+            max_num_frames_per_episode=settings.max_frames, reward_clipping=False, episodic_life=False, use_fire_reset=False,
+            autoreset_mode=gym.vector.AutoresetMode.NEXT_STEP)
+        self.observation_space = gym.spaces.Box(0, 255, (SIZE, SIZE, STACK), np.uint8)
+        self.action_space = self._games.single_action_space
+        self.life_lost, self._lives, self._begun, self._picture = False, 0, False, np.zeros((SIZE, SIZE), np.uint8)
+
+    def reset(self, *, seed: int | None = None, options: Mapping[str, Any] | None = None) -> tuple[np.ndarray, dict[str, Any]]:
+        """Starts the episode that this seed decides, whatever was played before."""
+        observation, info = self._games.reset(seed=None if seed is None else np.array([seed]))
+        self.life_lost, self._lives, self._begun = False, int(info["lives"][0]), False
+        return self._channels_last(observation), {}
+
+    def begin_step(self, action: int) -> None:
+        """Begins a step in the game's own thread; `step` with the same action then finishes it."""
+        self._games.send(np.array([action]))
+        self._begun = True
+
+    def step(self, action: int) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:
+        """One step, or the end of one that was begun."""
+        if not self._begun:
+            self.begin_step(action)
+        self._begun = False
+        observation, reward, terminated, truncated, info = self._games.recv()
+        lives = int(info["lives"][0])
+        self.life_lost, self._lives = lives < self._lives, lives
+        return self._channels_last(observation), float(reward[0]), bool(terminated[0]), bool(truncated[0]), {}
+
+    def render(self) -> np.ndarray:
+        """The newest picture of the observation, enlarged, [336, 336, 3] uint8."""
+        return np.repeat(self._picture.repeat(ENLARGED, axis=0).repeat(ENLARGED, axis=1)[..., np.newaxis], 3, axis=-1)
+
+    def close(self) -> None:
+        """Ends the game's thread."""
+        self._games.close()
+
+    def _channels_last(self, observation: np.ndarray) -> np.ndarray:
+        self._picture = observation[0, -1]
+        return observation[0].transpose(1, 2, 0)  # a view: whoever keeps it copies it
+
+
+class AtariVector(SeededVectorEnv):
+    """`SeededVectorEnv` of Atari games, which step at the same time."""
+
+    def __init__(self, make: Callable[[], gym.Env], num_envs: int, seed: int) -> None:
+        super().__init__(make, num_envs, seed)
+        self._life_lost: list[list[bool]] = []
+
+    def step(self, actions: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, dict]:
+        """As of `SeededVectorEnv`."""
+        for checked, action in zip(self.envs, actions.tolist(), strict=True):
+            checked.env.begin_step(action)
+        answer = super().step(actions)
+        self._life_lost.append([checked.env.life_lost for checked in self.envs])
+        return answer
+
+    def lives_lost(self) -> np.ndarray:
+        """Which steps since this was last asked cost a life, [T, N] bool. At a game's end it says nothing: that is a termination anyway."""
+        lost, self._life_lost = np.array(self._life_lost, bool).reshape(-1, self.num_envs), []
+        return lost
+
+
+def is_atari(env: str) -> bool:
+    """Whether this id is one of ale-py's games."""
+    return env.startswith(f"{NAMESPACE}/")
+
+
+def specification(env: str) -> gym.envs.registration.EnvSpec:
+    """The game's registration. Raises UserError for an unknown game, a missing package or ROM, or a kind that has no pictures."""
+    try:
+        import ale_py
+        from ale_py import roms
+    except ImportError as error:
+        raise UserError(f"--env={env} needs a package that is not installed. Type: pip install {PACKAGE}") from error
+    ale_py.ALEInterface.setLoggerMode(ale_py.LoggerMode.Error)  # else the emulator greets on every reset
+    try:
+        spec = gym.spec(env)
+    except gym.error.Error as error:
+        raise UserError(f"--env={env}: {' '.join(str(error).split())}") from error
+    if spec.kwargs.get("obs_type", "rgb") != "rgb":
+        raise UserError(f"--env={env}: dqn_tf plays Atari games from pixels, and this one gives {spec.kwargs['obs_type']}.")
+    _require_rom(env, roms, spec.kwargs["game"])
+    return spec
+
+
+def _require_rom(env: str, roms: ModuleType, game: str) -> None:
+    try:
+        path, reason = roms.get_rom_path(game), f"{PACKAGE} has none for {game}"
+    except OSError as error:  # not there, or not the one that ale-py knows
+        path, reason = None, " ".join(str(error).split())
+    if path is None:
+        mend = "unset ALE_ROMS_DIR" if os.environ.get("ALE_ROMS_DIR") else f"pip install --force-reinstall {PACKAGE}"
+        raise UserError(f"--env={env}: the game's ROM cannot be used: {reason}. Type: {mend}")
+
+
+def maker(env: str, settings: DQNConfig) -> Callable[..., AtariGame]:
+    """A function that makes one game under the protocol of the settings; proved by making one now. Raises UserError."""
+    specification(env)
+
+    def make(**keywords) -> AtariGame:
+        return AtariGame(env, settings, **keywords)
+
+    try:
+        make().close()
+    except Exception as error:  # what the emulator's C++ may throw
+        raise UserError(f"--env={env}: making the game failed: {type(error).__name__}: {error}") from error
+    return make
