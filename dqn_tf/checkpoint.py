@@ -125,23 +125,29 @@ def read_arrays(path: Path) -> Arrays:
 class Archive(Mapping):
     """An npz file whose arrays are read when they are asked for, so that taking over a large replay needs no second copy of it.
 
-    Raises UserError at once on anything but plain arrays that the file is large enough to hold.
+    The file is open until `close`: what was checked can be read even if it is deleted meanwhile. Raises UserError at once on anything but
+    plain arrays that the file is large enough to hold.
     """
 
     def __init__(self, path: Path) -> None:
         self._path, self._members = path, {}
-        with _sentences(path), zipfile.ZipFile(path) as archive:
-            members = archive.infolist()
+        with _sentences(path):
+            self._archive = zipfile.ZipFile(path)
+            members = self._archive.infolist()
             if sum(member.file_size for member in members) > path.stat().st_size:
                 raise ValueError("it claims to hold more than its own size")
             for member in members:
-                _require_plain(archive, member)
+                _require_plain(self._archive, member)
                 self._members[member.filename.removesuffix(".npy")] = member
 
     def __getitem__(self, name: str) -> np.ndarray:
         member = self._members[name]
-        with _sentences(self._path), zipfile.ZipFile(self._path) as archive, archive.open(member) as stream:
+        with _sentences(self._path), self._archive.open(member) as stream:
             return np.lib.format.read_array(stream, allow_pickle=False)
+
+    def close(self) -> None:
+        """Lets go of the file; its place on the disk is free again if it has been deleted."""
+        self._archive.close()
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._members)

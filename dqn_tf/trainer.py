@@ -204,6 +204,8 @@ class Run:
     def _restore(self, found: checkpoint.Checkpoint) -> None:
         state, best, rows = (found.files[name] for name in ("state.npz", "best.npz", "replay.npz"))
         differing = self.engine.restore(found.state["engine"], state, rows)
+        if rows is not None:
+            rows.close()
         self.saved, self.evaluated, self.best = self.engine.env_step, found.state["evaluated"], found.state["best"]
         self.best_weights = [best[str(number)] for number in range(len(best))]
         self.seconds += found.state["seconds"]

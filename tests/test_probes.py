@@ -26,7 +26,8 @@ MISTAKES = {  # probe: owner, attribute, and a piece of its source with what is 
     "border": (NStep, "add", ("window & ~steps.ended[k:]", "window")),
     "mask": (DQN, "bellman_target", ("self.target.values.q_values(choosing), next_mask", "self.target.values.q_values(choosing), None")),
     "priorities": (DQN, "update", ('losses_each * batch["weight"] if "weight" in batch else losses_each', "losses_each")),
-    "target": (DQN, "bellman_target", ('self.target.head_outputs(batch["next_observation"]', 'self.online.head_outputs(batch["next_observation"]')),
+    "target": (DQN, "bellman_target",
+               ('self._outputs(self.target, batch["next_observation"]', 'self._outputs(self.online, batch["next_observation"]')),
     "frames": (FrameStackObservation, "step", ("self.obs_queue.append(obs)", ""),
                ("return updated_obs", "self.obs_queue.append(obs); return updated_obs")),
 }
