@@ -56,7 +56,8 @@ class UniformReplay:
 
     def take(self, drawn: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """The batches that were drawn, or any part [..., batch_size] of them."""
-        batch = {name: column[drawn["place"]] for name, column in self.columns.items()} | {name: drawn[name] for name in drawn if name != "place"}
+        batch = {name: column.take(drawn["place"], axis=0) for name, column in self.columns.items()}  # a third of the time of column[...]
+        batch |= {name: drawn[name] for name in drawn if name != "place"}
         return batch if self.frames is None else batch | {name: self.frames.stacks(batch[name]) for name in OBSERVATIONS}
 
     def observations(self, most: int) -> np.ndarray:
