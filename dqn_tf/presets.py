@@ -48,7 +48,7 @@ PRESETS = {
         "greedy return of at least 18 over 30 episodes without sticky actions",
     ),
     "CartPole-v1": Preset(
-        {"total_steps": 50_000, "hidden_units": (128, 128), "loss": "mse", "learning_rate": 5e-3, "learning_rate_end": 1e-5, "batch_size": 64,
+        {"total_steps": 50_000, "hidden_units": (128, 128), "loss": "mse", "learning_rate": 1e-2, "learning_rate_end": 1e-5, "batch_size": 64,
          "target_update_period_env_steps": 128, "updates_per_block": 32, "epsilon_decay_env_steps": 8_000, "v_min": 0.0, "v_max": 100.0},
         {"n_step": 3},
         "greedy return of at least 490 over 100 episodes, as the IQM of ten runs",
