@@ -168,7 +168,7 @@ def jobs(wanted: SpeedFlags) -> list:
     for name, value, setting in todo:
         for system in found:
             work = setting
-            if setting.num_seeds > 1 and not system.seeds:
+            if name == "seeds" and not system.seeds:
                 continue
             if not system.grows and (setting.filled or setting.num_envs > 1):
                 if name != "memory" or value != speed_settings.MEMORY[0]:

@@ -55,13 +55,7 @@ def main() -> None:
     from dqn_tf import trainer
 
     clock.seconds["import"] = time.time() - float(began)
-    build = clock.timed("build", trainer.Run.__init__)
-
-    def init(run: trainer.Run, *arguments: Any) -> None:
-        build(run, *arguments)
-        run.engine.run_block = clock.timed("block", run.engine.run_block)
-
-    trainer.Run.__init__ = init
+    trainer.start, trainer.run_block = clock.timed("build", trainer.start), clock.timed("block", trainer.run_block)
     for part, name in PARTS.items():
         if hasattr(trainer.Run, name):
             setattr(trainer.Run, name, clock.timed(part, getattr(trainer.Run, name)))
