@@ -7,7 +7,7 @@ import pytest
 
 from dqn_tf import checkpoint, seeding
 from dqn_tf.config import DQNConfig
-from dqn_tf.engines.make import make_engine
+from dqn_tf.engines.make import make_engines
 from dqn_tf.envs import atari, registry
 from dqn_tf.errors import UserError
 from dqn_tf.evaluation import evaluate
@@ -152,7 +152,7 @@ def engine(**settings):
     config = DQNConfig(env=BREAKOUT, seed=3, num_envs=2, total_steps=260, warmup_env_steps=40, replay_capacity=100, batch_size=4, n_step=3,
                        updates_per_block=10, noop_max=3, max_frames=240, epsilon_decay_env_steps=100, **settings)
     agent = oracles.make_agent(config, registry.spaces(BREAKOUT, config))
-    return make_engine(config, agent, registry.maker(BREAKOUT, config))
+    return make_engines([config], [agent], registry.maker(BREAKOUT, config))[0]
 
 
 def test_a_run_resumes_to_the_bit(tmp_path):
