@@ -23,6 +23,7 @@ class Plan(NamedTuple):
     config: DQNConfig
     spaces: Spaces
     run_dir: RunDirectory
+    directory: Path  # what --resume takes: the run's own, or that which holds the runs of seeds trained at once
     export_dir: Path
     checkpoint: checkpoint.Checkpoint | None  # where to go on from
     on_checkpoint_error: str
@@ -52,12 +53,13 @@ def _new(flags: TrainingFlags) -> list[Plan]:
     first = memory.sized(first, spaces)
     run_dir = Path(flags.run_dir or new_path(first, flags.num_seeds))
     if flags.num_seeds == 1:
-        return [Plan(first, spaces, RunDirectory(run_dir), Path(flags.export_dir or Path("saved_models") / name), None, flags.on_checkpoint_error)]
+        export_dir = Path(flags.export_dir or Path("saved_models") / name)
+        return [Plan(first, spaces, RunDirectory(run_dir), run_dir, export_dir, None, flags.on_checkpoint_error)]
     plans = []
     for seed in range(first.seed, first.seed + flags.num_seeds):
         config, own = dataclasses.replace(first, seed=seed), f"seed{seed}"
         export_dir = Path(flags.export_dir) / own if flags.export_dir else run_dir / own / "saved_model"
-        plans.append(Plan(config, spaces, RunDirectory(run_dir / own), export_dir, None, flags.on_checkpoint_error))
+        plans.append(Plan(config, spaces, RunDirectory(run_dir / own), run_dir, export_dir, None, flags.on_checkpoint_error))
     return plans
 
 
@@ -74,7 +76,8 @@ def _resumed(flags: TrainingFlags) -> list[Plan]:
             continue
         config = memory.sized(config, spaces)
         _require_same_spaces(spaces, registry.spaces(config.env, config))
-        plans.append(Plan(config, spaces, run_dir, Path(flags.export_dir or export_dir), _read_checkpoint(run_dir, flags), flags.on_checkpoint_error))
+        plans.append(Plan(config, spaces, run_dir, Path(flags.resume), Path(flags.export_dir or export_dir), _read_checkpoint(run_dir, flags),
+                          flags.on_checkpoint_error))
     for sentence in dict.fromkeys(said):
         print(sentence)
     # Seeds that are trained at once go on from one step: a crash may have come between the checkpoints of two of them.

@@ -3,7 +3,6 @@
 import contextlib
 import time
 from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
 from typing import Any
 
 import gymnasium as gym
@@ -43,10 +42,10 @@ def train(plans: Sequence[Plan]) -> int:
         except Interrupted:
             for run in runs:
                 run.save()
-            progress.say(f"Stopped at step {runs[0].engine.env_step:,}. Go on with: python train.py --resume={place(plans)}")
+            progress.say(f"Stopped at step {runs[0].engine.env_step:,}. Go on with: python train.py --resume={plans[0].directory}")
             return interrupts.exit_status
         progress.close()
-        print(summary.text(reports[0], plans[0].run_dir, plans[0].export_dir) if len(runs) == 1 else group.summarize(place(plans)))
+        print(group.summarize(plans[0].directory) if at_once(plans[0]) else summary.text(reports[0], plans[0].run_dir, plans[0].export_dir))
         return interrupts.exit_status  # a signal during the export lets it finish
 
 
@@ -57,12 +56,12 @@ def start(plans: Sequence[Plan], progress: Progress, interrupts: Interrupts) -> 
     for agent in agents:
         agent.compile()
     engines = make_engines(configs, agents, make_env)
-    runs = [Run(plan, engine, make_env, progress, interrupts, f"seed {plan.config.seed}: " if len(plans) > 1 else "")
+    runs = [Run(plan, engine, make_env, progress, interrupts, f"seed {plan.config.seed}: " if at_once(plan) else "")
             for plan, engine in zip(plans, engines, strict=True)]
     env_step, seeds = engines[0].env_step, ", ".join(str(config.seed) for config in configs)
     progress.start(env_step)
     progress.say(f"{'Going on with' if plans[0].checkpoint else 'Training on'} {configs[0].env}, seed{'s' * (len(plans) > 1)} {seeds}, "
-                 f"from step {env_step:,} in {place(plans)}")
+                 f"from step {env_step:,} in {plans[0].directory}")
     return runs
 
 
@@ -86,12 +85,12 @@ def way_back(plans: Sequence[Plan]) -> str:
     steps = checkpoint.steps(plans[-1].run_dir.checkpoints)
     if not steps:
         return "No checkpoint had been taken."
-    return f"The last checkpoint is of step {steps[-1]:,}; go on from it with: python train.py --resume={place(plans)}"
+    return f"The last checkpoint is of step {steps[-1]:,}; go on from it with: python train.py --resume={plans[0].directory}"
 
 
-def place(plans: Sequence[Plan]) -> Path:
-    """The directory to resume: the run's own, or that which holds the runs of several seeds."""
-    return plans[0].run_dir.path if len(plans) == 1 else plans[0].run_dir.path.parent
+def at_once(plan: Plan) -> bool:
+    """Whether the run is one of several seeds that are trained at once, be it the only one left."""
+    return plan.directory != plan.run_dir.path
 
 
 class Run:

@@ -142,6 +142,11 @@ def test_a_whole_run_of_several_seeds_and_one_that_was_stopped(tmp_path):
     assert hashes[0] == hashes[1] and len(set(hashes[0])) == 3
     status, text = run(command, directory)
     assert status == 0 and text.count("is already complete") == 3, text
+    for lost in ("summary.json", "seed4/evaluation.json"):  # as if it had been killed amid the last of all reports
+        (directory / "run" / lost).unlink()
+    status, text = run(command, directory)
+    assert status == 0 and text.count("is already complete") == 2 and "3 seeds at once" in text, text
+    assert [row["weights_sha256"] for row in json.loads((directory / "run" / "summary.json").read_text(encoding="utf-8"))["seeds"]] == hashes[1]
     status, text = run(["--resume=run/seed4", "--total_steps=2400"], directory)  # one of them goes on alone
     assert status == 0 and "Score of the last weights" in text, text
 

@@ -17,7 +17,6 @@ from dqn_tf.config import DQNConfig
 from dqn_tf.engines.engine import Block, Engine
 from dqn_tf.engines.graph_program import GraphProgram, Plan
 from dqn_tf.engines.graph_replay import GraphReplay
-from dqn_tf.envs.native import NativeEnv
 
 
 class GraphEngine(Engine):
