@@ -29,7 +29,7 @@ def configure(env: str, variant: str, seed: int, overrides: dict[str, Any]) -> D
     """One run's configuration: plain DQN of the environment's preset, the variant, then `overrides`. Raises UserError."""
     if variant not in VARIANTS:
         raise UserError(f"--variants: '{variant}' is none of {', '.join(VARIANTS)}.")
-    preset = presets.PRESETS.get(env, presets.Preset({}, {}, ""))
+    preset = presets.find(env) or presets.Preset({}, {}, "")
     changes = preset.recommended if variant == "recommended" else VARIANTS[variant]
     values = {"env": env} | preset.plain | changes | overrides
     total_steps = values.get("total_steps", DQNConfig.total_steps)

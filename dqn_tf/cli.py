@@ -109,6 +109,7 @@ def training_help(argv: Sequence[str]) -> str:
     config = DQNConfig(**{"env": env} | (preset.values if preset else {}))
     lines = [f"python {argv[0]} --env={env}", "",
              f"Trains DQN on {env}" + (f" (preset: {preset.claim})." if preset else " (no preset: the general defaults)."),
+             *([f"Protocol: {config.protocol}."] if config.protocol else []),
              "Writes a run directory and a SavedModel. The values shown hold for this environment."]
     group = None
     for field in dataclasses.fields(DQNConfig):

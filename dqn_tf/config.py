@@ -66,8 +66,9 @@ class DQNConfig:
                            "for CartPole-v1, Acrobot-v1, MountainCar-v0 and dqn_tf/GridWorld-v0", _one_of("host", "graph"))
 
     network: str = _setting("auto", NETWORK, "torso of the Q-network; auto is nature_cnn for images from 36x36, minatar_cnn for smaller "
-                            "ones of bool, else mlp", _one_of("auto", "mlp", "nature_cnn", "minatar_cnn"),
-                            source="Mnih et al. 2015; Young and Tian 2019")
+                            "ones of bool, else mlp; nips_cnn is for images too, smaller and faster",
+                            _one_of("auto", "mlp", "nature_cnn", "nips_cnn", "minatar_cnn"),
+                            source="Mnih et al. 2015, 2013; Young and Tian 2019")
     hidden_units: tuple[int, ...] = _setting((256, 256), NETWORK, "widths of the mlp's hidden layers",
                                              (lambda value: all(width >= 1 for width in value), "positive widths such as 256,256"))
 
@@ -178,11 +179,25 @@ class DQNConfig:
              f"--engine=graph has no {'--prioritized' if self.prioritized else '--noisy'}: use --engine=host."),
             (self.num_envs > self.replay_capacity,
              f"--num_envs={self.num_envs} is more than --replay_capacity={self.replay_capacity} can hold."),
+            (bool(foreign := [] if is_atari(self.env) else self._changed(ATARI)),
+             f"--{next(iter(foreign), '')} is of the protocol of Atari games (ALE/...), and --env={self.env} is none. Leave it out."),
             (self.export_weights == "best" and not self.evaluation_period_env_steps,
              "--export_weights=best needs evaluations to choose by: give --evaluation_period_env_steps above 0."),
         ):
             if wrong:
                 raise UserError(sentence)
+
+    def _changed(self, group: str) -> list[str]:
+        return [field.name for field in dataclasses.fields(self) if field.metadata["group"] == group and getattr(self, field.name) != field.default]
+
+    @property
+    def protocol(self) -> str:
+        """What a score can only be compared under, in words; empty where the environment's id says it all."""
+        if not is_atari(self.env):
+            return ""
+        sticky = f"sticky actions {self.sticky_actions:g}" if self.sticky_actions else "no sticky actions"
+        return (f"frame skip {self.frame_skip}, up to {self.noop_max} no-ops, {sticky}, {'all 18' if self.full_action_space else 'minimal'} "
+                f"actions, at most {self.max_frames:,} frames")
 
     @property
     def total_updates(self) -> int:
@@ -215,6 +230,11 @@ class DQNConfig:
         if unknown:
             raise UserError(f"The configuration names {', '.join(unknown)}, which this version of dqn_tf does not know.")
         return cls(**values | {"hidden_units": tuple(values.get("hidden_units", cls.hidden_units))})
+
+
+def is_atari(env: str) -> bool:
+    """Whether this id is one of ale-py's games."""
+    return env.startswith("ALE/")
 
 
 def memory_bytes(size: str) -> int:

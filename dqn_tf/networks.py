@@ -12,9 +12,12 @@ from dqn_tf.layers import NarrowDense, NoisyDense, StackedDense, fan_in_uniform
 from dqn_tf.values import make_values
 
 SMALLEST_IMAGE = 36  # below this the Nature torso's three convolutions have nothing left to see
-NATURE_CONVOLUTIONS = ((32, 8, 4), (64, 4, 2), (64, 3, 1))  # filters, size, stride
-NATURE_HIDDEN = (512,)
-MINATAR_CONVOLUTIONS, MINATAR_HIDDEN = ((16, 3, 1),), (128,)
+SMALLEST_PICTURE = 3  # of MinAtar's one
+CNNS = {  # convolutions of (filters, size, stride), widths of the hidden layers after them
+    "nature_cnn": (((32, 8, 4), (64, 4, 2), (64, 3, 1)), (512,)),
+    "nips_cnn": (((16, 8, 4), (32, 4, 2)), (256,)),
+    "minatar_cnn": (((16, 3, 1),), (128,)),
+}
 NARROW = 4  # outputs up to which a sum of outer products beats a matmul
 
 Layer = tf.keras.layers.Layer
@@ -23,8 +26,8 @@ Layer = tf.keras.layers.Layer
 class QNetwork(tf.keras.Model):
     """`observation [B, *shape] → q_values [B, A] float32`, everything from raw observation on inside the graph.
 
-    The torso is an mlp ("mlp", observations flattened), the convolutions of Mnih et al. 2015, table 1 ("nature_cnn"), or the one of Young and
-    Tian 2019, section 4 ("minatar_cnn"). The head
+    The torso is an mlp ("mlp", observations flattened), the convolutions of Mnih et al. 2015, table 1 ("nature_cnn"), the fewer ones of Mnih
+    et al. 2013, section 4.1 ("nips_cnn": a third of the arithmetic), or the one of Young and Tian 2019, section 4 ("minatar_cnn"). The head
     is one stream of outputs or, with `dueling`, the streams of value and advantages, each with its own last hidden layer (Wang et
     al. 2016). With `noisy` all dense layers are `NoisyDense`. The generator gives the initial weights.
 
@@ -40,8 +43,7 @@ class QNetwork(tf.keras.Model):
         self.scales = spaces.observation_dtype == "uint8" and is_image(spaces.observation_shape)
         seeds = (int(seed) for seed in iter(lambda: generator.integers(2**31), None))
         self._dense = _dense_maker(seeds, config.noisy_sigma if config.noisy else None, copies)
-        layout, hidden = {"nature_cnn": (NATURE_CONVOLUTIONS, NATURE_HIDDEN), "minatar_cnn": (MINATAR_CONVOLUTIONS, MINATAR_HIDDEN),
-                          "mlp": ((), config.hidden_units)}[kind]
+        layout, hidden = CNNS.get(kind, ((), config.hidden_units))
         shared, own = (hidden[:-1], hidden[-1:]) if config.dueling else (hidden, ())
         if self.convolves:
             convolutions, width = make_convolutions(layout, spaces.observation_shape, seeds)
@@ -122,8 +124,8 @@ def automatic(spaces: Spaces) -> str:
     """The torso for these observations: a small picture of things that are there or not, [height, width, kinds] bool, is MinAtar's kind."""
     if is_image(spaces.observation_shape):
         return "nature_cnn"
-    shape, size = spaces.observation_shape, MINATAR_CONVOLUTIONS[0][1]
-    return "minatar_cnn" if len(shape) == 3 and min(shape[:2]) >= size and spaces.observation_dtype == "bool" else "mlp"
+    shape = spaces.observation_shape
+    return "minatar_cnn" if len(shape) == 3 and min(shape[:2]) >= SMALLEST_PICTURE and spaces.observation_dtype == "bool" else "mlp"
 
 
 def make_convolutions(layout: tuple[tuple[int, int, int], ...], shape: tuple[int, ...], seeds: Iterator[int]) -> tuple[list[Layer], int]:

@@ -61,7 +61,7 @@ def start(plans: Sequence[Plan], progress: Progress, interrupts: Interrupts) -> 
     env_step, seeds = engines[0].env_step, ", ".join(str(config.seed) for config in configs)
     progress.start(env_step)
     progress.say(f"{'Going on with' if plans[0].checkpoint else 'Training on'} {configs[0].env}, seed{'s' * (len(plans) > 1)} {seeds}, "
-                 f"from step {env_step:,} in {plans[0].directory}")
+                 f"from step {env_step:,} in {plans[0].directory}" + (f"\nProtocol: {configs[0].protocol}" if configs[0].protocol else ""))
     return runs
 
 
@@ -178,8 +178,9 @@ class Run:
         config, last = self.config, self.agent.online.get_weights()
         if not self.evaluated:  # nothing to choose by
             self.best, self.best_weights = {"env_step": self.engine.env_step, "mean": None}, last
-        report: dict[str, Any] = {"env": config.env, "seed": config.seed, "env_steps": self.engine.env_step, "updates": self.engine.updates,
-                                  "weights_sha256": weights_sha256(last), "last": self._test()}
+        trained = {"env": config.env, "protocol": config.protocol, "env_steps": self.engine.env_step}
+        report: dict[str, Any] = trained | {"seed": config.seed, "updates": self.engine.updates,
+                                            "weights_sha256": weights_sha256(last), "last": self._test()}
         report["best"] = self.best | {"weights_sha256": weights_sha256(self.best_weights), "test": report["last"]}
         if report["best"]["weights_sha256"] != report["weights_sha256"]:
             self._load(self.best_weights)
@@ -187,7 +188,7 @@ class Run:
         self._load(last if config.export_weights == "last" else self.best_weights)
         score = report["last"] if config.export_weights == "last" else report["best"]["test"]
         version = export(self.agent, self.plan.export_dir, self.engine.replay.observations(max(BATCHES)),
-                         {"env": config.env, "weights": config.export_weights, "env_steps": self.engine.env_step, "score": score})
+                         trained | {"weights": config.export_weights, "score": score})
         report |= {"score": score, "exported": config.export_weights, "export": str(version.resolve()),
                    "seconds": round(self.seconds + time.monotonic(), 2)}
         self.metrics.flush()

@@ -68,7 +68,29 @@ def test_an_episode_begins_black_and_shifts(generator):
         after = env.step(action)[0]
         np.testing.assert_array_equal(after[..., :3], observation[..., 1:])
         observation = after
-    assert env.render().shape == (336, 336, 3)
+
+
+def test_what_is_drawn_is_what_the_agent_sees(generator):
+    """In colour: shrunk and grey it is the observation's newest picture, but for how grey is mixed, with sticky actions and no-ops too."""
+    cv2 = pytest.importorskip("cv2")
+    env = atari.maker(PONG, DQNConfig(env=PONG, sticky_actions=0.25))(render_mode="rgb_array")
+    for seed in (3, 4):
+        observation, _ = env.reset(seed=seed)
+        for action in [None, *generator.integers(6, size=150).tolist()]:
+            if action is not None:
+                observation = env.step(action)[0]
+            drawn = env.render()
+            assert drawn.shape == (420, 640, 3) and drawn.dtype == np.uint8
+            grey = cv2.resize(cv2.cvtColor(np.ascontiguousarray(drawn[::2, ::4]), cv2.COLOR_RGB2GRAY), (84, 84), interpolation=cv2.INTER_AREA)
+            assert np.abs(grey.astype(int) - observation[..., -1]).max() <= 40
+    assert len(np.unique(drawn.reshape(-1, 3), axis=0)) > 3 and (drawn[..., 0] != drawn[..., 2]).any()
+    env.close()
+
+
+def test_the_protocol_in_words():
+    classic = DQNConfig(env=PONG, sticky_actions=0.0, full_action_space=True).protocol
+    assert classic == "frame skip 4, up to 30 no-ops, no sticky actions, all 18 actions, at most 108,000 frames"
+    assert "sticky actions 0.25, minimal actions" in DQNConfig(env=PONG).protocol and DQNConfig(env="CartPole-v1").protocol == ""
 
 
 def test_no_ops_shift_the_beginning():

@@ -25,6 +25,7 @@ from commands import refused, run, small
     ({"engine": "graph", "env": "CartPole-v1", "noisy": True}, "--engine=graph has no --noisy"),
     ({"engine": "graph", "env": "CartPole-v1", "prioritized": True}, "--engine=graph has no --prioritized"),
     ({"engine": "graf"}, "--engine=graf: must be one of host, graph"),
+    ({"sticky_actions": 0.0}, "--sticky_actions is of the protocol of Atari games"),
     ({"num_envs": 301}, "--num_envs=301 is more than --replay_capacity=300")])
 def test_a_bad_flag_is_named_in_one_line(tmp_path, flags, said):
     assert said in refused(small(tmp_path, **flags), tmp_path)

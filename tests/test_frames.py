@@ -128,6 +128,15 @@ def test_draws_the_rows_that_a_naive_buffer_draws(prioritized, generator):
                     replay.update_priorities(errors)
 
 
+def test_a_frame_that_was_overwritten_is_not_known_any_more():
+    """Not even if what lies in its place now looks the same: its number would stand for a row that is gone."""
+    frames, steps = Frames(STACK - 1, 1, SPACES), Steps.empty(4, 1, SPACES)
+    steps.observation[:], steps.next_observation[:] = 7, 7
+    steps.terminated[2] = True
+    numbers = frames.numbered(steps).observation
+    assert numbers[2].min() == 0 and numbers[3].min() > 0
+
+
 def test_a_frame_is_kept_once(generator):
     """One frame per step, and one for each episode's beginning; black costs nothing."""
     frames, game = Frames(1000, 2, SPACES), Game(2, "black", 0.05, generator)

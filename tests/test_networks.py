@@ -66,6 +66,12 @@ def test_nature_cnn_is_the_papers():
     assert [array.shape for array in model.get_weights()[::2]] == [(8, 8, 4, 32), (4, 4, 32, 64), (3, 3, 64, 64), (3136, 512), (512, 6)]
 
 
+def test_nips_cnn_is_the_papers():
+    """Mnih et al. 2013, section 4.1: 16 8x8 stride 4, 32 4x4 stride 2, 256."""
+    model = network(Spaces((84, 84, 4), "uint8", 6), "nips_cnn")
+    assert [array.shape for array in model.get_weights()[::2]] == [(8, 8, 4, 16), (4, 4, 16, 32), (2592, 256), (256, 6)]
+
+
 def test_hidden_units_are_the_widths():
     assert [array.shape for array in network(VECTOR, hidden_units=(7, 9)).get_weights()[::2]] == [(3, 7), (7, 9), (9, 2)]
 

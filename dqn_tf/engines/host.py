@@ -13,10 +13,9 @@ import numpy as np
 
 from dqn_tf import exploration
 from dqn_tf.agent import DQN, Learned
-from dqn_tf.config import DQNConfig
+from dqn_tf.config import DQNConfig, is_atari
 from dqn_tf.engines.ahead import AheadLearner
 from dqn_tf.engines.engine import Block, Engine
-from dqn_tf.envs.atari import is_atari
 from dqn_tf.envs.spaces import Spaces
 from dqn_tf.frames import Frames, numbered_spaces, ring_size
 from dqn_tf.replay import PrioritizedReplay, UniformReplay

@@ -21,19 +21,18 @@ from dqn_tf.config import DQNConfig
 from dqn_tf.envs.vector import SeededVectorEnv
 from dqn_tf.errors import UserError
 
-NAMESPACE = "ALE"
 PACKAGE = "ale-py"
 PROTOCOL = ("frame_skip", "noop_max", "sticky_actions", "full_action_space", "max_frames")  # what a score can only be compared under
 SIZE, STACK = 84, 4
 FRAMES_PER_SECOND = 60
-ENLARGED = 4  # pixels of a rendered picture per pixel of an observation's
+SCREEN = (210, 160)  # the console's, height and width; its pixels are twice as wide as high
 
 
 class AtariGame(gym.Env):
     """One game: observations [84, 84, 4] uint8, newest last; rewards are the game's own.
 
-    `life_lost` says whether the last step cost a life. `render` shows what the agent sees. An episode ends where the game does or, truncated,
-    after `max_frames` frames.
+    `life_lost` says whether the last step cost a life. `render` shows the console's screen in colour. An episode ends where the game does
+    or, truncated, after `max_frames` frames.
     """
 
     stack = STACK
@@ -44,20 +43,30 @@ class AtariGame(gym.Env):
         self.spec = specification(env)
         self.metadata = {"render_modes": ["rgb_array"], "render_fps": FRAMES_PER_SECOND // settings.frame_skip}
         self.render_mode = render_mode
-        self._games = AtariVectorEnv(
-            self.spec.kwargs["game"], 1, num_threads=1, img_height=SIZE, img_width=SIZE, stack_num=STACK, frameskip=settings.frame_skip,
-            noop_max=settings.noop_max, repeat_action_probability=settings.sticky_actions, full_action_space=settings.full_action_space,
-            max_num_frames_per_episode=settings.max_frames, reward_clipping=False, episodic_life=False, use_fire_reset=False,
-            autoreset_mode=gym.vector.AutoresetMode.NEXT_STEP)
+
+        def console(height: int, width: int, **keywords) -> AtariVectorEnv:
+            return AtariVectorEnv(
+                self.spec.kwargs["game"], 1, num_threads=1, img_height=height, img_width=width, frameskip=settings.frame_skip,
+                noop_max=settings.noop_max, repeat_action_probability=settings.sticky_actions, full_action_space=settings.full_action_space,
+                max_num_frames_per_episode=settings.max_frames, reward_clipping=False, episodic_life=False, use_fire_reset=False,
+                autoreset_mode=gym.vector.AutoresetMode.NEXT_STEP, **keywords)
+
+        self._games = console(SIZE, SIZE, stack_num=STACK)
+        # A second console plays along, as the same seed and actions make the same game: where nobody looks, drawing costs nothing.
+        self._screen = console(*SCREEN, stack_num=1, grayscale=False) if render_mode else None
         self.observation_space = gym.spaces.Box(0, 255, (SIZE, SIZE, STACK), np.uint8)
         self.action_space = self._games.single_action_space
-        self.life_lost, self._lives, self._begun, self._picture = False, 0, False, np.zeros((SIZE, SIZE), np.uint8)
+        self.life_lost, self._lives, self._begun, self._picture = False, 0, False, np.zeros((*SCREEN, 3), np.uint8)
 
     def reset(self, *, seed: int | None = None, options: Mapping[str, Any] | None = None) -> tuple[np.ndarray, dict[str, Any]]:
         """Starts the episode that this seed decides, whatever was played before."""
-        observation, info = self._games.reset(seed=None if seed is None else np.array([seed]))
+        super().reset(seed=seed)
+        seeds = np.array([self.np_random.integers(2**31) if seed is None else seed])
+        observation, info = self._games.reset(seed=seeds)
+        if self._screen:
+            self._picture = self._screen.reset(seed=seeds)[0][0, 0]
         self.life_lost, self._lives, self._begun = False, int(info["lives"][0]), False
-        return self._channels_last(observation), {}
+        return _channels_last(observation), {}
 
     def begin_step(self, action: int) -> None:
         """Begins a step in the game's own thread; `step` with the same action then finishes it."""
@@ -69,22 +78,22 @@ class AtariGame(gym.Env):
         if not self._begun:
             self.begin_step(action)
         self._begun = False
+        if self._screen:
+            self._picture = self._screen.step(np.array([action]))[0][0, 0]
         observation, reward, terminated, truncated, info = self._games.recv()
         lives = int(info["lives"][0])
         self.life_lost, self._lives = lives < self._lives, lives
-        return self._channels_last(observation), float(reward[0]), bool(terminated[0]), bool(truncated[0]), {}
+        return _channels_last(observation), float(reward[0]), bool(terminated[0]), bool(truncated[0]), {}
 
     def render(self) -> np.ndarray:
-        """The newest picture of the observation, enlarged, [336, 336, 3] uint8."""
-        return np.repeat(self._picture.repeat(ENLARGED, axis=0).repeat(ENLARGED, axis=1)[..., np.newaxis], 3, axis=-1)
+        """The screen as it shows on a television, each of its wide pixels four, [420, 640, 3] uint8."""
+        return self._picture.repeat(2, axis=0).repeat(4, axis=1)
 
     def close(self) -> None:
-        """Ends the game's thread."""
+        """Ends the games' threads."""
         self._games.close()
-
-    def _channels_last(self, observation: np.ndarray) -> np.ndarray:
-        self._picture = observation[0, -1]
-        return observation[0].transpose(1, 2, 0)  # a view: whoever keeps it copies it
+        if self._screen:
+            self._screen.close()
 
 
 class AtariVector(SeededVectorEnv):
@@ -108,9 +117,8 @@ class AtariVector(SeededVectorEnv):
         return lost
 
 
-def is_atari(env: str) -> bool:
-    """Whether this id is one of ale-py's games."""
-    return env.startswith(f"{NAMESPACE}/")
+def _channels_last(observation: np.ndarray) -> np.ndarray:
+    return observation[0].transpose(1, 2, 0)  # a view: whoever keeps it copies it
 
 
 def specification(env: str) -> gym.envs.registration.EnvSpec:

@@ -11,7 +11,7 @@ from collections.abc import Callable
 import gymnasium as gym
 
 from dqn_tf import presets
-from dqn_tf.config import DQNConfig
+from dqn_tf.config import DQNConfig, is_atari
 from dqn_tf.envs import atari, gridworld, probes
 from dqn_tf.envs.checked import CheckedEnv
 from dqn_tf.envs.spaces import Spaces
@@ -33,7 +33,7 @@ def maker(env: str, settings: DQNConfig | None = None) -> Callable[..., gym.Env]
     `my_module:MyEnv-v0` imports `my_module` first, from the current directory too. Atari games are played under the protocol of the settings,
     or of their preset. Raises UserError.
     """
-    if atari.is_atari(env):
+    if is_atari(env):
         return atari.maker(env, settings or presets.configure(env, {}))
     if os.getcwd() not in sys.path:
         sys.path.append(os.getcwd())

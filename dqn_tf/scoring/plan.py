@@ -7,10 +7,10 @@ from typing import Any, NamedTuple
 
 import gymnasium as gym
 
-from dqn_tf import seeding
-from dqn_tf.config import DQNConfig
+from dqn_tf import presets, seeding
+from dqn_tf.config import DQNConfig, is_atari
 from dqn_tf.envs import registry
-from dqn_tf.envs.atari import PROTOCOL, is_atari
+from dqn_tf.envs.atari import PROTOCOL
 from dqn_tf.envs.spaces import Spaces
 from dqn_tf.errors import UserError
 from dqn_tf.evaluation import Evaluation, Policy, evaluate, joined
@@ -28,6 +28,7 @@ class Plan(NamedTuple):
     make: Callable[..., gym.Env]
     seeds: list[int]
     fps: float | None  # of the video, if there is one
+    protocol: str  # what a score can only be compared under, where the environment's id does not say it all
     flags: EvaluateFlags
 
 
@@ -45,6 +46,7 @@ def prepare(flags: EvaluateFlags) -> Plan:
     versions = [locate(name) for name in flags.compare or [flags.model]]
     env = _environment(versions, flags.env)
     settings = _protocol(versions, env)
+    protocol = (settings or presets.configure(env, {})).protocol
     make = registry.maker(env, settings)
     spaces = registry.spaces(env, settings)
     for version in versions:
@@ -56,7 +58,7 @@ def prepare(flags: EvaluateFlags) -> Plan:
         fps = video.prove(make, "rgb_array", "--video", seeds[0])
     if flags.render:
         video.prove(make, "human", "--render", seeds[0])
-    return Plan(versions, env, spaces, make, seeds, fps, flags)
+    return Plan(versions, env, spaces, make, seeds, fps, protocol, flags)
 
 
 def play(plan: Plan, version: Version, policy: Policy, check: Callable[[], None]) -> Played:

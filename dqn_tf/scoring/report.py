@@ -13,7 +13,8 @@ from dqn_tf.scoring.video import MOST_GIF_FRAMES
 
 def record(plan: Plan, played: list[Played], comparison: dict[str, Any] | None) -> dict[str, Any]:
     """Everything, ready for JSON: of one model, or of `A` and `B` and their `comparison`."""
-    shared = {"env": plan.env, "seed": plan.flags.seed, "seeds": plan.seeds, "max_episode_steps": plan.flags.max_episode_steps,
+    shared = {"env": plan.env, "protocol": plan.protocol, "seed": plan.flags.seed, "seeds": plan.seeds,
+              "max_episode_steps": plan.flags.max_episode_steps,
               "dqn_tf": dqn_tf.__version__, "tensorflow": tf.__version__, "gymnasium": gym.__version__}
     if comparison is None:
         return shared | _model(played[0])
@@ -24,11 +25,11 @@ def text(record: dict[str, Any], plan: Plan, frames: int) -> str:
     """The same for a reader. `frames` is the length of the video."""
     seeds = f"on seeds derived from --seed={record['seed']}, which no training episode has"
     if "comparison" not in record:
-        return "\n".join([f"{record['env']}, {_title(record)}", f"{_episodes(record['episodes'])} {seeds}", "", *_table(record, record),
+        return "\n".join([f"{_env(record)}, {_title(record)}", f"{_episodes(record['episodes'])} {seeds}", "", *_table(record, record),
                           *_files(plan, frames)])
     comparison = record["comparison"]
     low, high = comparison["ci95"]
-    lines = [f"{record['env']}, {_episodes(record['A']['episodes'])} each {seeds}"]
+    lines = [f"{_env(record)}, {_episodes(record['A']['episodes'])} each {seeds}"]
     for name in "AB":
         lines += ["", f"{name}: {_title(record[name])}", "", *_table(record[name], record)]
     lines += ["", f"B - A    {comparison['mean_difference']:9.2f}   95 % interval {low:.2f} to {high:.2f} of the mean difference, paired by seed",
@@ -41,6 +42,10 @@ def _model(played: Played) -> dict[str, Any]:
     trained = {name: version.manifest[name] for name in ("env_steps", "weights", "weights_sha256") if name in version.manifest}
     return {"model": str(version.path), "version": version.number, "trained": trained, **evaluation.summary(),
             "seconds": round(played.seconds, 3), "returns": evaluation.returns.tolist(), "lengths": evaluation.lengths.tolist()}
+
+
+def _env(record: dict[str, Any]) -> str:
+    return record["env"] + (f" ({record['protocol']})" if record["protocol"] else "")
 
 
 def _title(model: dict[str, Any]) -> str:
