@@ -5,7 +5,7 @@ from typing import Any
 
 from benchmarks.speed_settings import Setting
 from benchmarks.stopwatch import Stopwatch
-from dqn_tf.config import DQNConfig
+from dqn_tf.config import DQNConfig, is_atari
 
 
 def host(setting: Setting, seed: int, watch: Stopwatch) -> float:
@@ -25,8 +25,9 @@ def graph(setting: Setting, seed: int, watch: Stopwatch) -> float:
 
 def configure(setting: Setting, seed: int, **changes: Any) -> DQNConfig:
     """The setting in dqn_tf's words, and `changes`."""
-    return DQNConfig(**{
-        "env": setting.env, "seed": seed, "total_steps": setting.total_steps, "num_envs": setting.num_envs, "network": "mlp",
+    protocol = {"sticky_actions": 0.0} if is_atari(setting.env) else {}
+    return DQNConfig(**protocol | {
+        "env": setting.env, "seed": seed, "total_steps": setting.total_steps, "num_envs": setting.num_envs, "network": setting.network,
         "hidden_units": setting.hidden_units, "gamma": setting.gamma, "learning_rate": setting.learning_rate,
         "max_gradient_norm": setting.max_gradient_norm, "batch_size": setting.batch_size, "replay_capacity": setting.replay_capacity,
         "target_update_period_env_steps": setting.target_period, "warmup_env_steps": setting.warmup,

@@ -10,11 +10,12 @@ from benchmarks.stopwatch import Stopwatch
 
 
 def stable_baselines3(setting: Setting, seed: int, watch: Stopwatch) -> float:
-    """Stable-Baselines3's DQN. PyTorch gets one thread: for networks this small two are slower."""
+    """Stable-Baselines3's DQN. PyTorch gets one thread for mlps: for networks this small two are slower."""
     import torch
     from stable_baselines3 import DQN
 
-    torch.set_num_threads(1)
+    if setting.network == "mlp":
+        torch.set_num_threads(1)
     return _learn(DQN, setting, seed, watch, max_grad_norm=setting.max_gradient_norm)
 
 
@@ -30,8 +31,6 @@ def sbx(setting: Setting, seed: int, watch: Stopwatch) -> float:
 def _learn(algorithm: type, setting: Setting, seed: int, watch: Stopwatch, **more: Any) -> float:
     """Stable-Baselines3's interface, which sbx shares; returns the bytes that the replay takes per transition."""
     from stable_baselines3.common.callbacks import BaseCallback
-    from stable_baselines3.common.env_util import make_vec_env
-
     class Watch(BaseCallback):
         """Looks at the clock before each rollout, when all updates so far are done."""
 
@@ -48,16 +47,32 @@ def _learn(algorithm: type, setting: Setting, seed: int, watch: Stopwatch, **mor
 
     watch.imported()
     collect, updates = setting.vector_steps()
-    model = algorithm("MlpPolicy", make_vec_env(setting.env, n_envs=setting.num_envs, seed=seed), seed=seed, device="cpu",
+    policy, policy_kwargs = ("MlpPolicy", {"net_arch": list(setting.hidden_units)}) if setting.network == "mlp" else ("CnnPolicy", {})
+    model = algorithm(policy, _environments(setting, seed), seed=seed, device="cpu",
                       learning_rate=setting.learning_rate, buffer_size=setting.replay_capacity, learning_starts=setting.warmup,
                       batch_size=setting.batch_size, tau=1.0, gamma=setting.gamma, train_freq=collect, gradient_steps=updates,
                       target_update_interval=setting.target_period, exploration_initial_eps=setting.epsilon_start,
                       exploration_final_eps=setting.epsilon_end, exploration_fraction=max(1, setting.epsilon_decay) / setting.total_steps,
-                      policy_kwargs={"net_arch": list(setting.hidden_units)}, **more)
+                      policy_kwargs=policy_kwargs, **more)
     model.learn(setting.total_steps, callback=Watch())
     watch.at(model.num_timesteps)
     buffer = model.replay_buffer
     return sum(array.nbytes for array in _arrays(buffer)) / (buffer.buffer_size * buffer.n_envs)
+
+
+def _environments(setting: Setting, seed: int) -> Any:
+    """For images as its own Atari recipe makes them, without sticky actions: the preprocessing in Python, and four frames stacked."""
+    from stable_baselines3.common.env_util import make_atari_env, make_vec_env
+    from stable_baselines3.common.vec_env import VecFrameStack
+
+    if setting.network == "mlp":
+        return make_vec_env(setting.env, n_envs=setting.num_envs, seed=seed)
+    import ale_py
+    import gymnasium
+
+    gymnasium.register_envs(ale_py)
+    games = make_atari_env(setting.env, n_envs=setting.num_envs, seed=seed, env_kwargs={"frameskip": 1, "repeat_action_probability": 0.0})
+    return VecFrameStack(games, n_stack=4)
 
 
 def _arrays(buffer: Any) -> list[Any]:

@@ -42,7 +42,8 @@ class SpeedFlags(NamedTuple):
 def parse(argv: Sequence[str]) -> SpeedFlags:
     """Reads the flags. Raises UserError; exits after `--help`."""
     keys = ", ".join(systems.BY_KEY)
-    flags.DEFINE_enum("setting", "anchor", list(SETTINGS), "the work: anchor, in a steady state; zoo, a whole training")
+    flags.DEFINE_enum("setting", "anchor", list(SETTINGS), "the work: anchor, in a steady state; zoo, a whole training; atari, Pong with the Nature CNN, "
+                      "and atari8, with 8 environments")
     flags.DEFINE_bool("scaling", False, "cost of a step as network, batch, environments, replay and run grow, each alone")
     flags.DEFINE_bool("memory", False, "peak memory, and what a transition takes in the replay")
     flags.DEFINE_bool("solve", False, "whole runs of train.py on CartPole-v1, over seeds, on both engines")

@@ -13,7 +13,8 @@ class Setting:
     """
 
     env: str = "CartPole-v1"
-    hidden_units: tuple[int, ...] = (120, 84)
+    network: str = "mlp"  # or nature_cnn, for an Atari game under the classic protocol
+    hidden_units: tuple[int, ...] = (120, 84)  # of the mlp
     batch_size: int = 128
     collect: int = 10
     updates: int = 1
@@ -49,9 +50,10 @@ class Setting:
 
     def work(self) -> str:
         """In words."""
-        network = "-".join(map(str, self.hidden_units))
+        network = "-".join(map(str, self.hidden_units)) if self.network == "mlp" else "Nature CNN"
         timed = f"all {self.steps:,} steps from building to the last" if self.settle is None else f"{self.steps:,} steps after {self.start:,}"
-        return (f"{self.env}, network {network}, batch {self.batch_size}, after every {self.collect} environment steps {self.updates} "
+        together = f", {self.num_envs} environments" if self.num_envs > 1 else ""
+        return (f"{self.env}{together}, network {network}, batch {self.batch_size}, after every {self.collect} environment steps {self.updates} "
                 f"update{'s' * (self.updates != 1)}, Adam at {self.learning_rate:g}, replay {self.replay_capacity:,}"
                 f"{' (full)' * self.filled}, target copied each {self.target_period} steps, epsilon {self._epsilon()}; timed: {timed}")
 
@@ -62,10 +64,14 @@ class Setting:
 
 
 ANCHOR = Setting()  # CleanRL's classic-control settings, at the epsilon that they end with
+ATARI = Setting(env="ALE/Pong-v5", network="nature_cnn", batch_size=32, collect=4, updates=1, learning_rate=1e-4, target_period=8_000,
+                replay_capacity=20_000, epsilon_start=0.1, epsilon_end=0.1, steps=8_000)
 SETTINGS = {
     "anchor": ANCHOR,
     "zoo": Setting(hidden_units=(256, 256), batch_size=64, collect=256, updates=128, learning_rate=2.3e-3, target_period=10,
                    replay_capacity=100_000, epsilon_start=1.0, epsilon_end=0.04, epsilon_decay=8_000, settle=None, steps=50_000),
+    "atari": ATARI,
+    "atari8": dataclasses.replace(ATARI, num_envs=8),
 }
 
 SWEEPS: dict[str, tuple[int, ...]] = {

@@ -31,14 +31,16 @@ class System(NamedTuple):
     environment: tuple[tuple[str, str], ...] = ()  # variables for its process
 
 
-ALL = ("anchor", "zoo", "memory", "scaling")
+ALL = ("anchor", "zoo", "atari", "atari8", "memory", "scaling")
 ENGINES = ("host", "graph")  # keys that are engines of train.py too
 OURS = ("tensorflow", "keras", "gymnasium", "numpy")
 SYSTEMS = [
     System("host", "dqn_tf host", ours.host, OURS, "TensorFlow's default", timed_at=(*ALL, "solve")),
-    System("graph", "dqn_tf graph", ours.graph, OURS, "TensorFlow's default", envs=10, timed_at=(*ALL, "solve"), seeds=True),
+    System("graph", "dqn_tf graph", ours.graph, OURS, "TensorFlow's default", envs=10, timed_at=("anchor", "zoo", "memory", "scaling", "solve"),
+           seeds=True),
     System("textbook", "dqn_tf host, textbook loop", ours.textbook, OURS, "TensorFlow's default", timed_at=("anchor",)),
-    System("sb3", BASE, peers.stable_baselines3, ("stable-baselines3", "torch", "gymnasium", "numpy"), "PyTorch: 1", timed_at=ALL),
+    System("sb3", BASE, peers.stable_baselines3, ("stable-baselines3", "torch", "gymnasium", "numpy"), "PyTorch: 1, for CNNs its default",
+           timed_at=ALL),
     System("sbx", "sbx", peers.sbx, ("sbx-rl", "stable-baselines3", "jax", "torch", "gymnasium", "numpy"), "JAX's default, PyTorch: 1"),
     System("tf_agents", "TF-Agents", peers.tf_agents, ("tf-agents", "tf-keras", "tensorflow", "gym", "numpy"), "TensorFlow's default",
            grows=False, extra="tf-agents", environment=(("TF_USE_LEGACY_KERAS", "1"),)),
