@@ -20,6 +20,7 @@ class Aim(NamedTuple):
 
 
 ZOO, CLEANRL = "rl-baselines3-zoo, benchmark.md", "CleanRL's documentation"
+MINATAR, MINATAR_MEASURED = "Daley et al. 2025, brett-daley/reg-duel-q", "1,000,000 steps, mean of 30 seeds, 1,000 episodes each at epsilon 0.01"
 
 PUBLISHED = {
     "CartPole-v1": [
@@ -36,6 +37,8 @@ PUBLISHED = {
     "LunarLander-v3": [
         Published("Stable-Baselines3", "154.4 ± 79.2", "one run of 100,000 steps on LunarLander-v2", ZOO),
     ],
+    "MinAtar/Breakout-v1": [Published("DQN in PFRL", "16.4", MINATAR_MEASURED, MINATAR)],
+    "MinAtar/SpaceInvaders-v1": [Published("DQN in PFRL", "79.6", MINATAR_MEASURED, MINATAR)],
 }
 
 AIMS = {
@@ -43,4 +46,6 @@ AIMS = {
     "Acrobot-v1": Aim(100_000, -85.0),
     "MountainCar-v0": Aim(120_000, -110.0),
     "LunarLander-v3": Aim(100_000, 200.0),
+    "MinAtar/Breakout-v1": Aim(1_000_000, 16.4),
+    "MinAtar/SpaceInvaders-v1": Aim(1_000_000, 79.6),
 }

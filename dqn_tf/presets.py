@@ -28,11 +28,12 @@ ATARI = Preset(
     "none: it was tuned on no game",
 )
 
-# Of any MinAtar game: the settings of the published rows (Young and Tian 2019; Obando-Ceron and Castro 2021), with Adam.
+# Of any MinAtar game: the settings of the published rows (Obando-Ceron and Castro 2021; Daley et al. 2025). Their loss is half the squared
+# error with an epsilon of 3.125e-4: with twice the gradient, twice the epsilon is the same step.
 MINATAR = Preset(
-    {"total_steps": 1_000_000, "learning_rate": 2.5e-4, "optimizer_epsilon": 3.125e-4, "batch_size": 32, "env_steps_per_update": 4.0,
-     "target_update_period_env_steps": 1_000, "epsilon_end": 0.01, "epsilon_decay_env_steps": 250_000, "evaluation_period_env_steps": 100_000,
-     "checkpoint_period_env_steps": 100_000},
+    {"total_steps": 1_000_000, "learning_rate": 2.5e-4, "optimizer_epsilon": 6.25e-4, "loss": "mse", "max_gradient_norm": 0.0,
+     "batch_size": 32, "env_steps_per_update": 4.0, "target_update_period_env_steps": 1_000, "epsilon_end": 0.01,
+     "epsilon_decay_env_steps": 250_000, "evaluation_period_env_steps": 100_000, "checkpoint_period_env_steps": 100_000},
     {},
     "the mean of the published DQN rows at a million steps",
 )
