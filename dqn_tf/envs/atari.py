@@ -78,6 +78,10 @@ class AtariGame(gym.Env):
         """The newest picture of the observation, enlarged, [336, 336, 3] uint8."""
         return np.repeat(self._picture.repeat(ENLARGED, axis=0).repeat(ENLARGED, axis=1)[..., np.newaxis], 3, axis=-1)
 
+    def get_action_meanings(self) -> list[str]:
+        """The joystick's positions, such as NOOP and UPFIRE, in the order of the actions."""
+        return [action.name for action in self._games.ale.get_action_set()]
+
     def close(self) -> None:
         """Ends the game's thread."""
         self._games.close()
