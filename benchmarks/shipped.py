@@ -121,7 +121,7 @@ def render(saved_models: Path) -> str:
                      f"{agent.report['seconds']:,.0f} | {agent.megabytes:.1f} MB | `{agent.manifest['weights_sha256'][:12]}` |")
     for agent in agents:
         name = f"{agent.version.parent.name}/{agent.version.name}"
-        protocol = agent.manifest.get("protocol")
+        protocol = agent.manifest["score"]["protocol"].get("game")
         lines += ["", f"### {name}", "", f"{agent.manifest['env']}" + (f": {protocol}" if protocol else "") + "."
                   f" {agent.manifest['env_steps']:,} environment steps, {agent.report['updates']:,} updates.", "",
                   f"`python evaluate.py --model=saved_models/{name}`", "",

@@ -103,6 +103,19 @@ class Frames:
         return numbers
 
 
+def recorded_stacks(numbers: np.ndarray, rows: Mapping[str, np.ndarray], state: Mapping[str, Any]) -> np.ndarray:
+    """[n, S] int64 → [n, H, W, S], out of what `rows` and `state` gave; only the pieces that are needed are read."""
+    places = numbers % state["size"]
+    starts = places // CHUNK * CHUNK
+    first = rows["frames/0"]
+    stacks = np.zeros((*numbers.shape, *first.shape[1:]), first.dtype)
+    for start in np.unique(starts):
+        piece = first if start == 0 else rows[f"frames/{start}"]
+        here = (starts == start) & (numbers >= 0)  # a blank frame is black
+        stacks[here] = piece[places[here] - start]
+    return np.moveaxis(stacks, 1, -1)
+
+
 def numbered_spaces(spaces: Spaces) -> Spaces:
     """Spaces in which an observation is the numbers of its frames."""
     return dataclasses.replace(spaces, observation_shape=spaces.observation_shape[-1:], observation_dtype="int64")

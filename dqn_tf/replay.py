@@ -61,8 +61,8 @@ class UniformReplay:
         return batch if self.frames is None else batch | {name: self.frames.stacks(batch[name]) for name in OBSERVATIONS}
 
     def observations(self, most: int) -> np.ndarray:
-        """At most so many of the observations that are held, [n, *shape]."""
-        rows = (max(self.first, self.added - self.capacity) + np.arange(min(most, len(self)))) % self.capacity
+        """At most so many of the observations that are held, evenly spaced, [n, *shape]."""
+        rows = (max(self.first, self.added - self.capacity) + spread(len(self), most)) % self.capacity
         held = self.columns["observation"][rows]
         return held if self.frames is None else self.frames.stacks(held)
 
@@ -174,6 +174,11 @@ def kept(added: int, capacity: int, new_capacity: int) -> tuple[int, np.ndarray,
     # In a buffer of another size the rows are counted anew: rows that were overwritten long ago must not seem to be there.
     count = added if capacity == new_capacity else len(number)
     return count, np.arange(count - len(number), count) % new_capacity, number % capacity
+
+
+def spread(count: int, most: int) -> np.ndarray:
+    """At most `most` of the numbers below `count`, evenly spaced."""
+    return np.linspace(0, count - 1, min(count, most)).astype(np.int64)
 
 
 def bytes_per_row(columns: Mapping[str, tuple[tuple[int, ...], str]]) -> int:

@@ -15,7 +15,9 @@ from dqn_tf.engines.make import make_engines, run_block
 from dqn_tf.envs import registry
 from dqn_tf.errors import UserError
 from dqn_tf.evaluation import MOST_STEPS, Evaluation, evaluate
-from dqn_tf.export import BATCHES, export
+from dqn_tf.export import manifest
+from dqn_tf.export.publish import export
+from dqn_tf.export.recorded import RECORDED
 from dqn_tf.interrupts import Interrupted, Interrupts
 from dqn_tf.launch import Plan
 from dqn_tf.metrics import MetricsWriter
@@ -178,17 +180,17 @@ class Run:
         config, last = self.config, self.agent.online.get_weights()
         if not self.evaluated:  # nothing to choose by
             self.best, self.best_weights = {"env_step": self.engine.env_step, "mean": None}, last
-        trained = {"env": config.env, "protocol": config.protocol, "env_steps": self.engine.env_step}
-        report: dict[str, Any] = trained | {"seed": config.seed, "updates": self.engine.updates,
-                                            "weights_sha256": weights_sha256(last), "last": self._test()}
+        report: dict[str, Any] = {"env": config.env, "protocol": config.protocol, "seed": config.seed, "env_steps": self.engine.env_step,
+                                  "updates": self.engine.updates, "weights_sha256": weights_sha256(last), "last": self._test()}
         report["best"] = self.best | {"weights_sha256": weights_sha256(self.best_weights), "test": report["last"]}
         if report["best"]["weights_sha256"] != report["weights_sha256"]:
             self._load(self.best_weights)
             report["best"]["test"] = self._test()
         self._load(last if config.export_weights == "last" else self.best_weights)
         score = report["last"] if config.export_weights == "last" else report["best"]["test"]
-        version = export(self.agent, self.plan.export_dir, self.engine.replay.observations(max(BATCHES)),
-                         trained | {"weights": config.export_weights, "score": score})
+        version = export(self.agent, self.plan.export_dir, self.engine.replay.observations(RECORDED), manifest.about(
+            config, config.export_weights, report["env_steps"], score, self.engine.replay.rows()["observation"], self.plan.spaces,
+            registry.action_meanings(self.make_env)))
         report |= {"score": score, "exported": config.export_weights, "export": str(version.resolve()),
                    "seconds": round(self.seconds + time.monotonic(), 2)}
         self.metrics.flush()

@@ -49,7 +49,7 @@ def _hit_before(module: str, function: str, moment: str) -> None:
 
 
 _hit_before("dqn_tf.checkpoint", "_sync", "saving")
-_hit_before("dqn_tf.export", "_publish", "publishing")
+_hit_before("dqn_tf.export.publish", "_publish", "publishing")
 
 
 class Corridor(gym.Env):

@@ -15,7 +15,7 @@ from dqn_tf.scoring import flags as evaluate_flags
 from dqn_tf.agent import DQN
 from dqn_tf.config import DQNConfig
 from dqn_tf.envs import registry
-from dqn_tf.export import export
+from dqn_tf.export.publish import export
 
 ROOT = Path(__file__).parents[1]
 needs_pygame = pytest.mark.skipif(not util.find_spec("pygame"), reason="CartPole is drawn by pygame")

@@ -11,7 +11,7 @@ import pytest
 from commands import hit, report, resumed, run, small, start, undisturbed
 
 from dqn_tf import checkpoint
-from dqn_tf.export import versions
+from dqn_tf.export.publish import versions
 
 SAME = ("env_steps", "updates", "weights_sha256", "last", "best")
 

@@ -19,7 +19,7 @@ from dqn_tf.envs.checked import CheckedEnv
 from dqn_tf.envs.spaces import Spaces
 from dqn_tf.errors import UserError
 from dqn_tf.evaluation import evaluate
-from dqn_tf.export import export
+from dqn_tf.export.publish import export
 from dqn_tf.scoring.served import ServedPolicy
 
 MASKED = Spaces((3,), "float32", 4, masked=True)
@@ -90,7 +90,8 @@ def test_a_whole_run_and_evaluate_py(kind, command, tmp_path, monkeypatch):  # n
     printed = command(f"--model={tmp_path / 'export'}", "--episodes=7", f"--env=Maze-{kind}-v0")
     assert "7 episodes" in printed
     loaded = tf.saved_model.load(str(tmp_path / "export" / "1")).signatures
-    assert set(loaded) == {"serving_default", "q_values", "serving_default_masked"}
+    acting = "serving_default", "action", "epsilon_greedy"
+    assert set(loaded) == {"q_values", "metadata", *acting, *(f"{name}_masked" for name in acting)}
 
 
 @pytest.mark.parametrize("overrides", [{}, {"dueling": True}, {"distribution": "c51"}, {"noisy": True}], ids=str)

@@ -49,7 +49,7 @@ def test_a_shipped_agent_is_whole(agent):
     loaded = tf.saved_model.load(str(agent.version))
     weights = [variable.numpy() for variable in loaded.network_variables]
     assert weights_sha256(weights) == agent.manifest["weights_sha256"]
-    assert agent.manifest["score"] == agent.report["score"] and agent.megabytes <= 15
+    assert agent.manifest["score"].items() >= agent.report["score"].items() and agent.megabytes <= 15
     assert agent.report["export"] == f"saved_models/{agent.version.parent.name}/{agent.version.name}"
     assert not json.dumps(agent.report).count("/tmp/")
 

@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from dqn_tf import transitions
 from dqn_tf.envs.spaces import Spaces
-from dqn_tf.replay import kept
+from dqn_tf.replay import kept, spread
 
 
 class Packing:
@@ -65,8 +65,8 @@ class GraphReplay:
         return min(self.added, self.capacity)
 
     def observations(self, most: int) -> np.ndarray:
-        """At most so many of the observations that are held, [n, *shape]."""
-        return self.rows()["observation"][:most]
+        """At most so many of the observations that are held, evenly spaced, [n, *shape]."""
+        return self.rows()["observation"][spread(len(self), most)]
 
     def rows(self) -> dict[str, np.ndarray]:
         """The filled part of each column, as it lies: with `state`, all that `restore` needs."""

@@ -89,6 +89,10 @@ class AtariGame(gym.Env):
         """The screen as it shows on a television, each of its wide pixels four, [420, 640, 3] uint8."""
         return self._picture.repeat(2, axis=0).repeat(4, axis=1)
 
+    def get_action_meanings(self) -> list[str]:
+        """The joystick's positions, such as NOOP and UPFIRE, in the order of the actions."""
+        return [action.name for action in self._games.ale.get_action_set()]
+
     def close(self) -> None:
         """Ends the games' threads."""
         self._games.close()

@@ -68,6 +68,10 @@ class GridWorld(gym.Env):
         self.state, reward, terminated = transition(self.state, int(action))
         return self.state, reward, terminated, False, {}
 
+    def get_action_meanings(self) -> list[str]:
+        """The moves by name."""
+        return list(MOVE_NAMES)
+
     def render(self) -> str | np.ndarray | None:
         """The grid with the agent in it."""
         if self.render_mode == "ansi":

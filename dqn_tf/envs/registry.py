@@ -94,6 +94,16 @@ def spaces(env: str, settings: DQNConfig | None = None) -> Spaces:
         sample.close()
 
 
+def action_meanings(make: Callable[..., gym.Env]) -> list[str] | None:
+    """What the environment calls its actions, if it says so (`get_action_meanings`, as Atari's does)."""
+    env = make()
+    try:
+        ask = getattr(env.unwrapped, "get_action_meanings", None)
+        return [str(meaning) for meaning in ask()] if ask else None
+    finally:
+        env.close()
+
+
 def require_native(env: str) -> None:
     """Raises UserError for environments that the graph engine does not have."""
     if env not in NATIVE:

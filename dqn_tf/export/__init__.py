@@ -1,0 +1,1 @@
+"""An agent as a product: a SavedModel that loads wherever TensorFlow does, and on request the same network for TFLite and ONNX."""

@@ -1,0 +1,35 @@
+"""`python -m dqn_tf.export --run=RUN_DIR`: publishes a run's agent anew. TensorFlow is loaded late."""
+
+from pathlib import Path
+
+from dqn_tf import cli, quiet
+from dqn_tf.envs import registry
+from dqn_tf.export import recorded
+from dqn_tf.export.flags import ExportFlags, parse
+
+
+def main(flags: ExportFlags) -> None:
+    """Reads the run, and only then loads TensorFlow and publishes. Raises UserError."""
+    run = recorded.read(flags.run, flags.weights)
+    meanings = registry.action_meanings(registry.maker(run.config.env, run.config))
+    quiet.load_tensorflow(cli.verbose())
+    from dqn_tf import summary
+    from dqn_tf.agent import DQN, weights_sha256
+    from dqn_tf.export import manifest, publish
+
+    agent = DQN(run.config, run.spaces)
+    for variable, array in zip(agent.online.variables, run.weights, strict=True):
+        variable.assign(array)
+    score = recorded.score(run, weights_sha256(agent.online.get_weights()))
+    about = manifest.about(run.config, run.which, run.env_steps, score, run.held, run.spaces, meanings)
+    directory = Path(flags.output) if flags.output else run.export_dir
+    version = publish.export(agent, directory, run.observations, about, flags.formats, fresh=True)
+    deleted = publish.prune(directory, flags.keep) if flags.keep else []
+    tested = f"Score: {summary.score(score)}" if score else f"Not tested yet: python evaluate.py --model={version}"
+    print(f"{run.config.env}, the {run.which} weights of step {run.env_steps:,}, as {', '.join(flags.formats)}: {version}\n{tested}")
+    if deleted:
+        print(f"Deleted: version{'s' * (len(deleted) > 1)} {', '.join(map(str, deleted))}.")
+
+
+if __name__ == "__main__":
+    cli.run(main, parse)
