@@ -21,13 +21,10 @@ VARIANTS = {  # kind of spaces, settings
     "c51": ("vector", {"distribution": "c51"}),
     "quantile": ("vector", {"distribution": "quantile", "dueling": True}),
     "noisy": ("vector", {"noisy": True}),
-    "masked": ("masked", {}),
-    "masked rainbow": ("masked", presets.RAINBOW),
-    "nature": ("image", {}),
-    "bfloat16": ("image", {"precision": "bfloat16", "dueling": True}),
+    "masked": ("masked", presets.RAINBOW),
+    "nature": ("image", {"precision": "bfloat16"}),
     "minatar": ("picture", {}),
     "discrete": ("discrete", {}),
-    "bytes": ("bytes", {}),
 }
 
 

@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 import tensorflow as tf
+from google.protobuf.message import DecodeError
 
 from dqn_tf.agent import DQN
 from dqn_tf.errors import UserError
@@ -48,7 +49,10 @@ def questions(version: Path, agent: DQN, served: Served, observations: np.ndarra
     """What is asked, in pairs of a format and a request."""
     signatures = {name: function.input_signature for name, function in served.endpoints.items()}
     seen, none = (fitted(observations, batch, agent.spaces) for batch in (RECORDED, 0))
-    asked = read_warmup(version)
+    try:
+        asked = read_warmup(version)
+    except (ValueError, DecodeError, tf.errors.OpError) as error:
+        raise UserError(f"{version / WARMUP} cannot be read: {last_line(error)}. Nothing was published.") from error
     if {request.signature for request in asked} != set(signatures):
         raise UserError(f"{version / WARMUP} does not ask every signature. Nothing was published.")
     asked += requests(signatures, agent.spaces, none, 0.0, list(metadata))
