@@ -10,6 +10,7 @@ VERSION = re.search(r'__version__ = "([^"]+)"', (HERE / "dqn_tf" / "__init__.py"
 
 # tf-agents 0.19 pins old versions, so it is never a base requirement; there is none for Python 3.12. tf-keras is the Keras 2 it needs.
 TF_AGENTS = ['tf-agents>=0.19,<0.20; python_version < "3.12"', 'tf-keras>=2.18; python_version < "3.12"']
+ONNX = ["onnx>=1.17", "onnxruntime>=1.19"]
 
 setup(
     name="dqn_tf",
@@ -39,9 +40,11 @@ setup(
         "bench": ["stable-baselines3>=2.7", "sbx-rl>=0.20", "tf-keras>=2.18"],
         "box2d": ["gymnasium[box2d]"],  # LunarLander-v3
         "minatar": ["minatar>=1.0.15"],
-        # opencv for Gymnasium's preprocessing, which ale-py's is compared with
+        # For `python -m dqn_tf.export --formats=savedmodel,onnx`. From 1.18 on onnx wants a newer typing-extensions than tf-agents allows.
+        "onnx": ONNX,
+        # tensorflow-serving-api's messages are what ours are compared with. opencv for Gymnasium's preprocessing, which ale-py's is compared with
         "test": ["ale-py>=0.12", "minatar>=1.0.15", "opencv-python-headless>=4.8",
-                 "pytest>=8.0", "pytest-timeout>=2.3", "pytest-xdist>=3.6", "pygame>=2.1.3", *TF_AGENTS],
+                 "pytest>=8.0", "pytest-timeout>=2.3", "pytest-xdist>=3.6", "pygame>=2.1.3", "tensorflow-serving-api>=2.18", *ONNX, *TF_AGENTS],
         "tf-agents": TF_AGENTS,
         "video": ["imageio>=2.30", "imageio-ffmpeg>=0.5", "pygame>=2.1.3"],
     },

@@ -1,10 +1,12 @@
 """Loads TensorFlow without its chatter, so that the terminal shows our lines only."""
 
+import contextlib
 import importlib.util
 import os
 import sys
 import tempfile
 import warnings
+from collections.abc import Iterator
 
 from absl import logging
 
@@ -25,20 +27,28 @@ def load_tensorflow(verbose: bool = False) -> None:
     logging.set_verbosity(logging.ERROR)
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     warnings.filterwarnings("ignore")
+    with stderr_aside(shown_on_failure=True):
+        import tensorflow
+    tensorflow.get_logger().setLevel("ERROR")
+
+
+@contextlib.contextmanager
+def stderr_aside(shown_on_failure: bool) -> Iterator[None]:
+    """Turns file descriptor 2 away, to which C++ code writes whatever any log level says."""
     sys.stderr.flush()
     terminal = os.dup(2)
     with tempfile.TemporaryFile() as aside:
         os.dup2(aside.fileno(), 2)
         try:
-            import tensorflow
+            yield
         except BaseException:
-            aside.seek(0)
-            os.write(terminal, aside.read())
+            if shown_on_failure:
+                aside.seek(0)
+                os.write(terminal, aside.read())
             raise
         finally:
             os.dup2(terminal, 2)
             os.close(terminal)
-    tensorflow.get_logger().setLevel("ERROR")
 
 
 def wants_keras_2() -> bool:

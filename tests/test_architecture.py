@@ -20,7 +20,7 @@ ORDER = """
     doctor.__main__ doctor.learned doctor.advice doctor
     trainer group engines.make engines.graph engines.host engines.ahead engines.engine
     engines.graph_program engines.graph_replay engines.graph_transitions engines
-    export.publish export.formats export.gate export.runtimes export.requests export.prediction_log export.signatures export.manifest
+    export.publish export.onnx_format export.tflite_format export.gate export.runtimes export.requests export.prediction_log export.signatures export.manifest
     interop.tf_agents interop
     scoring.report scoring.served scoring.plan scoring.flags scoring.locate scoring.video scoring launch export.recorded export.flags export cli summary rundir plots progress
     evaluation checkpoint metrics interrupts

@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 import tensorflow as tf
+from google.protobuf.message import DecodeError
 
 from dqn_tf.agent import DQN
 from dqn_tf.errors import UserError
@@ -35,8 +36,7 @@ def gate(version: Path, agent: DQN, served: Served, observations: np.ndarray, me
     `fresh` loads it in a process of its own, in which dqn_tf does not exist; that takes as long as importing TensorFlow.
     """
     asked = questions(version, agent, served, observations, metadata, formats)
-    answers = (_answers_afresh if fresh else _answers_here)(version, [
-        (kind, request.signature, {name: tensor.SerializeToString() for name, tensor in request.inputs.items()}) for kind, request in asked])
+    answers = (_answers_afresh if fresh else _answers_here)(version, serialised(asked))
     for (kind, request), answer in zip(asked, answers, strict=True):
         reason = fault(agent, request, answer, metadata)
         if reason:
@@ -49,13 +49,21 @@ def questions(version: Path, agent: DQN, served: Served, observations: np.ndarra
     """What is asked, in pairs of a format and a request."""
     signatures = {name: function.input_signature for name, function in served.endpoints.items()}
     seen, none = (fitted(observations, batch, agent.spaces) for batch in (RECORDED, 0))
-    asked = read_warmup(version)
+    try:
+        asked = read_warmup(version)
+    except (ValueError, DecodeError, tf.errors.OpError) as error:
+        raise UserError(f"{version / WARMUP} cannot be read: {last_line(error)}. Nothing was published.") from error
     if {request.signature for request in asked} != set(signatures):
         raise UserError(f"{version / WARMUP} does not ask every signature. Nothing was published.")
     asked += requests(signatures, agent.spaces, none, 0.0, list(metadata))
     asked += requests(signatures, agent.spaces, seen, 0.0, list(metadata), without_best(agent(tf.constant(seen)).numpy()))
     plain = Request("serving_default", {"observation": tf.make_tensor_proto(seen)})
     return [("savedmodel", request) for request in asked] + [(kind, plain) for kind in formats if kind != "savedmodel"]
+
+
+def serialised(asked: list[tuple[str, Request]]) -> list[runtimes.Question]:
+    """The questions as the runtimes take them."""
+    return [(kind, request.signature, {name: tensor.SerializeToString() for name, tensor in request.inputs.items()}) for kind, request in asked]
 
 
 def without_best(q_values: np.ndarray) -> np.ndarray:
@@ -122,6 +130,11 @@ def _answers_afresh(version: Path, asked: list[runtimes.Question]) -> list[runti
         return runtimes.read_answers(Path(work))
 
 
+def last_line(error: Exception | str) -> str:
+    """What an error, of a page perhaps, says in the end: what follows the last "error: ", or its last line."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
+    return next((line.rpartition("error: ")[2] for line in reversed(lines) if "error: " in line and line[-1] != ":"), lines[-1])
+
+
 def _failed(error: Exception | str) -> UserError:
-    last = next((line for line in reversed(str(error).strip().splitlines()) if line.strip()), type(error).__name__)
-    return UserError(f"The export, loaded anew, does not answer: {last.strip()}. Nothing was published.")
+    return UserError(f"The export, loaded anew, does not answer: {last_line(error)}. Nothing was published.")

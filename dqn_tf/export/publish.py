@@ -21,8 +21,7 @@ from dqn_tf.agent import DQN
 from dqn_tf.checkpoint import sync_directory, write_json
 from dqn_tf.errors import UserError
 from dqn_tf.export.flags import FEWEST
-from dqn_tf.export.formats import MAKERS
-from dqn_tf.export.gate import gate
+from dqn_tf.export.gate import gate, last_line
 from dqn_tf.export.manifest import MANIFEST, complete
 from dqn_tf.export.requests import WARMUP_BATCHES, WARMUP_EPSILON, fitted, requests, write_warmup
 from dqn_tf.export.signatures import Served
@@ -49,8 +48,7 @@ def export(agent: DQN, directory: str | Path, observations: np.ndarray, about: d
             write_warmup(aside, warmup_records(served, agent, observations, list(manifest)))
         write_json(aside / MANIFEST, manifest)
         for name in formats:
-            if name in MAKERS:
-                MAKERS[name](agent, aside)
+            _write(name, agent, aside)
         gate(aside, agent, served, observations, manifest, list(formats), fresh)
         for path in (*aside.rglob("*"), aside):
             sync_directory(path)
@@ -88,6 +86,21 @@ def prune(directory: Path, keep: int) -> list[int]:
         except OSError as error:
             raise UserError(f"Version {number} in {directory} cannot be deleted: {error.strerror}.") from error
     return outdated
+
+
+def _write(name: str, agent: DQN, version: Path) -> None:
+    """One of the formats beside the SavedModel."""
+    try:
+        if name == "tflite":
+            from dqn_tf.export.tflite_format import write_tflite
+            write_tflite(agent, version)
+        elif name == "onnx":
+            from dqn_tf.export.onnx_format import write_onnx  # needs the extra [onnx]
+            write_onnx(agent, version)
+    except OSError:
+        raise
+    except Exception as error:  # of whatever kind a converter has
+        raise UserError(f"This network cannot be made a model for {name}: {last_line(error)}. Nothing was published.") from error
 
 
 @contextlib.contextmanager

@@ -66,7 +66,8 @@ class Policy:
     def epsilon_greedy(self, observation: tf.Tensor, epsilon: tf.Tensor, seed: tf.Tensor, action_mask: tf.Tensor | None = None) -> Answer:
         """With probability epsilon a uniform legal action, else the greedy one. A row's outcome is a function of that row alone."""
         q_values = self._q_values(observation)
-        epsilon, seed, mask = _of_batch(epsilon, q_values), _of_batch(seed, q_values), self._mask(action_mask, q_values)
+        epsilon, seed = (_of_batch(rows, (None,), name, q_values) for rows, name in ((epsilon, "epsilon"), (seed, "seed")))
+        mask = self._mask(action_mask, q_values)
         legal = tf.cast(tf.ones_like(q_values, tf.bool) if mask is None else mask, tf.float64)
         place = tf.floor(uniform(seed, CHOOSES) * tf.reduce_sum(legal, axis=1))  # among the legal ones, counted from 0
         drawn = tf.argmax(tf.cumsum(legal, axis=1) > place[:, tf.newaxis], axis=1)
@@ -92,7 +93,7 @@ class Policy:
     def _mask(self, action_mask: tf.Tensor | None, q_values: tf.Tensor) -> tf.Tensor | None:
         if action_mask is None:
             return None
-        return tf.reshape(tf.ensure_shape(action_mask, (None, self._spaces.actions)), tf.shape(q_values))  # one row would be broadcast
+        return _of_batch(action_mask, (None, self._spaces.actions), "action_mask", q_values)
 
     def _named(self, action: tf.Tensor) -> tf.Tensor:
         return action + self._spaces.action_start
@@ -135,8 +136,11 @@ def lookup(metadata: dict[str, Any]) -> Callable[[tf.Tensor], Answer]:
     return find
 
 
-def _of_batch(rows: tf.Tensor, q_values: tf.Tensor) -> tf.Tensor:
-    return tf.reshape(tf.ensure_shape(rows, (None,)), tf.shape(q_values)[:1])  # one value would be broadcast
+def _of_batch(rows: tf.Tensor, shape: tuple[int | None, ...], name: str, q_values: tf.Tensor) -> tf.Tensor:
+    """An input that must have a row for each observation: a single one would be broadcast. (A reshape would be optimised away.)"""
+    equal = tf.debugging.assert_equal(tf.shape(rows)[0], tf.shape(q_values)[0], f"{name} must have as many rows as observation")
+    with tf.control_dependencies([equal]):
+        return tf.ensure_shape(rows, shape)
 
 
 def _compiled(function: Callable[..., Answer], *inputs: tf.TensorSpec) -> Callable:

@@ -1,0 +1,61 @@
+"""Small agents of every kind that can be exported, and observations for them."""
+
+import numpy as np
+
+from dqn_tf import presets
+from dqn_tf.agent import DQN
+from dqn_tf.config import DQNConfig
+from dqn_tf.envs.spaces import Spaces
+
+KINDS = {
+    "vector": Spaces((4,), "float32", actions=3, action_start=-1),
+    "image": Spaces((84, 84, 4), "uint8", actions=4),
+    "discrete": Spaces((), "int64", actions=2, categories=6, category_start=2, action_start=5),
+    "bytes": Spaces((10,), "uint8", actions=2),
+    "masked": Spaces((3,), "float32", 4, action_start=7, masked=True),
+    "picture": Spaces((10, 10, 4), "bool", actions=6),
+}
+VARIANTS = {  # kind of spaces, settings
+    "linear": ("vector", {}),
+    "dueling": ("vector", {"dueling": True}),
+    "c51": ("vector", {"distribution": "c51"}),
+    "quantile": ("vector", {"distribution": "quantile", "dueling": True}),
+    "noisy": ("vector", {"noisy": True}),
+    "masked": ("masked", presets.RAINBOW),
+    "nature": ("image", {"precision": "bfloat16"}),
+    "minatar": ("picture", {}),
+    "discrete": ("discrete", {}),
+}
+
+
+def observations(spaces: Spaces, count: int = 64) -> np.ndarray:
+    generator = np.random.default_rng(1)
+    if spaces.categories:
+        return generator.integers(spaces.category_start, spaces.category_start + spaces.categories, count)
+    if spaces.observation_dtype == "uint8":
+        return generator.integers(0, 256, (count, *spaces.observation_shape), np.uint8)
+    if spaces.observation_dtype == "bool":
+        return generator.random((count, *spaces.observation_shape)) < 0.2
+    return generator.normal(size=(count, *spaces.observation_shape)).astype(np.float32)
+
+
+def agent(spaces: Spaces, **settings) -> DQN:
+    """With biases that show, and noise too large to be overlooked."""
+    made = DQN(DQNConfig(**{"seed": 4, "hidden_units": (16,)} | settings), spaces)
+    made.online.set_weights([array + 0.1 * (array.ndim == 1) for array in made.online.get_weights()])
+    for variable in made.online.variables:
+        if "sigma" in variable.name:
+            variable.assign(np.full(variable.shape, 10.0, np.float32))
+    return made
+
+
+def variant(name: str) -> DQN:
+    """The agent of one variant, the same at every call."""
+    kind, settings = VARIANTS[name]
+    return agent(KINDS[kind], **settings)
+
+
+def without_rounding(version_q_values: np.ndarray, expected: np.ndarray) -> None:
+    """Q-values that differ in rounding only."""
+    assert version_q_values.dtype == np.float32 and version_q_values.shape == expected.shape
+    assert (np.abs(version_q_values - expected) <= 1e-4 * np.abs(expected).max(initial=1.0)).all()
