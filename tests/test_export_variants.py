@@ -82,7 +82,8 @@ def cli(published, tmp_path_factory) -> Callable[[str, str], str]:
                                "run": ["--tag_set", "serve", "--signature_def", "serving_default", "--inputs", f"observation={aside / 'seen.npy'}",
                                        "--outdir", str(aside), "--overwrite"]}.items():
             commands.append([str(aside / command), command, "--dir", str(version), *words])
-    done = subprocess.run([sys.executable, "-c", SAVED_MODEL_CLI], input=json.dumps(commands), capture_output=True, text=True, timeout=240, check=False)
+    done = subprocess.run([sys.executable, "-c", SAVED_MODEL_CLI], input=json.dumps(commands), capture_output=True, text=True, timeout=240,
+                          check=False)
     assert done.returncode == 0, done.stderr[-2000:]
     return lambda name, command: (work / published[name].parent.name / command).read_text(encoding="utf-8")
 
