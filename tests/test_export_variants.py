@@ -21,6 +21,8 @@ from dqn_tf.export.signatures import Served
 
 FORMATS = ["savedmodel", "tflite"] + ["onnx"] * (util.find_spec("onnx") is not None and util.find_spec("onnxruntime") is not None)
 INVALID_ARGUMENT = 3
+pytestmark = pytest.mark.timeout(600)  # its fixtures make dozens of commands and versions
+
 # Answers the questions of several versions by the very file that the gate runs, in one process.
 FRESH = """
 import importlib.util, sys
