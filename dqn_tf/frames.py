@@ -105,13 +105,11 @@ class Frames:
 
 def recorded_stacks(numbers: np.ndarray, rows: Mapping[str, np.ndarray], state: Mapping[str, Any]) -> np.ndarray:
     """[n, S] int64 → [n, H, W, S], out of what `rows` and `state` gave; only the pieces that are needed are read."""
-    places = numbers % state["size"]
-    starts = places // CHUNK * CHUNK
-    first = rows["frames/0"]
-    stacks = np.zeros((*numbers.shape, *first.shape[1:]), first.dtype)
-    for start in np.unique(starts):
-        piece = first if start == 0 else rows[f"frames/{start}"]
-        here = (starts == start) & (numbers >= 0)  # a blank frame is black
+    places, first = numbers % state["size"], rows["frames/0"]
+    starts = np.where(numbers < 0, BLANK, places // CHUNK * CHUNK)
+    stacks = np.zeros((*numbers.shape, *first.shape[1:]), first.dtype)  # a blank frame is black
+    for start in np.unique(starts[starts >= 0]):
+        piece, here = rows[f"frames/{start}"], starts == start
         stacks[here] = piece[places[here] - start]
     return np.moveaxis(stacks, 1, -1)
 

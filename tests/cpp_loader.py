@@ -1,7 +1,7 @@
 """Runs SavedModels with TensorFlow's C++ library alone, by ctypes: `python -I cpp_loader.py LIBRARIES CASES`.
 
-`TF_LoadSessionFromSavedModel` is the loader, and what it returns the session class, that TensorFlow Serving uses. CASES/cases.json is a list of {version, feeds,
-fetches}: feeds and fetches are pairs of a tensor's name and the number of an array in CASES/feeds.npz (strings as arrays of void). Writes
+`TF_LoadSessionFromSavedModel` is the loader, and what it returns the session class, that TensorFlow Serving uses. CASES/cases.json is a list of
+{version, feeds, fetches}: feeds and fetches are pairs of a tensor's name and the number of an array in CASES/feeds.npz (strings as arrays of void). Writes
 CASES/answers.npz, the fetched arrays as CASE|NUMBER, and CASES/codes.json, [code, message] of each case.
 """
 

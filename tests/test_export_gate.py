@@ -61,7 +61,8 @@ def another(made: DQN, factor: float) -> DQN:
 def test_a_tflite_model_that_differs_is_refused(tmp_path, monkeypatch, fresh):
     made, write = agent(KINDS["vector"]), tflite_format.write_tflite
     monkeypatch.setattr(tflite_format, "write_tflite", lambda agent, version: write(another(agent, 1.001), version))
-    refused(tmp_path, made, "TFLite model, asked for serving_default, answered otherwise than the agent", formats=["savedmodel", "tflite"], fresh=fresh)
+    refused(tmp_path, made, "TFLite model, asked for serving_default, answered otherwise than the agent", formats=["savedmodel", "tflite"],
+            fresh=fresh)
 
 
 @has_onnx

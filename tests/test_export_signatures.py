@@ -27,7 +27,11 @@ def signatures(tmp_path_factory) -> dict[str, dict]:
 
 def in_numpy(function: Callable) -> Callable[..., dict[str, np.ndarray]]:
     """A signature from arrays to arrays."""
-    return lambda **inputs: {alias: output.numpy() for alias, output in function(**{alias: tf.constant(value) for alias, value in inputs.items()}).items()}
+    def answer(**inputs):
+        given = {alias: tf.constant(value) for alias, value in inputs.items()}
+        return {alias: output.numpy() for alias, output in function(**given).items()}
+
+    return answer
 
 
 def explored(signatures, kind: str, observation, epsilon: float, seed, **inputs) -> np.ndarray:

@@ -21,6 +21,8 @@ from dqn_tf.export.signatures import Served
 
 FORMATS = ["savedmodel", "tflite"] + ["onnx"] * (util.find_spec("onnx") is not None and util.find_spec("onnxruntime") is not None)
 INVALID_ARGUMENT = 3
+pytestmark = pytest.mark.timeout(600)  # its fixtures make dozens of commands and versions
+
 # Answers the questions of several versions by the very file that the gate runs, in one process.
 FRESH = """
 import importlib.util, sys
@@ -82,7 +84,8 @@ def cli(published, tmp_path_factory) -> Callable[[str, str], str]:
                                "run": ["--tag_set", "serve", "--signature_def", "serving_default", "--inputs", f"observation={aside / 'seen.npy'}",
                                        "--outdir", str(aside), "--overwrite"]}.items():
             commands.append([str(aside / command), command, "--dir", str(version), *words])
-    done = subprocess.run([sys.executable, "-c", SAVED_MODEL_CLI], input=json.dumps(commands), capture_output=True, text=True, timeout=240, check=False)
+    done = subprocess.run([sys.executable, "-c", SAVED_MODEL_CLI], input=json.dumps(commands), capture_output=True, text=True, timeout=240,
+                          check=False)
     assert done.returncode == 0, done.stderr[-2000:]
     return lambda name, command: (work / published[name].parent.name / command).read_text(encoding="utf-8")
 

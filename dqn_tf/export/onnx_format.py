@@ -1,7 +1,7 @@
 """The network for ONNX, written node by node.
 
-A converter would be a library's work, but tf2onnx knows neither Keras 3 nor the protobuf that TensorFlow needs; a QNetwork has few kinds of layers, and
-the gate compares what comes out. Convolutions are turned to channels first and back, since ONNX knows no others.
+Converting would be a library's work, but tf2onnx pins an older protobuf than TensorFlow needs; a QNetwork has few kinds of layers, and the gate
+compares what comes out. Convolutions are turned to channels first and back, since ONNX knows no others.
 """
 
 from collections.abc import Sequence
