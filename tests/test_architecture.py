@@ -20,6 +20,7 @@ ORDER = """
     trainer group engines.make engines.graph engines.host engines.ahead engines.engine
     engines.graph_program engines.graph_replay engines.graph_transitions engines export
     interop.tf_agents interop
+    evaluate_logs scoring.replayed scoring.agreement scoring.traffic
     scoring.report scoring.served scoring.plan scoring.flags scoring.locate scoring.video scoring launch cli summary rundir plots progress
     evaluation checkpoint metrics interrupts
     acting agent networks optimizers values layers losses
@@ -32,7 +33,7 @@ APART = ("serving",)  # knows SavedModels only and stands beside the house: noth
 WITHOUT_TENSORFLOW = """
     memory replay frames sumtree exploration transitions checkpoint cli config launch presets rundir seeding errors interrupts progress quiet
     envs.inspection envs.registry envs.atari envs.gridworld envs.probes envs.vector envs.checked envs.spaces doctor.__main__ doctor.advice
-    evaluation scoring.flags scoring.plan scoring.locate scoring.video
+    evaluate_logs scoring.agreement evaluation scoring.flags scoring.plan scoring.locate scoring.video
 """.split()
 KNOWS_GYMNASIUM = ("envs.", "scoring.video")  # video wraps an environment; all others name its types in annotations, or its version
 
