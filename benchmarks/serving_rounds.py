@@ -1,0 +1,195 @@
+"""Servers, clients and the floor in processes of their own, and the rounds in which they are measured. Nothing but 127.0.0.1 is asked."""
+
+import contextlib
+import json
+import os
+import re
+import select
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from benchmarks.serving_client import Order
+from dqn_tf.errors import UserError
+
+ROOT = Path(__file__).resolve().parent.parent
+MODEL = "dqn"
+PATIENCE = 90  # seconds for a process to start, or to answer beyond the time that it was given
+AT_WORK = 0.3  # seconds that a version has the clients for itself
+LISTENS = {"rest": re.compile(r"REST on http://127\.0\.0\.1:(\d+)"), "grpc": re.compile(r"gRPC on 127\.0\.0\.1:(\d+)")}
+
+
+class Cell(NamedTuple):
+    """One measurement of a round: a server's, or, with the transport `in process`, the floor's."""
+
+    transport: str
+    batching: str  # on or off
+    batch: int
+    clients: int
+
+
+class Bounds(NamedTuple):
+    """Of one cell, whichever is reached first."""
+
+    seconds: float
+    requests: int
+
+
+def cores() -> tuple[set[int], set[int]]:
+    """Those for servers and floor, and those for clients: one and the rest, where there are two or more to choose from; else all."""
+    if not hasattr(os, "sched_getaffinity"):
+        return set(), set()
+    found = sorted(os.sched_getaffinity(0))
+    return (set(found[:1]), set(found[1:])) if len(found) > 1 else (set(found), set(found))
+
+
+class Child:
+    """A Python program that answers each line with a line; ended with its `with`."""
+
+    def __init__(self, words: Sequence[str], cpus: set[int]) -> None:
+        path = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
+        self._log = tempfile.TemporaryFile(mode="w+", encoding="utf-8")
+        with _pinned(cpus):  # inherited before the child makes its first thread
+            self.process = subprocess.Popen([sys.executable, *words], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._log,
+                                            env=os.environ | {"PYTHONPATH": path, "TF_CPP_MIN_LOG_LEVEL": "3"})
+        self._pending = b""
+
+    def __enter__(self) -> "Child":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.process.terminate()
+        self.process.stdin.close()
+        self.process.stdout.close()
+        try:
+            self.process.wait(20)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+        self._log.close()
+
+    def line(self, seconds: float) -> str:
+        """Its next line. Raises UserError if it ends, or says nothing for so long."""
+        until = time.monotonic() + seconds
+        while b"\n" not in self._pending:
+            ready, _, _ = select.select([self.process.stdout], [], [], max(0.0, until - time.monotonic()))
+            received = os.read(self.process.stdout.fileno(), 1 << 16) if ready else b""
+            if not received:
+                self._log.seek(0)
+                last = (self._log.read().strip().splitlines() or ["it said nothing"])[-1]
+                raise UserError(f"{' '.join(self.process.args[1:4])} {'ended' if ready else f'gave no answer for {seconds:.0f} s'}: {last}")
+            self._pending += received
+        line, _, self._pending = self._pending.partition(b"\n")
+        return line.decode()
+
+    def send(self, order: dict[str, Any]) -> None:
+        """Gives it an order."""
+        self.process.stdin.write(json.dumps(order).encode() + b"\n")
+        self.process.stdin.flush()
+
+    def ask(self, order: dict[str, Any], seconds: float) -> dict[str, Any]:
+        """An order and its answer."""
+        self.send(order)
+        return json.loads(self.line(seconds + PATIENCE))
+
+
+class Server(Child):
+    """`python -m dqn_tf.serving` with free ports: `ports` by transport."""
+
+    def __init__(self, base: Path, batching: str, cpus: set[int]) -> None:
+        words = ["-m", "dqn_tf.serving", f"--model_base_path={base}", f"--model_name={MODEL}", "--rest_api_port=-1", "--port=-1",
+                 "--file_system_poll_wait_seconds=0.2", "--max_num_load_retries=0"]
+        super().__init__([*words, *(["--enable_batching"] if batching == "on" else [])], cpus)
+        self.ports: dict[str, int] = {}
+        while len(self.ports) < len(LISTENS):
+            text = self.line(PATIENCE)
+            self.ports |= {transport: int(found[1]) for transport, pattern in LISTENS.items() if (found := pattern.search(text))}
+
+    def rss_mib(self) -> float:
+        """Its memory now; NaN where /proc is not."""
+        with contextlib.suppress(OSError, StopIteration):
+            lines = Path(f"/proc/{self.process.pid}/status").read_text(encoding="ascii").splitlines()
+            return next(int(line.split()[1]) / 1024 for line in lines if line.startswith("VmRSS"))
+        return float("nan")
+
+    def answers(self, version: int) -> bool:
+        """Whether this version is AVAILABLE."""
+        try:
+            url = f"http://127.0.0.1:{self.ports['rest']}/v1/models/{MODEL}/versions/{version}"
+            with urllib.request.urlopen(url, timeout=10) as reply:
+                return json.load(reply)["model_version_status"][0]["state"] == "AVAILABLE"
+        except urllib.error.HTTPError:
+            return False
+
+
+def measure(cells: Sequence[Cell], version: Path, bounds: Bounds, rounds: int) -> Iterator[tuple[int, Cell, dict[str, Any]]]:
+    """Each round every cell once; both servers run all the while, one of them busy at a time."""
+    for_servers, for_clients = cores()
+    with contextlib.ExitStack() as stack:
+        base = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="dqn_tf-serving-")))
+        shutil.copytree(version, base / "1")
+        floor = stack.enter_context(Child(["-m", "benchmarks.serving_floor", str(base / "1")], for_servers))
+        shape = json.loads(floor.line(PATIENCE))["shape"]
+        servers = {batching: stack.enter_context(Server(base, batching, for_servers)) for batching in sorted({cell.batching for cell in cells})}
+        client = stack.enter_context(Child(["-m", "benchmarks.serving_client"], for_clients))
+        for number in range(1, rounds + 1):
+            for cell in cells:
+                if cell.transport == "in process":
+                    order = {"batch": cell.batch, "seconds": bounds.seconds, "requests": bounds.requests}
+                    yield number, cell, floor.ask(order, bounds.seconds)
+                else:
+                    order = Order(cell.transport, servers[cell.batching].ports[cell.transport], MODEL, shape, cell.batch, cell.clients,
+                                  bounds.seconds, bounds.requests)
+                    yield number, cell, client.ask(order._asdict(), bounds.seconds)
+
+
+def reload(cell: Cell, version: Path, reloads: int) -> dict[str, Any]:
+    """Clients at work while so many new versions are renamed into place: their answer, the seconds until each version was AVAILABLE, and memory."""
+    for_servers, for_clients = cores()
+    with contextlib.ExitStack() as stack:
+        base = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="dqn_tf-serving-")))
+        shutil.copytree(version, base / "1")
+        floor = stack.enter_context(Child(["-m", "benchmarks.serving_floor", str(base / "1")], for_servers))
+        shape = json.loads(floor.line(PATIENCE))["shape"]
+        server = stack.enter_context(Server(base, cell.batching, for_servers))
+        client = stack.enter_context(Child(["-m", "benchmarks.serving_client"], for_clients))
+        longest = reloads * 10.0
+        order = Order(cell.transport, server.ports[cell.transport], MODEL, shape, cell.batch, cell.clients, longest, 10**9, str(base / "stop"))
+        client.ask(order._replace(seconds=0.5, until="")._asdict(), 0.5)  # so that the clients are at work from the first reload on
+        client.send(order._asdict())
+        waits, memory = [], []
+        for number in range(2, reloads + 2):
+            shutil.copytree(version, base / f".{number}")
+            renamed = time.perf_counter()
+            (base / f".{number}").rename(base / str(number))
+            while not server.answers(number):
+                if time.perf_counter() - renamed > 10:
+                    raise UserError(f"Version {number} did not answer within 10 s of its rename.")
+                time.sleep(0.01)
+            waits.append(time.perf_counter() - renamed)
+            time.sleep(AT_WORK)
+            memory.append(server.rss_mib())
+            shutil.rmtree(base / str(number - 1))
+        (base / "stop").touch()
+        answer = json.loads(client.line(longest + PATIENCE))
+    return answer | {"reloads": reloads, "swap_seconds": waits, "rss_mib": memory}
+
+
+@contextlib.contextmanager
+def _pinned(cpus: set[int]) -> Iterator[None]:
+    if not cpus:
+        yield
+        return
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, cpus)
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)
