@@ -11,6 +11,9 @@ VERSION = re.search(r'__version__ = "([^"]+)"', (HERE / "dqn_tf" / "__init__.py"
 # tf-agents 0.19 pins old versions, so it is never a base requirement; there is none for Python 3.12. tf-keras is the Keras 2 it needs.
 TF_AGENTS = ['tf-agents>=0.19,<0.20; python_version < "3.12"', 'tf-keras>=2.18; python_version < "3.12"']
 
+# The server. tensorflow-serving-api needs tensorflow, which is here already, and wants it at least as new as itself: pip picks the one that fits.
+SERVING = ["aiohttp>=3.9", "grpcio>=1.62", "grpcio-health-checking>=1.62", "orjson>=3.9", "protobuf>=5.26", "tensorflow-serving-api>=2.18,<3"]
+
 setup(
     name="dqn_tf",
     version=VERSION,
@@ -41,7 +44,8 @@ setup(
         "minatar": ["minatar>=1.0.15"],
         # opencv for Gymnasium's preprocessing, which ale-py's is compared with
         "test": ["ale-py>=0.12", "minatar>=1.0.15", "opencv-python-headless>=4.8",
-                 "pytest>=8.0", "pytest-timeout>=2.3", "pytest-xdist>=3.6", "pygame>=2.1.3", *TF_AGENTS],
+                 "pytest>=8.0", "pytest-timeout>=2.3", "pytest-xdist>=3.6", "pygame>=2.1.3", *TF_AGENTS, *SERVING],
+        "serving": SERVING,
         "tf-agents": TF_AGENTS,
         "video": ["imageio>=2.30", "imageio-ffmpeg>=0.5", "pygame>=2.1.3"],
     },

@@ -1,0 +1,105 @@
+"""The flags, under TensorFlow Serving's names where it has them, as one frozen value."""
+
+import dataclasses
+import os
+from pathlib import Path
+
+from absl import flags
+
+from dqn_tf.serving.errors import StartError
+
+PRINTED = "; -1 takes a free one and prints it"
+
+
+@dataclasses.dataclass(frozen=True)
+class Options:
+    """Field = flag, default = the flag's default."""
+
+    model_base_path: str = ""
+    model_name: str = "default"
+    model_config_file: str = ""
+    host: str = "127.0.0.1"
+    port: int = 8500
+    rest_api_port: int = 8501
+    rest_api_timeout_in_ms: int = 30_000
+    rest_api_num_threads: int = 4
+    rest_api_enable_cors_support: bool = False
+    max_request_bytes: int = 64 << 20
+    max_json_depth: int = 500_000
+    max_concurrent_requests: int = 256
+    file_system_poll_wait_seconds: float = 1.0
+    max_num_load_retries: int = 5
+    load_retries_interval_micros: int = 60_000_000
+    enable_model_warmup: bool = True
+    allow_version_labels_for_unavailable_models: bool = False
+    tensorflow_intra_op_parallelism: int = 0
+    tensorflow_inter_op_parallelism: int = 0
+
+
+HELP = {
+    "model_base_path": "directory that holds the versions: MODEL_BASE_PATH/1, MODEL_BASE_PATH/2, ...",
+    "model_name": "name under which clients ask for it",
+    "model_config_file": "text ModelServerConfig that lists several models, in place of --model_base_path",
+    "host": "address to listen on; nothing is authenticated, so all of a network should reach it only through a proxy that does",
+    "port": "port of gRPC; 0 is none" + PRINTED,
+    "rest_api_port": "port of HTTP; 0 is none" + PRINTED,
+    "rest_api_timeout_in_ms": "a REST request that takes longer is answered with 504",
+    "rest_api_num_threads": "threads for REST requests of models that take long",
+    "rest_api_enable_cors_support": "lets pages of other origins call the REST API",
+    "max_request_bytes": "largest REST body, packed or unpacked",
+    "max_json_depth": "deepest nesting of a REST body",
+    "max_concurrent_requests": "requests at work at a time; more are refused at once",
+    "file_system_poll_wait_seconds": "seconds between two looks for new versions; 0 looks once",
+    "max_num_load_retries": "how often a version that failed to load is tried again",
+    "load_retries_interval_micros": "microseconds between two tries",
+    "enable_model_warmup": "runs assets.extra/tf_serving_warmup_requests before a version is available",
+    "allow_version_labels_for_unavailable_models": "labels may name versions that are not loaded yet",
+    "tensorflow_intra_op_parallelism": "threads of one operation; 0 lets TensorFlow choose",
+    "tensorflow_inter_op_parallelism": "operations of one request at a time; 0 lets TensorFlow choose",
+}
+DEFINE = {bool: flags.DEFINE_bool, int: flags.DEFINE_integer, float: flags.DEFINE_float, str: flags.DEFINE_string}
+
+
+def define(values: flags.FlagValues) -> None:
+    """Registers one flag for each field."""
+    for field in dataclasses.fields(Options):
+        DEFINE[field.type](field.name, field.default, HELP[field.name], flag_values=values)
+
+
+def parsed(words: list[str]) -> Options:
+    """The options that `words`, without the program's name, ask for. Raises StartError; `--help` prints and exits with 0."""
+    values = flags.FlagValues()
+    define(values)
+    flags.DEFINE_bool("help", False, "prints this", short_name="h", flag_values=values)
+    try:
+        rest = values(["dqn_tf.serving", *words])[1:]
+    except flags.Error as error:
+        raise StartError(str(error)) from error
+    if values.help:
+        print(f"python -m dqn_tf.serving --model_base_path=saved_models/CartPole-v1\n{values.main_module_help() or values.get_help()}")
+        raise SystemExit(0)
+    if rest:
+        raise StartError(f"{rest[0]!r} is no flag; give --model_base_path=DIRECTORY.")
+    options = Options(**{field.name: values[field.name].value for field in dataclasses.fields(Options)})
+    _check(options)
+    return dataclasses.replace(options, model_base_path=os.path.abspath(options.model_base_path) if options.model_base_path else "")
+
+
+def _check(options: Options) -> None:
+    if bool(options.model_base_path) == bool(options.model_config_file):
+        raise StartError("Give --model_base_path=DIRECTORY, or --model_config_file=FILE, and not both.")
+    if options.model_config_file and not Path(options.model_config_file).is_file():
+        raise StartError(f"--model_config_file={options.model_config_file} is no file.")
+    for name in ("port", "rest_api_port"):
+        if not -1 <= getattr(options, name) <= 65535:
+            raise StartError(f"--{name}={getattr(options, name)} must be a port, 0 for none, or -1 for any that is free.")
+    if options.port == options.rest_api_port and options.port >= 0:
+        what = "are both off" if options.port == 0 else "are the same"
+        raise StartError(f"--port and --rest_api_port {what}: nothing could be asked.")
+    for field in dataclasses.fields(options):
+        value = getattr(options, field.name)
+        if field.type in (int, float) and field.name not in ("port", "rest_api_port") and value < 0:
+            raise StartError(f"--{field.name}={value} must not be negative.")
+    for name in ("rest_api_timeout_in_ms", "rest_api_num_threads", "max_request_bytes", "max_json_depth", "max_concurrent_requests"):
+        if getattr(options, name) == 0:
+            raise StartError(f"--{name}=0 would refuse every request; it must be at least 1.")
