@@ -8,6 +8,7 @@ from absl import flags
 
 from dqn_tf.serving.errors import StartError
 
+LEAST_LOG_BYTES = 1 << 16
 PRINTED = "; -1 takes a free one and prints it"
 
 
@@ -34,6 +35,10 @@ class Options:
     allow_version_labels_for_unavailable_models: bool = False
     tensorflow_intra_op_parallelism: int = 0
     tensorflow_inter_op_parallelism: int = 0
+    demo: bool = False
+    log_requests: str = ""
+    log_requests_max_bytes: int = 1 << 30
+    log_requests_sample: float = 1.0
 
 
 HELP = {
@@ -56,6 +61,10 @@ HELP = {
     "allow_version_labels_for_unavailable_models": "labels may name versions that are not loaded yet",
     "tensorflow_intra_op_parallelism": "threads of one operation; 0 lets TensorFlow choose",
     "tensorflow_inter_op_parallelism": "operations of one request at a time; 0 lets TensorFlow choose",
+    "demo": "serves a page at / on which an agent plays CartPole-v1 or the 3x3 grid in the browser, asking this server for every step",
+    "log_requests": "directory to which predict requests and their answers are written, as TFRecord of PredictionLog",
+    "log_requests_max_bytes": "most that this directory may hold; the oldest file goes first",
+    "log_requests_sample": "share of the requests that is written, above 0 and at most 1",
 }
 DEFINE = {bool: flags.DEFINE_bool, int: flags.DEFINE_integer, float: flags.DEFINE_float, str: flags.DEFINE_string}
 
@@ -100,6 +109,12 @@ def _check(options: Options) -> None:
         value = getattr(options, field.name)
         if field.type in (int, float) and field.name not in ("port", "rest_api_port") and value < 0:
             raise StartError(f"--{field.name}={value} must not be negative.")
+    if options.demo and not options.rest_api_port:
+        raise StartError("--demo is a page of the HTTP port: give --rest_api_port, too.")
+    if not 0 < options.log_requests_sample <= 1:
+        raise StartError(f"--log_requests_sample={options.log_requests_sample} must be a share of the requests: above 0 and at most 1.")
+    if options.log_requests_max_bytes < LEAST_LOG_BYTES:
+        raise StartError(f"--log_requests_max_bytes={options.log_requests_max_bytes} must be at least {LEAST_LOG_BYTES:,}.")
     for name in ("rest_api_timeout_in_ms", "rest_api_num_threads", "max_request_bytes", "max_json_depth", "max_concurrent_requests"):
         if getattr(options, name) == 0:
             raise StartError(f"--{name}=0 would refuse every request; it must be at least 1.")

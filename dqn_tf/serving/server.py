@@ -6,11 +6,14 @@ import logging
 import signal
 import sys
 import threading
+from pathlib import Path
 
 from dqn_tf.serving import loading
+from dqn_tf.serving.demo import Demo
 from dqn_tf.serving.errors import StartError
 from dqn_tf.serving.manager import Manager, Served
 from dqn_tf.serving.options import Options
+from dqn_tf.serving.request_log import RequestLog
 from dqn_tf.serving.rest import Rest
 
 log = logging.getLogger("dqn_tf.serving")
@@ -34,6 +37,8 @@ class Server:
         self.manager = Manager(lambda name, version, path: loading.load(name, version, path, options), options.max_num_load_retries,
                                options.load_retries_interval_micros / 1e6)
         self._stop = threading.Event()
+        self.recorder = _recorder(options)
+        self.pages = Demo(lambda: self.manager.models) if options.demo else None
 
     async def serve(self) -> int:
         """Loads, listens, and waits for a signal."""
@@ -47,7 +52,7 @@ class Server:
         if starting.done():
             starting.result()
             polling = threading.Thread(target=self._poll, daemon=True)
-            rest = Rest(self.manager, self.options)
+            rest = Rest(self.manager, self.options, self.recorder, self.pages)
             await self._listen(rest)
             polling.start()
             await stopping
@@ -55,6 +60,8 @@ class Server:
             await rest.stop()
         self._stop.set()
         starting.cancel()
+        if self.recorder is not None:
+            self.recorder.close()
         return 0
 
     async def _load_all(self) -> None:
@@ -91,8 +98,19 @@ class Server:
             except OSError as error:
                 raise StartError(f"--rest_api_port={port} on {host}: {error.strerror}") from error
             print(f"REST on http://{host}:{bound}/v1/models/", flush=True)
+            if self.pages is not None:
+                print(f"page on http://{host}:{bound}/", flush=True)
         if not _is_local(host):
             print(f"warning: --host={host} can be reached from other machines, and nothing is authenticated", file=sys.stderr, flush=True)
+
+
+def _recorder(options: Options) -> RequestLog | None:
+    if not options.log_requests:
+        return None
+    try:
+        return RequestLog(Path(options.log_requests), options.log_requests_max_bytes, options.log_requests_sample)
+    except OSError as error:
+        raise StartError(f"--log_requests={options.log_requests} cannot be made a directory: {error.strerror}.") from error
 
 
 def _is_local(host: str) -> bool:
