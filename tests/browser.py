@@ -7,12 +7,21 @@ import os
 import select
 import shutil
 import subprocess
+import sys
 import tempfile
 import time
 from pathlib import Path
 from typing import Any
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+# Becomes the browser, with the two pipes where it looks for them.
+LAUNCH = """
+import fcntl, os, sys
+theirs, back = (fcntl.fcntl(int(word), fcntl.F_DUPFD, 10) for word in sys.argv[1:3])
+os.dup2(theirs, 3)
+os.dup2(back, 4)
+os.execv(sys.argv[3], sys.argv[3:])
+"""
 PATIENCE = 60  # seconds for one answer or condition
 
 
@@ -31,9 +40,8 @@ class Browser:
         words = [binary(), "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run", "--mute-audio",
                  "--hide-scrollbars", "--disable-background-networking", f"--window-size={width},{height}", f"--user-data-dir={self._profile}",
                  "--remote-debugging-pipe", "about:blank"]
-        # The protocol is on descriptors 3 and 4.
-        shell = ["sh", "-c", f'exec "$@" 3<&{theirs} 4>&{back}', "sh", *words]
-        self._process = subprocess.Popen(shell, pass_fds=(theirs, back), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+        launch = [sys.executable, "-I", "-c", LAUNCH, str(theirs), str(back), *words]
+        self._process = subprocess.Popen(launch, pass_fds=(theirs, back), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
                                          stderr=subprocess.DEVNULL, start_new_session=True)
         os.close(theirs)
         os.close(back)

@@ -21,6 +21,7 @@ const motion = !matchMedia("(prefers-reduced-motion: reduce)").matches;
 
 let model = null;
 let version = null;
+let looking = null;
 let described = 0;
 
 // What a step changes.
@@ -38,25 +39,31 @@ function stepped({ milliseconds, values, greedy, chosen }) {
 }
 
 // A version that is gone is no trouble: the status says which one answers now.
-async function trouble(error) {
+async function trouble(error, asked) {
   if (!(error instanceof ServerError)) throw error;
   await look();
-  if (player.version === version && version !== null && error.status !== 0) say(`The server answered: ${error.message}`);
+  if (version === asked && error.status !== 0) say(`The server answered: ${error.message}`);
 }
 
 function say(text) {
   if (find("notice").textContent !== text) find("notice").textContent = text;
 }
 
-// Asks for the version that answers, and goes on with it.
-async function look() {
+// Asks for the version that answers, and goes on with it; once at a time.
+function look() {
+  looking ??= lookNow().finally(() => {
+    looking = null;
+  });
+  return looking;
+}
+
+async function lookNow() {
   const asked = model;
   try {
     const newest = await asked.newestVersion();
     if (asked !== model) return;
     if (newest === null) leave(`The server has no version of ${asked.name} that answers yet.`);
     else if (newest !== version) await adopt(newest);
-    else if (player.environment) say("");
   } catch (error) {
     if (asked === model) leave(error instanceof ServerError && error.status ? error.message : "The server does not answer; asking again.");
   }
@@ -145,12 +152,13 @@ function restart() {
   stage.repaint();
 }
 
-function choose(name) {
-  model = new Model(name);
-  version = null;
+async function choose(name) {
   player.stop();
   player.environment = null;
-  return look();
+  model = new Model(name);
+  version = null;
+  await looking;
+  await look();
 }
 
 function connectControls() {

@@ -66,7 +66,8 @@ export class Times {
     this.count.value = this.total.toLocaleString("en");
     const top = middle * 3;
     const shown = this.times.slice(-SPARK_TIMES);
-    this.line.setAttribute("points", shown.map((time, index) => `${index},${(27 - (Math.min(time, top) / top) * 26).toFixed(1)}`).join(" "));
+    const points = shown.map((time, index) => `${index},${(27 - (Math.min(time, top) / top) * 26).toFixed(1)}`);
+    this.line.setAttribute("points", points.join(" "));
   }
 }
 
@@ -101,7 +102,8 @@ export class Episodes {
     const returns = this.finished.map((one) => one.total);
     const mean = returns.reduce((sum, one) => sum + one, 0) / returns.length;
     const best = Math.max(...returns);
-    this.summary.textContent = `${returns.length} finished · last ${signed(returns.at(-1))} · mean ${signed(mean.toFixed(1))} · best ${signed(best)}`;
+    const told = [`${returns.length} finished`, `last ${signed(returns.at(-1))}`, `mean ${signed(mean.toFixed(1))}`, `best ${signed(best)}`];
+    this.summary.textContent = told.join(" · ");
   }
 }
 

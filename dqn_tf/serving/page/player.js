@@ -67,7 +67,7 @@ export class Player {
       [answer] = await model.predict(version, [environment.observation]);
     } catch (error) {
       if (token !== this.token) return false;
-      await this.watch.trouble(error);
+      await this.watch.trouble(error, version);
       if (this.version === version) await this.sleep(RETRY);
       return false;
     }
