@@ -50,7 +50,8 @@ def candidate(tmp_path_factory):
         module = Linear(offset)
         tf.saved_model.save(module, str(base / str(number)), signatures={"serving_default": module.serving_default, "q_values": module.q_values})
         (base / str(number) / "assets.extra").mkdir()
-        manifest = {"spaces": {"action_start": 5}, "observation_ranges": {"low": [-1, -1, -1], "high": [1, 1, 1]}, "action_meanings": ["left", "right"]}
+        manifest = {"spaces": {"action_start": 5},
+                    "observation_range": {"observations": 50, "min": [-1, -1, -1], "max": [1, 1, 1]}, "action_meanings": ["left", "right"]}
         (base / str(number) / "assets.extra" / "dqn_tf.json").write_text(json.dumps(manifest), encoding="utf-8")
     return base
 

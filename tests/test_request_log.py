@@ -1,17 +1,22 @@
 """dqn_tf.serving.request_log: what is served is on the disk as TF Serving's own logger would write it, within its bounds."""
 
+import re
 import shutil
 import threading
 import time
+import urllib.error
 
 import numpy as np
 import pytest
 import tensorflow as tf
 
 pytest.importorskip("tensorflow_serving", reason="needs the extra [serving]")
+from serving_process import balance, publish, serving  # noqa: E402
 from tensorflow_serving.apis import prediction_log_pb2  # noqa: E402
 
-from dqn_tf.serving import request_log  # noqa: E402
+from dqn_tf.serving import options, request_log  # noqa: E402
+from dqn_tf.serving import server as server_module  # noqa: E402
+from dqn_tf.serving.errors import StartError  # noqa: E402
 from dqn_tf.serving.request_log import RequestLog  # noqa: E402
 
 INPUTS = {"observation": np.array([[0.1, -2, 3, np.inf]], np.float32)}
@@ -130,3 +135,41 @@ def test_a_record_above_the_cap_is_refused_alone(tmp_path):
     log("dqn", 2, "serving_default", INPUTS, OUTPUTS)
     log.close()
     assert (log.written, log.dropped) == (1, 1)
+
+
+def test_a_server_flushes_on_sigterm_and_its_log_is_what_was_served(tmp_path):
+    """Through the flags, from REST to evaluate_logs' reader; a request that failed is not in it."""
+    base = tmp_path / "models"
+    publish(base, 1, (4,), tf.float32, balance, 2)
+    with serving(base, f"--log_requests={tmp_path / 'logs'}", "--log_requests_max_bytes=1000000") as server:
+        rows = [[0.1, 0.2, 0.3, 0.4], [0.0, 0.0, -0.1, 0.0]]
+        answers = [server.predict("dqn", instances=rows)["predictions"] for _ in range(20)]
+        with pytest.raises(urllib.error.HTTPError):
+            server.predict("dqn", instances=[[1.0, 2.0]])
+        publish(base, 2, (4,), tf.float32, lambda observation: balance(observation, -1.0), 2)
+        until(lambda: server.predict("dqn", instances=rows)["predictions"] != answers[0])
+        said = server.stop()
+    assert server.process.returncode == 0 and re.search(r"request log: \d+ requests written, 0 dropped\.", said), said
+    served = logs(tmp_path / "logs")
+    versions = [one.predict_log.response.model_spec.version.value for one in served]
+    assert versions == sorted(versions) and set(versions) == {1, 2} and versions.count(1) >= 20
+    for one in served[:20]:
+        np.testing.assert_array_equal(tf.make_ndarray(one.predict_log.request.inputs["observation"]), np.array(rows, np.float32))
+        found = tf.make_ndarray(one.predict_log.response.outputs["q_values"])
+        np.testing.assert_array_equal(found, np.array([row["q_values"] for row in answers[0]], np.float32))
+
+
+@pytest.mark.parametrize("word, sentence", [
+    ("--log_requests_sample=0", "--log_requests_sample=0.0 must be a share of the requests: above 0 and at most 1."),
+    ("--log_requests_sample=1.5", "above 0 and at most 1"),
+    ("--log_requests_max_bytes=1000", "--log_requests_max_bytes=1000 must be at least 65,536."),
+])
+def test_a_wrong_flag_is_named(word, sentence):
+    with pytest.raises(StartError, match=re.escape(sentence)):
+        options.parsed(["--model_base_path=x", word])
+
+
+def test_a_place_that_is_no_directory_is_named(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(StartError, match=f"--log_requests={tmp_path / 'file'} cannot be made a directory"):
+        server_module.Server(options.Options(model_base_path="x", log_requests=str(tmp_path / "file")))

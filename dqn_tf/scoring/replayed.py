@@ -24,7 +24,7 @@ class Replayed(NamedTuple):
 
 
 class Candidate:
-    """An export, asked by the signatures that were asked then."""
+    """An export, asked by the signatures that were asked then; by epsilon_greedy with the same seeds, so that both explore alike."""
 
     def __init__(self, version: Version) -> None:
         """Raises UserError if it cannot be loaded or is none of dqn_tf's."""
@@ -99,14 +99,14 @@ class Candidate:
 
 
 def ranges(manifest: dict[str, Any], shape: tuple[int, ...] | None) -> tuple[np.ndarray, np.ndarray] | None:
-    """The smallest and largest value of each component in training, by the manifest; None where it says nothing."""
-    found = manifest.get("observation_ranges")
+    """The smallest and largest value of each component in training, by the manifest; None where it says nothing, as for images."""
+    found = manifest.get("observation_range")
     if found is None or shape is None:
         return None
     try:
-        return tuple(np.broadcast_to(np.asarray(found[end], np.float64), shape) for end in ("low", "high"))
+        return tuple(np.broadcast_to(np.asarray(found[end], np.float64), shape) for end in ("min", "max"))
     except (KeyError, TypeError, ValueError) as error:
-        raise UserError("The manifest's observation_ranges are not a low and a high for each component of an observation.") from error
+        raise UserError("The manifest's observation_range is not a min and a max for each component of an observation.") from error
 
 
 def _first_line(error: Exception) -> str:
