@@ -112,7 +112,7 @@ def measure(wanted: ServingFlags, version: Path) -> None:
     shared = {"model": wanted.model, "placed": placed,
               "versions": ", ".join([*(f"{name} {_version(name)}" for name in ("dqn_tf", *PACKAGES)), f"python {platform.python_version()}"]),
               "machine": stopwatch.machine(), "date": datetime.datetime.now().isoformat(sep=" ", timespec="seconds"), "command": wanted.command}
-    cells = [cell for batch in wanted.batches for cell in (serving_rounds.Cell("in process", "off", batch, 1), *(
+    cells = [cell for batch in wanted.batches for cell in (serving_rounds.Cell(serving_rounds.FLOOR, "off", batch, 1), *(
         serving_rounds.Cell(transport, batching, batch, clients) for transport in wanted.transports for batching in wanted.batching
         for clients in wanted.clients))]
     bounds = serving_rounds.Bounds(wanted.seconds, wanted.requests)

@@ -7,10 +7,9 @@ from statistics import median
 from benchmarks import serving_records
 from benchmarks.page import table
 from benchmarks.serving_records import Reload, Row
-from benchmarks.serving_rounds import Cell
+from benchmarks.serving_rounds import FLOOR, Cell
 from benchmarks.speed_summary import spread
 
-FLOOR = "in process"
 HEADER = ("transport", "batching", "clients", "p50, ms", "p99, ms", "requests/s: median [lowest, highest]", "observations/s",
           "p50 against in process", "errors")
 FLOOR_HEADER = ("batch", "p50, ms", "p99, ms", "calls/s: median [lowest, highest]")

@@ -6,8 +6,9 @@ from statistics import median
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from benchmarks.serving_page import FLOOR, by_cell
+from benchmarks.serving_page import by_cell
 from benchmarks.serving_records import Row
+from benchmarks.serving_rounds import FLOOR
 
 LOOKS = {("rest", "off"): ("#1f4e8c", "o"), ("rest", "on"): ("#7fa6d6", "s"), ("grpc", "off"): ("#c8452d", "^"), ("grpc", "on"): ("#e5a28f", "D")}
 

@@ -20,7 +20,7 @@ from benchmarks.serving_client import Order
 from dqn_tf.errors import UserError
 
 ROOT = Path(__file__).resolve().parent.parent
-MODEL = "dqn"
+MODEL, FLOOR = "dqn", "in process"
 PATIENCE = 90  # seconds for a process to start, or to answer beyond the time that it was given
 AT_WORK = 0.3  # seconds that a version has the clients for itself
 LISTENS = {"rest": re.compile(r"REST on http://127\.0\.0\.1:(\d+)"), "grpc": re.compile(r"gRPC on 127\.0\.0\.1:(\d+)")}
@@ -101,14 +101,14 @@ class Child:
 
 
 class Server(Child):
-    """`python -m dqn_tf.serving` with free ports: `ports` by transport."""
+    """`python -m dqn_tf.serving` with free ports: `ports` by transport. REST is always there, for its status."""
 
-    def __init__(self, base: Path, batching: str, cpus: set[int]) -> None:
-        words = ["-m", "dqn_tf.serving", f"--model_base_path={base}", f"--model_name={MODEL}", "--rest_api_port=-1", "--port=-1",
-                 "--file_system_poll_wait_seconds=0.2", "--max_num_load_retries=0"]
+    def __init__(self, base: Path, batching: str, transports: set[str], cpus: set[int]) -> None:
+        words = ["-m", "dqn_tf.serving", f"--model_base_path={base}", f"--model_name={MODEL}", "--rest_api_port=-1",
+                 f"--port={-1 if 'grpc' in transports else 0}", "--file_system_poll_wait_seconds=0.2"]
         super().__init__([*words, *(["--enable_batching"] if batching == "on" else [])], cpus)
         self.ports: dict[str, int] = {}
-        while len(self.ports) < len(LISTENS):
+        while not self.ports.keys() >= transports | {"rest"}:
             text = self.line(PATIENCE)
             self.ports |= {transport: int(found[1]) for transport, pattern in LISTENS.items() if (found := pattern.search(text))}
 
@@ -137,11 +137,13 @@ def measure(cells: Sequence[Cell], version: Path, bounds: Bounds, rounds: int) -
         shutil.copytree(version, base / "1")
         floor = stack.enter_context(Child(["-m", "benchmarks.serving_floor", str(base / "1")], for_servers))
         shape = json.loads(floor.line(PATIENCE))["shape"]
-        servers = {batching: stack.enter_context(Server(base, batching, for_servers)) for batching in sorted({cell.batching for cell in cells})}
+        served = [cell for cell in cells if cell.transport != FLOOR]
+        servers = {batching: stack.enter_context(Server(base, batching, {cell.transport for cell in served}, for_servers))
+                   for batching in dict.fromkeys(cell.batching for cell in served)}
         client = stack.enter_context(Child(["-m", "benchmarks.serving_client"], for_clients))
         for number in range(1, rounds + 1):
             for cell in cells:
-                if cell.transport == "in process":
+                if cell.transport == FLOOR:
                     order = {"batch": cell.batch, "seconds": bounds.seconds, "requests": bounds.requests}
                     yield number, cell, floor.ask(order, bounds.seconds)
                 else:
@@ -158,7 +160,7 @@ def reload(cell: Cell, version: Path, reloads: int) -> dict[str, Any]:
         shutil.copytree(version, base / "1")
         floor = stack.enter_context(Child(["-m", "benchmarks.serving_floor", str(base / "1")], for_servers))
         shape = json.loads(floor.line(PATIENCE))["shape"]
-        server = stack.enter_context(Server(base, cell.batching, for_servers))
+        server = stack.enter_context(Server(base, cell.batching, {cell.transport}, for_servers))
         client = stack.enter_context(Child(["-m", "benchmarks.serving_client"], for_clients))
         longest = reloads * 10.0
         order = Order(cell.transport, server.ports[cell.transport], MODEL, shape, cell.batch, cell.clients, longest, 10**9, str(base / "stop"))
