@@ -172,4 +172,4 @@ def test_a_wrong_flag_is_named(word, sentence):
 def test_a_place_that_is_no_directory_is_named(tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(StartError, match=f"--log_requests={tmp_path / 'file'} cannot be made a directory"):
-        server_module.Server(options.Options(model_base_path="x", log_requests=str(tmp_path / "file")))
+        server_module.run(options.Options(model_base_path="x", log_requests=str(tmp_path / "file")))

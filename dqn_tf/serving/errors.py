@@ -41,5 +41,7 @@ def translated(error: Exception) -> ServingError:
     """Any exception as a ServingError: TensorFlow's keep their code, anything unforeseen is INTERNAL and tells no more than its kind."""
     if isinstance(error, ServingError):
         return error
+    if isinstance(error, StartError):
+        return invalid(str(error))
     code = NAMES.get(getattr(error, "error_code", None), "INTERNAL")
     return ServingError(code, getattr(error, "message", None) or f"Internal error: {type(error).__name__}")

@@ -35,11 +35,11 @@ def inputs(document: dict[str, Any], signature: Signature) -> tuple[dict[str, np
 def _from_rows(given: Any, signature: Signature) -> dict[str, list]:
     if not isinstance(given, list) or not given:
         raise invalid("JSON Value: Expecting 'instances' to be a list/array that is not empty")
-    named = _is_named(given[0])
+    named = is_named(given[0])
     if not named and len(signature.inputs) != 1:
         raise invalid("instances is a plain list, but expecting list of objects as multiple input tensors required as per tensorinfo_map")
     for index, row in enumerate(given):
-        if _is_named(row) != named:
+        if is_named(row) != named:
             raise invalid(f"Expecting {'object but got value' if named else 'value/list but got object'} at item {index} of input list")
         if named and row.keys() != signature.inputs.keys():
             raise invalid(f"Failed to process element: {index} of 'instances' list. Its keys must be equal to: {','.join(signature.inputs)}")
@@ -49,7 +49,7 @@ def _from_rows(given: Any, signature: Signature) -> dict[str, list]:
 
 
 def _from_columns(given: Any, signature: Signature) -> dict[str, Any]:
-    if not _is_named(given):
+    if not is_named(given):
         if len(signature.inputs) != 1:
             raise invalid("inputs is a plain value/list, but expecting an object as multiple input tensors required as per tensorinfo_map")
         return {alias: given for alias in signature.inputs}
@@ -59,7 +59,7 @@ def _from_columns(given: Any, signature: Signature) -> dict[str, Any]:
     return given
 
 
-def _is_named(value: Any) -> bool:
+def is_named(value: Any) -> bool:
     """An object, but for {"b64": text}, which is a value."""
     return isinstance(value, dict) and not (len(value) == 1 and isinstance(value.get("b64"), str))
 
@@ -74,7 +74,7 @@ def _array(value: Any, dtype: str, alias: str) -> np.ndarray:
     shape, leaves = _flattened(value, alias)
     if dtype == "string":
         flat = np.empty(len(leaves), object)
-        flat[:] = [_bytes(leaf, alias) for leaf in leaves]
+        flat[:] = [text_bytes(leaf, alias) for leaf in leaves]
         return flat.reshape(shape)
     for leaf in leaves:
         if not _fits(leaf, dtype):
@@ -141,10 +141,11 @@ def _fits(leaf: Any, dtype: str) -> bool:
     return type(leaf) is int and least <= leaf < beyond
 
 
-def _bytes(leaf: Any, alias: str) -> bytes:
+def text_bytes(leaf: Any, alias: str) -> bytes:
+    """Text, or what {"b64": text} stands for."""
     if isinstance(leaf, str):
         return leaf.encode("utf-8", "surrogateescape")
-    if _is_named(leaf) or not isinstance(leaf, dict):
+    if is_named(leaf) or not isinstance(leaf, dict):
         raise invalid(f"JSON Value: {_shown(leaf)} Type: {_kind(leaf)} is not of expected type: string (input {alias!r})")
     text = leaf["b64"].translate({ord("-"): "+", ord("_"): "/"} if "-" in leaf["b64"] or "_" in leaf["b64"] else {})
     try:

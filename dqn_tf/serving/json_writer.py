@@ -50,24 +50,6 @@ def prediction(outputs: Mapping[str, np.ndarray], rows: bool) -> bytes:
     return b'{"predictions":[%s]}' % b",".join(b"{%s}" % each for each in objects)
 
 
-def classifications(labels: np.ndarray | None, scores: np.ndarray | None) -> bytes:
-    """`labels` [B, C] bytes and `scores` [B, C] float32, either of which may be missing: a list of [label, score] pairs for each example."""
-    rows = len(labels if labels is not None else scores)
-    width = (labels if labels is not None else scores).shape[1]
-
-    def pair(row: int, column: int) -> bytes:
-        label = _text(labels[row, column].decode("utf-8", "surrogateescape")) if labels is not None else b'""'
-        return b"[%s,%s]" % (label, number(scores[row, column] if scores is not None else np.float32(0)))
-
-    parts = (b"[%s]" % b",".join(pair(row, column) for column in range(width)) for row in range(rows))
-    return b'{"results":[%s]}' % b",".join(parts)
-
-
-def regressions(values: np.ndarray) -> bytes:
-    """`values` [B] float32."""
-    return b'{"results":%s}' % _write(values, "")
-
-
 def number(value: np.floating) -> bytes:
     """The shortest text of a float32 or float64, in C's %g manner."""
     if not np.isfinite(value):

@@ -4,12 +4,11 @@ A version is START, LOADING, AVAILABLE, UNLOADING, END. The new one is AVAILABLE
 request that holds it has ended. All that changes is changed by one thread, the one that calls `poll`.
 """
 
-import contextlib
 import dataclasses
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 from dqn_tf.serving import disk
@@ -49,6 +48,7 @@ class Model:
 
     def __init__(self, served: Served) -> None:
         self.served = served
+        self.labels: dict[str, int] = {}
         self.entries: dict[int, Entry] = {}
         self.newest: int | None = None  # the newest that is AVAILABLE
         self.present = False  # whether the last look at the disk found any version to serve
@@ -93,16 +93,33 @@ class Model:
 
 
 class Held:
-    """A version that is not closed before `release`, which is called once."""
+    """A version that is not closed before `release`, which is called once, or at the end of a `with`."""
 
     __slots__ = ("_entry", "_model", "loaded")
 
     def __init__(self, model: Model, entry: Entry) -> None:
         self._model, self._entry, self.loaded = model, entry, entry.loaded
 
+    def again(self) -> "Held":
+        """Holds it once more, for somebody else."""
+        with self._model.lock:
+            self._entry.holders += 1
+        return Held(self._model, self._entry)
+
     def release(self) -> None:
         """Gives the version free."""
         self._model.release(self._entry)
+
+    def __enter__(self) -> "Held":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.release()
+
+
+def alone(loaded: Loaded) -> Held:
+    """A version that is not listed yet, held as any other."""
+    return Held(Model(Served(loaded.name, "")), Entry(loaded.version, loaded=loaded, holders=1))
 
 
 class Manager:
@@ -113,20 +130,11 @@ class Manager:
         self._load, self._retries, self._retry_seconds = load, retries, retry_seconds
         self._turn = threading.RLock()
 
-    @contextlib.contextmanager
-    def use(self, name: str, version: int | None = None, label: str | None = None) -> Iterator[Loaded]:
-        """`hold` for the time of a `with`."""
-        held = self.hold(name, version, label)
-        try:
-            yield held.loaded
-        finally:
-            held.release()
-
     def hold(self, name: str, version: int | None = None, label: str | None = None) -> Held:
         """Holds the version that answers to `name` and, if given, to a version or a label. Raises ServingError."""
         model = self.models.get(name)
         if label is not None and model is not None:
-            version = dict(model.served.labels).get(label)
+            version = model.labels.get(label)
             if version is None:
                 raise invalid(f"Unrecognized servable version label: {label}")
         entry = model.hold(version) if model is not None else None
@@ -157,6 +165,33 @@ class Manager:
                 model = self.models.pop(name)
                 for version in model.available():
                     model.set(model.entries[version], "UNLOADING")
+
+    def assign_labels(self, to_any: bool) -> None:
+        """Gives each model the labels that its configuration names. Raises FAILED_PRECONDITION for a version that is not AVAILABLE, unless `to_any`
+        and the label is new."""
+        with self._turn:
+            for model in self.models.values():
+                wanted = dict(model.served.labels)
+                for label, version in wanted.items():
+                    if version not in model.available() and not (to_any and model.labels.get(label, version) == version):
+                        raise ServingError("FAILED_PRECONDITION", f"Cannot assign label {label!r} to version {version} of {model.served.name}, "
+                                                                  "which is not available")
+                model.labels = wanted
+
+    def wait(self, patient: Callable[[], bool]) -> None:
+        """Polls until every model answers. Raises what kept one from it, or DEADLINE_EXCEEDED once nobody is `patient` any more."""
+        while True:
+            self.poll()
+            waiting = [model for model in list(self.models.values()) if not model.available()]
+            for model in waiting:
+                for entry in model.entries.values():
+                    if entry.error is not None:
+                        name = f"{model.served.name} version {entry.version}"
+                        raise ServingError(entry.error.code, f"{name} cannot be loaded: {entry.error.message}")
+            if not waiting:
+                return
+            if not patient():
+                raise ServingError("DEADLINE_EXCEEDED", f"No version in {', '.join(model.served.base_path for model in waiting)}")
 
     def poll(self) -> None:
         """One look at the disk for each model, and all that follows from it."""

@@ -7,12 +7,16 @@ caller's thread: a small network takes a few microseconds, where a call of a loa
 import dataclasses
 import time
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 import numpy as np
 import tensorflow as tf
 from tensorflow.core.protobuf import config_pb2
 
 from dqn_tf.serving.errors import ServingError, invalid, translated
+
+if TYPE_CHECKING:
+    from dqn_tf.serving.batching import Batcher
 
 DEFAULT_SIGNATURE = "serving_default"
 QUICK = 2e-3  # seconds; below, a run is not worth a thread of its own
@@ -62,6 +66,7 @@ class Loaded:
         self.name, self.version, self.meta_graph = name, version, meta_graph
         self.signatures = {key: Signature(key, definition) for key, definition in meta_graph.signature_def.items()
                            if not key.startswith("__saved_model_")}
+        self.batcher: "Batcher | None" = None  # what joins its requests, where that is wanted
         self._session = session
         self._callables: dict[tuple[str, tuple[str, ...], int], object] = {}
 
@@ -92,7 +97,9 @@ class Loaded:
         return found
 
     def close(self) -> None:
-        """Frees its memory."""
+        """Frees its memory and threads."""
+        if self.batcher is not None:
+            self.batcher.close()
         self._callables.clear()
         self._session.close()
 

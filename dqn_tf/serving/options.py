@@ -19,8 +19,14 @@ class Options:
     model_base_path: str = ""
     model_name: str = "default"
     model_config_file: str = ""
+    model_config_file_poll_wait_seconds: float = 0.0
     host: str = "127.0.0.1"
     port: int = 8500
+    grpc_max_threads: int = 16
+    grpc_channel_arguments: str = ""
+    enable_grpc_healthcheck_service: bool = False
+    enable_serialization_as_tensor_content: bool = False
+    enable_signature_method_name_check: bool = False
     rest_api_port: int = 8501
     rest_api_timeout_in_ms: int = 30_000
     rest_api_num_threads: int = 4
@@ -33,6 +39,10 @@ class Options:
     load_retries_interval_micros: int = 60_000_000
     enable_model_warmup: bool = True
     allow_version_labels_for_unavailable_models: bool = False
+    enable_batching: bool = False
+    batching_parameters_file: str = ""
+    enable_per_model_batching_params: bool = False
+    monitoring_config_file: str = ""
     tensorflow_intra_op_parallelism: int = 0
     tensorflow_inter_op_parallelism: int = 0
     demo: bool = False
@@ -41,12 +51,24 @@ class Options:
     log_requests_sample: float = 1.0
 
 
+    def channel_arguments(self) -> list[tuple[str, int | str]]:
+        """`grpc_channel_arguments` in pairs."""
+        pairs = [pair.partition("=") for pair in self.grpc_channel_arguments.split(",") if pair]
+        return [(name, int(value) if value.lstrip("-").isdecimal() else value) for name, _, value in pairs]
+
+
 HELP = {
     "model_base_path": "directory that holds the versions: MODEL_BASE_PATH/1, MODEL_BASE_PATH/2, ...",
     "model_name": "name under which clients ask for it",
     "model_config_file": "text ModelServerConfig that lists several models, in place of --model_base_path",
+    "model_config_file_poll_wait_seconds": "seconds between two looks for a changed --model_config_file; 0 reads it once",
     "host": "address to listen on; nothing is authenticated, so all of a network should reach it only through a proxy that does",
     "port": "port of gRPC; 0 is none" + PRINTED,
+    "grpc_max_threads": "threads for gRPC; with batching, at most so many requests are joined",
+    "grpc_channel_arguments": "arguments of gRPC's server, as NAME=VALUE,NAME=VALUE",
+    "enable_grpc_healthcheck_service": "answers health checks of ModelService and PredictionService",
+    "enable_serialization_as_tensor_content": "replies over gRPC hold tensors as bytes",
+    "enable_signature_method_name_check": "classify and regress need a signature made for them, which TensorFlow 2 does not write",
     "rest_api_port": "port of HTTP; 0 is none" + PRINTED,
     "rest_api_timeout_in_ms": "a REST request that takes longer is answered with 504",
     "rest_api_num_threads": "threads for REST requests of models that take long",
@@ -59,6 +81,10 @@ HELP = {
     "load_retries_interval_micros": "microseconds between two tries",
     "enable_model_warmup": "runs assets.extra/tf_serving_warmup_requests before a version is available",
     "allow_version_labels_for_unavailable_models": "labels may name versions that are not loaded yet",
+    "enable_batching": "joins requests that wait at the same time into one run",
+    "batching_parameters_file": "text BatchingParameters",
+    "enable_per_model_batching_params": "a batching_params.pbtxt in a version's directory holds for that version",
+    "monitoring_config_file": "text MonitoringConfig that asks for Prometheus metrics",
     "tensorflow_intra_op_parallelism": "threads of one operation; 0 lets TensorFlow choose",
     "tensorflow_inter_op_parallelism": "operations of one request at a time; 0 lets TensorFlow choose",
     "demo": "serves a page at / on which an agent plays CartPole-v1 or the 3x3 grid in the browser, asking this server for every step",
@@ -99,6 +125,13 @@ def _check(options: Options) -> None:
         raise StartError("Give --model_base_path=DIRECTORY, or --model_config_file=FILE, and not both.")
     if options.model_config_file and not Path(options.model_config_file).is_file():
         raise StartError(f"--model_config_file={options.model_config_file} is no file.")
+    if options.batching_parameters_file and not options.enable_batching:
+        raise StartError("--batching_parameters_file needs --enable_batching.")
+    if options.enable_per_model_batching_params and not options.enable_batching:
+        raise StartError("--enable_per_model_batching_params needs --enable_batching.")
+    for pair in options.grpc_channel_arguments.split(","):
+        if pair and not pair.partition("=")[2]:
+            raise StartError(f"--grpc_channel_arguments={options.grpc_channel_arguments}: {pair!r} is not NAME=VALUE.")
     for name in ("port", "rest_api_port"):
         if not -1 <= getattr(options, name) <= 65535:
             raise StartError(f"--{name}={getattr(options, name)} must be a port, 0 for none, or -1 for any that is free.")
@@ -115,6 +148,6 @@ def _check(options: Options) -> None:
         raise StartError(f"--log_requests_sample={options.log_requests_sample} must be a share of the requests: above 0 and at most 1.")
     if options.log_requests_max_bytes < LEAST_LOG_BYTES:
         raise StartError(f"--log_requests_max_bytes={options.log_requests_max_bytes} must be at least {LEAST_LOG_BYTES:,}.")
-    for name in ("rest_api_timeout_in_ms", "rest_api_num_threads", "max_request_bytes", "max_json_depth", "max_concurrent_requests"):
+    for name in ("rest_api_timeout_in_ms", "rest_api_num_threads", "grpc_max_threads", "max_request_bytes", "max_json_depth", "max_concurrent_requests"):
         if getattr(options, name) == 0:
             raise StartError(f"--{name}=0 would refuse every request; it must be at least 1.")
