@@ -66,13 +66,11 @@ class Child:
 
     def __exit__(self, *_: object) -> None:
         self.process.terminate()
-        self.process.stdin.close()
-        self.process.stdout.close()
         try:
-            self.process.wait(20)
+            self.process.communicate(timeout=20)
         except subprocess.TimeoutExpired:
             self.process.kill()
-            self.process.wait()
+            self.process.communicate()
         self._log.close()
 
     def line(self, seconds: float) -> str:
