@@ -20,7 +20,7 @@ from dqn_tf.scoring.locate import locate
 
 HERE = Path(__file__).resolve().parent
 TRANSPORTS, BATCHES, CLIENTS = ("rest", "grpc"), (1, 8, 64), (1, 4, 16, 32)
-MEANT = ("model", "quick", "rounds", "seconds", "requests", "reloads", "transports", "batching", "render_only", "results_dir", "page", "verbose")
+MEANT = ("model", "quick", "rounds", "seconds", "requests", "reloads", "transports", "batching", "pin", "render_only", "results_dir", "page", "verbose")
 QUICK = {"rounds": 1, "seconds": 0.3, "reloads": 2}
 PACKAGES = ("tensorflow", "grpcio", "aiohttp", "numpy")
 
@@ -37,6 +37,7 @@ class ServingFlags(NamedTuple):
     clients: tuple[int, ...]
     transports: tuple[str, ...]
     batching: tuple[str, ...]
+    pin: bool
     render_only: bool
     results_dir: Path
     page: Path
@@ -53,18 +54,19 @@ def parse(argv: Sequence[str]) -> ServingFlags:
     flags.DEFINE_integer("reloads", 20, "new versions under load; 0 leaves that out", lower_bound=0, upper_bound=1000)
     flags.DEFINE_string("transports", ",".join(TRANSPORTS), "which, separated by commas")
     flags.DEFINE_string("batching", "off,on", "without --enable_batching, with it, or both")
+    flags.DEFINE_bool("pin", True, "the server has one core for itself, the clients have the others")
     flags.DEFINE_bool("render_only", False, "run nothing; write table, picture and docs/serving_speed.md anew from the records")
     flags.DEFINE_string("results_dir", os.path.relpath(HERE / "results"), "where serving*.csv and its picture lie")
     flags.DEFINE_string("page", os.path.relpath(HERE.parent / "docs" / "serving_speed.md"), "the page to write")
     flags.DEFINE_bool("verbose", False, "tracebacks")
     values = cli.parse(["python -m benchmarks.serving", *argv[1:]], _help)
     chosen = {name: _words(name, values[name], known) for name, known in (("transports", TRANSPORTS), ("batching", ("off", "on")))}
-    given = [f"--{name}={values[name]}" for name in MEANT[:-4] if name != "quick" and flags.FLAGS[name].present]
+    given = [f"--{name}={values[name]}" for name in MEANT[:-4] if name not in ("quick", "pin") and flags.FLAGS[name].present]
     values |= {name: value for name, value in QUICK.items() if values["quick"] and not flags.FLAGS[name].present}
     ends = slice(None, None, 2) if values["quick"] else slice(None)
     return ServingFlags(values["model"], values["rounds"], values["seconds"], values["requests"], values["reloads"], BATCHES[ends], CLIENTS[ends],
-                        **chosen, render_only=values["render_only"], results_dir=Path(values["results_dir"]), page=Path(values["page"]),
-                        command=" ".join(["python -m benchmarks.serving", *["--quick"] * values["quick"], *given]))
+                        **chosen, pin=values["pin"], render_only=values["render_only"], results_dir=Path(values["results_dir"]), page=Path(values["page"]),
+                        command=" ".join(["python -m benchmarks.serving", *["--quick"] * values["quick"], *["--nopin"] * (not values["pin"]), *given]))
 
 
 def _words(flag: str, text: str, known: tuple[str, ...]) -> tuple[str, ...]:
@@ -107,16 +109,15 @@ def measure(wanted: ServingFlags, version: Path) -> None:
     """Runs all rounds and the reloads, each row recorded as it comes."""
     from benchmarks import records, serving_records, serving_rounds, stopwatch
 
-    ours, theirs = serving_rounds.cores()
-    placed = f"server and floor on {len(ours)} core, clients on {len(theirs)} other" if ours.isdisjoint(theirs) and ours else "all on the same cores"
-    shared = {"model": wanted.model, "placed": placed,
+    cores = serving_rounds.apart() if wanted.pin else serving_rounds.Cores()
+    shared = {"model": wanted.model, "placed": str(cores),
               "versions": ", ".join([*(f"{name} {_version(name)}" for name in ("dqn_tf", *PACKAGES)), f"python {platform.python_version()}"]),
               "machine": stopwatch.machine(), "date": datetime.datetime.now().isoformat(sep=" ", timespec="seconds"), "command": wanted.command}
     cells = [cell for batch in wanted.batches for cell in (serving_rounds.Cell(serving_rounds.FLOOR, "off", batch, 1), *(
         serving_rounds.Cell(transport, batching, batch, clients) for transport in wanted.transports for batching in wanted.batching
         for clients in wanted.clients))]
     bounds = serving_rounds.Bounds(wanted.seconds, wanted.requests)
-    for number, cell, answer in serving_rounds.measure(cells, version, bounds, wanted.rounds):
+    for number, cell, answer in serving_rounds.measure(cells, version, bounds, wanted.rounds, cores):
         _say_errors(cell, answer)
         numbers = {name: round(answer[name], 4) for name in ("requests", "errors", "seconds", "requests_per_second", "p50_ms", "p99_ms")}
         records.append(wanted.results_dir / "serving.csv", serving_records.Row(**cell._asdict(), round=number, **numbers, **shared))
@@ -124,7 +125,7 @@ def measure(wanted: ServingFlags, version: Path) -> None:
               f"p99 {answer['p99_ms']:.2f} ms, {answer['requests_per_second']:,.0f} requests/s, {answer['errors']} errors", flush=True)
     for transport in wanted.transports if wanted.reloads else ():
         cell = serving_rounds.Cell(transport, wanted.batching[0], 1, 8)
-        answer = serving_rounds.reload(cell, version, wanted.reloads)
+        answer = serving_rounds.reload(cell, version, wanted.reloads, cores)
         _say_errors(cell, answer)
         swaps, memory = answer["swap_seconds"], answer["rss_mib"]
         row = serving_records.Reload(

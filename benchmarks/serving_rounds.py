@@ -21,7 +21,8 @@ from dqn_tf.errors import UserError
 
 ROOT = Path(__file__).resolve().parent.parent
 MODEL, FLOOR = "dqn", "in process"
-PATIENCE = 90  # seconds for a process to start, or to answer beyond the time that it was given
+PATIENCE = 150  # seconds for a process to start, or to answer beyond the time that it was given
+SWAP = 20  # seconds that a new version may take
 AT_WORK = 0.3  # seconds that a version has the clients for itself
 LISTENS = {"rest": re.compile(r"REST on http://127\.0\.0\.1:(\d+)"), "grpc": re.compile(r"gRPC on 127\.0\.0\.1:(\d+)")}
 
@@ -42,18 +43,26 @@ class Bounds(NamedTuple):
     requests: int
 
 
-def cores() -> tuple[set[int], set[int]]:
-    """Those for servers and floor, and those for clients: one and the rest, where there are two or more to choose from; else all."""
-    if not hasattr(os, "sched_getaffinity"):
-        return set(), set()
-    found = sorted(os.sched_getaffinity(0))
-    return (set(found[:1]), set(found[1:])) if len(found) > 1 else (set(found), set(found))
+class Cores(NamedTuple):
+    """Where processes may run; an empty set is anywhere."""
+
+    servers: frozenset[int] = frozenset()  # and the floor
+    clients: frozenset[int] = frozenset()
+
+    def __str__(self) -> str:
+        return f"server and floor on one core, clients on {len(self.clients)} other" if self.servers else "all on the same cores"
+
+
+def apart() -> Cores:
+    """One core for servers and floor, the rest for clients, if there are two or more."""
+    found = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
+    return Cores(frozenset(found[:1]), frozenset(found[1:])) if len(found) > 1 else Cores()
 
 
 class Child:
     """A Python program that answers each line with a line; ended with its `with`."""
 
-    def __init__(self, words: Sequence[str], cpus: set[int]) -> None:
+    def __init__(self, words: Sequence[str], cpus: frozenset[int]) -> None:
         path = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
         self._log = tempfile.TemporaryFile(mode="w+", encoding="utf-8")
         with _pinned(cpus):  # inherited before the child makes its first thread
@@ -101,7 +110,7 @@ class Child:
 class Server(Child):
     """`python -m dqn_tf.serving` with free ports: `ports` by transport. REST is always there, for its status."""
 
-    def __init__(self, base: Path, batching: str, transports: set[str], cpus: set[int]) -> None:
+    def __init__(self, base: Path, batching: str, transports: set[str], cpus: frozenset[int]) -> None:
         words = ["-m", "dqn_tf.serving", f"--model_base_path={base}", f"--model_name={MODEL}", "--rest_api_port=-1",
                  f"--port={-1 if 'grpc' in transports else 0}", "--file_system_poll_wait_seconds=0.2"]
         super().__init__([*words, *(["--enable_batching"] if batching == "on" else [])], cpus)
@@ -120,48 +129,52 @@ class Server(Child):
     def answers(self, version: int) -> bool:
         """Whether this version is AVAILABLE."""
         try:
-            url = f"http://127.0.0.1:{self.ports['rest']}/v1/models/{MODEL}/versions/{version}"
-            with urllib.request.urlopen(url, timeout=10) as reply:
-                return json.load(reply)["model_version_status"][0]["state"] == "AVAILABLE"
+            return self._get(f"/versions/{version}")["model_version_status"][0]["state"] == "AVAILABLE"
         except urllib.error.HTTPError:
             return False
 
+    def shape(self) -> list[int]:
+        """Of one observation."""
+        signature = self._get("/metadata")["metadata"]["signature_def"]["signature_def"]["serving_default"]
+        return [int(one["size"]) for one in signature["inputs"]["observation"]["tensor_shape"]["dim"][1:]]
 
-def measure(cells: Sequence[Cell], version: Path, bounds: Bounds, rounds: int) -> Iterator[tuple[int, Cell, dict[str, Any]]]:
+    def _get(self, path: str) -> dict[str, Any]:
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.ports['rest']}/v1/models/{MODEL}{path}", timeout=PATIENCE) as reply:
+            return json.load(reply)
+
+
+def measure(cells: Sequence[Cell], version: Path, bounds: Bounds, rounds: int, cores: Cores) -> Iterator[tuple[int, Cell, dict[str, Any]]]:
     """Each round every cell once; both servers run all the while, one of them busy at a time."""
-    for_servers, for_clients = cores()
     with contextlib.ExitStack() as stack:
         base = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="dqn_tf-serving-")))
         shutil.copytree(version, base / "1")
-        floor = stack.enter_context(Child(["-m", "benchmarks.serving_floor", str(base / "1")], for_servers))
-        shape = json.loads(floor.line(PATIENCE))["shape"]
+        floor = stack.enter_context(Child(["-m", "benchmarks.serving_floor", str(base / "1")], cores.servers))
+        floor.line(PATIENCE)  # it is ready
         served = [cell for cell in cells if cell.transport != FLOOR]
-        servers = {batching: stack.enter_context(Server(base, batching, {cell.transport for cell in served}, for_servers))
+        servers = {batching: stack.enter_context(Server(base, batching, {cell.transport for cell in served}, cores.servers))
                    for batching in dict.fromkeys(cell.batching for cell in served)}
-        client = stack.enter_context(Child(["-m", "benchmarks.serving_client"], for_clients))
+        client = stack.enter_context(Child(["-m", "benchmarks.serving_client"], cores.clients))
         for number in range(1, rounds + 1):
             for cell in cells:
                 if cell.transport == FLOOR:
                     order = {"batch": cell.batch, "seconds": bounds.seconds, "requests": bounds.requests}
                     yield number, cell, floor.ask(order, bounds.seconds)
                 else:
-                    order = Order(cell.transport, servers[cell.batching].ports[cell.transport], MODEL, shape, cell.batch, cell.clients,
+                    server = servers[cell.batching]
+                    order = Order(cell.transport, server.ports[cell.transport], MODEL, server.shape(), cell.batch, cell.clients,
                                   bounds.seconds, bounds.requests)
                     yield number, cell, client.ask(order._asdict(), bounds.seconds)
 
 
-def reload(cell: Cell, version: Path, reloads: int) -> dict[str, Any]:
+def reload(cell: Cell, version: Path, reloads: int, cores: Cores) -> dict[str, Any]:
     """Clients at work while so many new versions are renamed into place: their answer, the seconds until each version was AVAILABLE, and memory."""
-    for_servers, for_clients = cores()
     with contextlib.ExitStack() as stack:
         base = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="dqn_tf-serving-")))
         shutil.copytree(version, base / "1")
-        floor = stack.enter_context(Child(["-m", "benchmarks.serving_floor", str(base / "1")], for_servers))
-        shape = json.loads(floor.line(PATIENCE))["shape"]
-        server = stack.enter_context(Server(base, cell.batching, {cell.transport}, for_servers))
-        client = stack.enter_context(Child(["-m", "benchmarks.serving_client"], for_clients))
-        longest = reloads * 10.0
-        order = Order(cell.transport, server.ports[cell.transport], MODEL, shape, cell.batch, cell.clients, longest, 10**9, str(base / "stop"))
+        server = stack.enter_context(Server(base, cell.batching, {cell.transport}, cores.servers))
+        client = stack.enter_context(Child(["-m", "benchmarks.serving_client"], cores.clients))
+        longest = reloads * (SWAP + AT_WORK)
+        order = Order(cell.transport, server.ports[cell.transport], MODEL, server.shape(), cell.batch, cell.clients, longest, 10**9, str(base / "stop"))
         client.ask(order._replace(seconds=0.5, until="")._asdict(), 0.5)  # so that the clients are at work from the first reload on
         client.send(order._asdict())
         waits, memory = [], []
@@ -170,8 +183,8 @@ def reload(cell: Cell, version: Path, reloads: int) -> dict[str, Any]:
             renamed = time.perf_counter()
             (base / f".{number}").rename(base / str(number))
             while not server.answers(number):
-                if time.perf_counter() - renamed > 10:
-                    raise UserError(f"Version {number} did not answer within 10 s of its rename.")
+                if time.perf_counter() - renamed > SWAP:
+                    raise UserError(f"Version {number} did not answer within {SWAP} s of its rename.")
                 time.sleep(0.01)
             waits.append(time.perf_counter() - renamed)
             time.sleep(AT_WORK)
@@ -183,7 +196,7 @@ def reload(cell: Cell, version: Path, reloads: int) -> dict[str, Any]:
 
 
 @contextlib.contextmanager
-def _pinned(cpus: set[int]) -> Iterator[None]:
+def _pinned(cpus: frozenset[int]) -> Iterator[None]:
     if not cpus:
         yield
         return

@@ -10,7 +10,7 @@ import tensorflow as tf
 
 pytest.importorskip("aiohttp", reason="needs the extra [serving]")
 pytest.importorskip("tensorflow_serving", reason="needs the extra [serving]")
-from serving_process import balance, publish  # noqa: E402
+from demo_server import balance, publish  # noqa: E402
 
 from benchmarks import records, serving_client, serving_page, serving_plot, serving_records, serving_rounds  # noqa: E402
 from benchmarks.serving_client import Order  # noqa: E402
@@ -131,7 +131,7 @@ def test_a_wrong_flag_is_named(word, sentence):
 
 def test_a_tiny_load_test_end_to_end(tmp_path):
     publish(tmp_path / "models", 3, (4,), tf.float32, balance, 2)
-    done = command("--quick", "--seconds=0.1", f"--model={tmp_path / 'models'}", "--batching=off", f"--results_dir={tmp_path}",
+    done = command("--quick", "--nopin", "--seconds=0.1", f"--model={tmp_path / 'models'}", "--batching=off", f"--results_dir={tmp_path}",
                    f"--page={tmp_path / 'page.md'}")
     assert done.returncode == 0, done.stdout + done.stderr
     rows, reloads = serving_records.read(tmp_path, "serving"), serving_records.read(tmp_path, "serving_reloads")

@@ -11,7 +11,7 @@ import tensorflow as tf
 
 pytest.importorskip("aiohttp", reason="needs the extra [serving]")
 from browser import Browser, binary  # noqa: E402
-from serving_process import ROOT, balance, manhattan, publish, serving  # noqa: E402
+from demo_server import ROOT, balance, manhattan, publish, serving  # noqa: E402
 
 from dqn_tf.envs import gridworld  # noqa: E402
 from dqn_tf.serving.demo import HERE, Demo  # noqa: E402

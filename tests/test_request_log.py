@@ -11,7 +11,7 @@ import pytest
 import tensorflow as tf
 
 pytest.importorskip("tensorflow_serving", reason="needs the extra [serving]")
-from serving_process import balance, publish, serving  # noqa: E402
+from demo_server import balance, publish, serving  # noqa: E402
 from tensorflow_serving.apis import prediction_log_pb2  # noqa: E402
 
 from dqn_tf.serving import options, request_log  # noqa: E402
