@@ -1,4 +1,4 @@
-"""The embedded server as a process, for tests that need no more than its HTTP port; and small models for it."""
+"""The embedded server as a process, and small models for it."""
 
 import contextlib
 import json
@@ -17,10 +17,10 @@ REST = re.compile(r"REST on (http://127\.0\.0\.1:\d+)")
 
 
 class Served:
-    """A running server: its `url`, and what it says."""
+    """A running server: its `url`, its gRPC `address` if it has one, and what it says."""
 
-    def __init__(self, process: subprocess.Popen, url: str) -> None:
-        self.process, self.url = process, url
+    def __init__(self, process: subprocess.Popen, url: str, address: str | None) -> None:
+        self.process, self.url, self.address = process, url, address
 
     def get(self, path: str) -> bytes:
         """The body of a page."""
@@ -54,7 +54,8 @@ def serving(base: Path, *words: str) -> Iterator[Served]:
                 found = REST.search(line)
                 url = found and found[1]
             assert url, "".join(said)
-            yield Served(process, url)
+            address = re.search(r"gRPC on (\S+)", "".join(said))
+            yield Served(process, url, address and address[1])
         finally:
             process.kill()
 

@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+grpc = pytest.importorskip("grpc", reason="needs the extra [serving]")
 pytest.importorskip("tensorflow_serving", reason="needs the extra [serving]")
 from demo_server import balance, publish, serving  # noqa: E402
-from tensorflow_serving.apis import prediction_log_pb2  # noqa: E402
+from tensorflow_serving.apis import predict_pb2, prediction_log_pb2, prediction_service_pb2_grpc  # noqa: E402
 
 from dqn_tf.serving import options, request_log  # noqa: E402
 from dqn_tf.serving import server as server_module  # noqa: E402
@@ -138,22 +139,27 @@ def test_a_record_above_the_cap_is_refused_alone(tmp_path):
 
 
 def test_a_server_flushes_on_sigterm_and_its_log_is_what_was_served(tmp_path):
-    """Through the flags, from REST to evaluate_logs' reader; a request that failed is not in it."""
+    """Through the flags, over REST and gRPC; a request that failed is not in it."""
     base = tmp_path / "models"
     publish(base, 1, (4,), tf.float32, balance, 2)
-    with serving(base, f"--log_requests={tmp_path / 'logs'}", "--log_requests_max_bytes=1000000") as server:
+    with serving(base, f"--log_requests={tmp_path / 'logs'}", "--log_requests_max_bytes=1000000", "--port=-1") as server:
         rows = [[0.1, 0.2, 0.3, 0.4], [0.0, 0.0, -0.1, 0.0]]
         answers = [server.predict("dqn", instances=rows)["predictions"] for _ in range(20)]
         with pytest.raises(urllib.error.HTTPError):
             server.predict("dqn", instances=[[1.0, 2.0]])
+        request = predict_pb2.PredictRequest()
+        request.model_spec.name = "dqn"
+        request.inputs["observation"].CopyFrom(tf.make_tensor_proto(np.array(rows, np.float32)))
+        with grpc.insecure_channel(server.address) as channel:
+            prediction_service_pb2_grpc.PredictionServiceStub(channel).Predict(request, timeout=30)
         publish(base, 2, (4,), tf.float32, lambda observation: balance(observation, -1.0), 2)
         until(lambda: server.predict("dqn", instances=rows)["predictions"] != answers[0])
         said = server.stop()
     assert server.process.returncode == 0 and re.search(r"request log: \d+ requests written, 0 dropped\.", said), said
     served = logs(tmp_path / "logs")
     versions = [one.predict_log.response.model_spec.version.value for one in served]
-    assert versions == sorted(versions) and set(versions) == {1, 2} and versions.count(1) >= 20
-    for one in served[:20]:
+    assert versions == sorted(versions) and set(versions) == {1, 2} and versions.count(1) >= 21
+    for one in served[:21]:
         np.testing.assert_array_equal(tf.make_ndarray(one.predict_log.request.inputs["observation"]), np.array(rows, np.float32))
         found = tf.make_ndarray(one.predict_log.response.outputs["q_values"])
         np.testing.assert_array_equal(found, np.array([row["q_values"] for row in answers[0]], np.float32))
