@@ -23,13 +23,13 @@ def main() -> None:
         browser.open(given.url)
         browser.until("document.getElementById('step')?.value > 5")
         browser.value("document.querySelector('[name=speed][value=max]').click()")
-        for episodes, epsilon in ((5, "0"), (11, "0.6"), (14, "0.9"), (22, "0.5"), (26, "0")):
+        for episodes, epsilon in ((1, "0"), (8, "0.6"), (13, "0.9"), (20, "0.5"), (22, "0")):
             browser.set("epsilon", epsilon)
             browser.until(f"document.querySelectorAll('.episode').length >= {episodes}", 120)
         browser.value("document.querySelector('[name=speed][value=\"1\"]').click()")
         browser.set("push", "-0.03")
         browser.until("document.getElementById('step').value >= 1 && document.getElementById('step').value <= 100")
-        browser.until("document.getElementById('step').value >= 140")
+        browser.until("document.getElementById('step').value >= 120")
         browser.picture(given.output)
 
 
