@@ -45,7 +45,7 @@ def prediction(outputs: Mapping[str, np.ndarray], rows: bool) -> bytes:
         names = list(outputs)
         parts = [dict(zip(names, row, strict=True)) for row in zip(*map(np.ascontiguousarray, outputs.values()), strict=True)]
         return b'{"predictions":%s}' % orjson.dumps(parts, option=orjson.OPT_SERIALIZE_NUMPY)
-    objects = (b",".join(b"%s:%s" % (_text(name), write(array[row], name)) for name, array in outputs.items())
+    objects = (b",".join(b"%s:%s" % (_text(name), write(array[row, ...], name)) for name, array in outputs.items())
                for row in range(len(next(iter(outputs.values())))))
     return b'{"predictions":[%s]}' % b",".join(b"{%s}" % each for each in objects)
 

@@ -88,7 +88,7 @@ class Loaded:
         finally:
             took = time.perf_counter() - started
             signature.recent = max(took, signature.recent / 2)
-        return dict(zip(names, found, strict=True))
+        return {name: np.array(value, object) if isinstance(value, bytes) else value for name, value in zip(names, found, strict=True)}
 
     def signature(self, name: str) -> Signature:
         """The signature of that name; the empty name is serving_default. Raises FAILED_PRECONDITION."""

@@ -27,6 +27,8 @@ def run(path: Path, engine: Engine, held: Held, check_method: bool) -> int:
             if count > MOST:
                 raise invalid(f"Number of warmup records exceeds the maximum, {MOST}")
             _replay(record, calls)
+        if count == 0 and (path / FILE).stat().st_size:
+            raise ServingError("DATA_LOSS", "it is no TFRecord file")
     except Exception as error:
         found = translated(error)
         raise ServingError(found.code if found.code != "INTERNAL" else "INVALID_ARGUMENT", f"{path / FILE}, record {count}: {found.message}") from error
