@@ -162,15 +162,13 @@ def test_what_answers_changes_under_its_eyes(tmp_path):
     publish(tmp_path, 1, (4,), tf.float32, balance, 2)
     with serving(tmp_path, "--demo") as server, Browser() as browser:
         browser.open(server.url)
-        click_max = "document.querySelector('[name=speed][value=max]').click()"
         browser.until("document.getElementById('step')?.value > 20")
-        browser.value(click_max)
+        click(browser, "[name=speed][value=max]")
         last_return(browser, 1)
         publish(tmp_path, 2, (4,), tf.float32, lambda observation: balance(observation, -1.0), 2)  # the worst there is
         browser.until("document.getElementById('version').textContent === 'version 2'")
         assert text(browser, "notice").startswith("Version 2 answers since")
         browser.until(f"{FINISHED}.at(-1).includes('version 2. Fell at step')")
-        assert not [one for one in browser.value(FINISHED) if "version 1" in one and "return 500" not in one and "version 2" not in one][:-1]
         assert "versions/2:predict" in text(browser, "address")
 
         publish(tmp_path, 3, (), tf.int64, manhattan, 4)
