@@ -146,7 +146,7 @@ class Rest:
 
     async def _predict_in_batch(self, held: Held, signature: Signature, document: dict[str, Any], deadline: float) -> bytes:
         inputs, rows = json_tensors.inputs(document, signature)
-        outputs = await asyncio.shield(asyncio.wrap_future(self.engine.start(held, signature, inputs, None, deadline)))
+        outputs = await _waited(self.engine.start(held, signature, inputs, None, deadline))
         reply = json_writer.prediction(outputs, rows)
         self.engine.record(held, signature, inputs, outputs)
         return reply
@@ -164,7 +164,7 @@ class Rest:
         self._busy += 1
         loop, future = asyncio.get_running_loop(), self._threads.submit(work)
         future.add_done_callback(lambda _: loop.call_soon_threadsafe(self._done))
-        return await asyncio.shield(asyncio.wrap_future(future))
+        return await _waited(future)
 
     def _done(self) -> None:
         self._busy -= 1
@@ -184,6 +184,13 @@ class Rest:
                 raise TooLarge
         body = b"".join(parts)
         return _unpacked(body, most) if request.headers.get("Content-Encoding", "").lower() == "gzip" else body
+
+
+async def _waited(future: concurrent.futures.Future) -> Any:
+    """Its result. It goes on if the request is given up, and nobody misses its exception then."""
+    waiting = asyncio.wrap_future(future)
+    waiting.add_done_callback(lambda done: done.cancelled() or done.exception())
+    return await asyncio.shield(waiting)
 
 
 def _unpacked(body: bytes, most: int) -> bytes:
