@@ -12,6 +12,9 @@ VERSION = re.search(r'__version__ = "([^"]+)"', (HERE / "dqn_tf" / "__init__.py"
 TF_AGENTS = ['tf-agents>=0.19,<0.20; python_version < "3.12"', 'tf-keras>=2.18; python_version < "3.12"']
 ONNX = ["onnx>=1.17", "onnxruntime>=1.19"]
 
+# The server. tensorflow-serving-api needs tensorflow, which is here already, and wants it at least as new as itself: pip picks the one that fits.
+SERVING = ["aiohttp>=3.9", "grpcio>=1.62", "grpcio-health-checking>=1.62", "orjson>=3.9", "protobuf>=5.26", "tensorflow-serving-api>=2.18,<3"]
+
 setup(
     name="dqn_tf",
     version=VERSION,
@@ -20,6 +23,7 @@ setup(
     long_description_content_type="text/markdown",
     license="Apache-2.0",
     packages=find_packages(include=["dqn_tf", "dqn_tf.*"]),
+    package_data={"dqn_tf.serving": ["page/*"]},
     python_requires=">=3.10,<3.14",
     install_requires=[
         "tensorflow>=2.18,<3",  # never tensorflow-cpu: other packages pull in tensorflow, and two copies overwrite each other
@@ -44,7 +48,8 @@ setup(
         "onnx": ONNX,
         # tensorflow-serving-api's messages are what ours are compared with. opencv for Gymnasium's preprocessing, which ale-py's is compared with
         "test": ["ale-py>=0.12", "minatar>=1.0.15", "opencv-python-headless>=4.8",
-                 "pytest>=8.0", "pytest-timeout>=2.3", "pytest-xdist>=3.6", "pygame>=2.1.3", "tensorflow-serving-api>=2.18", *ONNX, *TF_AGENTS],
+                 "pytest>=8.0", "pytest-timeout>=2.3", "pytest-xdist>=3.6", "pygame>=2.1.3", *ONNX, *TF_AGENTS, *SERVING],
+        "serving": SERVING,
         "tf-agents": TF_AGENTS,
         "video": ["imageio>=2.30", "imageio-ffmpeg>=0.5", "pygame>=2.1.3"],
     },

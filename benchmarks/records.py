@@ -62,8 +62,8 @@ def row(config: DQNConfig, variant: str, result: dict[str, Any], threshold: floa
 
 
 def files(directory: Path) -> list[Path]:
-    """The records of scores there; those of speed lie beside them."""
-    return sorted(file for file in directory.glob("*.csv") if not file.name.startswith("speed"))
+    """The records of scores there; those of speed and of serving lie beside them."""
+    return sorted(file for file in directory.glob("*.csv") if not file.name.startswith(("speed", "serving")))
 
 
 def path(directory: Path, env: str) -> Path:

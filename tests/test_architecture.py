@@ -22,7 +22,9 @@ ORDER = """
     engines.graph_program engines.graph_replay engines.graph_transitions engines
     export.publish export.onnx_format export.tflite_format export.gate export.runtimes export.requests export.prediction_log export.signatures export.manifest
     interop.tf_agents interop
-    scoring.report scoring.served scoring.plan scoring.flags scoring.locate scoring.video scoring launch export.recorded export.flags export cli summary rundir plots progress
+    evaluate_logs scoring.replayed scoring.agreement scoring.traffic
+    scoring.report scoring.served scoring.plan scoring.flags scoring.locate scoring.video scoring launch export.recorded export.flags export
+    cli summary rundir plots progress
     evaluation checkpoint metrics interrupts
     acting agent networks optimizers values layers losses
     memory exploration replay frames sumtree transitions
@@ -34,7 +36,8 @@ APART = ("serving",)  # knows SavedModels only and stands beside the house: noth
 WITHOUT_TENSORFLOW = """
     memory replay frames sumtree exploration transitions checkpoint cli config launch presets rundir seeding errors interrupts progress quiet
     envs.inspection envs.registry envs.atari envs.gridworld envs.probes envs.vector envs.checked envs.spaces doctor.__main__ doctor.advice
-    export.__main__ export.recorded export.flags evaluation scoring.flags scoring.plan scoring.locate scoring.video
+    export.__main__ export.recorded export.flags evaluate_logs scoring.agreement
+    evaluation scoring.flags scoring.plan scoring.locate scoring.video
 """.split()
 KNOWS_GYMNASIUM = ("envs.", "scoring.video")  # video wraps an environment; all others name its types in annotations, or its version
 
