@@ -20,7 +20,7 @@ import pytest
 from tensorflow_serving.apis import model_service_pb2_grpc, prediction_service_pb2_grpc
 
 ROOT = Path(__file__).resolve().parent.parent
-PATIENCE = 30  # seconds until a server answers
+PATIENCE = 90  # seconds until a server answers
 NAME = "zoo"
 IMAGE = "tensorflow/serving"
 
