@@ -11,12 +11,16 @@ CODES = {"OK", "INVALID_ARGUMENT", "NOT_FOUND", "FAILED_PRECONDITION", "OUT_OF_R
 PATHS = ["/v1/models/zoo:predict", "/v1/models/zoo/versions/1:predict", "/v1/models/zoo:classify", "/v1/models/zoo:regress", "/v1/models/zoo",
          "/v1/models/zoo/metadata", "/v1/models/zoo/labels/x:predict", "/monitoring", "/v1/models/zoo/versions/1"]
 BODIES = [b'{"instances": [[1, 2.5, -3e2, 4]]}', b'{"signature_name": "two", "inputs": {"a": [[1]], "b": [[2]]}}',
-          b'{"signature_name": "echo_string", "instances": ["a", {"b64": "YWJj"}, "\\u00e4"]}', b'{"signature_name": "echo_int64", "inputs": [1, -2]}',
+          b'{"signature_name": "echo_string", "instances": ["a", {"b64": "YWJj"}, "\\u00e4"]}',
+          b'{"signature_name": "echo_int64", "inputs": [1, -2]}',
           b'{"signature_name": "echo_bool", "instances": [true, [false]]}', b'{"signature_name": "regress", "examples": [{"x": [1.0, 2.0]}, {}]}',
-          b'{"signature_name": "classify", "context": {"x": 1.0}, "examples": [{"x": "text"}]}', b'{"signature_name": "uneven", "inputs": [NaN, Infinity]}',
+          b'{"signature_name": "classify", "context": {"x": 1.0}, "examples": [{"x": "text"}]}',
+          b'{"signature_name": "uneven", "inputs": [NaN, Infinity]}',
           b'{"signature_name": "echo_uint8", "instances": [{"x": [[300, -1]]}, {"x": [[0, 1]]}]}']
-PIECES = [b"[", b"]", b"{", b"}", b",", b":", b'"', b"null", b"true", b"1e400", b"-", b"1.", b"NaN", b"\\ud800", b"\\u0000", b"\xff", b"\x00", b"[" * 300,
-          b'{"a":' * 50, b'"instances":', b'"inputs":', b"9" * 400, b"18446744073709551616", b'{"b64":"*"}', b'{"b64":""}', b"0.1" * 20, b"[[]]", b"{}"]
+PIECES = [b"[", b"]", b"{", b"}", b",", b":", b'"', b"null", b"true", b"1e400", b"-", b"1.", b"NaN", b"\\ud800", b"\\u0000", b"\xff", b"\x00",
+b"[" * 300,
+          b'{"a":' * 50, b'"instances":', b'"inputs":', b"9" * 400, b"18446744073709551616", b'{"b64":"*"}', b'{"b64":""}', b"0.1" * 20, b"[[]]",
+          b"{}"]
 
 
 def mutated(draw: random.Random, original: bytes) -> bytes:

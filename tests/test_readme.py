@@ -10,6 +10,7 @@ from absl import flags
 
 from dqn_tf import cli
 from dqn_tf.scoring import flags as scoring_flags
+from dqn_tf.serving import options as serving_options
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -19,10 +20,11 @@ COMMANDS = [command.strip() for kind, block in BLOCKS if kind == "bash" for line
 
 def known_flags() -> dict[str, set[str]]:
     """The flags of each script."""
-    train, evaluate = flags.FlagValues(), flags.FlagValues()
+    train, evaluate, serving = flags.FlagValues(), flags.FlagValues(), flags.FlagValues()
     cli.define_config_flags(train)
     scoring_flags.define(evaluate)
-    return {"train.py": set(train) | {*cli.TrainingFlags._fields[1:], "rainbow", "verbose"}, "evaluate.py": set(evaluate)}
+    serving_options.define(serving)
+    return {"train.py": set(train) | {*cli.TrainingFlags._fields[1:], "rainbow", "verbose"}, "evaluate.py": set(evaluate), "dqn_tf.serving": set(serving)}
 
 
 @pytest.mark.parametrize("command", [command for command in COMMANDS if command.startswith("python ") and ".py" in command])
@@ -40,9 +42,9 @@ def test_every_command_names_a_module_that_exists(command):
     assert words[:2] == ["python", "-m"]
     path = ROOT / words[2].replace(".", "/")
     assert path.with_suffix(".py").is_file() or (path / "__main__.py").is_file()
-    if words[2] == "dqn_tf.doctor":
+    if words[2] in ("dqn_tf.doctor", "dqn_tf.serving"):
         for word in words[3:]:
-            assert word.removeprefix("--").partition("=")[0] in known_flags()["train.py"], word
+            assert word.removeprefix("--").partition("=")[0] in known_flags()["train.py" if words[2] == "dqn_tf.doctor" else words[2]], word
 
 
 def test_every_extra_exists():

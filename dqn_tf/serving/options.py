@@ -133,6 +133,7 @@ def _check(options: Options) -> None:
         value = getattr(options, field.name)
         if field.type in (int, float) and field.name not in ("port", "rest_api_port") and value < 0:
             raise StartError(f"--{field.name}={value} must not be negative.")
-    for name in ("rest_api_timeout_in_ms", "rest_api_num_threads", "grpc_max_threads", "max_request_bytes", "max_json_depth", "max_concurrent_requests"):
+    for name in ("rest_api_timeout_in_ms", "rest_api_num_threads", "grpc_max_threads", "max_request_bytes", "max_json_depth",
+    "max_concurrent_requests"):
         if getattr(options, name) == 0:
             raise StartError(f"--{name}=0 would refuse every request; it must be at least 1.")
