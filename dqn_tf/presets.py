@@ -41,11 +41,11 @@ FAMILIES = {"ALE": ATARI, "MinAtar": MINATAR}
 
 PRESETS = {
     "ALE/Pong-v5": Preset(
-        {"total_steps": 300_000, "num_envs": 8, "learning_rate": 2e-4, "learning_rate_end": 5e-5, "optimizer_epsilon": 1.5e-4,
-         "batch_size": 32, "export_weights": "best", "warmup_env_steps": 8_000, "target_update_period_env_steps": 2_000, "epsilon_end": 0.02,
-         "epsilon_decay_env_steps": 100_000, "evaluation_period_env_steps": 25_000, "evaluation_episodes": 8, "test_episodes": 30,
+        {"total_steps": 500_000, "num_envs": 8, "network": "nips_cnn", "learning_rate": 2e-4, "optimizer_epsilon": 1.5e-4, "batch_size": 32,
+         "warmup_env_steps": 8_000, "target_update_period_env_steps": 2_000, "epsilon_end": 0.02, "epsilon_decay_env_steps": 100_000,
+         "evaluation_period_env_steps": 25_000, "evaluation_episodes": 8, "test_episodes": 30, "export_weights": "best",
          "checkpoint_period_env_steps": 25_000, "sticky_actions": 0.0},
-        {"double": True, "dueling": True, "n_step": 3},
+        {"n_step": 3},
         "greedy return of at least 18 over 30 episodes without sticky actions",
     ),
     "CartPole-v1": Preset(

@@ -20,7 +20,7 @@ import pytest
 from tensorflow_serving.apis import model_service_pb2_grpc, prediction_service_pb2_grpc
 
 ROOT = Path(__file__).resolve().parent.parent
-PATIENCE = 30  # seconds until a server answers
+PATIENCE = 90  # seconds until a server answers
 NAME = "zoo"
 IMAGE = "tensorflow/serving"
 
@@ -71,7 +71,8 @@ class Address:
 
     @functools.cached_property
     def channel(self) -> grpc.Channel:
-        return grpc.insecure_channel(f"{self.host}:{self.rpc}", options=[("grpc.max_receive_message_length", -1), ("grpc.max_send_message_length", -1)])
+        return grpc.insecure_channel(f"{self.host}:{self.rpc}", options=[("grpc.max_receive_message_length", -1), ("grpc.max_send_message_length",
+        -1)])
 
     @functools.cached_property
     def prediction(self) -> prediction_service_pb2_grpc.PredictionServiceStub:

@@ -11,6 +11,7 @@ from absl import flags
 from dqn_tf import cli
 from dqn_tf.export import flags as export_flags
 from dqn_tf.scoring import flags as scoring_flags
+from dqn_tf.serving import options as serving_options
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -20,12 +21,13 @@ COMMANDS = [command.strip() for kind, block in BLOCKS if kind == "bash" for line
 
 def known_flags() -> dict[str, set[str]]:
     """The flags of each script."""
-    train, evaluate, export = flags.FlagValues(), flags.FlagValues(), flags.FlagValues()
+    train, evaluate, export, serving = (flags.FlagValues() for _ in range(4))
     cli.define_config_flags(train)
     scoring_flags.define(evaluate)
     export_flags.define(export)
+    serving_options.define(serving)
     return {"train.py": set(train) | {*cli.TrainingFlags._fields[1:], "rainbow", "verbose"}, "evaluate.py": set(evaluate),
-            "dqn_tf.export": set(export)}
+            "dqn_tf.export": set(export), "dqn_tf.serving": set(serving)}
 
 
 @pytest.mark.parametrize("command", [command for command in COMMANDS if command.startswith("python ") and ".py" in command])
@@ -43,7 +45,7 @@ def test_every_command_names_a_module_that_exists(command):
     assert words[:2] == ["python", "-m"]
     path = ROOT / words[2].replace(".", "/")
     assert path.with_suffix(".py").is_file() or (path / "__main__.py").is_file()
-    known = {"dqn_tf.doctor": "train.py", "dqn_tf.export": "dqn_tf.export"}
+    known = {"dqn_tf.doctor": "train.py", "dqn_tf.export": "dqn_tf.export", "dqn_tf.serving": "dqn_tf.serving"}
     if words[2] in known:
         for word in words[3:]:
             assert word.removeprefix("--").partition("=")[0] in known_flags()[known[words[2]]], word

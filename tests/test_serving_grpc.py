@@ -1,5 +1,5 @@
-"""docs/serving.md's gRPC contract, call by call, as a client sees it: against the embedded server, and unchanged against TensorFlow Serving where there
-is one."""
+"""docs/serving.md's gRPC contract, call by call, as a client sees it: against the embedded server, and unchanged against TensorFlow Serving where
+there is one."""
 
 import grpc
 import numpy as np
@@ -8,7 +8,8 @@ import serving_models
 import serving_process
 import tensorflow as tf
 from serving_process import NAME
-from tensorflow_serving.apis import (classification_pb2, get_model_metadata_pb2, get_model_status_pb2, inference_pb2, model_management_pb2, predict_pb2,
+from tensorflow_serving.apis import (classification_pb2, get_model_metadata_pb2, get_model_status_pb2, inference_pb2, model_management_pb2,
+predict_pb2,
                                      regression_pb2)
 
 ROW = [[1.0, 2.0, 3.0, 4.0]]
@@ -34,7 +35,8 @@ def server(request, models):
             assert started.process.poll() is None and "Traceback" not in started.text, started.text
 
 
-def request(signature: str = "", name: str = NAME, filtered: tuple[str, ...] = (), version: int | None = None, **inputs) -> predict_pb2.PredictRequest:
+def request(signature: str = "", name: str = NAME, filtered: tuple[str, ...] = (), version: int | None = None,
+**inputs) -> predict_pb2.PredictRequest:
     """A predict request; inputs are arrays or protos."""
     made = predict_pb2.PredictRequest(output_filter=filtered)
     made.model_spec.name, made.model_spec.signature_name = name, signature
@@ -243,7 +245,8 @@ def test_status(server, made):
     assert entry.version == 3 and entry.state == get_model_status_pb2.ModelVersionStatus.AVAILABLE and entry.status.error_code == 0
 
 
-@pytest.mark.parametrize("made, code", [(status_of("none"), CODES.NOT_FOUND), (status_of(NAME, 7), CODES.NOT_FOUND), (status_of(""), CODES.INVALID_ARGUMENT)])
+@pytest.mark.parametrize("made, code", [(status_of("none"), CODES.NOT_FOUND), (status_of(NAME, 7), CODES.NOT_FOUND), (status_of(""),
+CODES.INVALID_ARGUMENT)])
 def test_status_errors(server, made, code):
     assert fails(server.model.GetModelStatus, made)[0] == code
 

@@ -128,7 +128,8 @@ def test_a_reply_has_one_value_for_one_output_and_an_object_for_several(server, 
     {"instances": [ROW, {"observation": ROW}]}, {"instances": [{"observation": ROW}, ROW]}, {"instances": [{"other": ROW}]},
     {"instances": [{"observation": ROW, "other": 1}]}, {"instances": [ROW, ROW[:3]]}, {"instances": [[ROW], ROW]},
     {"signature_name": "two", "instances": [[1]]}, {"signature_name": "two", "instances": [{"a": [1]}]}, {"signature_name": "two", "inputs": [[1]]},
-    {"signature_name": "two", "inputs": {"a": [[1]]}}, {"signature_name": "scalar", "instances": [1, 2]}, {"signature_name": "uneven", "instances": [1, 2]},
+    {"signature_name": "two", "inputs": {"a": [[1]]}}, {"signature_name": "scalar", "instances": [1, 2]}, {"signature_name": "uneven",
+    "instances": [1, 2]},
     {"signature_name": "none", "instances": [ROW]}, {"signature_name": 1, "instances": [ROW]}, {"signature_name": None, "instances": [ROW]},
     {"instances": [[1, 2, 3]]}, {"inputs": ROW}, {"inputs": [[ROW]]}, {"instances": [["a", "b", "c", "d"]]}, {"instances": [[1, None, 3, 4]]},
     {"instances": [[1, True, 3, 4]]}, {"instances": [[1, "NaN", 3, 4]]}, {"instances": [[1, {"b64": "AA=="}, 3, 4]]}], ids=str)
@@ -159,7 +160,8 @@ def test_values_and_their_text(server, dtype, literal, back):
     ("int64", '["1"]'), ("uint32", "[-1]"), ("uint32", "[4294967296]"), ("uint64", "[-1]"), ("uint8", "[1.0]"), ("uint8", "[4294967296]"),
     ("int32", "[1, 2.0]"), ("bool", "[1]"), ("bool", "[0]"), ("bool", '["true"]'), ("float32", "[true]"), ("float32", '["1"]'), ("float32", "[null]"),
     ("float32", "[[1], 2]"), ("float32", "[1, [2]]"), ("float32", "[[1], [2, 3]]"), ("string", "[1]"), ("string", "[null]"),
-    ("string", '[{"b64": "?"}]'), ("string", '[{"b64": "YQ==", "c": 1}]'), ("string", '[{"b64": 1}]'), ("float64", "[1e400]"), ("float32", "[-1e999]")])
+    ("string", '[{"b64": "?"}]'), ("string", '[{"b64": "YQ==", "c": 1}]'), ("string", '[{"b64": 1}]'), ("float64", "[1e400]"), ("float32",
+    "[-1e999]")])
 def test_tokens_of_another_type(server, dtype, literal):
     status, error = echo(server, dtype, literal)
     assert status == 400 and error
@@ -204,9 +206,11 @@ def test_lenient(server, body):
 
 
 @pytest.mark.parametrize("body", [
-    b"", b" ", b"[]", b"1", b'"a"', b"null", b"{", b'{"instances": [[1, 2, 3, 4]]', b'{"instances": [[1, 2, 3, 4],]}', b'{"instances": [[01, 2, 3, 4]]}',
+    b"", b" ", b"[]", b"1", b'"a"', b"null", b"{", b'{"instances": [[1, 2, 3, 4]]', b'{"instances": [[1, 2, 3, 4],]}',
+    b'{"instances": [[01, 2, 3, 4]]}',
     b'{"instances": [[+1, 2, 3, 4]]}', b'{"instances": [[.5, 2, 3, 4]]}', b'{"instances": [[1., 2, 3, 4]]}', b"{'instances': [[1, 2, 3, 4]]}",
-    b'{instances: [[1, 2, 3, 4]]}', b'{"instances" [[1, 2, 3, 4]]}', b'{"x": nan, "instances": [[1, 2, 3, 4]]}', b'{"x": 1e400, "instances": [[1, 2, 3, 4]]}',
+    b'{instances: [[1, 2, 3, 4]]}', b'{"instances" [[1, 2, 3, 4]]}', b'{"x": nan, "instances": [[1, 2, 3, 4]]}',
+    b'{"x": 1e400, "instances": [[1, 2, 3, 4]]}',
     b'{"x": "\\q", "instances": [[1, 2, 3, 4]]}', b'{"x": "\\ud800", "instances": [[1, 2, 3, 4]]}', b'{"x": "\n", "instances": [[1, 2, 3, 4]]}',
     b'/* x */{"instances": [[1, 2, 3, 4]]}', b"\x00", b'{"a":}', b'{"a" 1}', b'{1: 2}', b'{"a": [1 2]}', b'{"a": ]}'], ids=repr)
 def test_no_json(server, body):
@@ -249,7 +253,8 @@ def test_examples(server, verb, body, results):
 
 
 @pytest.mark.parametrize("verb", ["classify", "regress"])
-@pytest.mark.parametrize("examples", [None, [], {}, [1], [{"x": None}], [{"x": [1.0, "a"]}], [{"x": [[1.0]]}], [{"x": {"y": 1}}], [{"x": [1, 2]}]], ids=str)
+@pytest.mark.parametrize("examples", [None, [], {}, [1], [{"x": None}], [{"x": [1.0, "a"]}], [{"x": [[1.0]]}], [{"x": {"y": 1}}], [{"x": [1, 2]}]],
+ids=str)
 def test_examples_that_are_none(server, verb, examples):
     status, _, answer = server.ask("POST", f"{ZOO}:{verb}", {"signature_name": verb, "examples": examples})
     assert status == 400 and set(json.loads(answer)) == {"error"}

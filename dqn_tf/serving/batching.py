@@ -1,7 +1,7 @@
 """Many small requests, one run of the model.
 
-Requests for the same version, signature, outputs and row shape that wait at the same time are joined along their first dimension. One that could not be
-joined with others, for its shape, therefore never makes them fail.
+Requests for the same version, signature, outputs and row shape that wait at the same time are joined along their first dimension. One that could not
+be joined with others, for its shape, therefore never makes them fail.
 """
 
 import collections

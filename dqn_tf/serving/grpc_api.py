@@ -130,7 +130,8 @@ class ModelService(Answers, model_service_pb2_grpc.ModelServiceServicer):
 
 def start(engine: Engine, options: Options) -> tuple[grpc.Server, int]:
     """A server that answers, and its port. Raises OSError."""
-    logging.getLogger("grpc._server").setLevel(logging.CRITICAL)  # it would show a traceback for each message that cannot be read
+    for name in ("grpc._common", "grpc._server"):  # they would show a traceback for each message that cannot be read
+        logging.getLogger(name).setLevel(logging.CRITICAL)
     server = grpc.server(
         futures.ThreadPoolExecutor(options.grpc_max_threads, "grpc"), maximum_concurrent_rpcs=options.max_concurrent_requests,
         options=[("grpc.max_receive_message_length", LARGEST), ("grpc.max_send_message_length", LARGEST), ("grpc.so_reuseport", 0),

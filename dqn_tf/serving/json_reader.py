@@ -9,6 +9,8 @@ import json
 import re
 from typing import Any
 
+import numpy as np
+
 from dqn_tf.serving.errors import invalid
 
 # What the standard library would take otherwise: numbers that may overflow, escapes that may be half a pair.
@@ -37,10 +39,24 @@ def read(body: bytes, deepest: int) -> dict[str, Any]:
             raise ValueError
         found = DECODER.raw_decode(text, start)[0]
     except (ValueError, RecursionError):
+        if len(body) > deepest and _nesting(body) > deepest:
+            raise invalid(f"JSON Parse error: nested deeper than {deepest}") from None
         found = _read(text, start, deepest)
     if not isinstance(found, dict):
         raise invalid("JSON Value: the body is not an object")
     return found
+
+
+def _nesting(body: bytes) -> int:
+    """How deep the first value is nested, in a few passes over the bytes; 0 where escapes in strings would make that uncertain."""
+    if b"\\" in body:
+        return 0
+    data = np.frombuffer(body, np.uint8)
+    outside = np.cumsum(data == ord('"')) % 2 == 0
+    steps = np.isin(data, list(b"[{")).astype(np.int8) - np.isin(data, list(b"]}")).astype(np.int8)
+    depth = np.cumsum(np.where(outside, steps, 0), dtype=np.int64)
+    ends = np.flatnonzero((depth == 0) & outside & (steps < 0))
+    return int(depth[:ends[0]].max(initial=0) if len(ends) else depth.max(initial=0))
 
 
 def _read(text: str, start: int, deepest: int) -> Any:

@@ -148,6 +148,7 @@ def _check(options: Options) -> None:
         raise StartError(f"--log_requests_sample={options.log_requests_sample} must be a share of the requests: above 0 and at most 1.")
     if options.log_requests_max_bytes < LEAST_LOG_BYTES:
         raise StartError(f"--log_requests_max_bytes={options.log_requests_max_bytes} must be at least {LEAST_LOG_BYTES:,}.")
-    for name in ("rest_api_timeout_in_ms", "rest_api_num_threads", "grpc_max_threads", "max_request_bytes", "max_json_depth", "max_concurrent_requests"):
+    for name in ("rest_api_timeout_in_ms", "rest_api_num_threads", "grpc_max_threads", "max_request_bytes", "max_json_depth",
+                 "max_concurrent_requests"):
         if getattr(options, name) == 0:
             raise StartError(f"--{name}=0 would refuse every request; it must be at least 1.")

@@ -1,7 +1,7 @@
 """The configuration files: protobuf messages as text.
 
-tensorflow-serving-api has ModelServerConfig, but neither BatchingParameters nor MonitoringConfig; these two are described here, field by field, as far
-as the server reads them.
+tensorflow-serving-api has ModelServerConfig, but neither BatchingParameters nor MonitoringConfig; these two are described here, field by field, as
+far as the server reads them.
 """
 
 import dataclasses

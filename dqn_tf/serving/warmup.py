@@ -31,7 +31,8 @@ def run(path: Path, engine: Engine, held: Held, check_method: bool) -> int:
             raise ServingError("DATA_LOSS", "it is no TFRecord file")
     except Exception as error:
         found = translated(error)
-        raise ServingError(found.code if found.code != "INTERNAL" else "INVALID_ARGUMENT", f"{path / FILE}, record {count}: {found.message}") from error
+        raise ServingError(found.code if found.code != "INTERNAL" else "INVALID_ARGUMENT",
+        f"{path / FILE}, record {count}: {found.message}") from error
     return count
 
 
