@@ -77,10 +77,10 @@ def save(path: Path, offset: float = 0.0) -> Path:
 
 
 def save_small(path: Path, offset: float, warmup: list[bytes] | None = None) -> Path:
-    """A version with serving_default alone, quick to write and to load; `warmup` holds the records of its warm-up file."""
+    """A version with serving_default and slow alone, quick to write and to load; `warmup` holds the records of its warm-up file."""
     aside = path.parent / f".tmp-{path.name}"
     zoo = Zoo(offset)
-    tf.saved_model.save(zoo, str(aside), signatures={"serving_default": zoo.endpoints["serving_default"]})
+    tf.saved_model.save(zoo, str(aside), signatures={name: zoo.endpoints[name] for name in ("serving_default", "slow")})
     if warmup is not None:
         (aside / "assets.extra").mkdir()
         with tf.io.TFRecordWriter(str(aside / "assets.extra" / "tf_serving_warmup_requests")) as writer:

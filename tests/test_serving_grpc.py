@@ -8,9 +8,15 @@ import serving_models
 import serving_process
 import tensorflow as tf
 from serving_process import NAME
-from tensorflow_serving.apis import (classification_pb2, get_model_metadata_pb2, get_model_status_pb2, inference_pb2, model_management_pb2,
-predict_pb2,
-                                     regression_pb2)
+from tensorflow_serving.apis import (
+    classification_pb2,
+    get_model_metadata_pb2,
+    get_model_status_pb2,
+    inference_pb2,
+    model_management_pb2,
+    predict_pb2,
+    regression_pb2,
+)
 
 ROW = [[1.0, 2.0, 3.0, 4.0]]
 CODES = grpc.StatusCode

@@ -187,7 +187,7 @@ def test_what_takes_too_long_and_what_is_too_much(server):
         found = list(threads.map(slow, [8] * 20))
     statuses = {status for status, _ in found}
     assert statuses <= {200, 503, 504} and 503 in statuses
-    status, answer = server.predict({"signature_name": "slow", "inputs": [30.0]}, "/v1/models/zoo")
+    status, answer = server.predict({"signature_name": "slow", "inputs": [600.0]}, "/v1/models/zoo")
     assert status == 504 and "2500 ms" in answer["error"]
     serving_process.wait(lambda: server.predict(BODY, "/v1/models/zoo")[0] == 200, "the stuck batch to end")
 

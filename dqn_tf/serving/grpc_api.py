@@ -7,7 +7,7 @@ from concurrent import futures
 
 import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
-from tensorflow_serving.apis import (get_model_status_pb2, model_management_pb2, model_pb2, model_service_pb2_grpc, prediction_service_pb2_grpc)
+from tensorflow_serving.apis import get_model_status_pb2, model_management_pb2, model_pb2, model_service_pb2_grpc, prediction_service_pb2_grpc
 
 from dqn_tf.serving import text_protos
 from dqn_tf.serving.engine import Engine

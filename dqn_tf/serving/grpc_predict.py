@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import numpy as np
 from google.protobuf import any_pb2
-from tensorflow_serving.apis import (classification_pb2, get_model_metadata_pb2, inference_pb2, model_pb2, predict_pb2, regression_pb2)
+from tensorflow_serving.apis import classification_pb2, get_model_metadata_pb2, inference_pb2, model_pb2, predict_pb2, regression_pb2
 
 from dqn_tf.serving import inference, looks, protos
 from dqn_tf.serving.engine import Engine

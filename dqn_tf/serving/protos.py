@@ -32,7 +32,7 @@ def to_array(proto: tensor_pb2.TensorProto, alias: str) -> np.ndarray:
     if min(shape, default=0) < 0:
         raise invalid(f"tensor parsing error: {alias}")
     if proto.tensor_content:
-        if numpy == object or len(proto.tensor_content) != count * numpy.itemsize:
+        if numpy.hasobject or len(proto.tensor_content) != count * numpy.itemsize:
             raise invalid(f"tensor parsing error: {alias}")
         return np.frombuffer(proto.tensor_content, numpy).reshape(shape)
     values = getattr(proto, field)
@@ -42,7 +42,7 @@ def to_array(proto: tensor_pb2.TensorProto, alias: str) -> np.ndarray:
 
 
 def _filled(values, count: int, field: str, numpy: np.dtype) -> np.ndarray:
-    if numpy == object:
+    if numpy.hasobject:
         flat = np.empty(count, object)
         flat[:] = [*values[:count], *[values[-1] if values else b""] * (count - len(values))]
         return flat
