@@ -9,7 +9,9 @@ HERE = Path(__file__).parent
 VERSION = re.search(r'__version__ = "([^"]+)"', (HERE / "dqn_tf" / "__init__.py").read_text(encoding="utf-8")).group(1)
 
 # tf-agents 0.19 pins old versions, so it is never a base requirement; there is none for Python 3.12. tf-keras is the Keras 2 it needs.
-TF_AGENTS = ['tf-agents>=0.19,<0.20; python_version < "3.12"', 'tf-keras>=2.18; python_version < "3.12"']
+# Beside its typing-extensions there is no room for newer ones of the others, and pip would try them one by one.
+TF_AGENTS = ['tf-agents>=0.19,<0.20; python_version < "3.12"', 'tf-keras>=2.18; python_version < "3.12"', 'grpcio<1.75; python_version < "3.12"']
+BESIDE_TF_AGENTS = ['grpcio-health-checking<1.75; python_version < "3.12"', 'onnx<1.18; python_version < "3.12"']
 ONNX = ["onnx>=1.17", "onnxruntime>=1.19"]
 
 # The server. tensorflow-serving-api needs tensorflow, which is here already, and wants it at least as new as itself: pip picks the one that fits.
@@ -48,7 +50,7 @@ setup(
         "onnx": ONNX,
         # tensorflow-serving-api's messages are what ours are compared with. opencv for Gymnasium's preprocessing, which ale-py's is compared with
         "test": ["ale-py>=0.12", "minatar>=1.0.15", "opencv-python-headless>=4.8",
-                 "pytest>=8.0", "pytest-timeout>=2.3", "pytest-xdist>=3.6", "pygame>=2.1.3", *ONNX, *TF_AGENTS, *SERVING],
+                 "pytest>=8.0", "pytest-timeout>=2.3", "pytest-xdist>=3.6", "pygame>=2.1.3", *ONNX, *SERVING, *TF_AGENTS, *BESIDE_TF_AGENTS],
         "serving": SERVING,
         "tf-agents": TF_AGENTS,
         "video": ["imageio>=2.30", "imageio-ffmpeg>=0.5", "pygame>=2.1.3"],
