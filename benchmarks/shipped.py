@@ -45,6 +45,11 @@ class Shipped(NamedTuple):
     records: Path
 
     @property
+    def name(self) -> str:
+        """Environment and number, which is its place in saved_models."""
+        return f"{self.version.parent.name}/{self.version.name}"
+
+    @property
     def command(self) -> str:
         """What trains it anew, to the bit on the same kind of machine."""
         config = DQNConfig.from_dict(self.manifest["config"])
@@ -116,18 +121,17 @@ def render(saved_models: Path) -> str:
     lines = ["| agent | score [95 %] | episodes | training | seconds | size | hash |", "| --- | --- | --- | --- | --- | --- | --- |"]
     for agent in agents:
         score, (low, high) = agent.manifest["score"], agent.manifest["score"]["mean_ci95"]
-        name = f"{agent.version.parent.name}/{agent.version.name}"
-        lines.append(f"| [{name}]({name}) | {score['mean']:.1f} [{low:.1f}, {high:.1f}] | {score['episodes']} | `{agent.command}` | "
+        lines.append(f"| [{agent.name}]({agent.name}) | {score['mean']:.1f} [{low:.1f}, {high:.1f}] | {score['episodes']} | `{agent.command}` | "
                      f"{agent.report['seconds']:,.0f} | {agent.megabytes:.1f} MB | `{agent.manifest['weights_sha256'][:12]}` |")
     for agent in agents:
-        name = f"{agent.version.parent.name}/{agent.version.name}"
+        name, records = agent.name, agent.records.relative_to(saved_models).as_posix()
         protocol = agent.manifest["score"]["protocol"].get("game")
         lines += ["", f"### {name}", "", f"{agent.manifest['env']}" + (f": {protocol}" if protocol else "") + "."
                   f" {agent.manifest['env_steps']:,} environment steps, {agent.report['updates']:,} updates.", "",
                   f"`python evaluate.py --model=saved_models/{name}`", "",
-                  f"![Learning curve of {name}]({agent.records.relative_to(saved_models).as_posix()}/{CURVE})", "",
-                  f"[metrics.csv]({agent.records.relative_to(saved_models).as_posix()}/metrics.csv), "
-                  f"[{REPORT}]({agent.records.relative_to(saved_models).as_posix()}/{REPORT})"]
+                  f"![Learning curve of {name}]({records}/{CURVE})", "",
+                  f"[metrics.csv]({records}/metrics.csv), "
+                  f"[{REPORT}]({records}/{REPORT})"]
     return HEAD + "\n".join(lines if agents else ["No trained agent is shipped yet."]) + "\n"
 
 

@@ -12,12 +12,12 @@ from dqn_tf.layers import NarrowDense, NoisyDense, StackedDense, fan_in_uniform
 from dqn_tf.values import make_values
 
 SMALLEST_IMAGE = 36  # below this the Nature torso's three convolutions have nothing left to see
-SMALLEST_PICTURE = 3  # of MinAtar's one
 CNNS = {  # convolutions of (filters, size, stride), widths of the hidden layers after them
     "nature_cnn": (((32, 8, 4), (64, 4, 2), (64, 3, 1)), (512,)),
     "nips_cnn": (((16, 8, 4), (32, 4, 2)), (256,)),
     "minatar_cnn": (((16, 3, 1),), (128,)),
 }
+SMALLEST_PICTURE = CNNS["minatar_cnn"][0][0][1]  # what MinAtar's one convolution needs
 NARROW = 4  # outputs up to which a sum of outer products beats a matmul
 
 Layer = tf.keras.layers.Layer
