@@ -1,7 +1,7 @@
 """Q-values of a few observations, as cheaply as can be.
 
-A call into TensorFlow costs more than a small network's arithmetic, so an mlp is mirrored in NumPy and the
-mirror refreshed when the weights have changed; a convolutional network goes through one compiled function.
+A call into TensorFlow costs more than the arithmetic of a small network, or of a large one on a single observation. So the network is
+mirrored in NumPy, and the mirror refreshed when the weights have changed; only several images at once go through a compiled function.
 """
 
 import numpy as np
@@ -16,7 +16,7 @@ ZERO = np.zeros((), np.float32)  # an array: of a Python number NumPy would make
 
 
 class NumpyActor:
-    """An mlp's forward pass in NumPy, equal to the Keras one up to rounding. From the first one on, NumPy's BLAS has one thread."""
+    """The network's forward pass in NumPy, equal to the Keras one up to rounding. From the first one on, NumPy's BLAS has one thread."""
 
     def __init__(self, agent: DQN) -> None:
         # With two, a product of 1 by 1024 by 1024 waits 8 ms for the core on which TensorFlow's threads run, and takes 0.05 ms with one.
@@ -27,9 +27,10 @@ class NumpyActor:
         self._variables, places, end = agent.online.variables, {}, 0
         for variable in self._variables:  # where each lies among all of them, one after the other
             start, end = end, end + int(np.prod(variable.shape))
-            places[id(variable)] = slice(start, end), tuple(variable.shape)
-        self._chains = [[[places[id(variable)] for variable in layer.variables] for layer in chain]
+            places[id(variable)] = slice(start, end), int(variable.shape[-1])
+        self._chains = [[[places[id(variable)] for variable in layer.variables] for layer in chain if layer.variables]
                         for chain in (agent.online.torso, *agent.online.streams)]
+        self._windows = [(layer.kernel_size[0], layer.strides[0]) for layer in agent.online.torso if isinstance(layer, tf.keras.layers.Conv2D)]
         self.refresh()
 
     def refresh(self, weights: np.ndarray | None = None) -> None:
@@ -37,8 +38,8 @@ class NumpyActor:
         if weights is None:
             weights = np.concatenate([variable.numpy().reshape(-1) for variable in self._variables])
         # Biases as rows: NumPy adds arrays of two dimensions to each other three times as fast as it broadcasts one along the other.
-        self._torso, *self._streams = ([[np.atleast_2d(weights[place].reshape(shape)) for place, shape in layer] for layer in chain]
-                                       for chain in self._chains)
+        torso, *self._streams = ([[weights[place].reshape(-1, width) for place, width in layer] for layer in chain] for chain in self._chains)
+        self._convolutions, self._torso = torso[:len(self._windows)], torso[len(self._windows):]
 
     def q_values(self, observation: np.ndarray, generator: np.random.Generator | None = None) -> np.ndarray:
         """[N, *shape] → [N, A] float32; with a generator, noisy layers draw each row's noise from it."""
@@ -51,8 +52,13 @@ class NumpyActor:
     def _features(self, observation: np.ndarray) -> np.ndarray:
         if self._spaces.categories:
             return self._one_hot[observation - self._spaces.category_start]
-        features = observation.reshape(len(observation), -1).astype(np.float32, copy=False)
-        return features / np.float32(255.0) if self._network.scales else features
+        features = observation.astype(np.float32, order="C", copy=False)
+        if self._network.scales:
+            features = features / np.float32(255.0)
+        for (size, stride), layer in zip(self._windows, self._convolutions, strict=True):
+            patches = _patches(features, size, stride)
+            features = _rectified(_dense(patches.reshape(-1, len(layer[0])), layer, None)).reshape(*patches.shape[:3], -1)
+        return features.reshape(len(features), -1)
 
     def _stream(self, features: np.ndarray, stream: Chain, generator: np.random.Generator | None) -> np.ndarray:
         *hidden, last = stream
@@ -82,8 +88,17 @@ class GraphActor:
 
 
 def make_actor(agent: DQN) -> NumpyActor | GraphActor:
-    """The cheaper of the two for this agent's network."""
-    return GraphActor(agent) if agent.online.convolves else NumpyActor(agent)
+    """The cheaper of the two for this agent's network and number of environments."""
+    several_images = agent.online.convolves and agent.online.large and agent.settings.num_envs > 1
+    return GraphActor(agent) if several_images else NumpyActor(agent)
+
+
+def _patches(images: np.ndarray, size: int, stride: int) -> np.ndarray:
+    """What each place of a convolution sees: [N, H, W, C] → [N, H', W', size, size · C], a copy."""
+    count, height, width, channels = images.shape
+    by_image, by_row, by_column, by_channel = images.strides
+    shape = count, (height - size) // stride + 1, (width - size) // stride + 1, size, size * channels
+    return np.lib.stride_tricks.as_strided(images, shape, (by_image, stride * by_row, stride * by_column, by_row, by_channel)).copy()
 
 
 def _rectified(features: np.ndarray) -> np.ndarray:

@@ -21,7 +21,7 @@ class Learned(NamedTuple):
     """What a block of updates brought, in NumPy."""
 
     metrics: dict[str, float]  # means; of the gradient norm the largest, so that one bad update shows
-    weights: np.ndarray  # the online network's then, one after the other, [P] float32; empty if it convolves
+    weights: np.ndarray | None  # the online network's then, one after the other, [P] float32; of a large one None
     error: np.ndarray | None  # with prioritised replay, each transition's [updates, B]
 
 
@@ -136,14 +136,14 @@ class DQN(tf.keras.Model):
         """Gradient steps taken, a scalar int64 variable: the learner's only clock."""
         return self.optimizer.iterations
 
-    def learn(self, batches: dict[str, np.ndarray], updates: int) -> Learned:
+    def learn(self, batches: dict[str, np.ndarray | tf.Tensor], updates: int) -> Learned:
         """That many updates on the first rows of `batches` (each column [U, B, ...]), in one compiled call."""
-        arguments = {name: tf.constant(column) for name, column in batches.items()}, tf.constant(updates)
+        arguments = {name: tf.convert_to_tensor(column) for name, column in batches.items()}, tf.constant(updates)
         size = batches["reward"].shape
         if size not in self._traced:  # called directly, a concrete function takes half the time to enter
             self._traced[size] = self.program.get_concrete_function(*arguments)
         metrics, weights, error = (output.numpy() for output in self._traced[size](*arguments))
-        return Learned(named(metrics)[0], weights, error[:updates] if self.settings.prioritized else None)
+        return Learned(named(metrics)[0], None if self.online.large else weights, error[:updates] if self.settings.prioritized else None)
 
     def _program(self, batches: Batch, count: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
         """`count` updates: metrics [3, copies], online weights [P], and with prioritised replay the errors [U, B], 0 where none was learned."""
@@ -155,7 +155,7 @@ class DQN(tf.keras.Model):
             if self.settings.prioritized:
                 errors = tf.tensor_scatter_nd_update(errors, [[row]], metrics["error"][tf.newaxis])
             row += 1
-        weights = [] if self.online.convolves else [tf.reshape(variable, [-1]) for variable in self.online.variables]
+        weights = [] if self.online.large else [tf.reshape(variable, [-1]) for variable in self.online.variables]
         return averaged(sums, count), tf.concat([tf.zeros(0), *weights], axis=0), errors
 
     def train_step(self, data: Batch) -> dict[str, tf.Tensor]:

@@ -8,7 +8,7 @@ import tensorflow as tf
 from dqn_tf.config import DQNConfig
 from dqn_tf.envs.spaces import Spaces
 from dqn_tf.errors import UserError
-from dqn_tf.layers import NarrowDense, NoisyDense, StackedDense, fan_in_uniform
+from dqn_tf.layers import NoisyDense, StackedDense, TrainingDense, fan_in_uniform, narrow_matmul, wide_matmul
 from dqn_tf.values import make_values
 
 SMALLEST_IMAGE = 36  # below this the Nature torso's three convolutions have nothing left to see
@@ -18,6 +18,7 @@ CNNS = {  # convolutions of (filters, size, stride), widths of the hidden layers
     "minatar_cnn": (((16, 3, 1),), (128,)),
 }
 SMALLEST_PICTURE = CNNS["minatar_cnn"][0][0][1]  # what MinAtar's one convolution needs
+LARGE = 500_000  # weights beyond which copying all of them costs more than entering TensorFlow for each variable
 NARROW = 4  # outputs up to which a sum of outer products beats a matmul
 
 Layer = tf.keras.layers.Layer
@@ -42,7 +43,7 @@ class QNetwork(tf.keras.Model):
         self.convolves = kind != "mlp"
         self.scales = spaces.observation_dtype == "uint8" and is_image(spaces.observation_shape)
         seeds = (int(seed) for seed in iter(lambda: generator.integers(2**31), None))
-        self._dense = _dense_maker(seeds, config.noisy_sigma if config.noisy else None, copies)
+        self._dense = _dense_maker(seeds, config.noisy_sigma if config.noisy else None, copies, self.convolves)
         layout, hidden = CNNS.get(kind, ((), config.hidden_units))
         shared, own = (hidden[:-1], hidden[-1:]) if config.dueling else (hidden, ())
         if self.convolves:
@@ -57,6 +58,7 @@ class QNetwork(tf.keras.Model):
         else:
             self.streams = [self._stream(width, own, outputs, "q_values")]
         self(tf.zeros((copies, *spaces.observation_shape), spaces.observation_dtype))
+        self.large = self.count_params() > LARGE
 
     def call(self, observation: tf.Tensor) -> tf.Tensor:
         """Q-values [B, A] float32 of observations in the environment's own dtype, without noise."""
@@ -144,15 +146,15 @@ def make_convolutions(layout: tuple[tuple[int, int, int], ...], shape: tuple[int
     return [*layers, tf.keras.layers.Flatten()], height * width * channels
 
 
-def _dense_maker(seeds: Iterator[int], noisy_sigma: float | None, copies: int):
+def _dense_maker(seeds: Iterator[int], noisy_sigma: float | None, copies: int, convolves: bool):
     def make(fan_in: int, units: int, activation: str | None, name: str) -> Layer:
         kernel, bias = (fan_in_uniform(fan_in, next(seeds)) for _ in range(2))
         narrow = activation is None and units <= NARROW
+        multiply = narrow_matmul if narrow else wide_matmul if convolves else tf.matmul
         if copies > 1:
             return StackedDense(copies, units, activation, kernel, bias, narrow, name)
         if noisy_sigma is None:
-            kind = NarrowDense if narrow else tf.keras.layers.Dense
-            return kind(units, activation, kernel_initializer=kernel, bias_initializer=bias, name=name)
+            return TrainingDense(units, multiply, activation=activation, kernel_initializer=kernel, bias_initializer=bias, name=name)
         return NoisyDense(units, activation, kernel, bias, noisy_sigma, number=next(seeds), name=name)
 
     return make
@@ -163,7 +165,7 @@ def _apply(layer: Layer, features: tf.Tensor, noise_seed: tf.Tensor | None, trai
         return _apply_coarsely(layer, tf.cast(features, tf.bfloat16), noise_seed)
     if isinstance(layer, NoisyDense) and noise_seed is not None:
         return layer(features, noise_seed)
-    return layer(features, training=training) if isinstance(layer, (NarrowDense, StackedDense)) else layer(features)
+    return layer(features, training=training) if isinstance(layer, (TrainingDense, StackedDense)) else layer(features)
 
 
 def _apply_coarsely(layer: Layer, features: tf.Tensor, noise_seed: tf.Tensor | None) -> tf.Tensor:

@@ -33,18 +33,55 @@ def test_numpy_actor_equals_keras(spaces, hidden_units, generator):
         oracles.close(q_values, agent(tf.constant(observation)))
 
 
-@pytest.mark.parametrize("dtype", ["uint8", "float32"])
-def test_graph_actor_equals_keras_and_follows_the_weights(dtype, generator):
-    spaces = Spaces((36, 40, 2), dtype, 3)
-    agent = oracles.make_agent(oracles.make_config(), spaces)
+@pytest.mark.parametrize("overrides", [{}, {"dueling": True, "distribution": "c51", "atoms": 5}, {"noisy": True}], ids=str)
+@pytest.mark.parametrize("spaces, network", [
+    (Spaces((36, 40, 2), "uint8", 3), "nature_cnn"), (Spaces((36, 40, 2), "float32", 3), "nature_cnn"), (Spaces((45, 37, 4), "uint8", 3), "nips_cnn"),
+    (Spaces((10, 10, 4), "bool", 3), "auto"), (Spaces((10, 9, 7), "int64", 3), "minatar_cnn")], ids=str)
+def test_numpy_actor_equals_keras_for_images(spaces, network, overrides, generator):
+    agent = oracles.make_agent(oracles.make_config(network=network, **overrides), spaces)
     actor = make_actor(agent)
-    assert isinstance(actor, GraphActor)
+    assert isinstance(actor, NumpyActor)
     for count in (1, 3):
         observation = observations(spaces, count, generator)
+        turned = np.ascontiguousarray(observation.transpose(3, 2, 1, 0)).transpose(3, 2, 1, 0)  # the same, laid out the other way round
+        for seen in (observation, turned):
+            oracles.close(actor.q_values(seen), agent(tf.constant(observation)))
+        assert (np.abs(actor.q_values(observation, generator) - actor.q_values(observation)).max() > 1e-4) == agent.settings.noisy
+
+
+def large_agent(num_envs: int):
+    agent = oracles.make_agent(oracles.make_config(num_envs=num_envs), Spaces((84, 84, 4), "uint8", 3))
+    assert agent.online.large
+    return agent
+
+
+def batches_of_images(spaces: Spaces, generator: np.random.Generator) -> dict[str, np.ndarray]:
+    batch = oracles.make_batch(1, 4, spaces) | {name: observations(spaces, 4, generator) for name in ("observation", "next_observation")}
+    return {name: column[np.newaxis] for name, column in batch.items()}
+
+
+@pytest.mark.parametrize("num_envs, kind", [(1, NumpyActor), (8, GraphActor)])
+def test_actors_of_a_large_network_equal_keras_and_follow_the_weights(num_envs, kind, generator):
+    agent = large_agent(num_envs)
+    actor = make_actor(agent)
+    assert isinstance(actor, kind)
+    for count in (1, 3):
+        observation = observations(agent.spaces, count, generator)
         oracles.close(actor.q_values(observation), agent(tf.constant(observation)))
-    agent.online.streams[0][-1].bias.assign_add([0.0, 5.0, 0.0])
-    actor.refresh()
+    before, learned = actor.q_values(observation), agent.learn(batches_of_images(agent.spaces, generator), 1)
+    assert learned.weights is None, "millions of weights are not copied at every call"
+    actor.refresh(learned.weights)
+    assert (actor.q_values(observation) != before).any()
     oracles.close(actor.q_values(observation), agent(tf.constant(observation)))
+
+
+def test_a_numpy_actor_keeps_its_weights_while_the_agent_learns_on(generator):
+    """What TensorFlow gives as NumPy may be the variable's own memory."""
+    agent = large_agent(1)
+    actor, observation = make_actor(agent), observations(agent.spaces, 2, generator)
+    before = actor.q_values(observation)
+    agent.learn(batches_of_images(agent.spaces, generator), 1)
+    np.testing.assert_array_equal(actor.q_values(observation), before)
 
 
 def test_numpy_actor_follows_the_weights_when_refreshed(generator):
@@ -127,8 +164,7 @@ def test_noise_of_the_numpy_actor_is_that_of_the_layers(generator):
 def test_graph_actor_draws_its_noise_from_the_generator(generator):
     spaces = Spaces((36, 36, 1), "uint8", 3)
     agent = oracles.make_agent(oracles.make_config(noisy=True, dueling=True), spaces)
-    actor, observation = make_actor(agent), observations(spaces, 2, generator)
-    assert isinstance(actor, GraphActor)
+    actor, observation = GraphActor(agent), observations(spaces, 2, generator)
     first, again, other = (actor.q_values(observation, np.random.default_rng(seed)) for seed in (0, 0, 1))
     np.testing.assert_array_equal(first, again)
     assert (first != other).all()

@@ -23,7 +23,7 @@ class Recorder:
         self.batches = []
 
     def learn(self, batches, updates) -> Learned:
-        given = {name: column[:updates].copy() for name, column in batches.items()}
+        given = {name: column.numpy()[:updates] for name, column in batches.items()}
         self.batches.append(given)
         metrics = {"loss": float(given["number"].mean()), "q_selected": -1.0, "gradient_norm": float(given["number"].max())}
         return Learned(metrics, np.zeros(0), given["number"].astype(np.float32))

@@ -3,7 +3,7 @@ import oracles
 import pytest
 import tensorflow as tf
 
-from dqn_tf.layers import NarrowDense, NoisyDense, fan_in_uniform
+from dqn_tf.layers import NoisyDense, TrainingDense, fan_in_uniform, narrow_matmul, wide_matmul
 
 INPUTS, UNITS = 6, 4
 SEED = tf.constant([3, 5], tf.int32)
@@ -97,10 +97,10 @@ def test_weights_start_within_one_over_the_root_of_the_inputs(fan_in):
 
 
 @pytest.mark.parametrize("jit", [False, True], ids=["graph", "xla"])
-@pytest.mark.parametrize("units", [1, 2, 3, 4])
-def test_narrow_dense_is_a_dense_layer_with_its_gradients(units, jit, generator):
+@pytest.mark.parametrize("multiply, units", [(narrow_matmul, 1), (narrow_matmul, 2), (narrow_matmul, 4), (wide_matmul, 1), (wide_matmul, 6)])
+def test_training_dense_is_a_dense_layer_with_its_gradients(multiply, units, jit, generator):
     inputs, upstream = (generator.normal(size=(7, width)).astype(np.float32) for width in (5, units))
-    layers = [kind(units) for kind in (NarrowDense, tf.keras.layers.Dense)]
+    layers = [TrainingDense(units, multiply), tf.keras.layers.Dense(units)]
     for layer in layers:
         layer.build((None, 5))
     weights = [generator.normal(size=shape).astype(np.float32) for shape in ((5, units), (units,))]
@@ -112,21 +112,22 @@ def test_narrow_dense_is_a_dense_layer_with_its_gradients(units, jit, generator)
         def call(inputs):
             with tf.GradientTape() as tape:
                 tape.watch(inputs)
-                outputs = layer(inputs, training=True) if isinstance(layer, NarrowDense) else layer(inputs)
+                outputs = layer(inputs, training=True) if isinstance(layer, TrainingDense) else layer(inputs)
             return outputs, *tape.gradient(outputs, [inputs, *layer.trainable_variables], upstream)
 
         return call(tf.constant(inputs))
 
-    narrow, dense = map(outputs_and_gradients, layers)
-    for one, other, by_hand in zip(narrow, dense, (inputs @ weights[0] + weights[1], upstream @ weights[0].T, inputs.T @ upstream,
+    faster, dense = map(outputs_and_gradients, layers)
+    for one, other, by_hand in zip(faster, dense, (inputs @ weights[0] + weights[1], upstream @ weights[0].T, inputs.T @ upstream,
                                                    upstream.sum(axis=0)), strict=True):
         oracles.close(one, other, 1e-6)
         oracles.close(one, by_hand)
 
 
-def test_narrow_dense_is_plain_outside_training():
+@pytest.mark.parametrize("multiply", [narrow_matmul, wide_matmul])
+def test_training_dense_is_plain_outside_training(multiply):
     """An export holds no gradient of its own."""
-    made, spec = NarrowDense(2), tf.TensorSpec((None, 5), tf.float32)
+    made, spec = TrainingDense(2, multiply), tf.TensorSpec((None, 5), tf.float32)
     made.build((None, 5))
     for training, unusual in ((False, False), (True, True)):
         graph = tf.function(lambda inputs, training=training: made(inputs, training=training)).get_concrete_function(spec).graph
