@@ -61,9 +61,9 @@ class TrainingDense(tf.keras.layers.Dense):
 class StackedDense(tf.keras.layers.Layer):
     """The dense layers of `copies` networks that never meet, computed together: `Dense` with one more axis in front of everything."""
 
-    def __init__(self, copies: int, units: int, activation: str | None, kernel_initializer, bias_initializer, narrow: bool, name: str) -> None:
+    def __init__(self, copies: int, units: int, activation: str | None, kernel_initializer, bias_initializer, multiply, name: str) -> None:
         super().__init__(name=name)
-        self.copies, self.units, self.activation, self.narrow = copies, units, tf.keras.activations.get(activation), narrow
+        self.copies, self.units, self.activation, self.multiply = copies, units, tf.keras.activations.get(activation), multiply
         self._initializers = {"kernel": kernel_initializer, "bias": bias_initializer}
 
     def build(self, input_shape) -> None:
@@ -73,8 +73,8 @@ class StackedDense(tf.keras.layers.Layer):
         self.bias = self.add_weight(name="bias", shape=(self.copies, self.units), initializer=self._initializers["bias"])
 
     def call(self, inputs: tf.Tensor, training: bool = False) -> tf.Tensor:
-        """[copies, B, inputs] float32 → [copies, B, units] float32; with `training` and `narrow` as of `narrow_matmul`."""
-        multiply = narrow_matmul if training and self.narrow else tf.matmul
+        """[copies, B, inputs] float32 → [copies, B, units] float32."""
+        multiply = self.multiply if training else tf.matmul
         return self.activation(multiply(inputs, tf.convert_to_tensor(self.kernel)) + self.bias[:, tf.newaxis])
 
 

@@ -152,7 +152,7 @@ def _dense_maker(seeds: Iterator[int], noisy_sigma: float | None, copies: int, c
         narrow = activation is None and units <= NARROW
         multiply = narrow_matmul if narrow else wide_matmul if convolves else tf.matmul
         if copies > 1:
-            return StackedDense(copies, units, activation, kernel, bias, narrow, name)
+            return StackedDense(copies, units, activation, kernel, bias, multiply, name)
         if noisy_sigma is None:
             return TrainingDense(units, multiply, activation=activation, kernel_initializer=kernel, bias_initializer=bias, name=name)
         return NoisyDense(units, activation, kernel, bias, noisy_sigma, number=next(seeds), name=name)

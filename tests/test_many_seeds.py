@@ -15,7 +15,7 @@ from dqn_tf.agent import DQN, weights_sha256
 from dqn_tf.engines import make
 from dqn_tf.envs import registry
 from dqn_tf.group import scores
-from dqn_tf.layers import StackedDense
+from dqn_tf.layers import StackedDense, narrow_matmul
 
 SEEDS = (3, 8, 5)
 
@@ -83,10 +83,10 @@ def test_the_gradient_limit_is_each_copy_s_own():
     oracles.close(limited[1], [[[0.8]], [[0.4]]], 1e-6)
 
 
-@pytest.mark.parametrize("narrow", [False, True])
-def test_stacked_layers_are_dense_layers_side_by_side(narrow, generator):
+@pytest.mark.parametrize("multiply", [tf.matmul, narrow_matmul])
+def test_stacked_layers_are_dense_layers_side_by_side(multiply, generator):
     """Outputs and gradients, with and without the outer products."""
-    made = StackedDense(3, 2, None, "glorot_uniform", "glorot_uniform", narrow, "stacked")
+    made = StackedDense(3, 2, None, "glorot_uniform", "glorot_uniform", multiply, "stacked")
     inputs = tf.constant(generator.normal(size=(3, 7, 4)).astype(np.float32))
     with tf.GradientTape() as tape:
         tape.watch(inputs)
