@@ -57,7 +57,7 @@ class Frames:
 
     def _follows(self, steps: Steps) -> np.ndarray:
         """Whether a step's next stack is its stack without the oldest frame and with some newest one, [T, N] bool."""
-        # Pixel by pixel in memory's order, an older frame's is followed by the next frame's: ten times as fast as comparing parts of stacks.
+        # Pixel by pixel in memory's order, an older frame's is followed by the next frame's: two thirds of the time that parts of stacks take.
         before, after = (stacks.reshape(*steps.action.shape, -1) for stacks in (steps.observation, steps.next_observation))
         return ((after[..., :-1] == before[..., 1:]) | self._newest[:-1]).all(axis=2)
 

@@ -12,7 +12,7 @@ import tensorflow as tf
 from dqn_tf.agent import DQN, METRICS, Learned
 from dqn_tf.replay import UniformReplay
 
-AT_ONCE = 4  # updates of one call, which spares 4 % of entering TensorFlow; more would keep more frames in memory
+AT_ONCE = 4  # updates of one call: one alone spends 4 % of its time on entering TensorFlow, and more keep more frames in memory
 
 
 class AheadLearner:
