@@ -210,8 +210,12 @@ def test_a_hundred_megabytes_are_refused_before_they_are_read(server, chunked):
 
 
 def test_nesting(server):
-    for depth, status in ((900, 200), (1001, 400), (200_000, 400)):
-        assert server.predict(f'{{"x": {"[" * depth}{"]" * depth}, "instances": [[1, 2, 3, 4]]}}', "/v1/models/a")[0] == status
+    many = ", ".join(["[]"] * 3_000)  # not deep
+    assert server.predict(f'{{"x": [{many}], "instances": [[1, 2, 3, 4]]}}', "/v1/models/a")[0] == 200
+    for depth, status in ((900, 200), (1001, 400), (5_000, 400), (200_000, 400)):
+        for beside in ("[", r"[\"", "}"):  # in a string it nests nothing, escaped or not
+            body = f'{{"y": "{beside * 2_000}", "x": {"[" * depth}{"]" * depth}, "instances": [[1, 2, 3, 4]]}}'
+            assert server.predict(body, "/v1/models/a")[0] == status
 
 
 def test_too_many_requests_at_once(server):

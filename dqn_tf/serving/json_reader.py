@@ -15,6 +15,7 @@ from dqn_tf.serving.errors import invalid
 
 # What the standard library would take otherwise: numbers that may overflow, escapes that may be half a pair.
 DIFFERS = re.compile(rb"[eE]\+?0*[0-9]{3}|[0-9]{300}|\\u[dD]")
+NOT_NESTING = bytes(set(range(256)) - set(b'[]{}"'))
 SPACE = re.compile(r"[ \t\n\r]*")
 TOKEN = re.compile(r'[ \t\n\r]*(?:([\[\]{}:,])|("(?:[^"\\\x00-\x1f]|\\.)*")|(-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?)'
                    r"|(true|false|null|-?NaN|-?Inf(?:inity)?))")
@@ -34,26 +35,29 @@ def read(body: bytes, deepest: int) -> dict[str, Any]:
     """The object that `body` begins with. Raises INVALID_ARGUMENT for anything else, and for nesting beyond `deepest`."""
     text = body.removeprefix(b"\xef\xbb\xbf").decode("utf-8", "surrogateescape")
     start = SPACE.match(text).end()
+    # Not left to the standard library's reader: how deep it goes differs between versions of Python.
+    nesting = _nesting(body) if body.count(b"[") + body.count(b"{") > deepest else 0
+    if nesting is not None and nesting > deepest:
+        raise invalid(f"JSON Parse error: nested deeper than {deepest}")
     try:
-        if DIFFERS.search(body):
+        if nesting is None or DIFFERS.search(body):
             raise ValueError
         found = DECODER.raw_decode(text, start)[0]
     except (ValueError, RecursionError):
-        if len(body) > deepest and _nesting(body) > deepest:
-            raise invalid(f"JSON Parse error: nested deeper than {deepest}") from None
         found = _read(text, start, deepest)
     if not isinstance(found, dict):
         raise invalid("JSON Value: the body is not an object")
     return found
 
 
-def _nesting(body: bytes) -> int:
-    """How deep the first value is nested, in a few passes over the bytes; 0 where escapes in strings would make that uncertain."""
+def _nesting(body: bytes) -> int | None:
+    """How deep the first value is nested, in a few passes over the bytes; None where escapes in strings would make that uncertain."""
     if b"\\" in body:
-        return 0
-    data = np.frombuffer(body, np.uint8)
+        return None
+    data = np.frombuffer(body.translate(None, NOT_NESTING), np.uint8)
     outside = np.cumsum(data == ord('"')) % 2 == 0
-    steps = np.isin(data, list(b"[{")).astype(np.int8) - np.isin(data, list(b"]}")).astype(np.int8)
+    either = data | 0x20  # of [ and { it makes {, of ] and } it makes }, and of nothing else
+    steps = (either == ord("{")).astype(np.int8) - (either == ord("}")).astype(np.int8)
     depth = np.cumsum(np.where(outside, steps, 0), dtype=np.int64)
     ends = np.flatnonzero((depth == 0) & outside & (steps < 0))
     return int(depth[:ends[0]].max(initial=0) if len(ends) else depth.max(initial=0))
