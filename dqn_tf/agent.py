@@ -81,7 +81,8 @@ class DQN(tf.keras.Model):
             losses_each, error = values.loss(target, selected, self.per_example_loss)
             loss = self._mean(losses_each * batch["weight"] if "weight" in batch else losses_each)
         variables = self.online.trainable_variables
-        gradients, norm = losses.limit_gradients(tape.gradient(loss, variables), self.settings.max_gradient_norm, self.copies, self.online.convolves)
+        gradients = tape.gradient(loss, variables)
+        gradients, norm = losses.limit_gradients(gradients, self.settings.max_gradient_norm, self.copies, xla=not self.online.convolves)
         self.optimizer.apply_gradients(zip(gradients, variables, strict=True))
         self.update_target()
         q_selected = values.q_values(selected[:, tf.newaxis]) if values.atoms > 1 else selected
@@ -200,12 +201,12 @@ def named(metrics: np.ndarray) -> list[dict[str, float]]:
     return [dict(zip(METRICS, column, strict=True)) for column in metrics.T.tolist()]
 
 
-def make_optimizer(config: DQNConfig, large: bool) -> tf.keras.optimizers.Optimizer:
-    """Adam or RMSProp with the config's step size and epsilon. For `large` networks Adam is fused."""
+def make_optimizer(config: DQNConfig, fused: bool) -> tf.keras.optimizers.Optimizer:
+    """Adam or RMSProp with the config's step size and epsilon. Adam as `FusedAdam` if `fused`, which pays for large networks."""
     rate = config.learning_rate
     if config.learning_rate_end is not None:
         rate = tf.keras.optimizers.schedules.PolynomialDecay(rate, max(1, config.total_updates), config.learning_rate_end)
-    if large and config.optimizer == "adam":
+    if fused and config.optimizer == "adam":
         return FusedAdam(rate, epsilon=config.optimizer_epsilon)
     kind = {"adam": tf.keras.optimizers.Adam, "rmsprop": tf.keras.optimizers.RMSprop}[config.optimizer]
     return kind(learning_rate=rate, epsilon=config.optimizer_epsilon)

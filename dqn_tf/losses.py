@@ -92,14 +92,14 @@ def quantile_huber(target: tf.Tensor, quantiles: tf.Tensor, delta: float) -> tf.
     return tf.reduce_sum(tf.reduce_mean(weight * huber / delta, axis=2), axis=1)
 
 
-def limit_gradients(gradients: Sequence[tf.Tensor], limit: float, copies: int = 1, large: bool = False) -> tuple[list[tf.Tensor], tf.Tensor]:
+def limit_gradients(gradients: Sequence[tf.Tensor], limit: float, copies: int = 1, xla: bool = True) -> tuple[list[tf.Tensor], tf.Tensor]:
     """Gradients scaled down to a global norm of `limit` (Pascanu et al. 2013, algorithm 1; 0 leaves them as they are), and the norm before.
 
-    With several `copies` each has its own norm, [copies], over its share of every gradient, which is [copies, ...]. `large` ones, of a single
-    copy and outside XLA, are read once, and not touched where the limit does not bind.
+    With several `copies` each has its own norm, [copies], over its share of every gradient, which is [copies, ...]. Outside
+    `xla`, where there is a single copy, gradients are read once, and not touched where the limit does not bind.
     """
     lead = (copies,) if copies > 1 else ()
-    summed = [2.0 * tf.nn.l2_loss(gradient) if large else _sum_of_squares(gradient, lead) for gradient in gradients]
+    summed = [_sum_of_squares(gradient, lead) if xla else 2.0 * tf.nn.l2_loss(gradient) for gradient in gradients]
     norm = tf.reshape(tf.sqrt(tf.add_n(summed)), (copies,))
     if not limit:
         return list(gradients), norm
@@ -108,7 +108,7 @@ def limit_gradients(gradients: Sequence[tf.Tensor], limit: float, copies: int = 
     def scaled() -> list[tf.Tensor]:
         return [gradient * tf.reshape(scale, (*lead, *[1] * (gradient.shape.rank - len(lead)))) for gradient in gradients]
 
-    return tf.cond(norm[0] > limit, scaled, lambda: list(gradients)) if large else scaled(), norm
+    return scaled() if xla else tf.cond(norm[0] > limit, scaled, lambda: list(gradients)), norm
 
 
 def _sum_of_squares(gradient: tf.Tensor, lead: tuple[int, ...]) -> tf.Tensor:

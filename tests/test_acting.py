@@ -49,8 +49,8 @@ def test_numpy_actor_equals_keras_for_images(spaces, network, overrides, generat
         assert (np.abs(actor.q_values(observation, generator) - actor.q_values(observation)).max() > 1e-4) == agent.settings.noisy
 
 
-def large_agent(num_envs: int):
-    agent = oracles.make_agent(oracles.make_config(num_envs=num_envs), Spaces((84, 84, 4), "uint8", 3))
+def large_agent(num_envs: int, dtype: str = "uint8"):
+    agent = oracles.make_agent(oracles.make_config(num_envs=num_envs), Spaces((84, 84, 4), dtype, 3))
     assert agent.online.large
     return agent
 
@@ -60,9 +60,10 @@ def batches_of_images(spaces: Spaces, generator: np.random.Generator) -> dict[st
     return {name: column[np.newaxis] for name, column in batch.items()}
 
 
+@pytest.mark.parametrize("dtype", ["uint8", "float32"])
 @pytest.mark.parametrize("num_envs, kind", [(1, NumpyActor), (8, GraphActor)])
-def test_actors_of_a_large_network_equal_keras_and_follow_the_weights(num_envs, kind, generator):
-    agent = large_agent(num_envs)
+def test_actors_of_a_large_network_equal_keras_and_follow_the_weights(num_envs, kind, dtype, generator):
+    agent = large_agent(num_envs, dtype)
     actor = make_actor(agent)
     assert isinstance(actor, kind)
     for count in (1, 3):

@@ -97,7 +97,7 @@ def test_weights_start_within_one_over_the_root_of_the_inputs(fan_in):
 
 
 @pytest.mark.parametrize("jit", [False, True], ids=["graph", "xla"])
-@pytest.mark.parametrize("multiply, units", [(narrow_matmul, 1), (narrow_matmul, 2), (narrow_matmul, 4), (wide_matmul, 1), (wide_matmul, 6)])
+@pytest.mark.parametrize("multiply, units", [(narrow_matmul, 1), (narrow_matmul, 2), (narrow_matmul, 3), (narrow_matmul, 4), (wide_matmul, 1), (wide_matmul, 6)])
 def test_training_dense_is_a_dense_layer_with_its_gradients(multiply, units, jit, generator):
     inputs, upstream = (generator.normal(size=(7, width)).astype(np.float32) for width in (5, units))
     layers = [TrainingDense(units, multiply), tf.keras.layers.Dense(units)]

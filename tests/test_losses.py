@@ -253,12 +253,12 @@ def test_quantile_huber_refuses_what_would_broadcast():
         oracles.refused(losses.quantile_huber, *arguments, 1.0)
 
 
-@pytest.mark.parametrize("large", [False, True])
+@pytest.mark.parametrize("xla", [False, True])
 @pytest.mark.parametrize("limit", [0.0, 2.0, 1e3])
-def test_gradients_are_limited_by_their_global_norm(limit, large, generator):
+def test_gradients_are_limited_by_their_global_norm(limit, xla, generator):
     by_hand = [generator.normal(size=shape).astype(np.float32) for shape in ((3, 3, 2, 4), (7, 5), (5,))]
     norm = np.sqrt(sum((array.astype(np.float64)**2).sum() for array in by_hand))
-    limited, found = losses.limit_gradients([tf.constant(array) for array in by_hand], limit, large=large)
+    limited, found = losses.limit_gradients([tf.constant(array) for array in by_hand], limit, xla=xla)
     assert norm > 2.0 and found.shape == (1,)
     oracles.close(found, [norm])
     for array, gradient in zip(by_hand, limited, strict=True):
