@@ -4,6 +4,7 @@ They are functions of their own because they are called twice: by the tests of t
 test_mutations.py, which breaks the code and demands that they notice.
 """
 
+import ast
 import dataclasses
 import inspect
 import textwrap
@@ -494,9 +495,13 @@ def check_truncation_bootstraps() -> None:
 
 
 def mutated(function: Callable, *replacements: tuple[str, str]) -> Callable:
-    """The function with pieces of its own source replaced. AssertionError if a piece is not there exactly once."""
-    source = textwrap.dedent(inspect.getsource(function))
+    """The function with pieces of its own source replaced. AssertionError if a piece is not there exactly once.
+
+    The source is the unparsed tree: one statement a line and no comments, however the file is formatted.
+    """
+    source = ast.unparse(ast.parse(textwrap.dedent(inspect.getsource(function))))
     for old, new in replacements:
+        old = old.replace('"', "'")  # as the unparsed tree writes strings
         assert source.count(old) == 1, f"{function.__qualname__} holds {source.count(old)} times: {old}"
         source = source.replace(old, new)
     # Outside its class, super() must be told where it is.

@@ -137,7 +137,7 @@ MUTATIONS = {  # name: owner, attribute, oracle, and pieces of the source with w
         (HostEngine, "_updates_due", oracles.check_update_count, (UNLEARNED, "env_steps")),
     "a binary fraction costs an update":
         (HostEngine, "_updates_due", ten_updates_a_step,
-         ("self.unlearned / self.config.env_steps_per_update + 1e-6", "self.unlearned // self.config.env_steps_per_update")),
+         ("self.unlearned / self.config.env_steps_per_update + 1e-06", "self.unlearned // self.config.env_steps_per_update")),
     "rows written one place off":
         (UniformReplay, "add", oracles.check_replay_order, ("self.added) % self.capacity", "self.added) % self.capacity - 1")),
     "of too many rows, the oldest kept":

@@ -29,7 +29,7 @@ MISTAKES = {  # probe: owner, attribute, and a piece of its source with what is 
     "target": (DQN, "bellman_target",
                ('self._outputs(self.target, batch["next_observation"]', 'self._outputs(self.online, batch["next_observation"]')),
     "frames": (FrameStackObservation, "step", ("self.obs_queue.append(obs)", ""),
-               ("return updated_obs", "self.obs_queue.append(obs); return updated_obs")),
+               ("return (updated_obs", "self.obs_queue.append(obs); return (updated_obs")),
 }
 BY_NAME = {probe.name: probe for probe in probes(1)}
 
