@@ -1,4 +1,7 @@
-"""Scores an exported model: `python evaluate.py --model=saved_models/CartPole-v1`. All flags: `python evaluate.py --help`."""
+"""Scores an exported model:
+
+`python evaluate.py --model=saved_models/CartPole-v1`. All flags: `python evaluate.py --help`.
+"""
 
 import sys
 import warnings
@@ -29,10 +32,14 @@ def run(flags: EvaluateFlags, interrupts: Interrupts) -> None:
     plan = prepare(flags)
     interrupts.check()
     quiet.load_tensorflow(cli.verbose())
-    from dqn_tf.scoring import report, served  # import TensorFlow: not before everything else is known to be right
+    # import TensorFlow: not before everything else is known to be right
+    from dqn_tf.scoring import report, served
 
     policies = [served.ServedPolicy(version.path, plan.spaces) for version in plan.versions]
-    played = [play(plan, version, policy, interrupts.check) for version, policy in zip(plan.versions, policies, strict=True)]
+    played = [
+        play(plan, version, policy, interrupts.check)
+        for version, policy in zip(plan.versions, policies, strict=True)
+    ]
     comparison = compare(*(one.evaluation for one in played)) if flags.compare else None
     record = report.record(plan, played, comparison)
     if flags.json:

@@ -6,21 +6,42 @@ from pathlib import Path
 from setuptools import find_packages, setup
 
 HERE = Path(__file__).parent
-VERSION = re.search(r'__version__ = "([^"]+)"', (HERE / "dqn_tf" / "__init__.py").read_text(encoding="utf-8")).group(1)
+VERSION = re.search(
+    r'__version__ = "([^"]+)"', (HERE / "dqn_tf" / "__init__.py").read_text(encoding="utf-8")
+).group(1)
 
-# tf-agents 0.19 pins old versions, so it is never a base requirement; there is none for Python 3.12. tf-keras is the Keras 2 it needs.
-# Beside its typing-extensions there is no room for newer ones of the others, and pip would try them one by one.
-TF_AGENTS = ['tf-agents>=0.19,<0.20; python_version < "3.12"', 'tf-keras>=2.18; python_version < "3.12"', 'grpcio<1.75; python_version < "3.12"']
-BESIDE_TF_AGENTS = ['grpcio-health-checking<1.75; python_version < "3.12"', 'onnx<1.18; python_version < "3.12"']
+# tf-agents 0.19 pins old versions, so it is never a base requirement; there is none for Python
+# 3.12. tf-keras is the Keras 2 it needs. Beside its typing-extensions there is no room for newer
+# ones of the others, and pip would try them one by one.
+TF_AGENTS = [
+    'tf-agents>=0.19,<0.20; python_version < "3.12"',
+    'tf-keras>=2.18; python_version < "3.12"',
+    'grpcio<1.75; python_version < "3.12"',
+]
+BESIDE_TF_AGENTS = [
+    'grpcio-health-checking<1.75; python_version < "3.12"',
+    'onnx<1.18; python_version < "3.12"',
+]
 ONNX = ["onnx>=1.17", "onnxruntime>=1.19"]
 
-# The server. tensorflow-serving-api needs tensorflow, which is here already, and wants it at least as new as itself: pip picks the one that fits.
-SERVING = ["aiohttp>=3.9", "grpcio>=1.62", "grpcio-health-checking>=1.62", "orjson>=3.9", "protobuf>=5.26", "tensorflow-serving-api>=2.18,<3"]
+# The server. tensorflow-serving-api needs tensorflow, which is here already, and wants it at least
+# as new as itself: pip picks the one that fits.
+SERVING = [
+    "aiohttp>=3.9",
+    "grpcio>=1.62",
+    "grpcio-health-checking>=1.62",
+    "orjson>=3.9",
+    "protobuf>=5.26",
+    "tensorflow-serving-api>=2.18,<3",
+]
 
 setup(
     name="dqn_tf",
     version=VERSION,
-    description="The reference implementation of DQN in TensorFlow/Keras: trained, resumed, evaluated and exported for TF Serving.",
+    description=(
+        "The reference implementation of DQN in TensorFlow/Keras: trained, resumed, evaluated and"
+        " exported for TF Serving."
+    ),
     long_description=(HERE / "README.md").read_text(encoding="utf-8"),
     long_description_content_type="text/markdown",
     license="Apache-2.0",
@@ -28,7 +49,9 @@ setup(
     package_data={"dqn_tf.serving": ["page/*"]},
     python_requires=">=3.10,<3.14",
     install_requires=[
-        "tensorflow>=2.18,<3",  # never tensorflow-cpu: other packages pull in tensorflow, and two copies overwrite each other
+        # never tensorflow-cpu: other packages pull in tensorflow, and two copies overwrite each
+        # other
+        "tensorflow>=2.18,<3",
         "gymnasium>=1.0",
         "numpy>=1.26",
         "absl-py>=2.0",
@@ -41,16 +64,30 @@ setup(
     ],
     extras_require={
         "atari": ["ale-py>=0.12"],  # ALE/...; the ROMs are in its wheel
-        # Peers for `python -m benchmarks.speed`; TF-Agents is the extra below. sbx needs TensorFlow Probability, which beside TensorFlow needs
-        # tf-keras. PyTorch alone is enough from its CPU builds: pip install torch --index-url https://download.pytorch.org/whl/cpu
+        # Peers for `python -m benchmarks.speed`; TF-Agents is the extra below. sbx needs TensorFlow
+        # Probability, which beside TensorFlow needs tf-keras. PyTorch alone is enough from its CPU
+        # builds: pip install torch --index-url https://download.pytorch.org/whl/cpu
         "bench": ["stable-baselines3>=2.7", "sbx-rl>=0.20", "tf-keras>=2.18"],
         "box2d": ["gymnasium[box2d]"],  # LunarLander-v3
         "minatar": ["minatar>=1.0.15"],
-        # For `python -m dqn_tf.export --formats=savedmodel,onnx`. From 1.18 on onnx wants a newer typing-extensions than tf-agents allows.
+        # For `python -m dqn_tf.export --formats=savedmodel,onnx`. From 1.18 on onnx wants a newer
+        # typing-extensions than tf-agents allows.
         "onnx": ONNX,
-        # tensorflow-serving-api's messages are what ours are compared with. opencv for Gymnasium's preprocessing, which ale-py's is compared with
-        "test": ["ale-py>=0.12", "minatar>=1.0.15", "opencv-python-headless>=4.8",
-                 "pytest>=8.0", "pytest-timeout>=2.3", "pytest-xdist>=3.6", "pygame>=2.1.3", *ONNX, *SERVING, *TF_AGENTS, *BESIDE_TF_AGENTS],
+        # tensorflow-serving-api's messages are what ours are compared with. opencv for Gymnasium's
+        # preprocessing, which ale-py's is compared with
+        "test": [
+            "ale-py>=0.12",
+            "minatar>=1.0.15",
+            "opencv-python-headless>=4.8",
+            "pytest>=8.0",
+            "pytest-timeout>=2.3",
+            "pytest-xdist>=3.6",
+            "pygame>=2.1.3",
+            *ONNX,
+            *SERVING,
+            *TF_AGENTS,
+            *BESIDE_TF_AGENTS,
+        ],
         "serving": SERVING,
         "tf-agents": TF_AGENTS,
         "video": ["imageio>=2.30", "imageio-ffmpeg>=0.5", "pygame>=2.1.3"],

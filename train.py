@@ -11,7 +11,8 @@ def main(flags: cli.TrainingFlags) -> None:
     if not plans:
         return
     quiet.load_tensorflow(cli.verbose())
-    from dqn_tf import trainer  # imports TensorFlow: not before every flag and file is known to be right
+    # imports TensorFlow: not before every flag and file is known to be right
+    from dqn_tf import trainer
 
     sys.exit(trainer.train(plans))
 

@@ -1,1 +1,4 @@
-"""Scores and speed, each command printing a table and writing CSV: python -m benchmarks.scores --help."""
+"""Scores and speed, each command printing a table and writing CSV:
+
+python -m benchmarks.scores --help.
+"""

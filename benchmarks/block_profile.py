@@ -1,7 +1,8 @@
 """Where the time of a block goes, and the floor under it: python -m benchmarks.block_profile.
 
-Runs the host engine at the anchor setting with its parts timed, and measures how fast this machine multiplies matrices of the update's
-sizes. Prints microseconds per environment step. Run it on a machine that does nothing else.
+Runs the host engine at the anchor setting with its parts timed, and measures how fast this machine
+multiplies matrices of the update's sizes. Prints microseconds per environment step. Run it on a
+machine that does nothing else.
 """
 
 import statistics
@@ -32,17 +33,24 @@ PARTS = (  # name, what it is a part of, in words
 
 def parse(argv: Sequence[str]) -> int:
     """Reads the one flag. Raises UserError; exits after `--help`."""
-    flags.DEFINE_integer("rounds", 9, "how often everything is measured; medians are given", lower_bound=1)
+    flags.DEFINE_integer(
+        "rounds", 9, "how often everything is measured; medians are given", lower_bound=1
+    )
     flags.DEFINE_bool("verbose", False, "tracebacks")
-    values = cli.parse(["python -m benchmarks.block_profile", *argv[1:]],
-                       lambda _: f"{__doc__}\n  --rounds={flags.FLAGS['rounds'].default}\n      {flags.FLAGS['rounds'].help}")
+    values = cli.parse(
+        ["python -m benchmarks.block_profile", *argv[1:]],
+        lambda _: (
+            f"{__doc__}\n  --rounds={flags.FLAGS['rounds'].default}\n     "
+            f" {flags.FLAGS['rounds'].help}"
+        ),
+    )
     return values["rounds"]
 
 
 def main(rounds: int) -> None:
     """Measures and prints."""
     quiet.load_tensorflow()
-    engine, = ours.build(ours.configure(ANCHOR, 0, total_steps=10**9))
+    (engine,) = ours.build(ours.configure(ANCHOR, 0, total_steps=10**9))
     while engine.env_step < ANCHOR.start:
         engine.run_block()
     clock, rate = Clock(), matmul_rate()
@@ -60,20 +68,39 @@ def main(rounds: int) -> None:
         found["rate"].append(rate())
     engine.close()
     medians = {name: statistics.median(values) for name, values in found.items()}
-    print(aligned([("part", "µs per environment step: median [lowest, highest]", "share"), *lines(found, medians)]))
+    print(
+        aligned(
+            [
+                ("part", "µs per environment step: median [lowest, highest]", "share"),
+                *lines(found, medians),
+            ]
+        )
+    )
     floor = flops() / medians["rate"] / ANCHOR.collect * 1e6
-    print(f"\nMatrices of {ANCHOR.batch_size} by {ANCHOR.hidden_units[0]} and {ANCHOR.hidden_units[0]} by {ANCHOR.hidden_units[1]} are multiplied at "
-          f"{medians['rate'] / 1e9:.0f} [{min(found['rate']) / 1e9:.0f}, {max(found['rate']) / 1e9:.0f}] GFLOP/s.\nOne update is "
-          f"{flops() / 1e6:.1f} MFLOP, at that rate {floor * ANCHOR.collect:.0f} µs: {floor:.1f} µs per environment step, of "
-          f"{medians['learn']:.1f}.")
+    print(
+        f"\nMatrices of {ANCHOR.batch_size} by {ANCHOR.hidden_units[0]} and"
+        f" {ANCHOR.hidden_units[0]} by {ANCHOR.hidden_units[1]} are multiplied at"
+        f" {medians['rate'] / 1e9:.0f} [{min(found['rate']) / 1e9:.0f},"
+        f" {max(found['rate']) / 1e9:.0f}] GFLOP/s.\nOne update is {flops() / 1e6:.1f} MFLOP, at"
+        f" that rate {floor * ANCHOR.collect:.0f} µs: {floor:.1f} µs per environment step, of"
+        f" {medians['learn']:.1f}."
+    )
 
 
 def put_in(clock: Clock, engine: Any) -> None:
     """Times the engine's parts."""
     inner = engine.env.envs[0].env
-    for part, owner, name in (("collect", engine, "_collect"), ("step", engine.env, "step"), ("gymnasium", inner, "step"),
-                              ("act", engine.actor, "q_values"), ("store", engine.transitions, "add"), ("store", engine.replay, "add"),
-                              ("sample", engine.replay, "sample"), ("learn", engine.agent, "learn"), ("refresh", engine.actor, "refresh")):
+    for part, owner, name in (
+        ("collect", engine, "_collect"),
+        ("step", engine.env, "step"),
+        ("gymnasium", inner, "step"),
+        ("act", engine.actor, "q_values"),
+        ("store", engine.transitions, "add"),
+        ("store", engine.replay, "add"),
+        ("sample", engine.replay, "sample"),
+        ("learn", engine.agent, "learn"),
+        ("refresh", engine.actor, "refresh"),
+    ):
         object.__setattr__(owner, name, clock.timed(part, getattr(owner, name)))
 
 
@@ -82,8 +109,13 @@ def lines(found: dict[str, list[float]], medians: dict[str, float]) -> list[tupl
     result = []
     for name, whole, words in PARTS:
         depth = 0 if whole is None else 1 if whole == "block" else 2
-        result.append(("  " * depth + words, f"{medians[name]:.1f} [{min(found[name]):.1f}, {max(found[name]):.1f}]",
-                       f"{medians[name] / medians['block']:.0%}"))
+        result.append(
+            (
+                "  " * depth + words,
+                f"{medians[name]:.1f} [{min(found[name]):.1f}, {max(found[name]):.1f}]",
+                f"{medians[name] / medians['block']:.0%}",
+            )
+        )
     for whole, words in (("collect", "the rest of taking steps"), ("block", "the rest of a block")):
         rest = medians[whole] - sum(medians[name] for name, part_of, _ in PARTS if part_of == whole)
         result.append((f"  {words}", f"{rest:.1f}", f"{rest / medians['block']:.0%}"))
@@ -91,14 +123,22 @@ def lines(found: dict[str, list[float]], medians: dict[str, float]) -> list[tupl
 
 
 def flops() -> int:
-    """Multiplications and additions of one update's matrix products: online and target forward, and backward twice but for the first layer."""
+    """Multiplications and additions of one update's matrix products:
+
+    online and target forward, and backward twice but for the first layer.
+    """
     widths = (4, *ANCHOR.hidden_units, 2)
-    layers = [2 * ANCHOR.batch_size * before * after for before, after in zip(widths, widths[1:], strict=False)]
+    layers = [
+        2 * ANCHOR.batch_size * before * after
+        for before, after in zip(widths, widths[1:], strict=False)
+    ]
     return 4 * sum(layers) - layers[0]
 
 
 def matmul_rate() -> Callable[[], float]:
-    """What measures floating-point operations a second of the update's largest product, within one compiled call as the update is."""
+    """What measures floating-point operations a second of the update's largest product, within one
+    compiled call as the update is.
+    """
     import tensorflow as tf
 
     rows, (inner, columns), times = ANCHOR.batch_size, ANCHOR.hidden_units, 500

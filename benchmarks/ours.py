@@ -9,8 +9,16 @@ from dqn_tf.config import DQNConfig, is_atari
 
 
 def host(setting: Setting, seed: int, watch: Stopwatch) -> float:
-    """The host engine with the blocks that it has by default, or the setting's own if those are larger."""
-    return measure(configure(setting, seed, updates_per_block=max(DQNConfig.updates_per_block, setting.updates)), setting, watch)
+    """The host engine with the blocks that it has by default, or the setting's own if those are
+    larger.
+    """
+    return measure(
+        configure(
+            setting, seed, updates_per_block=max(DQNConfig.updates_per_block, setting.updates)
+        ),
+        setting,
+        watch,
+    )
 
 
 def textbook(setting: Setting, seed: int, watch: Stopwatch) -> float:
@@ -26,13 +34,29 @@ def graph(setting: Setting, seed: int, watch: Stopwatch) -> float:
 def configure(setting: Setting, seed: int, **changes: Any) -> DQNConfig:
     """The setting in dqn_tf's words, and `changes`."""
     protocol = {"sticky_actions": 0.0} if is_atari(setting.env) else {}
-    return DQNConfig(**protocol | {
-        "env": setting.env, "seed": seed, "total_steps": setting.total_steps, "num_envs": setting.num_envs, "network": setting.network,
-        "hidden_units": setting.hidden_units, "gamma": setting.gamma, "learning_rate": setting.learning_rate,
-        "max_gradient_norm": setting.max_gradient_norm, "batch_size": setting.batch_size, "replay_capacity": setting.replay_capacity,
-        "target_update_period_env_steps": setting.target_period, "warmup_env_steps": setting.warmup,
-        "env_steps_per_update": setting.collect / setting.updates, "epsilon_start": setting.epsilon_start,
-        "epsilon_end": setting.epsilon_end, "epsilon_decay_env_steps": setting.epsilon_decay} | changes)
+    return DQNConfig(
+        **protocol
+        | {
+            "env": setting.env,
+            "seed": seed,
+            "total_steps": setting.total_steps,
+            "num_envs": setting.num_envs,
+            "network": setting.network,
+            "hidden_units": setting.hidden_units,
+            "gamma": setting.gamma,
+            "learning_rate": setting.learning_rate,
+            "max_gradient_norm": setting.max_gradient_norm,
+            "batch_size": setting.batch_size,
+            "replay_capacity": setting.replay_capacity,
+            "target_update_period_env_steps": setting.target_period,
+            "warmup_env_steps": setting.warmup,
+            "env_steps_per_update": setting.collect / setting.updates,
+            "epsilon_start": setting.epsilon_start,
+            "epsilon_end": setting.epsilon_end,
+            "epsilon_decay_env_steps": setting.epsilon_decay,
+        }
+        | changes
+    )
 
 
 def measure(config: DQNConfig, setting: Setting, watch: Stopwatch) -> float:
@@ -59,12 +83,16 @@ def measure(config: DQNConfig, setting: Setting, watch: Stopwatch) -> float:
 
 
 def build(config: DQNConfig, num_seeds: int = 1) -> list[Any]:
-    """The configured engine of each seed from the config's on, on environments and an agent of its own."""
+    """The configured engine of each seed from the config's on, on environments and an agent of its
+    own.
+    """
     from dqn_tf.agent import DQN
     from dqn_tf.engines.make import make_engines
     from dqn_tf.envs import registry
 
-    configs = [dataclasses.replace(config, seed=config.seed + number) for number in range(num_seeds)]
+    configs = [
+        dataclasses.replace(config, seed=config.seed + number) for number in range(num_seeds)
+    ]
     agents = [DQN(each, registry.spaces(config.env)) for each in configs]
     for agent in agents:
         agent.compile()
@@ -76,4 +104,7 @@ def fill(replay: Any) -> None:
     import numpy as np
 
     places = np.arange(replay.capacity) % len(replay)
-    replay.restore({name: column[places] for name, column in replay.rows().items()}, {"added": replay.capacity, "capacity": replay.capacity})
+    replay.restore(
+        {name: column[places] for name, column in replay.rows().items()},
+        {"added": replay.capacity, "capacity": replay.capacity},
+    )

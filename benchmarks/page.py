@@ -33,7 +33,9 @@ def render(results: Path, page: Path) -> str:
         if rows:
             found[rows[0].env] = rows
     order = [*(env for env in AIMS if env in found), *(env for env in found if env not in AIMS)]
-    return "\n".join([OPENING.format(episodes=100), *(_section(env, found[env], results, page) for env in order)])
+    return "\n".join(
+        [OPENING.format(episodes=100), *(_section(env, found[env], results, page) for env in order)]
+    )
 
 
 def _section(env: str, rows: list[Row], results: Path, page: Path) -> str:
@@ -43,21 +45,42 @@ def _section(env: str, rows: list[Row], results: Path, page: Path) -> str:
     if env in AIMS:
         lines += [*aim(env, own), ""]
     if env in PUBLISHED:
-        lines += ["Published:", "", *table(("system", "score", "measured on", "source"), PUBLISHED[env]), ""]
+        lines += [
+            "Published:",
+            "",
+            *table(("system", "score", "measured on", "source"), PUBLISHED[env]),
+            "",
+        ]
     if counted:
         seeds = max(len(summary.rows) for summary in own)
-        command = f"python -m benchmarks.scores --env={env} --seeds={seeds} --variants={','.join(summary.variant for summary in own)}"
+        command = (
+            f"python -m benchmarks.scores --env={env} --seeds={seeds}"
+            f" --variants={','.join(summary.variant for summary in own)}"
+        )
         picture = os.path.relpath(records.path(results, env).with_suffix(".png"), page.parent)
-        lines += [f"dqn_tf after {counted[0].total_steps:,} steps:", "", *table(HEADER, map(cells, own)), "",
-                  f"![Learning curves on {env}]({Path(picture).as_posix()})", "",
-                  f"`{command}`", "", _versions(counted)]
+        lines += [
+            f"dqn_tf after {counted[0].total_steps:,} steps:",
+            "",
+            *table(HEADER, map(cells, own)),
+            "",
+            f"![Learning curves on {env}]({Path(picture).as_posix()})",
+            "",
+            f"`{command}`",
+            "",
+            _versions(counted),
+        ]
     if outdated := len(rows) - len({(row.config_hash, row.seed) for row in counted}):
-        lines += ["", f"{outdated} further rows are of other settings than today's and do not count."]
+        lines += [
+            "",
+            f"{outdated} further rows are of other settings than today's and do not count.",
+        ]
     return "\n".join([*lines, ""])
 
 
 def aim(env: str, own: list[Summary]) -> list[str]:
-    """Whether the environment's aim is met, one plain sentence for `recommended` and one for `dqn`, judged by RUNS runs or more."""
+    """Whether the environment's aim is met, one plain sentence for `recommended` and one for `dqn`,
+    judged by RUNS runs or more.
+    """
     wanted = AIMS[env]
     sentences = []
     for summary in sorted(own, key=lambda summary: summary.variant != "recommended"):
@@ -69,14 +92,18 @@ def aim(env: str, own: list[Summary]) -> list[str]:
             met = f"not judged before {RUNS} runs"
         after = "" if right else f", though only after {summary.rows[0].total_steps:,} steps"
         runs = f"{len(summary.rows)} run{'s' * (len(summary.rows) != 1)}"
-        sentences.append(f"- `{summary.variant}`: **{met}**, {estimate(summary.iqm)} over {runs}{after}.")
+        sentences.append(
+            f"- `{summary.variant}`: **{met}**, {estimate(summary.iqm)} over {runs}{after}."
+        )
     opening = f"Aim: an IQM of at least {wanted.iqm:g} after {wanted.total_steps:,} steps."
     return [opening, "", *sentences] if sentences else [opening + " Not measured yet."]
 
 
 def _versions(rows: list[Row]) -> str:
     names = ("dqn_tf", "tensorflow", "gymnasium", "numpy", "python")
-    versions = ", ".join(f"{name} {' and '.join(sorted({getattr(row, name) for row in rows}))}" for name in names)
+    versions = ", ".join(
+        f"{name} {' and '.join(sorted({getattr(row, name) for row in rows}))}" for name in names
+    )
     dates = sorted({row.date for row in rows})
     return f"{versions}; {' to '.join(dict.fromkeys((dates[0], dates[-1])))}."
 

@@ -1,10 +1,12 @@
-"""Loss and gradient of dqn_tf beside those of TF-Agents, on the same weights and the same experience.
+"""Loss and gradient of dqn_tf beside those of TF-Agents, on the same weights and the same
+experience.
 
     TF_USE_LEGACY_KERAS=1 python -m benchmarks.parity
 
-Prints a table; exit status 1 if any relative difference is above TOLERANCE. What is compared is what each library's own training step
-hands its optimizer. Online and target networks differ, and among the rows are terminations, truncations and TD errors on both sides of
-Huber's bend. dqn_tf's batch comes out of its own n-step accumulator, TF-Agents' out of a Trajectory of the same steps.
+Prints a table; exit status 1 if any relative difference is above TOLERANCE. What is compared is
+what each library's own training step hands its optimizer. Online and target networks differ, and
+among the rows are terminations, truncations and TD errors on both sides of Huber's bend. dqn_tf's
+batch comes out of its own n-step accumulator, TF-Agents' out of a Trajectory of the same steps.
 """
 
 import sys
@@ -19,7 +21,13 @@ from dqn_tf.transitions import NStep, Steps
 
 TOLERANCE = 1e-5
 BATCH, GAMMA, SEED = 64, 0.97, 0
-SETTINGS = {"seed": SEED, "hidden_units": (32, 16), "gamma": GAMMA, "tau": 0.0, "max_gradient_norm": 0.0}
+SETTINGS = {
+    "seed": SEED,
+    "hidden_units": (32, 16),
+    "gamma": GAMMA,
+    "tau": 0.0,
+    "max_gradient_norm": 0.0,
+}
 FIRST, MID, LAST = 0, 1, 2
 
 
@@ -31,14 +39,28 @@ class Case(NamedTuple):
     masked: bool = False
 
     def __str__(self) -> str:
-        named = [f"{name}={value}" for name, value in self.settings.items() if name not in ("double", "distribution")]
+        named = [
+            f"{name}={value}"
+            for name, value in self.settings.items()
+            if name not in ("double", "distribution")
+        ]
         return ", ".join([self.agent, *named, *["masked"] * self.masked])
 
 
-CASES = [Case(agent, {"double": agent == "DdqnAgent", "loss": loss, "n_step": n_step}, masked)
-         for agent in ("DqnAgent", "DdqnAgent") for loss, n_step, masked in
-         (("huber", 1, False), ("mse", 1, False), ("huber", 3, False), ("mse", 3, False), ("huber", 1, True))]
-CASES += [Case("CategoricalDqnAgent", {"distribution": "c51", "n_step": n_step}) for n_step in (1, 3)]
+CASES = [
+    Case(agent, {"double": agent == "DdqnAgent", "loss": loss, "n_step": n_step}, masked)
+    for agent in ("DqnAgent", "DdqnAgent")
+    for loss, n_step, masked in (
+        ("huber", 1, False),
+        ("mse", 1, False),
+        ("huber", 3, False),
+        ("mse", 3, False),
+        ("huber", 1, True),
+    )
+]
+CASES += [
+    Case("CategoricalDqnAgent", {"distribution": "c51", "n_step": n_step}) for n_step in (1, 3)
+]
 
 
 class Answer(NamedTuple):
@@ -49,7 +71,10 @@ class Answer(NamedTuple):
 
 
 class Compared(NamedTuple):
-    """Both losses, and the largest differences: of the loss relative to it, of each gradient relative to its largest number."""
+    """Both losses, and the largest differences:
+
+    of the loss relative to it, of each gradient relative to its largest number.
+    """
 
     here: float
     there: float
@@ -60,16 +85,29 @@ class Compared(NamedTuple):
 def compare(case: Case) -> Compared:
     """Both libraries' answers to the same question. Raises UserError where TF-Agents cannot run."""
     interop.load_tf_agents()
-    config, spaces = DQNConfig(**SETTINGS | case.settings), Spaces((5,), "float32", 4, masked=case.masked)
+    config, spaces = (
+        DQNConfig(**SETTINGS | case.settings),
+        Spaces((5,), "float32", 4, masked=case.masked),
+    )
     steps = made_up_steps(config.n_step, spaces)
     agent, here = ours(config, spaces, steps)
-    there = theirs(case, config, spaces, steps, agent.online.get_weights(), agent.target.get_weights())
-    gradient = max(np.abs(one - other).max() / np.abs(other).max() for one, other in zip(here.gradients, there.gradients, strict=True))
-    return Compared(here.loss, there.loss, abs(here.loss - there.loss) / abs(there.loss), float(gradient))
+    there = theirs(
+        case, config, spaces, steps, agent.online.get_weights(), agent.target.get_weights()
+    )
+    gradient = max(
+        np.abs(one - other).max() / np.abs(other).max()
+        for one, other in zip(here.gradients, there.gradients, strict=True)
+    )
+    return Compared(
+        here.loss, there.loss, abs(here.loss - there.loss) / abs(there.loss), float(gradient)
+    )
 
 
 def made_up_steps(length: int, spaces: Spaces) -> Steps:
-    """`length` steps of BATCH environments. A quarter terminates at one of them, a quarter is truncated at the last."""
+    """`length` steps of BATCH environments.
+
+    A quarter terminates at one of them, a quarter is truncated at the last.
+    """
     generator, steps = np.random.default_rng(SEED), Steps.empty(length, BATCH, spaces)
     for column in (steps.observation, steps.next_observation, steps.reward):
         column[:] = generator.normal(scale=2.0, size=column.shape)
@@ -90,14 +128,24 @@ def ours(config: DQNConfig, spaces: Spaces, steps: Steps):
     from dqn_tf.agent import DQN
 
     agent, optimizer, generator = DQN(config, spaces), make_recorder(), np.random.default_rng(SEED)
-    agent.target.set_weights([generator.normal(scale=0.3, size=array.shape) for array in agent.target.get_weights()])
+    agent.target.set_weights(
+        [generator.normal(scale=0.3, size=array.shape) for array in agent.target.get_weights()]
+    )
     agent.compile(optimizer)
     windows = NStep(config.n_step, config.gamma, BATCH, spaces).add(steps)
-    batch = {name: tf.constant(column[:BATCH]) for name, column in windows.items()}  # the windows that begin at the first step come first
+    # the windows that begin at the first step come first
+    batch = {name: tf.constant(column[:BATCH]) for name, column in windows.items()}
     return agent, Answer(agent.update(batch)["loss"].numpy().item(), optimizer.recorded)
 
 
-def theirs(case: Case, config: DQNConfig, spaces: Spaces, steps: Steps, online: list[np.ndarray], target: list[np.ndarray]) -> Answer:
+def theirs(
+    case: Case,
+    config: DQNConfig,
+    spaces: Spaces,
+    steps: Steps,
+    online: list[np.ndarray],
+    target: list[np.ndarray],
+) -> Answer:
     """TF-Agents' answer, with these weights."""
     import tensorflow as tf
     from tf_agents.agents.categorical_dqn.categorical_dqn_agent import CategoricalDqnAgent
@@ -110,27 +158,59 @@ def theirs(case: Case, config: DQNConfig, spaces: Spaces, steps: Steps, online: 
 
     from dqn_tf.interop.tf_agents import split
 
-    observation, action = tf.TensorSpec(spaces.observation_shape), BoundedTensorSpec((), tf.int64, 0, spaces.actions - 1)
+    observation, action = (
+        tf.TensorSpec(spaces.observation_shape),
+        BoundedTensorSpec((), tf.int64, 0, spaces.actions - 1),
+    )
     categorical = case.agent == "CategoricalDqnAgent"
 
     def network(weights: list[np.ndarray]) -> QNetwork | CategoricalQNetwork:
-        made = (CategoricalQNetwork(observation, action, num_atoms=config.atoms, fc_layer_params=config.hidden_units) if categorical
-                else QNetwork(observation, action, fc_layer_params=config.hidden_units))
+        made = (
+            CategoricalQNetwork(
+                observation, action, num_atoms=config.atoms, fc_layer_params=config.hidden_units
+            )
+            if categorical
+            else QNetwork(observation, action, fc_layer_params=config.hidden_units)
+        )
         made.create_variables()
         made.set_weights(weights)
         return made
 
     optimizer = make_recorder()
-    seen = {"observation": observation, "action_mask": tf.TensorSpec((spaces.actions,), tf.bool)} if spaces.masked else observation
-    common_settings = {"optimizer": optimizer, "gamma": config.gamma, "n_step_update": config.n_step, "target_update_tau": 0.0,
-                       "observation_and_action_constraint_splitter": split if spaces.masked else None}
+    seen = (
+        {"observation": observation, "action_mask": tf.TensorSpec((spaces.actions,), tf.bool)}
+        if spaces.masked
+        else observation
+    )
+    common_settings = {
+        "optimizer": optimizer,
+        "gamma": config.gamma,
+        "n_step_update": config.n_step,
+        "target_update_tau": 0.0,
+        "observation_and_action_constraint_splitter": split if spaces.masked else None,
+    }
     if categorical:
-        agent = CategoricalDqnAgent(time_step.time_step_spec(seen), action, network(online), target_categorical_q_network=network(target),
-                                    min_q_value=config.v_min, max_q_value=config.v_max, **common_settings)
+        agent = CategoricalDqnAgent(
+            time_step.time_step_spec(seen),
+            action,
+            network(online),
+            target_categorical_q_network=network(target),
+            min_q_value=config.v_min,
+            max_q_value=config.v_max,
+            **common_settings,
+        )
     else:
-        loss = {"huber": common.element_wise_huber_loss, "mse": common.element_wise_squared_loss}[config.loss]
-        agent = getattr(dqn_agent, case.agent)(time_step.time_step_spec(seen), action, network(online), target_q_network=network(target),
-                                               td_errors_loss_fn=loss, **common_settings)
+        loss = {"huber": common.element_wise_huber_loss, "mse": common.element_wise_squared_loss}[
+            config.loss
+        ]
+        agent = getattr(dqn_agent, case.agent)(
+            time_step.time_step_spec(seen),
+            action,
+            network(online),
+            target_q_network=network(target),
+            td_errors_loss_fn=loss,
+            **common_settings,
+        )
     return Answer(float(agent.train(make_trajectory(steps, spaces)).loss), optimizer.recorded)
 
 
@@ -149,11 +229,20 @@ def make_trajectory(steps: Steps, spaces: Spaces):
     next_step_type[1:][ended[:-1]] = FIRST
     observation = frames(steps.observation, steps.next_observation[-1])
     if spaces.masked:
-        observation = {"observation": observation, "action_mask": frames(steps.action_mask, steps.next_action_mask[-1])}
+        observation = {
+            "observation": observation,
+            "action_mask": frames(steps.action_mask, steps.next_action_mask[-1]),
+        }
     discount = np.where(steps.terminated, 0.0, 1.0).astype(np.float32)
-    return Trajectory(tf.constant(step_type.T), observation, frames(steps.action, nothing.astype(np.int64)), (),
-                      frames(next_step_type, nothing.astype(np.int32)), frames(steps.reward, nothing.astype(np.float32)),
-                      frames(discount, nothing.astype(np.float32) + 1))
+    return Trajectory(
+        tf.constant(step_type.T),
+        observation,
+        frames(steps.action, nothing.astype(np.int64)),
+        (),
+        frames(next_step_type, nothing.astype(np.int32)),
+        frames(steps.reward, nothing.astype(np.float32)),
+        frames(discount, nothing.astype(np.float32) + 1),
+    )
 
 
 def make_recorder():
@@ -174,7 +263,10 @@ def main(_) -> None:
     quiet.load_tensorflow()
     interop.load_tf_agents()
     width = max(len(str(case)) for case in CASES)
-    print(f"{'agent':{width}}  {'loss here':>10}  {'loss there':>10}  {'difference':>10}  {'of gradients':>12}")
+    print(
+        f"{'agent':{width}}  {'loss here':>10}  {'loss there':>10}  {'difference':>10} "
+        f" {'of gradients':>12}"
+    )
     worst = 0.0
     for case in CASES:
         here, there, loss, gradient = compare(case)

@@ -1,6 +1,7 @@
 """Other DQNs at a benchmark's setting, each called as its own documentation calls it.
 
-Libraries are imported inside the functions: each runs in a process, and perhaps in an environment, of its own.
+Libraries are imported inside the functions: each runs in a process, and perhaps in an environment,
+of its own.
 """
 
 from typing import Any
@@ -10,7 +11,10 @@ from benchmarks.stopwatch import Stopwatch
 
 
 def stable_baselines3(setting: Setting, seed: int, watch: Stopwatch) -> float:
-    """Stable-Baselines3's DQN. PyTorch gets one thread for mlps: for networks this small two are slower."""
+    """Stable-Baselines3's DQN.
+
+    PyTorch gets one thread for mlps: for networks this small two are slower.
+    """
     import torch
     from stable_baselines3 import DQN
 
@@ -29,8 +33,11 @@ def sbx(setting: Setting, seed: int, watch: Stopwatch) -> float:
 
 
 def _learn(algorithm: type, setting: Setting, seed: int, watch: Stopwatch, **more: Any) -> float:
-    """Stable-Baselines3's interface, which sbx shares; returns the bytes that the replay takes per transition."""
+    """Stable-Baselines3's interface, which sbx shares; returns the bytes that the replay takes per
+    transition.
+    """
     from stable_baselines3.common.callbacks import BaseCallback
+
     class Watch(BaseCallback):
         """Looks at the clock before each rollout, when all updates so far are done."""
 
@@ -47,13 +54,31 @@ def _learn(algorithm: type, setting: Setting, seed: int, watch: Stopwatch, **mor
 
     watch.imported()
     collect, updates = setting.vector_steps()
-    policy, policy_kwargs = ("MlpPolicy", {"net_arch": list(setting.hidden_units)}) if setting.network == "mlp" else ("CnnPolicy", {})
-    model = algorithm(policy, _environments(setting, seed), seed=seed, device="cpu",
-                      learning_rate=setting.learning_rate, buffer_size=setting.replay_capacity, learning_starts=setting.warmup,
-                      batch_size=setting.batch_size, tau=1.0, gamma=setting.gamma, train_freq=collect, gradient_steps=updates,
-                      target_update_interval=setting.target_period, exploration_initial_eps=setting.epsilon_start,
-                      exploration_final_eps=setting.epsilon_end, exploration_fraction=max(1, setting.epsilon_decay) / setting.total_steps,
-                      policy_kwargs=policy_kwargs, **more)
+    policy, policy_kwargs = (
+        ("MlpPolicy", {"net_arch": list(setting.hidden_units)})
+        if setting.network == "mlp"
+        else ("CnnPolicy", {})
+    )
+    model = algorithm(
+        policy,
+        _environments(setting, seed),
+        seed=seed,
+        device="cpu",
+        learning_rate=setting.learning_rate,
+        buffer_size=setting.replay_capacity,
+        learning_starts=setting.warmup,
+        batch_size=setting.batch_size,
+        tau=1.0,
+        gamma=setting.gamma,
+        train_freq=collect,
+        gradient_steps=updates,
+        target_update_interval=setting.target_period,
+        exploration_initial_eps=setting.epsilon_start,
+        exploration_final_eps=setting.epsilon_end,
+        exploration_fraction=max(1, setting.epsilon_decay) / setting.total_steps,
+        policy_kwargs=policy_kwargs,
+        **more,
+    )
     model.learn(setting.total_steps, callback=Watch())
     watch.at(model.num_timesteps)
     buffer = model.replay_buffer
@@ -61,7 +86,10 @@ def _learn(algorithm: type, setting: Setting, seed: int, watch: Stopwatch, **mor
 
 
 def _environments(setting: Setting, seed: int) -> Any:
-    """For images as its own Atari recipe makes them, without sticky actions: the preprocessing in Python, and four frames stacked."""
+    """For images as its own Atari recipe makes them, without sticky actions:
+
+    the preprocessing in Python, and four frames stacked.
+    """
     from stable_baselines3.common.env_util import make_atari_env, make_vec_env
     from stable_baselines3.common.vec_env import VecFrameStack
 
@@ -71,12 +99,20 @@ def _environments(setting: Setting, seed: int) -> Any:
     import gymnasium
 
     gymnasium.register_envs(ale_py)
-    games = make_atari_env(setting.env, n_envs=setting.num_envs, seed=seed, env_kwargs={"frameskip": 1, "repeat_action_probability": 0.0})
+    games = make_atari_env(
+        setting.env,
+        n_envs=setting.num_envs,
+        seed=seed,
+        env_kwargs={"frameskip": 1, "repeat_action_probability": 0.0},
+    )
     return VecFrameStack(games, n_stack=4)
 
 
 def _arrays(buffer: Any) -> list[Any]:
-    return [getattr(buffer, name) for name in ("observations", "next_observations", "actions", "rewards", "dones", "timeouts")]
+    return [
+        getattr(buffer, name)
+        for name in ("observations", "next_observations", "actions", "rewards", "dones", "timeouts")
+    ]
 
 
 def _fill(buffer: Any) -> None:
@@ -84,12 +120,15 @@ def _fill(buffer: Any) -> None:
     count = buffer.pos
     for array in _arrays(buffer):
         for place in range(count, len(array), count):
-            array[place:place + count] = array[:min(count, len(array) - place)]
+            array[place : place + count] = array[: min(count, len(array) - place)]
     buffer.pos, buffer.full = 0, True
 
 
 def tf_agents(setting: Setting, seed: int, watch: Stopwatch) -> float:
-    """TF-Agents' DqnAgent: driver, replay and training step all in TensorFlow, each compiled, as in its own DQN example."""
+    """TF-Agents' DqnAgent:
+
+    driver, replay and training step all in TensorFlow, each compiled, as in its own DQN example.
+    """
     import tensorflow as tf
     from tf_agents.agents.dqn.dqn_agent import DqnAgent
     from tf_agents.drivers.dynamic_step_driver import DynamicStepDriver
@@ -109,17 +148,39 @@ def tf_agents(setting: Setting, seed: int, watch: Stopwatch) -> float:
         share = tf.minimum(steps / max(1, setting.epsilon_decay), 1.0)
         return setting.epsilon_start + share * (setting.epsilon_end - setting.epsilon_start)
 
-    network = QNetwork(env.observation_spec(), env.action_spec(), fc_layer_params=setting.hidden_units)
-    agent = DqnAgent(env.time_step_spec(), env.action_spec(), network,
-                     optimizer=tf.keras.optimizers.Adam(setting.learning_rate), epsilon_greedy=epsilon, gamma=setting.gamma,
-                     target_update_period=max(1, setting.target_period * setting.updates // setting.collect),
-                     td_errors_loss_fn=common.element_wise_huber_loss, gradient_clipping=setting.max_gradient_norm, train_step_counter=counter)
+    network = QNetwork(
+        env.observation_spec(), env.action_spec(), fc_layer_params=setting.hidden_units
+    )
+    agent = DqnAgent(
+        env.time_step_spec(),
+        env.action_spec(),
+        network,
+        optimizer=tf.keras.optimizers.Adam(setting.learning_rate),
+        epsilon_greedy=epsilon,
+        gamma=setting.gamma,
+        target_update_period=max(1, setting.target_period * setting.updates // setting.collect),
+        td_errors_loss_fn=common.element_wise_huber_loss,
+        gradient_clipping=setting.max_gradient_norm,
+        train_step_counter=counter,
+    )
     agent.initialize()
-    replay = TFUniformReplayBuffer(agent.collect_data_spec, batch_size=env.batch_size, max_length=setting.replay_capacity)
+    replay = TFUniformReplayBuffer(
+        agent.collect_data_spec, batch_size=env.batch_size, max_length=setting.replay_capacity
+    )
     random_policy = RandomTFPolicy(env.time_step_spec(), env.action_spec())
-    time_step, _ = common.function(DynamicStepDriver(env, random_policy, [replay.add_batch], num_steps=setting.warmup).run)()
-    collect = common.function(DynamicStepDriver(env, agent.collect_policy, [replay.add_batch], num_steps=setting.collect).run)
-    batches = iter(replay.as_dataset(num_parallel_calls=3, sample_batch_size=setting.batch_size, num_steps=2).prefetch(3))
+    time_step, _ = common.function(
+        DynamicStepDriver(env, random_policy, [replay.add_batch], num_steps=setting.warmup).run
+    )()
+    collect = common.function(
+        DynamicStepDriver(
+            env, agent.collect_policy, [replay.add_batch], num_steps=setting.collect
+        ).run
+    )
+    batches = iter(
+        replay.as_dataset(
+            num_parallel_calls=3, sample_batch_size=setting.batch_size, num_steps=2
+        ).prefetch(3)
+    )
 
     def train() -> None:
         experience, _ = next(batches)

@@ -1,4 +1,7 @@
-"""Learning curves of an environment's variants: interquartile mean of the greedy evaluations, and its interval."""
+"""Learning curves of an environment's variants:
+
+interquartile mean of the greedy evaluations, and its interval.
+"""
 
 from pathlib import Path
 
@@ -22,19 +25,33 @@ def curves(env: str, found: list[Summary], file: Path) -> None:
     panels = [plain + others] if len(others) <= TOGETHER else [[*plain, other] for other in others]
     columns = min(COLUMNS, len(panels))
     lines = -(-len(panels) // columns)
-    figure = Figure(figsize=(8, 4.5) if len(panels) == 1 else (4 * columns, 2.8 * lines), dpi=120, layout="constrained")
+    figure = Figure(
+        figsize=(8, 4.5) if len(panels) == 1 else (4 * columns, 2.8 * lines),
+        dpi=120,
+        layout="constrained",
+    )
     FigureCanvasAgg(figure)
     places = figure.subplots(lines, columns, squeeze=False, sharex=True, sharey=True).ravel()
     for axes, panel in zip(places, panels, strict=False):
         for number, summary in enumerate(panel):
-            _draw(axes, summary, PLAIN if summary.variant == "dqn" else OTHERS[(number - bool(plain)) % len(OTHERS)])
+            _draw(
+                axes,
+                summary,
+                PLAIN if summary.variant == "dqn" else OTHERS[(number - bool(plain)) % len(OTHERS)],
+            )
         if panel[0].rows[0].threshold is not None:
-            axes.axhline(panel[0].rows[0].threshold, color="black", linewidth=0.8, linestyle=":", label="threshold of Gymnasium")
+            axes.axhline(
+                panel[0].rows[0].threshold,
+                color="black",
+                linewidth=0.8,
+                linestyle=":",
+                label="threshold of Gymnasium",
+            )
         axes.legend(frameon=False, fontsize=8, loc="lower right")
         axes.grid(alpha=0.25)
         axes.spines[["top", "right"]].set_visible(False)
         axes.xaxis.set_major_formatter(lambda value, _: f"{value / 1000:,.0f}k")
-    for axes in places[len(panels):]:
+    for axes in places[len(panels) :]:
         axes.set_visible(False)
     figure.supxlabel("environment steps", fontsize=10)
     figure.supylabel("greedy return: IQM of the runs, 95 % interval", fontsize=10)
@@ -48,4 +65,10 @@ def _draw(axes: Axes, summary: Summary, color: str) -> None:
         return  # no evaluations during the runs
     middle, low, high = statistics.curve(np.stack([one[:, 1] for one in points])).T
     axes.fill_between(points[0][:, 0], low, high, color=color, alpha=0.2, linewidth=0)
-    axes.plot(points[0][:, 0], middle, color=color, linewidth=1.8, label=f"{summary.variant}, {len(points)} runs")
+    axes.plot(
+        points[0][:, 0],
+        middle,
+        color=color,
+        linewidth=1.8,
+        label=f"{summary.variant}, {len(points)} runs",
+    )

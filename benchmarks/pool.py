@@ -13,11 +13,17 @@ from typing import Any
 from dqn_tf.config import DQNConfig
 
 ROOT = Path(__file__).resolve().parent.parent
-ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "TF_CPP_MIN_LOG_LEVEL": "3"}
+ONE_THREAD = {
+    "OMP_NUM_THREADS": "1",
+    "OPENBLAS_NUM_THREADS": "1",
+    "MKL_NUM_THREADS": "1",
+    "TF_CPP_MIN_LOG_LEVEL": "3",
+}
 
 
 def run(jobs: Sequence[DQNConfig], processes: int) -> Iterator[tuple[DQNConfig, dict[str, Any]]]:
-    """Does all jobs, and yields each with its result as it ends; a job that failed has the one entry `error`, a sentence.
+    """Does all jobs, and yields each with its result as it ends; a job that failed has the one
+    entry `error`, a sentence.
 
     If the consumer stops early, the running jobs are ended.
     """
@@ -35,7 +41,10 @@ def run(jobs: Sequence[DQNConfig], processes: int) -> Iterator[tuple[DQNConfig, 
 
 
 class _Worker:
-    """One process, and the thread that hands it a job at a time. A process that dies is started anew for the next job."""
+    """One process, and the thread that hands it a job at a time.
+
+    A process that dies is started anew for the next job.
+    """
 
     def __init__(self, waiting: queue.SimpleQueue, done: queue.SimpleQueue) -> None:
         self._waiting, self._done, self._process, self._ended = waiting, done, None, False
@@ -64,8 +73,13 @@ class _Worker:
                 return {"error": "not run"}
             if self._process is None:
                 path = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
-                self._process = subprocess.Popen([sys.executable, "-m", "benchmarks.worker"], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                                                 text=True, env=os.environ | ONE_THREAD | {"PYTHONPATH": path})
+                self._process = subprocess.Popen(
+                    [sys.executable, "-m", "benchmarks.worker"],
+                    stdin=subprocess.PIPE,
+                    stdout=subprocess.PIPE,
+                    text=True,
+                    env=os.environ | ONE_THREAD | {"PYTHONPATH": path},
+                )
         process = self._process
         try:
             process.stdin.write(json.dumps(job.to_dict()) + "\n")

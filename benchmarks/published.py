@@ -4,7 +4,10 @@ from typing import NamedTuple
 
 
 class Published(NamedTuple):
-    """One row of somebody else's: the score as they print it, what it was measured on, where it stands."""
+    """One row of somebody else's:
+
+    the score as they print it, what it was measured on, where it stands.
+    """
 
     system: str
     score: str
@@ -20,7 +23,10 @@ class Aim(NamedTuple):
 
 
 ZOO, CLEANRL = "rl-baselines3-zoo, benchmark.md", "CleanRL's documentation"
-MINATAR, MINATAR_MEASURED = "Daley et al. 2025, brett-daley/reg-duel-q", "1,000,000 steps, mean of 30 seeds, 1,000 episodes each at epsilon 0.01"
+MINATAR, MINATAR_MEASURED = (
+    "Daley et al. 2025, brett-daley/reg-duel-q",
+    "1,000,000 steps, mean of 30 seeds, 1,000 episodes each at epsilon 0.01",
+)
 
 PUBLISHED = {
     "CartPole-v1": [
@@ -35,7 +41,9 @@ PUBLISHED = {
         Published("CleanRL", "-195", "its classic-control settings", CLEANRL),
     ],
     "LunarLander-v3": [
-        Published("Stable-Baselines3", "154.4 ± 79.2", "one run of 100,000 steps on LunarLander-v2", ZOO),
+        Published(
+            "Stable-Baselines3", "154.4 ± 79.2", "one run of 100,000 steps on LunarLander-v2", ZOO
+        ),
     ],
     "MinAtar/Breakout-v1": [Published("DQN in PFRL", "16.4", MINATAR_MEASURED, MINATAR)],
     "MinAtar/SpaceInvaders-v1": [Published("DQN in PFRL", "79.6", MINATAR_MEASURED, MINATAR)],

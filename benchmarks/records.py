@@ -22,7 +22,11 @@ from dqn_tf.errors import UserError
 
 
 class Row(NamedTuple):
-    """One run. Steps are environment steps; `curve` is `step:mean return` of each greedy evaluation, separated by spaces."""
+    """One run.
+
+    Steps are environment steps; `curve` is `step:mean return` of each greedy evaluation, separated
+    by spaces.
+    """
 
     env: str
     variant: str
@@ -53,17 +57,40 @@ class Row(NamedTuple):
 
 def row(config: DQNConfig, variant: str, result: dict[str, Any], threshold: float | None) -> Row:
     """The record of one finished run, from what `benchmarks.run` gave."""
-    reached = next((step for step, value in result["curve"] if threshold is not None and value >= threshold), None)
-    return Row(config.env, variant, config.seed, config_hash(config), config.total_steps, round(result["score"], 4),
-               round(result["score_best"], 4), threshold, reached, round(result["seconds"], 2), round(result["cpu_seconds"], 2),
-               round(config.total_steps / result["seconds"], 1), result["updates"], dqn_tf.__version__, metadata.version("tensorflow"),
-               gym.__version__, np.__version__, platform.python_version(), datetime.date.today().isoformat(), settings(config),
-               " ".join(f"{step}:{value:.6g}" for step, value in result["curve"]))
+    reached = next(
+        (step for step, value in result["curve"] if threshold is not None and value >= threshold),
+        None,
+    )
+    return Row(
+        config.env,
+        variant,
+        config.seed,
+        config_hash(config),
+        config.total_steps,
+        round(result["score"], 4),
+        round(result["score_best"], 4),
+        threshold,
+        reached,
+        round(result["seconds"], 2),
+        round(result["cpu_seconds"], 2),
+        round(config.total_steps / result["seconds"], 1),
+        result["updates"],
+        dqn_tf.__version__,
+        metadata.version("tensorflow"),
+        gym.__version__,
+        np.__version__,
+        platform.python_version(),
+        datetime.date.today().isoformat(),
+        settings(config),
+        " ".join(f"{step}:{value:.6g}" for step, value in result["curve"]),
+    )
 
 
 def files(directory: Path) -> list[Path]:
     """The records of scores there; those of speed and of serving lie beside them."""
-    return sorted(file for file in directory.glob("*.csv") if not file.name.startswith(("speed", "serving")))
+    return sorted(
+        file for file in directory.glob("*.csv") if not file.name.startswith(("speed", "serving"))
+    )
 
 
 def path(directory: Path, env: str) -> Path:
@@ -72,7 +99,10 @@ def path(directory: Path, env: str) -> Path:
 
 
 def append(file: Path, new: NamedTuple) -> None:
-    """Adds a row at once and for good; half a row that a crash left is cut off first. Raises UserError if it cannot be written."""
+    """Adds a row at once and for good; half a row that a crash left is cut off first.
+
+    Raises UserError if it cannot be written.
+    """
     try:
         with file.open("a+b") as stream:
             fcntl.flock(stream, fcntl.LOCK_EX)
@@ -88,14 +118,22 @@ def append(file: Path, new: NamedTuple) -> None:
 
 
 def read(file: Path, kind: type[NamedTuple] = Row) -> list[Any]:
-    """All whole rows, each a `kind`, in the order of their ends. Raises UserError on a file that is not a record."""
+    """All whole rows, each a `kind`, in the order of their ends.
+
+    Raises UserError on a file that is not a record.
+    """
     try:
         lines = file.read_text(encoding="utf-8").splitlines(keepends=True)
         whole = [line for line in lines if line.endswith("\n")]
         header, *rows = csv.reader(whole) if whole else [list(kind._fields)]
         if header != list(kind._fields):
             raise ValueError("its columns are not those of this version")
-        return [kind(*(_value(name, text, kind) for name, text in zip(kind._fields, values, strict=True))) for values in rows]
+        return [
+            kind(
+                *(_value(name, text, kind) for name, text in zip(kind._fields, values, strict=True))
+            )
+            for values in rows
+        ]
     except FileNotFoundError:
         return []
     except (OSError, ValueError) as error:

@@ -1,4 +1,8 @@
-"""One run of a sweep: trains as `train.py` does with the same seed, without its files, and tests the weights on fresh seeds."""
+"""One run of a sweep:
+
+trains as `train.py` does with the same seed, without its files, and tests the weights on fresh
+seeds.
+"""
 
 import time
 from typing import Any
@@ -14,9 +18,11 @@ from dqn_tf.evaluation import evaluate
 def run(config: DQNConfig) -> dict[str, Any]:
     """Scores and costs of the run, by column of the record.
 
-    `score` is the mean of `test_episodes` greedy episodes on seeds used nowhere else, after the last update; `score_best` the same for
-    the weights that did best in the evaluations during the run. `curve` holds those, (environment step, mean return). `seconds` and
-    `cpu_seconds` are of collecting and learning, compilation included, evaluation left out. Raises UserError if learning breaks.
+    `score` is the mean of `test_episodes` greedy episodes on seeds used nowhere else, after the
+    last update; `score_best` the same for the weights that did best in the evaluations during the
+    run. `curve` holds those, (environment step, mean return). `seconds` and `cpu_seconds` are of
+    collecting and learning, compilation included, evaluation left out. Raises UserError if learning
+    breaks.
     """
     spaces, make = registry.spaces(config.env), registry.maker(config.env)
     agent = DQN(config, spaces)
@@ -27,9 +33,16 @@ def run(config: DQNConfig) -> dict[str, Any]:
         engine.actor.refresh()
 
         def greedy(observation, mask):
-            return exploration.greedy_action(engine.actor.q_values(observation), mask) + spaces.action_start
+            return (
+                exploration.greedy_action(engine.actor.q_values(observation), mask)
+                + spaces.action_start
+            )
 
-        return float(evaluate(greedy, make, seeding.episode_seeds(config.seed, stream, episodes)).returns.mean())
+        return float(
+            evaluate(
+                greedy, make, seeding.episode_seeds(config.seed, stream, episodes)
+            ).returns.mean()
+        )
 
     curve: list[tuple[int, float]] = []
     best, best_weights, seconds, cpu_seconds = float("-inf"), None, 0.0, 0.0
@@ -37,9 +50,15 @@ def run(config: DQNConfig) -> dict[str, Any]:
         while engine.env_step < config.total_steps:
             before, clock, cpu_clock = engine.env_step, time.monotonic(), time.process_time()
             engine.run_block()
-            seconds, cpu_seconds = seconds + time.monotonic() - clock, cpu_seconds + time.process_time() - cpu_clock
+            seconds, cpu_seconds = (
+                seconds + time.monotonic() - clock,
+                cpu_seconds + time.process_time() - cpu_clock,
+            )
             period = config.evaluation_period_env_steps
-            if period and (engine.env_step >= config.total_steps or engine.env_step // period > before // period):
+            if period and (
+                engine.env_step >= config.total_steps
+                or engine.env_step // period > before // period
+            ):
                 curve.append((engine.env_step, play(seeding.SELECTION, config.evaluation_episodes)))
                 if curve[-1][1] >= best:
                     best, best_weights = curve[-1][1], agent.online.get_weights()
@@ -49,4 +68,11 @@ def run(config: DQNConfig) -> dict[str, Any]:
             score_best = play(seeding.TEST, config.test_episodes)
     finally:
         engine.close()
-    return {"score": score, "score_best": score_best, "curve": curve, "seconds": seconds, "cpu_seconds": cpu_seconds, "updates": engine.updates}
+    return {
+        "score": score,
+        "score_best": score_best,
+        "curve": curve,
+        "seconds": seconds,
+        "cpu_seconds": cpu_seconds,
+        "updates": engine.updates,
+    }

@@ -1,6 +1,8 @@
-"""Closed-loop clients in a process of their own: each sends its next request when the answer to the last is there.
+"""Closed-loop clients in a process of their own: each sends its next request when the answer to the
+last is there.
 
-Orders come in on stdin, one JSON object a line, and what was measured goes out on stdout in the same way. Only to 127.0.0.1.
+Orders come in on stdin, one JSON object a line, and what was measured goes out on stdout in the
+same way. Only to 127.0.0.1.
 """
 
 import asyncio
@@ -22,7 +24,9 @@ WARM = 20  # requests of each client that are not timed
 
 
 class Order(NamedTuple):
-    """What is to be asked, how often at most, and for how long at most; or until the file `until` is there."""
+    """What is to be asked, how often at most, and for how long at most; or until the file `until`
+    is there.
+    """
 
     transport: str  # rest or grpc
     port: int
@@ -40,18 +44,29 @@ class Rest:
 
     def __init__(self, order: Order, observations: np.ndarray) -> None:
         body = json.dumps({"instances": observations.tolist()}).encode()
-        head = f"POST /v1/models/{order.model}:predict HTTP/1.1\r\nHost: {HOST}\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+        head = (
+            f"POST /v1/models/{order.model}:predict HTTP/1.1\r\nHost: {HOST}\r\nContent-Type:"
+            f" application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+        )
         self._request, self._port, self._writer = head.encode() + body, order.port, None
 
     async def ask(self) -> None:
-        """One request. Raises RuntimeError if it is not answered with predictions, OSError or EOFError if the connection is lost."""
+        """One request.
+
+        Raises RuntimeError if it is not answered with predictions, OSError or EOFError if the
+        connection is lost.
+        """
         if self._writer is None:
-            self._reader, self._writer = await asyncio.open_connection(HOST, self._port, limit=1 << 24)
+            self._reader, self._writer = await asyncio.open_connection(
+                HOST, self._port, limit=1 << 24
+            )
         self._writer.write(self._request)
         head = await self._reader.readuntil(b"\r\n\r\n")
         body = await self._reader.readexactly(int(LENGTH.search(head)[1]))
         if b" 200 " not in head[:16] or b'"predictions"' not in body:
-            raise RuntimeError(f"{head.splitlines()[0].decode()}: {body[:200].decode(errors='replace')}")
+            raise RuntimeError(
+                f"{head.splitlines()[0].decode()}: {body[:200].decode(errors='replace')}"
+            )
 
     def close(self) -> None:
         """The next request opens a new connection."""
@@ -71,7 +86,9 @@ class Grpc:
         self._request = predict_pb2.PredictRequest()
         self._request.model_spec.name = order.model
         self._request.inputs["observation"].CopyFrom(tf.make_tensor_proto(observations))
-        self._channel = grpc.aio.insecure_channel(f"{HOST}:{order.port}", options=[("grpc.use_local_subchannel_pool", 1)])
+        self._channel = grpc.aio.insecure_channel(
+            f"{HOST}:{order.port}", options=[("grpc.use_local_subchannel_pool", 1)]
+        )
         self._predict = prediction_service_pb2_grpc.PredictionServiceStub(self._channel).Predict
 
     async def ask(self) -> None:
@@ -85,10 +102,16 @@ class Grpc:
 
 
 async def measure(order: Order) -> dict[str, Any]:
-    """Latencies of all clients together, in milliseconds, and what went wrong, by kind. Warming is not counted."""
+    """Latencies of all clients together, in milliseconds, and what went wrong, by kind.
+
+    Warming is not counted.
+    """
     generator = np.random.default_rng(0)
     observations = generator.normal(0, 0.05, (order.batch, *order.shape)).astype(np.float32)
-    clients = [{"rest": Rest, "grpc": Grpc}[order.transport](order, observations) for _ in range(order.clients)]
+    clients = [
+        {"rest": Rest, "grpc": Grpc}[order.transport](order, observations)
+        for _ in range(order.clients)
+    ]
     for client in clients:
         for _ in range(WARM if not order.until else 1):
             await _attempt(client, [], Counter())
@@ -96,22 +119,37 @@ async def measure(order: Order) -> dict[str, Any]:
     errors: Counter[str] = Counter()
     began = time.perf_counter()
     try:
-        loops = asyncio.gather(*(_loop(client, order, began, latencies, errors) for client in clients))
+        loops = asyncio.gather(
+            *(_loop(client, order, began, latencies, errors) for client in clients)
+        )
         await asyncio.wait_for(loops, order.seconds + PATIENCE)
     except asyncio.TimeoutError:
         errors[f"no answer for {PATIENCE} s"] += 1
     seconds = time.perf_counter() - began
     for client in clients:
         client.close()
-    middle, late = np.percentile(latencies, [50, 99]) * 1000 if latencies else (float("nan"), float("nan"))
-    return {"requests": len(latencies), "errors": sum(errors.values()), "error_kinds": dict(errors), "seconds": seconds,
-            "requests_per_second": len(latencies) / seconds, "p50_ms": float(middle), "p99_ms": float(late)}
+    middle, late = (
+        np.percentile(latencies, [50, 99]) * 1000 if latencies else (float("nan"), float("nan"))
+    )
+    return {
+        "requests": len(latencies),
+        "errors": sum(errors.values()),
+        "error_kinds": dict(errors),
+        "seconds": seconds,
+        "requests_per_second": len(latencies) / seconds,
+        "p50_ms": float(middle),
+        "p99_ms": float(late),
+    }
 
 
-async def _loop(client: Rest | Grpc, order: Order, began: float, latencies: list[float], errors: Counter[str]) -> None:
+async def _loop(
+    client: Rest | Grpc, order: Order, began: float, latencies: list[float], errors: Counter[str]
+) -> None:
     share = order.requests // order.clients
     for number in range(share):
-        if time.perf_counter() - began > order.seconds or order.until and number % 16 == 0 and Path(order.until).exists():
+        if time.perf_counter() - began > order.seconds or (
+            order.until and number % 16 == 0 and Path(order.until).exists()
+        ):
             return
         await _attempt(client, latencies, errors)
 

@@ -1,4 +1,8 @@
-"""The floor under a server: the SavedModel called in this very process. Orders on stdin, answers on stdout, as in serving_client.py."""
+"""The floor under a server:
+
+the SavedModel called in this very process. Orders on stdin, answers on stdout, as in
+serving_client.py.
+"""
 
 import json
 import os
@@ -30,12 +34,21 @@ def measure(signature, batch: int, seconds: float, requests: int) -> dict[str, A
         latencies.append(call())
     total = time.perf_counter() - began
     middle, late = np.percentile(latencies, [50, 99]) * 1000
-    return {"requests": len(latencies), "errors": 0, "error_kinds": {}, "seconds": total, "requests_per_second": len(latencies) / total,
-            "p50_ms": float(middle), "p99_ms": float(late)}
+    return {
+        "requests": len(latencies),
+        "errors": 0,
+        "error_kinds": {},
+        "seconds": total,
+        "requests_per_second": len(latencies) / total,
+        "p50_ms": float(middle),
+        "p99_ms": float(late),
+    }
 
 
 def main() -> None:
-    """Loads the version that is named on the command line, says that it has, and does one order after the other."""
+    """Loads the version that is named on the command line, says that it has, and does one order
+    after the other.
+    """
     replies = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
     loaded = tf.saved_model.load(sys.argv[1])  # kept: signatures do not keep the variables alive

@@ -10,11 +10,32 @@ from benchmarks.serving_records import Reload, Row
 from benchmarks.serving_rounds import FLOOR, Cell
 from benchmarks.speed_summary import spread
 
-HEADER = ("transport", "batching", "clients", "p50, ms", "p99, ms", "requests/s: median [lowest, highest]", "observations/s",
-          "p50 against in process", "errors")
+HEADER = (
+    "transport",
+    "batching",
+    "clients",
+    "p50, ms",
+    "p99, ms",
+    "requests/s: median [lowest, highest]",
+    "observations/s",
+    "p50 against in process",
+    "errors",
+)
 FLOOR_HEADER = ("batch", "p50, ms", "p99, ms", "calls/s: median [lowest, highest]")
-RELOAD_HEADER = ("transport", "batching", "clients", "new versions", "requests", "errors", "p50, ms", "p99, ms",
-                 "rename to available, s: median", "longest", "memory after the first, MiB", "after the last")
+RELOAD_HEADER = (
+    "transport",
+    "batching",
+    "clients",
+    "new versions",
+    "requests",
+    "errors",
+    "p50, ms",
+    "p99, ms",
+    "rename to available, s: median",
+    "longest",
+    "memory after the first, MiB",
+    "after the last",
+)
 OPENING = """# Speed of serving
 
 Written by `python -m benchmarks.serving --render_only` from the rows in `benchmarks/results/serving*.csv`; do not edit it.
@@ -32,13 +53,33 @@ def render(results: Path, page: Path) -> str:
     if not rows:
         return "\n".join([OPENING, "Not measured yet: `python -m benchmarks.serving`.", ""])
     where = Path(os.path.relpath(picture(results), page.parent)).as_posix()
-    lines = [OPENING, f"![Latency and requests per second by clients]({where})", "", "## Floor", "", *table(FLOOR_HEADER, floor_lines(rows)), ""]
+    lines = [
+        OPENING,
+        f"![Latency and requests per second by clients]({where})",
+        "",
+        "## Floor",
+        "",
+        *table(FLOOR_HEADER, floor_lines(rows)),
+        "",
+    ]
     for batch in sorted({row.batch for row in rows}):
-        lines += [f"## {batch} observation{'s' * (batch != 1)} a request", "", *table(HEADER, load_lines(rows, batch)), ""]
+        lines += [
+            f"## {batch} observation{'s' * (batch != 1)} a request",
+            "",
+            *table(HEADER, load_lines(rows, batch)),
+            "",
+        ]
     lines += ["## New versions under load", ""]
     if reloads:
-        lines += ["Each is renamed into place while the clients go on; the old one is deleted as soon as the new one is available.", "",
-                  *table(RELOAD_HEADER, map(_reload_line, reloads)), ""]
+        lines += [
+            (
+                "Each is renamed into place while the clients go on; the old one is deleted as soon"
+                " as the new one is available."
+            ),
+            "",
+            *table(RELOAD_HEADER, map(_reload_line, reloads)),
+            "",
+        ]
     else:
         lines += ["Not measured yet: `python -m benchmarks.serving`.", ""]
     return "\n".join([*lines, *_source(rows)])
@@ -59,8 +100,11 @@ def by_cell(rows: list[Row]) -> dict[Cell, list[Row]]:
 
 def floor_lines(rows: list[Row]) -> list[tuple[str, ...]]:
     """One line for each batch of the floor."""
-    return [(str(cell.batch), *_latencies(own), spread(row.requests_per_second for row in own).show())
-            for cell, own in by_cell(rows).items() if cell.transport == FLOOR]
+    return [
+        (str(cell.batch), *_latencies(own), spread(row.requests_per_second for row in own).show())
+        for cell, own in by_cell(rows).items()
+        if cell.transport == FLOOR
+    ]
 
 
 def load_lines(rows: list[Row], batch: int) -> list[tuple[str, ...]]:
@@ -72,8 +116,18 @@ def load_lines(rows: list[Row], batch: int) -> list[tuple[str, ...]]:
             continue
         rate = spread(row.requests_per_second for row in own)
         against = [row.p50_ms / floors[row.round].p50_ms for row in own if row.round in floors]
-        lines.append((cell.transport, cell.batching, str(cell.clients), *_latencies(own), rate.show(), f"{rate.median * batch:,.0f}",
-                      f"{spread(against).median:.1f}" if against else "", str(sum(row.errors for row in own))))
+        lines.append(
+            (
+                cell.transport,
+                cell.batching,
+                str(cell.clients),
+                *_latencies(own),
+                rate.show(),
+                f"{rate.median * batch:,.0f}",
+                f"{spread(against).median:.1f}" if against else "",
+                str(sum(row.errors for row in own)),
+            )
+        )
     return lines
 
 
@@ -82,10 +136,28 @@ def _latencies(rows: list[Row]) -> tuple[str, str]:
 
 
 def _reload_line(row: Reload) -> tuple[str, ...]:
-    return (row.transport, row.batching, str(row.clients), str(row.reloads), f"{row.requests:,}", str(row.errors), f"{row.p50_ms:.2f}",
-            f"{row.p99_ms:.2f}", f"{row.swap_p50_seconds:.2f}", f"{row.swap_max_seconds:.2f}", f"{row.rss_first_mib:,.0f}", f"{row.rss_last_mib:,.0f}")
+    return (
+        row.transport,
+        row.batching,
+        str(row.clients),
+        str(row.reloads),
+        f"{row.requests:,}",
+        str(row.errors),
+        f"{row.p50_ms:.2f}",
+        f"{row.p99_ms:.2f}",
+        f"{row.swap_p50_seconds:.2f}",
+        f"{row.swap_max_seconds:.2f}",
+        f"{row.rss_first_mib:,.0f}",
+        f"{row.rss_last_mib:,.0f}",
+    )
 
 
 def _source(rows: list[Row]) -> list[str]:
     one, rounds = rows[0], len({row.round for row in rows})
-    return [f"`{one.command}` on {one.machine}, {one.placed}, {rounds} round{'s' * (rounds != 1)}, {one.date}; model {one.model}; {one.versions}.", ""]
+    return [
+        (
+            f"`{one.command}` on {one.machine}, {one.placed}, {rounds} round{'s' * (rounds != 1)},"
+            f" {one.date}; model {one.model}; {one.versions}."
+        ),
+        "",
+    ]

@@ -62,7 +62,10 @@ FILES = {"serving": Row, "serving_reloads": Reload}
 
 
 def read(directory: Path, name: str) -> list[Any]:
-    """The rows of the last command that recorded any in this file of FILES. Raises UserError on a file that is not a record."""
+    """The rows of the last command that recorded any in this file of FILES.
+
+    Raises UserError on a file that is not a record.
+    """
     rows = records.read(directory / f"{name}.csv", FILES[name])
     last = max((row.date for row in rows), default="")
     return [row for row in rows if row.date == last]

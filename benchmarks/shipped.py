@@ -1,4 +1,5 @@
-"""The agents that the project ships, and saved_models/README.md about them: python -m benchmarks.shipped --run=RUN_DIR.
+"""The agents that the project ships, and saved_models/README.md about them: python -m
+benchmarks.shipped --run=RUN_DIR.
 
     saved_models/Pong-v5/1/                                 the export, as train.py published it
     saved_models/Pong-v5/training/1/evaluation.json         the run's report, its learning curve and metrics
@@ -70,15 +71,30 @@ class ShippedFlags(NamedTuple):
 
 def parse(argv: Sequence[str]) -> ShippedFlags:
     """Reads the flags. Raises UserError; exits after `--help`."""
-    flags.DEFINE_string("run", None, "run directory of train.py, its export lying in --saved_models; without it, only the page is written anew")
-    flags.DEFINE_string("saved_models", os.path.relpath(ROOT / "saved_models"), "where exports and the page lie")
+    flags.DEFINE_string(
+        "run",
+        None,
+        "run directory of train.py, its export lying in --saved_models; without it, only the page"
+        " is written anew",
+    )
+    flags.DEFINE_string(
+        "saved_models", os.path.relpath(ROOT / "saved_models"), "where exports and the page lie"
+    )
     flags.DEFINE_bool("verbose", False, "tracebacks")
     values = cli.parse(["python -m benchmarks.shipped", *argv[1:]], _help)
     return ShippedFlags(values["run"], Path(values["saved_models"]))
 
 
 def _help(argv: Sequence[str]) -> str:
-    return "\n".join([__doc__, *(f"  --{name}\n      {flags.FLAGS[name].help}" for name in (*ShippedFlags._fields, "verbose"))])
+    return "\n".join(
+        [
+            __doc__,
+            *(
+                f"  --{name}\n      {flags.FLAGS[name].help}"
+                for name in (*ShippedFlags._fields, "verbose")
+            ),
+        ]
+    )
 
 
 def main(wanted: ShippedFlags) -> None:
@@ -91,16 +107,25 @@ def main(wanted: ShippedFlags) -> None:
 
 
 def keep(run: Path, saved_models: Path) -> Path:
-    """Copies what a reader wants to know of the run to its export. Raises UserError if the run is unfinished or its export elsewhere."""
+    """Copies what a reader wants to know of the run to its export.
+
+    Raises UserError if the run is unfinished or its export elsewhere.
+    """
     version = locate(str(run)).path.resolve()
     if version.parent.parent != saved_models.resolve():
-        raise UserError(f"--run={run} was exported to {version}, and what is shipped lies in {saved_models}/ENV/VERSION.")
+        raise UserError(
+            f"--run={run} was exported to {version}, and what is shipped lies in"
+            f" {saved_models}/ENV/VERSION."
+        )
     records = saved_models / version.parent.name / TRAINING / version.name
     records.mkdir(parents=True, exist_ok=True)
     for name in KEPT:
         shutil.copyfile(run / name, records / name)
     report = json.loads((run / REPORT).read_text(encoding="utf-8"))
-    checkpoint.write_json(records / REPORT, report | {"export": f"{saved_models.name}/{version.parent.name}/{version.name}"})
+    checkpoint.write_json(
+        records / REPORT,
+        report | {"export": f"{saved_models.name}/{version.parent.name}/{version.name}"},
+    )
     return records
 
 
@@ -111,27 +136,49 @@ def shipped(saved_models: Path) -> list[Shipped]:
         version = report.parents[2] / report.parent.name
         if not (version / PROGRAM).is_file():
             raise UserError(f"{report.parent} tells of a version that is not there: {version}.")
-        found.append(Shipped(version, locate(str(version)).manifest, json.loads(report.read_text(encoding="utf-8")), report.parent))
+        found.append(
+            Shipped(
+                version,
+                locate(str(version)).manifest,
+                json.loads(report.read_text(encoding="utf-8")),
+                report.parent,
+            )
+        )
     return found
 
 
 def render(saved_models: Path) -> str:
     """The page, Markdown."""
     agents = shipped(saved_models)
-    lines = ["| agent | score [95 %] | episodes | training | seconds | size | hash |", "| --- | --- | --- | --- | --- | --- | --- |"]
+    lines = [
+        "| agent | score [95 %] | episodes | training | seconds | size | hash |",
+        "| --- | --- | --- | --- | --- | --- | --- |",
+    ]
     for agent in agents:
         score, (low, high) = agent.manifest["score"], agent.manifest["score"]["mean_ci95"]
-        lines.append(f"| [{agent.name}]({agent.name}) | {score['mean']:.1f} [{low:.1f}, {high:.1f}] | {score['episodes']} | `{agent.command}` | "
-                     f"{agent.report['seconds']:,.0f} | {agent.megabytes:.1f} MB | `{agent.manifest['weights_sha256'][:12]}` |")
+        lines.append(
+            f"| [{agent.name}]({agent.name}) | {score['mean']:.1f} [{low:.1f}, {high:.1f}] |"
+            f" {score['episodes']} | `{agent.command}` | {agent.report['seconds']:,.0f} |"
+            f" {agent.megabytes:.1f} MB | `{agent.manifest['weights_sha256'][:12]}` |"
+        )
     for agent in agents:
         name, records = agent.name, agent.records.relative_to(saved_models).as_posix()
         protocol = agent.manifest["score"]["protocol"].get("game")
-        lines += ["", f"### {name}", "", f"{agent.manifest['env']}" + (f": {protocol}" if protocol else "") + "."
-                  f" {agent.manifest['env_steps']:,} environment steps, {agent.report['updates']:,} updates.", "",
-                  f"`python evaluate.py --model=saved_models/{name}`", "",
-                  f"![Learning curve of {name}]({records}/{CURVE})", "",
-                  f"[metrics.csv]({records}/metrics.csv), "
-                  f"[{REPORT}]({records}/{REPORT})"]
+        lines += [
+            "",
+            f"### {name}",
+            "",
+            f"{agent.manifest['env']}"
+            + (f": {protocol}" if protocol else "")
+            + f". {agent.manifest['env_steps']:,} environment steps, {agent.report['updates']:,}"
+            " updates.",
+            "",
+            f"`python evaluate.py --model=saved_models/{name}`",
+            "",
+            f"![Learning curve of {name}]({records}/{CURVE})",
+            "",
+            f"[metrics.csv]({records}/metrics.csv), [{REPORT}]({records}/{REPORT})",
+        ]
     return HEAD + "\n".join(lines if agents else ["No trained agent is shipped yet."]) + "\n"
 
 

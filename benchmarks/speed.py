@@ -20,7 +20,20 @@ from dqn_tf.errors import UserError
 
 HERE = Path(__file__).resolve().parent
 KINDS = ("scaling", "memory", "solve")
-MEANT = ("setting", *KINDS, "systems", "sweeps", "rounds", "steps", "seeds", "python", "render_only", "results_dir", "page", "verbose")
+MEANT = (
+    "setting",
+    *KINDS,
+    "systems",
+    "sweeps",
+    "rounds",
+    "steps",
+    "seeds",
+    "python",
+    "render_only",
+    "results_dir",
+    "page",
+    "verbose",
+)
 
 
 class SpeedFlags(NamedTuple):
@@ -42,25 +55,60 @@ class SpeedFlags(NamedTuple):
 def parse(argv: Sequence[str]) -> SpeedFlags:
     """Reads the flags. Raises UserError; exits after `--help`."""
     keys = ", ".join(systems.BY_KEY)
-    flags.DEFINE_enum("setting", "anchor", list(SETTINGS), "the work: anchor, in a steady state; zoo, a whole training; atari, Pong with the Nature CNN, "
-                      "and atari8, with 8 environments")
-    flags.DEFINE_bool("scaling", False, "cost of a step as network, batch, environments, replay and run grow, each alone")
+    flags.DEFINE_enum(
+        "setting",
+        "anchor",
+        list(SETTINGS),
+        "the work: anchor, in a steady state; zoo, a whole training; atari, Pong with the Nature"
+        " CNN, and atari8, with 8 environments",
+    )
+    flags.DEFINE_bool(
+        "scaling",
+        False,
+        "cost of a step as network, batch, environments, replay and run grow, each alone",
+    )
     flags.DEFINE_bool("memory", False, "peak memory, and what a transition takes in the replay")
-    flags.DEFINE_bool("solve", False, "whole runs of train.py on CartPole-v1, over seeds, on both engines")
-    flags.DEFINE_string("systems", None, f"which, separated by commas: {keys}; if not given, those that are installed")
+    flags.DEFINE_bool(
+        "solve", False, "whole runs of train.py on CartPole-v1, over seeds, on both engines"
+    )
+    flags.DEFINE_string(
+        "systems",
+        None,
+        f"which, separated by commas: {keys}; if not given, those that are installed",
+    )
     flags.DEFINE_string("sweeps", ",".join(SWEEPS), "with --scaling: what grows")
     flags.DEFINE_integer("rounds", 3, "each system is run once in each", lower_bound=1)
-    flags.DEFINE_integer("steps", None, "environment steps that are timed; the setting's own if not given", lower_bound=10)
+    flags.DEFINE_integer(
+        "steps",
+        None,
+        "environment steps that are timed; the setting's own if not given",
+        lower_bound=10,
+    )
     flags.DEFINE_integer("seeds", 5, "with --solve: runs, with seeds 0, 1, ...", lower_bound=1)
-    flags.DEFINE_multi_string("python", [], "SYSTEM=PATH: the interpreter of a system that is installed elsewhere; may be given several times")
-    flags.DEFINE_bool("render_only", False, "run nothing; write tables, pictures and docs/speed.md anew from the records")
-    flags.DEFINE_string("results_dir", os.path.relpath(HERE / "results"), "where speed*.csv and its pictures lie")
-    flags.DEFINE_string("page", os.path.relpath(HERE.parent / "docs" / "speed.md"), "the page to write")
+    flags.DEFINE_multi_string(
+        "python",
+        [],
+        "SYSTEM=PATH: the interpreter of a system that is installed elsewhere; may be given several"
+        " times",
+    )
+    flags.DEFINE_bool(
+        "render_only",
+        False,
+        "run nothing; write tables, pictures and docs/speed.md anew from the records",
+    )
+    flags.DEFINE_string(
+        "results_dir", os.path.relpath(HERE / "results"), "where speed*.csv and its pictures lie"
+    )
+    flags.DEFINE_string(
+        "page", os.path.relpath(HERE.parent / "docs" / "speed.md"), "the page to write"
+    )
     flags.DEFINE_bool("verbose", False, "tracebacks")
     values = cli.parse(["python -m benchmarks.speed", *argv[1:]], _help)
     kinds = [kind for kind in KINDS if values[kind]]
     if len(kinds) > 1:
-        raise UserError(f"--{kinds[0]} and --{kinds[1]} are measurements of their own: give one at a time.")
+        raise UserError(
+            f"--{kinds[0]} and --{kinds[1]} are measurements of their own: give one at a time."
+        )
     kind = kinds[0] if kinds else values["setting"]
     sweeps = _words("sweeps", values["sweeps"], SWEEPS)
     pythons = {}
@@ -72,46 +120,83 @@ def parse(argv: Sequence[str]) -> SpeedFlags:
     if values["systems"] is None:
         chosen = [system for system in systems.SYSTEMS if kind in system.timed_at]
     else:
-        chosen = [systems.BY_KEY[key] for key in _words("systems", values["systems"], systems.BY_KEY)]
+        chosen = [
+            systems.BY_KEY[key] for key in _words("systems", values["systems"], systems.BY_KEY)
+        ]
     if kind == "solve" and any(system.key not in systems.ENGINES for system in chosen):
-        raise UserError(f"--solve runs train.py: --systems can name {' and '.join(systems.ENGINES)} there, not {values['systems']}.")
+        raise UserError(
+            f"--solve runs train.py: --systems can name {' and '.join(systems.ENGINES)} there, not"
+            f" {values['systems']}."
+        )
     given = [f"--setting={kind}"] if not kinds else [f"--{kind}"]
-    given += [f"--{name}={values[name]}" for name in ("systems", "sweeps", "rounds", "steps", "seeds")
-              if flags.FLAGS[name].present and values[name] is not None]
-    return SpeedFlags(kind, chosen, sweeps, values["rounds"], values["steps"], values["seeds"], pythons, values["render_only"],
-                      Path(values["results_dir"]), Path(values["page"]), " ".join(["python -m benchmarks.speed", *given]))
+    given += [
+        f"--{name}={values[name]}"
+        for name in ("systems", "sweeps", "rounds", "steps", "seeds")
+        if flags.FLAGS[name].present and values[name] is not None
+    ]
+    return SpeedFlags(
+        kind,
+        chosen,
+        sweeps,
+        values["rounds"],
+        values["steps"],
+        values["seeds"],
+        pythons,
+        values["render_only"],
+        Path(values["results_dir"]),
+        Path(values["page"]),
+        " ".join(["python -m benchmarks.speed", *given]),
+    )
 
 
 def _words(flag: str, text: str, known: dict) -> list[str]:
     words = list(dict.fromkeys(word for word in text.split(",") if word))
     wrong = [word for word in words if word not in known]
     if wrong or not words:
-        raise UserError(f"--{flag}={text}: {f'{wrong[0]!r} is none of' if wrong else 'name at least one of'} {', '.join(known)}.")
+        raise UserError(
+            f"--{flag}={text}: {f'{wrong[0]!r} is none of' if wrong else 'name at least one of'}"
+            f" {', '.join(known)}."
+        )
     return words
 
 
 def _help(argv: Sequence[str]) -> str:
-    lines = [f"{argv[0]} --setting=anchor", "",
-             *textwrap.wrap("Times dqn_tf and other DQNs at the same work, in rounds that take turns, each run in a process of its own. Adds a "
-                            "row per run to benchmarks/results/speed*.csv, prints a table and writes docs/speed.md. A peer that is not installed "
-                            "is skipped. Run it on a machine that does nothing else.", 100), ""]
+    lines = [
+        f"{argv[0]} --setting=anchor",
+        "",
+        *textwrap.wrap(
+            "Times dqn_tf and other DQNs at the same work, in rounds that take turns, each run in a"
+            " process of its own. Adds a row per run to benchmarks/results/speed*.csv, prints a"
+            " table and writes docs/speed.md. A peer that is not installed is skipped. Run it on a"
+            " machine that does nothing else.",
+            100,
+        ),
+        "",
+    ]
     for name in MEANT:
         default = flags.FLAGS[name].default
-        lines += [f"  --{name}" + (f"={default}" if default and not isinstance(default, bool) else ""),
-                  *textwrap.wrap(flags.FLAGS[name].help, 100, initial_indent=" " * 6, subsequent_indent=" " * 6)]
+        lines += [
+            f"  --{name}" + (f"={default}" if default and not isinstance(default, bool) else ""),
+            *textwrap.wrap(
+                flags.FLAGS[name].help, 100, initial_indent=" " * 6, subsequent_indent=" " * 6
+            ),
+        ]
     return "\n".join(lines)
 
 
 def main(wanted: SpeedFlags) -> None:
     """Measures, records, renders. Raises UserError after all else is done if a run failed."""
-    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))  # so that a running process is ended too
+    # so that a running process is ended too
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
     failures: list[str] = []
     if not wanted.render_only:
         date = datetime.datetime.now().isoformat(sep=" ", timespec="seconds")
         try:
             wanted.results_dir.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise UserError(f"--results_dir={wanted.results_dir} cannot be made a directory: {error.strerror}.") from error
+            raise UserError(
+                f"--results_dir={wanted.results_dir} cannot be made a directory: {error.strerror}."
+            ) from error
         try:
             failures = (solve if wanted.kind == "solve" else measure)(wanted, date)
         except KeyboardInterrupt:
@@ -129,16 +214,25 @@ def measure(wanted: SpeedFlags, date: str) -> list[str]:
     todo = jobs(wanted)
     name = f"speed_{wanted.kind}" if wanted.kind in KINDS else "speed"
     failures = []
-    for done, (job, number, answer) in enumerate(speed_rounds.run(todo, wanted.rounds, wanted.pythons), 1):
-        what = f"{job.system.name}, {job.name}{'' if job.value is None else f' {job.value:,}'}, round {number}"
+    for done, (job, number, answer) in enumerate(
+        speed_rounds.run(todo, wanted.rounds, wanted.pythons), 1
+    ):
+        what = (
+            f"{job.system.name}, {job.name}{'' if job.value is None else f' {job.value:,}'}, round"
+            f" {number}"
+        )
         if "error" in answer:
             failures.append(f"{what}: {answer['error'].strip().rstrip('.')}.")
             print(f"failed: {failures[-1]}", flush=True)
             continue
         row = speed_records.row(job, number, answer, date, wanted.command)
         records.append(wanted.results_dir / f"{name}.csv", row)
-        print(f"{done} of {len(todo) * wanted.rounds}: {what}: {row.env_steps_per_second:,.0f} env steps/s, {row.steps:,} in {row.seconds:.1f} s, "
-              f"{row.wall_seconds:.1f} s in all; {row.threads}", flush=True)
+        print(
+            f"{done} of {len(todo) * wanted.rounds}: {what}: {row.env_steps_per_second:,.0f} env"
+            f" steps/s, {row.steps:,} in {row.seconds:.1f} s, {row.wall_seconds:.1f} s in all;"
+            f" {row.threads}",
+            flush=True,
+        )
     return failures
 
 
@@ -160,11 +254,22 @@ def jobs(wanted: SpeedFlags) -> list:
         base = dataclasses.replace(base, steps=wanted.steps or base.steps)
         todo = [(wanted.kind, None, base)]
     elif wanted.kind == "memory":
-        todo = [("memory", value, speed_settings.swept("memory", value, wanted.steps)) for value in speed_settings.MEMORY]
+        todo = [
+            ("memory", value, speed_settings.swept("memory", value, wanted.steps))
+            for value in speed_settings.MEMORY
+        ]
     else:
-        todo = [(sweep, value, speed_settings.swept(sweep, value, wanted.steps)) for sweep in wanted.sweeps for value in SWEEPS[sweep]]
+        todo = [
+            (sweep, value, speed_settings.swept(sweep, value, wanted.steps))
+            for sweep in wanted.sweeps
+            for value in SWEEPS[sweep]
+        ]
         if "seeds" in wanted.sweeps and any(not system.seeds for system in found):
-            print(f"Several seeds at once are trained by {' and '.join(system.name for system in found if system.seeds) or 'none of these'} only.")
+            print(
+                "Several seeds at once are trained by"
+                f" {' and '.join(system.name for system in found if system.seeds) or 'none of these'}"
+                " only."
+            )
     result = []
     for name, value, setting in todo:
         for system in found:
@@ -173,7 +278,10 @@ def jobs(wanted: SpeedFlags) -> list:
                 continue
             if not system.grows and (setting.filled or setting.num_envs > 1):
                 if name != "memory" or value != speed_settings.MEMORY[0]:
-                    print(f"{system.name} is left out of {name} {value:,}: here it runs with one environment and a replay that fills by itself.")
+                    print(
+                        f"{system.name} is left out of {name} {value:,}: here it runs with one"
+                        " environment and a replay that fills by itself."
+                    )
                     continue
                 work = dataclasses.replace(setting, filled=False)
             envs = setting.num_envs if name == "envs" else max(system.envs, setting.num_envs)
@@ -186,7 +294,9 @@ def solve(wanted: SpeedFlags, date: str) -> list[str]:
     from benchmarks import records, speed_solve
 
     failures = []
-    for seed, engine in itertools.product(range(wanted.seeds), (system.key for system in wanted.systems)):
+    for seed, engine in itertools.product(
+        range(wanted.seeds), (system.key for system in wanted.systems)
+    ):
         try:
             row = speed_solve.run(engine, seed, date, wanted.command)
         except UserError as error:
@@ -194,21 +304,51 @@ def solve(wanted: SpeedFlags, date: str) -> list[str]:
             print(f"failed: {error}", flush=True)
             continue
         records.append(wanted.results_dir / "speed_solve.csv", row)
-        print(f"{engine}, seed {seed}: {row.score:.1f} in {row.wall_seconds:.1f} s, {'solved' if row.solved else 'not solved'}", flush=True)
+        print(
+            f"{engine}, seed {seed}: {row.score:.1f} in {row.wall_seconds:.1f} s,"
+            f" {'solved' if row.solved else 'not solved'}",
+            flush=True,
+        )
     return failures
 
 
 def render(wanted: SpeedFlags) -> None:
-    """Prints the tables, draws the pictures and writes the page. Raises UserError if a file cannot be written."""
+    """Prints the tables, draws the pictures and writes the page.
+
+    Raises UserError if a file cannot be written.
+    """
     from benchmarks import speed_page, speed_plot, speed_records, speed_summary
     from benchmarks.summary import aligned
 
-    speed, scaling, memory, solved = (speed_records.read(wanted.results_dir, name) for name in speed_records.FILES)
-    tables = {name: (speed_summary.HEADER, speed_summary.speed_lines(speed_records.newest(speed, setting=name))) for name in SETTINGS}
-    sweeps = {sweep: rows for sweep in SWEEPS if (rows := speed_records.newest(scaling, setting=sweep))}
-    tables["scaling"] = (speed_summary.GROWTH_HEADER, [line for sweep, rows in sweeps.items() for line in speed_summary.growth_lines(sweep, rows)])
-    tables["memory"] = (speed_summary.MEMORY_HEADER, speed_summary.memory_lines(speed_records.newest(memory)))
-    tables["solve"] = (speed_summary.SOLVE_HEADER, speed_summary.solve_lines(speed_records.newest(solved)) if solved else [])
+    speed, scaling, memory, solved = (
+        speed_records.read(wanted.results_dir, name) for name in speed_records.FILES
+    )
+    tables = {
+        name: (
+            speed_summary.HEADER,
+            speed_summary.speed_lines(speed_records.newest(speed, setting=name)),
+        )
+        for name in SETTINGS
+    }
+    sweeps = {
+        sweep: rows for sweep in SWEEPS if (rows := speed_records.newest(scaling, setting=sweep))
+    }
+    tables["scaling"] = (
+        speed_summary.GROWTH_HEADER,
+        [
+            line
+            for sweep, rows in sweeps.items()
+            for line in speed_summary.growth_lines(sweep, rows)
+        ],
+    )
+    tables["memory"] = (
+        speed_summary.MEMORY_HEADER,
+        speed_summary.memory_lines(speed_records.newest(memory)),
+    )
+    tables["solve"] = (
+        speed_summary.SOLVE_HEADER,
+        speed_summary.solve_lines(speed_records.newest(solved)) if solved else [],
+    )
     for name, (header, lines) in tables.items():
         if lines and (wanted.render_only or name == wanted.kind):
             print(f"\n{name}\n{aligned([header, *lines])}")

@@ -15,7 +15,9 @@ MARKS = "osD^vP"
 
 
 def growth(sweep: str, rows: list[Row], file: Path) -> None:
-    """Draws a line through each system's medians, with the range of the rounds, and writes the picture."""
+    """Draws a line through each system's medians, with the range of the rounds, and writes the
+    picture.
+    """
     figure = Figure(figsize=(8, 4.5), dpi=120, layout="constrained")
     FigureCanvasAgg(figure)
     axes, names = figure.subplots(), [system.name for system in SYSTEMS]
@@ -25,9 +27,21 @@ def growth(sweep: str, rows: list[Row], file: Path) -> None:
         rounds = len({row.round for row in own})
         place = names.index(system) % len(COLORS) if system in names else -1
         middle, low, high = zip(*found.values(), strict=True)
-        below, above = ([abs(end - value) for end, value in zip(ends, middle, strict=True)] for ends in (low, high))
-        axes.errorbar(list(found), middle, yerr=[below, above], color=COLORS[place], marker=MARKS[place], markersize=5, linewidth=1.8, capsize=3,
-                      label=f"{system}, {rounds} round{'s' * (rounds != 1)}")
+        below, above = (
+            [abs(end - value) for end, value in zip(ends, middle, strict=True)]
+            for ends in (low, high)
+        )
+        axes.errorbar(
+            list(found),
+            middle,
+            yerr=[below, above],
+            color=COLORS[place],
+            marker=MARKS[place],
+            markersize=5,
+            linewidth=1.8,
+            capsize=3,
+            label=f"{system}, {rounds} round{'s' * (rounds != 1)}",
+        )
         ticks |= set(found)
     if sweep != "length":
         axes.set_xscale("log", base=2 if sweep != "capacity" else 10)

@@ -23,7 +23,8 @@ class Row(NamedTuple):
     import_rss_mib: float  # the most memory held when all libraries were loaded
     peak_rss_mib: float  # and in the whole run
     replay_bytes_per_transition: float
-    tenths: str  # `step:microseconds per step` of each tenth of the steps timed, separated by spaces
+    # `step:microseconds per step` of each tenth of the steps timed, separated by spaces
+    tenths: str
     work: str
     threads: str
     versions: str
@@ -33,11 +34,18 @@ class Row(NamedTuple):
 
     def points(self) -> list[tuple[int, float]]:
         """`tenths` as numbers."""
-        return [(int(step), float(cost)) for step, cost in (point.split(":") for point in self.tenths.split())]
+        return [
+            (int(step), float(cost))
+            for step, cost in (point.split(":") for point in self.tenths.split())
+        ]
 
 
 class Solved(NamedTuple):
-    """One whole `train.py`. All that ends in `_seconds` is wall time, and apart from the first a part of it; None is not known."""
+    """One whole `train.py`.
+
+    All that ends in `_seconds` is wall time, and apart from the first a part of it; None is not
+    known.
+    """
 
     env: str
     engine: str
@@ -74,9 +82,22 @@ FILES = {"speed": Row, "speed_scaling": Row, "speed_memory": Row, "speed_solve":
 
 def row(job: Job, number: int, answer: dict[str, Any], date: str, command: str) -> Row:
     """The record of one run, from what its process answered."""
-    rounded = {name: round(value, 3) if isinstance(value, float) else value for name, value in answer.items()}
-    return Row(**rounded, setting=job.name, value=job.value, system=job.system.name, round=number, env=job.setting.env,
-               num_envs=job.setting.num_envs, work=job.setting.work(), date=date, command=command)
+    rounded = {
+        name: round(value, 3) if isinstance(value, float) else value
+        for name, value in answer.items()
+    }
+    return Row(
+        **rounded,
+        setting=job.name,
+        value=job.value,
+        system=job.system.name,
+        round=number,
+        env=job.setting.env,
+        num_envs=job.setting.num_envs,
+        work=job.setting.work(),
+        date=date,
+        command=command,
+    )
 
 
 def read(directory: Path, name: str) -> list[Any]:

@@ -1,4 +1,7 @@
-"""What the systems are timed at: the work of a setting, and the same work made larger in one way. Standard library only."""
+"""What the systems are timed at:
+
+the work of a setting, and the same work made larger in one way. Standard library only.
+"""
 
 import dataclasses
 import math
@@ -8,8 +11,9 @@ import math
 class Setting:
     """One piece of work, the same for every system. Steps are environment steps.
 
-    After every `collect` steps there are `updates` updates. Timing starts `settle` steps after `warmup`, when everything is compiled;
-    with `settle` None it starts before anything is built, and covers the whole training.
+    After every `collect` steps there are `updates` updates. Timing starts `settle` steps after
+    `warmup`, when everything is compiled; with `settle` None it starts before anything is built,
+    and covers the whole training.
     """
 
     env: str = "CartPole-v1"
@@ -31,7 +35,9 @@ class Setting:
     warmup: int = 1_000
     settle: int | None = 1_000
     steps: int = 20_000  # timed, unless --steps says otherwise
-    filled: bool = False  # the replay is filled to its capacity, with copies of what the warm-up brought, before timing starts
+    # the replay is filled to its capacity, with copies of what the warm-up brought, before timing
+    # starts
+    filled: bool = False
 
     @property
     def start(self) -> int:
@@ -44,18 +50,29 @@ class Setting:
         return self.start + self.steps
 
     def vector_steps(self) -> tuple[int, int]:
-        """`collect` and `updates` for systems that count steps of all environments together: the same ratio in whole numbers."""
+        """`collect` and `updates` for systems that count steps of all environments together:
+
+        the same ratio in whole numbers.
+        """
         calls = self.collect // math.gcd(self.collect, self.num_envs)
         return calls, calls * self.num_envs * self.updates // self.collect
 
     def work(self) -> str:
         """In words."""
         network = "-".join(map(str, self.hidden_units)) if self.network == "mlp" else "Nature CNN"
-        timed = f"all {self.steps:,} steps from building to the last" if self.settle is None else f"{self.steps:,} steps after {self.start:,}"
+        timed = (
+            f"all {self.steps:,} steps from building to the last"
+            if self.settle is None
+            else f"{self.steps:,} steps after {self.start:,}"
+        )
         together = f", {self.num_envs} environments" if self.num_envs > 1 else ""
-        return (f"{self.env}{together}, network {network}, batch {self.batch_size}, after every {self.collect} environment steps {self.updates} "
-                f"update{'s' * (self.updates != 1)}, Adam at {self.learning_rate:g}, replay {self.replay_capacity:,}"
-                f"{' (full)' * self.filled}, target copied each {self.target_period} steps, epsilon {self._epsilon()}; timed: {timed}")
+        return (
+            f"{self.env}{together}, network {network}, batch {self.batch_size}, after every"
+            f" {self.collect} environment steps {self.updates} update{'s' * (self.updates != 1)},"
+            f" Adam at {self.learning_rate:g}, replay"
+            f" {self.replay_capacity:,}{' (full)' * self.filled}, target copied each"
+            f" {self.target_period} steps, epsilon {self._epsilon()}; timed: {timed}"
+        )
 
     def _epsilon(self) -> str:
         if self.epsilon_start == self.epsilon_end:
@@ -64,12 +81,35 @@ class Setting:
 
 
 ANCHOR = Setting()  # CleanRL's classic-control settings, at the epsilon that they end with
-ATARI = Setting(env="ALE/Pong-v5", network="nature_cnn", batch_size=32, collect=4, updates=1, learning_rate=1e-4, target_period=8_000,
-                replay_capacity=20_000, epsilon_start=0.1, epsilon_end=0.1, steps=8_000)
+ATARI = Setting(
+    env="ALE/Pong-v5",
+    network="nature_cnn",
+    batch_size=32,
+    collect=4,
+    updates=1,
+    learning_rate=1e-4,
+    target_period=8_000,
+    replay_capacity=20_000,
+    epsilon_start=0.1,
+    epsilon_end=0.1,
+    steps=8_000,
+)
 SETTINGS = {
     "anchor": ANCHOR,
-    "zoo": Setting(hidden_units=(256, 256), batch_size=64, collect=256, updates=128, learning_rate=2.3e-3, target_period=10,
-                   replay_capacity=100_000, epsilon_start=1.0, epsilon_end=0.04, epsilon_decay=8_000, settle=None, steps=50_000),
+    "zoo": Setting(
+        hidden_units=(256, 256),
+        batch_size=64,
+        collect=256,
+        updates=128,
+        learning_rate=2.3e-3,
+        target_period=10,
+        replay_capacity=100_000,
+        epsilon_start=1.0,
+        epsilon_end=0.04,
+        epsilon_decay=8_000,
+        settle=None,
+        steps=50_000,
+    ),
     "atari": ATARI,
     "atari8": dataclasses.replace(ATARI, num_envs=8),
 }
@@ -90,7 +130,8 @@ AXES = {
     "capacity": "transitions that the replay holds, full",
     "length": "environment steps since timing started",
 }
-MEMORY = (10_000, 1_000_000)  # replay capacities, full: what lies between is what the transitions take
+# replay capacities, full: what lies between is what the transitions take
+MEMORY = (10_000, 1_000_000)
 
 
 def swept(sweep: str, value: int, steps: int | None) -> Setting:

@@ -23,7 +23,9 @@ class Stopwatch:
         self.at(0)
 
     def at(self, env_step: int) -> None:
-        """To be called when all that is due up to this environment step, updates too, is done; as often as you like."""
+        """To be called when all that is due up to this environment step, updates too, is done; as
+        often as you like.
+        """
         if env_step < self._start + self._part * self._steps / PARTS:
             return
         self.marks.append((env_step, time.perf_counter()))
@@ -41,20 +43,25 @@ class Stopwatch:
 
     def tenths(self) -> list[tuple[int, float]]:
         """(steps since the start, microseconds per step) of each part between two marks."""
-        return [(step - self.marks[0][0], (now - then) / (step - before) * 1e6)
-                for (before, then), (step, now) in zip(self.marks, self.marks[1:], strict=False)]
+        return [
+            (step - self.marks[0][0], (now - then) / (step - before) * 1e6)
+            for (before, then), (step, now) in zip(self.marks, self.marks[1:], strict=False)
+        ]
 
 
 def peak_rss_mib() -> float:
     """The most memory that this process has held, in MiB.
 
-    Linux hands a parent's `ru_maxrss` down to its children, so there it is read from /proc, which counts this program alone.
+    Linux hands a parent's `ru_maxrss` down to its children, so there it is read from /proc, which
+    counts this program alone.
     """
     try:
         with open("/proc/self/status", encoding="ascii") as file:
             return next(int(line.split()[1]) / 1024 for line in file if line.startswith("VmHWM"))
     except (OSError, StopIteration):
-        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (2**20 if sys.platform == "darwin" else 2**10)
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (
+            2**20 if sys.platform == "darwin" else 2**10
+        )
 
 
 def machine() -> str:
@@ -62,7 +69,10 @@ def machine() -> str:
     model = platform.machine()
     try:
         with open("/proc/cpuinfo", encoding="utf-8") as file:
-            model = next((line.partition(":")[2].strip() for line in file if line.startswith("model name")), model)
+            model = next(
+                (line.partition(":")[2].strip() for line in file if line.startswith("model name")),
+                model,
+            )
     except OSError:
         pass
     return f"{cores()} cores, {model}, {platform.system()}"

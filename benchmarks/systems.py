@@ -1,4 +1,8 @@
-"""What is timed: a system is a name and a function. Standard library only, so that a peer's own environment can read it."""
+"""What is timed:
+
+a system is a name and a function. Standard library only, so that a peer's own environment can read
+it.
+"""
 
 import json
 import os
@@ -12,11 +16,20 @@ from benchmarks.stopwatch import Stopwatch
 from dqn_tf.errors import UserError
 
 BASE = "Stable-Baselines3"  # ratios are to it
-THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "XLA_FLAGS")
+THREAD_VARIABLES = (
+    "OMP_NUM_THREADS",
+    "MKL_NUM_THREADS",
+    "OPENBLAS_NUM_THREADS",
+    "TF_NUM_INTRAOP_THREADS",
+    "TF_NUM_INTEROP_THREADS",
+    "XLA_FLAGS",
+)
 
 
 class System(NamedTuple):
-    """`run(setting, seed, watch)` does the setting's work, shows the watch each step, and returns the replay's bytes per transition."""
+    """`run(setting, seed, watch)` does the setting's work, shows the watch each step, and returns
+    the replay's bytes per transition.
+    """
 
     key: str  # in flags
     name: str
@@ -35,15 +48,52 @@ ALL = ("anchor", "zoo", "atari", "atari8", "memory", "scaling")
 ENGINES = ("host", "graph")  # keys that are engines of train.py too
 OURS = ("tensorflow", "keras", "gymnasium", "numpy")
 SYSTEMS = [
-    System("host", "dqn_tf host", ours.host, OURS, "TensorFlow's default", timed_at=(*ALL, "solve")),
-    System("graph", "dqn_tf graph", ours.graph, OURS, "TensorFlow's default", envs=10, timed_at=("anchor", "zoo", "memory", "scaling", "solve"),
-           seeds=True),
-    System("textbook", "dqn_tf host, textbook loop", ours.textbook, OURS, "TensorFlow's default", timed_at=("anchor",)),
-    System("sb3", BASE, peers.stable_baselines3, ("stable-baselines3", "torch", "gymnasium", "numpy"), "PyTorch: 1, for CNNs its default",
-           timed_at=ALL),
-    System("sbx", "sbx", peers.sbx, ("sbx-rl", "stable-baselines3", "jax", "torch", "gymnasium", "numpy"), "JAX's default, PyTorch: 1"),
-    System("tf_agents", "TF-Agents", peers.tf_agents, ("tf-agents", "tf-keras", "tensorflow", "gym", "numpy"), "TensorFlow's default",
-           grows=False, extra="tf-agents", environment=(("TF_USE_LEGACY_KERAS", "1"),)),
+    System(
+        "host", "dqn_tf host", ours.host, OURS, "TensorFlow's default", timed_at=(*ALL, "solve")
+    ),
+    System(
+        "graph",
+        "dqn_tf graph",
+        ours.graph,
+        OURS,
+        "TensorFlow's default",
+        envs=10,
+        timed_at=("anchor", "zoo", "memory", "scaling", "solve"),
+        seeds=True,
+    ),
+    System(
+        "textbook",
+        "dqn_tf host, textbook loop",
+        ours.textbook,
+        OURS,
+        "TensorFlow's default",
+        timed_at=("anchor",),
+    ),
+    System(
+        "sb3",
+        BASE,
+        peers.stable_baselines3,
+        ("stable-baselines3", "torch", "gymnasium", "numpy"),
+        "PyTorch: 1, for CNNs its default",
+        timed_at=ALL,
+    ),
+    System(
+        "sbx",
+        "sbx",
+        peers.sbx,
+        ("sbx-rl", "stable-baselines3", "jax", "torch", "gymnasium", "numpy"),
+        "JAX's default, PyTorch: 1",
+    ),
+    System(
+        "tf_agents",
+        "TF-Agents",
+        peers.tf_agents,
+        ("tf-agents", "tf-keras", "tensorflow", "gym", "numpy"),
+        "TensorFlow's default",
+        grows=False,
+        extra="tf-agents",
+        environment=(("TF_USE_LEGACY_KERAS", "1"),),
+    ),
 ]
 BY_KEY = {system.key: system for system in SYSTEMS}
 
@@ -63,20 +113,36 @@ def versions(packages: Sequence[str]) -> dict[str, str]:
 
 def threads(system: System) -> str:
     """What sets the number of threads in this process."""
-    return ", ".join([system.threads, *(f"{name}={os.environ[name]}" for name in THREAD_VARIABLES if name in os.environ)])
+    return ", ".join(
+        [
+            system.threads,
+            *(f"{name}={os.environ[name]}" for name in THREAD_VARIABLES if name in os.environ),
+        ]
+    )
 
 
 def why_not(system: System, python: str) -> str:
-    """Why the system cannot run under the interpreter `python`, as a sentence; empty if it can. Raises UserError without an interpreter."""
-    program = ("import json, sys\nfrom importlib import metadata\n"
-               "print(json.dumps(sorted(d.metadata['Name'].lower().replace('_', '-') for d in metadata.distributions() if d.metadata['Name'])))")
+    """Why the system cannot run under the interpreter `python`, as a sentence; empty if it can.
+
+    Raises UserError without an interpreter.
+    """
+    program = (
+        "import json, sys\nfrom importlib import"
+        " metadata\nprint(json.dumps(sorted(d.metadata['Name'].lower().replace('_', '-') for d in"
+        " metadata.distributions() if d.metadata['Name'])))"
+    )
     try:
         done = subprocess.run([python, "-c", program], capture_output=True, text=True, check=False)
         installed = json.loads(done.stdout)
     except (OSError, ValueError) as error:
-        raise UserError(f"--python={system.key}={python}: that is not a Python interpreter that runs.") from error
+        raise UserError(
+            f"--python={system.key}={python}: that is not a Python interpreter that runs."
+        ) from error
     missing = [package for package in system.packages if package not in installed]
     if not missing:
         return ""
-    return (f"{system.name} is skipped: {' and '.join(missing)} {'is' if len(missing) == 1 else 'are'} not installed. "
-            f"Type: pip install -e '.[{system.extra}]', or name another interpreter with --python={system.key}=PATH")
+    return (
+        f"{system.name} is skipped: {' and '.join(missing)} {'is' if len(missing) == 1 else 'are'}"
+        f" not installed. Type: pip install -e '.[{system.extra}]', or name another interpreter"
+        f" with --python={system.key}=PATH"
+    )

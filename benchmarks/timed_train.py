@@ -1,7 +1,8 @@
 """train.py with a clock in it: python -m benchmarks.timed_train FILE BEGAN --env=... --seed=...
 
-Runs train.py itself, with the functions named here timed, and writes to FILE, as JSON, the seconds of each part. BEGAN is `time.time()`
-of when the process was started. What a version of dqn_tf has no such function for is left out.
+Runs train.py itself, with the functions named here timed, and writes to FILE, as JSON, the seconds
+of each part. BEGAN is `time.time()` of when the process was started. What a version of dqn_tf has
+no such function for is left out.
 """
 
 import json
@@ -27,6 +28,7 @@ class Clock:
 
     def timed(self, part: str, function: Callable) -> Callable:
         """The function, its time added to the part's."""
+
         def called(*arguments: Any, **keywords: Any) -> Any:
             clock = time.perf_counter()
             try:
@@ -37,10 +39,15 @@ class Clock:
                     self.blocks.append(seconds)
                 else:
                     self.seconds[part] = self.seconds.get(part, 0.0) + seconds
+
         return called
 
     def parts(self) -> dict[str, float]:
-        """All parts. `compile` is what the slowest block took beyond the median one, `train` is all blocks but for that."""
+        """All parts.
+
+        `compile` is what the slowest block took beyond the median one, `train` is all blocks but
+        for that.
+        """
         if not self.blocks:
             return self.seconds
         compiling = max(self.blocks) - statistics.median(self.blocks)
@@ -55,7 +62,10 @@ def main() -> None:
     from dqn_tf import trainer
 
     clock.seconds["import"] = time.time() - float(began)
-    trainer.start, trainer.run_block = clock.timed("build", trainer.start), clock.timed("block", trainer.run_block)
+    trainer.start, trainer.run_block = (
+        clock.timed("build", trainer.start),
+        clock.timed("block", trainer.run_block),
+    )
     for part, name in PARTS.items():
         if hasattr(trainer.Run, name):
             setattr(trainer.Run, name, clock.timed(part, getattr(trainer.Run, name)))
@@ -65,7 +75,9 @@ def main() -> None:
         trainer.plots.learning_curve = clock.timed("plot", trainer.plots.learning_curve)
     sys.argv = ["train.py", *words]
     try:
-        runpy.run_path(str(Path(__file__).resolve().parent.parent / "train.py"), run_name="__main__")
+        runpy.run_path(
+            str(Path(__file__).resolve().parent.parent / "train.py"), run_name="__main__"
+        )
     finally:
         Path(file).write_text(json.dumps(clock.parts()), encoding="utf-8")
 

@@ -1,6 +1,8 @@
-"""A process that does one run after another: a configuration as a line of JSON comes in, its result as a line goes out.
+"""A process that does one run after another: a configuration as a line of JSON comes in, its result
+as a line goes out.
 
-TensorFlow is loaded once and kept to one thread. The process ends when its input does, so it never outlives who started it for long.
+TensorFlow is loaded once and kept to one thread. The process ends when its input does, so it never
+outlives who started it for long.
 """
 
 import json

@@ -20,25 +20,27 @@ METRICS = ("loss", "q_selected", "gradient_norm")
 class Learned(NamedTuple):
     """What a block of updates brought, in NumPy."""
 
-    metrics: dict[str, float]  # means; of the gradient norm the largest, so that one bad update shows
-    weights: np.ndarray | None  # the online network's then, one after the other, [P] float32; of a large one None
+    # means; of the gradient norm the largest, so that one bad update shows
+    metrics: dict[str, float]
+    # the online network's then, one after the other, [P] float32; of a large one None
+    weights: np.ndarray | None
     error: np.ndarray | None  # with prioritised replay, each transition's [updates, B]
 
 
 class DQN(tf.keras.Model):
     """A deep Q-network with its target (Mnih et al. 2015), as a Keras model.
 
-        agent = DQN(config, spaces)
-        agent.compile()                       # or compile(optimizer=…, loss=…), as any Keras model
-        agent(observation)                    # q_values [B, A]
-        agent.fit(dataset_of_transitions)     # offline
-        agent.learn(batches, updates)         # what the host engine calls: that many updates in one compiled call
+        agent = DQN(config, spaces) agent.compile()                       # or compile(optimizer=…,
+        loss=…), as any Keras model agent(observation)                    # q_values [B, A]
+        agent.fit(dataset_of_transitions)     # offline agent.learn(batches, updates)         # what
+        the host engine calls: that many updates in one compiled call
 
-    A batch of transitions is a dict of observation [B, *shape], action [B] int32, reward [B] float32,
-    discount [B] float32 (gamma, or 0 at a termination) and next_observation [B, *shape].
+    A batch of transitions is a dict of observation [B, *shape], action [B] int32, reward [B]
+    float32, discount [B] float32 (gamma, or 0 at a termination) and next_observation [B, *shape].
 
-    With `copies` it is as many agents that never meet, updated together: the first B / copies rows of a batch are the first one's, each
-    has its own loss, gradient norm and metrics, and `arrays` and `load_arrays` speak of one of them.
+    With `copies` it is as many agents that never meet, updated together: the first B / copies rows
+    of a batch are the first one's, each has its own loss, gradient norm and metrics, and `arrays`
+    and `load_arrays` speak of one of them.
     """
 
     def __init__(self, config: DQNConfig, spaces: Spaces, copies: int = 1) -> None:
@@ -49,17 +51,27 @@ class DQN(tf.keras.Model):
         self.target = QNetwork(spaces, config, generator, copies)
         self.target.trainable = False
         self.target.set_weights(self.online.get_weights())
-        self.loss_mean, self.q_mean = tf.keras.metrics.Mean("loss"), tf.keras.metrics.Mean("q_selected")
+        self.loss_mean, self.q_mean = (
+            tf.keras.metrics.Mean("loss"),
+            tf.keras.metrics.Mean("q_selected"),
+        )
         self(tf.zeros((copies, *spaces.observation_shape), spaces.observation_dtype))
 
-    def compile(self, optimizer: tf.keras.optimizers.Optimizer | str | None = None,
-                loss: tf.keras.losses.Loss | str | None = None, **keras_options: Any) -> None:
-        """Sets optimizer and loss ("huber", "mse" or a Keras loss); those of the config where not given.
+    def compile(
+        self,
+        optimizer: tf.keras.optimizers.Optimizer | str | None = None,
+        loss: tf.keras.losses.Loss | str | None = None,
+        **keras_options: Any,
+    ) -> None:
+        """Sets optimizer and loss ("huber", "mse" or a Keras loss); those of the config where not
+        given.
 
         Whatever the optimizer, it gets gradients within the config's `max_gradient_norm`.
         """
         config = self.settings
-        super().compile(optimizer=optimizer or make_optimizer(config, self.online.convolves), **keras_options)
+        super().compile(
+            optimizer=optimizer or make_optimizer(config, self.online.convolves), **keras_options
+        )
         self.optimizer.build(self.online.trainable_variables)
         self.per_example_loss = losses.per_example(loss or config.loss, config.huber_delta)
         # XLA fuses a small MLP's update into few kernels; convolutions are faster without it.
@@ -73,53 +85,94 @@ class DQN(tf.keras.Model):
     def update(self, batch: Batch) -> dict[str, tf.Tensor]:
         """One gradient step on one batch, and the target's turn if it has come.
 
-        Returns loss, q_selected (its mean) and gradient_norm (before it is limited), each [copies], and each transition's error [B].
+        Returns loss, q_selected (its mean) and gradient_norm (before it is limited), each [copies],
+        and each transition's error [B].
         """
         target, values = self.bellman_target(batch), self.online.values
         with tf.GradientTape() as tape:
-            selected = losses.select(self._outputs(self.online, batch["observation"], 0, training=True), batch["action"])
+            selected = losses.select(
+                self._outputs(self.online, batch["observation"], 0, training=True), batch["action"]
+            )
             losses_each, error = values.loss(target, selected, self.per_example_loss)
             loss = self._mean(losses_each * batch["weight"] if "weight" in batch else losses_each)
         variables = self.online.trainable_variables
         gradients = tape.gradient(loss, variables)
-        gradients, norm = losses.limit_gradients(gradients, self.settings.max_gradient_norm, self.copies, xla=not self.online.convolves)
+        gradients, norm = losses.limit_gradients(
+            gradients, self.settings.max_gradient_norm, self.copies, xla=not self.online.convolves
+        )
         self.optimizer.apply_gradients(zip(gradients, variables, strict=True))
         self.update_target()
         q_selected = values.q_values(selected[:, tf.newaxis]) if values.atoms > 1 else selected
-        return {"loss": loss, "q_selected": self._mean(q_selected), "gradient_norm": norm, "error": error}
+        return {
+            "loss": loss,
+            "q_selected": self._mean(q_selected),
+            "gradient_norm": norm,
+            "error": error,
+        }
 
     def _mean(self, rows: tf.Tensor) -> tf.Tensor:
         """[B] → the mean of each copy's share, [copies]."""
         return tf.reduce_mean(tf.reshape(rows, (self.copies, -1)), axis=1)
 
     def bellman_target(self, batch: Batch) -> tf.Tensor:
-        """What the selected outputs are drawn towards, without gradient: [B], or [B, N] for distributions."""
+        """What the selected outputs are drawn towards, without gradient:
+
+        [B], or [B, N] for distributions.
+        """
         config, next_mask = self.settings, batch.get("next_action_mask")
         next_outputs = self._outputs(self.target, batch["next_observation"], 1)
         if config.munchausen:
             q_values = self._outputs(self.target, batch["observation"], 1)
-            return losses.munchausen_target(batch["reward"], batch["discount"], q_values, batch["action"], next_outputs, batch.get("action_mask"),
-                                            next_mask, config.munchausen_alpha, config.munchausen_temperature, config.munchausen_clip)
-        # Double DQN: the online network chooses, the target network values (van Hasselt et al. 2016, equation 4).
-        choosing = self._outputs(self.online, batch["next_observation"], 2) if config.double else next_outputs
+            return losses.munchausen_target(
+                batch["reward"],
+                batch["discount"],
+                q_values,
+                batch["action"],
+                next_outputs,
+                batch.get("action_mask"),
+                next_mask,
+                config.munchausen_alpha,
+                config.munchausen_temperature,
+                config.munchausen_clip,
+            )
+        # Double DQN: the online network chooses, the target network values (van Hasselt et al.
+        # 2016, equation 4).
+        choosing = (
+            self._outputs(self.online, batch["next_observation"], 2)
+            if config.double
+            else next_outputs
+        )
         next_action = losses.greedy(self.target.values.q_values(choosing), next_mask)
-        return self.target.values.target(batch["reward"], batch["discount"], losses.select(next_outputs, next_action))
+        return self.target.values.target(
+            batch["reward"], batch["discount"], losses.select(next_outputs, next_action)
+        )
 
-    def _outputs(self, network: QNetwork, observation: tf.Tensor, use: int, training: bool = False) -> tf.Tensor:
+    def _outputs(
+        self, network: QNetwork, observation: tf.Tensor, use: int, training: bool = False
+    ) -> tf.Tensor:
         """One forward pass of an update, in the precision of updates."""
         coarse = network.convolves and self.settings.precision == "bfloat16"
         return network.head_outputs(observation, self._noise_seed(use), training, coarse)
 
     def _noise_seed(self, use: int) -> tf.Tensor | None:
-        """The noise of one forward pass of one update; a function of the update's number, so a resumed run draws the same."""
+        """The noise of one forward pass of one update; a function of the update's number, so a
+        resumed run draws the same.
+        """
         if not self.settings.noisy:
             return None
-        return tf.stack([tf.cast(self.updates, tf.int32) * 3 + use, tf.constant((self.settings.seed or 0) % 2**31, tf.int32)])
+        return tf.stack(
+            [
+                tf.cast(self.updates, tf.int32) * 3 + use,
+                tf.constant((self.settings.seed or 0) % 2**31, tf.int32),
+            ]
+        )
 
     def update_target(self) -> None:
-        """target ← tau · online + (1 - tau) · target, after every `target_update_period_updates`-th update.
+        """target ← tau · online + (1 - tau) · target, after every `target_update_period_updates`-th
+        update.
 
-        tau = 1 is the hard copy of Mnih et al. 2015; smaller is the soft update of Lillicrap et al. 2016.
+        tau = 1 is the hard copy of Mnih et al. 2015; smaller is the soft update of Lillicrap et al.
+        2016.
         """
         due = tf.equal(self.updates % self.settings.target_update_period_updates, 0)
         if self.online.convolves:  # millions of weights, not to be copied onto themselves
@@ -138,25 +191,45 @@ class DQN(tf.keras.Model):
         return self.optimizer.iterations
 
     def learn(self, batches: dict[str, np.ndarray | tf.Tensor], updates: int) -> Learned:
-        """That many updates on the first rows of `batches` (each column [U, B, ...]), in one compiled call."""
-        arguments = {name: tf.convert_to_tensor(column) for name, column in batches.items()}, tf.constant(updates)
+        """That many updates on the first rows of `batches` (each column [U, B, ...]), in one
+        compiled call.
+        """
+        arguments = (
+            {name: tf.convert_to_tensor(column) for name, column in batches.items()},
+            tf.constant(updates),
+        )
         size = batches["reward"].shape
-        if size not in self._traced:  # called directly, a concrete function takes half the time to enter
+        # called directly, a concrete function takes half the time to enter
+        if size not in self._traced:
             self._traced[size] = self.program.get_concrete_function(*arguments)
         metrics, weights, error = (output.numpy() for output in self._traced[size](*arguments))
-        return Learned(named(metrics)[0], None if self.online.large else weights, error[:updates] if self.settings.prioritized else None)
+        return Learned(
+            named(metrics)[0],
+            None if self.online.large else weights,
+            error[:updates] if self.settings.prioritized else None,
+        )
 
     def _program(self, batches: Batch, count: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-        """`count` updates: metrics [3, copies], online weights [P], and with prioritised replay the errors [U, B], 0 where none was learned."""
+        """`count` updates:
+
+        metrics [3, copies], online weights [P], and with prioritised replay the errors [U, B], 0
+        where none was learned.
+        """
         row, sums = tf.constant(0), tf.zeros((len(METRICS), self.copies))
         errors = tf.zeros(batches["reward"].shape if self.settings.prioritized else 0)
-        while row < count:  # not `for row in tf.range(count)`: XLA would compile anew, a second or two, for each new count
+        # not `for row in tf.range(count)`: XLA would compile anew, a second or two, for each new
+        # count
+        while row < count:
             metrics = self.update({name: column[row] for name, column in batches.items()})
             sums = gathered(sums, metrics)
             if self.settings.prioritized:
                 errors = tf.tensor_scatter_nd_update(errors, [[row]], metrics["error"][tf.newaxis])
             row += 1
-        weights = [] if self.online.large else [tf.reshape(variable, [-1]) for variable in self.online.variables]
+        weights = (
+            []
+            if self.online.large
+            else [tf.reshape(variable, [-1]) for variable in self.online.variables]
+        )
         return averaged(sums, count), tf.concat([tf.zeros(0), *weights], axis=0), errors
 
     def train_step(self, data: Batch) -> dict[str, tf.Tensor]:
@@ -167,19 +240,33 @@ class DQN(tf.keras.Model):
         return {"loss": self.loss_mean.result(), "q_selected": self.q_mean.result()}
 
     def arrays(self, copy: int = 0) -> dict[str, np.ndarray]:
-        """Everything that learning moves, by name: both networks and the optimizer. Of one of the copies, as if it were alone."""
-        return {name: self._part(variable.numpy(), copy) for name, variable in self._named().items()}
+        """Everything that learning moves, by name:
+
+        both networks and the optimizer. Of one of the copies, as if it were alone.
+        """
+        return {
+            name: self._part(variable.numpy(), copy) for name, variable in self._named().items()
+        }
 
     def load_arrays(self, arrays: dict[str, np.ndarray], copy: int = 0) -> None:
         """Sets what `arrays` gave, of the same agent or of one with another number of copies."""
         for name, variable in self._named().items():
-            value = np.array(variable.numpy())  # a copy: what `numpy` gives may be the very memory that others read
+            # a copy: what `numpy` gives may be the very memory that others read
+            value = np.array(variable.numpy())
             self._part(value, copy)[...] = arrays[name]
             variable.assign(value)
 
     def _named(self) -> dict[str, tf.Variable]:
-        groups = {"online": self.online.variables, "target": self.target.variables, "optimizer": optimizer_variables(self.optimizer)}
-        return {f"{group}/{number}": variable for group, variables in groups.items() for number, variable in enumerate(variables)}
+        groups = {
+            "online": self.online.variables,
+            "target": self.target.variables,
+            "optimizer": optimizer_variables(self.optimizer),
+        }
+        return {
+            f"{group}/{number}": variable
+            for group, variables in groups.items()
+            for number, variable in enumerate(variables)
+        }
 
     def _part(self, value: np.ndarray, copy: int) -> np.ndarray:
         """A view of one copy's part; all copies share the optimizer's count of updates."""
@@ -187,8 +274,16 @@ class DQN(tf.keras.Model):
 
 
 def gathered(sums: tf.Tensor, metrics: dict[str, tf.Tensor]) -> tf.Tensor:
-    """The sums [3, copies] of loss and q_selected and the largest gradient norm, with one more update's metrics."""
-    return tf.stack([sums[0] + metrics["loss"], sums[1] + metrics["q_selected"], tf.maximum(sums[2], metrics["gradient_norm"])])
+    """The sums [3, copies] of loss and q_selected and the largest gradient norm, with one more
+    update's metrics.
+    """
+    return tf.stack(
+        [
+            sums[0] + metrics["loss"],
+            sums[1] + metrics["q_selected"],
+            tf.maximum(sums[2], metrics["gradient_norm"]),
+        ]
+    )
 
 
 def averaged(sums: tf.Tensor, updates: tf.Tensor) -> tf.Tensor:
@@ -202,24 +297,38 @@ def named(metrics: np.ndarray) -> list[dict[str, float]]:
 
 
 def make_optimizer(config: DQNConfig, fused: bool) -> tf.keras.optimizers.Optimizer:
-    """Adam or RMSProp with the config's step size and epsilon. Adam as `FusedAdam` if `fused`, which pays for large networks."""
+    """Adam or RMSProp with the config's step size and epsilon.
+
+    Adam as `FusedAdam` if `fused`, which pays for large networks.
+    """
     rate = config.learning_rate
     if config.learning_rate_end is not None:
-        rate = tf.keras.optimizers.schedules.PolynomialDecay(rate, max(1, config.total_updates), config.learning_rate_end)
+        rate = tf.keras.optimizers.schedules.PolynomialDecay(
+            rate, max(1, config.total_updates), config.learning_rate_end
+        )
     if fused and config.optimizer == "adam":
         return FusedAdam(rate, epsilon=config.optimizer_epsilon)
-    kind = {"adam": tf.keras.optimizers.Adam, "rmsprop": tf.keras.optimizers.RMSprop}[config.optimizer]
+    kind = {"adam": tf.keras.optimizers.Adam, "rmsprop": tf.keras.optimizers.RMSprop}[
+        config.optimizer
+    ]
     return kind(learning_rate=rate, epsilon=config.optimizer_epsilon)
 
 
 def optimizer_variables(optimizer: tf.keras.optimizers.Optimizer) -> list[tf.Variable]:
-    """What the optimizer remembers: its count of updates and its moments. The step size is configuration, and not among them."""
-    variables = optimizer.variables() if callable(optimizer.variables) else optimizer.variables  # a method in Keras 2
+    """What the optimizer remembers:
+
+    its count of updates and its moments. The step size is configuration, and not among them.
+    """
+    # a method in Keras 2
+    variables = optimizer.variables() if callable(optimizer.variables) else optimizer.variables
     return [variable for variable in variables if "learning_rate" not in variable.name]
 
 
 def weights_sha256(weights: list[np.ndarray]) -> str:
-    """SHA-256 over shape, dtype and bytes of each array in turn: equal if and only if the weights are, to the bit."""
+    """SHA-256 over shape, dtype and bytes of each array in turn:
+
+    equal if and only if the weights are, to the bit.
+    """
     digest = hashlib.sha256()
     for array in weights:
         digest.update(f"{array.dtype.str}{array.shape}".encode())

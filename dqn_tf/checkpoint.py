@@ -4,10 +4,11 @@
     checkpoints/20000/state.npz       arrays: networks, optimizer, running episodes
     checkpoints/20000/replay.npz      the replay's rows
 
-A checkpoint is written aside, synced and renamed, so a crash at any moment leaves the previous ones as they
-were. There is no pointer file that could be wrong: the newest directory whose files match its manifest is the
-last checkpoint. Arrays are plain npz, read without pickle, and no array is allocated before its header has
-been compared with the file's size. NumPy only: nothing here needs TensorFlow.
+A checkpoint is written aside, synced and renamed, so a crash at any moment leaves the previous ones
+as they were. There is no pointer file that could be wrong: the newest directory whose files match
+its manifest is the last checkpoint. Arrays are plain npz, read without pickle, and no array is
+allocated before its header has been compared with the file's size. NumPy only: nothing here needs
+TensorFlow.
 """
 
 import contextlib
@@ -37,7 +38,8 @@ class Checkpoint(NamedTuple):
 
     path: Path
     state: dict[str, Any]
-    files: dict[str, Mapping[str, np.ndarray] | None]  # None for a file that is not there; the replay's arrays are read as they are asked for
+    # None for a file that is not there; the replay's arrays are read as they are asked for
+    files: dict[str, Mapping[str, np.ndarray] | None]
 
     @property
     def step(self) -> int:
@@ -45,8 +47,16 @@ class Checkpoint(NamedTuple):
         return int(self.path.name)
 
 
-def save(directory: Path, step: int, state: Mapping[str, Any], files: Mapping[str, Mapping[str, np.ndarray]]) -> Path:
-    """Writes checkpoint `step`, keeps the newest KEEP and sweeps what crashes left behind. Raises OSError."""
+def save(
+    directory: Path,
+    step: int,
+    state: Mapping[str, Any],
+    files: Mapping[str, Mapping[str, np.ndarray]],
+) -> Path:
+    """Writes checkpoint `step`, keeps the newest KEEP and sweeps what crashes left behind.
+
+    Raises OSError.
+    """
     aside = directory / f".tmp-{step}-{uuid.uuid4().hex[:8]}"
     final = directory / str(step)
     try:
@@ -56,13 +66,17 @@ def save(directory: Path, step: int, state: Mapping[str, Any], files: Mapping[st
             with (aside / name).open("wb") as file:
                 np.savez(file, **arrays)
                 _sync(file)
-            listing[name] = {"sha256": _sha256(aside / name), "bytes": (aside / name).stat().st_size}
+            listing[name] = {
+                "sha256": _sha256(aside / name),
+                "bytes": (aside / name).stat().st_size,
+            }
         with (aside / "manifest.json").open("w", encoding="utf-8") as file:
             manifest = {"schema": SCHEMA, "step": step, "files": listing, "state": state}
             json.dump(manifest | {"sha256": _json_sha256(manifest)}, file, indent=1)
             _sync(file)
         sync_directory(aside)
-        if final.exists():  # a broken one of the same step, or the run was taken back to an earlier step
+        # a broken one of the same step, or the run was taken back to an earlier step
+        if final.exists():
             _set_aside(final)
         aside.rename(final)
         sync_directory(directory)
@@ -74,7 +88,10 @@ def save(directory: Path, step: int, state: Mapping[str, Any], files: Mapping[st
 
 
 def load_latest(directory: Path, say=print, at_most: float = math.inf) -> Checkpoint:
-    """The newest whole checkpoint of step `at_most`; each broken one is named in a warning. Raises UserError if none is left."""
+    """The newest whole checkpoint of step `at_most`; each broken one is named in a warning.
+
+    Raises UserError if none is left.
+    """
     found = [step for step in steps(directory) if step <= at_most]
     for step in reversed(found):
         try:
@@ -82,51 +99,80 @@ def load_latest(directory: Path, say=print, at_most: float = math.inf) -> Checkp
         except _Broken as reason:
             say(f"warning: {reason} Trying the checkpoint before it.")
     if found:
-        raise UserError(f"None of the {len(found)} checkpoints in {directory} can be read. Start anew with another --run_dir.")
-    raise UserError(f"{directory} holds no checkpoint: the run was stopped before its first one. Start anew with another --run_dir.")
+        raise UserError(
+            f"None of the {len(found)} checkpoints in {directory} can be read. Start anew with"
+            " another --run_dir."
+        )
+    raise UserError(
+        f"{directory} holds no checkpoint: the run was stopped before its first one. Start anew"
+        " with another --run_dir."
+    )
 
 
 def steps(directory: Path) -> list[int]:
     """The steps that have a checkpoint, whole or not, ascending."""
-    return sorted(int(path.name) for path in directory.glob("[0-9]*") if path.name.isdigit() and path.is_dir()) if directory.is_dir() else []
+    return (
+        sorted(
+            int(path.name)
+            for path in directory.glob("[0-9]*")
+            if path.name.isdigit() and path.is_dir()
+        )
+        if directory.is_dir()
+        else []
+    )
 
 
 def load(path: Path) -> Checkpoint:
-    """One checkpoint, every file compared with its manifest. A lost replay is left to the caller to judge."""
+    """One checkpoint, every file compared with its manifest.
+
+    A lost replay is left to the caller to judge.
+    """
     try:
         manifest = json.loads((path / "manifest.json").read_text(encoding="utf-8"))
         claimed = manifest.pop("sha256", None)
         schema, listing, state = manifest["schema"], manifest["files"], manifest["state"]
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise _Broken(f"{path / 'manifest.json'} cannot be read ({type(error).__name__}).") from error
+        raise _Broken(
+            f"{path / 'manifest.json'} cannot be read ({type(error).__name__})."
+        ) from error
     whole = claimed == _json_sha256(manifest)
     if not whole and (claimed is not None or schema == SCHEMA):
         raise _Broken(f"{path / 'manifest.json'} is damaged.")
     if schema != SCHEMA:
-        raise UserError(f"{path} was written with checkpoint schema {schema}; this version of dqn_tf reads schema {SCHEMA}. "
-                        "Go on with the version that wrote it.")
+        raise UserError(
+            f"{path} was written with checkpoint schema {schema}; this version of dqn_tf reads"
+            f" schema {SCHEMA}. Go on with the version that wrote it."
+        )
     files: dict[str, Mapping[str, np.ndarray] | None] = {}
     for name, expected in listing.items():
         file = path / name
         if not file.exists() and name == REPLAY:
             files[name] = None
             continue
-        if not file.exists() or file.stat().st_size != expected["bytes"] or _sha256(file) != expected["sha256"]:
+        if (
+            not file.exists()
+            or file.stat().st_size != expected["bytes"]
+            or _sha256(file) != expected["sha256"]
+        ):
             raise _Broken(f"{file} is {'damaged' if file.exists() else 'missing'}.")
         files[name] = Archive(file) if name == REPLAY else read_arrays(file)
     return Checkpoint(path, state, files)
 
 
 def read_arrays(path: Path) -> Arrays:
-    """The arrays of an npz file. Raises UserError on anything but plain arrays that the file is large enough to hold."""
+    """The arrays of an npz file.
+
+    Raises UserError on anything but plain arrays that the file is large enough to hold.
+    """
     return dict(Archive(path))
 
 
 class Archive(Mapping):
-    """An npz file whose arrays are read when they are asked for, so that taking over a large replay needs no second copy of it.
+    """An npz file whose arrays are read when they are asked for, so that taking over a large replay
+    needs no second copy of it.
 
-    The file is open until `close`: what was checked can be read even if it is deleted meanwhile. Raises UserError at once on anything but
-    plain arrays that the file is large enough to hold.
+    The file is open until `close`: what was checked can be read even if it is deleted meanwhile.
+    Raises UserError at once on anything but plain arrays that the file is large enough to hold.
     """
 
     def __init__(self, path: Path) -> None:
@@ -161,19 +207,28 @@ def _require_plain(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> None:
         raise ValueError(f"'{member.filename}' is compressed")
     with archive.open(member) as stream:
         version = np.lib.format.read_magic(stream)
-        read_header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+        read_header = (
+            np.lib.format.read_array_header_1_0
+            if version == (1, 0)
+            else np.lib.format.read_array_header_2_0
+        )
         shape, _, dtype = read_header(stream)
         needed = math.prod(shape) * dtype.itemsize
         if dtype.kind not in "biuf" or stream.tell() + needed != member.file_size:
-            raise ValueError(f"'{member.filename}' is not an array of numbers of the size that its header claims")
+            raise ValueError(
+                f"'{member.filename}' is not an array of numbers of the size that its header claims"
+            )
 
 
 @contextlib.contextmanager
 def _sentences(path: Path) -> Iterator[None]:
     try:
         yield
-    except Exception as error:  # whatever a file made by somebody else can make zipfile and NumPy raise
-        raise UserError(f"{path} is refused: {error}. It must hold plain arrays, as dqn_tf writes them.") from error
+    # whatever a file made by somebody else can make zipfile and NumPy raise
+    except Exception as error:
+        raise UserError(
+            f"{path} is refused: {error}. It must hold plain arrays, as dqn_tf writes them."
+        ) from error
 
 
 def write_json(path: Path, value: Any) -> None:
@@ -215,7 +270,9 @@ def _sweep(directory: Path, newest: int) -> None:
 
 
 def _set_aside(path: Path) -> None:
-    """Takes a checkpoint out of the count in one move, so that none is ever seen half deleted; the sweep deletes it."""
+    """Takes a checkpoint out of the count in one move, so that none is ever seen half deleted; the
+    sweep deletes it.
+    """
     path.rename(path.with_name(f".tmp-old-{uuid.uuid4().hex[:8]}"))
 
 

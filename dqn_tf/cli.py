@@ -40,31 +40,58 @@ def run(main: Callable[[Any], Any], parse: Callable[[Sequence[str]], Any]) -> No
 
 
 def verbose() -> bool:
-    """Whether tracebacks and TensorFlow's own log are wanted; known even where the flags are not in order."""
+    """Whether tracebacks and TensorFlow's own log are wanted; known even where the flags are not in
+    order.
+    """
     return any(word.lstrip("-") in ("verbose", "verbose=true") for word in sys.argv[1:])
 
 
 def parse_training_flags(argv: Sequence[str]) -> TrainingFlags:
     """Reads train.py's flags and proves them consistent. Raises UserError; exits after `--help`."""
     define_config_flags(flags.FLAGS)
-    flags.DEFINE_integer("num_seeds", 1, "with --engine=graph: independent runs trained at once, with seeds --seed, --seed + 1, ...; each has its "
-                         "own directory in --run_dir and its SavedModel there")
-    flags.DEFINE_string("run_dir", None, "directory to write; runs/<env>/<time>-seed<seed> if not given")
-    flags.DEFINE_string("export_dir", None, "where the next numbered SavedModel goes; saved_models/<env> if not given")
-    flags.DEFINE_string("resume", None, "run directory to go on with; other flags then change its settings")
-    flags.DEFINE_bool("refill_replay", False, "with --resume: if the replay file is lost, collect anew before learning goes on")
-    flags.DEFINE_enum("on_checkpoint_error", "stop", ["stop", "continue"], "what to do when a checkpoint cannot be written")
+    flags.DEFINE_integer(
+        "num_seeds",
+        1,
+        "with --engine=graph: independent runs trained at once, with seeds --seed, --seed + 1, ...;"
+        " each has its own directory in --run_dir and its SavedModel there",
+    )
+    flags.DEFINE_string(
+        "run_dir", None, "directory to write; runs/<env>/<time>-seed<seed> if not given"
+    )
+    flags.DEFINE_string(
+        "export_dir",
+        None,
+        "where the next numbered SavedModel goes; saved_models/<env> if not given",
+    )
+    flags.DEFINE_string(
+        "resume", None, "run directory to go on with; other flags then change its settings"
+    )
+    flags.DEFINE_bool(
+        "refill_replay",
+        False,
+        "with --resume: if the replay file is lost, collect anew before learning goes on",
+    )
+    flags.DEFINE_enum(
+        "on_checkpoint_error",
+        "stop",
+        ["stop", "continue"],
+        "what to do when a checkpoint cannot be written",
+    )
     parts = ", ".join(f"--{name}={show(value)}" for name, value in presets.RAINBOW.items())
     flags.DEFINE_bool("rainbow", False, f"all of Rainbow's parts at once: {parts}")
     flags.DEFINE_bool("verbose", False, "tracebacks and TensorFlow's own log")
     values = parse(argv, training_help)
     overrides = (presets.RAINBOW if values["rainbow"] else {}) | config_overrides(values)
     if not values["resume"]:
-        _require_seeds(values["num_seeds"], presets.configure(overrides.get("env", DQNConfig.env), overrides))
+        _require_seeds(
+            values["num_seeds"], presets.configure(overrides.get("env", DQNConfig.env), overrides)
+        )
     elif values["run_dir"]:
         raise UserError("--resume names the run directory itself; leave out --run_dir.")
     elif flags.FLAGS["num_seeds"].present:
-        raise UserError("--resume goes on with the seeds that are in the directory; leave out --num_seeds.")
+        raise UserError(
+            "--resume goes on with the seeds that are in the directory; leave out --num_seeds."
+        )
     return TrainingFlags(overrides, *(values[name] for name in TrainingFlags._fields[1:]))
 
 
@@ -72,7 +99,10 @@ def _require_seeds(number: int, config: DQNConfig) -> None:
     if number < 1:
         raise UserError(f"--num_seeds={number}: must be at least 1.")
     if number > 1 and config.engine != "graph":
-        raise UserError(f"--num_seeds={number} trains them in one program, which --engine={config.engine} has not: add --engine=graph.")
+        raise UserError(
+            f"--num_seeds={number} trains them in one program, which --engine={config.engine} has"
+            " not: add --engine=graph."
+        )
 
 
 def parse(argv: Sequence[str], help_text: Callable[[Sequence[str]], str]) -> dict[str, Any]:
@@ -83,9 +113,14 @@ def parse(argv: Sequence[str], help_text: Callable[[Sequence[str]], str]) -> dic
     try:
         stray = flags.FLAGS(list(argv))[1:]
     except flags.Error as error:
-        raise UserError(f"{' '.join(str(error).split())} ({argv[0]} --help lists the flags)") from error
+        raise UserError(
+            f"{' '.join(str(error).split())} ({argv[0]} --help lists the flags)"
+        ) from error
     if stray:
-        raise UserError(f"'{stray[0]}' is not a flag; flags look like --name=value ({argv[0]} --help lists them).")
+        raise UserError(
+            f"'{stray[0]}' is not a flag; flags look like --name=value ({argv[0]} --help lists"
+            " them)."
+        )
     return flags.FLAGS.flag_values_dict()
 
 
@@ -98,8 +133,15 @@ def define_config_flags(flag_values: flags.FlagValues) -> None:
 
 
 def config_overrides(values: dict[str, Any]) -> dict[str, Any]:
-    """The fields of DQNConfig among all flags' values that the user gave, each in its field's type. Raises UserError."""
-    return {field.name: _typed(field, values[field.name]) for field in dataclasses.fields(DQNConfig) if values[field.name] is not None}
+    """The fields of DQNConfig among all flags' values that the user gave, each in its field's type.
+
+    Raises UserError.
+    """
+    return {
+        field.name: _typed(field, values[field.name])
+        for field in dataclasses.fields(DQNConfig)
+        if values[field.name] is not None
+    }
 
 
 def training_help(argv: Sequence[str]) -> str:
@@ -107,18 +149,30 @@ def training_help(argv: Sequence[str]) -> str:
     env = next((word.split("=", 1)[1] for word in argv if word.startswith("--env=")), DQNConfig.env)
     preset = presets.find(env)
     config = DQNConfig(**{"env": env} | (preset.values if preset else {}))
-    lines = [f"python {argv[0]} --env={env}", "",
-             f"Trains DQN on {env}" + (f" (preset: {preset.claim})." if preset else " (no preset: the general defaults)."),
-             *([f"Protocol: {config.protocol}."] if config.protocol else []),
-             "Writes a run directory and a SavedModel. The values shown hold for this environment."]
+    lines = [
+        f"python {argv[0]} --env={env}",
+        "",
+        f"Trains DQN on {env}"
+        + (f" (preset: {preset.claim})." if preset else " (no preset: the general defaults)."),
+        *([f"Protocol: {config.protocol}."] if config.protocol else []),
+        "Writes a run directory and a SavedModel. The values shown hold for this environment.",
+    ]
     group = None
     for field in dataclasses.fields(DQNConfig):
         if field.metadata["group"] != group:
             group = field.metadata["group"]
             lines += ["", f"{group}:"]
-        value, unit, source = getattr(config, field.name), field.metadata["unit"], field.metadata["source"]
-        lines += [f"  --{field.name}" + ("" if value is None else f"={show(value)}") + (f"  [{unit}]" if unit else ""),
-                  *_indented(field.metadata["help"] + (f" ({source})" if source else ""))]
+        value, unit, source = (
+            getattr(config, field.name),
+            field.metadata["unit"],
+            field.metadata["source"],
+        )
+        lines += [
+            f"  --{field.name}"
+            + ("" if value is None else f"={show(value)}")
+            + (f"  [{unit}]" if unit else ""),
+            *_indented(field.metadata["help"] + (f" ({source})" if source else "")),
+        ]
     lines += ["", "Presets, files and resuming:"]
     for name in ("rainbow", *TrainingFlags._fields[1:], "verbose"):
         lines += [f"  --{name}", *_indented(flags.FLAGS[name].help)]
@@ -140,4 +194,6 @@ def _typed(field: dataclasses.Field, value: Any) -> Any:
     try:
         return tuple(int(word) for word in value.split(",") if word)
     except ValueError as error:
-        raise UserError(f"--{field.name}={value}: must be whole numbers such as 256,256.") from error
+        raise UserError(
+            f"--{field.name}={value}: must be whole numbers such as 256,256."
+        ) from error

@@ -1,6 +1,8 @@
-"""A candidate export against served traffic: `python -m dqn_tf.evaluate_logs --logs=DIR --model=saved_models/CartPole-v1/2`.
+"""A candidate export against served traffic: `python -m dqn_tf.evaluate_logs --logs=DIR
+--model=saved_models/CartPole-v1/2`.
 
-The logs are what a server wrote with `--log_requests=DIR`. Each request is put to the candidate as it was put to the model that served it.
+The logs are what a server wrote with `--log_requests=DIR`. Each request is put to the candidate as
+it was put to the model that served it.
 """
 
 import importlib.util
@@ -33,10 +35,22 @@ class LogFlags(NamedTuple):
 def define(flag_values: flags.FlagValues) -> None:
     """Defines them all."""
     flags.DEFINE_string("logs", None, "directory of the record files", flag_values=flag_values)
-    flags.DEFINE_string("model", None, "the candidate: one version, a directory of versions (the newest is taken) or a run directory",
-                        flag_values=flag_values)
-    flags.DEFINE_string("json", None, "file to write everything to, each component's range too", flag_values=flag_values)
-    flags.DEFINE_bool("verbose", False, "tracebacks and TensorFlow's own log", flag_values=flag_values)
+    flags.DEFINE_string(
+        "model",
+        None,
+        "the candidate: one version, a directory of versions (the newest is taken) or a run"
+        " directory",
+        flag_values=flag_values,
+    )
+    flags.DEFINE_string(
+        "json",
+        None,
+        "file to write everything to, each component's range too",
+        flag_values=flag_values,
+    )
+    flags.DEFINE_bool(
+        "verbose", False, "tracebacks and TensorFlow's own log", flag_values=flag_values
+    )
 
 
 def parse(argv: Sequence[str]) -> LogFlags:
@@ -47,7 +61,10 @@ def parse(argv: Sequence[str]) -> LogFlags:
         if not values[name]:
             raise UserError(f"--{name} is missing: give a directory, such as --{name}={example}.")
     if values["json"] and not Path(values["json"]).absolute().parent.is_dir():
-        raise UserError(f"--json={values['json']} cannot be written: there is no directory {Path(values['json']).parent}.")
+        raise UserError(
+            f"--json={values['json']} cannot be written: there is no directory"
+            f" {Path(values['json']).parent}."
+        )
     return LogFlags(*(values[name] for name in LogFlags._fields))
 
 
@@ -55,7 +72,9 @@ def main(given: LogFlags) -> None:
     """Replays, prints, writes. Raises UserError."""
     version = locate(given.model)
     if importlib.util.find_spec("tensorflow_serving") is None:
-        raise UserError("Reading the logs needs TF Serving's messages. Type: pip install 'dqn_tf[serving]'")
+        raise UserError(
+            "Reading the logs needs TF Serving's messages. Type: pip install 'dqn_tf[serving]'"
+        )
     quiet.load_tensorflow(cli.verbose())
     from dqn_tf.scoring.replayed import Candidate
     from dqn_tf.scoring.traffic import Traffic
@@ -64,14 +83,30 @@ def main(given: LogFlags) -> None:
     replayed = candidate.replay(traffic)
     if not replayed.total.rows and replayed.drift is None:
         reasons = "; ".join(f"{count:,} {reason}" for reason, count in traffic.skipped.items())
-        raise UserError(" ".join([f"--logs={given.logs}: no request that {version.path} could be asked ({reasons or 'none at all'}).",
-                                  *traffic.damaged]))
-    found = {"logs": given.logs, "files": len(traffic.files), "model": str(version.path), "damaged": traffic.damaged,
-             "skipped": dict(traffic.skipped), "total": replayed.total.summary(),
-             "versions": {str(number): one.summary() for number, one in replayed.versions.items()},
-             "confusion": [[*pair, count] for pair, count in sorted(replayed.total.confusion.items())],
-             "ranged": candidate.ranged, "observations": replayed.drift.rows if replayed.drift else 0,
-             "inputs": replayed.drift.summary() if replayed.drift else []}
+        raise UserError(
+            " ".join(
+                [
+                    (
+                        f"--logs={given.logs}: no request that {version.path} could be asked"
+                        f" ({reasons or 'none at all'})."
+                    ),
+                    *traffic.damaged,
+                ]
+            )
+        )
+    found = {
+        "logs": given.logs,
+        "files": len(traffic.files),
+        "model": str(version.path),
+        "damaged": traffic.damaged,
+        "skipped": dict(traffic.skipped),
+        "total": replayed.total.summary(),
+        "versions": {str(number): one.summary() for number, one in replayed.versions.items()},
+        "confusion": [[*pair, count] for pair, count in sorted(replayed.total.confusion.items())],
+        "ranged": candidate.ranged,
+        "observations": replayed.drift.rows if replayed.drift else 0,
+        "inputs": replayed.drift.summary() if replayed.drift else [],
+    }
     if given.json:
         try:
             checkpoint.write_json(Path(given.json), found)
@@ -83,23 +118,60 @@ def main(given: LogFlags) -> None:
 def text(found: dict[str, Any], version: Version) -> str:
     """The report for a reader."""
     total = found["total"]
-    lines = [f"{found['model']} against {_count(total['requests'], 'request')} of {_count(total['rows'], 'row')} "
-             f"in {_count(found['files'], 'file')} of {found['logs']}",
-             *found["damaged"], *(f"Left out: {_count(count, 'request')} {reason}." for reason, count in found["skipped"].items())]
+    lines = [
+        (
+            f"{found['model']} against {_count(total['requests'], 'request')} of"
+            f" {_count(total['rows'], 'row')} in {_count(found['files'], 'file')} of"
+            f" {found['logs']}"
+        ),
+        *found["damaged"],
+        *(
+            f"Left out: {_count(count, 'request')} {reason}."
+            for reason, count in found["skipped"].items()
+        ),
+    ]
     if total["rows"]:
-        header = ("served version", "requests", "rows", "equal actions", "mean |ΔQ|", "largest |ΔQ|")
+        header = (
+            "served version",
+            "requests",
+            "rows",
+            "equal actions",
+            "mean |ΔQ|",
+            "largest |ΔQ|",
+        )
         rows = [_agreement(number, one) for number, one in found["versions"].items()]
-        lines += ["", *_aligned([header, *rows, *([_agreement("all", total)] if len(rows) > 1 else [])])]
+        lines += [
+            "",
+            *_aligned([header, *rows, *([_agreement("all", total)] if len(rows) > 1 else [])]),
+        ]
         if total["q_differences_not_finite"]:
-            lines.append(f"{total['q_differences_not_finite']:,} Q-values are not finite and count in neither of the two.")
-        lines += ["", *_confusion(found["confusion"], version.manifest.get("action_meanings") or [],
-                                  version.manifest.get("spaces", {}).get("action_start", 0))]
+            lines.append(
+                f"{total['q_differences_not_finite']:,} Q-values are not finite and count in"
+                " neither of the two."
+            )
+        lines += [
+            "",
+            *_confusion(
+                found["confusion"],
+                version.manifest.get("action_meanings") or [],
+                version.manifest.get("spaces", {}).get("action_start", 0),
+            ),
+        ]
     return "\n".join([*lines, "", *_drift(found)])
 
 
 def _agreement(name: str, one: dict[str, Any]) -> tuple[str, ...]:
-    differences = ("-" if one[key] is None else f"{one[key]:.4g}" for key in ("q_difference_mean", "q_difference_max"))
-    return (name, f"{one['requests']:,}", f"{one['rows']:,}", f"{one['equal_actions']:.1%}", *differences)
+    differences = (
+        "-" if one[key] is None else f"{one[key]:.4g}"
+        for key in ("q_difference_mean", "q_difference_max")
+    )
+    return (
+        name,
+        f"{one['requests']:,}",
+        f"{one['rows']:,}",
+        f"{one['equal_actions']:.1%}",
+        *differences,
+    )
 
 
 def _confusion(counts: list[list[int]], meanings: list[str], start: int) -> list[str]:
@@ -107,25 +179,54 @@ def _confusion(counts: list[list[int]], meanings: list[str], start: int) -> list
     if len(actions) > MOST_ACTIONS:
         return [f"The actions' table has {len(actions)} rows: --json=FILE holds it."]
     table = {(served, own): count for served, own, count in counts}
-    names = [f"{action} {meanings[action - start]}" if 0 <= action - start < len(meanings) else str(action) for action in actions]
-    rows = [(name, *(f"{table.get((served, own), 0):,}" for own in actions)) for served, name in zip(actions, names, strict=True)]
-    return ["Actions: a row for what was served, a column for what this model would do", *_aligned([("", *names), *rows])]
+    names = [
+        (
+            f"{action} {meanings[action - start]}"
+            if 0 <= action - start < len(meanings)
+            else str(action)
+        )
+        for action in actions
+    ]
+    rows = [
+        (name, *(f"{table.get((served, own), 0):,}" for own in actions))
+        for served, name in zip(actions, names, strict=True)
+    ]
+    return [
+        "Actions: a row for what was served, a column for what this model would do",
+        *_aligned([("", *names), *rows]),
+    ]
 
 
 def _drift(found: dict[str, Any]) -> list[str]:
     parts = found["inputs"]
     if not parts:
         return ["No observation of this model's shape was served, so nothing can be said of drift."]
-    shown = sorted(parts, key=lambda one: -one["outside"])[:MOST_COMPONENTS] if len(parts) > MOST_COMPONENTS else parts
+    shown = (
+        sorted(parts, key=lambda one: -one["outside"])[:MOST_COMPONENTS]
+        if len(parts) > MOST_COMPONENTS
+        else parts
+    )
     opening = f"{found['observations']:,} observations, each component's range"
     if not found["ranged"]:
-        opening = f"{MANIFEST} of this model holds no ranges of its training, so drift cannot be told. {opening}; outside is what is not finite"
-    rows = [(",".join(map(str, one["component"])) or "the number", _span(one["seen"]), _span(one["trained"]), f"{one['outside']:.2%}")
-            for one in shown]
+        opening = (
+            f"{MANIFEST} of this model holds no ranges of its training, so drift cannot be told."
+            f" {opening}; outside is what is not finite"
+        )
+    rows = [
+        (
+            ",".join(map(str, one["component"])) or "the number",
+            _span(one["seen"]),
+            _span(one["trained"]),
+            f"{one['outside']:.2%}",
+        )
+        for one in shown
+    ]
     lines = [opening, *_aligned([("component", "seen", "in training", "outside"), *rows])]
     if len(shown) < len(parts):
         beyond = sum(one["outside"] > 0 for one in parts)
-        lines.append(f"The {len(shown)} of {len(parts):,} components with most outside; {beyond:,} have any.")
+        lines.append(
+            f"The {len(shown)} of {len(parts):,} components with most outside; {beyond:,} have any."
+        )
     return lines
 
 
@@ -140,12 +241,27 @@ def _span(ends: list[float] | None) -> str:
 def _aligned(rows: list[tuple[str, ...]]) -> list[str]:
     """The first column to the left, all others to the right."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return ["   ".join([row[0].ljust(widths[0]), *(cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True))]).rstrip()
-            for row in rows]
+    return [
+        "   ".join(
+            [
+                row[0].ljust(widths[0]),
+                *(cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True)),
+            ]
+        ).rstrip()
+        for row in rows
+    ]
 
 
 def _help(_: Sequence[str]) -> str:
-    return "\n".join([HELP, *(f"  --{name}\n      {flags.FLAGS[name].help}" for name in (*LogFlags._fields, "verbose"))])
+    return "\n".join(
+        [
+            HELP,
+            *(
+                f"  --{name}\n      {flags.FLAGS[name].help}"
+                for name in (*LogFlags._fields, "verbose")
+            ),
+        ]
+    )
 
 
 if __name__ == "__main__":

@@ -9,7 +9,8 @@ class Interrupted(Exception):
 
 
 class Interrupts:
-    """While entered, the first SIGINT or SIGTERM is remembered; a second one ends the process at once.
+    """While entered, the first SIGINT or SIGTERM is remembered; a second one ends the process at
+    once.
 
     The exit status of an answered signal is 128 plus its number: 130 for SIGINT, 143 for SIGTERM.
     """
@@ -17,7 +18,10 @@ class Interrupts:
     signal: int | None = None
 
     def __enter__(self) -> "Interrupts":
-        self._before = {number: signal.signal(number, self._receive) for number in (signal.SIGINT, signal.SIGTERM)}
+        self._before = {
+            number: signal.signal(number, self._receive)
+            for number in (signal.SIGINT, signal.SIGTERM)
+        }
         return self
 
     def __exit__(self, *_) -> None:

@@ -1,6 +1,7 @@
 """TD targets and losses as pure functions of tensors. No variables; every shape is asserted.
 
-Batch dimension B, actions A. Shapes are static: a [B] that meets a [B, 1] is an error here, never a broadcast.
+Batch dimension B, actions A. Shapes are static: a [B] that meets a [B, 1] is an error here, never a
+broadcast.
 """
 
 from collections.abc import Callable, Sequence
@@ -11,7 +12,8 @@ Loss = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
 
 
 def select(outputs: tf.Tensor, action: tf.Tensor) -> tf.Tensor:
-    """Outputs of the actions taken: [B, A] or [B, A, N], [B] int → [B] or [B, N], by one-hot product.
+    """Outputs of the actions taken: [B, A] or [B, A, N], [B] int → [B] or [B, N], by one-hot
+    product.
 
     The gradient of each row reaches the selected action's outputs and no other.
     """
@@ -19,20 +21,28 @@ def select(outputs: tf.Tensor, action: tf.Tensor) -> tf.Tensor:
     action.shape.assert_has_rank(1)
     action.shape.assert_is_compatible_with(outputs.shape[:1])
     one_hot = tf.one_hot(action, outputs.shape[1], dtype=outputs.dtype)
-    return tf.reduce_sum(outputs * (one_hot if outputs.shape.rank == 2 else one_hot[:, :, tf.newaxis]), axis=1)
+    return tf.reduce_sum(
+        outputs * (one_hot if outputs.shape.rank == 2 else one_hot[:, :, tf.newaxis]), axis=1
+    )
 
 
 def greedy(q_values: tf.Tensor, mask: tf.Tensor | None = None) -> tf.Tensor:
-    """The legal action of the largest Q-value: [B, A], mask [B, A] bool → [B] int64. Of an all-illegal row, action 0."""
+    """The legal action of the largest Q-value:
+
+    [B, A], mask [B, A] bool → [B] int64. Of an all-illegal row, action 0.
+    """
     q_values.shape.assert_has_rank(2)
-    return tf.argmax(q_values if mask is None else tf.where(mask, q_values, q_values.dtype.min), axis=1)
+    return tf.argmax(
+        q_values if mask is None else tf.where(mask, q_values, q_values.dtype.min), axis=1
+    )
 
 
 def td_target(reward: tf.Tensor, discount: tf.Tensor, next_q: tf.Tensor) -> tf.Tensor:
-    """r + discount · Q_target(s', a*), without gradient (Mnih et al. 2015, algorithm 1; van Hasselt et al. 2016, equation 4).
+    """r + discount · Q_target(s', a*), without gradient (Mnih et al. 2015, algorithm 1; van Hasselt
+    et al. 2016, equation 4).
 
-    reward, discount (the product of the gammas, or 0 where the episode terminated) and next_q, the target network's value
-    of the next action, are [B] float32; so is the result.
+    reward, discount (the product of the gammas, or 0 where the episode terminated) and next_q, the
+    target network's value of the next action, are [B] float32; so is the result.
     """
     for tensor in (reward, discount, next_q):
         tensor.shape.assert_has_rank(1)
@@ -40,31 +50,53 @@ def td_target(reward: tf.Tensor, discount: tf.Tensor, next_q: tf.Tensor) -> tf.T
     return tf.stop_gradient(reward + discount * next_q)
 
 
-def munchausen_target(reward: tf.Tensor, discount: tf.Tensor, q_values: tf.Tensor, action: tf.Tensor, next_q_values: tf.Tensor,
-                      mask: tf.Tensor | None, next_mask: tf.Tensor | None, alpha: float, temperature: float, clip: float) -> tf.Tensor:
-    """r + α·[τ log π(a|s)] clipped to [clip, 0] + discount · Σ_a' π(a'|s') (Q(s', a') - τ log π(a'|s')), without gradient.
+def munchausen_target(
+    reward: tf.Tensor,
+    discount: tf.Tensor,
+    q_values: tf.Tensor,
+    action: tf.Tensor,
+    next_q_values: tf.Tensor,
+    mask: tf.Tensor | None,
+    next_mask: tf.Tensor | None,
+    alpha: float,
+    temperature: float,
+    clip: float,
+) -> tf.Tensor:
+    """r + α·[τ log π(a|s)] clipped to [clip, 0] + discount · Σ_a' π(a'|s') (Q(s', a') - τ log
+    π(a'|s')), without gradient.
 
-    π = softmax(Q / τ) over the legal actions, all of the target network (Vieillard et al. 2020, equation 5). reward, discount and
-    action are [B], q_values and next_q_values [B, A], masks [B, A] bool or None; returns [B] float32.
+    π = softmax(Q / τ) over the legal actions, all of the target network (Vieillard et al. 2020,
+    equation 5). reward, discount and action are [B], q_values and next_q_values [B, A], masks [B,
+    A] bool or None; returns [B] float32.
     """
-    bonus = tf.clip_by_value(temperature * select(_log_policy(q_values, mask, temperature), action), clip, 0.0)
+    bonus = tf.clip_by_value(
+        temperature * select(_log_policy(q_values, mask, temperature), action), clip, 0.0
+    )
     log_policy = _log_policy(next_q_values, next_mask, temperature)
-    soft_value = tf.reduce_sum(tf.exp(log_policy) * (next_q_values - temperature * log_policy), axis=1)
+    soft_value = tf.reduce_sum(
+        tf.exp(log_policy) * (next_q_values - temperature * log_policy), axis=1
+    )
     return td_target(reward + alpha * bonus, discount, soft_value)
 
 
 def _log_policy(q_values: tf.Tensor, mask: tf.Tensor | None, temperature: float) -> tf.Tensor:
     legal = q_values if mask is None else tf.where(mask, q_values, q_values.dtype.min)
-    logits = (q_values - tf.reduce_max(legal, axis=1, keepdims=True)) / temperature  # the best legal action's is 0, however cold
-    # -1e9, not -inf: an illegal action's probability is then exactly 0 and its product with anything finite stays finite.
+    # the best legal action's is 0, however cold
+    logits = (q_values - tf.reduce_max(legal, axis=1, keepdims=True)) / temperature
+    # -1e9, not -inf: an illegal action's probability is then exactly 0 and its product with
+    # anything finite stays finite.
     return tf.nn.log_softmax(logits if mask is None else tf.where(mask, logits, -1e9))
 
 
-def project(reward: tf.Tensor, discount: tf.Tensor, next_probabilities: tf.Tensor, support: tf.Tensor) -> tf.Tensor:
-    """The distribution of r + discount · Z' on the atoms of `support`, without gradient (Bellemare et al. 2017, algorithm 1).
+def project(
+    reward: tf.Tensor, discount: tf.Tensor, next_probabilities: tf.Tensor, support: tf.Tensor
+) -> tf.Tensor:
+    """The distribution of r + discount · Z' on the atoms of `support`, without gradient (Bellemare
+    et al. 2017, algorithm 1).
 
-    reward, discount [B], next_probabilities [B, N] on `support` [N], which is evenly spaced; returns [B, N] float32. Mass beyond
-    the support lands on its ends. Each shifted atom is shared between its two neighbours in proportion to nearness.
+    reward, discount [B], next_probabilities [B, N] on `support` [N], which is evenly spaced;
+    returns [B, N] float32. Mass beyond the support lands on its ends. Each shifted atom is shared
+    between its two neighbours in proportion to nearness.
     """
     next_probabilities.shape.assert_has_rank(2)
     reward.shape.assert_has_rank(1)
@@ -72,12 +104,14 @@ def project(reward: tf.Tensor, discount: tf.Tensor, next_probabilities: tf.Tenso
     next_probabilities.shape[:1].assert_is_compatible_with(reward.shape)
     low, high, spacing = support[0], support[-1], support[1] - support[0]
     shifted = tf.clip_by_value(reward[:, tf.newaxis] + discount[:, tf.newaxis] * support, low, high)
-    distance = tf.abs(shifted[:, tf.newaxis, :] - support[tf.newaxis, :, tf.newaxis]) / spacing  # [B, to, from]
+    # [B, to, from]
+    distance = tf.abs(shifted[:, tf.newaxis, :] - support[tf.newaxis, :, tf.newaxis]) / spacing
     return tf.stop_gradient(tf.linalg.matvec(tf.maximum(1.0 - distance, 0.0), next_probabilities))
 
 
 def quantile_huber(target: tf.Tensor, quantiles: tf.Tensor, delta: float) -> tf.Tensor:
-    """Quantile Huber loss of each transition: target [B, M] samples, quantiles [B, N] → [B] (Dabney et al. 2018, equation 10).
+    """Quantile Huber loss of each transition: target [B, M] samples, quantiles [B, N] → [B] (Dabney
+    et al. 2018, equation 10).
 
     Summed over the N quantiles at the levels (i + 1/2) / N, averaged over the M samples.
     """
@@ -92,27 +126,41 @@ def quantile_huber(target: tf.Tensor, quantiles: tf.Tensor, delta: float) -> tf.
     return tf.reduce_sum(tf.reduce_mean(weight * huber / delta, axis=2), axis=1)
 
 
-def limit_gradients(gradients: Sequence[tf.Tensor], limit: float, copies: int = 1, xla: bool = True) -> tuple[list[tf.Tensor], tf.Tensor]:
-    """Gradients scaled down to a global norm of `limit` (Pascanu et al. 2013, algorithm 1; 0 leaves them as they are), and the norm before.
+def limit_gradients(
+    gradients: Sequence[tf.Tensor], limit: float, copies: int = 1, xla: bool = True
+) -> tuple[list[tf.Tensor], tf.Tensor]:
+    """Gradients scaled down to a global norm of `limit` (Pascanu et al. 2013, algorithm 1; 0 leaves
+    them as they are), and the norm before.
 
-    With several `copies` each has its own norm, [copies], over its share of every gradient, which is [copies, ...]. Outside
-    `xla`, where there is a single copy, gradients are read once, and not touched where the limit does not bind.
+    With several `copies` each has its own norm, [copies], over its share of every gradient, which
+    is [copies, ...]. Outside `xla`, where there is a single copy, gradients are read once, and not
+    touched where the limit does not bind.
     """
     lead = (copies,) if copies > 1 else ()
-    summed = [_sum_of_squares(gradient, lead) if xla else 2.0 * tf.nn.l2_loss(gradient) for gradient in gradients]
+    summed = [
+        _sum_of_squares(gradient, lead) if xla else 2.0 * tf.nn.l2_loss(gradient)
+        for gradient in gradients
+    ]
     norm = tf.reshape(tf.sqrt(tf.add_n(summed)), (copies,))
     if not limit:
         return list(gradients), norm
     scale = limit * tf.minimum(1.0 / norm, 1.0 / limit)
 
     def scaled() -> list[tf.Tensor]:
-        return [gradient * tf.reshape(scale, (*lead, *[1] * (gradient.shape.rank - len(lead)))) for gradient in gradients]
+        return [
+            gradient * tf.reshape(scale, (*lead, *[1] * (gradient.shape.rank - len(lead))))
+            for gradient in gradients
+        ]
 
     return scaled() if xla else tf.cond(norm[0] > limit, scaled, lambda: list(gradients)), norm
 
 
 def _sum_of_squares(gradient: tf.Tensor, lead: tuple[int, ...]) -> tf.Tensor:
-    """[*lead, ...] → [*lead]. By a product with ones: XLA adds the terms of a sum one after the other, which takes 12 µs for 10,000 of them."""
+    """[*lead, ...] → [*lead].
+
+    By a product with ones: XLA adds the terms of a sum one after the other, which takes 12 µs for
+    10,000 of them.
+    """
     rows = tf.reshape(tf.square(gradient), (*lead, -1, gradient.shape[-1]))
     return tf.reduce_sum(tf.matmul(tf.ones((*lead, 1, rows.shape[-2])), rows), axis=(-2, -1))
 
@@ -125,7 +173,9 @@ def per_example(loss: str | tf.keras.losses.Loss, huber_delta: float) -> Loss:
         loss = tf.keras.losses.MeanSquaredError()
     if not isinstance(loss, tf.keras.losses.Loss):
         raise ValueError(f"loss={loss!r}: must be 'huber', 'mse' or a tf.keras.losses.Loss")
-    return loss.call  # without the reduction of __call__; a copy with another reduction would lose Huber's delta in Keras 3
+    # without the reduction of __call__; a copy with another reduction would lose Huber's delta in
+    # Keras 3
+    return loss.call
 
 
 def td_loss(loss: Loss, target: tf.Tensor, q_selected: tf.Tensor) -> tf.Tensor:

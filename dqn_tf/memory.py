@@ -15,15 +15,24 @@ NUMBER = 8  # bytes of a row's oldest frame, and of its priority
 
 
 def sized(config: DQNConfig, spaces: Spaces) -> DQNConfig:
-    """With `replay_memory`, the configuration whose `replay_capacity` is the largest that fits into it. Raises UserError if that is none."""
+    """With `replay_memory`, the configuration whose `replay_capacity` is the largest that fits into
+    it. Raises UserError if that is none.
+    """
     if config.replay_memory is None:
         return config
-    memory, per_row = memory_bytes(config.replay_memory), replay_bytes(dataclasses.replace(config, replay_capacity=10**6), spaces) / 10**6
+    memory, per_row = (
+        memory_bytes(config.replay_memory),
+        replay_bytes(dataclasses.replace(config, replay_capacity=10**6), spaces) / 10**6,
+    )
     capacity = int(memory / per_row)
-    while capacity > 0 and _bytes(capacity, config, spaces) > memory:  # what does not grow with the number of rows
+    # what does not grow with the number of rows
+    while capacity > 0 and _bytes(capacity, config, spaces) > memory:
         capacity -= max(1, math.ceil((_bytes(capacity, config, spaces) - memory) / per_row))
     if capacity < 1:
-        raise UserError(f"--replay_memory={config.replay_memory} holds not one transition: one takes {int(per_row):,} bytes.")
+        raise UserError(
+            f"--replay_memory={config.replay_memory} holds not one transition: one takes"
+            f" {int(per_row):,} bytes."
+        )
     return dataclasses.replace(config, replay_capacity=capacity, replay_memory=None)
 
 
@@ -33,12 +42,21 @@ def replay_bytes(config: DQNConfig, spaces: Spaces) -> int:
 
 
 def require(config: DQNConfig, spaces: Spaces, runs: int = 1) -> str:
-    """The plan of one run, or of several at once, in a sentence. Raises UserError if it does not fit into what is free."""
+    """The plan of one run, or of several at once, in a sentence.
+
+    Raises UserError if it does not fit into what is free.
+    """
     needed, free = replay_bytes(config, spaces) * runs, free_memory()
     row = needed // config.replay_capacity
-    plan = f"{config.replay_capacity:,} transitions of {row:,} bytes{f' for {runs} seeds' * (runs > 1)}, {show(needed)} of {show(free)} free"
+    plan = (
+        f"{config.replay_capacity:,} transitions of {row:,}"
+        f" bytes{f' for {runs} seeds' * (runs > 1)}, {show(needed)} of {show(free)} free"
+    )
     if needed > free:
-        raise UserError(f"--replay_capacity={config.replay_capacity} does not fit into memory: {plan}. At most {int(free * 0.8) // row:,} would.")
+        raise UserError(
+            f"--replay_capacity={config.replay_capacity} does not fit into memory: {plan}. At most"
+            f" {int(free * 0.8) // row:,} would."
+        )
     return f"Replay memory: {plan} ({needed / free:.0%})."
 
 
@@ -46,7 +64,9 @@ def free_memory() -> int:
     """Bytes that a process could take now."""
     try:
         with open("/proc/meminfo", encoding="ascii") as file:
-            return next(int(line.split()[1]) * 1024 for line in file if line.startswith("MemAvailable"))
+            return next(
+                int(line.split()[1]) * 1024 for line in file if line.startswith("MemAvailable")
+            )
     except (OSError, StopIteration):
         return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
 
@@ -64,4 +84,8 @@ def _bytes(capacity: int, config: DQNConfig, spaces: Spaces) -> int:
     if not spaces.stack:
         return capacity * bytes_per_row(transitions.columns(spaces)) + priorities
     rows = capacity * (bytes_per_row(transitions.columns(numbered_spaces(spaces))) + NUMBER)
-    return rows + priorities + ring_size(capacity, config.num_envs, config.n_step, spaces) * bytes_per_frame(spaces)
+    return (
+        rows
+        + priorities
+        + ring_size(capacity, config.num_envs, config.n_step, spaces) * bytes_per_frame(spaces)
+    )

@@ -22,25 +22,32 @@ FIELDS = ("env_step", *METRICS)
 
 
 class MetricsWriter:
-    """Appends rows to metrics.csv and to TensorBoard. A row holds the metrics of one event; the others stay blank.
+    """Appends rows to metrics.csv and to TensorBoard. A row holds the metrics of one event; the
+    others stay blank.
 
-    Opening it at `env_step` > 0 first drops what an interrupted run wrote after its last checkpoint.
+    Opening it at `env_step` > 0 first drops what an interrupted run wrote after its last
+    checkpoint.
     """
 
     def __init__(self, csv_path: Path, tensorboard_dir: Path, env_step: int) -> None:
-        keep = [row for row in read(csv_path) if int(row["env_step"]) <= env_step] if env_step else []
+        keep = (
+            [row for row in read(csv_path) if int(row["env_step"]) <= env_step] if env_step else []
+        )
         aside = csv_path.with_name(f".tmp-{csv_path.name}")
         self._file = aside.open("w", newline="", encoding="utf-8")
         self._csv = csv.DictWriter(self._file, FIELDS)
         self._csv.writeheader()
         self._csv.writerows(keep)
         self._file.flush()
-        aside.replace(csv_path)  # the open file goes with it: a crash here leaves the old log or the new one
+        # the open file goes with it: a crash here leaves the old log or the new one
+        aside.replace(csv_path)
         self._events = tf.summary.create_file_writer(str(tensorboard_dir))
 
     def write(self, env_step: int, **values: float) -> None:
         """One row, at one environment step."""
-        self._csv.writerow({"env_step": env_step} | {name: f"{value:.8g}" for name, value in values.items()})
+        self._csv.writerow(
+            {"env_step": env_step} | {name: f"{value:.8g}" for name, value in values.items()}
+        )
         with self._events.as_default():
             for name, value in values.items():
                 tf.summary.scalar(name, value, step=env_step)
@@ -61,5 +68,9 @@ def read(csv_path: Path) -> list[dict[str, str]]:
     if not csv_path.exists():
         return []
     text = csv_path.read_text(encoding="utf-8", errors="replace")
-    whole = text[:text.rfind("\n") + 1]
-    return [row for row in csv.DictReader(io.StringIO(whole)) if None not in row and None not in row.values() and row["env_step"].isdigit()]
+    whole = text[: text.rfind("\n") + 1]
+    return [
+        row
+        for row in csv.DictReader(io.StringIO(whole))
+        if None not in row and None not in row.values() and row["env_step"].isdigit()
+    ]

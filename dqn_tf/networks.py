@@ -8,7 +8,14 @@ import tensorflow as tf
 from dqn_tf.config import DQNConfig
 from dqn_tf.envs.spaces import Spaces
 from dqn_tf.errors import UserError
-from dqn_tf.layers import NoisyDense, StackedDense, TrainingDense, fan_in_uniform, narrow_matmul, wide_matmul
+from dqn_tf.layers import (
+    NoisyDense,
+    StackedDense,
+    TrainingDense,
+    fan_in_uniform,
+    narrow_matmul,
+    wide_matmul,
+)
 from dqn_tf.values import make_values
 
 SMALLEST_IMAGE = 36  # below this the Nature torso's three convolutions have nothing left to see
@@ -18,32 +25,41 @@ CNNS = {  # convolutions of (filters, size, stride), widths of the hidden layers
     "minatar_cnn": (((16, 3, 1),), (128,)),
 }
 SMALLEST_PICTURE = CNNS["minatar_cnn"][0][0][1]  # what MinAtar's one convolution needs
-LARGE = 500_000  # weights beyond which copying all of them costs more than entering TensorFlow for each variable
+# weights beyond which copying all of them costs more than entering TensorFlow for each variable
+LARGE = 500_000
 NARROW = 4  # outputs up to which a sum of outer products beats a matmul
 
 Layer = tf.keras.layers.Layer
 
 
 class QNetwork(tf.keras.Model):
-    """`observation [B, *shape] → q_values [B, A] float32`, everything from raw observation on inside the graph.
+    """`observation [B, *shape] → q_values [B, A] float32`, everything from raw observation on
+    inside the graph.
 
-    The torso is an mlp ("mlp", observations flattened), the convolutions of Mnih et al. 2015, table 1 ("nature_cnn"), the fewer ones of Mnih
-    et al. 2013, section 4.1 ("nips_cnn": a third of the arithmetic), or the one of Young and Tian 2019, section 4 ("minatar_cnn"). The head
-    is one stream of outputs or, with `dueling`, the streams of value and advantages, each with its own last hidden layer (Wang et
-    al. 2016). With `noisy` all dense layers are `NoisyDense`. The generator gives the initial weights.
+    The torso is an mlp ("mlp", observations flattened), the convolutions of Mnih et al. 2015, table
+    1 ("nature_cnn"), the fewer ones of Mnih et al. 2013, section 4.1 ("nips_cnn": a third of the
+    arithmetic), or the one of Young and Tian 2019, section 4 ("minatar_cnn"). The head is one
+    stream of outputs or, with `dueling`, the streams of value and advantages, each with its own
+    last hidden layer (Wang et al. 2016). With `noisy` all dense layers are `NoisyDense`. The
+    generator gives the initial weights.
 
-    With `copies` it is as many mlps that never meet, each with its share of the observations: the first B / copies rows are the
-    first one's. Every variable then has an axis of that length in front.
+    With `copies` it is as many mlps that never meet, each with its share of the observations: the
+    first B / copies rows are the first one's. Every variable then has an axis of that length in
+    front.
     """
 
-    def __init__(self, spaces: Spaces, config: DQNConfig, generator: np.random.Generator, copies: int = 1) -> None:
+    def __init__(
+        self, spaces: Spaces, config: DQNConfig, generator: np.random.Generator, copies: int = 1
+    ) -> None:
         super().__init__(name="q_network")
         self.spaces, self.values, self.copies = spaces, make_values(config), copies
         kind = automatic(spaces) if config.network == "auto" else config.network
         self.convolves = kind != "mlp"
         self.scales = spaces.observation_dtype == "uint8" and is_image(spaces.observation_shape)
         seeds = (int(seed) for seed in iter(lambda: generator.integers(2**31), None))
-        self._dense = _dense_maker(seeds, config.noisy_sigma if config.noisy else None, copies, self.convolves)
+        self._dense = _dense_maker(
+            seeds, config.noisy_sigma if config.noisy else None, copies, self.convolves
+        )
         layout, hidden = CNNS.get(kind, ((), config.hidden_units))
         shared, own = (hidden[:-1], hidden[-1:]) if config.dueling else (hidden, ())
         if self.convolves:
@@ -54,7 +70,10 @@ class QNetwork(tf.keras.Model):
         self.torso = convolutions + dense
         outputs = spaces.actions * self.values.atoms
         if config.dueling:
-            self.streams = [self._stream(width, own, self.values.atoms, "value"), self._stream(width, own, outputs, "advantage")]
+            self.streams = [
+                self._stream(width, own, self.values.atoms, "value"),
+                self._stream(width, own, outputs, "advantage"),
+            ]
         else:
             self.streams = [self._stream(width, own, outputs, "q_values")]
         self(tf.zeros((copies, *spaces.observation_shape), spaces.observation_dtype))
@@ -64,11 +83,18 @@ class QNetwork(tf.keras.Model):
         """Q-values [B, A] float32 of observations in the environment's own dtype, without noise."""
         return self.values.q_values(self.head_outputs(observation))
 
-    def head_outputs(self, observation: tf.Tensor, noise_seed: tf.Tensor | None = None, training: bool = False, coarse: bool = False) -> tf.Tensor:
+    def head_outputs(
+        self,
+        observation: tf.Tensor,
+        noise_seed: tf.Tensor | None = None,
+        training: bool = False,
+        coarse: bool = False,
+    ) -> tf.Tensor:
         """What the values are read from: [B, A], or [B, A, N] for distributions.
 
-        `noise_seed`, int32 [2], draws the noise of noisy layers; without it they are their means. `training` forms gradients faster.
-        `coarse` computes all but the last layer in bfloat16, with the same float32 weights.
+        `noise_seed`, int32 [2], draws the noise of noisy layers; without it they are their means.
+        `training` forms gradients faster. `coarse` computes all but the last layer in bfloat16,
+        with the same float32 weights.
         """
         features = self.features(observation)
         if self.copies > 1:
@@ -89,7 +115,10 @@ class QNetwork(tf.keras.Model):
         return streams[0] if len(streams) == 1 else combine(*streams)
 
     def features(self, observation: tf.Tensor) -> tf.Tensor:
-        """What the torso sees, float32: one-hot for a Discrete space, images scaled to [0, 1], all else as it is."""
+        """What the torso sees, float32:
+
+        one-hot for a Discrete space, images scaled to [0, 1], all else as it is.
+        """
         if self.spaces.categories:
             return tf.one_hot(observation - self.spaces.category_start, self.spaces.categories)
         observation = tf.cast(observation, tf.float32)
@@ -112,9 +141,16 @@ class QNetwork(tf.keras.Model):
 
 
 def combine(value, advantage):
-    """V + A - mean of A over the actions (Wang et al. 2016, equation 9): [B, 1, ...], [B, A, ...] → [B, A, ...], TensorFlow or NumPy."""
+    """V + A - mean of A over the actions (Wang et al.
+
+    2016, equation 9): [B, 1, ...], [B, A, ...] → [B, A, ...], TensorFlow or NumPy.
+    """
     actions = advantage.shape[1]
-    return value + advantage - sum(advantage[:, action:action + 1] for action in range(actions)) / actions
+    return (
+        value
+        + advantage
+        - sum(advantage[:, action : action + 1] for action in range(actions)) / actions
+    )
 
 
 def is_image(shape: tuple[int, ...]) -> bool:
@@ -123,26 +159,57 @@ def is_image(shape: tuple[int, ...]) -> bool:
 
 
 def automatic(spaces: Spaces) -> str:
-    """The torso for these observations: a small picture of things that are there or not, [height, width, kinds] bool, is MinAtar's kind."""
+    """The torso for these observations:
+
+    a small picture of things that are there or not, [height, width, kinds] bool, is MinAtar's kind.
+    """
     if is_image(spaces.observation_shape):
         return "nature_cnn"
     shape = spaces.observation_shape
-    return "minatar_cnn" if len(shape) == 3 and min(shape[:2]) >= SMALLEST_PICTURE and spaces.observation_dtype == "bool" else "mlp"
+    return (
+        "minatar_cnn"
+        if len(shape) == 3
+        and min(shape[:2]) >= SMALLEST_PICTURE
+        and spaces.observation_dtype == "bool"
+        else "mlp"
+    )
 
 
-def make_convolutions(layout: tuple[tuple[int, int, int], ...], shape: tuple[int, ...], seeds: Iterator[int]) -> tuple[list[Layer], int]:
-    """Convolutions of (filters, size, stride), channels last, without padding, each with a relu, and the width of what they give."""
+def make_convolutions(
+    layout: tuple[tuple[int, int, int], ...], shape: tuple[int, ...], seeds: Iterator[int]
+) -> tuple[list[Layer], int]:
+    """Convolutions of (filters, size, stride), channels last, without padding, each with a relu,
+    and the width of what they give.
+    """
     if len(shape) != 3:
-        raise UserError(f"--network: convolutions need observations of shape [height, width, channels], and here it is {list(shape)}. Use "
-                        "--network=mlp.")
+        raise UserError(
+            "--network: convolutions need observations of shape [height, width, channels], and"
+            f" here it is {list(shape)}. Use --network=mlp."
+        )
     (height, width, channels), layers = shape, []
     for number, (filters, size, stride) in enumerate(layout):
         if min(height, width) < size:
-            raise UserError(f"--network: observations of shape {list(shape)} are too small for these convolutions. Use --network=auto.")
+            raise UserError(
+                f"--network: observations of shape {list(shape)} are too small for these"
+                " convolutions. Use --network=auto."
+            )
         kernel, bias = (fan_in_uniform(size * size * channels, next(seeds)) for _ in range(2))
-        layers.append(tf.keras.layers.Conv2D(filters, size, stride, activation="relu", kernel_initializer=kernel, bias_initializer=bias,
-                                             name=f"conv_{number}"))
-        height, width, channels = (height - size) // stride + 1, (width - size) // stride + 1, filters
+        layers.append(
+            tf.keras.layers.Conv2D(
+                filters,
+                size,
+                stride,
+                activation="relu",
+                kernel_initializer=kernel,
+                bias_initializer=bias,
+                name=f"conv_{number}",
+            )
+        )
+        height, width, channels = (
+            (height - size) // stride + 1,
+            (width - size) // stride + 1,
+            filters,
+        )
     return [*layers, tf.keras.layers.Flatten()], height * width * channels
 
 
@@ -154,22 +221,44 @@ def _dense_maker(seeds: Iterator[int], noisy_sigma: float | None, copies: int, c
         if copies > 1:
             return StackedDense(copies, units, activation, kernel, bias, multiply, name)
         if noisy_sigma is None:
-            return TrainingDense(units, multiply, activation=activation, kernel_initializer=kernel, bias_initializer=bias, name=name)
-        return NoisyDense(units, activation, kernel, bias, noisy_sigma, number=next(seeds), name=name)
+            return TrainingDense(
+                units,
+                multiply,
+                activation=activation,
+                kernel_initializer=kernel,
+                bias_initializer=bias,
+                name=name,
+            )
+        return NoisyDense(
+            units, activation, kernel, bias, noisy_sigma, number=next(seeds), name=name
+        )
 
     return make
 
 
-def _apply(layer: Layer, features: tf.Tensor, noise_seed: tf.Tensor | None, training: bool, coarse: bool = False) -> tf.Tensor:
+def _apply(
+    layer: Layer,
+    features: tf.Tensor,
+    noise_seed: tf.Tensor | None,
+    training: bool,
+    coarse: bool = False,
+) -> tf.Tensor:
     if coarse:
         return _apply_coarsely(layer, tf.cast(features, tf.bfloat16), noise_seed)
     if isinstance(layer, NoisyDense) and noise_seed is not None:
         return layer(features, noise_seed)
-    return layer(features, training=training) if isinstance(layer, (TrainingDense, StackedDense)) else layer(features)
+    return (
+        layer(features, training=training)
+        if isinstance(layer, (TrainingDense, StackedDense))
+        else layer(features)
+    )
 
 
 def _apply_coarsely(layer: Layer, features: tf.Tensor, noise_seed: tf.Tensor | None) -> tf.Tensor:
-    """A layer in bfloat16: what its own call gives up to rounding, but for noisy ones, which stay float32."""
+    """A layer in bfloat16:
+
+    what its own call gives up to rounding, but for noisy ones, which stay float32.
+    """
     if isinstance(layer, tf.keras.layers.Flatten):
         return tf.reshape(features, (-1, int(np.prod(features.shape[1:]))))
     if isinstance(layer, NoisyDense):

@@ -6,7 +6,9 @@ from dqn_tf.config import DQNConfig
 
 
 class Preset(NamedTuple):
-    """Plain DQN tuned for one environment, the improvements recommended on top of it, and what a run with both should reach."""
+    """Plain DQN tuned for one environment, the improvements recommended on top of it, and what a
+    run with both should reach.
+    """
 
     plain: dict[str, Any]
     recommended: dict[str, Any]
@@ -14,26 +16,55 @@ class Preset(NamedTuple):
 
     @property
     def values(self) -> dict[str, Any]:
-        """What differs from DQNConfig's defaults in a run of `train.py`: the recommended values on top of the plain ones."""
+        """What differs from DQNConfig's defaults in a run of `train.py`:
+
+        the recommended values on top of the plain ones.
+        """
         return self.plain | self.recommended
 
 
-# Of any Atari game. The settings of Mnih et al. 2015 cut to what fits into a night: Adam, a smaller replay and a faster falling epsilon.
+# Of any Atari game. The settings of Mnih et al. 2015 cut to what fits into a night: Adam, a smaller
+# replay and a faster falling epsilon.
 ATARI = Preset(
-    {"total_steps": 2_000_000, "num_envs": 8, "learning_rate": 1e-4, "optimizer_epsilon": 1.5e-4, "batch_size": 32, "replay_capacity": 200_000,
-     "warmup_env_steps": 20_000, "env_steps_per_update": 4.0, "target_update_period_env_steps": 8_000, "epsilon_end": 0.01,
-     "epsilon_decay_env_steps": 250_000, "evaluation_period_env_steps": 250_000, "evaluation_episodes": 10, "test_episodes": 30,
-     "checkpoint_period_env_steps": 100_000},
+    {
+        "total_steps": 2_000_000,
+        "num_envs": 8,
+        "learning_rate": 1e-4,
+        "optimizer_epsilon": 1.5e-4,
+        "batch_size": 32,
+        "replay_capacity": 200_000,
+        "warmup_env_steps": 20_000,
+        "env_steps_per_update": 4.0,
+        "target_update_period_env_steps": 8_000,
+        "epsilon_end": 0.01,
+        "epsilon_decay_env_steps": 250_000,
+        "evaluation_period_env_steps": 250_000,
+        "evaluation_episodes": 10,
+        "test_episodes": 30,
+        "checkpoint_period_env_steps": 100_000,
+    },
     {"double": True, "n_step": 3},
     "none: it was tuned on no game",
 )
 
-# Of any MinAtar game: the settings of the published rows (Obando-Ceron and Castro 2021; Daley et al. 2025). Their loss is half the squared
-# error with an epsilon of 3.125e-4: with twice the gradient, twice the epsilon is the same step.
+# Of any MinAtar game: the settings of the published rows (Obando-Ceron and Castro 2021; Daley et
+# al. 2025). Their loss is half the squared error with an epsilon of 3.125e-4: with twice the
+# gradient, twice the epsilon is the same step.
 MINATAR = Preset(
-    {"total_steps": 1_000_000, "learning_rate": 2.5e-4, "optimizer_epsilon": 6.25e-4, "loss": "mse", "max_gradient_norm": 0.0,
-     "batch_size": 32, "env_steps_per_update": 4.0, "target_update_period_env_steps": 1_000, "epsilon_end": 0.01,
-     "epsilon_decay_env_steps": 250_000, "evaluation_period_env_steps": 100_000, "checkpoint_period_env_steps": 100_000},
+    {
+        "total_steps": 1_000_000,
+        "learning_rate": 2.5e-4,
+        "optimizer_epsilon": 6.25e-4,
+        "loss": "mse",
+        "max_gradient_norm": 0.0,
+        "batch_size": 32,
+        "env_steps_per_update": 4.0,
+        "target_update_period_env_steps": 1_000,
+        "epsilon_end": 0.01,
+        "epsilon_decay_env_steps": 250_000,
+        "evaluation_period_env_steps": 100_000,
+        "checkpoint_period_env_steps": 100_000,
+    },
     {},
     "the mean of the published DQN rows at a million steps",
 )
@@ -41,57 +72,136 @@ FAMILIES = {"ALE": ATARI, "MinAtar": MINATAR}
 
 PRESETS = {
     "ALE/Pong-v5": Preset(
-        {"total_steps": 500_000, "num_envs": 8, "network": "nips_cnn", "learning_rate": 2e-4, "optimizer_epsilon": 1.5e-4, "batch_size": 32,
-         "warmup_env_steps": 8_000, "target_update_period_env_steps": 2_000, "epsilon_end": 0.02, "epsilon_decay_env_steps": 100_000,
-         "evaluation_period_env_steps": 25_000, "evaluation_episodes": 8, "test_episodes": 30, "export_weights": "best",
-         "checkpoint_period_env_steps": 25_000, "sticky_actions": 0.0},
+        {
+            "total_steps": 500_000,
+            "num_envs": 8,
+            "network": "nips_cnn",
+            "learning_rate": 2e-4,
+            "optimizer_epsilon": 1.5e-4,
+            "batch_size": 32,
+            "warmup_env_steps": 8_000,
+            "target_update_period_env_steps": 2_000,
+            "epsilon_end": 0.02,
+            "epsilon_decay_env_steps": 100_000,
+            "evaluation_period_env_steps": 25_000,
+            "evaluation_episodes": 8,
+            "test_episodes": 30,
+            "export_weights": "best",
+            "checkpoint_period_env_steps": 25_000,
+            "sticky_actions": 0.0,
+        },
         {"n_step": 3},
         "greedy return of at least 18 over 30 episodes without sticky actions",
     ),
     "CartPole-v1": Preset(
-        {"total_steps": 50_000, "hidden_units": (128, 128), "loss": "mse", "learning_rate": 1e-2, "learning_rate_end": 1e-5, "batch_size": 64,
-         "target_update_period_env_steps": 128, "updates_per_block": 32, "epsilon_decay_env_steps": 8_000, "v_min": 0.0, "v_max": 100.0},
+        {
+            "total_steps": 50_000,
+            "hidden_units": (128, 128),
+            "loss": "mse",
+            "learning_rate": 1e-2,
+            "learning_rate_end": 1e-5,
+            "batch_size": 64,
+            "target_update_period_env_steps": 128,
+            "updates_per_block": 32,
+            "epsilon_decay_env_steps": 8_000,
+            "v_min": 0.0,
+            "v_max": 100.0,
+        },
         {"n_step": 3},
         "greedy return of at least 490 over 100 episodes, as the IQM of ten runs",
     ),
     "Acrobot-v1": Preset(
-        {"hidden_units": (128, 128), "learning_rate": 1e-3, "learning_rate_end": 1e-5, "target_update_period_env_steps": 250,
-         "replay_capacity": 50_000, "env_steps_per_update": 4.0, "epsilon_decay_env_steps": 12_000, "v_min": -100.0, "v_max": 0.0},
+        {
+            "hidden_units": (128, 128),
+            "learning_rate": 1e-3,
+            "learning_rate_end": 1e-5,
+            "target_update_period_env_steps": 250,
+            "replay_capacity": 50_000,
+            "env_steps_per_update": 4.0,
+            "epsilon_decay_env_steps": 12_000,
+            "v_min": -100.0,
+            "v_max": 0.0,
+        },
         {"double": True, "n_step": 3},
         "greedy return of at least -85 over 100 episodes, as the IQM of ten runs",
     ),
     "MountainCar-v0": Preset(
-        {"total_steps": 120_000, "gamma": 0.98, "hidden_units": (128, 128), "learning_rate": 4e-3, "learning_rate_end": 1e-5,
-         "target_update_period_env_steps": 600, "epsilon_decay_env_steps": 24_000, "updates_per_block": 32, "v_min": -50.0, "v_max": 0.0},
+        {
+            "total_steps": 120_000,
+            "gamma": 0.98,
+            "hidden_units": (128, 128),
+            "learning_rate": 4e-3,
+            "learning_rate_end": 1e-5,
+            "target_update_period_env_steps": 600,
+            "epsilon_decay_env_steps": 24_000,
+            "updates_per_block": 32,
+            "v_min": -50.0,
+            "v_max": 0.0,
+        },
         {"double": True, "n_step": 3},
         "greedy return of at least -110 over 100 episodes, as the IQM of ten runs",
     ),
     "LunarLander-v3": Preset(
-        {"hidden_units": (128, 128), "learning_rate": 6.3e-4, "learning_rate_end": 1e-5, "target_update_period_env_steps": 1, "tau": 0.01,
-         "env_steps_per_update": 1.0, "updates_per_block": 32, "epsilon_decay_env_steps": 12_000, "v_min": -200.0, "v_max": 300.0},
+        {
+            "hidden_units": (128, 128),
+            "learning_rate": 6.3e-4,
+            "learning_rate_end": 1e-5,
+            "target_update_period_env_steps": 1,
+            "tau": 0.01,
+            "env_steps_per_update": 1.0,
+            "updates_per_block": 32,
+            "epsilon_decay_env_steps": 12_000,
+            "v_min": -200.0,
+            "v_max": 300.0,
+        },
         {"double": True, "n_step": 3, "dueling": True},
         "greedy return of at least 200 over 100 episodes, as the IQM of ten runs",
     ),
     "dqn_tf/GridWorld-v0": Preset(
-        {"total_steps": 6_000, "gamma": 0.9, "hidden_units": (32,), "batch_size": 32, "learning_rate": 5e-3, "learning_rate_end": 1e-4,
-         "target_update_period_env_steps": 50, "epsilon_decay_env_steps": 5_000, "epsilon_end": 0.2, "warmup_env_steps": 500,
-         "evaluation_period_env_steps": 2_000, "v_max": 0.0},
+        {
+            "total_steps": 6_000,
+            "gamma": 0.9,
+            "hidden_units": (32,),
+            "batch_size": 32,
+            "learning_rate": 5e-3,
+            "learning_rate_end": 1e-4,
+            "target_update_period_env_steps": 50,
+            "epsilon_decay_env_steps": 5_000,
+            "epsilon_end": 0.2,
+            "warmup_env_steps": 500,
+            "evaluation_period_env_steps": 2_000,
+            "v_max": 0.0,
+        },
         {},
         "greedy return of -1, the shortest way, in each of 100 episodes",
     ),
 }
 
 
-# All of Rainbow's parts (Hessel et al. 2018) with the settings of its table 1 that do not depend on the environment.
-RAINBOW = {"double": True, "dueling": True, "prioritized": True, "priority_alpha": 0.5, "n_step": 3, "noisy": True, "distribution": "c51"}
+# All of Rainbow's parts (Hessel et al. 2018) with the settings of its table 1 that do not depend on
+# the environment.
+RAINBOW = {
+    "double": True,
+    "dueling": True,
+    "prioritized": True,
+    "priority_alpha": 0.5,
+    "n_step": 3,
+    "noisy": True,
+    "distribution": "c51",
+}
 
 
 def find(env: str) -> Preset | None:
-    """The environment's preset; of an Atari or MinAtar game without one of its own, that of all of them."""
+    """The environment's preset; of an Atari or MinAtar game without one of its own, that of all of
+    them.
+    """
     return PRESETS.get(env) or FAMILIES.get(env.rpartition("/")[0])
 
 
 def configure(env: str, overrides: dict[str, Any]) -> DQNConfig:
-    """The environment's preset, if it has one, with `overrides` on top. Raises UserError on a bad value."""
+    """The environment's preset, if it has one, with `overrides` on top.
+
+    Raises UserError on a bad value.
+    """
     preset = find(env)
     return DQNConfig(**{"env": env} | (preset.values if preset else {}) | overrides)

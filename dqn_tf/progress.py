@@ -1,4 +1,7 @@
-"""What the terminal shows while a run goes on: a bar on a terminal, a line now and then where output is piped."""
+"""What the terminal shows while a run goes on:
+
+a bar on a terminal, a line now and then where output is piped.
+"""
 
 import sys
 import time
@@ -17,8 +20,18 @@ class Progress:
         """Begins to measure speed, from this environment step on."""
         self._start, self._start_step, self._next_line = time.monotonic(), env_step, env_step + 1
         if sys.stderr.isatty():
-            self._bar = tqdm(total=self._total, initial=env_step, unit=" steps", unit_scale=True, dynamic_ncols=True, file=sys.stderr,
-                             bar_format="{percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt} [{remaining} left, {rate_fmt}]{postfix}")
+            self._bar = tqdm(
+                total=self._total,
+                initial=env_step,
+                unit=" steps",
+                unit_scale=True,
+                dynamic_ncols=True,
+                file=sys.stderr,
+                bar_format=(
+                    "{percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt} [{remaining} left,"
+                    " {rate_fmt}]{postfix}"
+                ),
+            )
 
     def update(self, env_step: int, **values: float) -> None:
         """The latest values; None where there is none yet."""
@@ -32,7 +45,9 @@ class Progress:
             speed = (env_step - self._start_step) / seconds if seconds else 0.0
             left = f", {(self._total - env_step) / speed:.0f} s left" if speed else ""
             values_text = ", ".join(f"{name} {text}" for name, text in self._texts().items())
-            self.say(f"step {env_step:,} of {self._total:,}: {values_text}, {speed:,.0f} steps/s{left}")
+            self.say(
+                f"step {env_step:,} of {self._total:,}: {values_text}, {speed:,.0f} steps/s{left}"
+            )
 
     def say(self, sentence: str) -> None:
         """A line of its own, above the bar."""

@@ -16,13 +16,18 @@ from dqn_tf.errors import UserError
 def load_tensorflow(verbose: bool = False) -> None:
     """Imports TensorFlow; its native log and library warnings are shown only if `verbose`.
 
-    TensorFlow's C++ code writes to file descriptor 2 before any log level holds, so the descriptor itself is
-    turned away while the library loads. If loading fails, what was written is shown. Raises UserError if Keras 2 is wanted and not there.
+    TensorFlow's C++ code writes to file descriptor 2 before any log level holds, so the descriptor
+    itself is turned away while the library loads. If loading fails, what was written is shown.
+    Raises UserError if Keras 2 is wanted and not there.
     """
     if wants_keras_2() and importlib.util.find_spec("tf_keras") is None:
-        raise UserError("TF_USE_LEGACY_KERAS asks for Keras 2, which is not installed. Type: pip install tf-keras")
+        raise UserError(
+            "TF_USE_LEGACY_KERAS asks for Keras 2, which is not installed. Type: pip install"
+            " tf-keras"
+        )
     if verbose:
-        import tensorflow  # noqa: F401
+        import tensorflow
+
         return
     logging.set_verbosity(logging.ERROR)
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -52,5 +57,8 @@ def stderr_aside(shown_on_failure: bool) -> Iterator[None]:
 
 
 def wants_keras_2() -> bool:
-    """Whether the variable is set by which TensorFlow makes `tf.keras` the Keras 2 of the package tf-keras."""
-    return os.environ.get("TF_USE_LEGACY_KERAS") in ("1", "true", "True")  # what TensorFlow takes for yes
+    """Whether the variable is set by which TensorFlow makes `tf.keras` the Keras 2 of the package
+    tf-keras.
+    """
+    # what TensorFlow takes for yes
+    return os.environ.get("TF_USE_LEGACY_KERAS") in ("1", "true", "True")

@@ -1,4 +1,7 @@
-"""A run directory: names of its files, its configuration, and the lock that keeps a second process out."""
+"""A run directory:
+
+names of its files, its configuration, and the lock that keeps a second process out.
+"""
 
 import datetime
 import fcntl
@@ -14,12 +17,14 @@ from dqn_tf.envs.registry import directory_name
 from dqn_tf.envs.spaces import Spaces
 from dqn_tf.errors import UserError
 
-
 CONFIG = "config.json"
 
 
 class RunDirectory:
-    """One run's files. Once locked or entered, no other process gets in; the lock dies with the process."""
+    """One run's files.
+
+    Once locked or entered, no other process gets in; the lock dies with the process.
+    """
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
@@ -32,7 +37,10 @@ class RunDirectory:
         self._lock: TextIO | None = None
 
     def lock(self) -> None:
-        """Takes the directory for this process. Raises UserError if another has it or it cannot be written."""
+        """Takes the directory for this process.
+
+        Raises UserError if another has it or it cannot be written.
+        """
         if self._lock is not None:
             return
         try:
@@ -44,8 +52,11 @@ class RunDirectory:
         except OSError as error:
             with lock:
                 lock.seek(0)
-                raise UserError(f"{self.path} is in use by process {lock.read().strip() or 'of unknown number'}; "
-                                "wait for it, or choose another --run_dir.") from error
+                raise UserError(
+                    f"{self.path} is in use by process"
+                    f" {lock.read().strip() or 'of unknown number'}; wait for it, or choose another"
+                    " --run_dir."
+                ) from error
         lock.truncate(0)  # what a dead process wrote here no longer holds
         lock.write(f"{os.getpid()} on {platform.node()}")
         lock.flush()
@@ -61,15 +72,23 @@ class RunDirectory:
 
     @classmethod
     def create(cls, path: str | Path, config: DQNConfig) -> "RunDirectory":
-        """A new, empty one, locked. Raises UserError if the path cannot be written or already holds a run."""
+        """A new, empty one, locked.
+
+        Raises UserError if the path cannot be written or already holds a run.
+        """
         run = cls(path)
         try:
             run.path.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise UserError(f"--run_dir={path} cannot be made a directory: {error.strerror}.") from error
+            raise UserError(
+                f"--run_dir={path} cannot be made a directory: {error.strerror}."
+            ) from error
         run.lock()
         if run._config.exists():
-            raise UserError(f"--run_dir={path} already holds a run. Go on with --resume={path}, or choose another directory.")
+            raise UserError(
+                f"--run_dir={path} already holds a run. Go on with --resume={path}, or choose"
+                " another directory."
+            )
         return run
 
     @classmethod
@@ -85,13 +104,20 @@ class RunDirectory:
 
     def write_config(self, config: DQNConfig, spaces: Spaces, export_dir: Path) -> None:
         """Records what the run is, so that `--resume` needs no other flag."""
-        write_json(self._config, {"config": config.to_dict(), "spaces": spaces.to_dict(), "export_dir": str(export_dir)})
+        write_json(
+            self._config,
+            {"config": config.to_dict(), "spaces": spaces.to_dict(), "export_dir": str(export_dir)},
+        )
 
     def read_config(self) -> tuple[DQNConfig, Spaces, Path]:
         """What `write_config` recorded. Raises UserError if it cannot be read."""
         try:
             record = json.loads(self._config.read_text(encoding="utf-8"))
-            return DQNConfig.from_dict(record["config"]), Spaces.from_dict(record["spaces"]), Path(record["export_dir"])
+            return (
+                DQNConfig.from_dict(record["config"]),
+                Spaces.from_dict(record["spaces"]),
+                Path(record["export_dir"]),
+            )
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise UserError(f"{self._config} cannot be read: {error}.") from error
 
@@ -104,35 +130,63 @@ class RunDirectory:
 
 
 def new_path(config: DQNConfig, num_seeds: int = 1) -> Path:
-    """Where a run goes that was given no place: runs/<env>/<time>-seed<seed>, or ...-seeds<first>-<last> for several."""
+    """Where a run goes that was given no place:
+
+    runs/<env>/<time>-seed<seed>, or ...-seeds<first>-<last> for several.
+    """
     now = datetime.datetime.now().strftime("%Y%m%d-%H%M%S")
-    seeds = f"seed{config.seed}" if num_seeds == 1 else f"seeds{config.seed}-{config.seed + num_seeds - 1}"
+    seeds = (
+        f"seed{config.seed}"
+        if num_seeds == 1
+        else f"seeds{config.seed}-{config.seed + num_seeds - 1}"
+    )
     return Path("runs") / directory_name(config.env) / f"{now}-{seeds}"
 
 
 def open_runs(path: str) -> list[RunDirectory]:
-    """The old run in this directory, or those of the seeds that were trained at once in it, locked. Raises UserError if there is none."""
-    return [RunDirectory.open(own) for own in seed_directories(Path(path))] or [RunDirectory.open(path)]
+    """The old run in this directory, or those of the seeds that were trained at once in it, locked.
+
+    Raises UserError if there is none.
+    """
+    return [RunDirectory.open(own) for own in seed_directories(Path(path))] or [
+        RunDirectory.open(path)
+    ]
 
 
 def finished(directory: Path) -> list[tuple[RunDirectory, dict[str, Any]]]:
-    """The complete ones of the runs of several seeds in a directory, with their reports, by seed. Locks nothing."""
+    """The complete ones of the runs of several seeds in a directory, with their reports, by seed.
+
+    Locks nothing.
+    """
     runs = [RunDirectory(path) for path in seed_directories(directory)]
     return [(run, report) for run in runs if (report := run.read_evaluation()) is not None]
 
 
 def seed_directories(path: Path) -> list[Path]:
     """Where the runs of seeds that were trained at once lie, by seed."""
-    return sorted((own for own in path.glob("seed[0-9]*") if (own / CONFIG).is_file()), key=lambda own: (len(own.name), own.name))
+    return sorted(
+        (own for own in path.glob("seed[0-9]*") if (own / CONFIG).is_file()),
+        key=lambda own: (len(own.name), own.name),
+    )
 
 
 def changed(before: DQNConfig, overrides: dict[str, Any]) -> tuple[DQNConfig, list[str]]:
-    """A resumed run's configuration, and its differences as sentences. Raises UserError listing those it cannot have."""
+    """A resumed run's configuration, and its differences as sentences.
+
+    Raises UserError listing those it cannot have.
+    """
     old, new = before.to_dict(), before.to_dict() | overrides
     config = DQNConfig.from_dict(new)
-    differences = {name: f"--{name} was {show(getattr(before, name))} and is now {show(getattr(config, name))}"
-                   for name in old if getattr(before, name) != getattr(config, name)}
+    differences = {
+        name: f"--{name} was {show(getattr(before, name))} and is now {show(getattr(config, name))}"
+        for name in old
+        if getattr(before, name) != getattr(config, name)
+    }
     fixed = [text for name, text in differences.items() if name in FIXED_ON_RESUME]
     if fixed:
-        raise UserError("A run cannot be resumed with another " + "; ".join(fixed) + ". Leave these flags out, or start a new run.")
+        raise UserError(
+            "A run cannot be resumed with another "
+            + "; ".join(fixed)
+            + ". Leave these flags out, or start a new run."
+        )
     return config, list(differences.values())

@@ -1,29 +1,33 @@
 """Every random number of a run, derived from its one seed.
 
-Nothing seeds a global generator. A run's seed gives named generators (`generators`) and one seed per
-episode (`episode_seed`); episodes of training, of periodic evaluation and of the final test can never
-share a seed, because each stream has its own remainder modulo 4.
+Nothing seeds a global generator. A run's seed gives named generators (`generators`) and one seed
+per episode (`episode_seed`); episodes of training, of periodic evaluation and of the final test can
+never share a seed, because each stream has its own remainder modulo 4.
 """
 
 from collections.abc import Sequence
 
 import numpy as np
 
-TRAINING, SELECTION, TEST = 0, 1, 2  # streams of episode seeds: to learn, to choose the best, to report
+# streams of episode seeds: to learn, to choose the best, to report
+TRAINING, SELECTION, TEST = 0, 1, 2
 GENERATORS = ("exploration", "replay", "weights")
 
 
 def generators(seed: int) -> dict[str, np.random.Generator]:
     """Independent generators by name, spawned from the run's seed (`np.random.SeedSequence.spawn`)."""
     children = np.random.SeedSequence(seed).spawn(len(GENERATORS))
-    return {name: np.random.default_rng(child) for name, child in zip(GENERATORS, children, strict=True)}
+    return {
+        name: np.random.default_rng(child) for name, child in zip(GENERATORS, children, strict=True)
+    }
 
 
 def episode_seed(seed: int, stream: int, *position: int) -> int:
     """The reset seed of one episode, in [0, 2**31): every environment's seeding accepts it.
 
-    `position` is (environment index, episode index) in training and (episode index,) elsewhere. It is a
-    pure function of its arguments, so an episode can be played again without any saved environment.
+    `position` is (environment index, episode index) in training and (episode index,) elsewhere. It
+    is a pure function of its arguments, so an episode can be played again without any saved
+    environment.
     """
     word = np.random.SeedSequence((seed, stream, *position)).generate_state(1)[0]
     return int(word >> 1) & ~3 | stream

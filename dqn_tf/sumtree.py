@@ -3,13 +3,16 @@
 import numpy as np
 
 BRANCH = 32  # a node's children are summed and searched at once
-TOP = 4096  # nodes at most on the last level, which is searched as one: up to 131,072 leaves need two levels, up to 4 million three
+# nodes at most on the last level, which is searched as one: up to 131,072 leaves need two levels,
+# up to 4 million three
+TOP = 4096
 
 
 class SumTree:
     """`capacity` priorities (float64) under sums of BRANCH children each.
 
-    A changed leaf's ancestors are summed anew from their children, never adjusted by a difference, so rounding does not add up.
+    A changed leaf's ancestors are summed anew from their children, never adjusted by a difference,
+    so rounding does not add up.
     """
 
     def __init__(self, capacity: int) -> None:
@@ -35,7 +38,10 @@ class SumTree:
             groups = groups // BRANCH
 
     def find(self, mass: np.ndarray) -> np.ndarray:
-        """The leaf in which each mass in [0, total) falls, counting from the first leaf's: [n] float64 → [n] int64."""
+        """The leaf in which each mass in [0, total) falls, counting from the first leaf's:
+
+        [n] float64 → [n] int64.
+        """
         *lower, top = self._levels
         sums = top.cumsum()
         remaining = np.minimum(mass, _below(sums[-1]))
@@ -57,5 +63,8 @@ def _level(size: int) -> np.ndarray:
 
 
 def _below(sums: np.ndarray) -> np.ndarray:
-    """The largest mass that still lies within: rounding may leave one beyond the last child's sum; it then is the last child's that has any."""
+    """The largest mass that still lies within:
+
+    rounding may leave one beyond the last child's sum; it then is the last child's that has any.
+    """
     return np.nextafter(sums, 0.0)

@@ -31,13 +31,18 @@ class Scalar:
         """r + discount · Q(s', a*), all [B]."""
         return losses.td_target(reward, discount, next_selected)
 
-    def loss(self, target: tf.Tensor, selected: tf.Tensor, td_loss: losses.Loss) -> tuple[tf.Tensor, tf.Tensor]:
+    def loss(
+        self, target: tf.Tensor, selected: tf.Tensor, td_loss: losses.Loss
+    ) -> tuple[tf.Tensor, tf.Tensor]:
         """The compiled loss and |TD error|, both [B]."""
         return losses.td_loss(td_loss, target, selected), tf.abs(target - selected)
 
 
 class Categorical:
-    """Probabilities of returns on evenly spaced atoms, C51 (Bellemare et al. 2017). It has a loss of its own."""
+    """Probabilities of returns on evenly spaced atoms, C51 (Bellemare et al.
+
+    2017). It has a loss of its own.
+    """
 
     def __init__(self, v_min: float, v_max: float, atoms: int) -> None:
         self.atoms, self.support = atoms, np.linspace(v_min, v_max, atoms, dtype=np.float32)
@@ -53,9 +58,13 @@ class Categorical:
 
     def target(self, reward: tf.Tensor, discount: tf.Tensor, next_selected: tf.Tensor) -> tf.Tensor:
         """Logits [B, N] of the next action → probabilities [B, N], shifted and projected."""
-        return losses.project(reward, discount, tf.nn.softmax(next_selected), tf.constant(self.support))
+        return losses.project(
+            reward, discount, tf.nn.softmax(next_selected), tf.constant(self.support)
+        )
 
-    def loss(self, target: tf.Tensor, selected: tf.Tensor, td_loss: losses.Loss) -> tuple[tf.Tensor, tf.Tensor]:
+    def loss(
+        self, target: tf.Tensor, selected: tf.Tensor, td_loss: losses.Loss
+    ) -> tuple[tf.Tensor, tf.Tensor]:
         """Cross-entropy [B]; prioritised replay goes by it too (Hessel et al. 2018)."""
         cross_entropy = -tf.reduce_sum(target * tf.nn.log_softmax(selected), axis=1)
         return cross_entropy, cross_entropy
@@ -79,7 +88,9 @@ class Quantile:
         """r + discount · each quantile of the next action: [B, N]."""
         return tf.stop_gradient(reward[:, tf.newaxis] + discount[:, tf.newaxis] * next_selected)
 
-    def loss(self, target: tf.Tensor, selected: tf.Tensor, td_loss: losses.Loss) -> tuple[tf.Tensor, tf.Tensor]:
+    def loss(
+        self, target: tf.Tensor, selected: tf.Tensor, td_loss: losses.Loss
+    ) -> tuple[tf.Tensor, tf.Tensor]:
         """Quantile Huber loss and the error of the means, both [B]."""
         error = tf.abs(tf.reduce_mean(target, axis=1) - tf.reduce_mean(selected, axis=1))
         return losses.quantile_huber(target, selected, self._huber_delta), error

@@ -1,4 +1,7 @@
-"""A headless Chromium, driven over the two pipes of its DevTools protocol: no port, no driver, no library."""
+"""A headless Chromium, driven over the two pipes of its DevTools protocol:
+
+no port, no driver, no library.
+"""
 
 import base64
 import contextlib
@@ -31,23 +34,48 @@ def binary() -> str | None:
 
 
 class Browser:
-    """One page in a browser of its own. A context manager; everything that a page logs as an error is kept in `errors`."""
+    """One page in a browser of its own.
+
+    A context manager; everything that a page logs as an error is kept in `errors`.
+    """
 
     def __init__(self, width: int = 1180, height: int = 900, dark: bool = False) -> None:
         self._profile = tempfile.mkdtemp(prefix="dqn_tf-browser-")
         theirs, self._write = os.pipe()
         self._read, back = os.pipe()
-        words = [binary(), "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run", "--mute-audio",
-                 "--hide-scrollbars", "--disable-background-networking", f"--window-size={width},{height}", f"--user-data-dir={self._profile}",
-                 "--remote-debugging-pipe", "about:blank"]
+        words = [
+            binary(),
+            "--headless=new",
+            "--no-sandbox",
+            "--disable-gpu",
+            "--disable-dev-shm-usage",
+            "--no-first-run",
+            "--mute-audio",
+            "--hide-scrollbars",
+            "--disable-background-networking",
+            f"--window-size={width},{height}",
+            f"--user-data-dir={self._profile}",
+            "--remote-debugging-pipe",
+            "about:blank",
+        ]
         launch = [sys.executable, "-I", "-c", LAUNCH, str(theirs), str(back), *words]
-        self._process = subprocess.Popen(launch, pass_fds=(theirs, back), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
-                                         stderr=subprocess.DEVNULL, start_new_session=True)
+        self._process = subprocess.Popen(
+            launch,
+            pass_fds=(theirs, back),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
         os.close(theirs)
         os.close(back)
         self._pending, self._count, self._session, self.errors = b"", 0, None, []
-        target = next(one for one in self.call("Target.getTargets")["targetInfos"] if one["type"] == "page")
-        self._session = self.call("Target.attachToTarget", targetId=target["targetId"], flatten=True)["sessionId"]
+        target = next(
+            one for one in self.call("Target.getTargets")["targetInfos"] if one["type"] == "page"
+        )
+        self._session = self.call(
+            "Target.attachToTarget", targetId=target["targetId"], flatten=True
+        )["sessionId"]
         self.call("Page.enable")
         self.call("Runtime.enable")
         self.call("Log.enable")
@@ -69,12 +97,32 @@ class Browser:
         os.close(self._read)
         shutil.rmtree(self._profile, ignore_errors=True)
 
-    def look(self, width: int, height: int, dark: bool = False, reduced_motion: bool = False, scale: float = 1) -> None:
+    def look(
+        self,
+        width: int,
+        height: int,
+        dark: bool = False,
+        reduced_motion: bool = False,
+        scale: float = 1,
+    ) -> None:
         """The window's size and what the person in front of it prefers."""
-        self.call("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=scale, mobile=False)
-        self.call("Emulation.setEmulatedMedia", features=[
-            {"name": "prefers-color-scheme", "value": "dark" if dark else "light"},
-            {"name": "prefers-reduced-motion", "value": "reduce" if reduced_motion else "no-preference"}])
+        self.call(
+            "Emulation.setDeviceMetricsOverride",
+            width=width,
+            height=height,
+            deviceScaleFactor=scale,
+            mobile=False,
+        )
+        self.call(
+            "Emulation.setEmulatedMedia",
+            features=[
+                {"name": "prefers-color-scheme", "value": "dark" if dark else "light"},
+                {
+                    "name": "prefers-reduced-motion",
+                    "value": "reduce" if reduced_motion else "no-preference",
+                },
+            ],
+        )
 
     def open(self, url: str) -> None:
         """Goes there; the page may still be loading."""
@@ -82,7 +130,9 @@ class Browser:
 
     def value(self, expression: str) -> Any:
         """What the JavaScript expression, or the promise that it is, comes to."""
-        found = self.call("Runtime.evaluate", expression=expression, awaitPromise=True, returnByValue=True)
+        found = self.call(
+            "Runtime.evaluate", expression=expression, awaitPromise=True, returnByValue=True
+        )
         assert "exceptionDetails" not in found, found["exceptionDetails"]
         return found["result"].get("value")
 
@@ -90,30 +140,50 @@ class Browser:
         """The expression's value as soon as it is true; fails after `seconds`."""
         end = time.monotonic() + seconds
         while not (found := self.value(expression)):
-            assert time.monotonic() < end, f"not in {seconds} s: {expression}; the page: {self.value('document.body.innerText')}; {self.errors}"
+            assert time.monotonic() < end, (
+                f"not in {seconds} s: {expression}; the page:"
+                f" {self.value('document.body.innerText')}; {self.errors}"
+            )
             time.sleep(0.03)
         return found
 
     def press(self, key: str, down: bool = True) -> None:
         """A key goes down, or up."""
         text = {"text": key} if down and len(key) == 1 else {}
-        self.call("Input.dispatchKeyEvent", type="keyDown" if down else "keyUp", key=key, code={" ": "Space"}.get(key, key), **text)
+        self.call(
+            "Input.dispatchKeyEvent",
+            type="keyDown" if down else "keyUp",
+            key=key,
+            code={" ": "Space"}.get(key, key),
+            **text,
+        )
 
     def set(self, id_: str, value: str) -> None:
         """Moves the slider, or makes the choice, with that id, as a person's hand would."""
-        self.value(f"(() => {{ const one = document.getElementById({id_!r}); one.value = {value!r}; "
-                   "for (const type of ['input', 'change']) one.dispatchEvent(new Event(type, {bubbles: true})); })()")
+        self.value(
+            f"(() => {{ const one = document.getElementById({id_!r}); one.value = {value!r}; for"
+            " (const type of ['input', 'change']) one.dispatchEvent(new Event(type, {bubbles:"
+            " true})); })()"
+        )
 
     def picture(self, file: Path) -> None:
         """A PNG of the whole page."""
         size = self.call("Page.getLayoutMetrics")["cssContentSize"]
         clip = {"x": 0, "y": 0, "width": size["width"], "height": size["height"], "scale": 1}
-        file.write_bytes(base64.b64decode(self.call("Page.captureScreenshot", format="png", clip=clip, captureBeyondViewport=True)["data"]))
+        file.write_bytes(
+            base64.b64decode(
+                self.call(
+                    "Page.captureScreenshot", format="png", clip=clip, captureBeyondViewport=True
+                )["data"]
+            )
+        )
 
     def call(self, method: str, **parameters: Any) -> dict[str, Any]:
         """One command of the protocol and its result."""
         self._count += 1
-        message = {"id": self._count, "method": method, "params": parameters} | ({"sessionId": self._session} if self._session else {})
+        message = {"id": self._count, "method": method, "params": parameters} | (
+            {"sessionId": self._session} if self._session else {}
+        )
         os.write(self._write, json.dumps(message).encode() + b"\0")
         while True:
             answer = self._receive()
@@ -135,6 +205,12 @@ class Browser:
     def _note(self, event: dict[str, Any]) -> None:
         parameters = event.get("params", {})
         if event.get("method") == "Runtime.exceptionThrown":
-            self.errors.append(parameters["exceptionDetails"].get("exception", parameters["exceptionDetails"]).get("description", str(parameters)))
+            self.errors.append(
+                parameters["exceptionDetails"]
+                .get("exception", parameters["exceptionDetails"])
+                .get("description", str(parameters))
+            )
         elif event.get("method") == "Log.entryAdded" and parameters["entry"]["level"] == "error":
-            self.errors.append(f"{parameters['entry']['text']} {parameters['entry'].get('url', '')}")
+            self.errors.append(
+                f"{parameters['entry']['text']} {parameters['entry'].get('url', '')}"
+            )

@@ -1,8 +1,9 @@
 """Runs train.py as a command, without five seconds of importing TensorFlow each time.
 
-Run as a script, this file is a server: it imports TensorFlow, executes nothing in it, and forks once per request; the
-child becomes the command, with its own working directory, output and environment variables. Forking is safe as long
-as no TensorFlow operation has run before. Imported, it is the client: `start` and `run`.
+Run as a script, this file is a server: it imports TensorFlow, executes nothing in it, and forks
+once per request; the child becomes the command, with its own working directory, output and
+environment variables. Forking is safe as long as no TensorFlow operation has run before. Imported,
+it is the client: `start` and `run`.
 """
 
 import atexit
@@ -11,8 +12,8 @@ import json
 import os
 import runpy
 import select
-import signal
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -25,10 +26,23 @@ TESTS = ROOT / "tests"
 PATIENCE = 120  # seconds; every command here takes a few
 
 # A run of a few seconds that still warms up, learns, evaluates, saves and exports.
-SMALL = {"env": "faulty:Corridor-v0", "seed": 3, "total_steps": 400, "warmup_env_steps": 64, "batch_size": 16, "hidden_units": 8,
-         "updates_per_block": 4, "epsilon_decay_env_steps": 200, "replay_capacity": 300, "target_update_period_env_steps": 50,
-         "evaluation_period_env_steps": 150, "evaluation_episodes": 2, "test_episodes": 3, "checkpoint_period_env_steps": 100,
-         "log_period_env_steps": 50}
+SMALL = {
+    "env": "faulty:Corridor-v0",
+    "seed": 3,
+    "total_steps": 400,
+    "warmup_env_steps": 64,
+    "batch_size": 16,
+    "hidden_units": 8,
+    "updates_per_block": 4,
+    "epsilon_decay_env_steps": 200,
+    "replay_capacity": 300,
+    "target_update_period_env_steps": 50,
+    "evaluation_period_env_steps": 150,
+    "evaluation_episodes": 2,
+    "test_episodes": 3,
+    "checkpoint_period_env_steps": 100,
+    "log_period_env_steps": 50,
+}
 
 
 class Command:
@@ -57,7 +71,9 @@ class Command:
         """Returns once it has written that text or made that path; fails if it ends before."""
         until = time.monotonic() + PATIENCE
         while not ((text and text in self.text) or (path is not None and path.exists())):
-            assert not Path(f"{self._output}.status").exists(), f"ended before {text or path}:\n{self.text}"
+            assert not Path(f"{self._output}.status").exists(), (
+                f"ended before {text or path}:\n{self.text}"
+            )
             assert time.monotonic() < until, f"no {text or path}:\n{self.text}"
             time.sleep(0.005)
 
@@ -73,18 +89,31 @@ def arguments(*words: str, **flags) -> list[str]:
 
 def small(directory: Path, **flags) -> list[str]:
     """Arguments of a small run in `directory`/run that exports to `directory`/export."""
-    return arguments(**{"run_dir": directory / "run", "export_dir": directory / "export"} | SMALL | flags)
+    return arguments(
+        **{"run_dir": directory / "run", "export_dir": directory / "export"} | SMALL | flags
+    )
 
 
 def start(words: list[str], cwd: Path, **environ: str) -> Command:
     """Starts `train.py words` in directory `cwd`.
 
-    `environ` is added to its environment variables; NOT_INSTALLED=a,b makes it believe that modules a and b are not.
+    `environ` is added to its environment variables; NOT_INSTALLED=a,b makes it believe that modules
+    a and b are not.
     """
     output = Path(cwd) / f".output-{time.monotonic_ns()}"
     output.touch()
     server = _server()
-    server.stdin.write(json.dumps({"words": [str(word) for word in words], "cwd": str(cwd), "output": str(output), "environ": environ}) + "\n")
+    server.stdin.write(
+        json.dumps(
+            {
+                "words": [str(word) for word in words],
+                "cwd": str(cwd),
+                "output": str(output),
+                "environ": environ,
+            }
+        )
+        + "\n"
+    )
     server.stdin.flush()
     return Command(int(server.stdout.readline()), output)
 
@@ -96,7 +125,9 @@ def run(words: list[str], cwd: Path, **environ: str) -> tuple[int, str]:
 
 
 def refused(words: list[str], cwd: Path, **environ: str) -> str:
-    """The sentence of a command that must end with status 1 and that one line of error, without a traceback."""
+    """The sentence of a command that must end with status 1 and that one line of error, without a
+    traceback.
+    """
     status, text = run(words, cwd, **environ)
     assert status == 1, text
     assert "Traceback" not in text, text
@@ -107,8 +138,15 @@ def refused(words: list[str], cwd: Path, **environ: str) -> str:
 
 def interpreter(*words: str, cwd: Path, **environ: str) -> subprocess.CompletedProcess:
     """A Python interpreter of its own, for what a forked child cannot show."""
-    return subprocess.run([sys.executable, *map(str, words)], cwd=cwd, env=_environment() | environ, text=True, capture_output=True,
-                          timeout=PATIENCE, check=False)
+    return subprocess.run(
+        [sys.executable, *map(str, words)],
+        cwd=cwd,
+        env=_environment() | environ,
+        text=True,
+        capture_output=True,
+        timeout=PATIENCE,
+        check=False,
+    )
 
 
 def report(directory: Path) -> dict:
@@ -116,9 +154,15 @@ def report(directory: Path) -> dict:
     return json.loads((directory / "run" / "evaluation.json").read_text(encoding="utf-8"))
 
 
-def hit(moment: str, count: int = 1, number: int = signal.SIGTERM, again: int = 0) -> dict[str, str]:
+def hit(
+    moment: str, count: int = 1, number: int = signal.SIGTERM, again: int = 0
+) -> dict[str, str]:
     """The environment variable that makes a command signal itself, see tests/faulty.py."""
-    return {"FAULTY": json.dumps({"moment": moment, "count": count, "signal": int(number), "again": again})}
+    return {
+        "FAULTY": json.dumps(
+            {"moment": moment, "count": count, "signal": int(number), "again": again}
+        )
+    }
 
 
 @functools.cache
@@ -139,14 +183,18 @@ def _stopped() -> Path:
 
 
 def stopped(directory: Path) -> Path:
-    """Copies a small run, stopped by SIGTERM at step 256 of 400 with checkpoints of steps 200 and 256, into `directory`/run."""
+    """Copies a small run, stopped by SIGTERM at step 256 of 400 with checkpoints of steps 200 and
+    256, into `directory`/run.
+    """
     shutil.copytree(_stopped() / "run", directory / "run")
     return directory / "run"
 
 
 def resumed(directory: Path, *words: str, **flags) -> list[str]:
     """Arguments that resume `directory`/run."""
-    return arguments(*words, **{"resume": directory / "run", "export_dir": directory / "export"} | flags)
+    return arguments(
+        *words, **{"resume": directory / "run", "export_dir": directory / "export"} | flags
+    )
 
 
 def _temporary() -> Path:
@@ -165,8 +213,15 @@ _running: list[subprocess.Popen] = []
 
 def _server() -> subprocess.Popen:
     if not _running:
-        _running.append(subprocess.Popen([sys.executable, __file__], env=_environment(), text=True, stdin=subprocess.PIPE,
-                                         stdout=subprocess.PIPE))
+        _running.append(
+            subprocess.Popen(
+                [sys.executable, __file__],
+                env=_environment(),
+                text=True,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+            )
+        )
         atexit.register(_running[0].terminate)
     return _running[0]
 
@@ -185,7 +240,9 @@ def _serve() -> None:
             pid, output = children.pop(descriptor)
             os.close(descriptor)
             aside = Path(f"{output}.status.tmp")
-            aside.write_text(str(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])), encoding="ascii")
+            aside.write_text(
+                str(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])), encoding="ascii"
+            )
             aside.rename(f"{output}.status")
         if 0 not in ready:
             continue
@@ -205,7 +262,10 @@ def _serve() -> None:
 
 def _become(request: dict) -> int:
     """The command itself, in the forked child; returns its exit status."""
-    with open(request["output"], "a", encoding="utf-8") as file, open(os.devnull, encoding="ascii") as nothing:
+    with (
+        open(request["output"], "a", encoding="utf-8") as file,
+        open(os.devnull, encoding="ascii") as nothing,
+    ):
         for descriptor, target in ((nothing.fileno(), 0), (file.fileno(), 1), (file.fileno(), 2)):
             os.dup2(descriptor, target)
     os.environ.update(request["environ"])

@@ -1,4 +1,5 @@
-"""Takes the picture of the demo page in the README: python tests/demo_picture.py --url=http://127.0.0.1:8501 --output=docs/demo.png
+"""Takes the picture of the demo page in the README: python tests/demo_picture.py
+--url=http://127.0.0.1:8501 --output=docs/demo.png
 
 The server is started before, with --demo and a CartPole agent. Needs Chromium.
 """
@@ -12,11 +13,15 @@ WIDTH, HEIGHT = 1120, 760
 
 
 def main() -> None:
-    """Lets it play some episodes with and without disturbances, and takes the picture in the midst of one."""
+    """Lets it play some episodes with and without disturbances, and takes the picture in the midst
+    of one.
+    """
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--url", default="http://127.0.0.1:8501", help="of the server")
     parser.add_argument("--output", type=Path, default=Path("docs/demo.png"), help="file to write")
-    parser.add_argument("--dark", action="store_true", help="as it looks to those who prefer dark pages")
+    parser.add_argument(
+        "--dark", action="store_true", help="as it looks to those who prefer dark pages"
+    )
     given = parser.parse_args()
     with Browser(WIDTH, HEIGHT) as browser:
         browser.look(WIDTH, HEIGHT, dark=given.dark, scale=1.5)
@@ -28,7 +33,10 @@ def main() -> None:
             browser.until(f"document.querySelectorAll('.episode').length >= {episodes}", 120)
         browser.value("document.querySelector('[name=speed][value=\"1\"]').click()")
         browser.set("push", "-0.03")
-        browser.until("document.getElementById('step').value >= 1 && document.getElementById('step').value <= 100")
+        browser.until(
+            "document.getElementById('step').value >= 1 && document.getElementById('step').value"
+            " <= 100"
+        )
         browser.until("document.getElementById('step').value >= 120")
         browser.picture(given.output)
 

@@ -29,7 +29,9 @@ class Served:
 
     def predict(self, name: str, **body) -> dict:
         """The answer to one predict."""
-        request = urllib.request.Request(f"{self.url}/v1/models/{name}:predict", json.dumps(body).encode())
+        request = urllib.request.Request(
+            f"{self.url}/v1/models/{name}:predict", json.dumps(body).encode()
+        )
         with urllib.request.urlopen(request, timeout=30) as reply:
             return json.load(reply)
 
@@ -44,9 +46,24 @@ class Served:
 def serving(base: Path, *words: str) -> Iterator[Served]:
     """`python -m dqn_tf.serving` on a free HTTP port, as model `dqn`."""
     path = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
-    command = [sys.executable, "-m", "dqn_tf.serving", f"--model_base_path={base}", "--model_name=dqn", "--rest_api_port=-1", "--port=0",
-               "--file_system_poll_wait_seconds=0.1", *words]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=os.environ | {"PYTHONPATH": path}) as process:
+    command = [
+        sys.executable,
+        "-m",
+        "dqn_tf.serving",
+        f"--model_base_path={base}",
+        "--model_name=dqn",
+        "--rest_api_port=-1",
+        "--port=0",
+        "--file_system_poll_wait_seconds=0.1",
+        *words,
+    ]
+    with subprocess.Popen(
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        env=os.environ | {"PYTHONPATH": path},
+    ) as process:
         try:
             said, url = [], None
             while url is None and (line := process.stdout.readline()):
@@ -60,14 +77,20 @@ def serving(base: Path, *words: str) -> Iterator[Served]:
             process.kill()
 
 
-def publish(base: Path, version: int, shape: tuple[int, ...], dtype: tf.DType, q_values, actions: int) -> Path:
-    """A SavedModel with dqn_tf's serving_default, whose Q-values are `q_values(observation)`; renamed into place."""
+def publish(
+    base: Path, version: int, shape: tuple[int, ...], dtype: tf.DType, q_values, actions: int
+) -> Path:
+    """A SavedModel with dqn_tf's serving_default, whose Q-values are `q_values(observation)`;
+    renamed into place.
+    """
     module = tf.Module()
     specification = tf.TensorSpec((None, *shape), dtype, name="observation")
 
     @tf.function(input_signature=[specification])
     def serving_default(observation):
-        values = tf.ensure_shape(q_values(tf.ensure_shape(observation, specification.shape)), (None, actions))
+        values = tf.ensure_shape(
+            q_values(tf.ensure_shape(observation, specification.shape)), (None, actions)
+        )
         return {"action": tf.argmax(values, axis=1), "q_values": values}
 
     module.serving_default = serving_default
@@ -85,5 +108,8 @@ def balance(observation: tf.Tensor, scale: float = 1.0) -> tf.Tensor:
 def manhattan(observation: tf.Tensor) -> tf.Tensor:
     """Minus the steps to the grid's goal after each move, up, down, left, right; into the goal, 0."""
     row, column = observation // 3, observation % 3
-    moves = [(tf.clip_by_value(row + down, 0, 2), tf.clip_by_value(column + right, 0, 2)) for down, right in ((-1, 0), (1, 0), (0, -1), (0, 1))]
+    moves = [
+        (tf.clip_by_value(row + down, 0, 2), tf.clip_by_value(column + right, 0, 2))
+        for down, right in ((-1, 0), (1, 0), (0, -1), (0, 1))
+    ]
     return tf.stack([tf.cast(r + c - 4, tf.float32) for r, c in moves], axis=1)

@@ -9,7 +9,10 @@ CHAIN_STATES = 5
 
 
 def chain_step(state: int, action: int) -> tuple[int, float, bool]:
-    """Next state, reward and termination: 0 goes left, 1 right; going right from the last state ends with reward 1."""
+    """Next state, reward and termination:
+
+    0 goes left, 1 right; going right from the last state ends with reward 1.
+    """
     if action == 0:
         return max(0, state - 1), 0.0, False
     if state == CHAIN_STATES - 1:
@@ -29,10 +32,19 @@ def chain_q_star(gamma: float) -> np.ndarray:
 
 def chain_transitions(gamma: float) -> dict[str, np.ndarray]:
     """Every transition of the chain once: ten rows."""
-    rows = [(state, action, *chain_step(state, action)) for state in range(CHAIN_STATES) for action in (0, 1)]
+    rows = [
+        (state, action, *chain_step(state, action))
+        for state in range(CHAIN_STATES)
+        for action in (0, 1)
+    ]
     state, action, after, reward, terminated = map(np.array, zip(*rows, strict=True))
-    return {"observation": state.astype(np.int64), "action": action.astype(np.int32), "reward": reward.astype(np.float32),
-            "discount": np.where(terminated, 0.0, gamma).astype(np.float32), "next_observation": after.astype(np.int64)}
+    return {
+        "observation": state.astype(np.int64),
+        "action": action.astype(np.int32),
+        "reward": reward.astype(np.float32),
+        "discount": np.where(terminated, 0.0, gamma).astype(np.float32),
+        "next_observation": after.astype(np.int64),
+    }
 
 
 class Chain(gym.Env):
@@ -51,16 +63,29 @@ class Chain(gym.Env):
 
 
 class ExploringStarts(gym.Env):
-    """Any deterministic MDP; an episode's first state and action are drawn, the action as the only legal one (Sutton and Barto 2018, 5.3).
+    """Any deterministic MDP; an episode's first state and action are drawn, the action as the only
+    legal one (Sutton and Barto 2018, 5.3).
 
-    Under a greedy agent it visits every state and action, and what follows the first action is the agent's best.
+    Under a greedy agent it visits every state and action, and what follows the first action is the
+    agent's best.
     """
 
-    def __init__(self, step: Callable[[int, int], tuple[int, float, bool]], states: int, actions: int, observed: int, limit: int = 8) -> None:
+    def __init__(
+        self,
+        step: Callable[[int, int], tuple[int, float, bool]],
+        states: int,
+        actions: int,
+        observed: int,
+        limit: int = 8,
+    ) -> None:
         self.mdp, self.states, self.limit = step, states, limit
         self.action_space = gym.spaces.Discrete(actions)
         self.observation_space = gym.spaces.Dict(
-            {"observation": gym.spaces.Discrete(observed), "action_mask": gym.spaces.MultiBinary(int(actions))})
+            {
+                "observation": gym.spaces.Discrete(observed),
+                "action_mask": gym.spaces.MultiBinary(int(actions)),
+            }
+        )
 
     def reset(self, *, seed=None, options=None):
         super().reset(seed=seed)
@@ -71,12 +96,18 @@ class ExploringStarts(gym.Env):
     def step(self, action):
         self.state, reward, terminated = self.mdp(self.state, int(action))
         self.steps += 1
-        observation = {"observation": self.state, "action_mask": np.ones(self.action_space.n, np.int8)}
+        observation = {
+            "observation": self.state,
+            "action_mask": np.ones(self.action_space.n, np.int8),
+        }
         return observation, reward, terminated, self.steps == self.limit, {}
 
 
 class Pendulum(gym.Env):
-    """States 0 and 1 in turn, for ever, whatever is done; leaving 1 brings 1. The first state is drawn."""
+    """States 0 and 1 in turn, for ever, whatever is done; leaving 1 brings 1.
+
+    The first state is drawn.
+    """
 
     observation_space, action_space = gym.spaces.Discrete(2), gym.spaces.Discrete(2)
 
@@ -91,12 +122,17 @@ class Pendulum(gym.Env):
 
 
 class Counter(gym.Env):
-    """Observes (episode, step) and is paid 100 · episode + step: a row of replay that mixes up two moments shows it.
+    """Observes (episode, step) and is paid 100 · episode + step: a row of replay that mixes up two
+    moments shows it.
 
-    `ends` maps an episode's number to the step at which it ends and to how: "terminated", "truncated" or "both".
+    `ends` maps an episode's number to the step at which it ends and to how: "terminated",
+    "truncated" or "both".
     """
 
-    observation_space, action_space = gym.spaces.Box(0, 1e6, (2,), np.float32), gym.spaces.Discrete(3)
+    observation_space, action_space = (
+        gym.spaces.Box(0, 1e6, (2,), np.float32),
+        gym.spaces.Discrete(3),
+    )
 
     def __init__(self, ends: Callable[[int], tuple[int, str]], in_place: bool = False) -> None:
         self.ends, self.in_place = ends, in_place
@@ -112,8 +148,13 @@ class Counter(gym.Env):
         self.number += 1
         length, how = self.ends(self.episode)
         ended = self.number >= length
-        return (self._observation(), 100.0 * self.episode + self.number, ended and how in ("terminated", "both"),
-                ended and how in ("truncated", "both"), {})
+        return (
+            self._observation(),
+            100.0 * self.episode + self.number,
+            ended and how in ("terminated", "both"),
+            ended and how in ("truncated", "both"),
+            {},
+        )
 
     def _observation(self) -> np.ndarray:
         if not self.in_place:
@@ -125,7 +166,10 @@ class Counter(gym.Env):
 class Drifting(gym.Env):
     """Does not repeat itself: the seed changes nothing, and every instance and episode is another."""
 
-    observation_space, action_space = gym.spaces.Box(-10, 10, (1,), np.float32), gym.spaces.Discrete(2)
+    observation_space, action_space = (
+        gym.spaces.Box(-10, 10, (1,), np.float32),
+        gym.spaces.Discrete(2),
+    )
     source = np.random.default_rng(0)
 
     def reset(self, *, seed=None, options=None):
@@ -138,7 +182,10 @@ class Drifting(gym.Env):
 class Scripted(gym.Env):
     """Returns, or raises, what it is told: for each error that an environment can make."""
 
-    observation_space, action_space = gym.spaces.Box(-10, 10, (2,), np.float32), gym.spaces.Discrete(2, start=5)
+    observation_space, action_space = (
+        gym.spaces.Box(-10, 10, (2,), np.float32),
+        gym.spaces.Discrete(2, start=5),
+    )
 
     def __init__(self, first=None, after=None, reward=0.0, space=None) -> None:
         self.first, self.after, self.reward = first, after, reward
@@ -162,13 +209,21 @@ MAZE_STATES, MAZE_ACTIONS = 6, 5
 
 
 def maze_tables() -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Of a small random decision process, by state and action [6, 5]: legal, next state, reward (negative), termination."""
+    """Of a small random decision process, by state and action [6, 5]:
+
+    legal, next state, reward (negative), termination.
+    """
     generator = np.random.default_rng(8)
     size = (MAZE_STATES, MAZE_ACTIONS)
     legal = np.ones(size, bool)
     for state in range(MAZE_STATES):  # one or two of five: 30 %
-        legal[state, generator.permutation(MAZE_ACTIONS)[:1 + state % 2]] = False
-    return legal, generator.integers(MAZE_STATES, size=size), generator.uniform(-1.0, -0.2, size), generator.random(size) < 0.1
+        legal[state, generator.permutation(MAZE_ACTIONS)[: 1 + state % 2]] = False
+    return (
+        legal,
+        generator.integers(MAZE_STATES, size=size),
+        generator.uniform(-1.0, -0.2, size),
+        generator.random(size) < 0.1,
+    )
 
 
 def maze_legal() -> np.ndarray:
@@ -177,24 +232,35 @@ def maze_legal() -> np.ndarray:
 
 
 def maze_q_star(gamma: float) -> np.ndarray:
-    """Optimal Q-values [6, 5] by value iteration, the maximum over legal actions only; those of illegal actions mean nothing."""
+    """Optimal Q-values [6, 5] by value iteration, the maximum over legal actions only; those of
+    illegal actions mean nothing.
+    """
     legal, after, reward, terminated = maze_tables()
     q = np.zeros(legal.shape)
     for _ in range(1000):
-        q = reward + np.where(terminated, 0.0, gamma * np.where(legal, q, -np.inf).max(axis=1)[after])
+        q = reward + np.where(
+            terminated, 0.0, gamma * np.where(legal, q, -np.inf).max(axis=1)[after]
+        )
     return q
 
 
 class Maze(gym.Env):
-    """The process of `maze_tables` from a state drawn from the seed. Its mask is in info or in a Dict observation; an illegal action raises."""
+    """The process of `maze_tables` from a state drawn from the seed.
+
+    Its mask is in info or in a Dict observation; an illegal action raises.
+    """
 
     def __init__(self, kind: str = "info") -> None:
         self.kind, (self.legal, self.after, self.reward, self.terminated) = kind, maze_tables()
         self.action_space = gym.spaces.Discrete(MAZE_ACTIONS, start=3)
         self.observation_space = gym.spaces.Discrete(MAZE_STATES)
         if kind == "dict":
-            self.observation_space = gym.spaces.Dict({"observation": gym.spaces.Box(0, 1, (MAZE_STATES,), np.float32),
-                                                      "action_mask": gym.spaces.MultiBinary(MAZE_ACTIONS)})
+            self.observation_space = gym.spaces.Dict(
+                {
+                    "observation": gym.spaces.Box(0, 1, (MAZE_STATES,), np.float32),
+                    "action_mask": gym.spaces.MultiBinary(MAZE_ACTIONS),
+                }
+            )
 
     def see(self, state: int):
         """The observation proper of a state."""

@@ -31,7 +31,9 @@ VARIANTS = {  # kind of spaces, settings
 def observations(spaces: Spaces, count: int = 64) -> np.ndarray:
     generator = np.random.default_rng(1)
     if spaces.categories:
-        return generator.integers(spaces.category_start, spaces.category_start + spaces.categories, count)
+        return generator.integers(
+            spaces.category_start, spaces.category_start + spaces.categories, count
+        )
     if spaces.observation_dtype == "uint8":
         return generator.integers(0, 256, (count, *spaces.observation_shape), np.uint8)
     if spaces.observation_dtype == "bool":
@@ -42,7 +44,9 @@ def observations(spaces: Spaces, count: int = 64) -> np.ndarray:
 def agent(spaces: Spaces, **settings) -> DQN:
     """With biases that show, and noise too large to be overlooked."""
     made = DQN(DQNConfig(**{"seed": 4, "hidden_units": (16,)} | settings), spaces)
-    made.online.set_weights([array + 0.1 * (array.ndim == 1) for array in made.online.get_weights()])
+    made.online.set_weights(
+        [array + 0.1 * (array.ndim == 1) for array in made.online.get_weights()]
+    )
     for variable in made.online.variables:
         if "sigma" in variable.name:
             variable.assign(np.full(variable.shape, 10.0, np.float32))

@@ -1,9 +1,11 @@
-"""Environments as a user's own module would register them: one that is right, and one for each way to be wrong.
+"""Environments as a user's own module would register them: one that is right, and one for each way
+to be wrong.
 
-`--env=faulty:NaNReward-v0` imports this file, wherever it lies on the path. The environment variable FAULTY, a JSON
-object, makes a command be hit at a chosen moment: {"moment": "training", "count": 100, "signal": 15} sends itself
-SIGTERM at its 100th training step; other moments are "evaluation" and "test" (steps of those episodes), "reset",
-"saving" (files synced) and "publishing" (gates passed). "again" sends the signal a second time.
+`--env=faulty:NaNReward-v0` imports this file, wherever it lies on the path. The environment
+variable FAULTY, a JSON object, makes a command be hit at a chosen moment: {"moment": "training",
+"count": 100, "signal": 15} sends itself SIGTERM at its 100th training step; other moments are
+"evaluation" and "test" (steps of those episodes), "reset", "saving" (files synced) and "publishing"
+(gates passed). "again" sends the signal a second time.
 """
 
 import json
@@ -15,7 +17,8 @@ import gymnasium as gym
 import numpy as np
 
 FEATURES = gym.spaces.Box(-1.0, 1.0, (2,), np.float32)
-STREAMS = ("training", "evaluation", "test")  # an episode seed's remainder modulo 4, see dqn_tf.seeding
+# an episode seed's remainder modulo 4, see dqn_tf.seeding
+STREAMS = ("training", "evaluation", "test")
 
 
 class Hit:
@@ -53,7 +56,8 @@ _hit_before("dqn_tf.export.publish", "_publish", "publishing")
 
 
 class Corridor(gym.Env):
-    """Nine places in a row, begun at a drawn one; action 2 goes right, 1 left; the right end pays 1 and terminates.
+    """Nine places in a row, begun at a drawn one; action 2 goes right, 1 left; the right end pays 1
+    and terminates.
 
     Subclasses override `first`, `after` or `reward` to be wrong, at step `when` of an episode.
     """
@@ -72,7 +76,9 @@ class Corridor(gym.Env):
         assert action in self.action_space, action
         hit(self.stream)
         self.number += 1
-        self.place = min(8, max(0, self.place + (1 if action == self.action_space.start + 1 else -1)))
+        self.place = min(
+            8, max(0, self.place + (1 if action == self.action_space.start + 1 else -1))
+        )
         ended = self.place == 8
         reward, observation = float(ended), self._seen()
         if self.number == self.when:
@@ -238,8 +244,20 @@ class ActionsFromOutside(Corridor):
         self.action_space = gym.spaces.Discrete(int(os.environ.get("ACTIONS", "2")), start=1)
 
 
-def _with(name: str, observation_space: gym.Space = FEATURES, action_space: gym.Space = Corridor.action_space) -> None:
-    globals()[name] = type(name, (Corridor,), {"observation_space": observation_space, "action_space": action_space, "__module__": __name__})
+def _with(
+    name: str,
+    observation_space: gym.Space = FEATURES,
+    action_space: gym.Space = Corridor.action_space,
+) -> None:
+    globals()[name] = type(
+        name,
+        (Corridor,),
+        {
+            "observation_space": observation_space,
+            "action_space": action_space,
+            "__module__": __name__,
+        },
+    )
 
 
 _with("BoxActions", action_space=FEATURES)
@@ -251,5 +269,13 @@ _with("TupleObservations", gym.spaces.Tuple([FEATURES]))
 _with("GraphObservations", gym.spaces.Graph(FEATURES, None))
 _with("TextObservations", gym.spaces.Text(5))
 
-for _class in [value for value in list(globals().values()) if isinstance(value, type) and issubclass(value, Corridor)]:
-    gym.register(f"{_class.__name__}-v0", f"{__name__}:{_class.__name__}", max_episode_steps=None if _class is Endless else 20)
+for _class in [
+    value
+    for value in list(globals().values())
+    if isinstance(value, type) and issubclass(value, Corridor)
+]:
+    gym.register(
+        f"{_class.__name__}-v0",
+        f"{__name__}:{_class.__name__}",
+        max_episode_steps=None if _class is Endless else 20,
+    )

@@ -32,21 +32,36 @@ class Address:
         self.host, self.rest, self.rpc = host, rest, rpc
         self._connection: http.client.HTTPConnection | None = None
 
-    def ask(self, method: str, path: str, body: bytes | str | dict | None = None, headers: dict | None = None) -> tuple[int, dict, bytes]:
+    def ask(
+        self,
+        method: str,
+        path: str,
+        body: bytes | str | dict | None = None,
+        headers: dict | None = None,
+    ) -> tuple[int, dict, bytes]:
         """Status, headers and body of one request. The path is sent as it is."""
         if isinstance(body, dict):
             body = json.dumps(body)
         data = body.encode() if isinstance(body, str) else body
         for attempt in (1, 2):  # a connection that was kept may have been closed meanwhile
-            connection = self._connection or http.client.HTTPConnection(self.host, self.rest, timeout=60)
+            connection = self._connection or http.client.HTTPConnection(
+                self.host, self.rest, timeout=60
+            )
             try:
                 connection.putrequest(method, path, skip_accept_encoding=True)
-                for name, value in {"Content-Length": str(len(data or b"")), **(headers or {})}.items():
+                for name, value in {
+                    "Content-Length": str(len(data or b"")),
+                    **(headers or {}),
+                }.items():
                     connection.putheader(name, value)
                 connection.endheaders(data)
                 reply = connection.getresponse()
                 self._connection = connection
-                return reply.status, {name.lower(): value for name, value in reply.getheaders()}, reply.read()
+                return (
+                    reply.status,
+                    {name.lower(): value for name, value in reply.getheaders()},
+                    reply.read(),
+                )
             except (http.client.HTTPException, ConnectionError):
                 connection.close()
                 self._connection = None
@@ -63,7 +78,14 @@ class Address:
     def states(self, name: str = NAME) -> dict[int, str]:
         """Version → state."""
         status, _, answer = self.ask("GET", f"/v1/models/{name}")
-        return {int(each["version"]): each["state"] for each in json.loads(answer)["model_version_status"]} if status == 200 else {}
+        return (
+            {
+                int(each["version"]): each["state"]
+                for each in json.loads(answer)["model_version_status"]
+            }
+            if status == 200
+            else {}
+        )
 
     def wait_for(self, version: int, state: str, name: str = NAME) -> None:
         """Until the version is in that state."""
@@ -71,8 +93,10 @@ class Address:
 
     @functools.cached_property
     def channel(self) -> grpc.Channel:
-        return grpc.insecure_channel(f"{self.host}:{self.rpc}", options=[("grpc.max_receive_message_length", -1), ("grpc.max_send_message_length",
-        -1)])
+        return grpc.insecure_channel(
+            f"{self.host}:{self.rpc}",
+            options=[("grpc.max_receive_message_length", -1), ("grpc.max_send_message_length", -1)],
+        )
 
     @functools.cached_property
     def prediction(self) -> prediction_service_pb2_grpc.PredictionServiceStub:
@@ -90,8 +114,12 @@ class Embedded(Address):
         self.output = directory / f"server-{time.monotonic_ns()}.log"
         with self.output.open("w") as file:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "dqn_tf.serving", "--port=-1", "--rest_api_port=-1", *flags], stdout=file, stderr=subprocess.STDOUT,
-                env=os.environ | {"PYTHONPATH": str(ROOT)}, cwd=directory)
+                [sys.executable, "-m", "dqn_tf.serving", "--port=-1", "--rest_api_port=-1", *flags],
+                stdout=file,
+                stderr=subprocess.STDOUT,
+                env=os.environ | {"PYTHONPATH": str(ROOT)},
+                cwd=directory,
+            )
         super().__init__("127.0.0.1", None, None)
         if ready:
             self.listens()
@@ -103,9 +131,16 @@ class Embedded(Address):
 
     def listens(self) -> None:
         """Waits for both ports."""
-        wait(lambda: "REST on" in self.text or self.process.poll() is not None, "REST on", lambda: self.text)
+        wait(
+            lambda: "REST on" in self.text or self.process.poll() is not None,
+            "REST on",
+            lambda: self.text,
+        )
         assert self.process.poll() is None, self.text
-        self.rpc, self.rest = (int(re.search(pattern, self.text)[1]) for pattern in (r"gRPC on .*:(\d+)", r"REST on http://.*:(\d+)/"))
+        self.rpc, self.rest = (
+            int(re.search(pattern, self.text)[1])
+            for pattern in (r"gRPC on .*:(\d+)", r"REST on http://.*:(\d+)/")
+        )
 
     def ended(self) -> int:
         """Its exit status, waited for."""
@@ -118,7 +153,14 @@ class Embedded(Address):
 
     def memory(self) -> int:
         """Resident bytes."""
-        return int(re.search(r"VmRSS:\s+(\d+)", Path(f"/proc/{self.process.pid}/status").read_text())[1]) * 1024
+        return (
+            int(
+                re.search(r"VmRSS:\s+(\d+)", Path(f"/proc/{self.process.pid}/status").read_text())[
+                    1
+                ]
+            )
+            * 1024
+        )
 
 
 @contextlib.contextmanager
@@ -134,19 +176,42 @@ def embedded(directory: Path, *flags: str, ready: bool = True) -> Iterator[Embed
 
 @contextlib.contextmanager
 def real(directory: Path) -> Iterator[Address]:
-    """TensorFlow Serving on the models in `directory`/zoo, by whatever there is; skips, with the reason, if there is nothing."""
+    """TensorFlow Serving on the models in `directory`/zoo, by whatever there is; skips, with the
+    reason, if there is nothing.
+    """
     if url := os.environ.get("TF_SERVING_URL"):  # HOST:REST_PORT:GRPC_PORT, with the zoo mounted
         host, rest, rpc = url.split(":")
         yield Address(host, int(rest), int(rpc))
         return
     ports = free_ports(2)
     if binary := os.environ.get("TF_SERVING_BINARY"):
-        command = [binary, f"--port={ports[0]}", f"--rest_api_port={ports[1]}", f"--model_name={NAME}", f"--model_base_path={directory / NAME}"]
+        command = [
+            binary,
+            f"--port={ports[0]}",
+            f"--rest_api_port={ports[1]}",
+            f"--model_name={NAME}",
+            f"--model_base_path={directory / NAME}",
+        ]
     elif shutil.which("docker") and _docker_has_the_image():
-        command = ["docker", "run", "--rm", "-p", f"{ports[0]}:8500", "-p", f"{ports[1]}:8501", "-v", f"{directory / NAME}:/models/{NAME}",
-                   "-e", f"MODEL_NAME={NAME}", IMAGE]
+        command = [
+            "docker",
+            "run",
+            "--rm",
+            "-p",
+            f"{ports[0]}:8500",
+            "-p",
+            f"{ports[1]}:8501",
+            "-v",
+            f"{directory / NAME}:/models/{NAME}",
+            "-e",
+            f"MODEL_NAME={NAME}",
+            IMAGE,
+        ]
     else:
-        pytest.skip("no TF_SERVING_URL, no TF_SERVING_BINARY, and no docker engine that has TensorFlow Serving's image")
+        pytest.skip(
+            "no TF_SERVING_URL, no TF_SERVING_BINARY, and no docker engine that has TensorFlow"
+            " Serving's image"
+        )
     process = subprocess.Popen(command)
     try:
         address = Address("127.0.0.1", ports[1], ports[0])
@@ -161,7 +226,10 @@ def _docker_has_the_image() -> bool:
     """Whether an engine answers, and has the image or can get it."""
     for command in (["docker", "image", "inspect", IMAGE], ["docker", "pull", "-q", IMAGE]):
         with contextlib.suppress(subprocess.TimeoutExpired):
-            if subprocess.run(command, capture_output=True, check=False, timeout=60).returncode == 0:
+            if (
+                subprocess.run(command, capture_output=True, check=False, timeout=60).returncode
+                == 0
+            ):
                 return True
     return False
 
@@ -189,5 +257,3 @@ def wait(condition, what: str, more=lambda: "") -> None:
     while not condition():
         assert time.monotonic() < end, f"{what}: not within {PATIENCE} s\n{more()}"
         time.sleep(0.05)
-
-

@@ -1,4 +1,6 @@
-"""Exports of small agents, an environment of every kind for them, and evaluate.py run inside the test's process."""
+"""Exports of small agents, an environment of every kind for them, and evaluate.py run inside the
+test's process.
+"""
 
 import json
 import os
@@ -11,14 +13,16 @@ import numpy as np
 import pytest
 from absl import flags
 
-from dqn_tf.scoring import flags as evaluate_flags
 from dqn_tf.agent import DQN
 from dqn_tf.config import DQNConfig
 from dqn_tf.envs import registry
 from dqn_tf.export.publish import export
+from dqn_tf.scoring import flags as evaluate_flags
 
 ROOT = Path(__file__).parents[1]
-needs_pygame = pytest.mark.skipif(not util.find_spec("pygame"), reason="CartPole is drawn by pygame")
+needs_pygame = pytest.mark.skipif(
+    not util.find_spec("pygame"), reason="CartPole is drawn by pygame"
+)
 
 
 class Stage(gym.Env):
@@ -71,13 +75,20 @@ def publish(env, directory, seed=0):
     """Exports an untrained agent for `env` as the next version in `directory`."""
     spaces = registry.spaces(env)
     agent = DQN(DQNConfig(env=env, hidden_units=(8,), seed=seed), spaces)
-    observations = np.full((4, *spaces.observation_shape), spaces.category_start, spaces.observation_dtype)
-    return export(agent, directory, observations, {"env": env, "weights": "last", "env_steps": 1234}), agent
+    observations = np.full(
+        (4, *spaces.observation_shape), spaces.category_start, spaces.observation_dtype
+    )
+    return (
+        export(agent, directory, observations, {"env": env, "weights": "last", "env_steps": 1234}),
+        agent,
+    )
 
 
 @pytest.fixture(scope="module")
 def models(tmp_path_factory):
-    """Exports by environment; CartPole has two versions, and `run` is a run directory that names the first."""
+    """Exports by environment; CartPole has two versions, and `run` is a run directory that names
+    the first.
+    """
     base = tmp_path_factory.mktemp("saved_models")
     for env in ("Stage-v0", "Stage-image-v0"):
         publish(env, base / env)
@@ -90,7 +101,10 @@ def models(tmp_path_factory):
 
 @pytest.fixture
 def command(monkeypatch, capsys):
-    """Runs evaluate.py in this process with the given words; returns what it printed. Exit status: see `status`."""
+    """Runs evaluate.py in this process with the given words; returns what it printed.
+
+    Exit status: see `status`.
+    """
     spec = util.spec_from_file_location("evaluate_command", ROOT / "evaluate.py")
     module = util.module_from_spec(spec)
     spec.loader.exec_module(module)

@@ -25,13 +25,21 @@ class Recorder:
     def learn(self, batches, updates) -> Learned:
         given = {name: column.numpy()[:updates] for name, column in batches.items()}
         self.batches.append(given)
-        metrics = {"loss": float(given["number"].mean()), "q_selected": -1.0, "gradient_norm": float(given["number"].max())}
+        metrics = {
+            "loss": float(given["number"].mean()),
+            "q_selected": -1.0,
+            "gradient_norm": float(given["number"].max()),
+        }
         return Learned(metrics, np.zeros(0), given["number"].astype(np.float32))
 
 
 def filled(prioritized: bool) -> UniformReplay:
     generator = np.random.default_rng(3)
-    replay = PrioritizedReplay(50, COLUMNS, generator, 0.6) if prioritized else UniformReplay(50, COLUMNS, generator)
+    replay = (
+        PrioritizedReplay(50, COLUMNS, generator, 0.6)
+        if prioritized
+        else UniformReplay(50, COLUMNS, generator)
+    )
     number = np.arange(50)
     replay.add({"number": number, "observation": np.stack([number, -number], axis=1)})
     return replay
@@ -48,7 +56,9 @@ def test_equals_batches_fetched_all_at_once(prioritized, at_once, monkeypatch):
         learned, expected = learner.learn(5, updates), other.sample(5, 6)
         assert len(agent.batches) == -(-updates // at_once)
         for name, column in expected.items():
-            np.testing.assert_array_equal(np.concatenate([batch[name] for batch in agent.batches]), column[:updates])
+            np.testing.assert_array_equal(
+                np.concatenate([batch[name] for batch in agent.batches]), column[:updates]
+            )
         np.testing.assert_array_equal(learned.error, expected["number"][:updates])
         assert learned.metrics["loss"] == pytest.approx(expected["number"][:updates].mean())
         assert learned.metrics["gradient_norm"] == expected["number"][:updates].max()
@@ -61,9 +71,24 @@ def test_equals_batches_fetched_all_at_once(prioritized, at_once, monkeypatch):
 
 def test_an_engine_of_images_learns_as_with_all_at_once():
     """The engine with its helper thread, against the same engine without."""
-    config = oracles.make_config(num_envs=2, total_steps=60, warmup_env_steps=20, replay_capacity=40, updates_per_block=4, batch_size=3, n_step=2)
-    engines = [HostEngine(config, oracles.make_agent(config, SPACES), SeededVectorEnv(Slides, 2, config.seed), seeding.generators(config.seed))
-               for _ in range(2)]
+    config = oracles.make_config(
+        num_envs=2,
+        total_steps=60,
+        warmup_env_steps=20,
+        replay_capacity=40,
+        updates_per_block=4,
+        batch_size=3,
+        n_step=2,
+    )
+    engines = [
+        HostEngine(
+            config,
+            oracles.make_agent(config, SPACES),
+            SeededVectorEnv(Slides, 2, config.seed),
+            seeding.generators(config.seed),
+        )
+        for _ in range(2)
+    ]
     assert engines[0].ahead is not None
     engines[1].ahead = None
     for engine in engines:

@@ -1,4 +1,8 @@
-"""benchmarks.scores: statistics against hand-worked and SciPy's numbers, a sweep end to end, its restart, and the rendered page."""
+"""benchmarks.scores:
+
+statistics against hand-worked and SciPy's numbers, a sweep end to end, its restart, and the
+rendered page.
+"""
 
 import csv
 import itertools
@@ -20,25 +24,56 @@ from dqn_tf.config import DQNConfig
 from dqn_tf.errors import UserError
 
 ROOT = Path(__file__).resolve().parent.parent
-TINY = ["--total_steps=400", "--warmup_env_steps=64", "--batch_size=16", "--hidden_units=8", "--updates_per_block=4",
-        "--evaluation_episodes=2", "--test_episodes=3", "--evaluation_period_env_steps=150"]
+TINY = [
+    "--total_steps=400",
+    "--warmup_env_steps=64",
+    "--batch_size=16",
+    "--hidden_units=8",
+    "--updates_per_block=4",
+    "--evaluation_episodes=2",
+    "--test_episodes=3",
+    "--evaluation_period_env_steps=150",
+]
 
 
 def command(directory: Path, *words: str) -> subprocess.CompletedProcess:
     """`python -m benchmarks.scores`, its results and its page in a directory of the test's own."""
-    return subprocess.run([sys.executable, "-m", "benchmarks.scores", f"--results_dir={directory}", f"--page={directory / 'page.md'}", *words],
-                          cwd=ROOT, env=os.environ | {"PYTHONPATH": str(ROOT / "tests")}, text=True, capture_output=True, timeout=240,
-                          check=False)
+    return subprocess.run(
+        [
+            sys.executable,
+            "-m",
+            "benchmarks.scores",
+            f"--results_dir={directory}",
+            f"--page={directory / 'page.md'}",
+            *words,
+        ],
+        cwd=ROOT,
+        env=os.environ | {"PYTHONPATH": str(ROOT / "tests")},
+        text=True,
+        capture_output=True,
+        timeout=240,
+        check=False,
+    )
 
 
 def recorded(**values) -> records.Row:
     """A row of a run as `dqn` on CartPole-v1 would leave it."""
-    config = variants.configure("CartPole-v1", values.pop("variant", "dqn"), values.pop("seed", 0), {})
-    result = {"score": 400.0, "score_best": 450.0, "curve": [(2500, 300.0), (5000, 480.0)], "seconds": 10.0, "cpu_seconds": 8.0, "updates": 9}
+    config = variants.configure(
+        "CartPole-v1", values.pop("variant", "dqn"), values.pop("seed", 0), {}
+    )
+    result = {
+        "score": 400.0,
+        "score_best": 450.0,
+        "curve": [(2500, 300.0), (5000, 480.0)],
+        "seconds": 10.0,
+        "cpu_seconds": 8.0,
+        "updates": 9,
+    }
     return records.row(config, "dqn", result | values, 475.0)
 
 
 # Statistics
+
 
 def test_probability_of_improvement_is_mann_whitneys():
     scores, others = np.array([1.0, 2.0, 2.0, 7.0]), np.array([0.0, 2.0, 3.0])
@@ -52,18 +87,35 @@ def test_probability_of_improvement_is_mann_whitneys():
 def test_interval_of_the_probability_of_improvement_is_that_of_all_resamples():
     """Two runs each: 16 resamples, all of them listed."""
     scores, others = np.array([1.0, 4.0]), np.array([0.0, 2.0])
-    every = [np.mean([[(x > y) + (x == y) / 2 for y in (others[c], others[d])] for x in (scores[a], scores[b])])
-             for a, b, c, d in itertools.product(range(2), repeat=4)]
-    assert statistics.probability_of_improvement(scores, others)[1:] == pytest.approx(np.percentile(every, (2.5, 97.5), method="inverted_cdf"))
-    assert statistics.probability_of_improvement(others, scores).value == pytest.approx(1 - np.mean(every))
+    every = [
+        np.mean(
+            [
+                [(x > y) + (x == y) / 2 for y in (others[c], others[d])]
+                for x in (scores[a], scores[b])
+            ]
+        )
+        for a, b, c, d in itertools.product(range(2), repeat=4)
+    ]
+    assert statistics.probability_of_improvement(scores, others)[1:] == pytest.approx(
+        np.percentile(every, (2.5, 97.5), method="inverted_cdf")
+    )
+    assert statistics.probability_of_improvement(others, scores).value == pytest.approx(
+        1 - np.mean(every)
+    )
 
 
 def test_interquartile_mean_and_its_interval():
-    found = statistics.interquartile_mean(np.array([0.0, 10.0, 20.0, 30.0, 40.0, 50.0, 60.0, 1000.0]))
+    found = statistics.interquartile_mean(
+        np.array([0.0, 10.0, 20.0, 30.0, 40.0, 50.0, 60.0, 1000.0])
+    )
     assert found.value == 35.0, "the middle four of eight"
     assert found.low < 35.0 < found.high
-    own = np.random.default_rng(1).choice([0.0, 10.0, 20.0, 30.0, 40.0, 50.0, 60.0, 1000.0], size=(20_000, 8))
-    assert found[1:] == pytest.approx(np.percentile(stats.trim_mean(own, 0.25, axis=1), (2.5, 97.5)), rel=0.06)
+    own = np.random.default_rng(1).choice(
+        [0.0, 10.0, 20.0, 30.0, 40.0, 50.0, 60.0, 1000.0], size=(20_000, 8)
+    )
+    assert found[1:] == pytest.approx(
+        np.percentile(stats.trim_mean(own, 0.25, axis=1), (2.5, 97.5)), rel=0.06
+    )
     assert statistics.interquartile_mean(np.array([3.0])) == (3.0, 3.0, 3.0)
 
 
@@ -75,37 +127,65 @@ def test_curve_is_pointwise_and_of_whole_runs():
     assert (curve[:, 1] <= curve[:, 0]).all() and (curve[:, 0] <= curve[:, 2]).all()
 
 
-@pytest.mark.parametrize(("steps", "median"), [([100, 300, 200], 200.0), ([100, None, 200], 200.0), ([100, None], None), ([None], None),
-                                               ([100, 200, 300, None], 250.0)])
+@pytest.mark.parametrize(
+    ("steps", "median"),
+    [
+        ([100, 300, 200], 200.0),
+        ([100, None, 200], 200.0),
+        ([100, None], None),
+        ([None], None),
+        ([100, 200, 300, None], 250.0),
+    ],
+)
 def test_steps_to_threshold(steps, median):
     assert statistics.steps_to_threshold(steps) == median
 
 
 # Variants
 
+
 def test_variants_stand_on_plain_dqn():
     for env in presets.PRESETS:
         plain = variants.configure(env, "dqn", 0, {})
-        assert not any((plain.double, plain.dueling, plain.prioritized, plain.noisy, plain.munchausen)) and plain.n_step == 1
+        assert (
+            not any((plain.double, plain.dueling, plain.prioritized, plain.noisy, plain.munchausen))
+            and plain.n_step == 1
+        )
         assert plain.distribution == "none"
         for variant, changes in variants.VARIANTS.items():
             config = variants.configure(env, variant, 0, {})
             assert all(getattr(config, name) == value for name, value in changes.items())
-        own, trained = variants.configure(env, "recommended", 3, {}).to_dict(), presets.configure(env, {"seed": 3}).to_dict()
-        assert {name for name in own if own[name] != trained[name]} <= {"evaluation_period_env_steps"}
+        own, trained = (
+            variants.configure(env, "recommended", 3, {}).to_dict(),
+            presets.configure(env, {"seed": 3}).to_dict(),
+        )
+        assert {name for name in own if own[name] != trained[name]} <= {
+            "evaluation_period_env_steps"
+        }
 
 
 def test_hash_tells_settings_apart_and_seeds_not():
     config = variants.configure("CartPole-v1", "dqn", 0, {})
-    assert variants.config_hash(config) == variants.config_hash(variants.configure("CartPole-v1", "dqn", 5, {}))
-    hashes = {variants.config_hash(variants.configure("CartPole-v1", variant, 0, {})) for variant in variants.VARIANTS if variant != "recommended"}
+    assert variants.config_hash(config) == variants.config_hash(
+        variants.configure("CartPole-v1", "dqn", 5, {})
+    )
+    hashes = {
+        variants.config_hash(variants.configure("CartPole-v1", variant, 0, {}))
+        for variant in variants.VARIANTS
+        if variant != "recommended"
+    }
     assert len(hashes) == len(variants.VARIANTS) - 1
-    assert variants.config_hash(config) != variants.config_hash(variants.configure("CartPole-v1", "dqn", 0, {"gamma": 0.5}))
+    assert variants.config_hash(config) != variants.config_hash(
+        variants.configure("CartPole-v1", "dqn", 0, {"gamma": 0.5})
+    )
 
 
 @pytest.mark.parametrize("variant", variants.VARIANTS)
 def test_settings_are_the_flags_that_repeat_a_run(variant):
-    config, values = variants.configure("Acrobot-v1", variant, 0, {"hidden_units": (8, 9)}), flags.FlagValues()
+    config, values = (
+        variants.configure("Acrobot-v1", variant, 0, {"hidden_units": (8, 9)}),
+        flags.FlagValues(),
+    )
     cli.define_config_flags(values)
     values(["train.py", *variants.settings(config).split()])
     overrides = cli.config_overrides(values.flag_values_dict())
@@ -113,6 +193,7 @@ def test_settings_are_the_flags_that_repeat_a_run(variant):
 
 
 # Records
+
 
 def test_rows_survive_the_file_and_half_a_row_does_not_harm(tmp_path):
     file, first, second = tmp_path / "CartPole-v1.csv", recorded(), recorded(seed=1, curve=[])
@@ -140,12 +221,15 @@ def test_rows_of_other_settings_do_not_count():
 
 # The page
 
+
 @pytest.mark.parametrize(("score", "word"), [(490.0, "met"), (489.9, "missed")])
 def test_page_says_whether_the_aim_is_met(tmp_path, score, word):
     for seed in range(9):
         records.append(tmp_path / "CartPole-v1.csv", recorded(seed=seed, score=score))
     records.append(tmp_path / "CartPole-v1.csv", recorded()._replace(config_hash="another"))
-    assert "- `dqn`: **not judged before 10 runs**" in page.render(tmp_path, tmp_path / "docs" / "results.md")
+    assert "- `dqn`: **not judged before 10 runs**" in page.render(
+        tmp_path, tmp_path / "docs" / "results.md"
+    )
     records.append(tmp_path / "CartPole-v1.csv", recorded(seed=9, score=score))
     text = page.render(tmp_path, tmp_path / "docs" / "results.md")
     assert f"- `dqn`: **{word}**, {score} [{score}, {score}] over 10 runs." in text
@@ -156,21 +240,40 @@ def test_page_says_whether_the_aim_is_met(tmp_path, score, word):
 
 def test_page_in_the_project_is_what_its_records_give():
     file = ROOT / "docs" / "results.md"
-    assert file.read_text(encoding="utf-8") == page.render(ROOT / "benchmarks" / "results", file), "python -m benchmarks.scores --render_only"
+    assert file.read_text(encoding="utf-8") == page.render(ROOT / "benchmarks" / "results", file), (
+        "python -m benchmarks.scores --render_only"
+    )
 
 
 # The command
 
+
 def test_help_and_mistakes_come_without_tensorflow(tmp_path):
-    program = ("import sys; sys.argv = ['scores', '--help']\nfrom benchmarks import scores\nfrom dqn_tf import cli\n"
-               "try:\n    cli.run(scores.main, scores.parse)\nexcept SystemExit:\n    pass\n"
-               "assert not {'tensorflow', 'keras', 'scipy', 'matplotlib'} & set(sys.modules)\n")
-    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, text=True, capture_output=True, timeout=60, check=False)
+    program = (
+        "import sys; sys.argv = ['scores', '--help']\nfrom benchmarks import scores\nfrom dqn_tf"
+        " import cli\ntry:\n    cli.run(scores.main, scores.parse)\nexcept SystemExit:\n   "
+        " pass\nassert not {'tensorflow', 'keras', 'scipy', 'matplotlib'} & set(sys.modules)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=ROOT,
+        text=True,
+        capture_output=True,
+        timeout=60,
+        check=False,
+    )
     assert done.returncode == 0 and "--variants=dqn,recommended" in done.stdout, done.stderr
-    for words, said in ((["--seed=3"], "--seeds=N"), (["--variants=dqn,what"], "'what' is none of"), (["--env=NoSuch-v0"], "--env=NoSuch-v0"),
-                        (["--variants=,"], "--variants"), (["--gamma=2"], "--gamma=2.0")):
+    for words, said in (
+        (["--seed=3"], "--seeds=N"),
+        (["--variants=dqn,what"], "'what' is none of"),
+        (["--env=NoSuch-v0"], "--env=NoSuch-v0"),
+        (["--variants=,"], "--variants"),
+        (["--gamma=2"], "--gamma=2.0"),
+    ):
         done = command(tmp_path, *words)
-        assert done.returncode == 1 and done.stderr.startswith("error: ") and said in done.stderr, done.stderr
+        assert done.returncode == 1 and done.stderr.startswith("error: ") and said in done.stderr, (
+            done.stderr
+        )
         assert done.stderr.count("\n") == 1 and not list(tmp_path.iterdir())
 
 
@@ -178,44 +281,90 @@ def test_help_and_mistakes_come_without_tensorflow(tmp_path):
 def swept(tmp_path_factory) -> tuple[Path, subprocess.CompletedProcess]:
     """Two seeds of two variants."""
     directory = tmp_path_factory.mktemp("scores")
-    return directory, command(directory, "--seeds=2", "--variants=dqn,dueling", "--processes=2", *TINY)
+    return directory, command(
+        directory, "--seeds=2", "--variants=dqn,dueling", "--processes=2", *TINY
+    )
 
 
 def test_a_sweep_records_every_run(swept):
     directory, done = swept
     assert done.returncode == 0 and done.stderr == "", done.stderr
     rows = records.read(directory / "CartPole-v1.csv")
-    assert sorted((row.variant, row.seed) for row in rows) == [("dqn", 0), ("dqn", 1), ("dueling", 0), ("dueling", 1)]
-    assert all(row.total_steps == 400 and row.updates == 168 and row.threshold == 475.0 and row.env_steps_per_second > 0 for row in rows)
+    assert sorted((row.variant, row.seed) for row in rows) == [
+        ("dqn", 0),
+        ("dqn", 1),
+        ("dueling", 0),
+        ("dueling", 1),
+    ]
+    assert all(
+        row.total_steps == 400
+        and row.updates == 168
+        and row.threshold == 475.0
+        and row.env_steps_per_second > 0
+        for row in rows
+    )
     assert all(row.points()[:, 0].tolist() == [152, 304, 400] for row in rows)
     assert [line.split()[0] for line in done.stdout.splitlines()[-2:]] == ["dqn", "dueling"]
-    assert "4 further rows" in (directory / "page.md").read_text(encoding="utf-8"), "tiny runs are not what the page is about"
+    assert "4 further rows" in (directory / "page.md").read_text(encoding="utf-8"), (
+        "tiny runs are not what the page is about"
+    )
 
 
 def test_a_restart_skips_what_is_recorded(swept):
     directory, _ = swept
     file = directory / "CartPole-v1.csv"
     lines = file.read_text(encoding="utf-8").splitlines(keepends=True)
-    file.write_text("".join(lines[:-1]) + lines[-1][:20], encoding="utf-8")  # as if killed while it wrote the last row
+    # as if killed while it wrote the last row
+    file.write_text("".join(lines[:-1]) + lines[-1][:20], encoding="utf-8")
     missing = records.read(file)
     done = command(directory, "--seeds=2", "--variants=dqn,dueling", *TINY)
     assert done.returncode == 0 and "1 runs to do, 3 recorded" in done.stdout, done.stderr
     rows = records.read(file)
     assert rows[:3] == missing and len(rows) == 4
-    again = dict(zip(records.Row._fields, rows[3], strict=True)) | {"seconds": 0, "cpu_seconds": 0, "env_steps_per_second": 0, "date": ""}
-    before = dict(zip(records.Row._fields, _row(lines[-1]), strict=True)) | {"seconds": 0, "cpu_seconds": 0, "env_steps_per_second": 0, "date": ""}
+    again = dict(zip(records.Row._fields, rows[3], strict=True)) | {
+        "seconds": 0,
+        "cpu_seconds": 0,
+        "env_steps_per_second": 0,
+        "date": "",
+    }
+    before = dict(zip(records.Row._fields, _row(lines[-1]), strict=True)) | {
+        "seconds": 0,
+        "cpu_seconds": 0,
+        "env_steps_per_second": 0,
+        "date": "",
+    }
     assert again == before, "the same run gives the same row"
-    assert "0 runs to do, 4 recorded" in command(directory, "--seeds=2", "--variants=dqn,dueling", *TINY).stdout
+    assert (
+        "0 runs to do, 4 recorded"
+        in command(directory, "--seeds=2", "--variants=dqn,dueling", *TINY).stdout
+    )
 
 
 def _row(line: str) -> records.Row:
-    return records.Row(*(records._value(name, text) for name, text in zip(records.Row._fields, next(csv.reader([line])), strict=True)))
+    return records.Row(
+        *(
+            records._value(name, text)
+            for name, text in zip(records.Row._fields, next(csv.reader([line])), strict=True)
+        )
+    )
 
 
 def test_a_run_is_the_one_of_train_py(swept, tmp_path):
     """Same score to the last digit as the command that the row's `settings` give."""
-    (row,) = [row for row in records.read(swept[0] / "CartPole-v1.csv") if (row.variant, row.seed) == ("dueling", 1)]
-    status, text = run([*row.settings.split(), "--seed=1", f"--run_dir={tmp_path / 'run'}", f"--export_dir={tmp_path / 'export'}"], tmp_path)
+    (row,) = [
+        row
+        for row in records.read(swept[0] / "CartPole-v1.csv")
+        if (row.variant, row.seed) == ("dueling", 1)
+    ]
+    status, text = run(
+        [
+            *row.settings.split(),
+            "--seed=1",
+            f"--run_dir={tmp_path / 'run'}",
+            f"--export_dir={tmp_path / 'export'}",
+        ],
+        tmp_path,
+    )
     assert status == 0, text
     report = json.loads((tmp_path / "run" / "evaluation.json").read_text(encoding="utf-8"))
     assert (round(report["last"]["mean"], 4), report["updates"]) == (row.score, row.updates)
@@ -230,5 +379,5 @@ def test_a_failed_run_is_named_and_the_others_are_recorded(tmp_path):
 def test_a_worker_that_dies_is_replaced(monkeypatch):
     monkeypatch.setattr(pool.sys, "executable", "/bin/false")
     config = DQNConfig(seed=0)
-    (_, result), = pool.run([config], 2)
+    ((_, result),) = pool.run([config], 2)
     assert result == {"error": "its process ended with status 1 before the run did"}

@@ -1,4 +1,7 @@
-"""dqn_tf.checkpoint: complete or not there at all, whatever happens to the process, the disk or the files."""
+"""dqn_tf.checkpoint:
+
+complete or not there at all, whatever happens to the process, the disk or the files.
+"""
 
 import io
 import json
@@ -22,9 +25,18 @@ from dqn_tf.errors import UserError
 
 def save(directory: Path, step: int, rows: int = 50, **state) -> Path:
     """A checkpoint whose every number tells its step."""
-    return checkpoint.save(directory, step, {"step": step} | state, {
-        "state.npz": {"online/0": np.full((3, 4), step, np.float32), "empty": np.zeros((0, 2))},
-        "replay.npz": {"observation": np.full((rows, 2), step % 256, np.uint8), "action": np.arange(rows)}})
+    return checkpoint.save(
+        directory,
+        step,
+        {"step": step} | state,
+        {
+            "state.npz": {"online/0": np.full((3, 4), step, np.float32), "empty": np.zeros((0, 2))},
+            "replay.npz": {
+                "observation": np.full((rows, 2), step % 256, np.uint8),
+                "action": np.arange(rows),
+            },
+        },
+    )
 
 
 def load(directory: Path) -> tuple[checkpoint.Checkpoint, list[str]]:
@@ -37,17 +49,33 @@ def remade(directory: Path, **changes) -> None:
     path = directory / "manifest.json"
     manifest = json.loads(path.read_text(encoding="utf-8")) | changes
     del manifest["sha256"]
-    path.write_text(json.dumps(manifest | {"sha256": checkpoint._json_sha256(manifest)}), encoding="utf-8")
+    path.write_text(
+        json.dumps(manifest | {"sha256": checkpoint._json_sha256(manifest)}), encoding="utf-8"
+    )
 
 
 def test_what_was_saved_comes_back_to_the_bit(tmp_path):
-    state = {"best": -np.inf, "generator": np.random.default_rng(3).bit_generator.state, "tenth": 0.1, "list": [1, None, "ä"]}
-    values = {"a/b": np.array([np.nan, -0.0, np.inf], np.float32), "flags": np.array([True]), "scalar": np.array(7), "none": np.zeros((0, 4))}
+    state = {
+        "best": -np.inf,
+        "generator": np.random.default_rng(3).bit_generator.state,
+        "tenth": 0.1,
+        "list": [1, None, "ä"],
+    }
+    values = {
+        "a/b": np.array([np.nan, -0.0, np.inf], np.float32),
+        "flags": np.array([True]),
+        "scalar": np.array(7),
+        "none": np.zeros((0, 4)),
+    }
     checkpoint.save(tmp_path, 10, state, {"state.npz": values})
     found, said = load(tmp_path)
     assert found.path == tmp_path / "10" and found.state == state and not said
     for name, array in found.files["state.npz"].items():
-        assert array.dtype == values[name].dtype and array.shape == values[name].shape and array.tobytes() == values[name].tobytes()
+        assert (
+            array.dtype == values[name].dtype
+            and array.shape == values[name].shape
+            and array.tobytes() == values[name].tobytes()
+        )
     assert set(found.files["state.npz"]) == set(values)
 
 
@@ -58,7 +86,9 @@ def test_the_newest_two_are_kept(tmp_path):
 
 
 def test_a_run_taken_back_forgets_its_future(tmp_path):
-    assert [save(tmp_path, step).name for step in (100, 200, 150)] and checkpoint.steps(tmp_path) == [100, 150]
+    assert [save(tmp_path, step).name for step in (100, 200, 150)] and checkpoint.steps(
+        tmp_path
+    ) == [100, 150]
 
 
 def test_a_step_saved_again_replaces_the_broken_one(tmp_path):
@@ -117,28 +147,36 @@ FILES = ("state.npz", "replay.npz", "manifest.json")
 
 
 @pytest.mark.parametrize("name", FILES)
-@pytest.mark.parametrize("how", ["truncated", "emptied", "flipped at the front", "flipped in the middle", "flipped at the end"])
+@pytest.mark.parametrize(
+    "how",
+    ["truncated", "emptied", "flipped at the front", "flipped in the middle", "flipped at the end"],
+)
 def test_a_damaged_file_means_the_checkpoint_before(tmp_path, name, how):  # rows 2, 4
     save(tmp_path, 100)
     file = save(tmp_path, 200) / name
     content = bytearray(file.read_bytes())
     if how == "truncated":
-        content = content[:len(content) // 2]
+        content = content[: len(content) // 2]
     elif how == "emptied":
         content = b""
     else:
-        place = {"front": 0, "middle": len(content) // 2, "end": len(content) - 1}[how.rsplit(" ", 1)[1]]
+        place = {"front": 0, "middle": len(content) // 2, "end": len(content) - 1}[
+            how.rsplit(" ", 1)[1]
+        ]
         content[place] ^= 1
     file.write_bytes(content)
     found, said = load(tmp_path)
     assert found.state == {"step": 100} and len(said) == 1 and str(file) in said[0]
 
 
-def test_any_digit_changed_in_the_manifest_is_noticed(tmp_path):  # row 2: a generator's state has no other guard
+# row 2: a generator's state has no other guard
+def test_any_digit_changed_in_the_manifest_is_noticed(tmp_path):
     path = save(tmp_path, 100, generator=2**90 + 1) / "manifest.json"
     text = path.read_text(encoding="utf-8")
     for place in [number for number, letter in enumerate(text) if letter.isdigit()]:
-        path.write_text(text[:place] + str((int(text[place]) + 1) % 10) + text[place + 1:], encoding="utf-8")
+        path.write_text(
+            text[:place] + str((int(text[place]) + 1) % 10) + text[place + 1 :], encoding="utf-8"
+        )
         with pytest.raises((UserError, checkpoint._Broken)):
             checkpoint.load(tmp_path / "100")
 
@@ -151,8 +189,19 @@ def test_a_missing_file_means_the_checkpoint_before(tmp_path, name):  # row 3
     assert found.state == {"step": 100} and name in said[0]
 
 
-@pytest.mark.parametrize("text", ["", "garbage", "{}", "[]", "null", '{"schema": 1, "files": [], "state": {}}',
-                                  '{"schema": 1, "files": 3, "state": {}, "sha256": ""}', "\x00\x01\x02"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "garbage",
+        "{}",
+        "[]",
+        "null",
+        '{"schema": 1, "files": [], "state": {}}',
+        '{"schema": 1, "files": 3, "state": {}, "sha256": ""}',
+        "\x00\x01\x02",
+    ],
+)
 def test_a_manifest_of_garbage_means_the_checkpoint_before(tmp_path, text):  # rows 4, 5
     save(tmp_path, 100)
     (save(tmp_path, 200) / "manifest.json").write_text(text, encoding="utf-8")
@@ -189,21 +238,32 @@ def test_the_remains_of_a_crash_are_ignored_and_swept_by_the_next_save(tmp_path)
 def test_another_schema_names_both_versions(tmp_path, schema):  # row 17
     save(tmp_path, 100)
     remade(save(tmp_path, 200), schema=schema)
-    with pytest.raises(UserError, match=f"schema {schema}; this version of dqn_tf reads schema {checkpoint.SCHEMA}"):
+    with pytest.raises(
+        UserError, match=f"schema {schema}; this version of dqn_tf reads schema {checkpoint.SCHEMA}"
+    ):
         load(tmp_path)
 
 
 def small_disk(directory: Path) -> str:
-    """Makes `directory` a disk of 256 KiB if root can mount one, else limits the size of a file; says which."""
+    """Makes `directory` a disk of 256 KiB if root can mount one, else limits the size of a file;
+    says which.
+    """
     directory.mkdir()
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=256k", "none", str(directory)], check=False, capture_output=True)
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=256k", "none", str(directory)],
+        check=False,
+        capture_output=True,
+    )
     return "tmpfs" if mounted.returncode == 0 else "RLIMIT_FSIZE"
 
 
 def test_a_full_disk_leaves_the_old_checkpoint(tmp_path, record_property):  # row 7
     disk = tmp_path / "disk"
     record_property("disk", kind := small_disk(disk))
-    before = resource.getrlimit(resource.RLIMIT_FSIZE), signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    before = (
+        resource.getrlimit(resource.RLIMIT_FSIZE),
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN),
+    )
     try:
         save(disk, 100)
         if kind == "RLIMIT_FSIZE":
@@ -234,7 +294,9 @@ class Canary:
 def npy(shape: tuple[int, ...], descr: str, content: bytes = b"") -> bytes:
     """An .npy file that may claim what it does not hold."""
     stream = io.BytesIO()
-    np.lib.format.write_array_header_1_0(stream, {"shape": shape, "fortran_order": False, "descr": descr})
+    np.lib.format.write_array_header_1_0(
+        stream, {"shape": shape, "fortran_order": False, "descr": descr}
+    )
     return stream.getvalue() + content
 
 
@@ -244,8 +306,21 @@ def npz(path: Path, member: bytes, compression: int = zipfile.ZIP_STORED) -> Pat
     return path
 
 
-MALICIOUS = ("object array", "bare pickle", "claims 1e12 elements", "claims 3e9 in the archive too", "claims less than it holds", "text",
-             "elements without size", "no array", "negative", "empty", "header of 2 GB", "header of brackets", "compressed bomb")
+MALICIOUS = (
+    "object array",
+    "bare pickle",
+    "claims 1e12 elements",
+    "claims 3e9 in the archive too",
+    "claims less than it holds",
+    "text",
+    "elements without size",
+    "no array",
+    "negative",
+    "empty",
+    "header of 2 GB",
+    "header of brackets",
+    "compressed bomb",
+)
 
 
 def malicious(tmp_path: Path, kind: str) -> Path:
@@ -256,20 +331,34 @@ def malicious(tmp_path: Path, kind: str) -> Path:
     if kind == "claims 3e9 in the archive too":
         member, size = npy((3_000_000_000,), "|u1"), 3_000_000_000
         data = npz(path, member).read_bytes()
-        path.write_bytes(data.replace(len(member).to_bytes(4, "little"), (len(member) + size).to_bytes(4, "little")))
+        path.write_bytes(
+            data.replace(
+                len(member).to_bytes(4, "little"), (len(member) + size).to_bytes(4, "little")
+            )
+        )
         return path
     if kind == "compressed bomb":
         return npz(path, npy((1 << 28,), "|u1", bytes(1 << 28)), zipfile.ZIP_DEFLATED)
-    return npz(path, {"claims 1e12 elements": npy((10**12,), "<f4"), "claims less than it holds": npy((1,), "<f4", bytes(400)),
-                      "elements without size": npy((10**12,), "|V0"), "text": npy((1,), "<U1", bytes(4)), "no array": b"hello",
-                      "bare pickle": pickle.dumps(Canary(tmp_path / "canary")),
-                      "negative": npy((-4, -1), "<f4", bytes(16)), "empty": b"",
-                      "header of 2 GB": b"\x93NUMPY\x02\x00" + (2**31).to_bytes(4, "little"),
-                      "header of brackets": b"\x93NUMPY\x01\x00" + (9000).to_bytes(2, "little") + b"(" * 9000}[kind])
+    return npz(
+        path,
+        {
+            "claims 1e12 elements": npy((10**12,), "<f4"),
+            "claims less than it holds": npy((1,), "<f4", bytes(400)),
+            "elements without size": npy((10**12,), "|V0"),
+            "text": npy((1,), "<U1", bytes(4)),
+            "no array": b"hello",
+            "bare pickle": pickle.dumps(Canary(tmp_path / "canary")),
+            "negative": npy((-4, -1), "<f4", bytes(16)),
+            "empty": b"",
+            "header of 2 GB": b"\x93NUMPY\x02\x00" + (2**31).to_bytes(4, "little"),
+            "header of brackets": b"\x93NUMPY\x01\x00" + (9000).to_bytes(2, "little") + b"(" * 9000,
+        }[kind],
+    )
 
 
 @pytest.mark.parametrize("kind", MALICIOUS)
-def test_a_malicious_replay_is_refused_before_anything_is_allocated_or_run(tmp_path, kind):  # row 14
+# row 14
+def test_a_malicious_replay_is_refused_before_anything_is_allocated_or_run(tmp_path, kind):
     path = malicious(tmp_path, kind)
     tracemalloc.start()
     try:
@@ -285,7 +374,11 @@ def test_a_malicious_replay_with_a_matching_manifest_is_refused(tmp_path):  # ro
     directory = save(tmp_path, 100)
     file = malicious(tmp_path, "object array").rename(directory / "replay.npz")
     listing = json.loads((directory / "manifest.json").read_text(encoding="utf-8"))["files"]
-    remade(directory, files=listing | {"replay.npz": {"sha256": checkpoint._sha256(file), "bytes": file.stat().st_size}})
+    remade(
+        directory,
+        files=listing
+        | {"replay.npz": {"sha256": checkpoint._sha256(file), "bytes": file.stat().st_size}},
+    )
     with pytest.raises(UserError, match="is refused"):
         load(tmp_path)
     assert not (tmp_path / "canary").exists()
@@ -295,4 +388,6 @@ def test_json_is_written_whole_or_not_at_all(tmp_path):
     checkpoint.write_json(tmp_path / "a.json", {"a": 1})
     with pytest.raises(TypeError):
         checkpoint.write_json(tmp_path / "a.json", {"a": object()})
-    assert json.loads((tmp_path / "a.json").read_text(encoding="utf-8")) == {"a": 1} and os.listdir(tmp_path) == ["a.json"]
+    assert json.loads((tmp_path / "a.json").read_text(encoding="utf-8")) == {"a": 1} and os.listdir(
+        tmp_path
+    ) == ["a.json"]

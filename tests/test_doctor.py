@@ -19,15 +19,36 @@ from dqn_tf.envs.spaces import Spaces
 from dqn_tf.errors import UserError
 
 ROOT = Path(__file__).parent.parent
-FACTS = inspection.Facts(Spaces((2,), "float32", 2), "Box, Discrete(2)", 200, repeats=True, seed_matters=True, steps=1_000, terminated=50,
-                         truncated=0, lengths=np.arange(10, 60), rewards=np.linspace(-1.0, 1.0, 1_000), low=-1.0, high=1.0, outside="", varying=1.0,
-                         steps_per_second=10_000.0)
+FACTS = inspection.Facts(
+    Spaces((2,), "float32", 2),
+    "Box, Discrete(2)",
+    200,
+    repeats=True,
+    seed_matters=True,
+    steps=1_000,
+    terminated=50,
+    truncated=0,
+    lengths=np.arange(10, 60),
+    rewards=np.linspace(-1.0, 1.0, 1_000),
+    low=-1.0,
+    high=1.0,
+    outside="",
+    varying=1.0,
+    steps_per_second=10_000.0,
+)
 
 
 def command(*words: str, cwd: Path) -> subprocess.CompletedProcess:
     """The command in a process of its own."""
     environ = os.environ | {"PYTHONPATH": f"{ROOT}{os.pathsep}{TESTS}"}
-    return subprocess.run([sys.executable, "-m", "dqn_tf.doctor", *words], cwd=cwd, env=environ, capture_output=True, text=True, timeout=200)
+    return subprocess.run(
+        [sys.executable, "-m", "dqn_tf.doctor", *words],
+        cwd=cwd,
+        env=environ,
+        capture_output=True,
+        text=True,
+        timeout=200,
+    )
 
 
 def said(config: DQNConfig | None = None, **changes) -> dict[str, str]:
@@ -50,10 +71,19 @@ def test_the_whole_command(tmp_path):
 
 
 def test_a_wrong_one_is_named_and_explained(monkeypatch, capsys):
-    monkeypatch.setattr(learned, "learn", lambda probe, overrides: learned.Result(probe, probe.wrong if probe.name == "mask" else probe.expected))
+    monkeypatch.setattr(
+        learned,
+        "learn",
+        lambda probe, overrides: learned.Result(
+            probe, probe.wrong if probe.name == "mask" else probe.expected
+        ),
+    )
     assert doctor.learn_all({}) == 1
     text = " ".join(capsys.readouterr().out.split())
-    assert "mask 2.000 3.000 3.000 WRONG: illegal actions enter the maximum of the target Right: the bootstrap is of a legal action." in text
+    assert (
+        "mask 2.000 3.000 3.000 WRONG: illegal actions enter the maximum of the target Right: the"
+        " bootstrap is of a legal action." in text
+    )
     assert f"1 of {len(probes(1))} probes failed" in text
 
 
@@ -73,16 +103,35 @@ def test_the_graph_engine_is_not_said_to_be_probed():
 def test_what_is_given_is_what_is_tested():
     for probe in probes(1):
         config = learned.configuration(probe, {"double": True, "n_step": 3, "gamma": 0.99})
-        assert config.double and config.env == probe.env and config.n_step == probe.overrides.get("n_step", 3)
+        assert (
+            config.double
+            and config.env == probe.env
+            and config.n_step == probe.overrides.get("n_step", 3)
+        )
         assert config.gamma == probe.overrides.get("gamma", 0.5)
 
 
 def test_help_and_mistakes_in_flags_need_no_tensorflow(tmp_path):
-    program = ("import runpy, sys\nsys.modules['tensorflow'] = None\nsys.argv[1:] = sys.argv[1:]\n"
-               "runpy.run_module('dqn_tf.doctor', run_name='__main__', alter_sys=True)")
-    for word, status, text in (("--help", 0, "--env=my_module:MyEnv-v0"), ("--gama=1", 1, "error: Unknown command line flag 'gama'")):
-        done = subprocess.run([sys.executable, "-c", program, word], cwd=ROOT, capture_output=True, text=True, timeout=60)
-        assert done.returncode == status and text in done.stdout + done.stderr and "Traceback" not in done.stderr, done.stderr
+    program = (
+        "import runpy, sys\nsys.modules['tensorflow'] = None\nsys.argv[1:] = sys.argv[1:]\n"
+        "runpy.run_module('dqn_tf.doctor', run_name='__main__', alter_sys=True)"
+    )
+    for word, status, text in (
+        ("--help", 0, "--env=my_module:MyEnv-v0"),
+        ("--gama=1", 1, "error: Unknown command line flag 'gama'"),
+    ):
+        done = subprocess.run(
+            [sys.executable, "-c", program, word],
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+        assert (
+            done.returncode == status
+            and text in done.stdout + done.stderr
+            and "Traceback" not in done.stderr
+        ), done.stderr
 
 
 # Environments
@@ -92,7 +141,9 @@ def test_a_good_environment(capsys):
     assert doctor.look_at({"env": "CartPole-v1"}) == 0
     text = capsys.readouterr().out
     assert "CartPole-v1: fit to learn from, with this configuration." in text
-    assert "the same seed gives the same episode, another seed another one" in " ".join(text.split())
+    assert "the same seed gives the same episode, another seed another one" in " ".join(
+        text.split()
+    )
 
 
 def test_a_bad_environment(capsys):
@@ -120,7 +171,10 @@ def test_an_environment_that_does_not_repeat_itself_is_found(monkeypatch):
     monkeypatch.setattr(inspection.registry, "maker", lambda env_id: Drifting)
     facts = inspection.inspect("Drifting-v0", 50, 0)
     assert not facts.repeats
-    assert "The same seed and actions gave different episodes" in said(repeats=facts.repeats)["seeding"]
+    assert (
+        "The same seed and actions gave different episodes"
+        in said(repeats=facts.repeats)["seeding"]
+    )
 
 
 def test_nothing_is_said_against_what_is_good():
@@ -136,7 +190,9 @@ def test_rewards_are_to_be_of_about_one():
 def test_observations_are_to_be_of_about_one_but_images_need_not():
     assert "from 0 to 300" in said(low=0.0, high=300.0)["observations"]
     assert said(low=0.0, high=255.0, spaces=Spaces((84, 84, 4), "uint8", 2)) == {}
-    assert said(outside="2 at index [0], where the space says 0 to 1")["observations"].startswith("One is outside")
+    assert said(outside="2 at index [0], where the space says 0 to 1")["observations"].startswith(
+        "One is outside"
+    )
 
 
 def test_a_clock_that_terminates_is_suspected():
@@ -153,7 +209,10 @@ def test_the_atoms_are_to_hold_every_return():
     bounds = advice.return_bounds(FACTS, 0.5)
     assert bounds == pytest.approx((-2.0, 2.0))
     assert "c51" not in said(DQNConfig(distribution="c51", gamma=0.5))
-    assert "Try --v_min=-2 --v_max=2" in said(DQNConfig(distribution="c51", gamma=0.5, v_min=-1.0, v_max=1.0))["c51"]
+    assert (
+        "Try --v_min=-2 --v_max=2"
+        in said(DQNConfig(distribution="c51", gamma=0.5, v_min=-1.0, v_max=1.0))["c51"]
+    )
     assert "c51" not in said(DQNConfig(distribution="quantile", v_min=-1.0, v_max=1.0))
 
 

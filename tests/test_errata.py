@@ -22,13 +22,17 @@ from dqn_tf.errors import UserError
 
 PACKAGE = Path(agents.__file__).parent
 TEXT = (Path(__file__).parents[1] / "docs" / "errata.md").read_text(encoding="utf-8")
-ENTRIES = dict(re.findall(r"^### ([A-E]\d+)\. [^\n]+\n(.*?)(?=^##|\Z)", TEXT, re.MULTILINE | re.DOTALL))
+ENTRIES = dict(
+    re.findall(r"^### ([A-E]\d+)\. [^\n]+\n(.*?)(?=^##|\Z)", TEXT, re.MULTILINE | re.DOTALL)
+)
 CARTPOLE = Spaces((4,), "float32", 2)
 
 
 def part(entry: str, label: str) -> str:
     """One labelled part of an entry, on one line."""
-    found = re.search(rf"^- \*\*{label}:\*\* (.*?)(?=^- \*\*|^\||\Z)", ENTRIES[entry], re.MULTILINE | re.DOTALL)
+    found = re.search(
+        rf"^- \*\*{label}:\*\* (.*?)(?=^- \*\*|^\||\Z)", ENTRIES[entry], re.MULTILINE | re.DOTALL
+    )
     assert found, f"{entry} has no part {label}"
     return " ".join(found[1].split())
 
@@ -42,10 +46,13 @@ def make_agent(**settings) -> agents.DQN:
 
 def batch(rows: int = 4, seed: int = 0) -> dict[str, tf.Tensor]:
     generator = np.random.default_rng(seed)
-    return {"observation": tf.constant(generator.standard_normal((rows, 4)), tf.float32),
-            "action": tf.constant(generator.integers(2, size=rows), tf.int32),
-            "reward": tf.ones(rows), "discount": tf.fill((rows,), 0.99),
-            "next_observation": tf.constant(generator.standard_normal((rows, 4)), tf.float32)}
+    return {
+        "observation": tf.constant(generator.standard_normal((rows, 4)), tf.float32),
+        "action": tf.constant(generator.integers(2, size=rows), tf.int32),
+        "reward": tf.ones(rows),
+        "discount": tf.fill((rows,), 0.99),
+        "next_observation": tf.constant(generator.standard_normal((rows, 4)), tf.float32),
+    }
 
 
 def same(first: list[np.ndarray], second: list[np.ndarray]) -> bool:
@@ -66,21 +73,33 @@ def fastest(call, times: int) -> float:
 
 
 def test_the_page_has_every_entry_with_its_parts():
-    expected = [f"{article}{number}" for article, last in zip("ABCDE", (8, 12, 3, 3, 9), strict=True) for number in range(1, last + 1)]
+    expected = [
+        f"{article}{number}"
+        for article, last in zip("ABCDE", (8, 12, 3, 3, 9), strict=True)
+        for number in range(1, last + 1)
+    ]
     assert list(ENTRIES) == expected
     for entry, text in ENTRIES.items():
         labels = re.findall(r"^- \*\*([^*]+):\*\*", text, re.MULTILINE)
-        assert labels in (["Says", "Seen", "Correct", "In dqn_tf"], ["Says", "Why", "Correct", "In dqn_tf"]), entry
+        assert labels in (
+            ["Says", "Seen", "Correct", "In dqn_tf"],
+            ["Says", "Why", "Correct", "In dqn_tf"],
+        ), entry
 
 
 def test_every_entry_marked_seen_has_a_test():
     seen = {entry for entry, text in ENTRIES.items() if "- **Seen:**" in text}
-    tested = {match[1].upper() for name in globals() if (match := re.match(r"test_([a-e]\d+)_", name))}
+    tested = {
+        match[1].upper() for name in globals() if (match := re.match(r"test_([a-e]\d+)_", name))
+    }
     assert seen == tested
 
 
 def resolve(name: str):
-    """What a dotted name such as `agent.DQN.update` stands for inside dqn_tf: the longest module, then attributes."""
+    """What a dotted name such as `agent.DQN.update` stands for inside dqn_tf:
+
+    the longest module, then attributes.
+    """
     words = name.split(".")
     for split in range(len(words), 0, -1):
         path = PACKAGE.joinpath(*words[:split])
@@ -93,7 +112,9 @@ def resolve(name: str):
 
 
 def names_of_dqn_tf() -> set[str]:
-    named = {name for entry in ENTRIES for name in re.findall(r"`([\w.]+)`", part(entry, "In dqn_tf"))}
+    named = {
+        name for entry in ENTRIES for name in re.findall(r"`([\w.]+)`", part(entry, "In dqn_tf"))
+    }
     code = TEXT.split("```")[1]
     return named | {name for comment in re.findall(r"# (.*)", code) for name in comment.split(", ")}
 
@@ -104,7 +125,9 @@ def test_every_named_function_exists(name):
     assert callable(resolve(name)) or name.startswith("config.DQNConfig.")
 
 
-@pytest.mark.parametrize("name", ["losses.no_such_function", "no_such_module.select", "agent.DQN.no_such_method"])
+@pytest.mark.parametrize(
+    "name", ["losses.no_such_function", "no_such_module.select", "agent.DQN.no_such_method"]
+)
 def test_a_name_that_does_not_exist_is_noticed(name):
     with pytest.raises((AttributeError, ModuleNotFoundError)):
         resolve(name)
@@ -144,7 +167,10 @@ def test_a1_cross_entropy_ignores_the_prediction():
     assert of(q + 100, target)[0] == pytest.approx(value, abs=1e-3)
     assert of(q, -target)[0] == pytest.approx(-value, abs=1e-3)
     regression = losses.per_example("huber", 1.0)
-    values = [float(losses.td_loss(regression, tf.constant([7.0]), tf.constant([prediction]))[0]) for prediction in (-2.0, 7.0, 50.0)]
+    values = [
+        float(losses.td_loss(regression, tf.constant([7.0]), tf.constant([prediction]))[0])
+        for prediction in (-2.0, 7.0, 50.0)
+    ]
     assert values == [8.5, 0.0, 42.5]
 
 
@@ -154,7 +180,9 @@ def test_a2_the_gradient_leaks_into_the_target():
         leaking = (0.9 * after - now) ** 2
         target = losses.td_target(tf.zeros(1), tf.fill((1,), 0.9), tf.reshape(after, (1,)))
         stopped = tf.reduce_sum((target - now) ** 2)
-    assert [float(gradient) for gradient in tape.gradient(leaking, [now, after])] == pytest.approx([-1.8, 1.62])
+    assert [float(gradient) for gradient in tape.gradient(leaking, [now, after])] == pytest.approx(
+        [-1.8, 1.62]
+    )
     gradient_now, gradient_after = tape.gradient(stopped, [now, after])
     assert float(gradient_now) == pytest.approx(-1.8)
     assert gradient_after is None
@@ -163,8 +191,11 @@ def test_a2_the_gradient_leaks_into_the_target():
 def test_a3_an_untrained_network_repeats_one_action():
     frames = np.zeros((24, 210, 160, 3), np.uint8) + np.uint8([144, 72, 17])
     for number, frame in enumerate(frames):
-        frame[40 + 5 * number:44 + 5 * number, 20 + 4 * number:22 + 4 * number] = 236  # a ball on its way
-    network = networks.QNetwork(Spaces((210, 160, 3), "uint8", 6), DQNConfig(network="nature_cnn"), np.random.default_rng(0))
+        # a ball on its way
+        frame[40 + 5 * number : 44 + 5 * number, 20 + 4 * number : 22 + 4 * number] = 236
+    network = networks.QNetwork(
+        Spaces((210, 160, 3), "uint8", 6), DQNConfig(network="nature_cnn"), np.random.default_rng(0)
+    )
     greedy = network(tf.constant(frames)).numpy().argmax(axis=1)
     assert np.bincount(greedy, minlength=6).max() >= 22
     explore, draw = exploration.plan(np.random.default_rng(0), np.ones(200))
@@ -185,7 +216,12 @@ def test_a4_gymnasium_returns_two_and_five_values():
     assert [type(value) for value in env.step(0)] == [np.ndarray, float, bool, bool, dict]
     vector = SeededVectorEnv(lambda: gym.make("CartPole-v1"), 2, seed=0)
     assert vector.reset()[0].shape == (2, 4)
-    assert [np.shape(value) for value in vector.step(np.zeros(2, np.int64))[:4]] == [(2, 4), (2,), (2,), (2,)]
+    assert [np.shape(value) for value in vector.step(np.zeros(2, np.int64))[:4]] == [
+        (2, 4),
+        (2,),
+        (2,),
+        (2,),
+    ]
     vector.close()
 
 
@@ -202,13 +238,19 @@ def test_a4_pong_gives_raw_frames():
 def test_a5_predict_costs_a_hundred_actions_and_more():
     agent = make_agent(hidden_units=(64, 64))
     observation, actor = np.ones((1, 4), np.float32), make_actor(agent)
-    np.testing.assert_allclose(agent.predict(observation, verbose=0), actor.q_values(observation), atol=1e-5)
-    assert fastest(lambda: agent.predict(observation, verbose=0), 4) > 100 * fastest(lambda: actor.q_values(observation), 100)
+    np.testing.assert_allclose(
+        agent.predict(observation, verbose=0), actor.q_values(observation), atol=1e-5
+    )
+    assert fastest(lambda: agent.predict(observation, verbose=0), 4) > 100 * fastest(
+        lambda: actor.q_values(observation), 100
+    )
 
 
 @pytest.mark.parametrize("period", [1, 3])
 def test_a6_a_copy_at_every_update_is_no_target_network(period):
-    agent = make_agent(target_update_period_env_steps=period, env_steps_per_update=1.0, learning_rate=0.01)
+    agent = make_agent(
+        target_update_period_env_steps=period, env_steps_per_update=1.0, learning_rate=0.01
+    )
     equal = []
     for _ in range(3):
         agent.update(batch())
@@ -232,7 +274,9 @@ def test_a7_globals_and_bools():
     with pytest.raises(TypeError, match="Expected bool, but got 1 of type 'int'"):
         target(tf.constant(1.0), tf.constant(True), tf.constant(2.0))
     python_bools = tf.function(target.python_function)
-    assert [float(python_bools(tf.constant(1.0), done, tf.constant(2.0))) for done in (True, False)] == pytest.approx([1.0, 2.98])
+    assert [
+        float(python_bools(tf.constant(1.0), done, tf.constant(2.0))) for done in (True, False)
+    ] == pytest.approx([1.0, 2.98])
     assert python_bools.experimental_get_tracing_count() == 2
     by_discount = losses.td_target(tf.ones(2), tf.constant([0.0, 0.99]), tf.fill((2,), 2.0))
     np.testing.assert_allclose(by_discount, [1.0, 2.98], rtol=1e-6)
@@ -243,8 +287,15 @@ def test_a7_globals_and_bools():
 
 def test_b1_softmax_loses_the_values():
     def fit(target):
-        model = tf.keras.Sequential([tf.keras.Input((1,)), tf.keras.layers.Dense(2, activation="softmax", kernel_initializer="zeros")])
-        model.compile(tf.keras.optimizers.SGD(0.01), "categorical_crossentropy", steps_per_execution=400)
+        model = tf.keras.Sequential(
+            [
+                tf.keras.Input((1,)),
+                tf.keras.layers.Dense(2, activation="softmax", kernel_initializer="zeros"),
+            ]
+        )
+        model.compile(
+            tf.keras.optimizers.SGD(0.01), "categorical_crossentropy", steps_per_execution=400
+        )
         rows = np.ones((800, 1), np.float32), np.tile(np.float32([target]), (800, 1))
         model.fit(*rows, batch_size=1, verbose=0)
         return model(rows[0][:1]).numpy()[0], model.evaluate(rows[0][:1], rows[1][:1], verbose=0)
@@ -254,11 +305,14 @@ def test_b1_softmax_loses_the_values():
     assert loss == pytest.approx(1442, rel=0.01)
     assert fit([-1.0, -2.0])[1] == pytest.approx(-6.9, abs=0.1)
     share = np.linspace(0.01, 0.99, 981)  # of action 0, in the exact loss
-    assert share[np.argmin(-20 * np.log(share) - 10 * np.log(1 - share))] == pytest.approx(2 / 3, abs=1e-3)
+    assert share[np.argmin(-20 * np.log(share) - 10 * np.log(1 - share))] == pytest.approx(
+        2 / 3, abs=1e-3
+    )
     agent = make_agent()
     before = agent(tf.zeros((1, 4))).numpy()
     agent.online.streams[0][-1].bias.assign_add([20.0, -10.0])
-    np.testing.assert_allclose(agent(tf.zeros((1, 4))) - before, [[20.0, -10.0]], rtol=1e-5)  # linear, so any value can be had
+    # linear, so any value can be had
+    np.testing.assert_allclose(agent(tf.zeros((1, 4))) - before, [[20.0, -10.0]], rtol=1e-5)
 
 
 def test_b2_the_inner_loop_overwrites_the_state():
@@ -285,7 +339,9 @@ def test_b3_another_states_values_are_trained_into_the_other_action():
     with tf.GradientTape(persistent=True) as tape:
         wrong = tf.reduce_mean((target - remembered) ** 2)
         selected = losses.select(remembered, tf.constant([0]))
-        right = tf.reduce_mean(losses.td_loss(losses.per_example("mse", 1.0), tf.constant([3.0]), selected))
+        right = tf.reduce_mean(
+            losses.td_loss(losses.per_example("mse", 1.0), tf.constant([3.0]), selected)
+        )
     np.testing.assert_allclose(tape.gradient(wrong, remembered), [[-2.0, 7.0]])
     np.testing.assert_allclose(tape.gradient(right, remembered), [[-4.0, 0.0]])
 
@@ -334,7 +390,9 @@ def test_b7_without_the_gradient_q_moves_away():
         q = weight * feature
     error = target - float(q)
     assert (float(weight) + rate * error) * feature == pytest.approx(-0.1)
-    assert (float(weight) + rate * error * float(tape.gradient(q, weight))) * feature == pytest.approx(0.1)
+    assert (
+        float(weight) + rate * error * float(tape.gradient(q, weight))
+    ) * feature == pytest.approx(0.1)
     agent = make_agent(learning_rate=0.01)
     rows = batch(1) | {"discount": tf.zeros(1), "reward": tf.ones(1)}
 
@@ -366,8 +424,12 @@ def test_b9_a_target_network_does_not_scale_the_gradient():
 
     def gradient(source):
         with tf.GradientTape() as tape:
-            target = oracles.td_target_of_the_best(rows["reward"], rows["discount"], source(rows["next_observation"]))
-            loss = tf.reduce_mean((target - losses.select(agent.online(rows["observation"]), rows["action"])) ** 2)
+            target = oracles.td_target_of_the_best(
+                rows["reward"], rows["discount"], source(rows["next_observation"])
+            )
+            loss = tf.reduce_mean(
+                (target - losses.select(agent.online(rows["observation"]), rows["action"])) ** 2
+            )
         return [value.numpy() for value in tape.gradient(loss, agent.online.trainable_variables)]
 
     assert same(gradient(agent.target), gradient(agent.online))
@@ -402,11 +464,16 @@ def test_b12_a_vector_is_not_an_action():
 def test_c1_float64_does_not_meet_float32():
     observation = np.array([0.1, 0.2, 0.3, 0.4])
     assert observation.dtype == np.float64
-    with pytest.raises(tf.errors.InvalidArgumentError, match="expected to be a double tensor but is a float tensor"):
+    with pytest.raises(
+        tf.errors.InvalidArgumentError, match="expected to be a double tensor but is a float tensor"
+    ):
         tf.matmul(tf.constant(observation[None]), tf.zeros((4, 2)))
     env = gym.make("CartPole-v1")
     assert env.reset(seed=0)[0].dtype == np.float32
-    assert describe(gym.spaces.Box(-1, 1, (4,), np.float64), env.action_space).observation_dtype == "float32"
+    assert (
+        describe(gym.spaces.Box(-1, 1, (4,), np.float64), env.action_space).observation_dtype
+        == "float32"
+    )
 
 
 def test_c2_a_tenth_against_half():
@@ -416,7 +483,9 @@ def test_c2_a_tenth_against_half():
     assert falling.mean() == pytest.approx(0.525, abs=5e-4)
     assert falling[0] == 1.0
     assert (np.diff(falling) < 0).all()
-    assert exploration.linear_epsilon(np.array([10_000, 50_000]), 1.0, 0.05, 10_000) == pytest.approx([0.05, 0.05])
+    assert exploration.linear_epsilon(
+        np.array([10_000, 50_000]), 1.0, 0.05, 10_000
+    ) == pytest.approx([0.05, 0.05])
 
 
 def test_c3_storing_is_not_learning():
@@ -468,7 +537,10 @@ STATES = [(row, column) for row in range(3) for column in range(3) if (row, colu
 
 
 def move(state: tuple[int, int], action: int) -> tuple[tuple[int, int], float, bool]:
-    row, column = (min(2, max(0, place + by)) for place, by in zip(state, list(MOVES.values())[action], strict=True))
+    row, column = (
+        min(2, max(0, place + by))
+        for place, by in zip(state, list(MOVES.values())[action], strict=True)
+    )
     goal = (row, column) == GOAL
     return (row, column), 0.0 if goal else -1.0, goal
 
@@ -488,9 +560,16 @@ def value_iteration(gamma: float) -> dict[tuple[int, int], np.ndarray]:
 
 
 def table_of_the_page() -> dict[tuple[int, int], list[float]]:
-    lines = [[cell.strip() for cell in line.strip("| \n").split("|")] for line in ENTRIES["D3"].splitlines() if line.startswith("|")]
+    lines = [
+        [cell.strip() for cell in line.strip("| \n").split("|")]
+        for line in ENTRIES["D3"].splitlines()
+        if line.startswith("|")
+    ]
     assert lines[0] == ["state", *MOVES, "V*"]
-    return {tuple(map(int, re.findall(r"\d", line[0]))): list(map(float, line[1:])) for line in lines[2:]}
+    return {
+        tuple(map(int, re.findall(r"\d", line[0]))): list(map(float, line[1:]))
+        for line in lines[2:]
+    }
 
 
 def test_d3_the_table_is_what_value_iteration_gives():
@@ -518,17 +597,33 @@ def test_d3_tabular_q_learning_reaches_the_table():
 
 def test_d3_dqn_reaches_the_table():
     table, updates = table_of_the_page(), 1_000
-    config = DQNConfig(seed=0, gamma=1.0, hidden_units=(32,), batch_size=32, learning_rate=5e-3, loss="mse",
-                       target_update_period_env_steps=50, env_steps_per_update=1.0)
+    config = DQNConfig(
+        seed=0,
+        gamma=1.0,
+        hidden_units=(32,),
+        batch_size=32,
+        learning_rate=5e-3,
+        loss="mse",
+        target_update_period_env_steps=50,
+        env_steps_per_update=1.0,
+    )
     agent = agents.DQN(config, Spaces((), "int64", 4, categories=9))
     agent.compile()
     rows = [(state, action, *move(state, action)) for state in STATES for action in range(4)]
-    columns = {"observation": np.array([3 * row[0][0] + row[0][1] for row in rows]),
-               "action": np.array([row[1] for row in rows], np.int32),
-               "reward": np.array([row[3] for row in rows], np.float32),
-               "discount": np.array([0.0 if row[4] else 1.0 for row in rows], np.float32),
-               "next_observation": np.array([3 * row[2][0] + row[2][1] for row in rows])}
-    agent.learn({name: np.broadcast_to(column, (updates, *column.shape)) for name, column in columns.items()}, updates)
+    columns = {
+        "observation": np.array([3 * row[0][0] + row[0][1] for row in rows]),
+        "action": np.array([row[1] for row in rows], np.int32),
+        "reward": np.array([row[3] for row in rows], np.float32),
+        "discount": np.array([0.0 if row[4] else 1.0 for row in rows], np.float32),
+        "next_observation": np.array([3 * row[2][0] + row[2][1] for row in rows]),
+    }
+    agent.learn(
+        {
+            name: np.broadcast_to(column, (updates, *column.shape))
+            for name, column in columns.items()
+        },
+        updates,
+    )
     q = agent(tf.constant([3 * state[0] + state[1] for state in STATES])).numpy()
     np.testing.assert_allclose(q, [table[state][:4] for state in STATES], atol=0.05)
 
@@ -555,7 +650,9 @@ def test_e2_broadcasting_trains_every_action():
     with tf.GradientTape(persistent=True) as tape:
         wrong = tf.reduce_mean((target - q) ** 2)
         selected = losses.select(q, tf.constant([0, 2]))
-        right = tf.reduce_mean(losses.td_loss(losses.per_example("mse", 1.0), target[:, 0], selected))
+        right = tf.reduce_mean(
+            losses.td_loss(losses.per_example("mse", 1.0), target[:, 0], selected)
+        )
     assert np.count_nonzero(tape.gradient(wrong, q)) == 6
     np.testing.assert_allclose(tape.gradient(right, q), [[-9.0, 0, 0], [0, 0, -14.0]])
     assert (selected - target).shape == (2, 2)
@@ -591,7 +688,9 @@ def test_e4_a_printed_action_is_not_a_result():
 
 def test_e5_the_second_line_is_neither_target_nor_error():
     def three(reward, gamma, next_max, q):
-        target = float(oracles.td_target_of_the_best([reward], [gamma], [[next_max, next_max - 1]])[0])
+        target = float(
+            oracles.td_target_of_the_best([reward], [gamma], [[next_max, next_max - 1]])[0]
+        )
         second_line = reward + gamma * max(next_max - q, next_max - 1 - q)
         return target, target - q, second_line
 
@@ -620,7 +719,9 @@ def test_e6_replay_breaks_correlation_and_finds_nothing():
     drawn = rows.sample(1, 5_000)["observation"][0]
 
     def correlation(values):
-        return np.array([np.corrcoef(values[:-1, index], values[1:, index])[0, 1] for index in range(4)])
+        return np.array(
+            [np.corrcoef(values[:-1, index], values[1:, index])[0, 1] for index in range(4)]
+        )
 
     assert (correlation(np.array(observations)) > 0.75).all()
     assert (abs(correlation(drawn)) < 0.08).all()
@@ -638,12 +739,16 @@ def test_e7_four_inputs_are_not_four_actions():
     q = np.random.default_rng(0).random((5, 2)).astype(np.float32)
     assert q.argmax(axis=0).shape == (2,)
     assert q.argmax(axis=1).shape == (5,)
-    np.testing.assert_array_equal(oracles.td_target_of_the_best(tf.zeros(5), tf.ones(5), q), q.max(axis=1))
+    np.testing.assert_array_equal(
+        oracles.td_target_of_the_best(tf.zeros(5), tf.ones(5), q), q.max(axis=1)
+    )
     assert describe(env.observation_space, env.action_space).actions == 2
 
 
 class Buffer:
-    """A list with a position that stands still while it fills, and afterwards too unless `advances`."""
+    """A list with a position that stands still while it fills, and afterwards too unless
+    `advances`.
+    """
 
     def __init__(self, capacity: int, advances: bool) -> None:
         self.rows, self.position, self.capacity, self.advances = [], 0, capacity, advances

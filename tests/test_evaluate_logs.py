@@ -1,4 +1,7 @@
-"""dqn_tf.evaluate_logs: a candidate against records of what was served, made by the server's own log."""
+"""dqn_tf.evaluate_logs:
+
+a candidate against records of what was served, made by the server's own log.
+"""
 
 import json
 import os
@@ -10,12 +13,12 @@ import pytest
 import tensorflow as tf
 
 pytest.importorskip("tensorflow_serving", reason="needs the extra [serving]")
-from absl import flags  # noqa: E402
+from absl import flags
 
-from dqn_tf import evaluate_logs  # noqa: E402
-from dqn_tf.errors import UserError  # noqa: E402
-from dqn_tf.scoring.agreement import Agreement, Drift  # noqa: E402
-from dqn_tf.serving.request_log import RequestLog, files, record  # noqa: E402
+from dqn_tf import evaluate_logs
+from dqn_tf.errors import UserError
+from dqn_tf.scoring.agreement import Agreement, Drift
+from dqn_tf.serving.request_log import RequestLog, files, record
 
 WEIGHTS = np.array([[1.0, -1.0], [0.5, 0.25], [-1.0, 1.0]], np.float32)
 
@@ -48,11 +51,20 @@ def candidate(tmp_path_factory):
     base = tmp_path_factory.mktemp("models")
     for number, offset in ((1, 0.0), (2, 2.0)):
         module = Linear(offset)
-        tf.saved_model.save(module, str(base / str(number)), signatures={"serving_default": module.serving_default, "q_values": module.q_values})
+        tf.saved_model.save(
+            module,
+            str(base / str(number)),
+            signatures={"serving_default": module.serving_default, "q_values": module.q_values},
+        )
         (base / str(number) / "assets.extra").mkdir()
-        manifest = {"spaces": {"action_start": 5},
-                    "observation_range": {"observations": 50, "min": [-1, -1, -1], "max": [1, 1, 1]}, "action_meanings": ["left", "right"]}
-        (base / str(number) / "assets.extra" / "dqn_tf.json").write_text(json.dumps(manifest), encoding="utf-8")
+        manifest = {
+            "spaces": {"action_start": 5},
+            "observation_range": {"observations": 50, "min": [-1, -1, -1], "max": [1, 1, 1]},
+            "action_meanings": ["left", "right"],
+        }
+        (base / str(number) / "assets.extra" / "dqn_tf.json").write_text(
+            json.dumps(manifest), encoding="utf-8"
+        )
     return base
 
 
@@ -65,12 +77,14 @@ def observations(generator):
 
 @pytest.fixture
 def logs(tmp_path, observations):
-    """45 rows of version 1 one by one, then 45 of version 2 in requests of 15, the last of them by `q_values`."""
+    """45 rows of version 1 one by one, then 45 of version 2 in requests of 15, the last of them by
+    `q_values`.
+    """
     log = RequestLog(tmp_path / "logs", 1 << 20, 1.0)
     for row in observations[:45]:
         log("dqn", 1, "serving_default", {"observation": row[np.newaxis]}, answer(row[np.newaxis]))
     for start in (45, 60, 75):
-        rows = observations[start:start + 15]
+        rows = observations[start : start + 15]
         outputs = answer(rows, 2.0)
         if start == 75:
             log("dqn", 2, "q_values", {"observation": rows}, {"q_values": outputs["q_values"]})
@@ -83,29 +97,53 @@ def logs(tmp_path, observations):
 @pytest.fixture
 def command(monkeypatch, capsys):
     """The command in this process: what it prints."""
+
     def run(*words: str) -> str:
         monkeypatch.setattr(flags, "FLAGS", flags.FlagValues())
         monkeypatch.setattr(sys, "argv", ["evaluate_logs", *words])
         evaluate_logs.main(evaluate_logs.parse(sys.argv))
         return capsys.readouterr().out
+
     return run
 
 
-def test_agreement_by_version_and_the_actions_table(command, logs, candidate, observations, tmp_path):
-    printed = command(f"--logs={logs}", f"--model={candidate / '1'}", f"--json={tmp_path / 'found.json'}")
+def test_agreement_by_version_and_the_actions_table(
+    command, logs, candidate, observations, tmp_path
+):
+    printed = command(
+        f"--logs={logs}", f"--model={candidate / '1'}", f"--json={tmp_path / 'found.json'}"
+    )
     found = json.loads((tmp_path / "found.json").read_text(encoding="utf-8"))
-    served = np.concatenate([answer(observations[:45])["action"], answer(observations[45:], 2.0)["action"]])
+    served = np.concatenate(
+        [answer(observations[:45])["action"], answer(observations[45:], 2.0)["action"]]
+    )
     own = answer(observations)["action"]
-    assert found["versions"]["1"] == {"requests": 45, "rows": 45, "equal_actions": 1.0, "q_difference_mean": pytest.approx(0, abs=1e-6),
-                                      "q_difference_max": pytest.approx(0, abs=1e-6), "q_differences_not_finite": 0}
+    assert found["versions"]["1"] == {
+        "requests": 45,
+        "rows": 45,
+        "equal_actions": 1.0,
+        "q_difference_mean": pytest.approx(0, abs=1e-6),
+        "q_difference_max": pytest.approx(0, abs=1e-6),
+        "q_differences_not_finite": 0,
+    }
     second = found["versions"]["2"]
     assert (second["requests"], second["rows"]) == (3, 45) and 0.2 < second["equal_actions"] < 0.9
     assert second["equal_actions"] == pytest.approx((served == own)[45:].mean())
-    assert (second["q_difference_mean"], second["q_difference_max"]) == (pytest.approx(1.0), pytest.approx(2.0))  # of two actions one has moved by 2
+    # of two actions one has moved by 2
+    assert (second["q_difference_mean"], second["q_difference_max"]) == (
+        pytest.approx(1.0),
+        pytest.approx(2.0),
+    )
     assert found["total"]["equal_actions"] == pytest.approx((served == own).mean())
-    expected = {(int(a), int(b)): int(((served == a) & (own == b)).sum()) for a in (5, 6) for b in (5, 6)}
-    assert {(a, b): count for a, b, count in found["confusion"]} == {pair: count for pair, count in expected.items() if count}
-    assert "5 left" in printed and "6 right" in printed and f"{second['equal_actions']:.1%}" in printed
+    expected = {
+        (int(a), int(b)): int(((served == a) & (own == b)).sum()) for a in (5, 6) for b in (5, 6)
+    }
+    assert {(a, b): count for a, b, count in found["confusion"]} == {
+        pair: count for pair, count in expected.items() if count
+    }
+    assert (
+        "5 left" in printed and "6 right" in printed and f"{second['equal_actions']:.1%}" in printed
+    )
 
 
 def test_drift_against_the_manifest(command, logs, candidate, observations, tmp_path):
@@ -113,15 +151,23 @@ def test_drift_against_the_manifest(command, logs, candidate, observations, tmp_
     found = json.loads((tmp_path / "found.json").read_text(encoding="utf-8"))
     assert found["model"].endswith("/2") and found["observations"] == 90
     assert [one["outside"] for one in found["inputs"]] == [0.0, 0.0, pytest.approx(0.1)]
-    assert [one["component"] for one in found["inputs"]] == [[0], [1], [2]] and found["inputs"][2]["trained"] == [-1.0, 1.0]
-    np.testing.assert_allclose([one["seen"] for one in found["inputs"]], np.stack([observations.min(axis=0), observations.max(axis=0)], axis=1))
+    assert [one["component"] for one in found["inputs"]] == [[0], [1], [2]] and found["inputs"][2][
+        "trained"
+    ] == [-1.0, 1.0]
+    np.testing.assert_allclose(
+        [one["seen"] for one in found["inputs"]],
+        np.stack([observations.min(axis=0), observations.max(axis=0)], axis=1),
+    )
     assert "10.00%" in printed
 
 
 def test_without_ranges_it_says_so(command, logs, candidate, tmp_path):
     shutil.copytree(candidate / "1", tmp_path / "1", ignore=shutil.ignore_patterns("assets.extra"))
     printed = command(f"--logs={logs}", f"--model={tmp_path / '1'}")
-    assert "holds no ranges of its training, so drift cannot be told" in printed and "100.0%" in printed
+    assert (
+        "holds no ranges of its training, so drift cannot be told" in printed
+        and "100.0%" in printed
+    )
 
 
 def test_a_damaged_end_is_reported_and_the_rest_used(command, logs, candidate):
@@ -132,43 +178,67 @@ def test_a_damaged_end_is_reported_and_the_rest_used(command, logs, candidate):
     assert "47 requests of 75 rows" in printed
 
 
-def test_what_cannot_be_asked_is_left_out_with_its_reason(command, candidate, tmp_path, observations):
+def test_what_cannot_be_asked_is_left_out_with_its_reason(
+    command, candidate, tmp_path, observations
+):
     logs = tmp_path / "logs"
     logs.mkdir()
     good, rows = answer(observations), {"observation": observations}
-    contents = [record("dqn", 1, "serving_default", rows, good), record("dqn", 1, "unknown", rows, good), b"\xff\xff", b"",
-                record("dqn", 1, "serving_default", {"other": observations}, good),
-                record("dqn", 1, "serving_default", {"observation": observations[:, :2]}, good),
-                record("dqn", 1, "serving_default", {"observation": np.float32(1)}, good),
-                record("dqn", 1, "serving_default", rows, {"value": good["q_values"]})]
+    contents = [
+        record("dqn", 1, "serving_default", rows, good),
+        record("dqn", 1, "unknown", rows, good),
+        b"\xff\xff",
+        b"",
+        record("dqn", 1, "serving_default", {"other": observations}, good),
+        record("dqn", 1, "serving_default", {"observation": observations[:, :2]}, good),
+        record("dqn", 1, "serving_default", {"observation": np.float32(1)}, good),
+        record("dqn", 1, "serving_default", rows, {"value": good["q_values"]}),
+    ]
     with tf.io.TFRecordWriter(str(logs / "theirs")) as writer:
         for content in contents:
             writer.write(content)
     printed = command(f"--logs={logs}", f"--model={candidate / '1'}")
     assert "1 request of 90 rows in 1 file " in printed and "100.0%" in printed
-    for reason in ("by unknown, a signature that the candidate has not", "no PredictionLog", "not of predict",
-                   "with inputs that the candidate's does not take", "of a shape or type that the candidate's does not take",
-                   "without a row for each observation", "without action and q_values"):
+    for reason in (
+        "by unknown, a signature that the candidate has not",
+        "no PredictionLog",
+        "not of predict",
+        "with inputs that the candidate's does not take",
+        "of a shape or type that the candidate's does not take",
+        "without a row for each observation",
+        "without action and q_values",
+    ):
         assert f"Left out: 1 request {reason}" in printed or f"{reason}." in printed, reason
 
 
 def test_values_that_are_not_finite():
     drift = Drift((2,), np.zeros(2), np.ones(2))
     drift.add(np.array([[0.5, np.nan], [np.inf, 0.5]], np.float32))
-    assert [one["outside"] for one in drift.summary()] == [0.5, 0.5] and drift.summary()[0]["seen"] == [0.5, 0.5]
+    assert [one["outside"] for one in drift.summary()] == [0.5, 0.5] and drift.summary()[0][
+        "seen"
+    ] == [0.5, 0.5]
     agreement = Agreement()
     actions = np.array([0])
     agreement.add(1, (actions, np.array([[1.0, np.nan]])), (actions, np.array([[0.5, 0.0]])))
-    assert agreement.summary()["q_differences_not_finite"] == 1 and agreement.summary()["q_difference_max"] == 0.5
+    assert (
+        agreement.summary()["q_differences_not_finite"] == 1
+        and agreement.summary()["q_difference_max"] == 0.5
+    )
 
 
-@pytest.mark.parametrize("words, sentence", [
-    (["--model=x"], r"^--logs is missing: give a directory"),
-    (["--logs=x"], r"^--model is missing"),
-    (["--logs=x", "--model=nowhere"], r"^nowhere: there is no such directory"),
-    (["--logs=x", "--model=y", "--json=nowhere/a.json"], r"^--json=nowhere/a\.json cannot be written: there is no directory nowhere\.$"),
-    (["--logs=x", "--model=y", "--epochs=3"], r"Unknown command line flag 'epochs'"),
-])
+@pytest.mark.parametrize(
+    "words, sentence",
+    [
+        (["--model=x"], r"^--logs is missing: give a directory"),
+        (["--logs=x"], r"^--model is missing"),
+        (["--logs=x", "--model=nowhere"], r"^nowhere: there is no such directory"),
+        (
+            ["--logs=x", "--model=y", "--json=nowhere/a.json"],
+            r"^--json=nowhere/a\.json cannot be written: there is no directory nowhere\.$",
+        ),
+        (["--logs=x", "--model=y", "--epochs=3"], r"Unknown command line flag 'epochs'"),
+    ],
+)
 def test_a_wrong_flag_is_named(command, words, sentence):
     with pytest.raises(UserError, match=sentence):
         command(*words)
@@ -180,5 +250,11 @@ def test_logs_that_are_none_are_named(command, candidate, tmp_path):
     with pytest.raises(UserError, match="holds no record file"):
         command(f"--logs={tmp_path}", f"--model={candidate}")
     (tmp_path / "notes").write_text("no record at all", encoding="utf-8")
-    with pytest.raises(UserError, match=r"no request that .* could be asked \(none at all\).*notes is damaged after 0 whole records"):
+    with pytest.raises(
+        UserError,
+        match=(
+            r"no request that .* could be asked \(none at all\).*notes is damaged after 0 whole"
+            r" records"
+        ),
+    ):
         command(f"--logs={tmp_path}", f"--model={candidate}")

@@ -9,7 +9,9 @@ from dqn_tf.evaluation import DECIDING, Evaluation, bootstrap, compare, evaluate
 
 
 class Countdown(gym.Env):
-    """Lasts (seed % 5) + 2 steps and pays the action; observes the steps left and the seed, as float64."""
+    """Lasts (seed % 5) + 2 steps and pays the action; observes the steps left and the seed, as
+    float64.
+    """
 
     observation_space = gym.spaces.Box(0.0, 1e9, (2,), np.float64)
     action_space = gym.spaces.Discrete(3)
@@ -36,27 +38,50 @@ def remainder(observation, mask):
 
 
 def evaluation(returns, seeds=None):
-    return Evaluation(list(seeds or range(len(returns))), np.array(returns, float), np.ones(len(returns), np.int64), 0)
+    return Evaluation(
+        list(seeds or range(len(returns))),
+        np.array(returns, float),
+        np.ones(len(returns), np.int64),
+        0,
+    )
 
 
 def test_a_summary_equals_the_one_worked_by_hand():
-    summary = Evaluation([7, 8, 9, 10, 11], np.array([10.0, 1, 3, 2, 4]), np.array([5, 6, 7, 8, 9]), 2).summary()
+    summary = Evaluation(
+        [7, 8, 9, 10, 11], np.array([10.0, 1, 3, 2, 4]), np.array([5, 6, 7, 8, 9]), 2
+    ).summary()
     low, high = summary.pop("mean_ci95")
-    assert 1.4 < low < 2.4 and 6.0 < high < 7.6  # of 5 values, most resamples hold between none and three of the 10
+    # of 5 values, most resamples hold between none and three of the 10
+    assert 1.4 < low < 2.4 and 6.0 < high < 7.6
     iqm_low, iqm_high = summary.pop("iqm_ci95")
     assert 1.0 <= iqm_low <= 2.0 and 4.0 <= iqm_high <= 10.0
     assert summary.pop("std") == pytest.approx(12.5**0.5)  # (36 + 9 + 1 + 4 + 0) / 4
-    assert summary == {"episodes": 5, "mean": 4.0, "iqm": 3.0, "min": 1.0, "max": 10.0, "mean_length": 7.0, "min_length": 5,
-                       "max_length": 9, "capped_episodes": 2}
+    assert summary == {
+        "episodes": 5,
+        "mean": 4.0,
+        "iqm": 3.0,
+        "min": 1.0,
+        "max": 10.0,
+        "mean_length": 7.0,
+        "min_length": 5,
+        "max_length": 9,
+        "capped_episodes": 2,
+    }
 
 
-@pytest.mark.parametrize("values, expected", [
-    ([5.0], 5.0),
-    ([1, 2, 9], 4.0),  # ⌊3/4⌋ = 0: nothing is cut
-    ([100, 1, 2, -50], 1.5),
-    ([8, 1, 7, 2, 6, 3, 5, 4], 4.5),
-    ([0, 0, 1, 1, 2, 2, 9], 1.2),  # ⌊7/4⌋ = 1: rliable cuts whole values, it does not weigh them
-])
+@pytest.mark.parametrize(
+    "values, expected",
+    [
+        ([5.0], 5.0),
+        ([1, 2, 9], 4.0),  # ⌊3/4⌋ = 0: nothing is cut
+        ([100, 1, 2, -50], 1.5),
+        ([8, 1, 7, 2, 6, 3, 5, 4], 4.5),
+        (
+            [0, 0, 1, 1, 2, 2, 9],
+            1.2,
+        ),  # ⌊7/4⌋ = 1: rliable cuts whole values, it does not weigh them
+    ],
+)
 def test_the_iqm_is_the_mean_without_a_quarter_at_each_end(values, expected):
     assert iqm(np.array(values, float)) == pytest.approx(expected)
     assert iqm(np.array([values, values], float), axis=1) == pytest.approx([expected] * 2)
@@ -66,7 +91,10 @@ def test_the_iqm_is_the_mean_without_a_quarter_at_each_end(values, expected):
 @pytest.mark.parametrize("statistic", [np.mean, iqm])
 def test_the_interval_covers_the_truth_about_as_often_as_it_says(statistic):
     generator = np.random.default_rng(5)
-    hits = [low <= 3.0 <= high for low, high in (bootstrap(generator.normal(3.0, 2.0, 40), statistic) for _ in range(150))]
+    hits = [
+        low <= 3.0 <= high
+        for low, high in (bootstrap(generator.normal(3.0, 2.0, 40), statistic) for _ in range(150))
+    ]
     assert 0.88 <= np.mean(hits) <= 0.99
 
 
@@ -83,20 +111,33 @@ def test_the_interval_is_the_same_each_time():
 
 def test_many_episodes_are_resampled_in_pieces():
     low, high = bootstrap(np.random.default_rng(0).normal(size=3_000), np.mean)
-    assert low == pytest.approx(-0.036, abs=0.04) and high - low == pytest.approx(2 * 1.96 / 3_000**0.5, rel=0.1)
+    assert low == pytest.approx(-0.036, abs=0.04) and high - low == pytest.approx(
+        2 * 1.96 / 3_000**0.5, rel=0.1
+    )
 
 
 def test_returns_and_lengths_stand_in_the_order_of_the_seeds():
-    played = evaluate(lambda observation, mask: np.full(len(observation), 2), Countdown, [4, 0, 3, 1])
+    played = evaluate(
+        lambda observation, mask: np.full(len(observation), 2), Countdown, [4, 0, 3, 1]
+    )
     assert played.seeds == [4, 0, 3, 1]
-    assert played.lengths.tolist() == [6, 2, 5, 3] and played.returns.tolist() == [12, 4, 10, 6] and played.capped == 0
+    assert (
+        played.lengths.tolist() == [6, 2, 5, 3]
+        and played.returns.tolist() == [12, 4, 10, 6]
+        and played.capped == 0
+    )
 
 
 def test_a_result_does_not_depend_on_how_many_are_played_together():
     seeds = list(range(100, 140))
-    alone, few, many = (evaluate(remainder, Countdown, seeds, parallel=parallel) for parallel in (1, 7, 64))
+    alone, few, many = (
+        evaluate(remainder, Countdown, seeds, parallel=parallel) for parallel in (1, 7, 64)
+    )
     for other in (few, many):
-        assert other.returns.tolist() == alone.returns.tolist() and other.lengths.tolist() == alone.lengths.tolist()
+        assert (
+            other.returns.tolist() == alone.returns.tolist()
+            and other.lengths.tolist() == alone.lengths.tolist()
+        )
     assert len(set(alone.returns)) > 3
 
 
@@ -108,7 +149,11 @@ def test_an_episode_is_cut_at_the_cap_and_counted_unless_it_ends_there_by_itself
 
 def test_the_policy_sees_float32_and_running_episodes_only():
     seen = []
-    evaluate(lambda observation, mask: seen.append(observation) or np.zeros(len(observation), np.int64), Countdown, [0, 4])
+    evaluate(
+        lambda observation, mask: seen.append(observation) or np.zeros(len(observation), np.int64),
+        Countdown,
+        [0, 4],
+    )
     assert {array.dtype.name for array in seen} == {"float32"}
     assert [len(array) for array in seen] == [2, 2, 1, 1, 1, 1]
 
@@ -148,19 +193,32 @@ class Faulty(Countdown):
         if self.left == 3 and self.fault == "raise":
             raise ZeroDivisionError("division by zero")
         if self.left == 3:
-            observation, reward = {"shape": (observation[:1], reward), "type": (observation.astype(complex), reward),
-                                   "nan": (observation, np.nan), "rewards": (observation, np.ones(2))}[self.fault]
+            observation, reward = {
+                "shape": (observation[:1], reward),
+                "type": (observation.astype(complex), reward),
+                "nan": (observation, np.nan),
+                "rewards": (observation, np.ones(2)),
+            }[self.fault]
         return observation, reward, *rest
 
 
-@pytest.mark.parametrize("fault, sentence", [
-    ("reset", r"^The environment raised OSError in reset\(seed=3\): rom not found$"),
-    ("raise", r"^The environment raised ZeroDivisionError in step\(\d\): division by zero \(step 2 of the episode reset with seed 3\)$"),
-    ("shape", r"observation of shape \[1\], but its space says \[2\] \(step 2"),
-    ("type", r"observation of type complex128, but its space says float32"),
-    ("nan", r"returned the reward nan: it must be one finite number"),
-    ("rewards", r"returned the reward array\(\[1., 1.\]\): it must be one number"),
-])
+@pytest.mark.parametrize(
+    "fault, sentence",
+    [
+        ("reset", r"^The environment raised OSError in reset\(seed=3\): rom not found$"),
+        (
+            "raise",
+            (
+                r"^The environment raised ZeroDivisionError in step\(\d\): division by zero \(step"
+                r" 2 of the episode reset with seed 3\)$"
+            ),
+        ),
+        ("shape", r"observation of shape \[1\], but its space says \[2\] \(step 2"),
+        ("type", r"observation of type complex128, but its space says float32"),
+        ("nan", r"returned the reward nan: it must be one finite number"),
+        ("rewards", r"returned the reward array\(\[1., 1.\]\): it must be one number"),
+    ],
+)
 def test_a_faulty_environment_is_named_in_a_sentence(fault, sentence):
     with pytest.raises(UserError, match=sentence):
         evaluate(remainder, lambda: Faulty(fault), [3])
@@ -173,16 +231,25 @@ def test_no_seeds_is_refused():
 
 def test_joined_parts_are_the_whole():
     whole = evaluate(remainder, Countdown, [3, 1, 4, 2], most_steps=4)
-    again = joined([evaluate(remainder, Countdown, seeds, most_steps=4) for seeds in ([3], [1, 4, 2])])
+    again = joined(
+        [evaluate(remainder, Countdown, seeds, most_steps=4) for seeds in ([3], [1, 4, 2])]
+    )
     assert again.seeds == whole.seeds and again.capped == whole.capped == 2
-    assert again.returns.tolist() == whole.returns.tolist() and again.lengths.tolist() == whole.lengths.tolist()
+    assert (
+        again.returns.tolist() == whole.returns.tolist()
+        and again.lengths.tolist() == whole.lengths.tolist()
+    )
 
 
 def test_a_comparison_is_paired():
     base = np.arange(100.0) * 10  # episodes differ far more than the models do
     plus = base + np.tile([1.0, 2.0, 3.0, 0.0], 25)
     result = compare(evaluation(base), evaluation(plus))
-    assert result["mean_difference"] == 1.5 and (result["wins"], result["ties"], result["losses"]) == (75, 25, 0)
+    assert result["mean_difference"] == 1.5 and (
+        result["wins"],
+        result["ties"],
+        result["losses"],
+    ) == (75, 25, 0)
     low, high = result["ci95"]
     assert 1.2 < low < 1.35 and 1.65 < high < 1.8
     assert result["verdict"] == f"B is better by 1.5 [{low:.1f}, {high:.1f}]"
@@ -190,21 +257,32 @@ def test_a_comparison_is_paired():
 
 def test_the_first_can_be_the_better_one():
     result = compare(evaluation(np.arange(10.0) + 4), evaluation(np.arange(10.0)))
-    assert result["verdict"] == "A is better by 4.0 [4.0, 4.0]" and result["mean_difference"] == -4.0 and result["losses"] == 10
+    assert (
+        result["verdict"] == "A is better by 4.0 [4.0, 4.0]"
+        and result["mean_difference"] == -4.0
+        and result["losses"] == 10
+    )
 
 
 def test_no_difference_is_said_to_be_not_shown():
     noise = np.tile([5.0, -5.0], 50)
-    assert compare(evaluation(np.zeros(100)), evaluation(noise))["verdict"] == "no difference shown by 100 episodes"
+    assert (
+        compare(evaluation(np.zeros(100)), evaluation(noise))["verdict"]
+        == "no difference shown by 100 episodes"
+    )
     assert compare(evaluation(noise), evaluation(noise))["ties"] == 100
 
 
 def test_too_few_differing_episodes_give_no_verdict():
-    assert compare(evaluation([0]), evaluation([9]))["verdict"] == "no difference shown by 1 episode"
+    assert (
+        compare(evaluation([0]), evaluation([9]))["verdict"] == "no difference shown by 1 episode"
+    )
     few, enough = ([9.0] * count + [0.0] * 10 for count in (DECIDING - 1, DECIDING))
     zeros = evaluation(np.zeros(10 + DECIDING - 1))
     assert compare(zeros, evaluation(few))["verdict"].startswith("no difference shown")
-    assert compare(evaluation(np.zeros(10 + DECIDING)), evaluation(enough))["verdict"].startswith("B is better")
+    assert compare(evaluation(np.zeros(10 + DECIDING)), evaluation(enough))["verdict"].startswith(
+        "B is better"
+    )
 
 
 def test_different_seeds_are_not_compared():

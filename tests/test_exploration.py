@@ -38,13 +38,20 @@ def test_never_and_always(epsilon, expected, generator):
 
 
 def test_plan_is_a_function_of_the_generators_state():
-    """And takes as much from it whatever the epsilons are: what is drawn later does not depend on them."""
+    """And takes as much from it whatever the epsilons are:
+
+    what is drawn later does not depend on them.
+    """
     results = []
     for epsilon in (0.3, 0.3, 0.9):
         generator = np.random.default_rng(5)
-        results.append((*exploration.plan(generator, np.full((4, 3), epsilon)), generator.integers(2**60)))
+        results.append(
+            (*exploration.plan(generator, np.full((4, 3), epsilon)), generator.integers(2**60))
+        )
     for one, other in zip(results[0], results[1], strict=True):
         np.testing.assert_array_equal(one, other)
     np.testing.assert_array_equal(results[0][1], results[2][1])
     assert results[0][2] == results[2][2]
-    assert (results[0][0] <= results[2][0]).all(), "a larger epsilon explores wherever a smaller one does"
+    assert (results[0][0] <= results[2][0]).all(), (
+        "a larger epsilon explores wherever a smaller one does"
+    )

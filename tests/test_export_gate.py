@@ -1,4 +1,7 @@
-"""dqn_tf.export.gate: whatever answers otherwise than the agent is not published, in whichever format it does so."""
+"""dqn_tf.export.gate:
+
+whatever answers otherwise than the agent is not published, in whichever format it does so.
+"""
 
 import json
 from importlib import util
@@ -11,11 +14,15 @@ from exports import KINDS, agent, observations
 
 from dqn_tf.agent import DQN
 from dqn_tf.errors import UserError
-from dqn_tf.export import gate, publish as module, tflite_format
+from dqn_tf.export import gate, tflite_format
+from dqn_tf.export import publish as module
 from dqn_tf.export.prediction_log import Request
 from dqn_tf.export.requests import WARMUP, read_warmup, write_warmup
 
-has_onnx = pytest.mark.skipif(not (util.find_spec("onnx") and util.find_spec("onnxruntime")), reason="needs pip install -e '.[onnx]'")
+has_onnx = pytest.mark.skipif(
+    not (util.find_spec("onnx") and util.find_spec("onnxruntime")),
+    reason="needs pip install -e '.[onnx]'",
+)
 
 
 def refused(directory: Path, made: DQN, match: str, **options) -> None:
@@ -27,16 +34,28 @@ def refused(directory: Path, made: DQN, match: str, **options) -> None:
 
 @pytest.mark.parametrize("tamper", ["weights", "NaN"])
 def test_the_gate_refuses_a_model_that_differs_from_the_agent(tmp_path, monkeypatch, tamper):
-    """The agent changes between the save and the gate: what lies on the disk is no longer what it answers."""
+    """The agent changes between the save and the gate:
+
+    what lies on the disk is no longer what it answers.
+    """
     spaces = KINDS["vector"]
     changing, save = agent(spaces), tf.saved_model.save
 
     def save_then_change(*arguments, **options):
         save(*arguments, **options)
-        changing.online.set_weights([array * (np.nan if tamper == "NaN" else 1.001) for array in changing.online.get_weights()])
+        changing.online.set_weights(
+            [
+                array * (np.nan if tamper == "NaN" else 1.001)
+                for array in changing.online.get_weights()
+            ]
+        )
 
     monkeypatch.setattr(tf.saved_model, "save", save_then_change)
-    refused(tmp_path, changing, "SavedModel, asked for .*, answered otherwise than the agent: a Q-value differs by")
+    refused(
+        tmp_path,
+        changing,
+        "SavedModel, asked for .*, answered otherwise than the agent: a Q-value differs by",
+    )
 
 
 def test_the_gate_allows_for_rounding_of_large_values_and_of_ties(tmp_path):
@@ -45,7 +64,13 @@ def test_the_gate_allows_for_rounding_of_large_values_and_of_ties(tmp_path):
     large = agent(spaces)
     large.online.set_weights([array * 300 for array in large.online.get_weights()])
     *body, kernel, bias = large.online.get_weights()
-    large.online.set_weights([*body, np.repeat(kernel[:, :1], spaces.actions, axis=1), np.repeat(bias[:1], spaces.actions)])
+    large.online.set_weights(
+        [
+            *body,
+            np.repeat(kernel[:, :1], spaces.actions, axis=1),
+            np.repeat(bias[:1], spaces.actions),
+        ]
+    )
     assert np.abs(large(observations(spaces)).numpy()).max() > 10_000
     assert module.export(large, tmp_path, observations(spaces), {}).name == "1"
 
@@ -60,9 +85,16 @@ def another(made: DQN, factor: float) -> DQN:
 @pytest.mark.parametrize("fresh", [False, True])
 def test_a_tflite_model_that_differs_is_refused(tmp_path, monkeypatch, fresh):
     made, write = agent(KINDS["vector"]), tflite_format.write_tflite
-    monkeypatch.setattr(tflite_format, "write_tflite", lambda agent, version: write(another(agent, 1.001), version))
-    refused(tmp_path, made, "TFLite model, asked for serving_default, answered otherwise than the agent", formats=["savedmodel", "tflite"],
-            fresh=fresh)
+    monkeypatch.setattr(
+        tflite_format, "write_tflite", lambda agent, version: write(another(agent, 1.001), version)
+    )
+    refused(
+        tmp_path,
+        made,
+        "TFLite model, asked for serving_default, answered otherwise than the agent",
+        formats=["savedmodel", "tflite"],
+        fresh=fresh,
+    )
 
 
 @has_onnx
@@ -74,29 +106,69 @@ def test_an_onnx_model_that_differs_is_refused(tmp_path, monkeypatch, part):
     if part == "combine":
         monkeypatch.setattr(onnx_format.Graph, "reduce_mean", lambda graph, tensor, axis: tensor)
     elif part == "activation":
-        monkeypatch.setattr(onnx_format.tf.keras.activations, "relu", onnx_format.tf.keras.activations.linear)
-        refused(tmp_path, made, "This network cannot be made a model for onnx: the activation relu", formats=["savedmodel", "onnx"])
+        monkeypatch.setattr(
+            onnx_format.tf.keras.activations, "relu", onnx_format.tf.keras.activations.linear
+        )
+        refused(
+            tmp_path,
+            made,
+            "This network cannot be made a model for onnx: the activation relu",
+            formats=["savedmodel", "onnx"],
+        )
         return
     else:
         write = onnx_format.model
-        monkeypatch.setattr(onnx_format, "model", lambda network, spaces: write(network, KINDS["discrete"].__class__(
-            **spaces.to_dict() | {"observation_shape": (), "action_start": spaces.action_start + 1})))
-    refused(tmp_path, made, "ONNX model, asked for serving_default, answered otherwise than the agent", formats=["savedmodel", "onnx"])
+        monkeypatch.setattr(
+            onnx_format,
+            "model",
+            lambda network, spaces: write(
+                network,
+                KINDS["discrete"].__class__(
+                    **spaces.to_dict()
+                    | {
+                        "observation_shape": (),
+                        "action_start": spaces.action_start + 1,
+                    }
+                ),
+            ),
+        )
+    refused(
+        tmp_path,
+        made,
+        "ONNX model, asked for serving_default, answered otherwise than the agent",
+        formats=["savedmodel", "onnx"],
+    )
 
 
 def test_a_format_that_cannot_be_made_is_a_sentence(tmp_path):
     spaces = KINDS["vector"].__class__((3,), "uint64", actions=2)
-    refused(tmp_path, agent(spaces), "This network cannot be made a model for tflite: 'tf.Cast' op is neither", formats=["savedmodel", "tflite"])
+    refused(
+        tmp_path,
+        agent(spaces),
+        "This network cannot be made a model for tflite: 'tf.Cast' op is neither",
+        formats=["savedmodel", "tflite"],
+    )
 
 
-@pytest.mark.parametrize("fault, says", [("signature", "does not ask every signature"), ("width", "loaded anew, does not answer"),
-                                         ("record", "tf_serving_warmup_requests")])
-def test_a_warm_up_file_that_would_keep_a_version_from_loading_is_refused(tmp_path, monkeypatch, fault, says):
+@pytest.mark.parametrize(
+    "fault, says",
+    [
+        ("signature", "does not ask every signature"),
+        ("width", "loaded anew, does not answer"),
+        ("record", "tf_serving_warmup_requests"),
+    ],
+)
+def test_a_warm_up_file_that_would_keep_a_version_from_loading_is_refused(
+    tmp_path, monkeypatch, fault, says
+):
     def write(version, records):
         if fault == "signature":
             records = records[1:-1][:3]
         elif fault == "width":
-            records[0] = Request("serving_default", {"observation": tf.make_tensor_proto(np.zeros((1, 9), np.float32))})
+            records[0] = Request(
+                "serving_default",
+                {"observation": tf.make_tensor_proto(np.zeros((1, 9), np.float32))},
+            )
         write_warmup(version, records)
         if fault == "record":
             with tf.io.TFRecordWriter(str(version / WARMUP)) as writer:
@@ -110,17 +182,27 @@ def test_the_warm_up_file_asks_every_signature_for_one_and_for_eight(tmp_path):
     spaces = KINDS["masked"]
     version = module.export(agent(spaces), tmp_path, observations(spaces), {})
     records = read_warmup(version)
-    asked = {(record.signature, next(iter(record.inputs.values())).tensor_shape.dim[0].size) for record in records}
-    assert asked == {(name, batch) for name in tf.saved_model.load(str(version)).signatures for batch in (1, 8)} and len(records) == len(asked)
+    asked = {
+        (record.signature, next(iter(record.inputs.values())).tensor_shape.dim[0].size)
+        for record in records
+    }
+    assert asked == {
+        (name, batch) for name in tf.saved_model.load(str(version)).signatures for batch in (1, 8)
+    } and len(records) == len(asked)
 
 
 def judged(signature: str, made: DQN, change=lambda answer: None, **inputs) -> str:
     """The gate's word on the agent's own answer, changed."""
     expected = made(tf.constant(inputs["observation"])).numpy()
     mask = inputs.get("action_mask", np.ones(expected.shape, bool))
-    answer = {"q_values": expected.copy(), "action": np.where(mask, expected, -np.inf).argmax(axis=1) + made.spaces.action_start}
+    answer = {
+        "q_values": expected.copy(),
+        "action": np.where(mask, expected, -np.inf).argmax(axis=1) + made.spaces.action_start,
+    }
     change(answer)
-    request = Request(signature, {name: tf.make_tensor_proto(array) for name, array in inputs.items()})
+    request = Request(
+        signature, {name: tf.make_tensor_proto(array) for name, array in inputs.items()}
+    )
     return gate.fault(made, request, answer, {})
 
 
@@ -131,18 +213,55 @@ def test_what_is_an_action_as_good_as_the_agents():
     mask = gate.without_best(made(tf.constant(seen)).numpy())
     other = {"change": lambda answer: answer.update(action=second)}
     assert judged("serving_default", made, observation=seen) == ""
-    assert judged("serving_default", made, observation=seen, **other) == "an action is not the best one"
+    assert (
+        judged("serving_default", made, observation=seen, **other)
+        == "an action is not the best one"
+    )
     assert judged("serving_default_masked", made, observation=seen, action_mask=mask, **other) == ""
-    assert judged("epsilon_greedy", made, observation=seen, epsilon=np.ones(8, np.float32), **other) == ""
-    assert judged("epsilon_greedy", made, observation=seen, epsilon=np.zeros(8, np.float32), **other) == "an action is not the best one"
-    best = {"change": lambda answer: answer.update(action=made(tf.constant(seen)).numpy().argmax(axis=1) + 7)}
-    assert judged("epsilon_greedy_masked", made, observation=seen, epsilon=np.ones(8, np.float32), action_mask=mask, **best) == (
-        "an action is not a legal one")
-    for change, says in ((lambda answer: answer.update(action=answer["action"] + 4), "an action is not a legal one"),
-                         (lambda answer: answer.update(action=answer["action"].astype(np.int32)), "its actions are int32 [8]"),
-                         (lambda answer: answer.update(q_values=answer["q_values"].astype(np.float16)), "its Q-values are float16 [8, 4]"),
-                         (lambda answer: answer.update(q_values=answer["q_values"] + 2e-4), "a Q-value differs by 0.0002")):
+    assert (
+        judged("epsilon_greedy", made, observation=seen, epsilon=np.ones(8, np.float32), **other)
+        == ""
+    )
+    assert (
+        judged("epsilon_greedy", made, observation=seen, epsilon=np.zeros(8, np.float32), **other)
+        == "an action is not the best one"
+    )
+    best = {
+        "change": lambda answer: answer.update(
+            action=made(tf.constant(seen)).numpy().argmax(axis=1) + 7
+        )
+    }
+    assert (
+        judged(
+            "epsilon_greedy_masked",
+            made,
+            observation=seen,
+            epsilon=np.ones(8, np.float32),
+            action_mask=mask,
+            **best,
+        )
+        == "an action is not a legal one"
+    )
+    for change, says in (
+        (lambda answer: answer.update(action=answer["action"] + 4), "an action is not a legal one"),
+        (
+            lambda answer: answer.update(action=answer["action"].astype(np.int32)),
+            "its actions are int32 [8]",
+        ),
+        (
+            lambda answer: answer.update(q_values=answer["q_values"].astype(np.float16)),
+            "its Q-values are float16 [8, 4]",
+        ),
+        (
+            lambda answer: answer.update(q_values=answer["q_values"] + 2e-4),
+            "a Q-value differs by 0.0002",
+        ),
+    ):
         assert judged("serving_default", made, change, observation=seen) == says
     value = Request("metadata", {"key": tf.make_tensor_proto([b"env"])})
-    assert gate.fault(made, value, {"value": np.array([json.dumps("x").encode()])}, {"env": "x"}) == ""
-    assert gate.fault(made, value, {"value": np.array([b""])}, {"env": "x"}) == "its value is another"
+    assert (
+        gate.fault(made, value, {"value": np.array([json.dumps("x").encode()])}, {"env": "x"}) == ""
+    )
+    assert (
+        gate.fault(made, value, {"value": np.array([b""])}, {"env": "x"}) == "its value is another"
+    )

@@ -1,4 +1,7 @@
-"""Every kind of agent, exported in every format: TensorFlow's own tools, its C++ loader without Python, and a process without dqn_tf."""
+"""Every kind of agent, exported in every format:
+
+TensorFlow's own tools, its C++ loader without Python, and a process without dqn_tf.
+"""
 
 import json
 import re
@@ -19,7 +22,9 @@ from dqn_tf.export import gate, runtimes
 from dqn_tf.export.publish import export
 from dqn_tf.export.signatures import Served
 
-FORMATS = ["savedmodel", "tflite"] + ["onnx"] * (util.find_spec("onnx") is not None and util.find_spec("onnxruntime") is not None)
+FORMATS = ["savedmodel", "tflite"] + ["onnx"] * (
+    util.find_spec("onnx") is not None and util.find_spec("onnxruntime") is not None
+)
 INVALID_ARGUMENT = 3
 pytestmark = pytest.mark.timeout(600)  # its fixtures make dozens of commands and versions
 
@@ -74,20 +79,42 @@ def signature_def(version: Path) -> dict:
 
 @pytest.fixture(scope="module")
 def cli(published, tmp_path_factory) -> Callable[[str, str], str]:
-    """What `saved_model_cli` writes when it shows, scans or runs a variant; all its commands are children of one process."""
+    """What `saved_model_cli` writes when it shows, scans or runs a variant; all its commands are
+    children of one process.
+    """
     work, commands = tmp_path_factory.mktemp("cli"), []
     for name, version in published.items():
         aside = work / version.parent.name
         aside.mkdir()
         np.save(aside / "seen.npy", observations(variant(name).spaces, 5))
-        for command, words in {"show": ["--all"], "scan": ["--tag_set", "serve"],
-                               "run": ["--tag_set", "serve", "--signature_def", "serving_default", "--inputs", f"observation={aside / 'seen.npy'}",
-                                       "--outdir", str(aside), "--overwrite"]}.items():
+        for command, words in {
+            "show": ["--all"],
+            "scan": ["--tag_set", "serve"],
+            "run": [
+                "--tag_set",
+                "serve",
+                "--signature_def",
+                "serving_default",
+                "--inputs",
+                f"observation={aside / 'seen.npy'}",
+                "--outdir",
+                str(aside),
+                "--overwrite",
+            ],
+        }.items():
             commands.append([str(aside / command), command, "--dir", str(version), *words])
-    done = subprocess.run([sys.executable, "-c", SAVED_MODEL_CLI], input=json.dumps(commands), capture_output=True, text=True, timeout=240,
-                          check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", SAVED_MODEL_CLI],
+        input=json.dumps(commands),
+        capture_output=True,
+        text=True,
+        timeout=240,
+        check=False,
+    )
     assert done.returncode == 0, done.stderr[-2000:]
-    return lambda name, command: (work / published[name].parent.name / command).read_text(encoding="utf-8")
+    return lambda name, command: (work / published[name].parent.name / command).read_text(
+        encoding="utf-8"
+    )
 
 
 @pytest.mark.parametrize("name", VARIANTS)
@@ -95,9 +122,18 @@ def test_saved_model_cli_shows_and_scans_it(name, cli):
     shown, spaces = cli(name, "show"), variant(name).spaces
     for signature in Served(variant(name), {}).endpoints:
         assert f"signature_def['{signature}']" in shown
-    batched = ", ".join(map(str, (-1, *spaces.observation_shape))) if spaces.observation_shape else "-1"
+    batched = (
+        ", ".join(map(str, (-1, *spaces.observation_shape))) if spaces.observation_shape else "-1"
+    )
     assert f"shape: ({batched})" in shown and f"shape: (-1, {spaces.actions})" in shown
-    assert set(re.findall(r"dtype: (DT_\w+)", shown)) <= {"DT_FLOAT", "DT_INT64", "DT_UINT8", "DT_BOOL", "DT_STRING", "DT_INVALID"}
+    assert set(re.findall(r"dtype: (DT_\w+)", shown)) <= {
+        "DT_FLOAT",
+        "DT_INT64",
+        "DT_UINT8",
+        "DT_BOOL",
+        "DT_STRING",
+        "DT_INVALID",
+    }
     assert "does not contain the default denylisted ops" in cli(name, "scan")
 
 
@@ -115,10 +151,15 @@ def test_every_output_is_batched_and_of_a_type_that_is_served(name, published):
 @pytest.mark.parametrize("name", VARIANTS)
 def test_saved_model_cli_runs_it(name, cli):
     agent, printed = variant(name), cli(name, "run")
-    saved = {alias: np.load(path) for alias, path in re.findall(r"Output (\w+) is saved to (\S+)", printed)}
+    saved = {
+        alias: np.load(path)
+        for alias, path in re.findall(r"Output (\w+) is saved to (\S+)", printed)
+    }
     expected = agent(tf.constant(observations(agent.spaces, 5))).numpy()
     without_rounding(saved["q_values"], expected)
-    assert saved["action"].tolist() == (expected.argmax(axis=1) + agent.spaces.action_start).tolist()
+    assert (
+        saved["action"].tolist() == (expected.argmax(axis=1) + agent.spaces.action_start).tolist()
+    )
 
 
 class Cases:
@@ -132,15 +173,26 @@ class Cases:
         for alias, array in inputs.items():
             feeds.append((definition.inputs[alias].name, len(self.feeds)))
             self.feeds[str(len(self.feeds))] = array
-        self.cases.append({"version": str(version), "feeds": feeds, "fetches": [definition.outputs[alias].name for alias in outputs]})
+        self.cases.append(
+            {
+                "version": str(version),
+                "feeds": feeds,
+                "fetches": [definition.outputs[alias].name for alias in outputs],
+            }
+        )
         return len(self.cases) - 1
 
     def run(self) -> tuple[list[tuple[int, str]], dict[tuple[int, int], np.ndarray]]:
         np.savez(self.work / "feeds.npz", **self.feeds)
         (self.work / "cases.json").write_text(json.dumps(self.cases), encoding="utf-8")
         libraries = Path(tf.__file__).parent
-        done = subprocess.run([sys.executable, "-I", str(TESTS / "cpp_loader.py"), str(libraries), str(self.work)], capture_output=True, text=True,
-                              timeout=120, check=False)
+        done = subprocess.run(
+            [sys.executable, "-I", str(TESTS / "cpp_loader.py"), str(libraries), str(self.work)],
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
         assert done.returncode == 0, done.stderr[-2000:]
         with np.load(self.work / "answers.npz", allow_pickle=False) as file:
             answers = {tuple(map(int, key.split("|"))): file[key] for key in file.files}
@@ -149,36 +201,114 @@ class Cases:
 
 def wrong(observation: np.ndarray) -> dict[str, np.ndarray]:
     """Observations that must be refused: of another width, rank, type."""
-    dtype = {"float32": np.int32, "uint8": np.float32, "int64": np.float32, "bool": np.uint8}[str(observation.dtype)]
-    return {"width": np.concatenate([observation, observation], axis=-1) if observation.ndim > 1 else observation[:, np.newaxis],
-            "rank": observation[:, np.newaxis], "no batch": observation[0], "type": observation.astype(dtype)}
+    dtype = {"float32": np.int32, "uint8": np.float32, "int64": np.float32, "bool": np.uint8}[
+        str(observation.dtype)
+    ]
+    return {
+        "width": (
+            np.concatenate([observation, observation], axis=-1)
+            if observation.ndim > 1
+            else observation[:, np.newaxis]
+        ),
+        "rank": observation[:, np.newaxis],
+        "no batch": observation[0],
+        "type": observation.astype(dtype),
+    }
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="the names of TensorFlow's C++ libraries are those of Linux")
-def test_tensorflows_cpp_loader_answers_as_the_agent_and_refuses_what_does_not_fit(published, tmp_path):
-    """One process, without TensorFlow's Python: batches 0, 1 and 32 of each variant, and everything of a wrong shape or type."""
+@pytest.mark.skipif(
+    sys.platform != "linux", reason="the names of TensorFlow's C++ libraries are those of Linux"
+)
+def test_tensorflows_cpp_loader_answers_as_the_agent_and_refuses_what_does_not_fit(
+    published, tmp_path
+):
+    """One process, without TensorFlow's Python:
+
+    batches 0, 1 and 32 of each variant, and everything of a wrong shape or type.
+    """
     cases, right, refused = Cases(tmp_path), [], []
     for name, version in published.items():
         spaces, seen = variant(name).spaces, observations(variant(name).spaces, 32)
         for batch in (0, 1, 32):
             given = {"observation": seen[:batch]}
-            right.append((name, batch, cases.ask(version, "serving_default", ["action", "q_values"], **given)))
+            right.append(
+                (
+                    name,
+                    batch,
+                    cases.ask(version, "serving_default", ["action", "q_values"], **given),
+                )
+            )
             explored = given | {"epsilon": np.zeros(batch, np.float32), "seed": np.arange(batch)}
-            right.append((name, batch, cases.ask(version, "epsilon_greedy", ["action", "q_values"], **explored)))
+            right.append(
+                (
+                    name,
+                    batch,
+                    cases.ask(version, "epsilon_greedy", ["action", "q_values"], **explored),
+                )
+            )
             if spaces.masked:
                 mask = given | {"action_mask": np.ones((batch, spaces.actions), bool)}
-                right.append((name, batch, cases.ask(version, "serving_default_masked", ["action", "q_values"], **mask)))
+                right.append(
+                    (
+                        name,
+                        batch,
+                        cases.ask(
+                            version, "serving_default_masked", ["action", "q_values"], **mask
+                        ),
+                    )
+                )
             if "observation_bytes" in Served(variant(name), {}).endpoints:
-                rows = np.array([np.void(row.tobytes()) for row in seen[:batch]]) if batch else np.zeros(0, "V4")
-                right.append((name, batch, cases.ask(version, "observation_bytes", ["action", "q_values"], observation_bytes=rows)))
+                rows = (
+                    np.array([np.void(row.tobytes()) for row in seen[:batch]])
+                    if batch
+                    else np.zeros(0, "V4")
+                )
+                right.append(
+                    (
+                        name,
+                        batch,
+                        cases.ask(
+                            version,
+                            "observation_bytes",
+                            ["action", "q_values"],
+                            observation_bytes=rows,
+                        ),
+                    )
+                )
         one_seed = {"epsilon": np.zeros(32, np.float32), "seed": np.zeros(1, np.int64)}
-        refused.append((name, "one seed", cases.ask(version, "epsilon_greedy", ["action"], observation=seen, **one_seed)))
+        refused.append(
+            (
+                name,
+                "one seed",
+                cases.ask(version, "epsilon_greedy", ["action"], observation=seen, **one_seed),
+            )
+        )
         if spaces.masked:
             mask = np.ones((1, spaces.actions), bool)
-            refused.append((name, "one mask", cases.ask(version, "serving_default_masked", ["action"], observation=seen, action_mask=mask)))
+            refused.append(
+                (
+                    name,
+                    "one mask",
+                    cases.ask(
+                        version,
+                        "serving_default_masked",
+                        ["action"],
+                        observation=seen,
+                        action_mask=mask,
+                    ),
+                )
+            )
         for what, observation in wrong(seen).items():
-            refused.append((name, what, cases.ask(version, "serving_default", ["q_values"], observation=observation)))
-            refused.append((name, what, cases.ask(version, "q_values", ["q_values"], observation=observation)))
+            refused.append(
+                (
+                    name,
+                    what,
+                    cases.ask(version, "serving_default", ["q_values"], observation=observation),
+                )
+            )
+            refused.append(
+                (name, what, cases.ask(version, "q_values", ["q_values"], observation=observation))
+            )
     codes, answers = cases.run()
     for name, batch, number in right:
         agent = variant(name)
@@ -186,7 +316,10 @@ def test_tensorflows_cpp_loader_answers_as_the_agent_and_refuses_what_does_not_f
         assert codes[number][0] == 0, (name, batch, codes[number])
         without_rounding(answers[number, 1], expected)
         assert answers[number, 0].dtype == np.int64
-        assert answers[number, 0].tolist() == (expected.argmax(axis=1) + agent.spaces.action_start).tolist(), name
+        assert (
+            answers[number, 0].tolist()
+            == (expected.argmax(axis=1) + agent.spaces.action_start).tolist()
+        ), name
     for name, what, number in refused:
         assert codes[number][0] == INVALID_ARGUMENT, (name, what, codes[number])
 
@@ -195,16 +328,36 @@ def test_each_format_answers_in_a_process_without_dqn_tf(published):
     """All questions of the gate, to all variants in all formats; one process."""
     asked = {}
     for name, version in published.items():
-        agent, manifest = variant(name), json.loads((version / "assets.extra" / "dqn_tf.json").read_text(encoding="utf-8"))
+        agent, manifest = (
+            variant(name),
+            json.loads((version / "assets.extra" / "dqn_tf.json").read_text(encoding="utf-8")),
+        )
         served = Served(agent, manifest)
-        asked[name] = agent, manifest, gate.questions(version, agent, served, observations(agent.spaces), manifest, FORMATS)
+        asked[name] = (
+            agent,
+            manifest,
+            gate.questions(version, agent, served, observations(agent.spaces), manifest, FORMATS),
+        )
         runtimes.write_questions(version.parent, gate.serialised(asked[name][2]))
-    done = interpreter("-c", FRESH, runtimes.__file__, *(version.parent for version in published.values()), cwd=Path("/"), PYTHONPATH="")
+    done = interpreter(
+        "-c",
+        FRESH,
+        runtimes.__file__,
+        *(version.parent for version in published.values()),
+        cwd=Path("/"),
+        PYTHONPATH="",
+    )
     assert done.returncode == 0, done.stderr[-2000:]
     for name, (agent, manifest, questions) in asked.items():
         assert {kind for kind, _ in questions} == set(FORMATS)
-        for (kind, request), answer in zip(questions, runtimes.read_answers(published[name].parent), strict=True):
-            assert gate.fault(agent, request, answer, manifest) == "", (name, kind, request.signature)
+        for (kind, request), answer in zip(
+            questions, runtimes.read_answers(published[name].parent), strict=True
+        ):
+            assert gate.fault(agent, request, answer, manifest) == "", (
+                name,
+                kind,
+                request.signature,
+            )
 
 
 @pytest.mark.parametrize("kind", ["tflite", "onnx"])
@@ -216,6 +369,8 @@ def test_other_formats_take_any_batch_and_leave_the_choice_to_masks(kind, publis
         model = runtimes.LOADERS[kind](version / runtimes.FILES[kind])
         for batch in (1, 3):
             seen = observations(agent.spaces, batch)
-            answer = model("serving_default", {"observation": tf.make_tensor_proto(seen).SerializeToString()})
+            answer = model(
+                "serving_default", {"observation": tf.make_tensor_proto(seen).SerializeToString()}
+            )
             assert set(answer) == {"q_values"} | ({"action"} if not agent.spaces.masked else set())
             without_rounding(answer["q_values"], agent(tf.constant(seen)).numpy())

@@ -1,6 +1,8 @@
-"""Fault table rows 18-20: a run that is stopped or killed, at any moment, goes on to the very weights of one that was not.
+"""Fault table rows 18-20: a run that is stopped or killed, at any moment, goes on to the very
+weights of one that was not.
 
-tests/faulty.py sends the signal from inside the process, so each moment is hit for certain; one test sends it from outside.
+tests/faulty.py sends the signal from inside the process, so each moment is hit for certain; one
+test sends it from outside.
 """
 
 import os
@@ -33,16 +35,24 @@ def require_same_end(directory) -> None:
     assert versions(directory / "export") == [1]
 
 
-@pytest.mark.parametrize(("moment", "count", "steps"), [
-    ("reset", 2, {0}),                       # built, but no step taken; the first reset only looks for action masks
-    ("training", 30, {32}),                  # warm-up
-    ("training", 250, {256}),                # learning
-    ("evaluation", 5, {152}),                # amid the first periodic evaluation
-    ("saving", 8, {200, 208}),               # amid the second checkpoint
-    ("test", 5, {400})])                     # the final test
-def test_sigterm_leaves_one_whole_checkpoint_to_go_on_from(tmp_path, moment, count, steps):  # row 18
+@pytest.mark.parametrize(
+    ("moment", "count", "steps"),
+    [
+        # built, but no step taken; the first reset only looks for action masks
+        ("reset", 2, {0}),
+        ("training", 30, {32}),  # warm-up
+        ("training", 250, {256}),  # learning
+        ("evaluation", 5, {152}),  # amid the first periodic evaluation
+        ("saving", 8, {200, 208}),  # amid the second checkpoint
+        ("test", 5, {400}),
+    ],
+)  # the final test
+# row 18
+def test_sigterm_leaves_one_whole_checkpoint_to_go_on_from(tmp_path, moment, count, steps):
     status, text = run(small(tmp_path), tmp_path, **hit(moment, count))
-    assert status == 143 and f"Go on with: python train.py --resume={tmp_path / 'run'}" in text, text
+    assert status == 143 and f"Go on with: python train.py --resume={tmp_path / 'run'}" in text, (
+        text
+    )
     assert require_whole(tmp_path) in steps
     assert not (tmp_path / "export").exists() or not versions(tmp_path / "export")
     status, text = run(resumed(tmp_path), tmp_path)
@@ -76,11 +86,18 @@ def test_a_signal_from_outside_is_answered(tmp_path):
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
-def test_stopped_and_restarted_at_random_times(tmp_path, number):  # row 20: ten stops; and three kills
+# row 20: ten stops; and three kills
+def test_stopped_and_restarted_at_random_times(tmp_path, number):
     stops = 10 if number == signal.SIGTERM else 3
     dice, words = random.Random(20), small(tmp_path)
     for _ in range(stops):
-        status, text = run(words, tmp_path, **hit("training", dice.randint(10, 45) if stops == 10 else dice.randint(110, 190), number))
+        status, text = run(
+            words,
+            tmp_path,
+            **hit(
+                "training", dice.randint(10, 45) if stops == 10 else dice.randint(110, 190), number
+            ),
+        )
         assert status == (143 if number == signal.SIGTERM else -9), text
         words = resumed(tmp_path)
     if number == signal.SIGTERM:

@@ -18,7 +18,9 @@ SPACES = Spaces((6, 5, STACK), "uint8", actions=3, stack=STACK)
 class Game:
     """N environments of stacked random frames. `fill` says what is in an episode's first stack."""
 
-    def __init__(self, num_envs: int, fill: str, end: float, generator: np.random.Generator) -> None:
+    def __init__(
+        self, num_envs: int, fill: str, end: float, generator: np.random.Generator
+    ) -> None:
         self.fill, self.end, self.generator = fill, end, generator
         self.stacks = [self.begin() for _ in range(num_envs)]
 
@@ -31,7 +33,8 @@ class Game:
             frames[:-1] = [np.zeros_like(frames[0])] * (STACK - 1)
         elif self.fill == "repeated":
             frames = frames[:1] * STACK
-        elif self.fill == "going on" and before is not None:  # a life was lost, and the game goes on
+        # a life was lost, and the game goes on
+        elif self.fill == "going on" and before is not None:
             return before
         return np.stack(frames, axis=-1)
 
@@ -43,7 +46,9 @@ class Game:
         steps.terminated[:], steps.truncated[:] = kind < self.end, kind > 1 - self.end
         for t, env in np.ndindex(*steps.action.shape):
             steps.observation[t, env] = self.stacks[env]
-            after = np.concatenate([self.stacks[env][..., 1:], self.frame()[..., np.newaxis]], axis=-1)
+            after = np.concatenate(
+                [self.stacks[env][..., 1:], self.frame()[..., np.newaxis]], axis=-1
+            )
             if self.fill == "anything" and self.generator.random() < 0.1:
                 after = self.begin()
             steps.next_observation[t, env] = after
@@ -54,11 +59,31 @@ class Game:
 class Pair:
     """The same experience in a naive buffer and in one of frames."""
 
-    def __init__(self, capacity: int, num_envs: int, n_step: int, size: int | None = None, prioritized: bool = False) -> None:
-        self.capacity, self.num_envs, self.n_step, self.prioritized = capacity, num_envs, n_step, prioritized
-        self.frames = Frames(size or ring_size(capacity, num_envs, n_step, SPACES), num_envs, SPACES)
-        self.naive, self.held = self.replay(SPACES), self.replay(numbered_spaces(SPACES), self.frames)
-        self.windows = [NStep(n_step, 0.9, num_envs, SPACES), NStep(n_step, 0.9, num_envs, numbered_spaces(SPACES))]
+    def __init__(
+        self,
+        capacity: int,
+        num_envs: int,
+        n_step: int,
+        size: int | None = None,
+        prioritized: bool = False,
+    ) -> None:
+        self.capacity, self.num_envs, self.n_step, self.prioritized = (
+            capacity,
+            num_envs,
+            n_step,
+            prioritized,
+        )
+        self.frames = Frames(
+            size or ring_size(capacity, num_envs, n_step, SPACES), num_envs, SPACES
+        )
+        self.naive, self.held = (
+            self.replay(SPACES),
+            self.replay(numbered_spaces(SPACES), self.frames),
+        )
+        self.windows = [
+            NStep(n_step, 0.9, num_envs, SPACES),
+            NStep(n_step, 0.9, num_envs, numbered_spaces(SPACES)),
+        ]
 
     def replay(self, spaces: Spaces, frames: Frames | None = None) -> UniformReplay:
         generator = np.random.default_rng(5)
@@ -97,7 +122,9 @@ def test_equals_a_naive_buffer_under_random_operations(fill, num_envs, n_step, g
             pair.check()
     assert pair.naive.added > 2 * capacity and len(pair.held) > capacity // 2
     if fill in ("black", "repeated", "going on"):
-        assert len(pair.held) == len(pair.naive) == capacity, "episodes of 25 steps leave room for all"
+        assert len(pair.held) == len(pair.naive) == capacity, (
+            "episodes of 25 steps leave room for all"
+        )
 
 
 @pytest.mark.parametrize("prioritized", [False, True])
@@ -129,7 +156,10 @@ def test_draws_the_rows_that_a_naive_buffer_draws(prioritized, generator):
 
 
 def test_a_frame_that_was_overwritten_is_not_known_any_more():
-    """Not even if what lies in its place now looks the same: its number would stand for a row that is gone."""
+    """Not even if what lies in its place now looks the same:
+
+    its number would stand for a row that is gone.
+    """
     frames, steps = Frames(STACK - 1, 1, SPACES), Steps.empty(4, 1, SPACES)
     steps.observation[:], steps.next_observation[:] = 7, 7
     steps.terminated[2] = True
@@ -161,7 +191,9 @@ def test_restored_holds_the_same_and_draws_the_same(prioritized, blocks, generat
     other = Pair(40, 2, 2, prioritized=prioritized)
     rows = {name: column.copy() for name, column in pair.held.rows().items()}
     other.held.restore(rows, pair.held.state())
-    other.windows[1].restore({name: column.copy() for name, column in pair.windows[1].state().items()})
+    other.windows[1].restore(
+        {name: column.copy() for name, column in pair.windows[1].state().items()}
+    )
     other.held.generator.bit_generator.state = pair.held.generator.bit_generator.state
     for _ in range(30):
         equal(pair.held.sample(2, 6), other.held.sample(2, 6))
@@ -188,7 +220,10 @@ def test_another_capacity_takes_over_the_newest_that_fit(capacity, prioritized, 
 def test_observations_are_stacks(generator):
     pair, game = Pair(40, 1, 1), Game(1, "black", 0.05, generator)
     pair.add(game.steps(10))
-    np.testing.assert_array_equal(pair.held.observations(4), pair.naive.rows()["observation"][[0, 3, 6, 9]])  # evenly spaced
+    # evenly spaced
+    np.testing.assert_array_equal(
+        pair.held.observations(4), pair.naive.rows()["observation"][[0, 3, 6, 9]]
+    )
     assert pair.held.observations(99).shape == (10, *SPACES.observation_shape)
 
 

@@ -13,14 +13,29 @@ from dqn_tf.engines.host import HostEngine
 from dqn_tf.envs.spaces import Spaces
 from dqn_tf.envs.vector import SeededVectorEnv
 
+
 def engine(config, spaces: Spaces = SPACES) -> HostEngine:
-    return HostEngine(config, oracles.make_agent(config, spaces), SeededVectorEnv(Slides, config.num_envs, config.seed),
-                      seeding.generators(config.seed))
+    return HostEngine(
+        config,
+        oracles.make_agent(config, spaces),
+        SeededVectorEnv(Slides, config.num_envs, config.seed),
+        seeding.generators(config.seed),
+    )
 
 
 def small(**overrides):
-    return oracles.make_config(**{"num_envs": 2, "total_steps": 90, "warmup_env_steps": 20, "replay_capacity": 40, "updates_per_block": 3,
-                                  "batch_size": 4, "n_step": 3} | overrides)
+    return oracles.make_config(
+        **{
+            "num_envs": 2,
+            "total_steps": 90,
+            "warmup_env_steps": 20,
+            "replay_capacity": 40,
+            "updates_per_block": 3,
+            "batch_size": 4,
+            "n_step": 3,
+        }
+        | overrides
+    )
 
 
 @pytest.mark.parametrize("prioritized", [False, True])
@@ -43,7 +58,11 @@ def test_resumes_to_the_bit(tmp_path, blocks):
     for _ in range(blocks):
         unbroken.run_block()
     values, arrays = unbroken.state()
-    found = checkpoint.load(checkpoint.save(tmp_path, 1, values, {"state.npz": arrays, "replay.npz": unbroken.replay.rows()}))
+    found = checkpoint.load(
+        checkpoint.save(
+            tmp_path, 1, values, {"state.npz": arrays, "replay.npz": unbroken.replay.rows()}
+        )
+    )
     assert resumed.restore(found.state, found.files["state.npz"], found.files["replay.npz"]) == []
     for each in (unbroken, resumed):
         oracles.run(each)
@@ -52,13 +71,19 @@ def test_resumes_to_the_bit(tmp_path, blocks):
 
 
 def test_goes_on_without_its_replay():
-    """--refill_replay: the frames are lost, and with them the unfinished windows; learning waits for the warm-up anew."""
+    """--refill_replay:
+
+    the frames are lost, and with them the unfinished windows; learning waits for the warm-up anew.
+    """
     config = small()
     lost, resumed = engine(config), engine(config)
     for _ in range(9):
         lost.run_block()
     resumed.restore(*lost.state(), None)
-    assert resumed.learning_starts == lost.env_step + config.warmup_env_steps and len(resumed.replay) == 0
+    assert (
+        resumed.learning_starts == lost.env_step + config.warmup_env_steps
+        and len(resumed.replay) == 0
+    )
     resumed.run_block()
     first = resumed.replay.take({"place": np.zeros(1, np.int64)})
     assert first["observation"].any() and first["next_observation"].any()

@@ -1,4 +1,7 @@
-"""dqn_tf.envs.gridworld and its example: every move by a table written by hand, Q-values by hand and by learning."""
+"""dqn_tf.envs.gridworld and its example:
+
+every move by a table written by hand, Q-values by hand and by learning.
+"""
 
 import re
 import runpy
@@ -16,9 +19,15 @@ from dqn_tf.errors import UserError
 
 ROOT = Path(__file__).parent.parent
 AFTER = {  # cell: where up, down, left and right lead; the goal (2, 2) ends the episode
-    (0, 0): [(0, 0), (1, 0), (0, 0), (0, 1)], (0, 1): [(0, 1), (1, 1), (0, 0), (0, 2)], (0, 2): [(0, 2), (1, 2), (0, 1), (0, 2)],
-    (1, 0): [(0, 0), (2, 0), (1, 0), (1, 1)], (1, 1): [(0, 1), (2, 1), (1, 0), (1, 2)], (1, 2): [(0, 2), (2, 2), (1, 1), (1, 2)],
-    (2, 0): [(1, 0), (2, 0), (2, 0), (2, 1)], (2, 1): [(1, 1), (2, 1), (2, 0), (2, 2)]}
+    (0, 0): [(0, 0), (1, 0), (0, 0), (0, 1)],
+    (0, 1): [(0, 1), (1, 1), (0, 0), (0, 2)],
+    (0, 2): [(0, 2), (1, 2), (0, 1), (0, 2)],
+    (1, 0): [(0, 0), (2, 0), (1, 0), (1, 1)],
+    (1, 1): [(0, 1), (2, 1), (1, 0), (1, 2)],
+    (1, 2): [(0, 2), (2, 2), (1, 1), (1, 2)],
+    (2, 0): [(1, 0), (2, 0), (2, 0), (2, 1)],
+    (2, 1): [(1, 1), (2, 1), (2, 0), (2, 2)],
+}
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +42,13 @@ def test_every_move():
             env.reset(seed=0)
             env.unwrapped.state = row * 3 + column
             reached = (next_row, next_column) == (2, 2)
-            assert env.step(action) == (next_row * 3 + next_column, 0.0 if reached else -1.0, reached, False, {})
+            assert env.step(action) == (
+                next_row * 3 + next_column,
+                0.0 if reached else -1.0,
+                reached,
+                False,
+                {},
+            )
 
 
 def test_it_begins_in_the_middle_and_is_cut_after_a_hundred_steps():
@@ -83,9 +98,12 @@ def test_the_preset_is_taken():
 
 def test_value_iteration_by_hand(example):
     q = example["value_iteration"]()
-    value = {0: 0.0, 1: -1.0, 2: -1.9, 3: -2.71}  # of the best move, by the steps that it leaves to go: -(1 - 0.9^steps) / 0.1
+    # of the best move, by the steps that it leaves to go: -(1 - 0.9^steps) / 0.1
+    value = {0: 0.0, 1: -1.0, 2: -1.9, 3: -2.71}
     for (row, column), afters in AFTER.items():
-        expected = [0.0 if after == (2, 2) else -1.0 + 0.9 * value[4 - sum(after) - 1] for after in afters]
+        expected = [
+            0.0 if after == (2, 2) else -1.0 + 0.9 * value[4 - sum(after) - 1] for after in afters
+        ]
         np.testing.assert_allclose(q[row * 3 + column], expected)
 
 
@@ -98,12 +116,17 @@ def test_both_learners_find_it(example):
 def test_the_page_shows_what_the_example_computes(example):
     page = (ROOT / "docs" / "gridworld.md").read_text(encoding="utf-8")
     assert f"gamma = {example['GAMMA']}, seed {example['SEED']}." in page
-    for name, q in (("Value iteration (Q*)", example["value_iteration"]()), ("Tabular Q-learning", example["q_learning"](example["MOMENTS"][-1]))):
+    for name, q in (
+        ("Value iteration (Q*)", example["value_iteration"]()),
+        ("Tabular Q-learning", example["q_learning"](example["MOMENTS"][-1])),
+    ):
         assert "\n".join(example["table"](name, q)) in page
     assert len(re.findall(r"^\| \(\d, \d\)", page, re.MULTILINE)) == 3 * len(AFTER)
 
 
 def test_the_picture_can_be_drawn(example, tmp_path):
-    example["draw"]({"one": example["value_iteration"](), "other": np.zeros((9, 4))}, tmp_path / "picture.png")
+    example["draw"](
+        {"one": example["value_iteration"](), "other": np.zeros((9, 4))}, tmp_path / "picture.png"
+    )
     assert (tmp_path / "picture.png").read_bytes().startswith(b"\x89PNG")
     assert (ROOT / "docs" / "gridworld.png").is_file()

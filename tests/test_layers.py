@@ -9,15 +9,32 @@ INPUTS, UNITS = 6, 4
 SEED = tf.constant([3, 5], tf.int32)
 
 
-def layer(activation: str | None = None, number: int = 1, sigma: float = 0.5, inputs: int = INPUTS, units: int = UNITS) -> NoisyDense:
+def layer(
+    activation: str | None = None,
+    number: int = 1,
+    sigma: float = 0.5,
+    inputs: int = INPUTS,
+    units: int = UNITS,
+) -> NoisyDense:
     """A built layer whose sigmas all differ."""
-    made = NoisyDense(units, activation, fan_in_uniform(inputs, 1), fan_in_uniform(inputs, 2), sigma, number, "noisy")
+    made = NoisyDense(
+        units,
+        activation,
+        fan_in_uniform(inputs, 1),
+        fan_in_uniform(inputs, 2),
+        sigma,
+        number,
+        "noisy",
+    )
     made.build((None, inputs))
     return made
 
 
 def spread(made: NoisyDense, generator: np.random.Generator) -> None:
-    """Gives each weight a sigma of its own: with equal ones a transposed or summed product could not be told."""
+    """Gives each weight a sigma of its own:
+
+    with equal ones a transposed or summed product could not be told.
+    """
     for sigma in (made.kernel_sigma, made.bias_sigma):
         sigma.assign(generator.normal(size=sigma.shape).astype(np.float32))
 
@@ -44,19 +61,30 @@ def test_activation_comes_after_the_noise(generator):
 def test_without_a_seed_it_is_dense(activation, generator):
     made = layer(activation)
     spread(made, generator)
-    dense = tf.keras.layers.Dense(UNITS, activation, kernel_initializer=fan_in_uniform(INPUTS, 1), bias_initializer=fan_in_uniform(INPUTS, 2))
+    dense = tf.keras.layers.Dense(
+        UNITS,
+        activation,
+        kernel_initializer=fan_in_uniform(INPUTS, 1),
+        bias_initializer=fan_in_uniform(INPUTS, 2),
+    )
     inputs = tf.constant(generator.normal(size=(5, INPUTS)).astype(np.float32))
     oracles.close(made(inputs), dense(inputs), 0.0)
 
 
 def test_noise_has_the_moments_of_f_of_a_gaussian():
-    """f(ε) = sign(ε) √|ε|: mean 0, E f² = E|ε| = √(2/π), E f⁴ = E ε² = 1, and in- and outgoing noise not correlated; five deviations."""
+    """f(ε) = sign(ε) √|ε|:
+
+    mean 0, E f² = E|ε| = √(2/π), E f⁴ = E ε² = 1, and in- and outgoing noise not correlated; five
+    deviations.
+    """
     made = NoisyDense(50_000, None, None, None, 0.5, 1, "never_built")
     noise_in, noise_out = (array.numpy().astype(np.float64) for array in made.noise(SEED, 50_000))
     for noise in (noise_in, noise_out):
         deviation = np.sqrt(np.sqrt(2 / np.pi) / noise.size)
         assert abs(noise.mean()) < 5 * deviation
-        assert abs((noise**2).mean() - np.sqrt(2 / np.pi)) < 5 * noise.size**-0.5 * np.sqrt(1 - 2 / np.pi)
+        assert abs((noise**2).mean() - np.sqrt(2 / np.pi)) < 5 * noise.size**-0.5 * np.sqrt(
+            1 - 2 / np.pi
+        )
         assert abs((noise**4).mean() - 1.0) < 5 * np.sqrt(2 / noise.size)
     assert abs((noise_in * noise_out).mean()) < 5 * np.sqrt(2 / np.pi / noise_in.size)
 
@@ -64,7 +92,11 @@ def test_noise_has_the_moments_of_f_of_a_gaussian():
 def test_noise_belongs_to_a_seed_and_a_layer():
     first, second = layer(number=1), layer(number=2)
     oracles.close(first.noise(SEED, INPUTS)[0], layer(number=1).noise(SEED, INPUTS)[0], 0.0)
-    for other in (first.noise(SEED + [1, 0], INPUTS), first.noise(SEED + [0, 7], INPUTS), second.noise(SEED, INPUTS)):
+    for other in (
+        first.noise(SEED + [1, 0], INPUTS),
+        first.noise(SEED + [0, 7], INPUTS),
+        second.noise(SEED, INPUTS),
+    ):
         for one, another in zip(first.noise(SEED, INPUTS), other, strict=True):
             assert (one.numpy() != another.numpy()).all()
 
@@ -84,7 +116,12 @@ def test_gradients_reach_means_and_sigmas(generator):
         total = tf.reduce_sum(made(tf.constant(inputs), SEED))
     noise_in, noise_out = (array.numpy() for array in made.noise(SEED, INPUTS))
     summed = inputs.sum(axis=0)
-    expected = [np.outer(summed, np.ones(UNITS)), np.full(UNITS, 5.0), np.outer(summed * noise_in, noise_out), 5.0 * noise_out]
+    expected = [
+        np.outer(summed, np.ones(UNITS)),
+        np.full(UNITS, 5.0),
+        np.outer(summed * noise_in, noise_out),
+        5.0 * noise_out,
+    ]
     for gradient, right in zip(tape.gradient(total, weights), expected, strict=True):
         oracles.close(gradient, right, 1e-5)
 
@@ -97,9 +134,21 @@ def test_weights_start_within_one_over_the_root_of_the_inputs(fan_in):
 
 
 @pytest.mark.parametrize("jit", [False, True], ids=["graph", "xla"])
-@pytest.mark.parametrize("multiply, units", [(narrow_matmul, 1), (narrow_matmul, 2), (narrow_matmul, 3), (narrow_matmul, 4), (wide_matmul, 1), (wide_matmul, 6)])
+@pytest.mark.parametrize(
+    "multiply, units",
+    [
+        (narrow_matmul, 1),
+        (narrow_matmul, 2),
+        (narrow_matmul, 3),
+        (narrow_matmul, 4),
+        (wide_matmul, 1),
+        (wide_matmul, 6),
+    ],
+)
 def test_training_dense_is_a_dense_layer_with_its_gradients(multiply, units, jit, generator):
-    inputs, upstream = (generator.normal(size=(7, width)).astype(np.float32) for width in (5, units))
+    inputs, upstream = (
+        generator.normal(size=(7, width)).astype(np.float32) for width in (5, units)
+    )
     layers = [TrainingDense(units, multiply), tf.keras.layers.Dense(units)]
     for layer in layers:
         layer.build((None, 5))
@@ -112,14 +161,27 @@ def test_training_dense_is_a_dense_layer_with_its_gradients(multiply, units, jit
         def call(inputs):
             with tf.GradientTape() as tape:
                 tape.watch(inputs)
-                outputs = layer(inputs, training=True) if isinstance(layer, TrainingDense) else layer(inputs)
+                outputs = (
+                    layer(inputs, training=True)
+                    if isinstance(layer, TrainingDense)
+                    else layer(inputs)
+                )
             return outputs, *tape.gradient(outputs, [inputs, *layer.trainable_variables], upstream)
 
         return call(tf.constant(inputs))
 
     faster, dense = map(outputs_and_gradients, layers)
-    for one, other, by_hand in zip(faster, dense, (inputs @ weights[0] + weights[1], upstream @ weights[0].T, inputs.T @ upstream,
-                                                   upstream.sum(axis=0)), strict=True):
+    for one, other, by_hand in zip(
+        faster,
+        dense,
+        (
+            inputs @ weights[0] + weights[1],
+            upstream @ weights[0].T,
+            inputs.T @ upstream,
+            upstream.sum(axis=0),
+        ),
+        strict=True,
+    ):
         oracles.close(one, other, 1e-6)
         oracles.close(one, by_hand)
 
@@ -130,5 +192,9 @@ def test_training_dense_is_plain_outside_training(multiply):
     made, spec = TrainingDense(2, multiply), tf.TensorSpec((None, 5), tf.float32)
     made.build((None, 5))
     for training, unusual in ((False, False), (True, True)):
-        graph = tf.function(lambda inputs, training=training: made(inputs, training=training)).get_concrete_function(spec).graph
+        graph = (
+            tf.function(lambda inputs, training=training: made(inputs, training=training))
+            .get_concrete_function(spec)
+            .graph
+        )
         assert ("IdentityN" in {operation.type for operation in graph.get_operations()}) == unusual

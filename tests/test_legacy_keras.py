@@ -1,4 +1,6 @@
-"""The same code under the Keras 2 that TF_USE_LEGACY_KERAS=1 asks for, from training to a model that a Keras 3 process plays."""
+"""The same code under the Keras 2 that TF_USE_LEGACY_KERAS=1 asks for, from training to a model
+that a Keras 3 process plays.
+"""
 
 import importlib.util
 import json
@@ -13,8 +15,10 @@ from dqn_tf.errors import UserError
 from dqn_tf.evaluation import evaluate
 from dqn_tf.scoring.served import ServedPolicy
 
-RUNS = {"plain": {"total_steps": 200}, "rainbow": {"total_steps": 200, "rainbow": "true"}}  # dueling and noisy are parts of Rainbow
-# Loads TensorFlow once, and forks before it has run anything: each command is a child. Then convolutions, and `fit`.
+# dueling and noisy are parts of Rainbow
+RUNS = {"plain": {"total_steps": 200}, "rainbow": {"total_steps": 200, "rainbow": "true"}}
+# Loads TensorFlow once, and forks before it has run anything: each command is a child. Then
+# convolutions, and `fit`.
 PROGRAM = """
 import json, os, runpy, sys
 from dqn_tf import quiet
@@ -41,11 +45,26 @@ assert all((one != other).any() for one, other in zip(before, agent.online.get_w
 """
 
 
-@pytest.mark.skipif(importlib.util.find_spec("tf_keras") is None, reason="Keras 2 is not installed: pip install tf-keras")
+@pytest.mark.skipif(
+    importlib.util.find_spec("tf_keras") is None,
+    reason="Keras 2 is not installed: pip install tf-keras",
+)
 def test_train_resume_export_and_evaluate(tmp_path):
     commands = [["train.py", *small(tmp_path / name, **flags)] for name, flags in RUNS.items()]
-    commands += [["train.py", f"--resume={tmp_path / 'plain' / 'run'}", f"--export_dir={tmp_path / 'plain' / 'export'}", "--total_steps=300"],
-                 ["evaluate.py", f"--model={tmp_path / 'rainbow' / 'export'}", "--episodes=3", f"--json={tmp_path / 'scores.json'}"]]
+    commands += [
+        [
+            "train.py",
+            f"--resume={tmp_path / 'plain' / 'run'}",
+            f"--export_dir={tmp_path / 'plain' / 'export'}",
+            "--total_steps=300",
+        ],
+        [
+            "evaluate.py",
+            f"--model={tmp_path / 'rainbow' / 'export'}",
+            "--episodes=3",
+            f"--json={tmp_path / 'scores.json'}",
+        ],
+    ]
     commands = [[str(ROOT / script), *words] for script, *words in commands]
     done = interpreter("-c", PROGRAM, json.dumps(commands), cwd=tmp_path, TF_USE_LEGACY_KERAS="1")
     assert done.returncode == 0, done.stdout + done.stderr
@@ -54,7 +73,8 @@ def test_train_resume_export_and_evaluate(tmp_path):
         assert found["updates"] > 0
         policy = ServedPolicy(Path(found["export"]), registry.spaces(SMALL["env"]))
         seeds = seeding.episode_seeds(found["seed"], seeding.TEST, SMALL["test_episodes"])
-        played = evaluate(policy, registry.maker(SMALL["env"]), seeds)  # in this process, under Keras 3
+        # in this process, under Keras 3
+        played = evaluate(policy, registry.maker(SMALL["env"]), seeds)
         assert played.lengths.mean() == pytest.approx(found["score"]["mean_length"]), name
     assert report(tmp_path / "plain")["env_steps"] == 300
     assert json.loads((tmp_path / "scores.json").read_text(encoding="utf-8"))

@@ -1,6 +1,5 @@
 """locate.py: what --model may name, and what is never opened."""
 
-import json
 import pickle
 import sys
 from pathlib import Path
@@ -12,7 +11,9 @@ from dqn_tf.errors import UserError
 from dqn_tf.scoring.locate import locate
 
 OPENED = []  # every file that this process opened, from here on
-sys.addaudithook(lambda event, arguments: OPENED.append(str(arguments[0])) if event == "open" else None)
+sys.addaudithook(
+    lambda event, arguments: OPENED.append(str(arguments[0])) if event == "open" else None
+)
 
 
 def tree(base, *versions):
@@ -49,13 +50,21 @@ def test_what_holds_no_model_is_named(tmp_path):
     assert sentence(tmp_path / "nowhere") == f"{tmp_path / 'nowhere'}: there is no such directory."
     assert "holds no SavedModel: no saved_model.pb and no numbered version" in sentence(tmp_path)
     tree(tmp_path / "saved_models" / "Pong-v5", "1")
-    assert f"Did you mean {tmp_path / 'saved_models' / 'Pong-v5'}?" in sentence(tmp_path / "saved_models")
+    assert f"Did you mean {tmp_path / 'saved_models' / 'Pong-v5'}?" in sentence(
+        tmp_path / "saved_models"
+    )
     (tmp_path / "saved_models" / "Pong-v5" / "1" / "saved_model.pb").unlink()
     assert "holds no SavedModel" in sentence(tmp_path / "saved_models" / "Pong-v5")
     (tmp_path / "run" / "checkpoints").mkdir(parents=True)
-    assert "--resume=" in sentence(tmp_path / "run") and "has not finished" in sentence(tmp_path / "run")
-    for content, expected in (('{"export": "/nowhere/3"}', "names the export /nowhere/3, and no SavedModel is there"),
-                              ('{"env": "x"}', "names no export"), ("[]", "holds no JSON object"), ('{"exp', "it is not JSON")):
+    assert "--resume=" in sentence(tmp_path / "run") and "has not finished" in sentence(
+        tmp_path / "run"
+    )
+    for content, expected in (
+        ('{"export": "/nowhere/3"}', "names the export /nowhere/3, and no SavedModel is there"),
+        ('{"env": "x"}', "names no export"),
+        ("[]", "holds no JSON object"),
+        ('{"exp', "it is not JSON"),
+    ):
         (tmp_path / "run" / "evaluation.json").write_text(content)
         assert expected in sentence(tmp_path / "run")
 
@@ -70,7 +79,9 @@ class Canary:
         return Path.touch, (self.path,)
 
 
-@pytest.mark.parametrize("name", ["model.pkl", "model.h5", "model.keras", "model.zip", "saved_model.pb"])
+@pytest.mark.parametrize(
+    "name", ["model.pkl", "model.h5", "model.keras", "model.zip", "saved_model.pb"]
+)
 def test_a_file_is_refused_without_being_opened(name, tmp_path, command):
     dead, model = tmp_path / "dead", tmp_path / name
     model.write_bytes(pickle.dumps(Canary(dead)))

@@ -19,7 +19,12 @@ ATARI, VECTOR = Spaces((84, 84, 4), "uint8", actions=6, stack=4), Spaces((4,), "
 def taken(config: DQNConfig, spaces: Spaces) -> int:
     """Bytes of every array that the configured replay has."""
     frames = make_frames(config, spaces)
-    replay = make_replay(config, columns(numbered_spaces(spaces) if frames else spaces), np.random.default_rng(0), frames)
+    replay = make_replay(
+        config,
+        columns(numbered_spaces(spaces) if frames else spaces),
+        np.random.default_rng(0),
+        frames,
+    )
     arrays = [*replay.columns.values(), replay._oldest] + ([frames.ring] if frames else [])
     arrays += replay._tree._levels if config.prioritized else []
     return sum(array.nbytes for array in arrays)
@@ -44,11 +49,17 @@ def test_a_size_picks_the_largest_capacity_that_fits(spaces, size):
     config = memory.sized(DQNConfig(replay_memory=size, num_envs=8, n_step=3), spaces)
     assert config.replay_memory is None
     more = dataclasses.replace(config, replay_capacity=config.replay_capacity + 2)
-    assert memory.replay_bytes(config, spaces) <= memory_bytes(size) < memory.replay_bytes(more, spaces)
+    assert (
+        memory.replay_bytes(config, spaces)
+        <= memory_bytes(size)
+        < memory.replay_bytes(more, spaces)
+    )
 
 
 def test_what_is_too_small_or_no_size_is_refused():
-    with pytest.raises(UserError, match="--replay_memory=3KiB holds not one transition: one takes 7,2"):
+    with pytest.raises(
+        UserError, match="--replay_memory=3KiB holds not one transition: one takes 7,2"
+    ):
         memory.sized(DQNConfig(replay_memory="3KiB"), ATARI)
     for size in ("2", "2GB", "GiB", "-1GiB", "nanGiB"):
         with pytest.raises(UserError, match=f"--replay_memory={size}: must be a size such as 2GiB"):
@@ -57,6 +68,11 @@ def test_what_is_too_small_or_no_size_is_refused():
 
 def test_a_plan_beyond_what_is_free_is_refused(monkeypatch):
     monkeypatch.setattr(memory, "free_memory", lambda: 10 * 2**20)
-    assert memory.require(DQNConfig(replay_capacity=1000), ATARI).endswith("MiB of 10.0 MiB free (74%).")
-    with pytest.raises(UserError, match=r"--replay_capacity=2000 does not fit into memory: .* At most 1,\d+ would\."):
+    assert memory.require(DQNConfig(replay_capacity=1000), ATARI).endswith(
+        "MiB of 10.0 MiB free (74%)."
+    )
+    with pytest.raises(
+        UserError,
+        match=r"--replay_capacity=2000 does not fit into memory: .* At most 1,\d+ would\.",
+    ):
         memory.require(DQNConfig(replay_capacity=2000), ATARI)

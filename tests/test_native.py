@@ -1,9 +1,11 @@
-"""dqn_tf.envs.native against Gymnasium's own environments: steps, observations, first states, whole runs, with and without XLA.
+"""dqn_tf.envs.native against Gymnasium's own environments: steps, observations, first states, whole
+runs, with and without XLA.
 
-Gymnasium plays 1,000 episodes of each environment, unwrapped and with random actions. In every other episode energy is added, by all
-actions of MountainCar and half of Acrobot's, for random play never reaches the hilltop and seldom swings up. Acrobot's episodes are
-cut after 200 steps of 500, because Gymnasium's are slow. Then come single steps from states anywhere. All (state, action) pairs are
-stepped again in one batch, from Gymnasium's state rounded to float32.
+Gymnasium plays 1,000 episodes of each environment, unwrapped and with random actions. In every
+other episode energy is added, by all actions of MountainCar and half of Acrobot's, for random play
+never reaches the hilltop and seldom swings up. Acrobot's episodes are cut after 200 steps of 500,
+because Gymnasium's are slow. Then come single steps from states anywhere. All (state, action) pairs
+are stepped again in one batch, from Gymnasium's state rounded to float32.
 """
 
 import functools
@@ -23,17 +25,23 @@ EPISODES, SINGLE_STEPS = 1000, 4000
 TOLERANCE = 1e-5
 MOST_STEPS = {"CartPole-v1": 500, "Acrobot-v1": 200, "MountainCar-v0": 200, gridworld.ENV_ID: 100}
 ENV_IDS = tuple(MOST_STEPS)
-PUMPED = {"Acrobot-v1": (3, 2), "MountainCar-v0": (1, 1)}  # where in the state the speed is that an action pushes; every how many steps
+# where in the state the speed is that an action pushes; every how many steps
+PUMPED = {"Acrobot-v1": (3, 2), "MountainCar-v0": (1, 1)}
 ANYWHERE = {  # the largest of each number of a state, and how far a single step may deviate
     "CartPole-v1": ([2.4, 6.0, 0.2, 4.0], TOLERANCE),
-    # At nine turns in two seconds a step of 0.2 s multiplies what float32 rounds several hundredfold; in the episodes it does not.
+    # At nine turns in two seconds a step of 0.2 s multiplies what float32 rounds several
+    # hundredfold; in the episodes it does not.
     "Acrobot-v1": ([math.pi, math.pi, 4 * math.pi, 9 * math.pi], 1e-3),
-    "MountainCar-v0": ([0.6, 0.07], TOLERANCE)}
+    "MountainCar-v0": ([0.6, 0.07], TOLERANCE),
+}
 
 
 def state_of(env: gym.Env) -> np.ndarray:
     """What the native environment calls the state, in float64."""
-    return np.array(gridworld.cell_of(env.state) if isinstance(env, gridworld.GridWorld) else env.state, np.float64)
+    return np.array(
+        gridworld.cell_of(env.state) if isinstance(env, gridworld.GridWorld) else env.state,
+        np.float64,
+    )
 
 
 @functools.cache
@@ -50,7 +58,9 @@ def gymnasium_steps(env_id: str) -> dict[str, np.ndarray]:
 
     for episode in range(EPISODES):
         env.reset(seed=episode)
-        for time, action in enumerate(draw.integers(env.action_space.n, size=MOST_STEPS[env_id]).tolist()):
+        for time, action in enumerate(
+            draw.integers(env.action_space.n, size=MOST_STEPS[env_id]).tolist()
+        ):
             if env_id in PUMPED and episode % 2 and time % PUMPED[env_id][1] == 0:
                 action = 2 if state_of(env)[PUMPED[env_id][0]] > 0 else 0
             if step(action, TOLERANCE):
@@ -63,33 +73,59 @@ def gymnasium_steps(env_id: str) -> dict[str, np.ndarray]:
             env.state[0] = draw.uniform(-1.2, 0.6)
         step(int(draw.integers(env.action_space.n)), tolerance)
     names = "state", "action", "next_state", "observation", "reward", "terminated", "tolerance"
-    return {name: np.array(column) for name, column in zip(names, zip(*rows, strict=True), strict=True)}
+    return {
+        name: np.array(column) for name, column in zip(names, zip(*rows, strict=True), strict=True)
+    }
 
 
-def native_steps(env: native.NativeEnv, state: np.ndarray, action: np.ndarray, jit: bool | None = None,
-                 dtype: str = "float32") -> dict[str, np.ndarray]:
-    """The same steps by TensorFlow, in one batch: at once (None), as a graph (False) or compiled by XLA (True)."""
+def native_steps(
+    env: native.NativeEnv,
+    state: np.ndarray,
+    action: np.ndarray,
+    jit: bool | None = None,
+    dtype: str = "float32",
+) -> dict[str, np.ndarray]:
+    """The same steps by TensorFlow, in one batch:
+
+    at once (None), as a graph (False) or compiled by XLA (True).
+    """
+
     def steps(state: tf.Tensor, action: tf.Tensor) -> tuple[tf.Tensor, ...]:
         after, reward, terminated = env.step(state, action)
         return after, env.observe(after), reward, terminated
 
     run = steps if jit is None else tf.function(steps, jit_compile=jit)
     tensors = run(tf.constant(state, dtype), tf.constant(action, tf.int32))
-    return dict(zip(("next_state", "observation", "reward", "terminated"), (tensor.numpy() for tensor in tensors), strict=True))
+    return dict(
+        zip(
+            ("next_state", "observation", "reward", "terminated"),
+            (tensor.numpy() for tensor in tensors),
+            strict=True,
+        )
+    )
 
 
 def on_the_edge(env_id: str, theirs: np.ndarray, ours: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Rows whose next state, and rows whose termination, float32 may round to the other side of a boundary: [rows] bool, [rows] bool."""
+    """Rows whose next state, and rows whose termination, float32 may round to the other side of a
+    boundary: [rows] bool, [rows] bool.
+    """
     nowhere = np.zeros(len(theirs), bool)
     if env_id == "CartPole-v1":
-        return nowhere, (np.abs(np.abs(theirs[:, [0, 2]]) - [2.4, math.radians(12)]) < TOLERANCE).any(axis=1)
+        return nowhere, (
+            np.abs(np.abs(theirs[:, [0, 2]]) - [2.4, math.radians(12)]) < TOLERANCE
+        ).any(axis=1)
     if env_id == "Acrobot-v1":
         height = -np.cos(theirs[:, 0]) - np.cos(theirs[:, 0] + theirs[:, 1])
-        return (np.abs(np.abs(theirs[:, :2]) - math.pi) < TOLERANCE).any(axis=1), np.abs(height - 1) < TOLERANCE
+        return (np.abs(np.abs(theirs[:, :2]) - math.pi) < TOLERANCE).any(axis=1), np.abs(
+            height - 1
+        ) < TOLERANCE
     if env_id == "MountainCar-v0":
         one_at_the_wall = (theirs[:, 0] == -1.2) != (ours[:, 0] == np.float32(-1.2))
         distance = np.minimum(np.abs(theirs[:, 0] - 0.5), np.abs(theirs[:, 1]))
-        return one_at_the_wall & (np.abs(theirs[:, 0] - ours[:, 0]) < TOLERANCE), distance < TOLERANCE
+        return (
+            one_at_the_wall & (np.abs(theirs[:, 0] - ours[:, 0]) < TOLERANCE),
+            distance < TOLERANCE,
+        )
     return nowhere, nowhere
 
 
@@ -98,13 +134,19 @@ def check_steps(env_id: str, env: native.NativeEnv | None = None, jit: bool | No
     theirs = gymnasium_steps(env_id)
     ours = native_steps(env or native.NATIVE[env_id], theirs["state"], theirs["action"], jit)
     state_edge, end_edge = on_the_edge(env_id, theirs["next_state"], ours["next_state"])
-    state_error, observation_error = (np.abs(ours[name] - theirs[name]).reshape(len(ours[name]), -1).max(axis=1)
-                                      for name in ("next_state", "observation"))
+    state_error, observation_error = (
+        np.abs(ours[name] - theirs[name]).reshape(len(ours[name]), -1).max(axis=1)
+        for name in ("next_state", "observation")
+    )
     error = np.maximum(state_error, observation_error)
     off, other_end = error > theirs["tolerance"], ours["terminated"] != theirs["terminated"]
-    assert not (off & ~state_edge).any(), f"{(off & ~state_edge).sum()} of {len(off)} deviate, by up to {error[~state_edge].max()}"
+    assert not (off & ~state_edge).any(), (
+        f"{(off & ~state_edge).sum()} of {len(off)} deviate, by up to {error[~state_edge].max()}"
+    )
     assert not (other_end & ~end_edge).any(), f"{(other_end & ~end_edge).sum()} ends differ"
-    assert off.sum() + other_end.sum() <= 1e-4 * len(off), "float32 alone does not round so many to the other side"
+    assert off.sum() + other_end.sum() <= 1e-4 * len(off), (
+        "float32 alone does not round so many to the other side"
+    )
     np.testing.assert_array_equal(ours["reward"][~other_end], theirs["reward"][~other_end])
 
 
@@ -116,7 +158,10 @@ def test_every_step_is_gymnasiums(env_id, jit):
 
 @pytest.mark.parametrize("env_id", ENV_IDS)
 def test_in_float64_every_next_state_is_gymnasiums_to_nine_digits(env_id):
-    """What float32 may hide, at the highest speeds above all: the functions compute in whatever type the state has."""
+    """What float32 may hide, at the highest speeds above all:
+
+    the functions compute in whatever type the state has.
+    """
     theirs = gymnasium_steps(env_id)
     ours = native_steps(native.NATIVE[env_id], theirs["state"], theirs["action"], dtype="float64")
     np.testing.assert_allclose(ours["next_state"], theirs["next_state"], rtol=0, atol=1e-9)
@@ -130,8 +175,13 @@ def test_the_steps_are_of_every_kind():
     for column, limit in ((0, 2.4), (2, math.radians(12))):
         for sign in (-1, 1):
             assert (sign * cart["next_state"][:, column] > limit).sum() >= 10
-    assert (np.abs(acrobot["next_state"] - acrobot["state"])[:, :2] > math.pi).sum(axis=0).min() > 100  # wrapped
-    assert (np.abs(acrobot["next_state"][:, 2:]) == [4 * math.pi, 9 * math.pi]).sum(axis=0).min() > 20
+    # wrapped
+    assert (np.abs(acrobot["next_state"] - acrobot["state"])[:, :2] > math.pi).sum(
+        axis=0
+    ).min() > 100
+    assert (np.abs(acrobot["next_state"][:, 2:]) == [4 * math.pi, 9 * math.pi]).sum(
+        axis=0
+    ).min() > 20
     assert ((car["next_state"][:, 0] == -1.2) & (car["state"][:, 1] < 0)).sum() > 100
     assert (car["next_state"][:, 0] == 0.6).sum() > 20
     assert ((car["next_state"][:, 0] > 0.5) & ~car["terminated"]).sum() > 20  # rolling back
@@ -148,8 +198,16 @@ def test_shapes_dtypes_and_time_limit_are_gymnasiums(env_id):
     for tensor in (state, after):
         assert (tensor.shape, tensor.dtype) == ((7, env.state_size), tf.float32)
         observation = env.observe(tensor)
-        assert (observation.shape, observation.dtype) == ((7, *described.observation_shape), described.observation_dtype)
-    assert (reward.shape, reward.dtype, terminated.shape, terminated.dtype) == ((7,), tf.float32, (7,), tf.bool)
+        assert (observation.shape, observation.dtype) == (
+            (7, *described.observation_shape),
+            described.observation_dtype,
+        )
+    assert (reward.shape, reward.dtype, terminated.shape, terminated.dtype) == (
+        (7,),
+        tf.float32,
+        (7,),
+        tf.bool,
+    )
     assert env.max_episode_steps == gym.spec(env_id).max_episode_steps
     assert described.action_start == described.category_start == 0
 
@@ -162,21 +220,37 @@ def test_first_states_are_distributed_like_gymnasiums(env_id, generator):
         made.reset(seed=seed)
         theirs.append(state_of(made))
     theirs = np.array(theirs)
-    ours = env.initial(tf.constant(generator.random((EPISODES, env.random_size), np.float32))).numpy()
+    ours = env.initial(
+        tf.constant(generator.random((EPISODES, env.random_size), np.float32))
+    ).numpy()
     for column in range(env.state_size):
         assert stats.ks_2samp(ours[:, column], theirs[:, column]).pvalue > 1e-4
     if env.random_size > 1:
-        assert np.abs(np.corrcoef(ours.T) - np.eye(env.state_size)).max() < 0.15  # each drawn by itself
-    extremes = {"CartPole-v1": [0.05] * 4, "Acrobot-v1": [0.1] * 4, "MountainCar-v0": [0.1, 0.0], gridworld.ENV_ID: [0.0, 0.0]}
+        # each drawn by itself
+        assert np.abs(np.corrcoef(ours.T) - np.eye(env.state_size)).max() < 0.15
+    extremes = {
+        "CartPole-v1": [0.05] * 4,
+        "Acrobot-v1": [0.1] * 4,
+        "MountainCar-v0": [0.1, 0.0],
+        gridworld.ENV_ID: [0.0, 0.0],
+    }
     centre = {"MountainCar-v0": [-0.5, 0.0], gridworld.ENV_ID: [1.0, 1.0]}.get(env_id, [0.0] * 4)
     for end, sign in ((0.0, -1), (np.nextafter(np.float32(1), np.float32(0)), 1)):
-        np.testing.assert_allclose(env.initial(tf.fill([1, env.random_size], end))[0], np.add(centre, np.multiply(sign, extremes[env_id])), atol=1e-6)
+        np.testing.assert_allclose(
+            env.initial(tf.fill([1, env.random_size], end))[0],
+            np.add(centre, np.multiply(sign, extremes[env_id])),
+            atol=1e-6,
+        )
 
 
-@pytest.mark.filterwarnings("ignore:.*already returned terminated")  # a pole may fall at the ninth step; both go on by the same equations
+# a pole may fall at the ninth step; both go on by the same equations
+@pytest.mark.filterwarnings("ignore:.*already returned terminated")
 @pytest.mark.parametrize("env_id", ENV_IDS)
 def test_a_compiled_loop_runs_as_gymnasium_does(env_id, generator):
-    """Ten steps from the same first states, nobody correcting: what is rounded in one step grows in those that follow."""
+    """Ten steps from the same first states, nobody correcting:
+
+    what is rounded in one step grows in those that follow.
+    """
     env, made = native.NATIVE[env_id], registry.maker(env_id)().unwrapped
     first, actions, expected = [], generator.integers(made.action_space.n, size=(10, 100)), []
     for episode in range(100):
@@ -212,44 +286,168 @@ def test_a_step_refuses_shapes_that_would_broadcast():
 
 
 def test_an_environment_that_is_not_here_is_refused_in_a_sentence():
-    with pytest.raises(UserError, match="CartPole-v1, Acrobot-v1, MountainCar-v0, dqn_tf/GridWorld-v0"):
+    with pytest.raises(
+        UserError, match="CartPole-v1, Acrobot-v1, MountainCar-v0, dqn_tf/GridWorld-v0"
+    ):
         native.native("ALE/Pong-v5")
 
 
 MUTATIONS = {  # name: environment, function, a piece of its source, what is put in its place
-    "a longer step": ("CartPole-v1", "_cart_pole_step", "angle + CART_SECONDS", "angle + 1.01 * CART_SECONDS"),
+    "a longer step": (
+        "CartPole-v1",
+        "_cart_pole_step",
+        "angle + CART_SECONDS",
+        "angle + 1.01 * CART_SECONDS",
+    ),
     "gravity upwards": ("CartPole-v1", "_cart_pole_step", "(GRAVITY * sine", "(-GRAVITY * sine"),
     "pushed the other way": ("CartPole-v1", "_cart_pole_step", "(PUSH *", "(-PUSH *"),
-    "new speeds move the cart": ("CartPole-v1", "_cart_pole_step", "position + CART_SECONDS * speed,",
-                                 "position + CART_SECONDS * (speed + CART_SECONDS * acceleration),"),
-    "the track has no end": ("CartPole-v1", "_cart_pole_step", "(tf.abs(position) > CART_LIMIT) | ", ""),
-    "the pole never falls": ("CartPole-v1", "_cart_pole_step", " | (tf.abs(angle) > POLE_LIMIT)", ""),
-    "the pole falls to one side only": ("CartPole-v1", "_cart_pole_step", "tf.abs(angle) >", "angle >"),
-    "no pay for the last step": ("CartPole-v1", "_cart_pole_step", "tf.ones_like(position)",
-                                 "tf.where(tf.abs(angle) > POLE_LIMIT, 0.0, 1.0)"),
+    "new speeds move the cart": (
+        "CartPole-v1",
+        "_cart_pole_step",
+        "position + CART_SECONDS * speed,",
+        "position + CART_SECONDS * (speed + CART_SECONDS * acceleration),",
+    ),
+    "the track has no end": (
+        "CartPole-v1",
+        "_cart_pole_step",
+        "(tf.abs(position) > CART_LIMIT) | ",
+        "",
+    ),
+    "the pole never falls": (
+        "CartPole-v1",
+        "_cart_pole_step",
+        " | (tf.abs(angle) > POLE_LIMIT)",
+        "",
+    ),
+    "the pole falls to one side only": (
+        "CartPole-v1",
+        "_cart_pole_step",
+        "tf.abs(angle) >",
+        "angle >",
+    ),
+    "no pay for the last step": (
+        "CartPole-v1",
+        "_cart_pole_step",
+        "tf.ones_like(position)",
+        "tf.where(tf.abs(angle) > POLE_LIMIT, 0.0, 1.0)",
+    ),
     "angles not wrapped": ("Acrobot-v1", "_acrobot_wrap", "tf.round(angle / (2 * math.pi))", "0.0"),
     "angles wrapped into [0, 2π]": ("Acrobot-v1", "_acrobot_wrap", "tf.round(", "tf.floor("),
-    "the paper's equation in place of the book's": ("Acrobot-v1", "_acrobot_slope", " - 0.5 * speed_1 * speed_1 * sine", ""),
+    "the paper's equation in place of the book's": (
+        "Acrobot-v1",
+        "_acrobot_slope",
+        " - 0.5 * speed_1 * speed_1 * sine",
+        "",
+    ),
     "less gravity on the first link": ("Acrobot-v1", "_acrobot_slope", "1.5 * GRAVITY", "GRAVITY"),
-    "Euler in place of Runge-Kutta": ("Acrobot-v1", "_acrobot_step", "moved(ACROBOT_SECONDS / 6, weighted)", "moved(ACROBOT_SECONDS, slope_1)"),
-    "torques 0 to 2": ("Acrobot-v1", "_acrobot_step", "tf.cast(action, state.dtype) - 1.0", "tf.cast(action, state.dtype)"),
-    "the first speed unbounded": ("Acrobot-v1", "_acrobot_step", "tf.clip_by_value(speed_1, -SPEED_LIMIT_1, SPEED_LIMIT_1)", "speed_1"),
-    "the second speed unbounded": ("Acrobot-v1", "_acrobot_step", "tf.clip_by_value(speed_2, -SPEED_LIMIT_2, SPEED_LIMIT_2)", "speed_2"),
-    "the tip's height by the second angle alone": ("Acrobot-v1", "_acrobot_step", "> 1.0", "+ tf.cos(angle_1 + angle_2) - tf.cos(angle_2) > 1.0"),
-    "the last step costs too": ("Acrobot-v1", "_acrobot_step", "tf.where(terminated, 0.0, -1.0)", "-tf.ones_like(speed_1)"),
-    "cosine and sine swapped": ("Acrobot-v1", "_acrobot_observe", "[tf.cos(angle_1), tf.sin(angle_1)", "[tf.sin(angle_1), tf.cos(angle_1)"),
-    "the left wall does not stop the car": ("MountainCar-v0", "_mountain_car_step", "tf.where(position > LEFT_WALL, speed, tf.maximum(speed, 0.0))",
-                                            "speed"),
-    "no left wall": ("MountainCar-v0", "_mountain_car_step", "LEFT_WALL, RIGHT_WALL)", "-9.0, RIGHT_WALL)"),
-    "a hill in place of the valley": ("MountainCar-v0", "_mountain_car_step", "- SLOPE_FORCE", "+ SLOPE_FORCE"),
-    "the old speed moves the car": ("MountainCar-v0", "_mountain_car_step", "(position + speed,", "(position + state[:, 1],"),
-    "the hilltop at the right wall": ("MountainCar-v0", "_mountain_car_step", ">= HILLTOP", ">= RIGHT_WALL"),
-    "the hilltop reached backwards": ("MountainCar-v0", "_mountain_car_step", "(speed >= 0.0)", "(speed <= 0.0)"),
-    "up and down swapped": (gridworld.ENV_ID, "_grid_world_step", "row + down - up", "row + up - down"),
-    "no walls": (gridworld.ENV_ID, "_grid_world_step", "tf.clip_by_value(row + down - up, 0.0, gridworld.SIZE - 1.0)", "row + down - up"),
-    "the whole last row is the goal": (gridworld.ENV_ID, "_grid_world_step", " & tf.equal(column, gridworld.GOAL[1])", ""),
-    "the step to the goal costs too": (gridworld.ENV_ID, "_grid_world_step", "tf.where(terminated, 0.0, -1.0)", "-tf.ones_like(row)"),
-    "cells numbered down the columns": (gridworld.ENV_ID, "_grid_world_observe", "gridworld.SIZE * row + column", "gridworld.SIZE * column + row"),
+    "Euler in place of Runge-Kutta": (
+        "Acrobot-v1",
+        "_acrobot_step",
+        "moved(ACROBOT_SECONDS / 6, weighted)",
+        "moved(ACROBOT_SECONDS, slope_1)",
+    ),
+    "torques 0 to 2": (
+        "Acrobot-v1",
+        "_acrobot_step",
+        "tf.cast(action, state.dtype) - 1.0",
+        "tf.cast(action, state.dtype)",
+    ),
+    "the first speed unbounded": (
+        "Acrobot-v1",
+        "_acrobot_step",
+        "tf.clip_by_value(speed_1, -SPEED_LIMIT_1, SPEED_LIMIT_1)",
+        "speed_1",
+    ),
+    "the second speed unbounded": (
+        "Acrobot-v1",
+        "_acrobot_step",
+        "tf.clip_by_value(speed_2, -SPEED_LIMIT_2, SPEED_LIMIT_2)",
+        "speed_2",
+    ),
+    "the tip's height by the second angle alone": (
+        "Acrobot-v1",
+        "_acrobot_step",
+        "> 1.0",
+        "+ tf.cos(angle_1 + angle_2) - tf.cos(angle_2) > 1.0",
+    ),
+    "the last step costs too": (
+        "Acrobot-v1",
+        "_acrobot_step",
+        "tf.where(terminated, 0.0, -1.0)",
+        "-tf.ones_like(speed_1)",
+    ),
+    "cosine and sine swapped": (
+        "Acrobot-v1",
+        "_acrobot_observe",
+        "[tf.cos(angle_1), tf.sin(angle_1)",
+        "[tf.sin(angle_1), tf.cos(angle_1)",
+    ),
+    "the left wall does not stop the car": (
+        "MountainCar-v0",
+        "_mountain_car_step",
+        "tf.where(position > LEFT_WALL, speed, tf.maximum(speed, 0.0))",
+        "speed",
+    ),
+    "no left wall": (
+        "MountainCar-v0",
+        "_mountain_car_step",
+        "LEFT_WALL, RIGHT_WALL)",
+        "-9.0, RIGHT_WALL)",
+    ),
+    "a hill in place of the valley": (
+        "MountainCar-v0",
+        "_mountain_car_step",
+        "- SLOPE_FORCE",
+        "+ SLOPE_FORCE",
+    ),
+    "the old speed moves the car": (
+        "MountainCar-v0",
+        "_mountain_car_step",
+        "(position + speed,",
+        "(position + state[:, 1],",
+    ),
+    "the hilltop at the right wall": (
+        "MountainCar-v0",
+        "_mountain_car_step",
+        ">= HILLTOP",
+        ">= RIGHT_WALL",
+    ),
+    "the hilltop reached backwards": (
+        "MountainCar-v0",
+        "_mountain_car_step",
+        "(speed >= 0.0)",
+        "(speed <= 0.0)",
+    ),
+    "up and down swapped": (
+        gridworld.ENV_ID,
+        "_grid_world_step",
+        "row + down - up",
+        "row + up - down",
+    ),
+    "no walls": (
+        gridworld.ENV_ID,
+        "_grid_world_step",
+        "tf.clip_by_value(row + down - up, 0.0, gridworld.SIZE - 1.0)",
+        "row + down - up",
+    ),
+    "the whole last row is the goal": (
+        gridworld.ENV_ID,
+        "_grid_world_step",
+        " & tf.equal(column, gridworld.GOAL[1])",
+        "",
+    ),
+    "the step to the goal costs too": (
+        gridworld.ENV_ID,
+        "_grid_world_step",
+        "tf.where(terminated, 0.0, -1.0)",
+        "-tf.ones_like(row)",
+    ),
+    "cells numbered down the columns": (
+        gridworld.ENV_ID,
+        "_grid_world_observe",
+        "gridworld.SIZE * row + column",
+        "gridworld.SIZE * column + row",
+    ),
 }
 
 

@@ -9,7 +9,9 @@ from dqn_tf.replay import SMALLEST_PRIORITY, PrioritizedReplay
 COLUMNS = {"number": ((), "int64"), "observation": ((2,), "float32")}
 
 
-def buffer(capacity: int, seed: int = 0, alpha: float = 0.6, beta: float = 1.0) -> PrioritizedReplay:
+def buffer(
+    capacity: int, seed: int = 0, alpha: float = 0.6, beta: float = 1.0
+) -> PrioritizedReplay:
     return PrioritizedReplay(capacity, COLUMNS, np.random.default_rng(seed), alpha, beta)
 
 
@@ -20,7 +22,9 @@ def rows(first: int, count: int) -> dict[str, np.ndarray]:
 
 
 def with_priorities(errors: np.ndarray, **options) -> PrioritizedReplay:
-    """A full buffer in which row i had error i; told so by way of `update_priorities`, as learning does."""
+    """A full buffer in which row i had error i; told so by way of `update_priorities`, as learning
+    does.
+    """
     held = buffer(len(errors), **options)
     held.add(rows(0, len(errors)))
     remaining = set(range(len(errors)))
@@ -41,14 +45,23 @@ def test_drawn_in_proportion_to_priority_to_the_power_of_alpha(alpha):
     probability = (ERRORS + SMALLEST_PRIORITY) ** alpha
     probability /= probability.sum()
     drawn = held.sample(20_000, 1)["number"].ravel()
-    often = probability * 20_000 > 5  # chi-square needs some of each; the row without error is hardly ever there
+    # chi-square needs some of each; the row without error is hardly ever there
+    often = probability * 20_000 > 5
     counts = np.bincount(drawn, minlength=8)
-    assert stats.chisquare(counts[often], probability[often] / probability[often].sum() * counts[often].sum()).pvalue > 1e-3
+    assert (
+        stats.chisquare(
+            counts[often], probability[often] / probability[often].sum() * counts[often].sum()
+        ).pvalue
+        > 1e-3
+    )
     assert counts[~often].sum() <= 20
 
 
 def test_batches_are_stratified():
-    """One draw from each B-th of the mass: a row with k B-ths of it is drawn k times, give or take one."""
+    """One draw from each B-th of the mass:
+
+    a row with k B-ths of it is drawn k times, give or take one.
+    """
     held = with_priorities(ERRORS, alpha=1.0)
     share = (ERRORS + SMALLEST_PRIORITY) / (ERRORS + SMALLEST_PRIORITY).sum() * 64
     for batch in held.sample(50, 64)["number"]:
@@ -77,15 +90,21 @@ def test_weights_are_those_of_the_formula(beta):
     batch = held.sample(5, 3)
     assert batch["weight"].dtype == np.float32 and batch["weight"].shape == (5, 3)
     expected = (8 * priorities[batch["number"]] / priorities.sum()) ** -beta
-    np.testing.assert_allclose(batch["weight"], expected / expected.max(axis=1, keepdims=True), rtol=1e-6)
+    np.testing.assert_allclose(
+        batch["weight"], expected / expected.max(axis=1, keepdims=True), rtol=1e-6
+    )
     assert (batch["weight"].max(axis=1) == 1.0).all()
 
 
 def test_weights_undo_the_sampling():
-    """With beta = 1 the weighted mean over draws is the plain mean over rows: that is what they are for."""
+    """With beta = 1 the weighted mean over draws is the plain mean over rows:
+
+    that is what they are for.
+    """
     held, value = with_priorities(ERRORS + 0.5, alpha=1.0), np.arange(8.0) ** 2
     held.beta = 1.0
-    batch = {name: column.reshape(-1) for name, column in held.sample(1, 200_000).items()}  # one batch, so one normalisation
+    # one batch, so one normalisation
+    batch = {name: column.reshape(-1) for name, column in held.sample(1, 200_000).items()}
     assert abs(np.average(value[batch["number"]], weights=batch["weight"]) - value.mean()) < 0.05
     assert abs(value[batch["number"]].mean() - value.mean()) > 1.0, "else the test could not see it"
 
@@ -101,11 +120,14 @@ def test_new_rows_have_the_largest_priority_seen():
     held.sample(1, 3)
     held.update_priorities(np.full((1, 3), 0.01))
     held.add(rows(3, 1))
-    np.testing.assert_allclose(held.rows()["priority"][3], 4.0, rtol=1e-5)  # ever seen, though none of those there has it any more
+    # ever seen, though none of those there has it any more
+    np.testing.assert_allclose(held.rows()["priority"][3], 4.0, rtol=1e-5)
 
 
 def test_errors_reach_the_rows_they_were_sampled_from():
-    """Negative ones count by their size; of a row drawn twice the last holds; batches beyond those given stay as they were."""
+    """Negative ones count by their size; of a row drawn twice the last holds; batches beyond those
+    given stay as they were.
+    """
     held = buffer(5, alpha=1.0)
     held.add(rows(0, 5))
     batch = held.sample(3, 40)["number"]
@@ -155,8 +177,8 @@ def test_wrapping_round_equals_a_plain_model(capacity, generator):
         for row, error in zip(batch["number"].ravel(), errors.ravel(), strict=True):
             priority[row % capacity] = error + SMALLEST_PRIORITY
         largest = max(largest, errors.max() + SMALLEST_PRIORITY)
-        np.testing.assert_array_equal(held.rows()["number"], number[:len(held)])
-        np.testing.assert_allclose(held.rows()["priority"], priority[:len(held)])
+        np.testing.assert_array_equal(held.rows()["number"], number[: len(held)])
+        np.testing.assert_allclose(held.rows()["priority"], priority[: len(held)])
 
 
 @pytest.mark.parametrize("added", [1, 5, 8, 11, 40])
@@ -187,16 +209,27 @@ def test_restored_draws_the_same_batches(added, generator):
 @pytest.mark.parametrize("added", [3, 8, 11, 40])
 @pytest.mark.parametrize("capacity", [1, 5, 7, 9, 33, 100])
 def test_restored_into_another_size_each_row_keeps_its_priority(added, capacity, generator):
-    """The newest rows that fit; a larger one draws the same numbers from the same randoms if nothing had wrapped."""
+    """The newest rows that fit; a larger one draws the same numbers from the same randoms if
+    nothing had wrapped.
+    """
     first = buffer(8, seed=4, alpha=1.0)
     first.add(rows(0, added))
     for _ in range(10):
         first.update_priorities(generator.exponential(size=first.sample(1, 8)["number"].shape))
     second = buffer(capacity, seed=4, alpha=1.0)
     second.restore({name: column.copy() for name, column in first.rows().items()}, first.state())
-    saved, restored = ({int(number): float(priority) for number, priority in zip(held.rows()["number"], held.rows()["priority"], strict=True)}
-                       for held in (first, second))
-    assert restored == {number: priority for number, priority in saved.items() if number >= added - min(8, added, capacity)}
+    saved, restored = (
+        {
+            int(number): float(priority)
+            for number, priority in zip(held.rows()["number"], held.rows()["priority"], strict=True)
+        }
+        for held in (first, second)
+    )
+    assert restored == {
+        number: priority
+        for number, priority in saved.items()
+        if number >= added - min(8, added, capacity)
+    }
     assert second.largest == first.largest
     drawn = second.sample(4, 10)["number"]
     assert set(drawn.ravel().tolist()) <= set(restored)
@@ -216,14 +249,20 @@ def test_restored_over_other_rows_draws_none_of_them():
 
 
 def test_time_of_a_million_rows(capsys):
-    """Printed, not asserted: the aim is 100 µs for either. The least of many repeats, as other processes disturb the rest."""
+    """Printed, not asserted:
+
+    the aim is 100 µs for either. The least of many repeats, as other processes disturb the rest.
+    """
     held, generator = buffer(1_000_000), np.random.default_rng(0)
     held.add(rows(0, 1_000_000))
     for _ in range(20):
         held.sample(1, 10_000)
         held.update_priorities(generator.exponential(size=(1, 10_000)))
     errors = generator.exponential(size=(1, 32))
-    for name, call in {"sample": lambda: held.sample(1, 32), "update": lambda: held.update_priorities(errors)}.items():
+    for name, call in {
+        "sample": lambda: held.sample(1, 32),
+        "update": lambda: held.update_priorities(errors),
+    }.items():
         seconds = []
         for _ in range(200):
             begin = time.perf_counter()
@@ -231,4 +270,7 @@ def test_time_of_a_million_rows(capsys):
                 call()
             seconds.append((time.perf_counter() - begin) / 10)
         with capsys.disabled():
-            print(f"\nprioritised replay of 1,000,000 rows, {name} of 32: {min(seconds) * 1e6:.0f} µs (median {np.median(seconds) * 1e6:.0f})")
+            print(
+                f"\nprioritised replay of 1,000,000 rows, {name} of 32: {min(seconds) * 1e6:.0f} µs"
+                f" (median {np.median(seconds) * 1e6:.0f})"
+            )

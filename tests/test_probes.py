@@ -21,15 +21,44 @@ from dqn_tf.transitions import NStep
 
 MISTAKES = {  # probe: owner, attribute, and a piece of its source with what is put in its place
     "truncation": (NStep, "add", ("steps.terminated[end, env]", "steps.ended[end, env]")),
-    "termination": (NStep, "add", ("np.where(steps.terminated[end, env], 0.0, discount[start, env])", "discount[start, env]")),
-    "reset": (HostEngine, "_take_infos", ('steps.next_observation[t, index] = infos["final_obs"][index]', "pass")),
+    "termination": (
+        NStep,
+        "add",
+        ("np.where(steps.terminated[end, env], 0.0, discount[start, env])", "discount[start, env]"),
+    ),
+    "reset": (
+        HostEngine,
+        "_take_infos",
+        ('steps.next_observation[t, index] = infos["final_obs"][index]', "pass"),
+    ),
     "border": (NStep, "add", ("window & ~steps.ended[k:]", "window")),
-    "mask": (DQN, "bellman_target", ("self.target.values.q_values(choosing), next_mask", "self.target.values.q_values(choosing), None")),
-    "priorities": (DQN, "update", ('losses_each * batch["weight"] if "weight" in batch else losses_each', "losses_each")),
-    "target": (DQN, "bellman_target",
-               ('self._outputs(self.target, batch["next_observation"]', 'self._outputs(self.online, batch["next_observation"]')),
-    "frames": (FrameStackObservation, "step", ("self.obs_queue.append(obs)", ""),
-               ("return (updated_obs", "self.obs_queue.append(obs); return (updated_obs")),
+    "mask": (
+        DQN,
+        "bellman_target",
+        (
+            "self.target.values.q_values(choosing), next_mask",
+            "self.target.values.q_values(choosing), None",
+        ),
+    ),
+    "priorities": (
+        DQN,
+        "update",
+        ('losses_each * batch["weight"] if "weight" in batch else losses_each', "losses_each"),
+    ),
+    "target": (
+        DQN,
+        "bellman_target",
+        (
+            'self._outputs(self.target, batch["next_observation"]',
+            'self._outputs(self.online, batch["next_observation"]',
+        ),
+    ),
+    "frames": (
+        FrameStackObservation,
+        "step",
+        ("self.obs_queue.append(obs)", ""),
+        ("return (updated_obs", "self.obs_queue.append(obs); return (updated_obs"),
+    ),
 }
 BY_NAME = {probe.name: probe for probe in probes(1)}
 
@@ -57,14 +86,22 @@ def test_expected_and_wrong_are_far_apart(n_step):
 
 def test_the_border_s_number_follows_the_window():
     """A reward of 1 a step: without the border, 1 + γ + γ² of three episodes."""
-    assert {n: probe.wrong for n in (1, 2, 3) for probe in probes(n) if probe.name == "border"} == {1: 1.5, 2: 1.5, 3: 1.75}
+    assert {n: probe.wrong for n in (1, 2, 3) for probe in probes(n) if probe.name == "border"} == {
+        1: 1.5,
+        2: 1.5,
+        3: 1.75,
+    }
 
 
 def test_another_number_is_another_mistake():
     probe = BY_NAME["truncation"]
     assert Result(probe, 2.04).verdict == "right"
     assert Result(probe, 1.04).verdict == "WRONG: truncation taken for death"
-    assert Result(probe, 1.5).verdict == Result(probe, float("nan")).verdict == "WRONG, and by another mistake than this probe knows"
+    assert (
+        Result(probe, 1.5).verdict
+        == Result(probe, float("nan")).verdict
+        == "WRONG, and by another mistake than this probe knows"
+    )
 
 
 @pytest.mark.parametrize("env_id", ENVIRONMENTS)
@@ -110,5 +147,17 @@ def test_frames_are_stacked_newest_last():
 
 def test_a_probe_takes_over_only_what_it_needs():
     assert "double" not in SETTINGS and "distribution" not in SETTINGS
-    assert not {name for probe in probes(1) for name in probe.overrides} - set(Probe.__dataclass_fields__) - {
-        "n_step", "prioritized", "priority_alpha", "priority_beta_start", "gamma", "loss", "distribution", "target_update_period_env_steps"}
+    assert (
+        not {name for probe in probes(1) for name in probe.overrides}
+        - set(Probe.__dataclass_fields__)
+        - {
+            "n_step",
+            "prioritized",
+            "priority_alpha",
+            "priority_beta_start",
+            "gamma",
+            "loss",
+            "distribution",
+            "target_update_period_env_steps",
+        }
+    )

@@ -17,15 +17,21 @@ def buffer(capacity: int, seed: int = 0) -> UniformReplay:
 def rows(first: int, count: int) -> dict[str, np.ndarray]:
     """Rows numbered from `first`, each column a function of the number."""
     number = np.arange(first, first + count)
-    return {"number": number, "observation": (number[:, None, None] + np.arange(6).reshape(2, 3)).astype(np.uint8),
-            "reward": number.astype(np.float32) / 2}
+    return {
+        "number": number,
+        "observation": (number[:, None, None] + np.arange(6).reshape(2, 3)).astype(np.uint8),
+        "reward": number.astype(np.float32) / 2,
+    }
 
 
 def consistent(batch: dict[str, np.ndarray]) -> None:
     """Every column belongs to the number beside it."""
     number = batch["number"]
     np.testing.assert_array_equal(batch["reward"], number / 2)
-    np.testing.assert_array_equal(batch["observation"], (number[..., None, None] + np.arange(6).reshape(2, 3)).astype(np.uint8))
+    np.testing.assert_array_equal(
+        batch["observation"],
+        (number[..., None, None] + np.arange(6).reshape(2, 3)).astype(np.uint8),
+    )
 
 
 def numbers(held: UniformReplay) -> list[int]:
@@ -56,7 +62,9 @@ def test_equals_a_deque_under_random_operations(capacity, generator):
         elif model:
             capacity = max(1, capacity + int(generator.integers(-2, 3)))
             other = buffer(capacity)
-            other.restore({name: column.copy() for name, column in held.rows().items()}, held.state())
+            other.restore(
+                {name: column.copy() for name, column in held.rows().items()}, held.state()
+            )
             held, model = other, deque(model, maxlen=capacity)
         assert len(held) == len(model)
         assert numbers(held) == list(model)
@@ -101,7 +109,9 @@ def test_batches_and_rows_keep_their_dtypes():
     held = buffer(4)
     held.add(rows(0, 3))
     for batch in (held.rows(), held.sample(1, 2)):
-        assert {name: str(column.dtype) for name, column in batch.items()} == {name: dtype for name, (_, dtype) in COLUMNS.items()}
+        assert {name: str(column.dtype) for name, column in batch.items()} == {
+            name: dtype for name, (_, dtype) in COLUMNS.items()
+        }
 
 
 def test_what_is_added_and_what_is_drawn_are_copies():

@@ -1,4 +1,6 @@
-"""A run stopped at any block, saved to disk and restored goes on to the bit, whatever is switched on."""
+"""A run stopped at any block, saved to disk and restored goes on to the bit, whatever is switched
+on.
+"""
 
 import json
 
@@ -14,8 +16,16 @@ from dqn_tf.agent import weights_sha256
 from dqn_tf.envs.spaces import Spaces
 
 # One agent serves both numbers of environments: a block is 12 steps and 6 updates in both.
-SETTINGS = {"updates_per_block": 6, "env_steps_per_update": 2.0, "total_steps": 132, "warmup_env_steps": 29, "replay_capacity": 70, "epsilon_end": 0.2,
-            "epsilon_decay_env_steps": 80, "target_update_period_env_steps": 10}
+SETTINGS = {
+    "updates_per_block": 6,
+    "env_steps_per_update": 2.0,
+    "total_steps": 132,
+    "warmup_env_steps": 29,
+    "replay_capacity": 70,
+    "epsilon_end": 0.2,
+    "epsilon_decay_env_steps": 80,
+    "target_update_period_env_steps": 10,
+}
 SWITCHES = {
     "double": {"double": True, "epsilon_schedule": "exponential"},
     "dueling": {"dueling": True, "epsilon_schedule": "0:1,50:0.3,100:0.1"},
@@ -39,21 +49,39 @@ def make_env(name: str) -> gym.Env:
 def saved(engine, directory) -> checkpoint.Checkpoint:
     """What the engine gives to a checkpoint, written to disk and read again."""
     values, arrays = engine.state()
-    return checkpoint.load(checkpoint.save(directory, engine.env_step, values, {"state.npz": arrays, "replay.npz": engine.replay.rows()}))
+    return checkpoint.load(
+        checkpoint.save(
+            directory,
+            engine.env_step,
+            values,
+            {"state.npz": arrays, "replay.npz": engine.replay.rows()},
+        )
+    )
 
 
 def everything(engine) -> dict:
-    """All that an engine holds: counters, generators, weights, replay with its priorities, open windows, episodes under way."""
+    """All that an engine holds:
+
+    counters, generators, weights, replay with its priorities, open windows, episodes under way.
+    """
     values, arrays = engine.state()
     held = arrays | engine.replay.rows()
-    return json.loads(json.dumps(values)) | {name: weights_sha256([array]) for name, array in held.items()}
+    return json.loads(json.dumps(values)) | {
+        name: weights_sha256([array]) for name, array in held.items()
+    }
 
 
 @pytest.mark.parametrize("name", SWITCHES)
 def test_restored_at_any_block_it_goes_on_to_the_bit(name, tmp_path):
-    spaces = Spaces((6,), "float32", 5, action_start=3, masked=True) if name == "masks" else Spaces((4,), "float32", 2)
+    spaces = (
+        Spaces((6,), "float32", 5, action_start=3, masked=True)
+        if name == "masks"
+        else Spaces((4,), "float32", 2)
+    )
     agent = oracles.make_agent(oracles.make_config(**SETTINGS | SWITCHES[name]), spaces)
-    agent.online.set_weights([np.random.default_rng(1).normal(size=array.shape) for array in agent.online.get_weights()])
+    agent.online.set_weights(
+        [np.random.default_rng(1).normal(size=array.shape) for array in agent.online.get_weights()]
+    )
     birth = agent.arrays()
     for num_envs in (1, 3):
         config = oracles.make_config(**SETTINGS | SWITCHES[name] | {"num_envs": num_envs})
@@ -66,12 +94,17 @@ def test_restored_at_any_block_it_goes_on_to_the_bit(name, tmp_path):
             engine.run_block()
         expected = everything(engine)
         assert len(moments) == 11 and engine.updates == 51
-        assert bool(still_open) == (config.n_step > 1), "windows should be open where the run is cut"
+        assert bool(still_open) == (config.n_step > 1), (
+            "windows should be open where the run is cut"
+        )
         if config.prioritized:
             assert len(np.unique(engine.replay.rows()["priority"])) > 20
         for moment in moments[1::3]:  # in warm-up, at the first updates, and later
             other = oracles.make_engine(config, lambda: make_env(name), agent)
-            assert other.restore(moment.state, moment.files["state.npz"], moment.files["replay.npz"]) == []
+            assert (
+                other.restore(moment.state, moment.files["state.npz"], moment.files["replay.npz"])
+                == []
+            )
             oracles.run(other)
             differing = {key for key, value in everything(other).items() if value != expected[key]}
             assert not differing, f"stopped at step {moment.path.name} with {num_envs} environments"

@@ -16,7 +16,10 @@ from dqn_tf.rundir import RunDirectory, changed, new_path
 
 CONFIG = DQNConfig(seed=5)
 SPACES = Spaces((4,), "float32", actions=2, action_start=1)
-HOLD = "from dqn_tf.rundir import RunDirectory; import sys; d = RunDirectory.open(sys.argv[1]); print('held', flush=True); sys.stdin.read()"
+HOLD = (
+    "from dqn_tf.rundir import RunDirectory; import sys; d = RunDirectory.open(sys.argv[1]);"
+    " print('held', flush=True); sys.stdin.read()"
+)
 
 
 def made(path) -> RunDirectory:
@@ -66,7 +69,19 @@ def test_only_run_directories_are_resumed(tmp_path):
     assert not list(tmp_path.iterdir()), "looking left something behind"
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", "null", "{}", '{"config": 3}', '{"config": {"hidden_units": "256"}}', "\x00" * 40])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "{",
+        "[]",
+        "null",
+        "{}",
+        '{"config": 3}',
+        '{"config": {"hidden_units": "256"}}',
+        "\x00" * 40,
+    ],
+)
 def test_an_unreadable_configuration_is_named(tmp_path, text):
     with made(tmp_path / "a") as run:
         (tmp_path / "a" / "config.json").write_text(text, encoding="utf-8")
@@ -77,8 +92,13 @@ def test_an_unreadable_configuration_is_named(tmp_path, text):
 def test_a_second_process_is_kept_out_until_the_first_is_dead(tmp_path):  # row 9
     with made(tmp_path / "a"):
         pass
-    holder = subprocess.Popen([sys.executable, "-c", HOLD, str(tmp_path / "a")], env=os.environ | {"PYTHONPATH": str(ROOT)},
-                              stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    holder = subprocess.Popen(
+        [sys.executable, "-c", HOLD, str(tmp_path / "a")],
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
     try:
         assert holder.stdout.readline() == "held\n"
         with pytest.raises(UserError, match=f"in use by process {holder.pid} on {platform.node()}"):
@@ -88,15 +108,24 @@ def test_a_second_process_is_kept_out_until_the_first_is_dead(tmp_path):  # row 
         holder.wait()
         holder.stdin.close()
         holder.stdout.close()
-    assert (tmp_path / "a" / ".lock").read_text(encoding="utf-8").startswith(f"{holder.pid} "), "the lock of a dead process"
+    assert (tmp_path / "a" / ".lock").read_text(encoding="utf-8").startswith(f"{holder.pid} "), (
+        "the lock of a dead process"
+    )
     with RunDirectory.open(tmp_path / "a"):
-        assert (tmp_path / "a" / ".lock").read_text(encoding="utf-8") == f"{os.getpid()} on {platform.node()}"
+        assert (tmp_path / "a" / ".lock").read_text(
+            encoding="utf-8"
+        ) == f"{os.getpid()} on {platform.node()}"
 
 
 def test_what_can_change_on_resume_is_reported():  # row 11
-    config, differences = changed(CONFIG, {"learning_rate": 1e-4, "total_steps": 70_000, "gamma": CONFIG.gamma})
+    config, differences = changed(
+        CONFIG, {"learning_rate": 1e-4, "total_steps": 70_000, "gamma": CONFIG.gamma}
+    )
     assert config.learning_rate == 1e-4 and config.total_steps == 70_000 and config.seed == 5
-    assert differences == ["--total_steps was 100000 and is now 70000", "--learning_rate was 0.0005 and is now 0.0001"]
+    assert differences == [
+        "--total_steps was 100000 and is now 70000",
+        "--learning_rate was 0.0005 and is now 0.0001",
+    ]
 
 
 def test_what_cannot_change_is_refused_as_a_whole():  # row 10

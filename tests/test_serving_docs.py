@@ -1,4 +1,6 @@
-"""The clients of docs/serving.md, each run as it stands there, against the embedded server; compose.yaml says the same as its command."""
+"""The clients of docs/serving.md, each run as it stands there, against the embedded server;
+compose.yaml says the same as its command.
+"""
 
 import json
 import re
@@ -13,13 +15,13 @@ import tensorflow as tf
 
 pytest.importorskip("aiohttp", reason="needs the extra [serving]")
 pytest.importorskip("tensorflow_serving", reason="needs the extra [serving]")
-from absl import flags  # noqa: E402
-from browser import Browser, binary  # noqa: E402
-from demo_server import ROOT, balance, publish  # noqa: E402
+from absl import flags
+from browser import Browser, binary
+from demo_server import ROOT, balance, publish
 
-from benchmarks.serving_rounds import Cores, Server  # noqa: E402
-from dqn_tf import evaluate_logs  # noqa: E402
-from dqn_tf.serving import options  # noqa: E402
+from benchmarks.serving_rounds import Cores, Server
+from dqn_tf import evaluate_logs
+from dqn_tf.serving import options
 
 PAGE = (ROOT / "docs" / "serving.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"```(\w+)\n(.*?)```", PAGE, re.S)
@@ -37,26 +39,42 @@ def server(tmp_path_factory):
 
 def here(text: str, server: Server) -> str:
     """The text with the server's own ports for those of the page."""
-    return text.replace(":8501", f":{server.ports['rest']}").replace(":8500", f":{server.ports['grpc']}")
+    return text.replace(":8501", f":{server.ports['rest']}").replace(
+        ":8500", f":{server.ports['grpc']}"
+    )
 
 
 def run(words: list[str], **options) -> str:
-    done = subprocess.run(words, capture_output=True, text=True, timeout=120, check=False, **options)
+    done = subprocess.run(
+        words, capture_output=True, text=True, timeout=120, check=False, **options
+    )
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 
 
 @pytest.mark.skipif(shutil.which("curl") is None, reason="there is no curl")
 def test_curl(server):
-    predict, metadata, status = (json.loads(run(shlex.split(here(line, server)))) for line in COMMANDS if line.startswith("curl"))
-    assert predict["predictions"][0]["action"] in (0, 1) and len(predict["predictions"][0]["q_values"]) == 2
+    predict, metadata, status = (
+        json.loads(run(shlex.split(here(line, server))))
+        for line in COMMANDS
+        if line.startswith("curl")
+    )
+    assert (
+        predict["predictions"][0]["action"] in (0, 1)
+        and len(predict["predictions"][0]["q_values"]) == 2
+    )
     assert "serving_default" in metadata["metadata"]["signature_def"]["signature_def"]
     assert status["model_version_status"][0]["state"] == "AVAILABLE"
 
 
-@pytest.mark.parametrize("library, expected", [("urllib", r"[01] \[[\d.]+, [\d.]+\]"), ("grpc", r"4 \[[01]\] \[\[[\d. ]+\]\]")])
+@pytest.mark.parametrize(
+    "library, expected",
+    [("urllib", r"[01] \[[\d.]+, [\d.]+\]"), ("grpc", r"4 \[[01]\] \[\[[\d. ]+\]\]")],
+)
 def test_python(server, library, expected):
-    (example,) = [block for kind, block in BLOCKS if kind == "python" and f"import {library}" in block]
+    (example,) = [
+        block for kind, block in BLOCKS if kind == "python" and f"import {library}" in block
+    ]
     assert re.fullmatch(expected, run([sys.executable, "-c", here(example, server)]).strip())
 
 
@@ -67,15 +85,23 @@ def javascript(server: Server) -> str:
 
 @pytest.mark.skipif(shutil.which("node") is None, reason="there is no node")
 def test_javascript_in_node(server):
-    assert re.fullmatch(r"[01] \[ [\d.]+, [\d.]+ \]", run(["node", "--input-type=module"], input=javascript(server)).strip())
+    assert re.fullmatch(
+        r"[01] \[ [\d.]+, [\d.]+ \]",
+        run(["node", "--input-type=module"], input=javascript(server)).strip(),
+    )
 
 
 @pytest.mark.skipif(binary() is None, reason="there is no chromium")
 def test_javascript_in_a_page_of_the_same_origin(server):
     with Browser() as browser:
         browser.open(f"http://127.0.0.1:{server.ports['rest']}/v1/models/dqn")
-        browser.until("location.pathname === '/v1/models/dqn' && document.readyState === 'complete'")
-        body = javascript(server).replace("console.log(answer.action, answer.q_values);", "return [answer.action, answer.q_values];")
+        browser.until(
+            "location.pathname === '/v1/models/dqn' && document.readyState === 'complete'"
+        )
+        body = javascript(server).replace(
+            "console.log(answer.action, answer.q_values);",
+            "return [answer.action, answer.q_values];",
+        )
         action, q_values = browser.value(f"(async () => {{ {body} }})()")
         assert action in (0, 1) and len(q_values) == 2
 
@@ -106,8 +132,14 @@ def test_compose_serves_the_same_directory_on_the_same_ports_of_this_machine_alo
     asked = options.parsed(command[3:])
     name, base = asked.model_name, "./saved_models/CartPole-v1"
     assert asked.model_base_path.endswith(base[1:])
-    assert f"MODEL_NAME: {name} " in text and f"- {base}:/models/{name}:ro\n" in text and "image: tensorflow/serving\n" in text
-    assert re.findall(r'- "([\d.]+):(\d+):(\d+)"', text) == [("127.0.0.1", str(port), str(port)) for port in (asked.port, asked.rest_api_port)]
+    assert (
+        f"MODEL_NAME: {name} " in text
+        and f"- {base}:/models/{name}:ro\n" in text
+        and "image: tensorflow/serving\n" in text
+    )
+    assert re.findall(r'- "([\d.]+):(\d+):(\d+)"', text) == [
+        ("127.0.0.1", str(port), str(port)) for port in (asked.port, asked.rest_api_port)
+    ]
 
 
 def test_what_it_links_to_is_there():

@@ -12,7 +12,9 @@ import serving_process
 def server(tmp_path_factory):
     directory = tmp_path_factory.mktemp("serving-fuzz")
     serving_models.save(directory / "zoo" / "1")
-    with serving_process.embedded(directory, f"--model_base_path={directory / 'zoo'}", "--model_name=zoo") as started:
+    with serving_process.embedded(
+        directory, f"--model_base_path={directory / 'zoo'}", "--model_name=zoo"
+    ) as started:
         yield started
         assert started.stop() == 0 and "Traceback" not in started.text, started.text
 
@@ -23,11 +25,17 @@ def test_rest(server):
 
 
 def test_rpc(server):
-    seen = serving_fuzz.rpc(server.host, server.rpc, serving_fuzz.examples(), serving_fuzz.RPC, seed=2)
+    seen = serving_fuzz.rpc(
+        server.host, server.rpc, serving_fuzz.examples(), serving_fuzz.RPC, seed=2
+    )
     assert {"OK", "INVALID_ARGUMENT", "NOT_FOUND"} <= set(seen)
 
 
-@pytest.mark.parametrize("body", [b'{"x": ' + b"[" * 1_000_000, b'{"a":' * 1_000_000, bytes(100 << 20)], ids=["lists", "objects", "100 MB"])
+@pytest.mark.parametrize(
+    "body",
+    [b'{"x": ' + b"[" * 1_000_000, b'{"a":' * 1_000_000, bytes(100 << 20)],
+    ids=["lists", "objects", "100 MB"],
+)
 def test_what_is_too_deep_or_too_large(server, body):
     started = time.monotonic()
     status, _, answer = server.ask("POST", "/v1/models/zoo:predict", body, {"Connection": "close"})

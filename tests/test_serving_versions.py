@@ -27,8 +27,13 @@ def server(tmp_path_factory, stock):
     """A server whose versions come and go; each test starts from the state that `fresh` makes."""
     directory = tmp_path_factory.mktemp("serving-versions")
     shutil.copytree(stock / "1", directory / "zoo" / "1")
-    with serving_process.embedded(directory, f"--model_base_path={directory / 'zoo'}", "--model_name=zoo", "--max_num_load_retries=0",
-                                  "--file_system_poll_wait_seconds=0.2") as started:
+    with serving_process.embedded(
+        directory,
+        f"--model_base_path={directory / 'zoo'}",
+        "--model_name=zoo",
+        "--max_num_load_retries=0",
+        "--file_system_poll_wait_seconds=0.2",
+    ) as started:
         started.base, started.numbers = directory / "zoo", iter(range(10, 1000))
         yield started
         assert started.process.poll() is None, started.text
@@ -63,7 +68,9 @@ def test_a_request_at_work_holds_the_old_version(server, stock):
     server.wait_for(before, "AVAILABLE")
     with concurrent.futures.ThreadPoolExecutor(1) as threads:
         address = serving_process.Address(server.host, server.rest, server.rpc)
-        slow = threads.submit(address.predict, {"signature_name": "slow", "inputs": [4.0]}, "/v1/models/zoo")
+        slow = threads.submit(
+            address.predict, {"signature_name": "slow", "inputs": [4.0]}, "/v1/models/zoo"
+        )
         time.sleep(0.5)
         number = publish(server, stock / "2")
         server.wait_for(number, "AVAILABLE")
@@ -100,7 +107,8 @@ def _file(path):
 def _cut(name):
     def cut(path):
         (file,) = path.glob(name)
-        file.write_bytes(file.read_bytes()[:len(file.read_bytes()) // 2])
+        file.write_bytes(file.read_bytes()[: len(file.read_bytes()) // 2])
+
     return cut
 
 
@@ -108,13 +116,20 @@ def _without(name):
     def without(path):
         for found in path.glob(name):
             shutil.rmtree(found) if found.is_dir() else found.unlink()
+
     return without
 
 
-BROKEN = {"empty": (_empty, "NOT_FOUND"), "a file": (_file, "NOT_FOUND"), "no saved_model.pb": (_without("saved_model.pb"), "NOT_FOUND"),
-          "cut saved_model.pb": (_cut("saved_model.pb"), "OUT_OF_RANGE"), "cut variables": (_cut("variables/variables.data-*"), "OUT_OF_RANGE"),
-          "no variables": (_without("variables"), "NOT_FOUND"), "no index": (_without("variables/variables.index"), "NOT_FOUND"),
-          "no data": (_without("variables/variables.data-*"), "UNKNOWN")}
+BROKEN = {
+    "empty": (_empty, "NOT_FOUND"),
+    "a file": (_file, "NOT_FOUND"),
+    "no saved_model.pb": (_without("saved_model.pb"), "NOT_FOUND"),
+    "cut saved_model.pb": (_cut("saved_model.pb"), "OUT_OF_RANGE"),
+    "cut variables": (_cut("variables/variables.data-*"), "OUT_OF_RANGE"),
+    "no variables": (_without("variables"), "NOT_FOUND"),
+    "no index": (_without("variables/variables.index"), "NOT_FOUND"),
+    "no data": (_without("variables/variables.data-*"), "UNKNOWN"),
+}
 
 
 @pytest.mark.parametrize("kind", BROKEN)
@@ -129,25 +144,56 @@ def test_a_half_written_version_ends_with_its_error_and_the_old_one_goes_on(serv
     server.wait_for(number, "END")
     assert answers(server) == offset
     status, _, body = server.ask("GET", f"/v1/models/zoo/versions/{number}")
-    assert status == 200 and f'"error_code": "{code}"' in body.decode() and '"error_message": ""' not in body.decode()
-    assert {version: state for version, state in server.states().items() if version != number} == before
+    assert (
+        status == 200
+        and f'"error_code": "{code}"' in body.decode()
+        and '"error_message": ""' not in body.decode()
+    )
+    assert {
+        version: state for version, state in server.states().items() if version != number
+    } == before
     time.sleep(0.5)
     assert server.states()[number] == "END", "it is tried again though its retries are over"
     path = server.base / str(number)
     path.unlink() if path.is_file() else shutil.rmtree(path)
 
 
-@pytest.mark.parametrize("warmup, works", [
-    ([serving_models.warmup_record()] * 3, True), ([], True), ([serving_models.warmup_record(width=3)], False),
-    ([serving_models.warmup_record(signature="none")], False), ([serving_models.warmup_record(alias="none")], False), ([b"\xff\xff"], False),
-    ([serving_models.unsupported_record()], False), ([serving_models.warmup_record()] * 1000, True),
-    ([serving_models.warmup_record()] * 1001, False), ("no TFRecord", False)],
-    ids=["good", "no record", "width", "signature", "alias", "unparsable", "kind", "1000", "1001", "no TFRecord"])
+@pytest.mark.parametrize(
+    "warmup, works",
+    [
+        ([serving_models.warmup_record()] * 3, True),
+        ([], True),
+        ([serving_models.warmup_record(width=3)], False),
+        ([serving_models.warmup_record(signature="none")], False),
+        ([serving_models.warmup_record(alias="none")], False),
+        ([b"\xff\xff"], False),
+        ([serving_models.unsupported_record()], False),
+        ([serving_models.warmup_record()] * 1000, True),
+        ([serving_models.warmup_record()] * 1001, False),
+        ("no TFRecord", False),
+    ],
+    ids=[
+        "good",
+        "no record",
+        "width",
+        "signature",
+        "alias",
+        "unparsable",
+        "kind",
+        "1000",
+        "1001",
+        "no TFRecord",
+    ],
+)
 def test_warm_up_comes_first_and_a_failure_refuses_the_version(server, tmp_path, warmup, works):
     offset = answers(server)
-    source = serving_models.save_small(tmp_path / "1", 900.0, [] if isinstance(warmup, str) else warmup)
+    source = serving_models.save_small(
+        tmp_path / "1", 900.0, [] if isinstance(warmup, str) else warmup
+    )
     if isinstance(warmup, str):
-        (source / "assets.extra" / "tf_serving_warmup_requests").write_text(warmup, encoding="utf-8")
+        (source / "assets.extra" / "tf_serving_warmup_requests").write_text(
+            warmup, encoding="utf-8"
+        )
     number = publish(server, source)
     server.wait_for(number, "AVAILABLE" if works else "END")
     assert answers(server) == (900.0 if works else offset)
@@ -182,7 +228,10 @@ def test_all_removed_and_the_directory_gone(server, stock):
 
 
 def test_swaps_under_load(server, stock):
-    """Eight clients, twenty swaps: no request fails, each new version answers soon, and memory does not grow."""
+    """Eight clients, twenty swaps:
+
+    no request fails, each new version answers soon, and memory does not grow.
+    """
     stop, failures, counts = threading.Event(), [], [0] * 8
 
     def client(index: int) -> None:

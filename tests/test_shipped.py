@@ -1,4 +1,7 @@
-"""The agents in saved_models: what their page says is what is there, and they play as well as it says."""
+"""The agents in saved_models:
+
+what their page says is what is there, and they play as well as it says.
+"""
 
 import json
 import shutil
@@ -19,7 +22,9 @@ from dqn_tf.scoring.served import ServedPolicy
 SAVED_MODELS = shipped.ROOT / "saved_models"
 AGENTS = shipped.shipped(SAVED_MODELS)
 EPISODES = {"ALE/Pong-v5": 1}  # the others are short
-each = pytest.mark.parametrize("agent", AGENTS, ids=[f"{agent.version.parent.name}/{agent.version.name}" for agent in AGENTS])
+each = pytest.mark.parametrize(
+    "agent", AGENTS, ids=[f"{agent.version.parent.name}/{agent.version.name}" for agent in AGENTS]
+)
 
 
 def test_the_page_is_what_would_be_written():
@@ -35,7 +40,11 @@ def test_a_page_is_written_of_a_run(tmp_path):
     assert "--seed=3" in agent.command and "--env=faulty:Corridor-v0" in agent.command
     assert str(tmp_path) not in (agent.records / "evaluation.json").read_text()
     page, score = shipped.render(models), report(tmp_path)["score"]
-    assert f"{score['mean']:.1f} [" in page and agent.manifest["weights_sha256"][:12] in page and "CartPole-v1/1" in page
+    assert (
+        f"{score['mean']:.1f} [" in page
+        and agent.manifest["weights_sha256"][:12] in page
+        and "CartPole-v1/1" in page
+    )
     with pytest.raises(UserError, match="what is shipped lies in"):
         shipped.keep(tmp_path / "run", tmp_path / "other")
     shutil.rmtree(models / "CartPole-v1" / "1")
@@ -45,20 +54,34 @@ def test_a_page_is_written_of_a_run(tmp_path):
 
 @each
 def test_a_shipped_agent_is_whole(agent):
-    """Its weights are those of the manifest and of the report, it is small, and it was made by the command that the page gives."""
+    """Its weights are those of the manifest and of the report, it is small, and it was made by the
+    command that the page gives.
+    """
     loaded = tf.saved_model.load(str(agent.version))
     weights = [variable.numpy() for variable in loaded.network_variables]
     assert weights_sha256(weights) == agent.manifest["weights_sha256"]
-    assert agent.manifest["score"].items() >= agent.report["score"].items() and agent.megabytes <= 15
-    assert agent.report["export"] == f"saved_models/{agent.version.parent.name}/{agent.version.name}"
+    assert (
+        agent.manifest["score"].items() >= agent.report["score"].items() and agent.megabytes <= 15
+    )
+    assert (
+        agent.report["export"] == f"saved_models/{agent.version.parent.name}/{agent.version.name}"
+    )
     assert not json.dumps(agent.report).count("/tmp/")
 
 
 @each
 def test_a_shipped_agent_plays_as_its_page_says(agent):
-    pytest.importorskip({"ALE": "ale_py", "MinAtar": "minatar", "LunarLander-v3": "Box2D"}.get(agent.manifest["env"].partition("/")[0], "numpy"))
+    pytest.importorskip(
+        {"ALE": "ale_py", "MinAtar": "minatar", "LunarLander-v3": "Box2D"}.get(
+            agent.manifest["env"].partition("/")[0], "numpy"
+        )
+    )
     env, config = agent.manifest["env"], DQNConfig.from_dict(agent.manifest["config"])
     policy = ServedPolicy(agent.version, registry.spaces(env, config))
-    played = evaluate(policy, registry.maker(env, config), range(7_000_000, 7_000_000 + EPISODES.get(env, 10)))
+    played = evaluate(
+        policy, registry.maker(env, config), range(7_000_000, 7_000_000 + EPISODES.get(env, 10))
+    )
     score, spread = agent.manifest["score"], agent.manifest["score"]["std"]
-    assert played.returns.mean() >= score["mean"] - 4 * max(spread, 1.0) / np.sqrt(len(played.returns))
+    assert played.returns.mean() >= score["mean"] - 4 * max(spread, 1.0) / np.sqrt(
+        len(played.returns)
+    )

@@ -11,12 +11,17 @@ def steps(length: int = 3, num_envs: int = 2, dtype: str = "float32") -> Steps:
     """Steps whose every value says which column, time and environment it is from."""
     made = Steps.empty(length, num_envs, Spaces((2,), dtype, 3))
     number = np.arange(length * num_envs).reshape(length, num_envs)
-    made.observation[:], made.next_observation[:] = (100 + number)[..., None], (120 + number)[..., None]
+    made.observation[:], made.next_observation[:] = (
+        (100 + number)[..., None],
+        (120 + number)[..., None],
+    )
     made.action[:], made.reward[:] = number % 3, number / 4
     return made
 
 
-def transitions(made: Steps, gamma: float, spaces: Spaces = Spaces((2,), "float32", 3)) -> dict[str, np.ndarray]:
+def transitions(
+    made: Steps, gamma: float, spaces: Spaces = Spaces((2,), "float32", 3)
+) -> dict[str, np.ndarray]:
     """One row per step."""
     return NStep(1, gamma, made.action.shape[1], spaces).add(made)
 
@@ -54,15 +59,36 @@ def test_final_observation_is_kept_where_an_episode_was_truncated():
 
 def test_ended_is_either():
     made = steps()
-    made.terminated[0, 0] = made.truncated[1, 1] = made.terminated[2, 0] = made.truncated[2, 0] = True
+    made.terminated[0, 0] = made.truncated[1, 1] = made.terminated[2, 0] = made.truncated[2, 0] = (
+        True
+    )
     assert made.ended.tolist() == [[True, False], [False, True], [True, False]]
 
 
-@pytest.mark.parametrize(("name", "place", "sentence"), [
-    ("next_observation", (1, 0, 1), "an observation of nan at index [1] in environment step 43: it must be finite"),
-    ("next_observation", (0, 1, 0), "an observation of nan at index [0] in environment step 42: it must be finite"),
-    ("observation", (2, 1, 0), "an observation of nan at index [0] at the reset before environment step 46: it must be finite"),
-    ("reward", (2, 0), "a reward of nan in environment step 45: it must be finite")])
+@pytest.mark.parametrize(
+    ("name", "place", "sentence"),
+    [
+        (
+            "next_observation",
+            (1, 0, 1),
+            "an observation of nan at index [1] in environment step 43: it must be finite",
+        ),
+        (
+            "next_observation",
+            (0, 1, 0),
+            "an observation of nan at index [0] in environment step 42: it must be finite",
+        ),
+        (
+            "observation",
+            (2, 1, 0),
+            (
+                "an observation of nan at index [0] at the reset before environment step 46: it"
+                " must be finite"
+            ),
+        ),
+        ("reward", (2, 0), "a reward of nan in environment step 45: it must be finite"),
+    ],
+)
 def test_values_that_are_not_finite_are_named(name, place, sentence):
     for value in (np.nan, np.inf, -np.inf):
         made = steps()

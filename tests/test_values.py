@@ -17,9 +17,14 @@ def unused(target: tf.Tensor, selected: tf.Tensor) -> tf.Tensor:
     raise AssertionError("the distribution's own loss was not used")
 
 
-@pytest.mark.parametrize(("values", "shape"), [(Scalar(), (7, 3)), (Categorical(-3.0, 5.0, 9), (7, 3, 9)), (Quantile(6, 1.0), (7, 3, 6))])
+@pytest.mark.parametrize(
+    ("values", "shape"),
+    [(Scalar(), (7, 3)), (Categorical(-3.0, 5.0, 9), (7, 3, 9)), (Quantile(6, 1.0), (7, 3, 6))],
+)
 def test_acting_sees_what_learning_sees(values, shape, generator):
-    """`numpy_q_values`, which acts, equals `q_values`, which learns; also of logits so large that exp overflows."""
+    """`numpy_q_values`, which acts, equals `q_values`, which learns; also of logits so large that
+    exp overflows.
+    """
     for scale in (1.0, 200.0):
         outputs = generator.normal(scale=scale, size=shape).astype(np.float32)
         q_values = values.numpy_q_values(outputs)
@@ -30,7 +35,11 @@ def test_acting_sees_what_learning_sees(values, shape, generator):
 
 def test_scalar():
     values = Scalar()
-    oracles.close(values.target(tf.constant([1.0, 2.0]), tf.constant([0.5, 0.0]), tf.constant([4.0, 99.0])), [3.0, 2.0], 1e-6)
+    oracles.close(
+        values.target(tf.constant([1.0, 2.0]), tf.constant([0.5, 0.0]), tf.constant([4.0, 99.0])),
+        [3.0, 2.0],
+        1e-6,
+    )
     loss, error = values.loss(tf.constant([3.0, -2.0]), tf.constant([0.0, -1.5]), HUBER)
     oracles.close(loss, [2.5, 0.125], 1e-6)
     oracles.close(error, [3.0, 0.5], 1e-6)
@@ -40,7 +49,9 @@ def test_categorical():
     """Atoms -1, 0, 1; probabilities as logarithms."""
     values = Categorical(-1.0, 1.0, 3)
     oracles.close(values.support, [-1.0, 0.0, 1.0], 0.0)
-    logits = tf.constant([[[LOG(0.5), LOG(0.25), LOG(0.25)], [LOG(0.2), LOG(0.2), LOG(0.6)]]], tf.float32)
+    logits = tf.constant(
+        [[[LOG(0.5), LOG(0.25), LOG(0.25)], [LOG(0.2), LOG(0.2), LOG(0.6)]]], tf.float32
+    )
     oracles.close(values.q_values(logits), [[-0.25, 0.4]], 1e-6)
     # 0.5 + 0.5 · z: 0, 0.5 (shared), 1.
     target = values.target(tf.constant([0.5]), tf.constant([0.5]), logits[:, 0])
@@ -59,16 +70,21 @@ def test_quantile():
     target = values.target(tf.constant([1.0]), tf.constant([0.5]), outputs[:, 0])
     oracles.close(target, [[1.0, 2.0]], 1e-6)
     loss, error = values.loss(target, outputs[:, 1], unused)
-    # Errors of -4: 5 and 6, Huber 4.5 and 5.5 at 1/4; of 1: 0 and 1, Huber 0 and 0.5 at 3/4; each averaged over the two samples.
+    # Errors of -4: 5 and 6, Huber 4.5 and 5.5 at 1/4; of 1: 0 and 1, Huber 0 and 0.5 at 3/4; each
+    # averaged over the two samples.
     oracles.close(loss, [(4.5 + 5.5) / 2 / 4 + 0.5 / 2 * 3 / 4], 1e-6)
     oracles.close(error, [1.5 + 1.5], 1e-6)
-    assert values.target(tf.constant([1.0]), tf.constant([0.0]), outputs[:, 0]).numpy().tolist() == [[1.0, 1.0]]
+    assert values.target(
+        tf.constant([1.0]), tf.constant([0.0]), outputs[:, 0]
+    ).numpy().tolist() == [[1.0, 1.0]]
 
 
 def test_quantiles_have_the_configured_delta():
     target, selected = tf.constant([[3.0]]), tf.constant([[0.0]])
     for delta, expected in ((1.0, 2.5 / 2), (2.0, 4.0 / 2 / 2)):
-        values = make_values(oracles.make_config(distribution="quantile", atoms=5, huber_delta=delta))
+        values = make_values(
+            oracles.make_config(distribution="quantile", atoms=5, huber_delta=delta)
+        )
         assert values.atoms == 5
         oracles.close(values.loss(target, selected, unused)[0], [expected], 1e-6)
 
@@ -81,7 +97,11 @@ def test_config_chooses_the_meaning():
 
 @pytest.mark.parametrize("values", [Scalar(), Categorical(-1.0, 1.0, 2), Quantile(2, 1.0)])
 def test_targets_have_no_gradient(values):
-    inputs = [tf.constant([0.5]), tf.constant([0.9]), tf.constant([1.0] if values.atoms == 1 else [[0.3, 1.0]])]
+    inputs = [
+        tf.constant([0.5]),
+        tf.constant([0.9]),
+        tf.constant([1.0] if values.atoms == 1 else [[0.3, 1.0]]),
+    ]
     with tf.GradientTape() as tape:
         tape.watch(inputs)
         target = values.target(*inputs)

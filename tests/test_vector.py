@@ -13,7 +13,9 @@ SEED = 12
 
 
 class DerivedSeeds(gym.Wrapper):
-    """Resets with the seeds that SeededVectorEnv is to use, so that Gymnasium's own vector environment can be compared."""
+    """Resets with the seeds that SeededVectorEnv is to use, so that Gymnasium's own vector
+    environment can be compared.
+    """
 
     def __init__(self, env: gym.Env, index: int) -> None:
         super().__init__(env)
@@ -21,7 +23,9 @@ class DerivedSeeds(gym.Wrapper):
 
     def reset(self, *, seed=None, options=None):
         self.episode += 1
-        return self.env.reset(seed=seeding.episode_seed(SEED, seeding.TRAINING, self.index, self.episode))
+        return self.env.reset(
+            seed=seeding.episode_seed(SEED, seeding.TRAINING, self.index, self.episode)
+        )
 
 
 def cartpole() -> gym.Env:
@@ -36,8 +40,10 @@ def script(num_envs: int = 1, **options) -> SeededVectorEnv:
 @pytest.mark.parametrize("num_envs", [1, 4])
 def test_equals_gymnasiums_same_step_mode(num_envs, generator):
     ours = SeededVectorEnv(cartpole, num_envs, SEED)
-    theirs = SyncVectorEnv([lambda index=index: DerivedSeeds(cartpole(), index) for index in range(num_envs)],
-                           autoreset_mode=AutoresetMode.SAME_STEP)
+    theirs = SyncVectorEnv(
+        [lambda index=index: DerivedSeeds(cartpole(), index) for index in range(num_envs)],
+        autoreset_mode=AutoresetMode.SAME_STEP,
+    )
     assert ours.metadata["autoreset_mode"] == theirs.metadata["autoreset_mode"]
     np.testing.assert_array_equal(ours.reset()[0], theirs.reset()[0])
     falls = limits = 0
@@ -52,7 +58,9 @@ def test_equals_gymnasiums_same_step_mode(num_envs, generator):
         if ended.any():
             np.testing.assert_array_equal(actual[4]["_final_obs"], expected[4]["_final_obs"])
             for index in range(num_envs):
-                np.testing.assert_array_equal(actual[4]["final_obs"][index], expected[4]["final_obs"][index])
+                np.testing.assert_array_equal(
+                    actual[4]["final_obs"][index], expected[4]["final_obs"][index]
+                )
         falls, limits = falls + expected[2].sum(), limits + expected[3].sum()
     assert falls > 5 and limits > 5
 
@@ -71,7 +79,10 @@ def test_each_episode_has_a_seed_of_its_own():
     env.reset()
     for _ in range(6):
         env.step(np.zeros(2, int))
-    assert seeds == [[seeding.episode_seed(SEED, seeding.TRAINING, index, episode) for episode in range(1, 5)] for index in range(2)]
+    assert seeds == [
+        [seeding.episode_seed(SEED, seeding.TRAINING, index, episode) for episode in range(1, 5)]
+        for index in range(2)
+    ]
     assert len(set(seeds[0] + seeds[1])) == 8
 
 
@@ -113,8 +124,11 @@ def test_a_seed_at_reset_is_refused():
 # --- state and restore ---------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("make", "num_envs"), [(cartpole, 3), (lambda: TimeLimit(Chain(), 6), 2), (lambda: gym.make("FrozenLake-v1"), 2)],
-                         ids=["CartPole", "Chain", "FrozenLake (slippery)"])
+@pytest.mark.parametrize(
+    ("make", "num_envs"),
+    [(cartpole, 3), (lambda: TimeLimit(Chain(), 6), 2), (lambda: gym.make("FrozenLake-v1"), 2)],
+    ids=["CartPole", "Chain", "FrozenLake (slippery)"],
+)
 def test_restore_plays_back_exactly(make, num_envs, generator):
     env = SeededVectorEnv(make, num_envs, SEED)
     env.reset()
@@ -165,24 +179,68 @@ def test_restore_names_the_environments_that_do_not_repeat_themselves():
 
 # --- errors --------------------------------------------------------------------------------------------------------
 
-WHERE = rf"step 1 of the episode reset with seed {seeding.episode_seed(SEED, seeding.TRAINING, 0, 1)}\)\."
+WHERE = (
+    r"step 1 of the episode reset with seed"
+    rf" {seeding.episode_seed(SEED, seeding.TRAINING, 0, 1)}\)\."
+)
 
 
-@pytest.mark.parametrize(("options", "sentence"), [
-    ({"after": RuntimeError("engine fire")}, r"raised RuntimeError in step\(6\): engine fire \(" + WHERE[:-2]),
-    ({"after": np.zeros(3, np.float32)}, r"an observation of shape \[3\], but its space says \[2\] \(" + WHERE),
-    ({"after": np.zeros((1, 2), np.float32)}, r"an observation of shape \[1, 2\], but its space says \[2\]"),
-    ({"after": np.array(["a", "b"])}, r"an observation of type <U1, but its space says float32 \(" + WHERE),
-    ({"after": np.array([None, 1])}, "an observation of type object, but its space says float32"),
-    ({"after": np.array([1j, 2])}, "an observation of type complex128, but its space says float32"),
-    ({"after": np.zeros(2), "first": np.zeros(2, np.uint8), "space": gym.spaces.Box(0, 255, (2,), np.uint8)},
-     "an observation of type float64, but its space says uint8"),
-    ({"first": 0, "after": 3, "space": gym.spaces.Discrete(3)}, "the observation 3, but its space says 0 to 2"),
-    ({"first": 0, "after": -1, "space": gym.spaces.Discrete(3)}, "the observation -1, but its space says 0 to 2"),
-    ({"first": 5, "after": 4, "space": gym.spaces.Discrete(3, start=5)}, "the observation 4, but its space says 5 to 7"),
-    ({"reward": None}, r"the reward None: it must be one number \(" + WHERE), ({"reward": "1"}, "the reward '1': it must be one number"),
-    ({"reward": [1.0, 2.0]}, r"the reward \[1.0, 2.0\]: it must be one number"), ({"reward": 1j}, "the reward 1j: it must be one number"),
-    ({"reward": np.zeros(0)}, "it must be one number"), ({"reward": {"a": 1}}, "it must be one number")], ids=str)
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        (
+            {"after": RuntimeError("engine fire")},
+            r"raised RuntimeError in step\(6\): engine fire \(" + WHERE[:-2],
+        ),
+        (
+            {"after": np.zeros(3, np.float32)},
+            r"an observation of shape \[3\], but its space says \[2\] \(" + WHERE,
+        ),
+        (
+            {"after": np.zeros((1, 2), np.float32)},
+            r"an observation of shape \[1, 2\], but its space says \[2\]",
+        ),
+        (
+            {"after": np.array(["a", "b"])},
+            r"an observation of type <U1, but its space says float32 \(" + WHERE,
+        ),
+        (
+            {"after": np.array([None, 1])},
+            "an observation of type object, but its space says float32",
+        ),
+        (
+            {"after": np.array([1j, 2])},
+            "an observation of type complex128, but its space says float32",
+        ),
+        (
+            {
+                "after": np.zeros(2),
+                "first": np.zeros(2, np.uint8),
+                "space": gym.spaces.Box(0, 255, (2,), np.uint8),
+            },
+            "an observation of type float64, but its space says uint8",
+        ),
+        (
+            {"first": 0, "after": 3, "space": gym.spaces.Discrete(3)},
+            "the observation 3, but its space says 0 to 2",
+        ),
+        (
+            {"first": 0, "after": -1, "space": gym.spaces.Discrete(3)},
+            "the observation -1, but its space says 0 to 2",
+        ),
+        (
+            {"first": 5, "after": 4, "space": gym.spaces.Discrete(3, start=5)},
+            "the observation 4, but its space says 5 to 7",
+        ),
+        ({"reward": None}, r"the reward None: it must be one number \(" + WHERE),
+        ({"reward": "1"}, "the reward '1': it must be one number"),
+        ({"reward": [1.0, 2.0]}, r"the reward \[1.0, 2.0\]: it must be one number"),
+        ({"reward": 1j}, "the reward 1j: it must be one number"),
+        ({"reward": np.zeros(0)}, "it must be one number"),
+        ({"reward": {"a": 1}}, "it must be one number"),
+    ],
+    ids=str,
+)
 def test_what_an_environment_may_not_do_in_a_step(options, sentence):
     env = script(**options)
     env.reset()
@@ -190,10 +248,27 @@ def test_what_an_environment_may_not_do_in_a_step(options, sentence):
         env.step(np.array([1]))
 
 
-@pytest.mark.parametrize(("options", "sentence"), [
-    ({"first": RuntimeError("no fuel")}, rf"raised RuntimeError in reset\(seed={seeding.episode_seed(SEED, seeding.TRAINING, 0, 1)}\): no fuel"),
-    ({"first": np.zeros(3, np.float32)}, r"an observation of shape \[3\], but its space says \[2\] \(step 0 of the episode"),
-    ({"first": 3, "space": gym.spaces.Discrete(3)}, "the observation 3, but its space says 0 to 2")], ids=str)
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        (
+            {"first": RuntimeError("no fuel")},
+            (
+                r"raised RuntimeError in"
+                rf" reset\(seed={seeding.episode_seed(SEED, seeding.TRAINING, 0, 1)}\): no fuel"
+            ),
+        ),
+        (
+            {"first": np.zeros(3, np.float32)},
+            r"an observation of shape \[3\], but its space says \[2\] \(step 0 of the episode",
+        ),
+        (
+            {"first": 3, "space": gym.spaces.Discrete(3)},
+            "the observation 3, but its space says 0 to 2",
+        ),
+    ],
+    ids=str,
+)
 def test_what_an_environment_may_not_do_in_a_reset(options, sentence):
     with pytest.raises(UserError, match=f"^Environment 0 .*{sentence}"):
         script(**options).reset()
@@ -207,7 +282,11 @@ def test_the_environment_at_fault_is_the_one_named():
         env.step(np.zeros(3, int))
 
 
-@pytest.mark.parametrize("reward", [2, 2.0, True * 2, np.float32(2), np.int64(2), np.array(2.0), np.array([2.0]), [2]], ids=repr)
+@pytest.mark.parametrize(
+    "reward",
+    [2, 2.0, True * 2, np.float32(2), np.int64(2), np.array(2.0), np.array([2.0]), [2]],
+    ids=repr,
+)
 def test_one_number_is_a_reward_in_whatever_dress(reward):
     env = script(reward=reward)
     env.reset()
@@ -219,7 +298,9 @@ def test_a_step_of_the_old_api_is_named():
     env = script()
     env.envs[0].env.step = lambda action: (np.zeros(2, np.float32), 0.0, False, {})
     env.reset()
-    with pytest.raises(UserError, match=r"^Environment 0 raised ValueError in step\(5\): not enough values"):
+    with pytest.raises(
+        UserError, match=r"^Environment 0 raised ValueError in step\(5\): not enough values"
+    ):
         env.step(np.array([0]))
 
 

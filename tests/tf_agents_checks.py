@@ -1,4 +1,7 @@
-"""What test_tf_agents.py runs in a process of its own, under Keras 2: pytest does not collect this file by itself."""
+"""What test_tf_agents.py runs in a process of its own, under Keras 2:
+
+pytest does not collect this file by itself.
+"""
 
 import dataclasses
 import shutil
@@ -10,6 +13,12 @@ import tensorflow as tf
 from commands import ROOT
 from envs import Chain, Counter, Scripted
 from oracles import close, equal, make_config
+from tf_agents.drivers.dynamic_episode_driver import DynamicEpisodeDriver
+from tf_agents.drivers.dynamic_step_driver import DynamicStepDriver
+from tf_agents.drivers.py_driver import PyDriver
+from tf_agents.environments.tf_py_environment import TFPyEnvironment
+from tf_agents.environments.utils import validate_py_environment
+from tf_agents.policies.py_tf_eager_policy import PyTFEagerPolicy
 
 from benchmarks import parity
 from dqn_tf import seeding
@@ -22,20 +31,19 @@ from dqn_tf.export.publish import export
 from dqn_tf.interop.tf_agents import ExportedPolicy, GymnasiumEnvironment, split
 from dqn_tf.scoring.served import ServedPolicy
 
-from tf_agents.drivers.dynamic_episode_driver import DynamicEpisodeDriver
-from tf_agents.drivers.dynamic_step_driver import DynamicStepDriver
-from tf_agents.drivers.py_driver import PyDriver
-from tf_agents.environments.tf_py_environment import TFPyEnvironment
-from tf_agents.environments.utils import validate_py_environment
-from tf_agents.policies.py_tf_eager_policy import PyTFEagerPolicy
-
 SEED, EPISODES = 7, 3
 
 
 class Turnstile(gym.Env):
-    """Actions 3, 4 and 5, of which one, another each step, is illegal and raises. Ends by chance, in either way."""
+    """Actions 3, 4 and 5, of which one, another each step, is illegal and raises.
 
-    observation_space, action_space = gym.spaces.Box(-3, 3, (3,), np.float64), gym.spaces.Discrete(3, start=3)
+    Ends by chance, in either way.
+    """
+
+    observation_space, action_space = (
+        gym.spaces.Box(-3, 3, (3,), np.float64),
+        gym.spaces.Discrete(3, start=3),
+    )
 
     def reset(self, *, seed=None, options=None):
         super().reset(seed=seed)
@@ -59,7 +67,9 @@ class TurnstileDict(Turnstile):
 
     def __init__(self) -> None:
         mask = gym.spaces.MultiBinary(3)
-        self.observation_space = gym.spaces.Dict({"observation": Turnstile.observation_space, "action_mask": mask})
+        self.observation_space = gym.spaces.Dict(
+            {"observation": Turnstile.observation_space, "action_mask": mask}
+        )
 
     def reset(self, *, seed=None, options=None):
         observation, info = super().reset(seed=seed)
@@ -70,8 +80,13 @@ class TurnstileDict(Turnstile):
         return {"observation": observation} | info, reward, terminated, truncated, {}
 
 
-MAKERS = {"CartPole": registry.maker("CartPole-v1"), "FrozenLake": registry.maker("FrozenLake-v1"), "masks in info": Turnstile,
-          "masks in Dict": TurnstileDict, "Discrete": lambda: gym.wrappers.TimeLimit(Chain(), 30)}
+MAKERS = {
+    "CartPole": registry.maker("CartPole-v1"),
+    "FrozenLake": registry.maker("FrozenLake-v1"),
+    "masks in info": Turnstile,
+    "masks in Dict": TurnstileDict,
+    "Discrete": lambda: gym.wrappers.TimeLimit(Chain(), 30),
+}
 
 
 # --- parity --------------------------------------------------------------------------------------------------------
@@ -84,22 +99,38 @@ def test_loss_and_gradient_are_those_of_tf_agents(case):
     assert compared.there > 0.1
 
 
-@pytest.mark.parametrize("agent, settings", [
-    ("DqnAgent", {"double": True}), ("DdqnAgent", {"double": False}), ("DqnAgent", {"loss": "huber", "huber_delta": 2.0})], ids=str)
+@pytest.mark.parametrize(
+    "agent, settings",
+    [
+        ("DqnAgent", {"double": True}),
+        ("DdqnAgent", {"double": False}),
+        ("DqnAgent", {"loss": "huber", "huber_delta": 2.0}),
+    ],
+    ids=str,
+)
 def test_the_comparison_shows_another_algorithm(agent, settings):
     compared = parity.compare(parity.Case(agent, settings))
     assert compared.loss > 1e-3 and compared.gradient > 1e-3, compared
 
 
-@pytest.mark.parametrize("agent, settings", [
-    ("DqnAgent", {}), ("DqnAgent", {"n_step": 3}), ("CategoricalDqnAgent", {"distribution": "c51"})], ids=str)
+@pytest.mark.parametrize(
+    "agent, settings",
+    [
+        ("DqnAgent", {}),
+        ("DqnAgent", {"n_step": 3}),
+        ("CategoricalDqnAgent", {"distribution": "c51"}),
+    ],
+    ids=str,
+)
 @pytest.mark.parametrize("column", ["terminated", "reward", "next_observation"])
 def test_the_comparison_shows_another_experience(monkeypatch, agent, settings, column):
     """TF-Agents is given the steps with one column changed."""
     honest = parity.make_trajectory
 
     def changed(steps, spaces):
-        return honest(dataclasses.replace(steps, **{column: np.zeros_like(getattr(steps, column))}), spaces)
+        return honest(
+            dataclasses.replace(steps, **{column: np.zeros_like(getattr(steps, column))}), spaces
+        )
 
     monkeypatch.setattr(parity, "make_trajectory", changed)
     assert parity.compare(parity.Case(agent, settings)).gradient > 1e-3
@@ -108,7 +139,11 @@ def test_the_comparison_shows_another_experience(monkeypatch, agent, settings, c
 def test_made_up_steps_hold_what_can_go_wrong():
     for length in (1, 3):
         steps = parity.made_up_steps(length, Spaces((5,), "float32", 4, masked=True))
-        assert steps.terminated.any(axis=1).all() and steps.truncated[-1].any() and not (steps.terminated & steps.truncated).any()
+        assert (
+            steps.terminated.any(axis=1).all()
+            and steps.truncated[-1].any()
+            and not (steps.terminated & steps.truncated).any()
+        )
         assert not steps.action_mask.all() and steps.action_mask.any(axis=2).all()
 
 
@@ -120,15 +155,23 @@ def test_environments_are_valid(name):
     environment = GymnasiumEnvironment(MAKERS[name](), seed=SEED)
     masked = isinstance(environment.observation_spec(), dict)
     assert masked == ("masks" in name)
-    validate_py_environment(environment, episodes=EPISODES, observation_and_action_constraint_splitter=split if masked else None)
+    validate_py_environment(
+        environment,
+        episodes=EPISODES,
+        observation_and_action_constraint_splitter=split if masked else None,
+    )
 
 
 def test_termination_and_truncation():
     ends = ["terminated", "truncated", "both"]
-    environment = GymnasiumEnvironment(Counter(lambda episode: (2, ends[episode % 3]), in_place=True), SEED)  # episode 1 is the constructor's
+    # episode 1 is the constructor's
+    environment = GymnasiumEnvironment(
+        Counter(lambda episode: (2, ends[episode % 3]), in_place=True), SEED
+    )
     steps = [environment.reset()] + [environment.step(0) for _ in range(9)]
     assert [int(step.step_type) for step in steps] == [0, 1, 2] * 3 + [0]
-    assert [float(step.discount) for step in steps] == [1, 1, 0, 1, 1, 0, 1, 1, 1, 1]  # both, terminated, truncated
+    # both, terminated, truncated
+    assert [float(step.discount) for step in steps] == [1, 1, 0, 1, 1, 0, 1, 1, 1, 1]
     assert [step.reward % 100 for step in steps] == [0, 1, 2] * 3 + [0]
     equal(np.stack([step.observation for step in steps])[:, 1], np.float32([0, 1, 2] * 3 + [0]))
 
@@ -140,7 +183,10 @@ def test_actions_are_counted_from_0():
     for action in (0, 1):
         environment.step(np.array(action))
     assert env.actions == [5, 6]
-    assert (int(environment.action_spec().minimum), int(environment.action_spec().maximum)) == (0, 1)
+    assert (int(environment.action_spec().minimum), int(environment.action_spec().maximum)) == (
+        0,
+        1,
+    )
 
 
 def test_episodes_follow_from_the_seed():
@@ -149,7 +195,9 @@ def test_episodes_follow_from_the_seed():
     assert (first != second).all()
     env = gym.make("CartPole-v1")
     for number, observation in ((1, first), (2, second)):
-        equal(observation, env.reset(seed=seeding.episode_seed(SEED, seeding.TRAINING, 0, number))[0])
+        equal(
+            observation, env.reset(seed=seeding.episode_seed(SEED, seeding.TRAINING, 0, number))[0]
+        )
     environment.seed(SEED)
     equal(environment.reset().observation, first)
     environment.seed(SEED + 1)
@@ -172,12 +220,22 @@ def exported(tmp_path_factory):
     models = {}
     for name in ("CartPole", "FrozenLake", "masks in info", "masks in Dict"):
         sample = MAKERS[name]()
-        spaces = dataclasses.replace(describe(sample.observation_space, sample.action_space), masked="masks" in name)
+        spaces = dataclasses.replace(
+            describe(sample.observation_space, sample.action_space), masked="masks" in name
+        )
         agent = DQN(make_config(hidden_units=(16,), seed=5), spaces)
         generator = np.random.default_rng(SEED)
-        agent.online.set_weights([generator.normal(size=array.shape) * (array.ndim > 1) for array in agent.online.get_weights()])
+        agent.online.set_weights(
+            [
+                generator.normal(size=array.shape) * (array.ndim > 1)
+                for array in agent.online.get_weights()
+            ]
+        )
         observations = np.zeros((4, *spaces.observation_shape), spaces.observation_dtype)
-        models[name] = spaces, export(agent, tmp_path_factory.mktemp("models"), observations, {"env": name})
+        models[name] = (
+            spaces,
+            export(agent, tmp_path_factory.mktemp("models"), observations, {"env": name}),
+        )
     return models
 
 
@@ -190,16 +248,32 @@ def play(name: str, spaces: Spaces, version) -> list[tuple[np.ndarray, int]]:
         seen.append((observation[0], int(action[0]) - spaces.action_start))
         return action
 
-    evaluate(policy, MAKERS[name], [seeding.episode_seed(SEED, seeding.TRAINING, 0, number) for number in range(1, EPISODES + 1)], parallel=1)
+    evaluate(
+        policy,
+        MAKERS[name],
+        [
+            seeding.episode_seed(SEED, seeding.TRAINING, 0, number)
+            for number in range(1, EPISODES + 1)
+        ],
+        parallel=1,
+    )
     return seen
 
 
 def same(trajectories, expected, batched: bool) -> None:
     """The steps that are no boundary between episodes are the expected ones."""
-    steps = [tf.nest.map_structure(lambda value: np.asarray(value)[0] if batched else np.asarray(value), each) for each in trajectories]
+    steps = [
+        tf.nest.map_structure(
+            lambda value: np.asarray(value)[0] if batched else np.asarray(value), each
+        )
+        for each in trajectories
+    ]
     assert sum(bool(step.is_boundary()) for step in steps) == EPISODES
     steps = [step for step in steps if not step.is_boundary()]
-    observations = [step.observation["observation"] if isinstance(step.observation, dict) else step.observation for step in steps]
+    observations = [
+        step.observation["observation"] if isinstance(step.observation, dict) else step.observation
+        for step in steps
+    ]
     assert [int(step.action) for step in steps] == [action for _, action in expected]
     equal(np.stack(observations), np.stack([observation for observation, _ in expected]))
     assert len({int(step.action) for step in steps}) > 1
@@ -211,7 +285,9 @@ def test_drivers_play_what_evaluate_plays(exported, name):
     expected, policy = play(name, spaces, version), ExportedPolicy(str(version))
     trajectories: list = []
     environment = GymnasiumEnvironment(MAKERS[name](), seed=SEED)
-    PyDriver(environment, PyTFEagerPolicy(policy), [trajectories.append], max_episodes=EPISODES).run(environment.reset())
+    PyDriver(
+        environment, PyTFEagerPolicy(policy), [trajectories.append], max_episodes=EPISODES
+    ).run(environment.reset())
     same(trajectories, expected, batched=False)
     trajectories = []
     environment = TFPyEnvironment(GymnasiumEnvironment(MAKERS[name](), seed=SEED))
@@ -225,24 +301,43 @@ def test_the_readmes_example_runs(exported, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     names: dict = {}
     section = (ROOT / "README.md").read_text(encoding="utf-8").partition("## With TF-Agents")[2]
-    exec(compile(section.partition("```python")[2].partition("```")[0], "README.md", "exec"), names)  # the project's own page, and only in a test
-    batch = tf.nest.map_structure(lambda value: tf.constant(value)[tf.newaxis], names["environment"].reset())
+    # the project's own page, and only in a test
+    exec(compile(section.partition("```python")[2].partition("```")[0], "README.md", "exec"), names)
+    batch = tf.nest.map_structure(
+        lambda value: tf.constant(value)[tf.newaxis], names["environment"].reset()
+    )
     assert names["policy"].action(batch).action.shape == (1,)
 
 
 def test_the_policy_runs_inside_a_graph(exported):
     _, version = exported["CartPole"]
-    policy, environment, count = ExportedPolicy(version.parent), TFPyEnvironment(GymnasiumEnvironment("CartPole-v1", SEED)), tf.Variable(0)
-    driver = DynamicStepDriver(environment, policy, [lambda trajectory: count.assign_add(tf.shape(trajectory.action)[0])], num_steps=40)
+    policy, environment, count = (
+        ExportedPolicy(version.parent),
+        TFPyEnvironment(GymnasiumEnvironment("CartPole-v1", SEED)),
+        tf.Variable(0),
+    )
+    driver = DynamicStepDriver(
+        environment,
+        policy,
+        [lambda trajectory: count.assign_add(tf.shape(trajectory.action)[0])],
+        num_steps=40,
+    )
     tf.function(driver.run, autograph=False)()
     assert int(count) >= 40
 
 
 def test_the_policys_variables_are_the_models(exported):
     _, version = exported["CartPole"]
-    served = sorted(tf.saved_model.load(str(version)).network_variables, key=lambda variable: variable.shape.as_list())
+    served = sorted(
+        tf.saved_model.load(str(version)).network_variables,
+        key=lambda variable: variable.shape.as_list(),
+    )
     own = sorted(ExportedPolicy(version).variables(), key=lambda variable: variable.shape.as_list())
-    close([float(tf.reduce_sum(variable)) for variable in own], [float(tf.reduce_sum(variable)) for variable in served], 1e-6)
+    close(
+        [float(tf.reduce_sum(variable)) for variable in own],
+        [float(tf.reduce_sum(variable)) for variable in served],
+        1e-6,
+    )
 
 
 def test_a_model_without_manifest_is_refused(exported, tmp_path):

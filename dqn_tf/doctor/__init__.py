@@ -1,1 +1,4 @@
-"""`python -m dqn_tf.doctor`: does a configuration learn what is right, and is an environment fit to learn from?"""
+"""`python -m dqn_tf.doctor`:
+
+does a configuration learn what is right, and is an environment fit to learn from?
+"""

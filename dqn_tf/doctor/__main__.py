@@ -1,4 +1,8 @@
-"""`python -m dqn_tf.doctor`: the probes against a configuration, or, with --env, a look at an environment. TensorFlow is loaded late."""
+"""`python -m dqn_tf.doctor`:
+
+the probes against a configuration, or, with --env, a look at an environment. TensorFlow is loaded
+late.
+"""
 
 import dataclasses
 import sys
@@ -49,37 +53,69 @@ def main(overrides: dict[str, Any]) -> None:
 
 
 def learn_all(overrides: dict[str, Any]) -> int:
-    """Runs every probe and prints a line for each; returns the exit status. Raises UserError on settings that do not go together."""
-    chosen = {field.name: overrides.get(field.name, field.default) for field in dataclasses.fields(DQNConfig)}
+    """Runs every probe and prints a line for each; returns the exit status.
+
+    Raises UserError on settings that do not go together.
+    """
+    chosen = {
+        field.name: overrides.get(field.name, field.default)
+        for field in dataclasses.fields(DQNConfig)
+    }
     tests = probes(chosen["n_step"])
     quiet.load_tensorflow(cli.verbose())
     from dqn_tf.doctor import learned  # imports TensorFlow
 
     for probe in tests:
-        learned.configuration(probe, overrides)  # a refusal comes before the first probe, not after it
+        # a refusal comes before the first probe, not after it
+        learned.configuration(probe, overrides)
     start, failed = time.monotonic(), 0
     print(f"{'probe':<12} {'expected':>8} {'learned':>8} {'mistake':>8}  verdict")
     for probe in tests:
         result = learned.learn(probe, overrides)
         failed += not result.passed
-        print(f"{probe.name:<12} {probe.expected:8.3f} {result.learned:8.3f} {probe.wrong:8.3f}  {result.verdict}", flush=True)
+        print(
+            f"{probe.name:<12} {probe.expected:8.3f} {result.learned:8.3f} {probe.wrong:8.3f} "
+            f" {result.verdict}",
+            flush=True,
+        )
         if not result.passed:
-            print(textwrap.indent(textwrap.fill(f"Right: {probe.tests}. {probe.why}.", 100), " " * 13))
-    outcome = f"{failed} of {len(tests)} probes failed" if failed else f"all {len(tests)} probes learned the right Q-value"
-    print(f"{outcome}, in {time.monotonic() - start:.0f} s. (\"mistake\" is the Q-value that the probe's mistake would learn.)")
+            print(
+                textwrap.indent(textwrap.fill(f"Right: {probe.tests}. {probe.why}.", 100), " " * 13)
+            )
+    outcome = (
+        f"{failed} of {len(tests)} probes failed"
+        if failed
+        else f"all {len(tests)} probes learned the right Q-value"
+    )
+    print(
+        f'{outcome}, in {time.monotonic() - start:.0f} s. ("mistake" is the Q-value that the'
+        " probe's mistake would learn.)"
+    )
     return int(failed > 0)
 
 
 def look_at(overrides: dict[str, Any]) -> int:
-    """Inspects the environment and prints what was found; returns the exit status. Raises UserError if it cannot be used at all."""
+    """Inspects the environment and prints what was found; returns the exit status.
+
+    Raises UserError if it cannot be used at all.
+    """
     config = presets.configure(overrides["env"], overrides)
     if config.engine == "graph":
         registry.require_native(config.env)
     found = advice.findings(inspection.inspect(config.env, MOST_STEPS, config.seed or 0), config)
     for kind, subject, text in found:
         print(textwrap.fill(f"{kind:<7} {subject:<13} {text}", 118, subsequent_indent=" " * 22))
-    wrong, changes = (sum(finding.kind == kind for finding in found) for kind in (advice.WRONG, advice.CHANGE))
-    print(f"{config.env}: " + (f"{wrong} wrong, {changes} to change." if wrong or changes else "fit to learn from, with this configuration."))
+    wrong, changes = (
+        sum(finding.kind == kind for finding in found) for kind in (advice.WRONG, advice.CHANGE)
+    )
+    print(
+        f"{config.env}: "
+        + (
+            f"{wrong} wrong, {changes} to change."
+            if wrong or changes
+            else "fit to learn from, with this configuration."
+        )
+    )
     return int(wrong > 0)
 
 

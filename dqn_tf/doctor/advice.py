@@ -28,7 +28,11 @@ def findings(facts: Facts, config: DQNConfig) -> list[Finding]:
 
 
 def _spaces(facts: Facts, config: DQNConfig) -> Iterator[Finding]:
-    masks = "tells which actions are legal" if facts.spaces.masked else "gives no action mask, so every action counts as legal"
+    masks = (
+        "tells which actions are legal"
+        if facts.spaces.masked
+        else "gives no action mask, so every action counts as legal"
+    )
     yield Finding(GOOD, "spaces", f"{facts.spaces_text}; it {masks}.")
     if facts.spaces.actions == 1:
         yield Finding(CHANGE, "spaces", "There is one action only, so there is nothing to choose.")
@@ -36,44 +40,98 @@ def _spaces(facts: Facts, config: DQNConfig) -> Iterator[Finding]:
 
 def _seeding(facts: Facts, config: DQNConfig) -> Iterator[Finding]:
     if not facts.repeats:
-        yield Finding(WRONG, "seeding", "The same seed and actions gave different episodes. Draw every random number from self.np_random, after "
-                      "super().reset(seed=seed), and reset all state: else no run can be repeated or resumed exactly.")
+        yield Finding(
+            WRONG,
+            "seeding",
+            "The same seed and actions gave different episodes. Draw every random number from"
+            " self.np_random, after super().reset(seed=seed), and reset all state: else no run can"
+            " be repeated or resumed exactly.",
+        )
     elif facts.seed_matters:
-        yield Finding(GOOD, "seeding", "the same seed gives the same episode, another seed another one.")
+        yield Finding(
+            GOOD, "seeding", "the same seed gives the same episode, another seed another one."
+        )
     else:
-        yield Finding(GOOD, "seeding", "the same seed gives the same episode; so does another seed, with the same actions: "
-                      "nothing is drawn at random.")
+        yield Finding(
+            GOOD,
+            "seeding",
+            "the same seed gives the same episode; so does another seed, with the same actions: "
+            "nothing is drawn at random.",
+        )
 
 
 def _ends(facts: Facts, config: DQNConfig) -> Iterator[Finding]:
-    limit = "no time limit" if facts.time_limit is None else f"a time limit of {facts.time_limit:,} steps"
+    limit = (
+        "no time limit"
+        if facts.time_limit is None
+        else f"a time limit of {facts.time_limit:,} steps"
+    )
     if not len(facts.lengths):
         if facts.time_limit is None:
-            yield Finding(CHANGE, "ends", f"No episode ended within {facts.steps:,} random steps, and there is no time limit. Add one: "
-                          "register with max_episode_steps=1000, or wrap in gymnasium.wrappers.TimeLimit. A cut is no death: it changes no value.")
+            yield Finding(
+                CHANGE,
+                "ends",
+                f"No episode ended within {facts.steps:,} random steps, and there is no time limit."
+                " Add one: register with max_episode_steps=1000, or wrap in"
+                " gymnasium.wrappers.TimeLimit. A cut is no death: it changes no value.",
+            )
         else:
-            yield Finding(GOOD, "ends", f"no episode ended within {facts.steps:,} random steps; there is {limit}.")
+            yield Finding(
+                GOOD,
+                "ends",
+                f"no episode ended within {facts.steps:,} random steps; there is {limit}.",
+            )
         return
-    yield Finding(GOOD, "ends", f"{len(facts.lengths)} episodes of {facts.lengths.min():,} to {facts.lengths.max():,} steps, "
-                  f"{facts.terminated} terminated, {facts.truncated} truncated; {limit}.")
-    if facts.truncated == 0 and facts.time_limit is None and facts.lengths.max() > 2 and len(set(facts.lengths.tolist())) == 1:
-        yield Finding(CHANGE, "ends", f"Every episode terminated after exactly {facts.lengths[0]:,} steps. If that is a clock and not an event of "
-                      "the environment, return truncated instead: after a termination nothing counts any more.")
+    yield Finding(
+        GOOD,
+        "ends",
+        f"{len(facts.lengths)} episodes of {facts.lengths.min():,} to {facts.lengths.max():,}"
+        f" steps, {facts.terminated} terminated, {facts.truncated} truncated; {limit}.",
+    )
+    if (
+        facts.truncated == 0
+        and facts.time_limit is None
+        and facts.lengths.max() > 2
+        and len(set(facts.lengths.tolist())) == 1
+    ):
+        yield Finding(
+            CHANGE,
+            "ends",
+            f"Every episode terminated after exactly {facts.lengths[0]:,} steps. If that is a clock"
+            " and not an event of the environment, return truncated instead: after a termination"
+            " nothing counts any more.",
+        )
 
 
 def _rewards(facts: Facts, config: DQNConfig) -> Iterator[Finding]:
     size = float(np.abs(facts.rewards).max())
-    text = f"from {facts.rewards.min():g} to {facts.rewards.max():g}, mean {facts.rewards.mean():.3g}."
+    text = (
+        f"from {facts.rewards.min():g} to {facts.rewards.max():g}, mean {facts.rewards.mean():.3g}."
+    )
     if size == 0.0:
-        yield Finding(CHANGE, "rewards", f"All {facts.steps:,} were 0: random actions never found one, so exploration will not either. Shorten "
-                      "the way, reward partial success, or explore for longer (--epsilon_decay_env_steps).")
+        yield Finding(
+            CHANGE,
+            "rewards",
+            f"All {facts.steps:,} were 0: random actions never found one, so exploration will not"
+            " either. Shorten the way, reward partial success, or explore for longer"
+            " (--epsilon_decay_env_steps).",
+        )
     elif size > LARGE_REWARD:
         scale = 10.0 ** math.ceil(math.log10(size))
-        yield Finding(CHANGE, "rewards", f"They are {text} Divide them by {scale:g} in a gymnasium.wrappers.TransformReward: learning steps, Huber's "
-                      f"bend (--huber_delta={config.huber_delta:g}) and gradient clipping are made for rewards of about 1.")
+        yield Finding(
+            CHANGE,
+            "rewards",
+            f"They are {text} Divide them by {scale:g} in a gymnasium.wrappers.TransformReward:"
+            f" learning steps, Huber's bend (--huber_delta={config.huber_delta:g}) and gradient"
+            " clipping are made for rewards of about 1.",
+        )
     elif size < SMALL_REWARD:
-        yield Finding(CHANGE, "rewards", f"They are {text} Multiply them by {10.0 ** -math.floor(math.log10(size)):g}: so small, they drown in the "
-                      "network's initial noise.")
+        yield Finding(
+            CHANGE,
+            "rewards",
+            f"They are {text} Multiply them by {10.0 ** -math.floor(math.log10(size)):g}: so small,"
+            " they drown in the network's initial noise.",
+        )
     else:
         yield Finding(GOOD, "rewards", text)
 
@@ -81,15 +139,26 @@ def _rewards(facts: Facts, config: DQNConfig) -> Iterator[Finding]:
 def _observations(facts: Facts, config: DQNConfig) -> Iterator[Finding]:
     spaces = facts.spaces
     if facts.outside:
-        yield Finding(WRONG, "observations", f"One is outside of its space: {facts.outside}. Widen the space, or mend the observation.")
+        yield Finding(
+            WRONG,
+            "observations",
+            f"One is outside of its space: {facts.outside}. Widen the space, or mend the"
+            " observation.",
+        )
     if spaces.categories:
-        yield Finding(GOOD, "observations", f"one of {spaces.categories} categories, one-hot in the network.")
+        yield Finding(
+            GOOD, "observations", f"one of {spaces.categories} categories, one-hot in the network."
+        )
         return
     text = f"from {facts.low:g} to {facts.high:g}, {facts.varying:.0%} of the entries change."
     image = len(spaces.observation_shape) == 3 and spaces.observation_dtype == "uint8"
     if max(abs(facts.low), abs(facts.high)) > LARGE_OBSERVATION and not image:
-        yield Finding(CHANGE, "observations", f"They go {text} Scale them to about -1 to 1, for instance with "
-                      "gymnasium.wrappers.TransformObservation: the largest entry drowns the others.")
+        yield Finding(
+            CHANGE,
+            "observations",
+            f"They go {text} Scale them to about -1 to 1, for instance with "
+            "gymnasium.wrappers.TransformObservation: the largest entry drowns the others.",
+        )
     else:
         yield Finding(GOOD, "observations", text)
 
@@ -97,17 +166,36 @@ def _observations(facts: Facts, config: DQNConfig) -> Iterator[Finding]:
 def _discount(facts: Facts, config: DQNConfig) -> Iterator[Finding]:
     if config.gamma >= 1.0:
         if facts.terminated == 0:
-            yield Finding(CHANGE, "discount", "--gamma=1 and no episode terminated: the values have no bound. Give a --gamma below 1.")
+            yield Finding(
+                CHANGE,
+                "discount",
+                "--gamma=1 and no episode terminated: the values have no bound. Give a --gamma"
+                " below 1.",
+            )
         return
     horizon = 1.0 / (1.0 - config.gamma)
-    length = float(np.median(facts.lengths)) if len(facts.lengths) else float(facts.time_limit or facts.steps)
+    length = (
+        float(np.median(facts.lengths))
+        if len(facts.lengths)
+        else float(facts.time_limit or facts.steps)
+    )
     longest = float(facts.time_limit or length)
     if horizon < longest / 10.0:
         gamma = 1.0 - 1.0 / round(longest / 5.0)
-        yield Finding(CHANGE, "discount", f"--gamma={config.gamma:g} looks about {horizon:,.0f} steps ahead, but an episode may take {longest:,.0f}. "
-                      f"If what is done early matters late, try --gamma={gamma:.4g}, or repeat actions so that there are fewer steps.")
+        yield Finding(
+            CHANGE,
+            "discount",
+            f"--gamma={config.gamma:g} looks about {horizon:,.0f} steps ahead, but an episode may"
+            f" take {longest:,.0f}. If what is done early matters late, try --gamma={gamma:.4g}, or"
+            " repeat actions so that there are fewer steps.",
+        )
     else:
-        yield Finding(GOOD, "discount", f"--gamma={config.gamma:g} looks about {horizon:,.0f} steps ahead; random episodes take {length:,.0f}.")
+        yield Finding(
+            GOOD,
+            "discount",
+            f"--gamma={config.gamma:g} looks about {horizon:,.0f} steps ahead; random episodes take"
+            f" {length:,.0f}.",
+        )
 
 
 def _atoms(facts: Facts, config: DQNConfig) -> Iterator[Finding]:
@@ -115,24 +203,46 @@ def _atoms(facts: Facts, config: DQNConfig) -> Iterator[Finding]:
         return
     low, high = return_bounds(facts, config.gamma)
     if low < config.v_min or high > config.v_max:
-        yield Finding(CHANGE, "c51", f"Returns may lie from {low:.3g} to {high:.3g} (extreme rewards, discounted), but the atoms end at "
-                      f"--v_min={config.v_min:g} and --v_max={config.v_max:g}: what is beyond is learned as the end. "
-                      f"Try --v_min={math.floor(low)} --v_max={math.ceil(high)}, or --distribution=quantile, which needs no bounds.")
+        yield Finding(
+            CHANGE,
+            "c51",
+            f"Returns may lie from {low:.3g} to {high:.3g} (extreme rewards, discounted), but the"
+            f" atoms end at --v_min={config.v_min:g} and --v_max={config.v_max:g}: what is beyond"
+            f" is learned as the end. Try --v_min={math.floor(low)} --v_max={math.ceil(high)}, or"
+            " --distribution=quantile, which needs no bounds.",
+        )
     else:
-        yield Finding(GOOD, "c51", f"returns may lie from {low:.3g} to {high:.3g}, inside the atoms' {config.v_min:g} to {config.v_max:g}.")
+        yield Finding(
+            GOOD,
+            "c51",
+            f"returns may lie from {low:.3g} to {high:.3g}, inside the atoms' {config.v_min:g} to"
+            f" {config.v_max:g}.",
+        )
 
 
 def return_bounds(facts: Facts, gamma: float) -> tuple[float, float]:
-    """Smallest and largest discounted return if the extreme rewards that were seen came at every step of the longest possible episode."""
+    """Smallest and largest discounted return if the extreme rewards that were seen came at every
+    step of the longest possible episode.
+    """
     steps = facts.time_limit or max([*facts.lengths.tolist(), facts.steps])
     total = float(steps) if gamma >= 1.0 else (1.0 - gamma**steps) / (1.0 - gamma)
-    return min(0.0, float(facts.rewards.min())) * total, max(0.0, float(facts.rewards.max())) * total
+    return (
+        min(0.0, float(facts.rewards.min())) * total,
+        max(0.0, float(facts.rewards.max())) * total,
+    )
 
 
 def _speed(facts: Facts, config: DQNConfig) -> Iterator[Finding]:
     minutes = config.total_steps / facts.steps_per_second / 60.0
-    text = f"{facts.steps_per_second:,.0f} steps a second; --total_steps={config.total_steps} take it {minutes:.1f} min, learning not counted."
+    text = (
+        f"{facts.steps_per_second:,.0f} steps a second; --total_steps={config.total_steps} take it"
+        f" {minutes:.1f} min, learning not counted."
+    )
     if facts.steps_per_second < SLOW and minutes > 10.0:
-        yield Finding(CHANGE, "speed", text + " The environment, not the learner, will set the pace: profile its step().")
+        yield Finding(
+            CHANGE,
+            "speed",
+            text + " The environment, not the learner, will set the pace: profile its step().",
+        )
     else:
         yield Finding(GOOD, "speed", text)

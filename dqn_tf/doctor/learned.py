@@ -1,4 +1,6 @@
-"""Runs a probe through the whole engine, and tells from the Q-value that it learned which treatment it got."""
+"""Runs a probe through the whole engine, and tells from the Q-value that it learned which treatment
+it got.
+"""
 
 from typing import Any, NamedTuple
 
@@ -14,11 +16,32 @@ from dqn_tf.envs.probes import GAMMA, Probe
 from dqn_tf.envs.vector import SeededVectorEnv
 from dqn_tf.errors import UserError
 
-# A table (one-hot, no hidden layer) that forgets its start: what is learned is the fixed point. All else is the user's.
-SETTINGS = {"seed": 0, "gamma": GAMMA, "network": "mlp", "hidden_units": (), "optimizer": "adam", "optimizer_epsilon": 1e-7, "batch_size": 64,
-            "learning_rate": 5e-2, "learning_rate_end": 1e-3, "max_gradient_norm": 10.0, "target_update_period_env_steps": 20, "tau": 1.0,
-            "v_min": -6.0, "v_max": 6.0, "total_steps": 1_400, "warmup_env_steps": 200, "env_steps_per_update": 1.0, "updates_per_block": 25,
-            "replay_capacity": 1_400, "epsilon_schedule": "linear", "epsilon_start": 1.0, "epsilon_end": 1.0}
+# A table (one-hot, no hidden layer) that forgets its start: what is learned is the fixed point. All
+# else is the user's.
+SETTINGS = {
+    "seed": 0,
+    "gamma": GAMMA,
+    "network": "mlp",
+    "hidden_units": (),
+    "optimizer": "adam",
+    "optimizer_epsilon": 1e-7,
+    "batch_size": 64,
+    "learning_rate": 5e-2,
+    "learning_rate_end": 1e-3,
+    "max_gradient_norm": 10.0,
+    "target_update_period_env_steps": 20,
+    "tau": 1.0,
+    "v_min": -6.0,
+    "v_max": 6.0,
+    "total_steps": 1_400,
+    "warmup_env_steps": 200,
+    "env_steps_per_update": 1.0,
+    "updates_per_block": 25,
+    "replay_capacity": 1_400,
+    "epsilon_schedule": "linear",
+    "epsilon_start": 1.0,
+    "epsilon_end": 1.0,
+}
 
 
 class Result(NamedTuple):
@@ -43,9 +66,15 @@ class Result(NamedTuple):
 
 
 def configuration(probe: Probe, overrides: dict[str, Any]) -> DQNConfig:
-    """The user's settings, as far as the probe leaves them alone. Raises UserError on a value out of range."""
+    """The user's settings, as far as the probe leaves them alone.
+
+    Raises UserError on a value out of range.
+    """
     if overrides.get("engine") == "graph":
-        raise UserError("--engine=graph: the probes are Gymnasium environments, which the host engine steps. Leave the flag out.")
+        raise UserError(
+            "--engine=graph: the probes are Gymnasium environments, which the host engine steps."
+            " Leave the flag out."
+        )
     return DQNConfig(**overrides | SETTINGS | probe.overrides | {"env": probe.env})
 
 

@@ -1,8 +1,10 @@
-"""The host engine: Gymnasium environments, stepped in Python; updates in one compiled call per block.
+"""The host engine: Gymnasium environments, stepped in Python; updates in one compiled call per
+block.
 
-A block is `updates_per_block` updates and the environment steps that they are due for. Its steps are taken
-first, then its batches are drawn, then all its updates run in one call, so the price of entering TensorFlow
-is paid once a block. With `updates_per_block=1` this is the loop of the textbook.
+A block is `updates_per_block` updates and the environment steps that they are due for. Its steps
+are taken first, then its batches are drawn, then all its updates run in one call, so the price of
+entering TensorFlow is paid once a block. With `updates_per_block=1` this is the loop of the
+textbook.
 """
 
 import dataclasses
@@ -23,23 +25,36 @@ from dqn_tf.transitions import NStep, Steps, columns
 
 
 class HostEngine(Engine):
-    """Collects with epsilon-greedy in Gymnasium environments, learns from replay. Owns the environments' side of a run."""
+    """Collects with epsilon-greedy in Gymnasium environments, learns from replay.
 
-    def __init__(self, config: DQNConfig, agent: DQN, env: gym.vector.VectorEnv,
-                 generators: dict[str, np.random.Generator]) -> None:
+    Owns the environments' side of a run.
+    """
+
+    def __init__(
+        self,
+        config: DQNConfig,
+        agent: DQN,
+        env: gym.vector.VectorEnv,
+        generators: dict[str, np.random.Generator],
+    ) -> None:
         super().__init__(config, agent, generators)
         self.env = env
         self.frames = make_frames(config, agent.spaces)
         kept = agent.spaces if self.frames is None else numbered_spaces(agent.spaces)
         self.replay = make_replay(config, columns(kept), generators["replay"], self.frames)
         self.transitions = NStep(config.n_step, config.gamma, env.num_envs, kept)
-        self.ahead = AheadLearner(agent, self.replay, config.batch_size) if self.frames is not None else None
+        self.ahead = (
+            AheadLearner(agent, self.replay, config.batch_size) if self.frames is not None else None
+        )
         self.steps = Steps.empty(self.config.block_steps, env.num_envs, agent.spaces)
         self.observation, infos = env.reset()
         self.action_mask = infos.get("action_mask")
 
     def run_block(self) -> Block:
-        """Steps, then updates. Raises UserError on a value that is not finite, before it reaches replay or a checkpoint."""
+        """Steps, then updates.
+
+        Raises UserError on a value that is not finite, before it reaches replay or a checkpoint.
+        """
         steps, before = self._collect(), self.env_step
         steps.require_finite(before)
         self.env_step += steps.action.size
@@ -58,10 +73,15 @@ class HostEngine(Engine):
     def _learn(self, updates: int) -> Learned:
         if self.ahead is not None:
             return self.ahead.learn(self.config.most_updates, updates)
-        return self.agent.learn(self.replay.sample(self.config.most_updates, self.config.batch_size), updates)
+        return self.agent.learn(
+            self.replay.sample(self.config.most_updates, self.config.batch_size), updates
+        )
 
     def _as_learned(self, steps: Steps) -> Steps:
-        """What learning is to see of the steps: an Atari game's rewards and lives as configured, frames as numbers."""
+        """What learning is to see of the steps:
+
+        an Atari game's rewards and lives as configured, frames as numbers.
+        """
         if is_atari(self.config.env):
             if self.config.clip_rewards:
                 steps = dataclasses.replace(steps, reward=steps.reward.clip(-1.0, 1.0))
@@ -71,7 +91,10 @@ class HostEngine(Engine):
         return steps if self.frames is None else self.frames.numbered(steps)
 
     def _collect(self) -> Steps:
-        generator, steps = self.generators["exploration"], self.steps.part(slice(self._steps_left()))
+        generator, steps = (
+            self.generators["exploration"],
+            self.steps.part(slice(self._steps_left())),
+        )
         moments = self.env_step + np.arange(steps.action.size).reshape(steps.action.shape)
         explore, draw = exploration.plan(generator, self.epsilon(moments))
         random = exploration.random_action(draw, self.agent.spaces.actions)
@@ -80,15 +103,21 @@ class HostEngine(Engine):
         for t in range(len(moments)):
             if self.action_mask is not None:
                 steps.action_mask[t] = self.action_mask
-                random[t] = exploration.random_action(draw[t], self.agent.spaces.actions, self.action_mask)
+                random[t] = exploration.random_action(
+                    draw[t], self.agent.spaces.actions, self.action_mask
+                )
             if all_random[t]:
                 action = random[t]
             else:
-                action = exploration.greedy_action(self.actor.q_values(observation, noise), self.action_mask)
+                action = exploration.greedy_action(
+                    self.actor.q_values(observation, noise), self.action_mask
+                )
                 if any_random[t]:
                     action = np.where(explore[t], random[t], action)
             steps.observation[t], steps.action[t] = observation, action
-            observation, steps.reward[t], steps.terminated[t], steps.truncated[t], infos = self.env.step(action)
+            observation, steps.reward[t], steps.terminated[t], steps.truncated[t], infos = (
+                self.env.step(action)
+            )
             steps.next_observation[t] = observation
             if infos:
                 self._take_infos(steps, t, infos)
@@ -96,7 +125,10 @@ class HostEngine(Engine):
         return steps
 
     def _take_infos(self, steps: Steps, t: int, infos: dict[str, Any]) -> None:
-        """The masks, and the true last observations: where an episode ended, the environment's own are the next episode's (SAME_STEP)."""
+        """The masks, and the true last observations:
+
+        where an episode ended, the environment's own are the next episode's (SAME_STEP).
+        """
         self.action_mask = infos.get("action_mask")
         if self.action_mask is not None:
             steps.next_action_mask[t] = self.action_mask
@@ -106,24 +138,41 @@ class HostEngine(Engine):
                 steps.next_action_mask[t, index] = infos["final_action_mask"][index]
 
     def state(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-        """Everything that moves, as JSON values and as arrays: what `restore` needs to go on as if never stopped."""
+        """Everything that moves, as JSON values and as arrays:
+
+        what `restore` needs to go on as if never stopped.
+        """
         values, arrays = super().state()
         episode, actions, observation = self.env.state()
-        arrays |= {"running/observation": observation} | {f"running/actions/{index}": taken for index, taken in enumerate(actions)}
+        arrays |= {"running/observation": observation} | {
+            f"running/actions/{index}": taken for index, taken in enumerate(actions)
+        }
         arrays |= {f"windows/{name}": array for name, array in self.transitions.state().items()}
         return values | {"replay": self.replay.state(), "running_episode": episode}, arrays
 
-    def restore(self, values: dict[str, Any], arrays: dict[str, np.ndarray], rows: dict[str, np.ndarray] | None) -> list[int]:
+    def restore(
+        self,
+        values: dict[str, Any],
+        arrays: dict[str, np.ndarray],
+        rows: dict[str, np.ndarray] | None,
+    ) -> list[int]:
         """As of `Engine`; the running episodes are played back."""
         super().restore(values, arrays, rows)
         self.actor.refresh()
         if rows is not None:
             self.replay.restore(rows, values["replay"])
-        if rows is not None or self.frames is None:  # with a lost replay went the frames of which unfinished windows hold numbers
-            windows = {name.removeprefix("windows/"): array for name, array in arrays.items() if name.startswith("windows/")}
+        # with a lost replay went the frames of which unfinished windows hold numbers
+        if rows is not None or self.frames is None:
+            windows = {
+                name.removeprefix("windows/"): array
+                for name, array in arrays.items()
+                if name.startswith("windows/")
+            }
             self.transitions.restore(windows)
         actions = [arrays[f"running/actions/{index}"] for index in range(self.env.num_envs)]
-        self.observation, differing = self.env.restore(values["running_episode"], actions, arrays["running/observation"])
+        self.observation, differing = self.env.restore(
+            values["running_episode"], actions, arrays["running/observation"]
+        )
         self.action_mask = self.env.action_mask
         return differing
 
@@ -136,17 +185,36 @@ class HostEngine(Engine):
 
 def make_frames(config: DQNConfig, spaces: Spaces) -> Frames | None:
     """Where the frames of stacked observations are kept; None for others."""
-    return Frames(ring_size(config.replay_capacity, config.num_envs, config.n_step, spaces), config.num_envs, spaces) if spaces.stack else None
+    return (
+        Frames(
+            ring_size(config.replay_capacity, config.num_envs, config.n_step, spaces),
+            config.num_envs,
+            spaces,
+        )
+        if spaces.stack
+        else None
+    )
 
 
-def make_replay(config: DQNConfig, columns: dict[str, tuple[tuple[int, ...], str]], generator: np.random.Generator,
-                frames: Frames | None = None) -> UniformReplay:
+def make_replay(
+    config: DQNConfig,
+    columns: dict[str, tuple[tuple[int, ...], str]],
+    generator: np.random.Generator,
+    frames: Frames | None = None,
+) -> UniformReplay:
     """The configured replay."""
     if config.prioritized:
-        return PrioritizedReplay(config.replay_capacity, columns, generator, config.priority_alpha, frames=frames)
+        return PrioritizedReplay(
+            config.replay_capacity, columns, generator, config.priority_alpha, frames=frames
+        )
     return UniformReplay(config.replay_capacity, columns, generator, frames)
 
 
 def priority_beta(config: DQNConfig, env_step: int) -> float:
-    """Exponent of the importance weights: linearly to 1 at the run's last step (Schaul et al. 2016, section 3.4)."""
-    return config.priority_beta_start + (1.0 - config.priority_beta_start) * min(1.0, env_step / config.total_steps)
+    """Exponent of the importance weights:
+
+    linearly to 1 at the run's last step (Schaul et al. 2016, section 3.4).
+    """
+    return config.priority_beta_start + (1.0 - config.priority_beta_start) * min(
+        1.0, env_step / config.total_steps
+    )

@@ -1,10 +1,11 @@
 """Atari games under the standard protocol, from ale-py's own preprocessing in C++.
 
-A step is `frame_skip` frames with one action; an observation is the last four steps' pictures, each the brighter of its last two frames, grey,
-84x84, black before the episode's beginning (Mnih et al. 2015, methods; Machado et al. 2018, section 5). Every environment is an
-`AtariVectorEnv` of one: the seed given to `reset` then decides the whole episode (no-ops, sticky actions), which ale-py's own reset at an
-episode's end does not allow, so a run resumes to the bit. Environments are stepped at the same time all the same: actions are
-sent to all of them before the first answer is awaited.
+A step is `frame_skip` frames with one action; an observation is the last four steps' pictures, each
+the brighter of its last two frames, grey, 84x84, black before the episode's beginning (Mnih et al.
+2015, methods; Machado et al. 2018, section 5). Every environment is an `AtariVectorEnv` of one: the
+seed given to `reset` then decides the whole episode (no-ops, sticky actions), which ale-py's own
+reset at an episode's end does not allow, so a run resumes to the bit. Environments are stepped at
+the same time all the same: actions are sent to all of them before the first answer is awaited.
 """
 
 from __future__ import annotations
@@ -22,7 +23,8 @@ from dqn_tf.envs.vector import SeededVectorEnv
 from dqn_tf.errors import UserError
 
 PACKAGE = "ale-py"
-PROTOCOL = ("frame_skip", "noop_max", "sticky_actions", "full_action_space", "max_frames")  # what a score can only be compared under
+# what a score can only be compared under
+PROTOCOL = ("frame_skip", "noop_max", "sticky_actions", "full_action_space", "max_frames")
 SIZE, STACK = 84, 4
 FRAMES_PER_SECOND = 60
 SCREEN = (210, 160)  # the console's, height and width; its pixels are twice as wide as high
@@ -31,8 +33,8 @@ SCREEN = (210, 160)  # the console's, height and width; its pixels are twice as 
 class AtariGame(gym.Env):
     """One game: observations [84, 84, 4] uint8, newest last; rewards are the game's own.
 
-    `life_lost` says whether the last step cost a life. `render` shows the console's screen in colour. An episode ends where the game does
-    or, truncated, after `max_frames` frames.
+    `life_lost` says whether the last step cost a life. `render` shows the console's screen in
+    colour. An episode ends where the game does or, truncated, after `max_frames` frames.
     """
 
     stack = STACK
@@ -41,24 +43,47 @@ class AtariGame(gym.Env):
         from ale_py.vector_env import AtariVectorEnv  # of the extra [atari]
 
         self.spec = specification(env)
-        self.metadata = {"render_modes": ["rgb_array"], "render_fps": FRAMES_PER_SECOND // settings.frame_skip}
+        self.metadata = {
+            "render_modes": ["rgb_array"],
+            "render_fps": FRAMES_PER_SECOND // settings.frame_skip,
+        }
         self.render_mode = render_mode
 
         def console(height: int, width: int, **keywords) -> AtariVectorEnv:
             return AtariVectorEnv(
-                self.spec.kwargs["game"], 1, num_threads=1, img_height=height, img_width=width, frameskip=settings.frame_skip,
-                noop_max=settings.noop_max, repeat_action_probability=settings.sticky_actions, full_action_space=settings.full_action_space,
-                max_num_frames_per_episode=settings.max_frames, reward_clipping=False, episodic_life=False, use_fire_reset=False,
-                autoreset_mode=gym.vector.AutoresetMode.NEXT_STEP, **keywords)
+                self.spec.kwargs["game"],
+                1,
+                num_threads=1,
+                img_height=height,
+                img_width=width,
+                frameskip=settings.frame_skip,
+                noop_max=settings.noop_max,
+                repeat_action_probability=settings.sticky_actions,
+                full_action_space=settings.full_action_space,
+                max_num_frames_per_episode=settings.max_frames,
+                reward_clipping=False,
+                episodic_life=False,
+                use_fire_reset=False,
+                autoreset_mode=gym.vector.AutoresetMode.NEXT_STEP,
+                **keywords,
+            )
 
         self._games = console(SIZE, SIZE, stack_num=STACK)
-        # A second console plays along, as the same seed and actions make the same game: where nobody looks, drawing costs nothing.
+        # A second console plays along, as the same seed and actions make the same game: where
+        # nobody looks, drawing costs nothing.
         self._screen = console(*SCREEN, stack_num=1, grayscale=False) if render_mode else None
         self.observation_space = gym.spaces.Box(0, 255, (SIZE, SIZE, STACK), np.uint8)
         self.action_space = self._games.single_action_space
-        self.life_lost, self._lives, self._begun, self._picture = False, 0, False, np.zeros((*SCREEN, 3), np.uint8)
+        self.life_lost, self._lives, self._begun, self._picture = (
+            False,
+            0,
+            False,
+            np.zeros((*SCREEN, 3), np.uint8),
+        )
 
-    def reset(self, *, seed: int | None = None, options: Mapping[str, Any] | None = None) -> tuple[np.ndarray, dict[str, Any]]:
+    def reset(
+        self, *, seed: int | None = None, options: Mapping[str, Any] | None = None
+    ) -> tuple[np.ndarray, dict[str, Any]]:
         """Starts the episode that this seed decides, whatever was played before."""
         super().reset(seed=seed)
         seeds = np.array([self.np_random.integers(2**31) if seed is None else seed])
@@ -83,10 +108,18 @@ class AtariGame(gym.Env):
         observation, reward, terminated, truncated, info = self._games.recv()
         lives = int(info["lives"][0])
         self.life_lost, self._lives = lives < self._lives, lives
-        return _channels_last(observation), float(reward[0]), bool(terminated[0]), bool(truncated[0]), {}
+        return (
+            _channels_last(observation),
+            float(reward[0]),
+            bool(terminated[0]),
+            bool(truncated[0]),
+            {},
+        )
 
     def render(self) -> np.ndarray:
-        """The screen as it shows on a television, each of its wide pixels four, [420, 640, 3] uint8."""
+        """The screen as it shows on a television, each of its wide pixels four, [420, 640, 3]
+        uint8.
+        """
         return self._picture.repeat(2, axis=0).repeat(4, axis=1)
 
     def get_action_meanings(self) -> list[str]:
@@ -107,7 +140,9 @@ class AtariVector(SeededVectorEnv):
         super().__init__(make, num_envs, seed)
         self._life_lost: list[list[bool]] = []
 
-    def step(self, actions: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, dict]:
+    def step(
+        self, actions: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, dict]:
         """As of `SeededVectorEnv`."""
         for checked, action in zip(self.envs, actions.tolist(), strict=True):
             checked.env.begin_step(action)
@@ -116,7 +151,10 @@ class AtariVector(SeededVectorEnv):
         return answer
 
     def lives_lost(self) -> np.ndarray:
-        """Which steps since this was last asked cost a life, [T, N] bool. At a game's end it says nothing: that is a termination anyway."""
+        """Which steps since this was last asked cost a life, [T, N] bool.
+
+        At a game's end it says nothing: that is a termination anyway.
+        """
         lost, self._life_lost = np.array(self._life_lost, bool).reshape(-1, self.num_envs), []
         return lost
 
@@ -126,19 +164,28 @@ def _channels_last(observation: np.ndarray) -> np.ndarray:
 
 
 def specification(env: str) -> gym.envs.registration.EnvSpec:
-    """The game's registration. Raises UserError for an unknown game, a missing package or ROM, or a kind that has no pictures."""
+    """The game's registration.
+
+    Raises UserError for an unknown game, a missing package or ROM, or a kind that has no pictures.
+    """
     try:
         import ale_py
         from ale_py import roms
     except ImportError as error:
-        raise UserError(f"--env={env} needs a package that is not installed. Type: pip install {PACKAGE}") from error
-    ale_py.ALEInterface.setLoggerMode(ale_py.LoggerMode.Error)  # else the emulator greets on every reset
+        raise UserError(
+            f"--env={env} needs a package that is not installed. Type: pip install {PACKAGE}"
+        ) from error
+    # else the emulator greets on every reset
+    ale_py.ALEInterface.setLoggerMode(ale_py.LoggerMode.Error)
     try:
         spec = gym.spec(env)
     except gym.error.Error as error:
         raise UserError(f"--env={env}: {' '.join(str(error).split())}") from error
     if spec.kwargs.get("obs_type", "rgb") != "rgb":
-        raise UserError(f"--env={env}: dqn_tf plays Atari games from pixels, and this one gives {spec.kwargs['obs_type']}.")
+        raise UserError(
+            f"--env={env}: dqn_tf plays Atari games from pixels, and this one gives"
+            f" {spec.kwargs['obs_type']}."
+        )
     _require_rom(env, roms, spec.kwargs["game"])
     return spec
 
@@ -149,12 +196,19 @@ def _require_rom(env: str, roms: ModuleType, game: str) -> None:
     except OSError as error:  # not there, or not the one that ale-py knows
         path, reason = None, " ".join(str(error).split())
     if path is None:
-        mend = "unset ALE_ROMS_DIR" if os.environ.get("ALE_ROMS_DIR") else f"pip install --force-reinstall {PACKAGE}"
+        mend = (
+            "unset ALE_ROMS_DIR"
+            if os.environ.get("ALE_ROMS_DIR")
+            else f"pip install --force-reinstall {PACKAGE}"
+        )
         raise UserError(f"--env={env}: the game's ROM cannot be used: {reason}. Type: {mend}")
 
 
 def maker(env: str, settings: DQNConfig) -> Callable[..., AtariGame]:
-    """A function that makes one game under the protocol of the settings; proved by making one now. Raises UserError."""
+    """A function that makes one game under the protocol of the settings; proved by making one now.
+
+    Raises UserError.
+    """
     specification(env)
 
     def make(**keywords) -> AtariGame:
@@ -163,5 +217,7 @@ def maker(env: str, settings: DQNConfig) -> Callable[..., AtariGame]:
     try:
         make().close()
     except Exception as error:  # what the emulator's C++ may throw
-        raise UserError(f"--env={env}: making the game failed: {type(error).__name__}: {error}") from error
+        raise UserError(
+            f"--env={env}: making the game failed: {type(error).__name__}: {error}"
+        ) from error
     return make

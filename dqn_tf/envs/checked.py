@@ -10,11 +10,13 @@ from dqn_tf.errors import UserError
 
 
 class CheckedEnv:
-    """Resets and steps an environment; whatever it does wrong ends in a UserError with step, action and seed.
+    """Resets and steps an environment; whatever it does wrong ends in a UserError with step, action
+    and seed.
 
-    Observations come as `Spaces.observation_dtype`; actions are the environment's own. `mask` is [A] bool, the actions that are legal
-    now, where the environment says so: in `info["action_mask"]` or in a Dict observation of `observation` and `action_mask`. Otherwise
-    it is None.
+    Observations come as `Spaces.observation_dtype`; actions are the environment's own. `mask` is
+    [A] bool, the actions that are legal now, where the environment says so: in
+    `info["action_mask"]` or in a Dict observation of `observation` and `action_mask`. Otherwise it
+    is None.
     """
 
     mask: np.ndarray | None = None
@@ -23,7 +25,8 @@ class CheckedEnv:
         self.env, self.spaces = env, describe(env.observation_space, env.action_space)
         self._name, self._dtype = name, np.dtype(self.spaces.observation_dtype)
         self._shape = self.spaces.observation_shape
-        self._mask_within = isinstance(env.observation_space, gym.spaces.Dict)  # asked once: wrappers make it a costly question
+        # asked once: wrappers make it a costly question
+        self._mask_within = isinstance(env.observation_space, gym.spaces.Dict)
         self._seed, self._steps = None, 0
 
     def reset(self, seed: int) -> np.ndarray:
@@ -32,7 +35,9 @@ class CheckedEnv:
         try:
             observation, info = self.env.reset(seed=seed)
         except Exception as error:
-            raise UserError(f"{self._name} raised {type(error).__name__} in reset(seed={seed}): {error}") from error
+            raise UserError(
+                f"{self._name} raised {type(error).__name__} in reset(seed={seed}): {error}"
+            ) from error
         return self._observation(self._without_mask(observation, info))
 
     def step(self, action: int) -> tuple[np.ndarray, float, bool, bool]:
@@ -41,53 +46,87 @@ class CheckedEnv:
         try:
             observation, reward, terminated, truncated, info = self.env.step(action)
         except Exception as error:
-            raise UserError(f"{self._name} raised {type(error).__name__} in step({action}): {error} ({self._where()})") from error
+            raise UserError(
+                f"{self._name} raised {type(error).__name__} in step({action}): {error}"
+                f" ({self._where()})"
+            ) from error
         if self._mask_within or self.mask is not None or "action_mask" in info:
             observation = self._without_mask(observation, info, ended=bool(terminated or truncated))
-        return self._observation(observation), self._reward(reward), bool(terminated), bool(truncated)
+        return (
+            self._observation(observation),
+            self._reward(reward),
+            bool(terminated),
+            bool(truncated),
+        )
 
     def _without_mask(self, observation: Any, info: dict[str, Any], ended: bool = False) -> Any:
-        """Takes the mask out of observation or info into `mask`, and returns the observation proper."""
+        """Takes the mask out of observation or info into `mask`, and returns the observation
+        proper.
+        """
         if self._mask_within:
             observation, mask = observation["observation"], observation["action_mask"]
         else:
             mask = info.get("action_mask")
         if mask is None:
             if self.mask is not None:
-                raise UserError(f"{self._name} gave no action_mask, though it gave one before ({self._where()}).")
+                raise UserError(
+                    f"{self._name} gave no action_mask, though it gave one before"
+                    f" ({self._where()})."
+                )
             return observation
         if self.mask is None and self._steps:
-            raise UserError(f"{self._name} gave an action_mask, though it gave none before; reset must give one too ({self._where()}).")
+            raise UserError(
+                f"{self._name} gave an action_mask, though it gave none before; reset must give one"
+                f" too ({self._where()})."
+            )
         self.mask = np.asarray(mask).astype(bool)
         if self.mask.shape != (self.spaces.actions,):
-            raise UserError(f"{self._name} gave an action_mask of shape {list(self.mask.shape)}: it must be [{self.spaces.actions}], one for "
-                            f"each action ({self._where()}).")
+            raise UserError(
+                f"{self._name} gave an action_mask of shape {list(self.mask.shape)}: it must be"
+                f" [{self.spaces.actions}], one for each action ({self._where()})."
+            )
         if not ended and not self.mask.any():
-            raise UserError(f"{self._name} gave an action_mask that allows no action ({self._where()}).")
+            raise UserError(
+                f"{self._name} gave an action_mask that allows no action ({self._where()})."
+            )
         return observation
 
     def _reward(self, reward: Any) -> float:
         if not isinstance(reward, (float, int)):
             array = np.asarray(reward)
             if array.size != 1 or array.dtype.kind not in "biuf":
-                raise UserError(f"{self._name} returned the reward {reward!r}: it must be one number ({self._where()}).")
+                raise UserError(
+                    f"{self._name} returned the reward {reward!r}: it must be one number"
+                    f" ({self._where()})."
+                )
             reward = array.item()
         return float(reward)
 
     def _observation(self, observation: Any) -> np.ndarray:
         array, spaces = np.asarray(observation), self.spaces
-        if array.shape == self._shape and array.dtype == self._dtype and not spaces.categories:  # all is well, said quickly
+        # all is well, said quickly
+        if array.shape == self._shape and array.dtype == self._dtype and not spaces.categories:
             return array
         if array.shape != spaces.observation_shape:
-            raise UserError(f"{self._name} returned an observation of shape {list(array.shape)}, but its space says "
-                            f"{list(spaces.observation_shape)} ({self._where()}).")
+            raise UserError(
+                f"{self._name} returned an observation of shape {list(array.shape)}, but its space"
+                f" says {list(spaces.observation_shape)} ({self._where()})."
+            )
         if array.dtype != self._dtype:
-            if array.dtype.kind not in "biuf" or not np.can_cast(array.dtype, self._dtype, "same_kind"):
-                raise UserError(f"{self._name} returned an observation of type {array.dtype}, but its space says {self._dtype} ({self._where()}).")
+            if array.dtype.kind not in "biuf" or not np.can_cast(
+                array.dtype, self._dtype, "same_kind"
+            ):
+                raise UserError(
+                    f"{self._name} returned an observation of type {array.dtype}, but its space"
+                    f" says {self._dtype} ({self._where()})."
+                )
             array = array.astype(self._dtype)
         if spaces.categories and not 0 <= array - spaces.category_start < spaces.categories:
-            raise UserError(f"{self._name} returned the observation {array}, but its space says {spaces.category_start} to "
-                            f"{spaces.category_start + spaces.categories - 1} ({self._where()}).")
+            raise UserError(
+                f"{self._name} returned the observation {array}, but its space says"
+                f" {spaces.category_start} to {spaces.category_start + spaces.categories - 1}"
+                f" ({self._where()})."
+            )
         return array
 
     def _where(self) -> str:

@@ -1,4 +1,5 @@
-"""The 3×3 grid of the article "DQN training" (docs/gridworld.md): small enough that every Q-value can be checked by hand.
+"""The 3×3 grid of the article "DQN training" (docs/gridworld.md): small enough that every Q-value
+can be checked by hand.
 
        column 0  1  2
     row 0     .  .  .         states are row · 3 + column, 0 to 8
@@ -22,7 +23,13 @@ MOVE_NAMES, ARROWS = ("up", "down", "left", "right"), "↑↓←→"
 MAX_EPISODE_STEPS = 100
 
 CELL = 48  # pixels
-PAPER, LINE, GOAL_GREEN, START_GREY, AGENT_BLUE = (250, 250, 247), (196, 196, 190), (63, 150, 98), (225, 225, 219), (31, 78, 140)
+PAPER, LINE, GOAL_GREEN, START_GREY, AGENT_BLUE = (
+    (250, 250, 247),
+    (196, 196, 190),
+    (63, 150, 98),
+    (225, 225, 219),
+    (31, 78, 140),
+)
 
 
 def state_of(row: int, column: int) -> int:
@@ -36,8 +43,13 @@ def cell_of(state: int) -> tuple[int, int]:
 
 
 def transition(state: int, action: int) -> tuple[int, float, bool]:
-    """Next state, reward and termination of a move; one against the wall leads nowhere and costs a step like any other."""
-    row, column = (min(SIZE - 1, max(0, place + change)) for place, change in zip(cell_of(state), MOVES[action], strict=True))
+    """Next state, reward and termination of a move; one against the wall leads nowhere and costs a
+    step like any other.
+    """
+    row, column = (
+        min(SIZE - 1, max(0, place + change))
+        for place, change in zip(cell_of(state), MOVES[action], strict=True)
+    )
     reached = (row, column) == GOAL
     return state_of(row, column), 0.0 if reached else -1.0, reached
 
@@ -57,7 +69,9 @@ class GridWorld(gym.Env):
         self.render_mode = render_mode
         self.state = state_of(*START)
 
-    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[int, dict]:
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[int, dict]:
         """The start; nothing is drawn."""
         super().reset(seed=seed)
         self.state = state_of(*START)
@@ -89,13 +103,14 @@ def _text(state: int) -> str:
 def _image(state: int) -> np.ndarray:
     image = np.full((SIZE * CELL, SIZE * CELL, 3), PAPER, np.uint8)
     for (row, column), colour in ((START, START_GREY), (GOAL, GOAL_GREEN)):
-        image[row * CELL:(row + 1) * CELL, column * CELL:(column + 1) * CELL] = colour
+        image[row * CELL : (row + 1) * CELL, column * CELL : (column + 1) * CELL] = colour
     for edge in range(0, SIZE * CELL, CELL):
-        image[edge:edge + 1] = image[:, edge:edge + 1] = LINE
+        image[edge : edge + 1] = image[:, edge : edge + 1] = LINE
     image[-1] = image[:, -1] = LINE
     centre = (np.array(cell_of(state)) + 0.5) * CELL - 0.5
     distance = np.hypot(*(np.indices(image.shape[:2]) - centre[:, np.newaxis, np.newaxis]))
-    cover = np.clip(CELL * 0.3 + 0.5 - distance, 0.0, 1.0)[..., np.newaxis]  # a disc with a soft edge
+    # a disc with a soft edge
+    cover = np.clip(CELL * 0.3 + 0.5 - distance, 0.0, 1.0)[..., np.newaxis]
     return (image * (1 - cover) + np.array(AGENT_BLUE) * cover).round().astype(np.uint8)
 
 

@@ -1,4 +1,7 @@
-"""Plays an environment at random and writes down what it did: facts only; what to make of them is the doctor's."""
+"""Plays an environment at random and writes down what it did:
+
+facts only; what to make of them is the doctor's.
+"""
 
 import dataclasses
 import time
@@ -54,17 +57,26 @@ class Facts:
 
 
 def inspect(env_id: str, most_steps: int, seed: int) -> Facts:
-    """Plays at most `most_steps` steps or ten seconds. Raises UserError where the environment breaks what its spaces say."""
+    """Plays at most `most_steps` steps or ten seconds.
+
+    Raises UserError where the environment breaks what its spaces say.
+    """
     make = registry.maker(env_id)
     first, second = (CheckedEnv(make(), "The environment") for _ in range(2))
     try:
         same = [_episode(env, seed) for env in (first, first, second)]
         other = _episode(first, seed + 1)
         played = _play(first, most_steps, seed)
-        return Facts(spaces=dataclasses.replace(first.spaces, masked=first.mask is not None),
-                     spaces_text=" ".join(f"{first.env.observation_space}, {first.env.action_space}".split()),
-                     time_limit=first.env.spec.max_episode_steps if first.env.spec else None,
-                     repeats=all(_equal(same[0], episode) for episode in same[1:]), seed_matters=not _equal(same[0], other), **played)
+        return Facts(
+            spaces=dataclasses.replace(first.spaces, masked=first.mask is not None),
+            spaces_text=" ".join(
+                f"{first.env.observation_space}, {first.env.action_space}".split()
+            ),
+            time_limit=first.env.spec.max_episode_steps if first.env.spec else None,
+            repeats=all(_equal(same[0], episode) for episode in same[1:]),
+            seed_matters=not _equal(same[0], other),
+            **played,
+        )
     finally:
         first.env.close()
         second.env.close()
@@ -88,8 +100,10 @@ def _episode(env: CheckedEnv, seed: int) -> list[tuple]:
 
 
 def _equal(one: list[tuple], other: list[tuple]) -> bool:
-    return len(one) == len(other) and all(np.array_equal(a[0], b[0], equal_nan=a[0].dtype.kind == "f") and a[1:] == b[1:]
-                                          for a, b in zip(one, other, strict=True))
+    return len(one) == len(other) and all(
+        np.array_equal(a[0], b[0], equal_nan=a[0].dtype.kind == "f") and a[1:] == b[1:]
+        for a, b in zip(one, other, strict=True)
+    )
 
 
 def _play(env: CheckedEnv, most_steps: int, seed: int) -> dict[str, Any]:
@@ -112,15 +126,28 @@ def _play(env: CheckedEnv, most_steps: int, seed: int) -> dict[str, Any]:
             lengths.append(length)
             observation, length = env.reset(seed + len(lengths)), 0
     categories = env.spaces.categories
-    return {"steps": len(rewards), "terminated": ends[0], "truncated": ends[1], "lengths": np.array(lengths, np.int64),
-            "rewards": np.array(rewards), "low": 0.0 if categories else float(low.min()), "high": 0.0 if categories else float(high.max()),
-            "outside": outside, "varying": float(((low != begin) | (high != begin)).mean()), "steps_per_second": len(rewards) / max(spent, 1e-9)}
+    return {
+        "steps": len(rewards),
+        "terminated": ends[0],
+        "truncated": ends[1],
+        "lengths": np.array(lengths, np.int64),
+        "rewards": np.array(rewards),
+        "low": 0.0 if categories else float(low.min()),
+        "high": 0.0 if categories else float(high.max()),
+        "outside": outside,
+        "varying": float(((low != begin) | (high != begin)).mean()),
+        "steps_per_second": len(rewards) / max(spent, 1e-9),
+    }
 
 
 def _require_finite(observation: np.ndarray, reward: float, step: int) -> None:
-    if not np.isfinite(reward) or (observation.dtype.kind == "f" and not np.isfinite(observation).all()):
+    if not np.isfinite(reward) or (
+        observation.dtype.kind == "f" and not np.isfinite(observation).all()
+    ):
         what = "the reward" if not np.isfinite(reward) else "an observation"
-        raise UserError(f"In step {step} of random play, {what} is NaN or infinite: both must be finite.")
+        raise UserError(
+            f"In step {step} of random play, {what} is NaN or infinite: both must be finite."
+        )
 
 
 def _outside(env: CheckedEnv, observation: np.ndarray) -> str:
@@ -132,4 +159,7 @@ def _outside(env: CheckedEnv, observation: np.ndarray) -> str:
     if not beyond.any():
         return ""
     index = tuple(np.argwhere(beyond)[0].tolist())
-    return f"{observation[index]:g} at index {list(index)}, where the space says {space.low[index]:g} to {space.high[index]:g}"
+    return (
+        f"{observation[index]:g} at index {list(index)}, where the space says {space.low[index]:g}"
+        f" to {space.high[index]:g}"
+    )

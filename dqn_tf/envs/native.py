@@ -1,8 +1,9 @@
-"""Environments as pure TensorFlow functions, batched over N environments, that XLA compiles: for an engine that is one program.
+"""Environments as pure TensorFlow functions, batched over N environments, that XLA compiles: for an
+engine that is one program.
 
-They compute what Gymnasium's environments of the same id compute, equal up to the rounding of float32 (`tests/test_native.py`). There is
-no generator here, no time limit and no reset: the engine draws the numbers of `initial`, counts the steps, and chooses between the next
-state and a new one.
+They compute what Gymnasium's environments of the same id compute, equal up to the rounding of
+float32 (`tests/test_native.py`). There is no generator here, no time limit and no reset: the engine
+draws the numbers of `initial`, counts the steps, and chooses between the next state and a new one.
 """
 
 import math
@@ -17,7 +18,8 @@ Columns = tuple[tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor]
 
 
 class NativeEnv(NamedTuple):
-    """One environment; N is the number that are stepped at once. The functions are pure and have no control flow.
+    """One environment; N is the number that are stepped at once. The functions are pure and have no
+    control flow.
 
     Attributes:
       state_size: S, the numbers that one environment's state consists of.
@@ -69,18 +71,37 @@ def _cart_pole_initial(uniform: tf.Tensor) -> tf.Tensor:
 
 
 def _cart_pole_step(state: tf.Tensor, action: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-    """Position, speed, angle and angular speed, by one Euler step (Barto, Sutton and Anderson 1983, appendix, without friction).
+    """Position, speed, angle and angular speed, by one Euler step (Barto, Sutton and Anderson 1983,
+    appendix, without friction).
 
     Every step is paid 1, the last one too.
     """
     position, speed, angle, angular_speed = _columns(state, action)
     sine, cosine = tf.sin(angle), tf.cos(angle)
-    thrust = (PUSH * (2.0 * tf.cast(action, state.dtype) - 1.0) + POLE_MOMENT * angular_speed * angular_speed * sine) / TOTAL_MASS
-    angular_acceleration = (GRAVITY * sine - cosine * thrust) / (POLE_HALF_LENGTH * (4 / 3 - POLE_MASS / TOTAL_MASS * cosine * cosine))
+    thrust = (
+        PUSH * (2.0 * tf.cast(action, state.dtype) - 1.0)
+        + POLE_MOMENT * angular_speed * angular_speed * sine
+    ) / TOTAL_MASS
+    angular_acceleration = (GRAVITY * sine - cosine * thrust) / (
+        POLE_HALF_LENGTH * (4 / 3 - POLE_MASS / TOTAL_MASS * cosine * cosine)
+    )
     acceleration = thrust - POLE_MOMENT / TOTAL_MASS * angular_acceleration * cosine
-    position, angle = position + CART_SECONDS * speed, angle + CART_SECONDS * angular_speed  # with the speeds from before the step
-    after = tf.stack([position, speed + CART_SECONDS * acceleration, angle, angular_speed + CART_SECONDS * angular_acceleration], axis=1)
-    return after, tf.ones_like(position), (tf.abs(position) > CART_LIMIT) | (tf.abs(angle) > POLE_LIMIT)
+    # with the speeds from before the step
+    position, angle = position + CART_SECONDS * speed, angle + CART_SECONDS * angular_speed
+    after = tf.stack(
+        [
+            position,
+            speed + CART_SECONDS * acceleration,
+            angle,
+            angular_speed + CART_SECONDS * angular_acceleration,
+        ],
+        axis=1,
+    )
+    return (
+        after,
+        tf.ones_like(position),
+        (tf.abs(position) > CART_LIMIT) | (tf.abs(angle) > POLE_LIMIT),
+    )
 
 
 # --- Acrobot-v1 --------------------------------------------------------------------------------------------------------
@@ -95,17 +116,21 @@ def _acrobot_initial(uniform: tf.Tensor) -> tf.Tensor:
 
 
 def _acrobot_slope(columns: Columns, torque: tf.Tensor) -> Columns:
-    """Derivatives of the two angles and of their speeds, each [N] (Sutton 1996; as in Sutton and Barto 1998, section 11.3).
+    """Derivatives of the two angles and of their speeds, each [N] (Sutton 1996; as in Sutton and
+    Barto 1998, section 11.3).
 
-    With the two links' numbers put in, d1 = 3.5 + cos θ2, d2 = 1.25 + cos θ2 / 2, and the second acceleration is multiplied by d1 above
-    and below: below stands 1.25 d1 - d2² = 2.8125 - cos² θ2 / 4, and one division is left of three.
+    With the two links' numbers put in, d1 = 3.5 + cos θ2, d2 = 1.25 + cos θ2 / 2, and the second
+    acceleration is multiplied by d1 above and below: below stands 1.25 d1 - d2² = 2.8125 - cos² θ2
+    / 4, and one division is left of three.
     """
     angle_1, angle_2, speed_1, speed_2 = columns
     sine, cosine = tf.sin(angle_2), tf.cos(angle_2)
     d1, d2 = 3.5 + cosine, 1.25 + 0.5 * cosine
     phi_2 = 0.5 * GRAVITY * tf.sin(angle_1 + angle_2)
     phi_1 = phi_2 + 1.5 * GRAVITY * tf.sin(angle_1) - (0.5 * speed_2 + speed_1) * speed_2 * sine
-    acceleration_2 = (d1 * (torque - 0.5 * speed_1 * speed_1 * sine - phi_2) + d2 * phi_1) / (2.8125 - 0.25 * cosine * cosine)
+    acceleration_2 = (d1 * (torque - 0.5 * speed_1 * speed_1 * sine - phi_2) + d2 * phi_1) / (
+        2.8125 - 0.25 * cosine * cosine
+    )
     return speed_1, speed_2, -(d2 * acceleration_2 + phi_1) / d1, acceleration_2
 
 
@@ -115,9 +140,11 @@ def _acrobot_wrap(angle: tf.Tensor) -> tf.Tensor:
 
 
 def _acrobot_step(state: tf.Tensor, action: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-    """The two angles and their speeds, by one Runge-Kutta step of the fourth order under a torque of -1, 0 or 1.
+    """The two angles and their speeds, by one Runge-Kutta step of the fourth order under a torque
+    of -1, 0 or 1.
 
-    Every step costs 1, but for the one that swings the tip higher than a link's length above the fixed joint.
+    Every step costs 1, but for the one that swings the tip higher than a link's length above the
+    fixed joint.
     """
     columns, torque = _columns(state, action), tf.cast(action, state.dtype) - 1.0
 
@@ -128,19 +155,29 @@ def _acrobot_step(state: tf.Tensor, action: tf.Tensor) -> tuple[tf.Tensor, tf.Te
     slope_2 = _acrobot_slope(moved(ACROBOT_SECONDS / 2, slope_1), torque)
     slope_3 = _acrobot_slope(moved(ACROBOT_SECONDS / 2, slope_2), torque)
     slope_4 = _acrobot_slope(moved(ACROBOT_SECONDS, slope_3), torque)
-    weighted = [first + 2.0 * (second + third) + fourth for first, second, third, fourth in zip(slope_1, slope_2, slope_3, slope_4, strict=True)]
+    weighted = [
+        first + 2.0 * (second + third) + fourth
+        for first, second, third, fourth in zip(slope_1, slope_2, slope_3, slope_4, strict=True)
+    ]
     angle_1, angle_2, speed_1, speed_2 = moved(ACROBOT_SECONDS / 6, weighted)
     angle_1, angle_2 = _acrobot_wrap(angle_1), _acrobot_wrap(angle_2)
     speed_1 = tf.clip_by_value(speed_1, -SPEED_LIMIT_1, SPEED_LIMIT_1)
     speed_2 = tf.clip_by_value(speed_2, -SPEED_LIMIT_2, SPEED_LIMIT_2)
     terminated = -tf.cos(angle_1) - tf.cos(angle_1 + angle_2) > 1.0
-    return tf.stack([angle_1, angle_2, speed_1, speed_2], axis=1), tf.where(terminated, 0.0, -1.0), terminated
+    return (
+        tf.stack([angle_1, angle_2, speed_1, speed_2], axis=1),
+        tf.where(terminated, 0.0, -1.0),
+        terminated,
+    )
 
 
 def _acrobot_observe(state: tf.Tensor) -> tf.Tensor:
     """Cosine and sine of either angle, then the speeds: [N, 6]."""
     angle_1, angle_2, speed_1, speed_2 = tf.unstack(state, axis=1)
-    return tf.stack([tf.cos(angle_1), tf.sin(angle_1), tf.cos(angle_2), tf.sin(angle_2), speed_1, speed_2], axis=1)
+    return tf.stack(
+        [tf.cos(angle_1), tf.sin(angle_1), tf.cos(angle_2), tf.sin(angle_2), speed_1, speed_2],
+        axis=1,
+    )
 
 
 # --- MountainCar-v0 ----------------------------------------------------------------------------------------------------
@@ -155,14 +192,27 @@ def _mountain_car_initial(uniform: tf.Tensor) -> tf.Tensor:
     return tf.concat([position, tf.zeros_like(position)], axis=1)
 
 
-def _mountain_car_step(state: tf.Tensor, action: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-    """Position and speed of a car in the valley sin 3x (Moore 1990; Sutton 1996). The left wall stops it; the hilltop ends the episode."""
+def _mountain_car_step(
+    state: tf.Tensor, action: tf.Tensor
+) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+    """Position and speed of a car in the valley sin 3x (Moore 1990; Sutton 1996).
+
+    The left wall stops it; the hilltop ends the episode.
+    """
     position, speed = _columns(state, action)
-    speed = speed + CAR_FORCE * (tf.cast(action, state.dtype) - 1.0) - SLOPE_FORCE * tf.cos(3.0 * position)
+    speed = (
+        speed
+        + CAR_FORCE * (tf.cast(action, state.dtype) - 1.0)
+        - SLOPE_FORCE * tf.cos(3.0 * position)
+    )
     speed = tf.clip_by_value(speed, -CAR_SPEED_LIMIT, CAR_SPEED_LIMIT)
     position = tf.clip_by_value(position + speed, LEFT_WALL, RIGHT_WALL)
     speed = tf.where(position > LEFT_WALL, speed, tf.maximum(speed, 0.0))
-    return tf.stack([position, speed], axis=1), -tf.ones_like(position), (position >= HILLTOP) & (speed >= 0.0)
+    return (
+        tf.stack([position, speed], axis=1),
+        -tf.ones_like(position),
+        (position >= HILLTOP) & (speed >= 0.0),
+    )
 
 
 # --- dqn_tf/GridWorld-v0 -----------------------------------------------------------------------------------------------
@@ -175,7 +225,9 @@ def _grid_world_initial(uniform: tf.Tensor) -> tf.Tensor:
 def _grid_world_step(state: tf.Tensor, action: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
     """Row and column of `dqn_tf.envs.gridworld`."""
     row, column = _columns(state, action)
-    up, down, left, right = (tf.cast(tf.equal(action, move), state.dtype) for move in range(len(gridworld.MOVES)))
+    up, down, left, right = (
+        tf.cast(tf.equal(action, move), state.dtype) for move in range(len(gridworld.MOVES))
+    )
     row = tf.clip_by_value(row + down - up, 0.0, gridworld.SIZE - 1.0)
     column = tf.clip_by_value(column + right - left, 0.0, gridworld.SIZE - 1.0)
     terminated = tf.equal(row, gridworld.GOAL[0]) & tf.equal(column, gridworld.GOAL[1])
@@ -192,5 +244,12 @@ NATIVE = {
     "CartPole-v1": NativeEnv(4, 4, 500, _cart_pole_initial, _cart_pole_step, tf.identity),
     "Acrobot-v1": NativeEnv(4, 4, 500, _acrobot_initial, _acrobot_step, _acrobot_observe),
     "MountainCar-v0": NativeEnv(2, 1, 200, _mountain_car_initial, _mountain_car_step, tf.identity),
-    gridworld.ENV_ID: NativeEnv(2, 0, gridworld.MAX_EPISODE_STEPS, _grid_world_initial, _grid_world_step, _grid_world_observe),
+    gridworld.ENV_ID: NativeEnv(
+        2,
+        0,
+        gridworld.MAX_EPISODE_STEPS,
+        _grid_world_initial,
+        _grid_world_step,
+        _grid_world_observe,
+    ),
 }

@@ -1,4 +1,6 @@
-"""What the agent needs to know of an environment's spaces, and the sentence for those it cannot use."""
+"""What the agent needs to know of an environment's spaces, and the sentence for those it cannot
+use.
+"""
 
 from __future__ import annotations
 
@@ -49,16 +51,37 @@ class Spaces:
 def describe(observation_space: gym.Space, action_space: gym.Space) -> Spaces:
     """Spaces of one environment. Raises UserError for those that DQN or its network cannot use."""
     if not isinstance(action_space, gym.spaces.Discrete):
-        raise UserError(f"DQN needs a Discrete action space, and this environment has {action_space}: it chooses among numbered "
-                        "actions. Discretise the actions in a wrapper, or use an algorithm for continuous control.")
+        raise UserError(
+            f"DQN needs a Discrete action space, and this environment has {action_space}: it"
+            " chooses among numbered actions. Discretise the actions in a wrapper, or use an"
+            " algorithm for continuous control."
+        )
     actions = {"actions": int(action_space.n), "action_start": int(action_space.start)}
-    if isinstance(observation_space, gym.spaces.Dict) and set(observation_space) == {"observation", "action_mask"}:
-        return dataclasses.replace(describe(observation_space["observation"], action_space), masked=True)
+    if isinstance(observation_space, gym.spaces.Dict) and set(observation_space) == {
+        "observation",
+        "action_mask",
+    }:
+        return dataclasses.replace(
+            describe(observation_space["observation"], action_space), masked=True
+        )
     if isinstance(observation_space, gym.spaces.Discrete):
-        return Spaces((), "int64", categories=int(observation_space.n), category_start=int(observation_space.start), **actions)
+        return Spaces(
+            (),
+            "int64",
+            categories=int(observation_space.n),
+            category_start=int(observation_space.start),
+            **actions,
+        )
     if isinstance(observation_space, gym.spaces.Box):
         floating = np.issubdtype(observation_space.dtype, np.floating)
-        return Spaces(observation_space.shape, "float32" if floating else str(observation_space.dtype), **actions)
-    raise UserError(f"The observation space is {observation_space}: dqn_tf takes Box and Discrete observations, and a Dict of "
-                    "observation and action_mask. Wrap the environment "
-                    "in gymnasium.wrappers.FlattenObservation (Dict, Tuple, MultiDiscrete, MultiBinary) to make it a Box.")
+        return Spaces(
+            observation_space.shape,
+            "float32" if floating else str(observation_space.dtype),
+            **actions,
+        )
+    raise UserError(
+        f"The observation space is {observation_space}: dqn_tf takes Box and Discrete observations,"
+        " and a Dict of observation and action_mask. Wrap the environment in"
+        " gymnasium.wrappers.FlattenObservation (Dict, Tuple, MultiDiscrete, MultiBinary) to make"
+        " it a Box."
+    )

@@ -1,9 +1,9 @@
 """Several environments stepped together, each episode reset with a seed of its own.
 
-A Gymnasium vector environment with SAME_STEP autoreset. Two things set it apart from SyncVectorEnv: every
-episode's seed is a function of (run seed, environment, episode), and the actions of the running episodes are
-remembered. Together they make the environments' state a few integers, so a checkpoint needs no environment
-to be saved: `restore` plays the running episodes back.
+A Gymnasium vector environment with SAME_STEP autoreset. Two things set it apart from SyncVectorEnv:
+every episode's seed is a function of (run seed, environment, episode), and the actions of the
+running episodes are remembered. Together they make the environments' state a few integers, so a
+checkpoint needs no environment to be saved: `restore` plays the running episodes back.
 """
 
 from collections.abc import Callable, Mapping
@@ -21,8 +21,8 @@ from dqn_tf.envs.checked import CheckedEnv
 class SeededVectorEnv(gym.vector.VectorEnv):
     """`num_envs` environments with one shape of observation, stepped one after the other.
 
-    Observations are `[N, *shape]` in `Spaces.observation_dtype`; actions are counted from 0. Raises UserError
-    when an environment raises, or returns what its own spaces do not allow.
+    Observations are `[N, *shape]` in `Spaces.observation_dtype`; actions are counted from 0. Raises
+    UserError when an environment raises, or returns what its own spaces do not allow.
     """
 
     def __init__(self, make: Callable[[], gym.Env], num_envs: int, seed: int) -> None:
@@ -30,36 +30,50 @@ class SeededVectorEnv(gym.vector.VectorEnv):
         self.num_envs, self.spaces = num_envs, self.envs[0].spaces
         first = self.envs[0].env
         self.metadata = first.metadata | {"autoreset_mode": AutoresetMode.SAME_STEP}
-        self.single_observation_space, self.single_action_space = first.observation_space, first.action_space
+        self.single_observation_space, self.single_action_space = (
+            first.observation_space,
+            first.action_space,
+        )
         self.observation_space = batch_space(self.single_observation_space, num_envs)
         self.action_space = batch_space(gym.spaces.Discrete(self.spaces.actions), num_envs)
         self._seed = seed
         self._episode = [0] * num_envs
         self._actions: list[list[int]] = [[] for _ in range(num_envs)]
-        self._observation = np.zeros((num_envs, *self.spaces.observation_shape), self.spaces.observation_dtype)
+        self._observation = np.zeros(
+            (num_envs, *self.spaces.observation_shape), self.spaces.observation_dtype
+        )
 
     @property
     def action_mask(self) -> np.ndarray | None:
         """Which actions are legal now, [N, A] bool; None where the environments do not say."""
         return None if self.envs[0].mask is None else np.stack([env.mask for env in self.envs])
 
-    def reset(self, *, seed: int | None = None, options: Mapping[str, Any] | None = None) -> tuple[np.ndarray, dict]:
+    def reset(
+        self, *, seed: int | None = None, options: Mapping[str, Any] | None = None
+    ) -> tuple[np.ndarray, dict]:
         """Starts the next episode of every environment; returns the observations `[N, *shape]`.
 
-        The seeds are the run's own: `seed` is accepted only because Gymnasium's signature has it, and must be None.
+        The seeds are the run's own: `seed` is accepted only because Gymnasium's signature has it,
+        and must be None.
         """
         if seed is not None or options:
-            raise ValueError("the seeds of the episodes derive from the seed given to the constructor")
+            raise ValueError(
+                "the seeds of the episodes derive from the seed given to the constructor"
+            )
         for index in range(self.num_envs):
             self._observation[index] = self._reset_one(index)
         return self._observation.copy(), self._mask_info()
 
-    def step(self, actions: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, dict]:
-        """One step of each: observations to act on next, rewards [N] float64, terminations and truncations [N] bool.
+    def step(
+        self, actions: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, dict]:
+        """One step of each: observations to act on next, rewards [N] float64, terminations and
+        truncations [N] bool.
 
-        Where an episode ended, the observation is the next episode's first one, and `infos["final_obs"][i]` holds
-        the true last one (`infos["_final_obs"]` marks the rows), as in Gymnasium's SAME_STEP mode. With masks, `infos["action_mask"]`
-        [N, A] is the one to act by next and `infos["final_action_mask"][i]` the one of the true last observation.
+        Where an episode ended, the observation is the next episode's first one, and
+        `infos["final_obs"][i]` holds the true last one (`infos["_final_obs"]` marks the rows), as
+        in Gymnasium's SAME_STEP mode. With masks, `infos["action_mask"]` [N, A] is the one to act
+        by next and `infos["final_action_mask"][i]` the one of the true last observation.
         """
         rewards = np.zeros(self.num_envs)
         terminations = np.zeros(self.num_envs, bool)
@@ -70,8 +84,11 @@ class SeededVectorEnv(gym.vector.VectorEnv):
             rewards[index], terminations[index], truncations[index] = reward, terminated, truncated
             if terminated or truncated:
                 if not infos:
-                    infos = {"final_obs": np.full(self.num_envs, None, object), "_final_obs": np.zeros(self.num_envs, bool),
-                             "final_action_mask": np.full(self.num_envs, None, object)}
+                    infos = {
+                        "final_obs": np.full(self.num_envs, None, object),
+                        "_final_obs": np.zeros(self.num_envs, bool),
+                        "final_action_mask": np.full(self.num_envs, None, object),
+                    }
                 infos["final_action_mask"][index] = self.envs[index].mask
                 # A copy: an environment may write its next episode into the same array.
                 infos["final_obs"][index], infos["_final_obs"][index] = observation.copy(), True
@@ -86,11 +103,22 @@ class SeededVectorEnv(gym.vector.VectorEnv):
         return {} if mask is None else {"action_mask": mask}
 
     def state(self) -> tuple[list[int], list[np.ndarray], np.ndarray]:
-        """What `restore` needs: running episode numbers, their actions so far, and their last observations."""
-        return list(self._episode), [np.array(actions, np.int64) for actions in self._actions], self._observation.copy()
+        """What `restore` needs:
 
-    def restore(self, episodes: list[int], actions: list[np.ndarray], observation: np.ndarray) -> tuple[np.ndarray, list[int]]:
-        """Plays the running episodes back; returns the observations and the environments that did not repeat theirs."""
+        running episode numbers, their actions so far, and their last observations.
+        """
+        return (
+            list(self._episode),
+            [np.array(actions, np.int64) for actions in self._actions],
+            self._observation.copy(),
+        )
+
+    def restore(
+        self, episodes: list[int], actions: list[np.ndarray], observation: np.ndarray
+    ) -> tuple[np.ndarray, list[int]]:
+        """Plays the running episodes back; returns the observations and the environments that did
+        not repeat theirs.
+        """
         for index in range(self.num_envs):
             self._episode[index] = episodes[index] - 1
             self._observation[index] = self._reset_one(index)
@@ -99,8 +127,11 @@ class SeededVectorEnv(gym.vector.VectorEnv):
                 if terminated or truncated:
                     self._observation[index] = self._reset_one(index)
                     break
-        differing = [index for index in range(self.num_envs)
-                     if not np.array_equal(self._observation[index], observation[index])]
+        differing = [
+            index
+            for index in range(self.num_envs)
+            if not np.array_equal(self._observation[index], observation[index])
+        ]
         return self._observation.copy(), differing
 
     def close_extras(self, **kwargs: Any) -> None:
@@ -111,7 +142,9 @@ class SeededVectorEnv(gym.vector.VectorEnv):
     def _reset_one(self, index: int) -> np.ndarray:
         self._episode[index] += 1
         self._actions[index] = []
-        return self.envs[index].reset(seeding.episode_seed(self._seed, seeding.TRAINING, index, self._episode[index]))
+        return self.envs[index].reset(
+            seeding.episode_seed(self._seed, seeding.TRAINING, index, self._episode[index])
+        )
 
     def _step_one(self, index: int, action: int) -> tuple[np.ndarray, float, bool, bool]:
         self._actions[index].append(action)

@@ -1,1 +1,5 @@
-"""An agent as a product: a SavedModel that loads wherever TensorFlow does, and on request the same network for TFLite and ONNX."""
+"""An agent as a product:
+
+a SavedModel that loads wherever TensorFlow does, and on request the same network for TFLite and
+ONNX.
+"""

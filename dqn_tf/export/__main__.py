@@ -21,12 +21,21 @@ def main(flags: ExportFlags) -> None:
     for variable, array in zip(agent.online.variables, run.weights, strict=True):
         variable.assign(array)
     score = recorded.score(run, weights_sha256(agent.online.get_weights()))
-    about = manifest.about(run.config, run.which, run.env_steps, score, run.held, run.spaces, meanings)
+    about = manifest.about(
+        run.config, run.which, run.env_steps, score, run.held, run.spaces, meanings
+    )
     directory = Path(flags.output) if flags.output else run.export_dir
     version = publish.export(agent, directory, run.observations, about, flags.formats, fresh=True)
     deleted = publish.prune(directory, flags.keep) if flags.keep else []
-    tested = f"Score: {summary.score(score)}" if score else f"Not tested yet: python evaluate.py --model={version}"
-    print(f"{run.config.env}, the {run.which} weights of step {run.env_steps:,}, as {', '.join(flags.formats)}: {version}\n{tested}")
+    tested = (
+        f"Score: {summary.score(score)}"
+        if score
+        else f"Not tested yet: python evaluate.py --model={version}"
+    )
+    print(
+        f"{run.config.env}, the {run.which} weights of step {run.env_steps:,}, as"
+        f" {', '.join(flags.formats)}: {version}\n{tested}"
+    )
     if deleted:
         print(f"Deleted: version{'s' * (len(deleted) > 1)} {', '.join(map(str, deleted))}.")
 

@@ -1,4 +1,6 @@
-"""The flags of `python -m dqn_tf.export`, their help page, and everything that is wrong with them alone."""
+"""The flags of `python -m dqn_tf.export`, their help page, and everything that is wrong with them
+alone.
+"""
 
 import importlib.util
 from collections.abc import Sequence
@@ -10,7 +12,8 @@ from dqn_tf import cli
 from dqn_tf.errors import UserError
 
 SAVEDMODEL = "savedmodel"
-PACKAGES = {SAVEDMODEL: (), "tflite": (), "onnx": ("onnx", "onnxruntime")}  # what each format needs beside TensorFlow
+# what each format needs beside TensorFlow
+PACKAGES = {SAVEDMODEL: (), "tflite": (), "onnx": ("onnx", "onnxruntime")}
 FEWEST = 2  # versions that are kept: the one that is served, and one to go back to
 
 
@@ -30,30 +33,69 @@ def parse(argv: Sequence[str]) -> ExportFlags:
     values = cli.parse(["python -m dqn_tf.export", *argv[1:]], help_text)
     given = ExportFlags(*(values[name] for name in ExportFlags._fields))
     if not given.run:
-        raise UserError("--run is missing: name a run directory, such as --run=runs/CartPole-v1/20260101-120000-seed1.")
+        raise UserError(
+            "--run is missing: name a run directory, such as"
+            " --run=runs/CartPole-v1/20260101-120000-seed1."
+        )
     if given.keep is not None and given.keep < FEWEST:
-        raise UserError(f"--keep={given.keep}: must be at least {FEWEST}, the version that is served and one to go back to.")
+        raise UserError(
+            f"--keep={given.keep}: must be at least {FEWEST}, the version that is served and one to"
+            " go back to."
+        )
     return given._replace(formats=_formats(given.formats))
 
 
 def define(flag_values: flags.FlagValues) -> None:
     """Defines them all; the defaults are here and nowhere else."""
     to = {"flag_values": flag_values}
-    flags.DEFINE_string("run", None, "run directory whose agent is published, as its last checkpoint has it", **to)
-    flags.DEFINE_string("output", None, "where the next numbered version goes; where the run itself exports to if not given", **to)
-    flags.DEFINE_list("formats", [SAVEDMODEL], f"what a version holds, of {', '.join(PACKAGES)}; {SAVEDMODEL} is always among them. onnx needs the "
-                      "packages onnx and onnxruntime", **to)
-    flags.DEFINE_integer("keep", None, "afterwards, delete the oldest versions until so many are left; all are kept if not given", **to)
-    flags.DEFINE_enum("weights", None, ["last", "best"], "the last weights, or the best by evaluation during the run; as the run was "
-                      "configured (--export_weights) if not given", **to)
+    flags.DEFINE_string(
+        "run", None, "run directory whose agent is published, as its last checkpoint has it", **to
+    )
+    flags.DEFINE_string(
+        "output",
+        None,
+        "where the next numbered version goes; where the run itself exports to if not given",
+        **to,
+    )
+    flags.DEFINE_list(
+        "formats",
+        [SAVEDMODEL],
+        f"what a version holds, of {', '.join(PACKAGES)}; {SAVEDMODEL} is always among them. onnx"
+        " needs the packages onnx and onnxruntime",
+        **to,
+    )
+    flags.DEFINE_integer(
+        "keep",
+        None,
+        "afterwards, delete the oldest versions until so many are left; all are kept if not given",
+        **to,
+    )
+    flags.DEFINE_enum(
+        "weights",
+        None,
+        ["last", "best"],
+        "the last weights, or the best by evaluation during the run; as the run was "
+        "configured (--export_weights) if not given",
+        **to,
+    )
     flags.DEFINE_bool("verbose", False, "tracebacks and TensorFlow's own log", **to)
 
 
 def help_text(argv: Sequence[str]) -> str:
     """The help page."""
-    lines = [f"{argv[0]} --run=RUN_DIR", "",
-             "Publishes a run's agent as the next version, in one format or several. Nothing is published until each of them, loaded by its own",
-             "runtime in a process of its own, has given the agent's actions and Q-values on observations recorded in the run.", ""]
+    lines = [
+        f"{argv[0]} --run=RUN_DIR",
+        "",
+        (
+            "Publishes a run's agent as the next version, in one format or several. Nothing is"
+            " published until each of them, loaded by its own"
+        ),
+        (
+            "runtime in a process of its own, has given the agent's actions and Q-values on"
+            " observations recorded in the run."
+        ),
+        "",
+    ]
     for name in (*ExportFlags._fields, "verbose"):
         flag = flags.FLAGS[name]
         shown = "" if flag.default in (None, False) else f"={','.join(flag.default)}"
@@ -66,9 +108,17 @@ def _formats(named: list[str]) -> list[str]:
     for name in named:
         if name not in PACKAGES:
             raise UserError(f"{text}: '{name}' is none of {', '.join(PACKAGES)}.")
-        missing = [package for package in PACKAGES[name] if importlib.util.find_spec(package) is None]
+        missing = [
+            package for package in PACKAGES[name] if importlib.util.find_spec(package) is None
+        ]
         if missing:
-            raise UserError(f"{text}: {name} needs packages that are not installed. Type: pip install {' '.join(missing)}")
+            raise UserError(
+                f"{text}: {name} needs packages that are not installed. Type: pip install"
+                f" {' '.join(missing)}"
+            )
     if SAVEDMODEL not in named:
-        raise UserError(f"{text}: {SAVEDMODEL} must be among them, since a version without one cannot be served.")
+        raise UserError(
+            f"{text}: {SAVEDMODEL} must be among them, since a version without one cannot be"
+            " served."
+        )
     return list(dict.fromkeys(named))

@@ -18,31 +18,62 @@ MANIFEST = Path("assets.extra") / "dqn_tf.json"
 
 def complete(about: dict[str, Any], agent: DQN, formats: list[str]) -> dict[str, Any]:
     """What the caller knows of the run, and what the agent and this process know."""
-    return about | {"formats": formats, "weights_sha256": weights_sha256(agent.online.get_weights()), "spaces": agent.spaces.to_dict(),
-                    "config": agent.settings.to_dict(), "dqn_tf": dqn_tf.__version__, "tensorflow": tf.__version__,
-                    "python": platform.python_version()}
+    return about | {
+        "formats": formats,
+        "weights_sha256": weights_sha256(agent.online.get_weights()),
+        "spaces": agent.spaces.to_dict(),
+        "config": agent.settings.to_dict(),
+        "dqn_tf": dqn_tf.__version__,
+        "tensorflow": tf.__version__,
+        "python": platform.python_version(),
+    }
 
 
-def about(config: DQNConfig, weights: str, env_steps: int, score: dict[str, Any] | None, observed: np.ndarray, spaces: Spaces,
-          action_meanings: list[str] | None) -> dict[str, Any]:
+def about(
+    config: DQNConfig,
+    weights: str,
+    env_steps: int,
+    score: dict[str, Any] | None,
+    observed: np.ndarray,
+    spaces: Spaces,
+    action_meanings: list[str] | None,
+) -> dict[str, Any]:
     """What a run knows of the agent that it exports.
 
-    `score` is the final test's summary, None where there was no test; `observed` [n, *shape] what the replay held. The environment's names of
-    its actions are there if it has any.
+    `score` is the final test's summary, None where there was no test; `observed` [n, *shape] what
+    the replay held. The environment's names of its actions are there if it has any.
     """
-    known = {"env": config.env, "weights": weights, "env_steps": env_steps, "score": score and score | {"protocol": protocol(config)}}
+    known = {
+        "env": config.env,
+        "weights": weights,
+        "env_steps": env_steps,
+        "score": score and score | {"protocol": protocol(config)},
+    }
     ranges = observation_range(observed, spaces)
-    return known | ({"observation_range": ranges} if ranges else {}) | ({"action_meanings": action_meanings} if action_meanings else {})
+    return (
+        known
+        | ({"observation_range": ranges} if ranges else {})
+        | ({"action_meanings": action_meanings} if action_meanings else {})
+    )
 
 
 def protocol(config: DQNConfig) -> dict[str, Any]:
     """How the final test is played, as far as it decides what a score means."""
-    return {"policy": "greedy", "episode_seeds": f"of the test, derived from seed {config.seed}", "most_env_steps": MOST_STEPS} | (
-        {"game": config.protocol} if config.protocol else {})
+    return {
+        "policy": "greedy",
+        "episode_seeds": f"of the test, derived from seed {config.seed}",
+        "most_env_steps": MOST_STEPS,
+    } | ({"game": config.protocol} if config.protocol else {})
 
 
 def observation_range(observed: np.ndarray, spaces: Spaces) -> dict[str, Any] | None:
-    """Smallest and largest value of each component, of vectors and numbers; None for images, and if nothing was observed."""
+    """Smallest and largest value of each component, of vectors and numbers; None for images, and if
+    nothing was observed.
+    """
     if len(spaces.observation_shape) > 1 or not len(observed):
         return None
-    return {"observations": len(observed), "min": observed.min(axis=0).tolist(), "max": observed.max(axis=0).tolist()}
+    return {
+        "observations": len(observed),
+        "min": observed.min(axis=0).tolist(),
+        "max": observed.max(axis=0).tolist(),
+    }

@@ -1,7 +1,8 @@
 """The network for ONNX, written node by node.
 
-Converting would be a library's work, but tf2onnx pins an older protobuf than TensorFlow needs; a QNetwork has few kinds of layers, and the gate
-compares what comes out. Convolutions are turned to channels first and back, since ONNX knows no others.
+Converting would be a library's work, but tf2onnx pins an older protobuf than TensorFlow needs; a
+QNetwork has few kinds of layers, and the gate compares what comes out. Convolutions are turned to
+channels first and back, since ONNX knows no others.
 """
 
 from collections.abc import Sequence
@@ -31,18 +32,29 @@ def write_onnx(agent: DQN, version: Path) -> None:
 
 
 def model(network: QNetwork, spaces: Spaces) -> onnx.ModelProto:
-    """The network without noise. Raises onnx.checker.ValidationError if what was built is no valid model."""
+    """The network without noise.
+
+    Raises onnx.checker.ValidationError if what was built is no valid model.
+    """
     graph = Graph()
-    given = helper.make_tensor_value_info("observation", helper.np_dtype_to_tensor_dtype(np.dtype(spaces.observation_dtype)),
-                                          ["batch", *spaces.observation_shape])
+    given = helper.make_tensor_value_info(
+        "observation",
+        helper.np_dtype_to_tensor_dtype(np.dtype(spaces.observation_dtype)),
+        ["batch", *spaces.observation_shape],
+    )
     graph.add("Identity", q_values(graph, network, spaces), output="q_values")
     outputs = [helper.make_tensor_value_info("q_values", FLOAT, ["batch", spaces.actions])]
     if not spaces.masked:
         best = graph.add("ArgMax", "q_values", axis=1, keepdims=0)
         graph.add("Add", best, graph.constant(np.int64(spaces.action_start)), output="action")
         outputs.append(helper.make_tensor_value_info("action", INT64, ["batch"]))
-    made = helper.make_model(helper.make_graph(graph.nodes, "q_network", [given], outputs, graph.constants), producer_name="dqn_tf",
-                             producer_version=dqn_tf.__version__, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=8)
+    made = helper.make_model(
+        helper.make_graph(graph.nodes, "q_network", [given], outputs, graph.constants),
+        producer_name="dqn_tf",
+        producer_version=dqn_tf.__version__,
+        opset_imports=[helper.make_opsetid("", OPSET)],
+        ir_version=8,
+    )
     onnx.checker.check_model(made, full_check=True)
     return made
 
@@ -88,7 +100,11 @@ def q_values(graph: Graph, network: QNetwork, spaces: Spaces) -> str:
         streams.append(graph.reshape(out, (stream[-1].units // atoms, atoms)) if atoms > 1 else out)
     if len(streams) == 2:
         value, advantage = streams
-        streams = [graph.add("Add", value, graph.add("Sub", advantage, graph.reduce_mean(advantage, axis=1)))]
+        streams = [
+            graph.add(
+                "Add", value, graph.add("Sub", advantage, graph.reduce_mean(advantage, axis=1))
+            )
+        ]
     return expected(graph, network.values, streams[0], spaces.actions)
 
 
@@ -97,7 +113,10 @@ def features(graph: Graph, network: QNetwork, spaces: Spaces) -> str:
     if spaces.categories:
         start = graph.constant(np.array(spaces.category_start, spaces.observation_dtype))
         place = graph.add("Cast", graph.add("Sub", "observation", start), to=INT64)
-        depth, off_and_on = graph.constant(np.int64(spaces.categories)), graph.constant(np.array([0.0, 1.0], np.float32))
+        depth, off_and_on = (
+            graph.constant(np.int64(spaces.categories)),
+            graph.constant(np.array([0.0, 1.0], np.float32)),
+        )
         return graph.add("OneHot", place, depth, off_and_on, axis=-1)
     seen = graph.add("Cast", "observation", to=FLOAT)
     if network.scales:
@@ -111,9 +130,18 @@ def apply(graph: Graph, layer: tf.keras.layers.Layer, inputs: str) -> str:
     """One layer with its activation."""
     if isinstance(layer, tf.keras.layers.Flatten):
         return graph.add("Flatten", graph.add("Transpose", inputs, perm=CHANNELS_LAST))
-    kernel, bias = tf.convert_to_tensor(layer.kernel).numpy(), graph.constant(tf.convert_to_tensor(layer.bias).numpy())
+    kernel, bias = (
+        tf.convert_to_tensor(layer.kernel).numpy(),
+        graph.constant(tf.convert_to_tensor(layer.bias).numpy()),
+    )
     if isinstance(layer, tf.keras.layers.Conv2D):
-        outputs = graph.add("Conv", inputs, graph.constant(kernel.transpose(3, 2, 0, 1)), bias, strides=layer.strides)
+        outputs = graph.add(
+            "Conv",
+            inputs,
+            graph.constant(kernel.transpose(3, 2, 0, 1)),
+            bias,
+            strides=layer.strides,
+        )
     elif isinstance(layer, (tf.keras.layers.Dense, NoisyDense)):
         outputs = graph.add("Gemm", inputs, graph.constant(kernel), bias)
     else:
@@ -128,7 +156,9 @@ def apply(graph: Graph, layer: tf.keras.layers.Layer, inputs: str) -> str:
 def expected(graph: Graph, values: object, outputs: str, actions: int) -> str:
     """As of `values.q_values`: [B, A], or [B, A, N] for distributions → [B, A]."""
     if isinstance(values, Categorical):
-        weighted = graph.add("Mul", graph.add("Softmax", outputs, axis=2), graph.constant(values.support))
+        weighted = graph.add(
+            "Mul", graph.add("Softmax", outputs, axis=2), graph.constant(values.support)
+        )
         return graph.add("ReduceSum", weighted, graph.constant(np.array([2], np.int64)), keepdims=0)
     if isinstance(values, Quantile):
         return graph.reshape(graph.reduce_mean(outputs, axis=2), (actions,))

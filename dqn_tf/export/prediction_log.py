@@ -1,7 +1,8 @@
 """TensorFlow Serving's PredictionLog on the wire, without the package that defines it.
 
-A warm-up record is a PredictionLog with a predict_log, whose request names a signature and holds its inputs. Of these messages only the
-fields that are needed are written, all of them length-delimited (tensorflow_serving/apis: prediction_log.proto, predict.proto, model.proto):
+A warm-up record is a PredictionLog with a predict_log, whose request names a signature and holds
+its inputs. Of these messages only the fields that are needed are written, all of them
+length-delimited (tensorflow_serving/apis: prediction_log.proto, predict.proto, model.proto):
 
     PredictionLog.predict_log = 6 → PredictLog.request = 1 → PredictRequest.model_spec = 1 → ModelSpec.name = 1, signature_name = 3
                                                                            .inputs = 2, a map: each entry key = 1, value = 2 (TensorProto)
@@ -26,7 +27,10 @@ class Request(NamedTuple):
 def encode(request: Request) -> bytes:
     """A serialised PredictionLog."""
     spec = _field(1, MODEL.encode()) + _field(3, request.signature.encode())
-    inputs = (_field(2, _field(1, name.encode()) + _field(2, tensor.SerializeToString())) for name, tensor in request.inputs.items())
+    inputs = (
+        _field(2, _field(1, name.encode()) + _field(2, tensor.SerializeToString()))
+        for name, tensor in request.inputs.items()
+    )
     return _field(6, _field(1, _field(1, spec) + b"".join(inputs)))
 
 
@@ -66,7 +70,7 @@ def _fields(message: bytes) -> Iterator[tuple[int, bytes]]:
         length, at = _read_varint(message, at)
         if tag & 7 != LENGTH_DELIMITED or at + length > len(message):
             raise ValueError("not a record of this kind")
-        yield tag >> 3, message[at:at + length]
+        yield tag >> 3, message[at : at + length]
         at += length
 
 

@@ -1,10 +1,11 @@
-"""Publishing an agent as the next version of a directory, laid out as TensorFlow Serving expects it.
+"""Publishing an agent as the next version of a directory, laid out as TensorFlow Serving expects
+it.
 
     saved_models/CartPole-v1/3/saved_model.pb, variables/
                              3/assets.extra/dqn_tf.json, tf_serving_warmup_requests, and model.tflite, model.onnx if wanted
 
-A version is written aside, loaded again, compared with the live agent, and only then renamed to its number.
-No version is ever overwritten.
+A version is written aside, loaded again, compared with the live agent, and only then renamed to its
+number. No version is ever overwritten.
 """
 
 import contextlib
@@ -29,13 +30,21 @@ from dqn_tf.export.signatures import Served
 PROGRAM, VARIABLES = Path("saved_model.pb"), Path("variables") / "variables.index"
 
 
-def export(agent: DQN, directory: str | Path, observations: np.ndarray, about: dict[str, Any], formats: Sequence[str] = ("savedmodel",),
-           fresh: bool = False) -> Path:
-    """Publishes the agent's online network as the next version in `directory`; returns the version's path.
+def export(
+    agent: DQN,
+    directory: str | Path,
+    observations: np.ndarray,
+    about: dict[str, Any],
+    formats: Sequence[str] = ("savedmodel",),
+    fresh: bool = False,
+) -> Path:
+    """Publishes the agent's online network as the next version in `directory`; returns the
+    version's path.
 
-    `observations` [n, *shape], seen in the environment, are what the gate compares on; `about` goes into the manifest. `fresh` lets the gate
-    load everything in a process of its own. Raises UserError, with nothing published, if the directory cannot be written, a format cannot
-    be made, or what was written does not answer as the agent does.
+    `observations` [n, *shape], seen in the environment, are what the gate compares on; `about` goes
+    into the manifest. `fresh` lets the gate load everything in a process of its own. Raises
+    UserError, with nothing published, if the directory cannot be written, a format cannot be made,
+    or what was written does not answer as the agent does.
     """
     directory = Path(directory)
     aside = directory / f".tmp-{uuid.uuid4().hex[:8]}"
@@ -54,7 +63,10 @@ def export(agent: DQN, directory: str | Path, observations: np.ndarray, about: d
             sync_directory(path)
         return _publish(aside, directory)
     except OSError as error:
-        raise UserError(f"The export directory {directory} cannot be written: {error.strerror}. Nothing was published.") from error
+        raise UserError(
+            f"The export directory {directory} cannot be written: {error.strerror}. Nothing was"
+            " published."
+        ) from error
     finally:
         shutil.rmtree(aside, ignore_errors=True)
 
@@ -62,29 +74,57 @@ def export(agent: DQN, directory: str | Path, observations: np.ndarray, about: d
 def warmup_records(served: Served, agent: DQN, observations: np.ndarray, keys: list[str]) -> list:
     """Each signature, for every batch of WARMUP_BATCHES."""
     signatures = {name: function.input_signature for name, function in served.endpoints.items()}
-    return [record for batch in WARMUP_BATCHES
-            for record in requests(signatures, agent.spaces, fitted(observations, batch, agent.spaces), WARMUP_EPSILON, keys)]
+    return [
+        record
+        for batch in WARMUP_BATCHES
+        for record in requests(
+            signatures,
+            agent.spaces,
+            fitted(observations, batch, agent.spaces),
+            WARMUP_EPSILON,
+            keys,
+        )
+    ]
 
 
 def versions(directory: Path) -> list[int]:
     """The published versions, ascending."""
-    return sorted(int(path.name) for path in directory.glob("[0-9]*") if path.name.isdecimal() and path.name.isascii()) if directory.is_dir() else []
+    return (
+        sorted(
+            int(path.name)
+            for path in directory.glob("[0-9]*")
+            if path.name.isdecimal() and path.name.isascii()
+        )
+        if directory.is_dir()
+        else []
+    )
 
 
 def prune(directory: Path, keep: int) -> list[int]:
-    """Deletes the oldest versions until `keep` whole ones are left, never one of the newest two; returns the numbers of those deleted.
+    """Deletes the oldest versions until `keep` whole ones are left, never one of the newest two;
+    returns the numbers of those deleted.
 
-    What is not a whole version that dqn_tf published is not counted and not touched. Raises UserError if a version cannot be deleted.
+    What is not a whole version that dqn_tf published is not counted and not touched. Raises
+    UserError if a version cannot be deleted.
     """
-    whole = [number for number in versions(directory) if all((directory / str(number) / part).is_file() for part in (PROGRAM, VARIABLES, MANIFEST))]
-    outdated = whole[:-max(keep, FEWEST)]
+    whole = [
+        number
+        for number in versions(directory)
+        if all(
+            (directory / str(number) / part).is_file() for part in (PROGRAM, VARIABLES, MANIFEST)
+        )
+    ]
+    outdated = whole[: -max(keep, FEWEST)]
     for number in outdated:
         aside = directory / f".tmp-old-{uuid.uuid4().hex[:8]}"
         try:
-            (directory / str(number)).rename(aside)  # in one move, so that none is ever seen half deleted
+            # in one move, so that none is ever seen half deleted
+            (directory / str(number)).rename(aside)
             shutil.rmtree(aside)
         except OSError as error:
-            raise UserError(f"Version {number} in {directory} cannot be deleted: {error.strerror}.") from error
+            raise UserError(
+                f"Version {number} in {directory} cannot be deleted: {error.strerror}."
+            ) from error
     return outdated
 
 
@@ -93,14 +133,19 @@ def _write(name: str, agent: DQN, version: Path) -> None:
     try:
         if name == "tflite":
             from dqn_tf.export.tflite_format import write_tflite
+
             write_tflite(agent, version)
         elif name == "onnx":
             from dqn_tf.export.onnx_format import write_onnx  # needs the extra [onnx]
+
             write_onnx(agent, version)
     except OSError:
         raise
     except Exception as error:  # of whatever kind a converter has
-        raise UserError(f"This network cannot be made a model for {name}: {last_line(error)}. Nothing was published.") from error
+        raise UserError(
+            f"This network cannot be made a model for {name}: {last_line(error)}. Nothing was"
+            " published."
+        ) from error
 
 
 @contextlib.contextmanager
@@ -115,7 +160,8 @@ def _publish(aside: Path, directory: Path) -> Path:
     while True:
         final = directory / str(max(versions(directory), default=0) + 1)
         try:
-            aside.rename(final)  # fails on a directory with content, so two exports at once get two numbers
+            # fails on a directory with content, so two exports at once get two numbers
+            aside.rename(final)
         except OSError:
             if not final.exists():
                 raise

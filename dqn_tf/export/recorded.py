@@ -1,4 +1,7 @@
-"""What a run directory holds of its agent: weights, score and observations. NumPy only; nothing is locked, so the run may still be going on."""
+"""What a run directory holds of its agent:
+
+weights, score and observations. NumPy only; nothing is locked, so the run may still be going on.
+"""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -27,26 +30,46 @@ class Recorded(NamedTuple):
     which: str  # last or best
     env_steps: int
     report: dict[str, Any] | None  # the run's evaluation.json, once it has finished
-    held: np.ndarray  # what the replay holds as observations; where they are stacked frames, the frames' numbers
+    # what the replay holds as observations; where they are stacked frames, the frames' numbers
+    held: np.ndarray
     observations: np.ndarray  # some of the observations, evenly spaced
 
 
 def read(directory: str, which: str | None) -> Recorded:
-    """Reads a run directory. Raises UserError if it is none, has no checkpoint, or not what is asked for."""
+    """Reads a run directory.
+
+    Raises UserError if it is none, has no checkpoint, or not what is asked for.
+    """
     run, path = RunDirectory(directory), Path(directory)
     seeds = seed_directories(path)
     if seeds:
-        raise UserError(f"--run={directory} holds the runs of {len(seeds)} seeds; name one of them, such as --run={seeds[0]}")
+        raise UserError(
+            f"--run={directory} holds the runs of {len(seeds)} seeds; name one of them, such as"
+            f" --run={seeds[0]}"
+        )
     if not path.is_dir():
         raise UserError(f"--run={directory}: there is no such directory.")
     config, spaces, export_dir = run.read_config()
     found = checkpoint.load_latest(run.checkpoints)
     rows, which = found.files[checkpoint.REPLAY], which or config.export_weights
     if rows is None:
-        raise UserError(f"{found.path / checkpoint.REPLAY} is missing, so there are no observations to prove an export on. Put it back.")
+        raise UserError(
+            f"{found.path / checkpoint.REPLAY} is missing, so there are no observations to prove an"
+            " export on. Put it back."
+        )
     held = rows["observation"]
     observations = _observations(held, rows, found.state["engine"]["replay"])
-    return Recorded(config, spaces, export_dir, _weights(found, which), which, found.step, run.read_evaluation(), held, observations)
+    return Recorded(
+        config,
+        spaces,
+        export_dir,
+        _weights(found, which),
+        which,
+        found.step,
+        run.read_evaluation(),
+        held,
+        observations,
+    )
 
 
 def score(recorded: Recorded, weights_sha256: str) -> dict[str, Any] | None:
@@ -61,16 +84,25 @@ def score(recorded: Recorded, weights_sha256: str) -> dict[str, Any] | None:
 def _weights(found: checkpoint.Checkpoint, which: str) -> list[np.ndarray]:
     if which == "best":
         if not found.state["evaluated"]:
-            raise UserError(f"--weights=best: by {found.path} the run had not evaluated yet, so there is no best. Use --weights=last.")
+            raise UserError(
+                f"--weights=best: by {found.path} the run had not evaluated yet, so there is no"
+                " best. Use --weights=last."
+            )
         best = found.files["best.npz"]
         return [best[str(number)] for number in range(len(best))]
     state = found.files["state.npz"]
-    return [state[f"online/{number}"] for number in range(sum(name.startswith("online/") for name in state))]
+    return [
+        state[f"online/{number}"]
+        for number in range(sum(name.startswith("online/") for name in state))
+    ]
 
 
-def _observations(held: np.ndarray, rows: Mapping[str, np.ndarray], state: Mapping[str, Any]) -> np.ndarray:
+def _observations(
+    held: np.ndarray, rows: Mapping[str, np.ndarray], state: Mapping[str, Any]
+) -> np.ndarray:
     if "frames" not in state:
         return held[spread(len(held), RECORDED)]
     first = state["frames"]["added"] - state["frames"]["size"]
-    whole = held[((held < 0) | (held >= first)).all(axis=1)]  # of which no frame has been overwritten
+    # of which no frame has been overwritten
+    whole = held[((held < 0) | (held >= first)).all(axis=1)]
     return recorded_stacks(whole[spread(len(whole), RECORDED)], rows, state["frames"])

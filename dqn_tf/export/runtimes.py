@@ -1,11 +1,12 @@
 """What an export answers in each format, by that format's own runtime.
 
-Nothing of dqn_tf is imported here: the gate calls these functions, or runs this file as a script in a fresh process, in which dqn_tf cannot be
-imported at all.
+Nothing of dqn_tf is imported here: the gate calls these functions, or runs this file as a script in
+a fresh process, in which dqn_tf cannot be imported at all.
 
     python runtimes.py VERSION WORK     answers WORK/questions.npz in WORK/answers.npz
 
-A question is (format, signature, inputs), its inputs serialised TensorProtos by name; an answer is a dict of arrays.
+A question is (format, signature, inputs), its inputs serialised TensorProtos by name; an answer is
+a dict of arrays.
 """
 
 import sys
@@ -22,7 +23,10 @@ SEPARATOR = "|"
 
 def answers(version: Path, questions: list[Question]) -> list[Answer]:
     """The answers, in the order of the questions; each format's model is loaded once."""
-    loaded = {name: LOADERS[name](version / FILES[name]) for name in dict.fromkeys(question[0] for question in questions)}
+    loaded = {
+        name: LOADERS[name](version / FILES[name])
+        for name in dict.fromkeys(question[0] for question in questions)
+    }
     return [loaded[name](signature, inputs) for name, signature, inputs in questions]
 
 
@@ -34,8 +38,13 @@ def savedmodel(path: Path) -> Callable[[str, Inputs], Answer]:
 
     def answer(signature: str, inputs: Inputs) -> Answer:
         specs = model.signatures[signature].structured_input_signature[1]
-        given = {name: tf.constant(array, specs[name].dtype, array.shape) for name, array in arrays(inputs).items()}
-        return {name: output.numpy() for name, output in model.signatures[signature](**given).items()}
+        given = {
+            name: tf.constant(array, specs[name].dtype, array.shape)
+            for name, array in arrays(inputs).items()
+        }
+        return {
+            name: output.numpy() for name, output in model.signatures[signature](**given).items()
+        }
 
     return answer
 
@@ -54,7 +63,9 @@ def onnx(path: Path) -> Callable[[str, Inputs], Answer]:
 
     session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
     names = [output.name for output in session.get_outputs()]
-    return lambda signature, inputs: dict(zip(names, session.run(names, arrays(inputs)), strict=True))
+    return lambda signature, inputs: dict(
+        zip(names, session.run(names, arrays(inputs)), strict=True)
+    )
 
 
 LOADERS = {"savedmodel": savedmodel, "tflite": tflite, "onnx": onnx}
@@ -65,15 +76,21 @@ def arrays(inputs: Inputs) -> Answer:
     import tensorflow as tf
     from tensorflow.core.framework.tensor_pb2 import TensorProto
 
-    return {name: tf.make_ndarray(TensorProto.FromString(bytes(tensor))) for name, tensor in inputs.items()}
+    return {
+        name: tf.make_ndarray(TensorProto.FromString(bytes(tensor)))
+        for name, tensor in inputs.items()
+    }
 
 
 def write_questions(work: Path, questions: list[Question]) -> None:
     """For the script to read."""
     import numpy as np
 
-    named = {SEPARATOR.join((str(number), kind, signature, name)): np.frombuffer(tensor, np.uint8)
-             for number, (kind, signature, inputs) in enumerate(questions) for name, tensor in inputs.items()}
+    named = {
+        SEPARATOR.join((str(number), kind, signature, name)): np.frombuffer(tensor, np.uint8)
+        for number, (kind, signature, inputs) in enumerate(questions)
+        for name, tensor in inputs.items()
+    }
     np.savez(work / "questions.npz", **named)
 
 
@@ -100,9 +117,13 @@ def main(version: Path, work: Path) -> None:
             number, kind, signature, name = key.split(SEPARATOR)
             questions.setdefault(int(number), (kind, signature, {}))[2][name] = file[key].tobytes()
     named = {}
-    for number, answer in enumerate(answers(version, [questions[number] for number in range(len(questions))])):
+    for number, answer in enumerate(
+        answers(version, [questions[number] for number in range(len(questions))])
+    ):
         for name, array in answer.items():
-            named[f"{number}{SEPARATOR}{name}"] = array.astype("S") if array.dtype == object else array
+            named[f"{number}{SEPARATOR}{name}"] = (
+                array.astype("S") if array.dtype == object else array
+            )
     np.savez(work / "answers.npz", **named)
 
 

@@ -10,17 +10,37 @@ from dqn_tf.export.runtimes import FILES
 
 
 def write_tflite(agent: DQN, version: Path) -> None:
-    """Writes observation → q_values, and the greedy action where all actions are legal. Raises whatever TensorFlow's converter raises."""
+    """Writes observation → q_values, and the greedy action where all actions are legal.
+
+    Raises whatever TensorFlow's converter raises.
+    """
     network, spaces = agent.online, agent.spaces
     module = tf.Module()
-    module.variables_of_network = [variable if isinstance(variable, tf.Variable) else variable.value for variable in network.variables]
+    module.variables_of_network = [
+        variable if isinstance(variable, tf.Variable) else variable.value
+        for variable in network.variables
+    ]
 
-    @tf.function(input_signature=[tf.TensorSpec((None, *spaces.observation_shape), spaces.observation_dtype, "observation")], autograph=False)
+    @tf.function(
+        input_signature=[
+            tf.TensorSpec(
+                (None, *spaces.observation_shape), spaces.observation_dtype, "observation"
+            )
+        ],
+        autograph=False,
+    )
     def serving_default(observation: tf.Tensor) -> dict[str, tf.Tensor]:
         q_values = network(observation)
-        return {"q_values": q_values} if spaces.masked else {"action": tf.argmax(q_values, axis=1) + spaces.action_start, "q_values": q_values}
+        return (
+            {"q_values": q_values}
+            if spaces.masked
+            else {"action": tf.argmax(q_values, axis=1) + spaces.action_start, "q_values": q_values}
+        )
 
-    converter = tf.lite.TFLiteConverter.from_concrete_functions([serving_default.get_concrete_function()], module)
-    with quiet.stderr_aside(shown_on_failure=False):  # what the converter says there is in its exception, too
+    converter = tf.lite.TFLiteConverter.from_concrete_functions(
+        [serving_default.get_concrete_function()], module
+    )
+    # what the converter says there is in its exception, too
+    with quiet.stderr_aside(shown_on_failure=False):
         model = converter.convert()
     (version / FILES["tflite"]).write_bytes(model)

@@ -1,1 +1,4 @@
-"""What `evaluate.py` does: finds an exported model, plays it as plain TensorFlow serves it, reports. Knows nothing of training."""
+"""What `evaluate.py` does:
+
+finds an exported model, plays it as plain TensorFlow serves it, reports. Knows nothing of training.
+"""

@@ -35,7 +35,12 @@ def parse(argv: Sequence[str]) -> EvaluateFlags:
     values = cli.parse(_spread(argv), help_text)
     given = EvaluateFlags(*(values[name] for name in EvaluateFlags._fields))
     _require_models(given)
-    for name, least in (("episodes", 1), ("seed", 0), ("max_episode_steps", 1), ("video_episodes", 1)):
+    for name, least in (
+        ("episodes", 1),
+        ("seed", 0),
+        ("max_episode_steps", 1),
+        ("video_episodes", 1),
+    ):
         if values[name] < least:
             raise UserError(f"--{name}={values[name]}: must be at least {least}.")
     _require_films(given)
@@ -48,15 +53,41 @@ def parse(argv: Sequence[str]) -> EvaluateFlags:
 def define(flag_values: flags.FlagValues) -> None:
     """Defines them all; the defaults are here and nowhere else."""
     to = {"flag_values": flag_values}
-    flags.DEFINE_string("model", None, "what to evaluate: a directory of numbered versions (the newest is taken), one version, or a run "
-                        "directory (its export is taken)", **to)
-    flags.DEFINE_multi_string("compare", None, "instead of --model, as --compare A B: plays two models on the same seeds", **to)
-    flags.DEFINE_string("env", None, "environment id; the one that the model was trained on if not given", **to)
+    flags.DEFINE_string(
+        "model",
+        None,
+        "what to evaluate: a directory of numbered versions (the newest is taken), one version, or"
+        " a run directory (its export is taken)",
+        **to,
+    )
+    flags.DEFINE_multi_string(
+        "compare",
+        None,
+        "instead of --model, as --compare A B: plays two models on the same seeds",
+        **to,
+    )
+    flags.DEFINE_string(
+        "env", None, "environment id; the one that the model was trained on if not given", **to
+    )
     flags.DEFINE_integer("episodes", 100, "episodes to play", **to)
-    flags.DEFINE_integer("seed", 0, "the episodes' seeds derive from it; whatever it is, no training episode has one of them", **to)
-    flags.DEFINE_integer("max_episode_steps", MOST_STEPS, "an episode that is still running after so many steps is cut there and counted",
-                         **to)
-    flags.DEFINE_string("json", None, "file to write everything to: scores, seeds, returns and lengths of every episode", **to)
+    flags.DEFINE_integer(
+        "seed",
+        0,
+        "the episodes' seeds derive from it; whatever it is, no training episode has one of them",
+        **to,
+    )
+    flags.DEFINE_integer(
+        "max_episode_steps",
+        MOST_STEPS,
+        "an episode that is still running after so many steps is cut there and counted",
+        **to,
+    )
+    flags.DEFINE_string(
+        "json",
+        None,
+        "file to write everything to: scores, seeds, returns and lengths of every episode",
+        **to,
+    )
     flags.DEFINE_string("video", None, "file.gif or file.mp4 to record the first episodes to", **to)
     flags.DEFINE_integer("video_episodes", 1, "with --video: how many episodes to record", **to)
     flags.DEFINE_bool("render", False, "show the episodes in a window, one after the other", **to)
@@ -65,12 +96,23 @@ def define(flag_values: flags.FlagValues) -> None:
 
 def help_text(argv: Sequence[str]) -> str:
     """The help page."""
-    lines = [f"python {argv[0]} --model=saved_models/CartPole-v1", f"python {argv[0]} --compare A B", "",
-             "Scores an exported model: greedy episodes on seeds of their own, the mean return with its 95 % interval.", ""]
+    lines = [
+        f"python {argv[0]} --model=saved_models/CartPole-v1",
+        f"python {argv[0]} --compare A B",
+        "",
+        (
+            "Scores an exported model: greedy episodes on seeds of their own, the mean return with"
+            " its 95 % interval."
+        ),
+        "",
+    ]
     for name in (*EvaluateFlags._fields, "verbose"):
         flag = flags.FLAGS[name]
         shown = "" if flag.default is None or flag.default is False else f"={flag.default}"
-        lines += [f"  --{name}{shown}", f"      {flag.help.partition(';')[0] if name == 'compare' else flag.help}"]
+        lines += [
+            f"  --{name}{shown}",
+            f"      {flag.help.partition(';')[0] if name == 'compare' else flag.help}",
+        ]
     return "\n".join(lines)
 
 
@@ -79,17 +121,26 @@ def _spread(argv: Sequence[str]) -> list[str]:
     if "--compare" not in argv:
         return list(argv)
     at = argv.index("--compare") + 1
-    paths = list(itertools.takewhile(lambda word: not word.startswith("-"), argv[at:at + 2]))
-    return [*argv[:at - 1], *(f"--compare={path}" for path in paths or [""]), *argv[at + len(paths):]]
+    paths = list(itertools.takewhile(lambda word: not word.startswith("-"), argv[at : at + 2]))
+    return [
+        *argv[: at - 1],
+        *(f"--compare={path}" for path in paths or [""]),
+        *argv[at + len(paths) :],
+    ]
 
 
 def _require_models(given: EvaluateFlags) -> None:
     if given.compare is None:
         if not given.model:
-            raise UserError("--model is missing: name an export, such as --model=saved_models/CartPole-v1.")
+            raise UserError(
+                "--model is missing: name an export, such as --model=saved_models/CartPole-v1."
+            )
         return
     if len(given.compare) != 2 or "" in given.compare:
-        raise UserError("--compare takes two models: --compare saved_models/CartPole-v1/1 saved_models/CartPole-v1/2.")
+        raise UserError(
+            "--compare takes two models: --compare saved_models/CartPole-v1/1"
+            " saved_models/CartPole-v1/2."
+        )
     for name in ("model", "video", "render"):
         if getattr(given, name):
             raise UserError(f"--{name} and --compare exclude each other.")
@@ -101,7 +152,10 @@ def _require_films(given: EvaluateFlags) -> None:
     if Path(given.video).suffix.lower() not in FILMS:
         raise UserError(f"--video={given.video}: must end in {' or '.join(FILMS)}.")
     if given.render:
-        raise UserError("--render and --video exclude each other: an environment draws either a window or frames.")
+        raise UserError(
+            "--render and --video exclude each other: an environment draws either a window or"
+            " frames."
+        )
 
 
 def _require_place(name: str, path: Path) -> None:

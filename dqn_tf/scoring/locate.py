@@ -1,4 +1,7 @@
-"""From what the user named to one exported version on disk and what its manifest says. Opens no file but JSON."""
+"""From what the user named to one exported version on disk and what its manifest says.
+
+Opens no file but JSON.
+"""
 
 import json
 from pathlib import Path
@@ -26,12 +29,16 @@ class Version(NamedTuple):
 def locate(name: str) -> Version:
     """The version that `name` stands for.
 
-    `name` is one version's directory, a base directory (the highest number that holds a saved_model.pb) or a run
-    directory (the export that its evaluation.json names). Raises UserError for everything else; a file is never opened.
+    `name` is one version's directory, a base directory (the highest number that holds a
+    saved_model.pb) or a run directory (the export that its evaluation.json names). Raises UserError
+    for everything else; a file is never opened.
     """
     path = Path(name)
     if path.is_file():
-        raise UserError(f"{path} refused: evaluate.py loads SavedModels only, each a directory with a {PROGRAM} in it. The file was not opened.")
+        raise UserError(
+            f"{path} refused: evaluate.py loads SavedModels only, each a directory with a {PROGRAM}"
+            " in it. The file was not opened."
+        )
     if not path.is_dir():
         raise UserError(f"{path}: there is no such directory.")
     try:
@@ -50,18 +57,38 @@ def _exported(run: Path) -> Path:
     if not isinstance(named, str):
         raise UserError(f"{run / REPORT} names no export, so there is nothing to evaluate.")
     if not (Path(named) / PROGRAM).is_file():
-        raise UserError(f"{run / REPORT} names the export {named}, and no SavedModel is there. Where it was moved, name its new place.")
+        raise UserError(
+            f"{run / REPORT} names the export {named}, and no SavedModel is there. Where it was"
+            " moved, name its new place."
+        )
     return Path(named)
 
 
 def _newest(base: Path) -> Path:
-    whole = [path for path in _subdirectories(base) if _number(path) is not None and (path / PROGRAM).is_file()]
+    whole = [
+        path
+        for path in _subdirectories(base)
+        if _number(path) is not None and (path / PROGRAM).is_file()
+    ]
     if whole:
         return max(whole, key=_number)
     if (base / "checkpoints").is_dir():
-        raise UserError(f"{base} is a run that has not finished, so it has no export yet. Go on with: python train.py --resume={base}")
-    inner = next((path for path in _subdirectories(base) if any((version / PROGRAM).is_file() for version in _subdirectories(path))), None)
-    raise UserError(f"{base} holds no SavedModel: no {PROGRAM} and no numbered version with one." + (f" Did you mean {inner}?" if inner else ""))
+        raise UserError(
+            f"{base} is a run that has not finished, so it has no export yet. Go on with: python"
+            f" train.py --resume={base}"
+        )
+    inner = next(
+        (
+            path
+            for path in _subdirectories(base)
+            if any((version / PROGRAM).is_file() for version in _subdirectories(path))
+        ),
+        None,
+    )
+    raise UserError(
+        f"{base} holds no SavedModel: no {PROGRAM} and no numbered version with one."
+        + (f" Did you mean {inner}?" if inner else "")
+    )
 
 
 def _subdirectories(path: Path) -> list[Path]:

@@ -1,4 +1,7 @@
-"""An evaluation before TensorFlow is loaded: models found, environment made, pictures proved; and how it is then played."""
+"""An evaluation before TensorFlow is loaded:
+
+models found, environment made, pictures proved; and how it is then played.
+"""
 
 import time
 from collections.abc import Callable
@@ -28,7 +31,8 @@ class Plan(NamedTuple):
     make: Callable[..., gym.Env]
     seeds: list[int]
     fps: float | None  # of the video, if there is one
-    protocol: str  # what a score can only be compared under, where the environment's id does not say it all
+    # what a score can only be compared under, where the environment's id does not say it all
+    protocol: str
     flags: EvaluateFlags
 
 
@@ -62,16 +66,39 @@ def prepare(flags: EvaluateFlags) -> Plan:
 
 
 def play(plan: Plan, version: Version, policy: Policy, check: Callable[[], None]) -> Played:
-    """Plays every seed once. Those that are shown or recorded are played one after the other, the rest side by side."""
+    """Plays every seed once.
+
+    Those that are shown or recorded are played one after the other, the rest side by side.
+    """
     flags, clock, parts, frames = plan.flags, time.monotonic(), [], 0
     rest = plan.seeds
     if flags.render:
-        parts, rest = [evaluate(policy, lambda: plan.make(render_mode="human"), rest, flags.max_episode_steps, check, parallel=1)], []
+        parts, rest = (
+            [
+                evaluate(
+                    policy,
+                    lambda: plan.make(render_mode="human"),
+                    rest,
+                    flags.max_episode_steps,
+                    check,
+                    parallel=1,
+                )
+            ],
+            [],
+        )
     if flags.video is not None:
-        filmed, rest = rest[:flags.video_episodes], rest[flags.video_episodes:]
+        filmed, rest = rest[: flags.video_episodes], rest[flags.video_episodes :]
         with video.Film(Path(flags.video), plan.fps) as film:
-            parts = [evaluate(policy, lambda: video.Filmed(plan.make(render_mode="rgb_array"), film), filmed, flags.max_episode_steps,
-                              check, parallel=1)]
+            parts = [
+                evaluate(
+                    policy,
+                    lambda: video.Filmed(plan.make(render_mode="rgb_array"), film),
+                    filmed,
+                    flags.max_episode_steps,
+                    check,
+                    parallel=1,
+                )
+            ]
         frames = film.frames
     if rest:
         parts.append(evaluate(policy, plan.make, rest, flags.max_episode_steps, check))
@@ -84,23 +111,40 @@ def _environment(versions: list[Version], given: str | None) -> str:
     names = [version.manifest.get("env") for version in versions]
     for version, name in zip(versions, names, strict=True):
         if not isinstance(name, str):
-            raise UserError(f"{version.path} does not say what it was trained on (no assets.extra/dqn_tf.json): name it with --env.")
+            raise UserError(
+                f"{version.path} does not say what it was trained on (no assets.extra/dqn_tf.json):"
+                " name it with --env."
+            )
     if len(set(names)) > 1:
-        raise UserError(f"{versions[0].path} was trained on {names[0]} and {versions[1].path} on {names[1]}; name the environment to "
-                        "compare them on with --env.")
+        raise UserError(
+            f"{versions[0].path} was trained on {names[0]} and {versions[1].path} on {names[1]};"
+            " name the environment to compare them on with --env."
+        )
     return names[0]
 
 
 def _protocol(versions: list[Version], env: str) -> DQNConfig | None:
-    """What Atari games are played under: the protocol that the first version was trained under, where it says so."""
+    """What Atari games are played under:
+
+    the protocol that the first version was trained under, where it says so.
+    """
     recorded = versions[0].manifest.get("config")
     if not is_atari(env) or not isinstance(recorded, dict):
         return None
     names = [name for name in PROTOCOL if name in recorded]
-    protocols = [[version.manifest.get("config", {}).get(name) for name in names] for version in versions]
+    protocols = [
+        [version.manifest.get("config", {}).get(name) for name in names] for version in versions
+    ]
     if any(other != protocols[0] for other in protocols):
-        raise UserError(f"{versions[0].path} and {versions[1].path} were trained under different protocols: " + "; ".join(
-            f"{name} {one} and {other}" for name, one, other in zip(names, *protocols, strict=True) if one != other) + ".")
+        raise UserError(
+            f"{versions[0].path} and {versions[1].path} were trained under different protocols: "
+            + "; ".join(
+                f"{name} {one} and {other}"
+                for name, one, other in zip(names, *protocols, strict=True)
+                if one != other
+            )
+            + "."
+        )
     return DQNConfig(env=env, **{name: recorded[name] for name in names})
 
 
@@ -108,7 +152,12 @@ def _require_fit(version: Version, env: str, spaces: Spaces) -> None:
     recorded: Any = version.manifest.get("spaces")
     if not isinstance(recorded, dict):
         return
-    differences = [f"{name} {recorded[name]} for {value}" for name, value in spaces.to_dict().items()
-                   if name in recorded and recorded[name] != value]
+    differences = [
+        f"{name} {recorded[name]} for {value}"
+        for name, value in spaces.to_dict().items()
+        if name in recorded and recorded[name] != value
+    ]
     if differences:
-        raise UserError(f"{version.path} does not fit {env}: it was made with {', '.join(differences)}.")
+        raise UserError(
+            f"{version.path} does not fit {env}: it was made with {', '.join(differences)}."
+        )

@@ -1,7 +1,9 @@
-"""A candidate export asked again what was served: its agreement with the answers given, and the drift of the observations."""
+"""A candidate export asked again what was served:
+
+its agreement with the answers given, and the drift of the observations.
+"""
 
 import collections
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -16,7 +18,11 @@ BYTES = "observation_bytes"  # the input that holds an observation's bytes as a 
 
 
 class Replayed(NamedTuple):
-    """What came out: by the version that had served, in all, and of the observations; None where there were none of the candidate's shape."""
+    """What came out:
+
+    by the version that had served, in all, and of the observations; None where there were none of
+    the candidate's shape.
+    """
 
     versions: dict[int, Agreement]
     total: Agreement
@@ -24,21 +30,33 @@ class Replayed(NamedTuple):
 
 
 class Candidate:
-    """An export, asked by the signatures that were asked then; by epsilon_greedy with the same seeds, so that both explore alike."""
+    """An export, asked by the signatures that were asked then; by epsilon_greedy with the same
+    seeds, so that both explore alike.
+    """
 
     def __init__(self, version: Version) -> None:
         """Raises UserError if it cannot be loaded or is none of dqn_tf's."""
         try:
-            self._loaded = tf.saved_model.load(str(version.path))  # kept: signatures do not keep the variables alive
+            # kept: signatures do not keep the variables alive
+            self._loaded = tf.saved_model.load(str(version.path))
         except Exception as error:  # each damage has its own
-            raise UserError(f"{version.path} cannot be loaded; the SavedModel is broken: {_first_line(error)}") from error
+            raise UserError(
+                f"{version.path} cannot be loaded; the SavedModel is broken: {_first_line(error)}"
+            ) from error
         self._signatures = self._loaded.signatures
         if "serving_default" not in self._signatures:
-            raise UserError(f"{version.path} has no signature serving_default, so it is no model that dqn_tf exported.")
+            raise UserError(
+                f"{version.path} has no signature serving_default, so it is no model that dqn_tf"
+                " exported."
+            )
         self._start = version.manifest.get("spaces", {}).get("action_start", 0)
         inputs = self._signatures["serving_default"].structured_input_signature[1]
         specification = inputs.get("observation")
-        self._shape = None if specification is None or None in specification.shape[1:] else tuple(specification.shape[1:])
+        self._shape = (
+            None
+            if specification is None or None in specification.shape[1:]
+            else tuple(specification.shape[1:])
+        )
         self._dtype = None if specification is None else specification.dtype.as_numpy_dtype
         self._ranges = ranges(version.manifest, self._shape)
 
@@ -60,7 +78,11 @@ class Candidate:
                 continue
             for agreement in (versions[served.version], total):
                 agreement.add(served.requests, *sides)
-        return Replayed(dict(sorted(versions.items())), total, drift if drift is not None and drift.rows else None)
+        return Replayed(
+            dict(sorted(versions.items())),
+            total,
+            drift if drift is not None and drift.rows else None,
+        )
 
     @property
     def ranged(self) -> bool:
@@ -75,12 +97,19 @@ class Candidate:
         if set(signature.structured_input_signature[1]) != set(served.inputs):
             return f"by {served.signature} with inputs that the candidate's does not take"
         try:
-            answer = signature(**{name: tf.constant(array) for name, array in served.inputs.items()})
+            answer = signature(
+                **{name: tf.constant(array) for name, array in served.inputs.items()}
+            )
             return {name: tensor.numpy() for name, tensor in answer.items()}
         except (tf.errors.OpError, ValueError, TypeError):
-            return f"by {served.signature} with inputs of a shape or type that the candidate's does not take"
+            return (
+                f"by {served.signature} with inputs of a shape or type that the candidate's does"
+                " not take"
+            )
 
-    def _choice(self, outputs: dict[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray | None] | None:
+    def _choice(
+        self, outputs: dict[str, np.ndarray]
+    ) -> tuple[np.ndarray, np.ndarray | None] | None:
         q_values = outputs.get("q_values")
         if "action" in outputs:
             return outputs["action"], q_values
@@ -95,18 +124,31 @@ class Candidate:
             observations = np.frombuffer(b"".join(strings), self._dtype).reshape(-1, *self._shape)
         else:
             return None
-        return observations if observations.shape[1:] == self._shape and observations.dtype.kind in "fiub" else None
+        return (
+            observations
+            if observations.shape[1:] == self._shape and observations.dtype.kind in "fiub"
+            else None
+        )
 
 
-def ranges(manifest: dict[str, Any], shape: tuple[int, ...] | None) -> tuple[np.ndarray, np.ndarray] | None:
-    """The smallest and largest value of each component in training, by the manifest; None where it says nothing, as for images."""
+def ranges(
+    manifest: dict[str, Any], shape: tuple[int, ...] | None
+) -> tuple[np.ndarray, np.ndarray] | None:
+    """The smallest and largest value of each component in training, by the manifest; None where it
+    says nothing, as for images.
+    """
     found = manifest.get("observation_range")
     if found is None or shape is None:
         return None
     try:
-        return tuple(np.broadcast_to(np.asarray(found[end], np.float64), shape) for end in ("min", "max"))
+        return tuple(
+            np.broadcast_to(np.asarray(found[end], np.float64), shape) for end in ("min", "max")
+        )
     except (KeyError, TypeError, ValueError) as error:
-        raise UserError("The manifest's observation_range is not a min and a max for each component of an observation.") from error
+        raise UserError(
+            "The manifest's observation_range is not a min and a max for each component of an"
+            " observation."
+        ) from error
 
 
 def _first_line(error: Exception) -> str:

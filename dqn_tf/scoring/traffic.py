@@ -1,4 +1,7 @@
-"""Records of served requests, read back in batches: TFRecord of PredictionLog, by dqn_tf.serving or by TF Serving's own request logger."""
+"""Records of served requests, read back in batches:
+
+TFRecord of PredictionLog, by dqn_tf.serving or by TF Serving's own request logger.
+"""
 
 import collections
 from collections.abc import Iterator
@@ -16,7 +19,10 @@ ROWS = 512  # of one batch, unless a single request has more
 
 
 class Served(NamedTuple):
-    """One request or several alike: what was asked by the same signature, and what one version answered. Arrays [rows, ...]."""
+    """One request or several alike:
+
+    what was asked by the same signature, and what one version answered. Arrays [rows, ...].
+    """
 
     version: int
     signature: str
@@ -32,12 +38,16 @@ class Served(NamedTuple):
     @property
     def kind(self) -> tuple:
         """Equal for those that can stand in one batch."""
-        arrays = (sorted((name, array.dtype.str, array.shape[1:]) for name, array in part.items()) for part in (self.inputs, self.outputs))
+        arrays = (
+            sorted((name, array.dtype.str, array.shape[1:]) for name, array in part.items())
+            for part in (self.inputs, self.outputs)
+        )
         return (self.version, self.signature, *map(tuple, arrays))
 
 
 class Traffic:
-    """All record files of a directory. `damaged` and `skipped` are known once `batches` has been read to its end.
+    """All record files of a directory. `damaged` and `skipped` are known once `batches` has been
+    read to its end.
 
     Attributes:
       files: the files, in the order of their names.
@@ -52,15 +62,23 @@ class Traffic:
         except OSError as error:
             raise UserError(f"--logs={directory} cannot be read: {error.strerror}.") from error
         if not self.files:
-            raise UserError(f"--logs={directory} holds no record file. A server writes them with --log_requests={directory}")
+            raise UserError(
+                f"--logs={directory} holds no record file. A server writes them with"
+                f" --log_requests={directory}"
+            )
         self.damaged: list[str] = []
         self.skipped: collections.Counter[str] = collections.Counter()
 
     def batches(self) -> Iterator[Served]:
-        """The requests in their order, those that follow one another and are alike in batches of up to ROWS rows."""
+        """The requests in their order, those that follow one another and are alike in batches of up
+        to ROWS rows.
+        """
         waiting: list[Served] = []
         for served in self._requests():
-            if waiting and (served.kind != waiting[0].kind or served.rows + sum(each.rows for each in waiting) > ROWS):
+            if waiting and (
+                served.kind != waiting[0].kind
+                or served.rows + sum(each.rows for each in waiting) > ROWS
+            ):
                 yield _joined(waiting)
                 waiting = []
             waiting.append(served)
@@ -83,9 +101,13 @@ class Traffic:
                     yield tensor.numpy()
                     count += 1
             except tf.errors.DataLossError:
-                self.damaged.append(f"{path} is damaged after {count:,} whole records; those are used.")
+                self.damaged.append(
+                    f"{path} is damaged after {count:,} whole records; those are used."
+                )
             except tf.errors.OpError as error:
-                raise UserError(f"{path} cannot be read: {error.message.splitlines()[0]}") from error
+                raise UserError(
+                    f"{path} cannot be read: {error.message.splitlines()[0]}"
+                ) from error
 
 
 def _parse(content: bytes) -> Served | str:
@@ -98,10 +120,17 @@ def _parse(content: bytes) -> Served | str:
         return "not of predict"
     request, response = log.predict_log.request, log.predict_log.response
     try:
-        inputs, outputs = ({name: tf.make_ndarray(tensor) for name, tensor in part.items()} for part in (request.inputs, response.outputs))
+        inputs, outputs = (
+            {name: tf.make_ndarray(tensor) for name, tensor in part.items()}
+            for part in (request.inputs, response.outputs)
+        )
     except (TypeError, ValueError):
         return "with a tensor that is not whole"
-    if not inputs or not outputs or len({array.shape[:1] for array in (*inputs.values(), *outputs.values())}) != 1:
+    if (
+        not inputs
+        or not outputs
+        or len({array.shape[:1] for array in (*inputs.values(), *outputs.values())}) != 1
+    ):
         return "without a row for each observation"
     version = _version(response) or _version(request)
     return Served(version, request.model_spec.signature_name or "serving_default", inputs, outputs)
@@ -113,6 +142,11 @@ def _version(message: predict_pb2.PredictRequest | predict_pb2.PredictResponse) 
 
 def _joined(alike: list[Served]) -> Served:
     first = alike[0]
-    inputs, outputs = ({name: np.concatenate([getattr(each, part)[name] for each in alike]) for name in getattr(first, part)}
-                       for part in ("inputs", "outputs"))
+    inputs, outputs = (
+        {
+            name: np.concatenate([getattr(each, part)[name] for each in alike])
+            for name in getattr(first, part)
+        }
+        for part in ("inputs", "outputs")
+    )
     return first._replace(inputs=inputs, outputs=outputs, requests=len(alike))

@@ -12,7 +12,10 @@ from dqn_tf.serving.errors import StartError
 
 @contextlib.contextmanager
 def quietly() -> Iterator[None]:
-    """Nothing is written to file descriptor 2 meanwhile, unless it ends in an exception: TensorFlow's libraries do before any log level holds."""
+    """Nothing is written to file descriptor 2 meanwhile, unless it ends in an exception:
+
+    TensorFlow's libraries do before any log level holds.
+    """
     sys.stderr.flush()
     terminal = os.dup(2)
     with tempfile.TemporaryFile() as aside:

@@ -1,7 +1,8 @@
 """Many small requests, one run of the model.
 
-Requests for the same version, signature, outputs and row shape that wait at the same time are joined along their first dimension. One that could not
-be joined with others, for its shape, therefore never makes them fail.
+Requests for the same version, signature, outputs and row shape that wait at the same time are
+joined along their first dimension. One that could not be joined with others, for its shape,
+therefore never makes them fail.
 """
 
 import collections
@@ -46,21 +47,35 @@ class Batcher:
 
     def __init__(self, parameters: Batching) -> None:
         self.parameters = parameters
-        self._waiting: collections.OrderedDict[tuple, Batch] = collections.OrderedDict()  # those that still have room, by what may join them
+        # those that still have room, by what may join them
+        self._waiting: collections.OrderedDict[tuple, Batch] = collections.OrderedDict()
         self._full: collections.deque[Batch] = collections.deque()
         self._change = threading.Condition()
         self._closed = False
         for number in range(parameters.num_batch_threads):
             threading.Thread(target=self._work, name=f"batch-{number}", daemon=True).start()
 
-    def submit(self, loaded: Loaded, signature: Signature, inputs: dict[str, np.ndarray], outputs: tuple[str, ...] | None,
-               deadline: float | None) -> "concurrent.futures.Future[Outputs]":
-        """The outputs, later. Raises INVALID_ARGUMENT for what has no rows or too many, UNAVAILABLE if too much is waiting."""
+    def submit(
+        self,
+        loaded: Loaded,
+        signature: Signature,
+        inputs: dict[str, np.ndarray],
+        outputs: tuple[str, ...] | None,
+        deadline: float | None,
+    ) -> "concurrent.futures.Future[Outputs]":
+        """The outputs, later.
+
+        Raises INVALID_ARGUMENT for what has no rows or too many, UNAVAILABLE if too much is
+        waiting.
+        """
         signature.check(inputs)
         names = signature.whole if outputs is None else outputs
         sizes = {array.shape[0] if array.ndim else None for array in inputs.values()}
         if len(sizes) != 1 or None in sizes:
-            raise invalid("Batching input tensors must have at least one dimension, and all the same 0th dimension size")
+            raise invalid(
+                "Batching input tensors must have at least one dimension, and all the same 0th"
+                " dimension size"
+            )
         rows, most = sizes.pop(), self.parameters.max_batch_size
         if rows > most:
             raise invalid(f"Task size {rows} is larger than maximum input batch size {most}")
@@ -70,10 +85,18 @@ class Batcher:
             batch = self._waiting.get(key)
             if batch is None or batch.rows + rows > most:
                 if len(self._waiting) + len(self._full) >= self.parameters.max_enqueued_batches:
-                    raise ServingError("UNAVAILABLE", "The batch scheduling queue to which this task was submitted is full")
+                    raise ServingError(
+                        "UNAVAILABLE",
+                        "The batch scheduling queue to which this task was submitted is full",
+                    )
                 if batch is not None:
                     self._full.append(self._waiting.pop(key))
-                batch = self._waiting[key] = Batch(loaded, signature, names, time.monotonic() + self.parameters.batch_timeout_micros / 1e6)
+                batch = self._waiting[key] = Batch(
+                    loaded,
+                    signature,
+                    names,
+                    time.monotonic() + self.parameters.batch_timeout_micros / 1e6,
+                )
             batch.tasks.append(task)
             batch.rows += rows
             if batch.rows == most:
@@ -120,21 +143,34 @@ class Batcher:
 
     def _run(self, batch: Batch, tasks: list[Task]) -> None:
         rows = sum(task.rows for task in tasks)
-        padding = next((size for size in self.parameters.allowed_batch_sizes if size >= rows), rows) - rows
+        padding = (
+            next((size for size in self.parameters.allowed_batch_sizes if size >= rows), rows)
+            - rows
+        )
         joined = {}
         for alias in batch.signature.inputs:
             parts = [task.inputs[alias] for task in tasks]
             if padding and rows:
-                parts.append(np.repeat(next(part for part in parts if len(part))[:1], padding, axis=0))
+                parts.append(
+                    np.repeat(next(part for part in parts if len(part))[:1], padding, axis=0)
+                )
             joined[alias] = parts[0] if len(parts) == 1 else np.concatenate(parts)
         deadlines = [task.deadline for task in tasks]
-        outputs = batch.loaded.run(batch.signature, joined, batch.outputs, None if None in deadlines else max(deadlines))
+        outputs = batch.loaded.run(
+            batch.signature, joined, batch.outputs, None if None in deadlines else max(deadlines)
+        )
         size = rows + padding if rows else 0
         for name, array in outputs.items():
             if array.ndim == 0 or array.shape[0] != size:
-                raise ServingError("FAILED_PRECONDITION", f"Batched output tensor's 0th dimension does not equal the sum of the 0th dimension sizes "
-                                                          f"of the input tensors: output {name!r} has the shape {list(array.shape)} for {size} rows")
+                raise ServingError(
+                    "FAILED_PRECONDITION",
+                    "Batched output tensor's 0th dimension does not equal the sum of the 0th"
+                    f" dimension sizes of the input tensors: output {name!r} has the shape"
+                    f" {list(array.shape)} for {size} rows",
+                )
         start = 0
         for task in tasks:
-            task.answer.set_result({name: array[start:start + task.rows] for name, array in outputs.items()})
+            task.answer.set_result(
+                {name: array[start : start + task.rows] for name, array in outputs.items()}
+            )
             start += task.rows

@@ -7,7 +7,13 @@ from concurrent import futures
 
 import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
-from tensorflow_serving.apis import get_model_status_pb2, model_management_pb2, model_pb2, model_service_pb2_grpc, prediction_service_pb2_grpc
+from tensorflow_serving.apis import (
+    get_model_status_pb2,
+    model_management_pb2,
+    model_pb2,
+    model_service_pb2_grpc,
+    prediction_service_pb2_grpc,
+)
 
 from dqn_tf.serving import text_protos
 from dqn_tf.serving.engine import Engine
@@ -20,7 +26,10 @@ LARGEST = 2**31 - 1  # bytes of a message
 ENDLESS = 1e8  # seconds; gRPC's word for no deadline is longer
 PAUSE = 0.05  # seconds between two looks for a model that a client waits for
 STATUS = {code.value[0]: code for code in grpc.StatusCode}
-STATES = {name: getattr(get_model_status_pb2.ModelVersionStatus, name) for name in ("START", "LOADING", "AVAILABLE", "UNLOADING", "END")}
+STATES = {
+    name: getattr(get_model_status_pb2.ModelVersionStatus, name)
+    for name in ("START", "LOADING", "AVAILABLE", "UNLOADING", "END")
+}
 
 log = logging.getLogger("dqn_tf.serving")
 
@@ -30,7 +39,11 @@ def held(manager: Manager, spec: model_pb2.ModelSpec) -> Held:
     if not spec.name:
         raise invalid("Missing ModelSpec, or its name is empty")
     choice = spec.WhichOneof("version_choice")
-    return manager.hold(spec.name, spec.version.value if choice == "version" else None, spec.version_label if choice == "version_label" else None)
+    return manager.hold(
+        spec.name,
+        spec.version.value if choice == "version" else None,
+        spec.version_label if choice == "version_label" else None,
+    )
 
 
 class Answers:
@@ -44,7 +57,9 @@ class Answers:
         started, code = time.perf_counter(), "OK"
         left = context.time_remaining()
         try:
-            return call(request, None if left is None or left > ENDLESS else time.monotonic() + left)
+            return call(
+                request, None if left is None or left > ENDLESS else time.monotonic() + left
+            )
         except Exception as error:
             found = translated(error)
             code = found.code
@@ -53,7 +68,13 @@ class Answers:
             context.abort(STATUS[NUMBERS[code]], shortened(found.message))
         finally:
             name = request.model_spec.name if hasattr(request, "model_spec") else ""
-            self.engine.metrics.request(name if name in self.engine.manager.models else "", api, "GRPC", code, time.perf_counter() - started)
+            self.engine.metrics.request(
+                name if name in self.engine.manager.models else "",
+                api,
+                "GRPC",
+                code,
+                time.perf_counter() - started,
+            )
 
 
 class PredictionService(Answers, prediction_service_pb2_grpc.PredictionServiceServicer):
@@ -61,8 +82,12 @@ class PredictionService(Answers, prediction_service_pb2_grpc.PredictionServiceSe
 
     def __init__(self, engine: Engine, options: Options) -> None:
         super().__init__(engine)
-        self.calls = Calls(engine, lambda spec: held(engine.manager, spec), options.enable_serialization_as_tensor_content,
-                           options.enable_signature_method_name_check)
+        self.calls = Calls(
+            engine,
+            lambda spec: held(engine.manager, spec),
+            options.enable_serialization_as_tensor_content,
+            options.enable_signature_method_name_check,
+        )
 
     def Predict(self, request, context):
         return self.answer("Predict", self.calls.predict, request, context)
@@ -90,16 +115,23 @@ class ModelService(Answers, model_service_pb2_grpc.ModelServiceServicer):
     def GetModelStatus(self, request, context):
         return self.answer("GetModelStatus", self._status, request, context)
 
-    def _status(self, request: get_model_status_pb2.GetModelStatusRequest, _: float | None) -> get_model_status_pb2.GetModelStatusResponse:
+    def _status(
+        self, request: get_model_status_pb2.GetModelStatusRequest, _: float | None
+    ) -> get_model_status_pb2.GetModelStatusResponse:
         spec = request.model_spec
         if not spec.name:
             raise invalid("Missing ModelSpec, or its name is empty")
         version = spec.version.value if spec.WhichOneof("version_choice") == "version" else None
         response = get_model_status_pb2.GetModelStatusResponse()
         for entry in self.engine.manager.status(spec.name, version):
-            added = response.model_version_status.add(version=entry.version, state=STATES[entry.state])
+            added = response.model_version_status.add(
+                version=entry.version, state=STATES[entry.state]
+            )
             if entry.error is not None:
-                added.status.error_code, added.status.error_message = NUMBERS[entry.error.code], entry.error.message
+                added.status.error_code, added.status.error_message = (
+                    NUMBERS[entry.error.code],
+                    entry.error.message,
+                )
             else:
                 added.status.error_code = 0
         return response
@@ -110,14 +142,22 @@ class ModelService(Answers, model_service_pb2_grpc.ModelServiceServicer):
             self._reload(request, context)
         except Exception as error:
             found = translated(error)
-            response.status.error_code, response.status.error_message = NUMBERS[found.code], found.message
+            response.status.error_code, response.status.error_message = (
+                NUMBERS[found.code],
+                found.message,
+            )
             context.set_code(STATUS[NUMBERS[found.code]])
             context.set_details(shortened(found.message))
         return response
 
-    def _reload(self, request: model_management_pb2.ReloadConfigRequest, context: grpc.ServicerContext) -> None:
+    def _reload(
+        self, request: model_management_pb2.ReloadConfigRequest, context: grpc.ServicerContext
+    ) -> None:
         if request.config.WhichOneof("config") != "model_config_list":
-            raise invalid("ServerModelConfig type not supported by HandleReloadConfigRequest. Only model_config_list is")
+            raise invalid(
+                "ServerModelConfig type not supported by HandleReloadConfigRequest. Only"
+                " model_config_list is"
+            )
         self.engine.manager.configure(text_protos.served(request.config))
 
         def patient() -> bool:
@@ -130,13 +170,22 @@ class ModelService(Answers, model_service_pb2_grpc.ModelServiceServicer):
 
 def start(engine: Engine, options: Options) -> tuple[grpc.Server, int]:
     """A server that answers, and its port. Raises OSError."""
-    for name in ("grpc._common", "grpc._server"):  # they would show a traceback for each message that cannot be read
+    # they would show a traceback for each message that cannot be read
+    for name in ("grpc._common", "grpc._server"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
     server = grpc.server(
-        futures.ThreadPoolExecutor(options.grpc_max_threads, "grpc"), maximum_concurrent_rpcs=options.max_concurrent_requests,
-        options=[("grpc.max_receive_message_length", LARGEST), ("grpc.max_send_message_length", LARGEST), ("grpc.so_reuseport", 0),
-                 *options.channel_arguments()])
-    prediction_service_pb2_grpc.add_PredictionServiceServicer_to_server(PredictionService(engine, options), server)
+        futures.ThreadPoolExecutor(options.grpc_max_threads, "grpc"),
+        maximum_concurrent_rpcs=options.max_concurrent_requests,
+        options=[
+            ("grpc.max_receive_message_length", LARGEST),
+            ("grpc.max_send_message_length", LARGEST),
+            ("grpc.so_reuseport", 0),
+            *options.channel_arguments(),
+        ],
+    )
+    prediction_service_pb2_grpc.add_PredictionServiceServicer_to_server(
+        PredictionService(engine, options), server
+    )
     model_service_pb2_grpc.add_ModelServiceServicer_to_server(ModelService(engine, options), server)
     if options.enable_grpc_healthcheck_service:
         servicer = health.HealthServicer()
@@ -152,5 +201,3 @@ def start(engine: Engine, options: Options) -> tuple[grpc.Server, int]:
         raise OSError(0, "the address cannot be bound")
     server.start()
     return server, port
-
-

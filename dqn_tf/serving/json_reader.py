@@ -1,8 +1,11 @@
-"""JSON as TensorFlow Serving's parser takes it: lenient where it is lenient, strict where it is strict.
+"""JSON as TensorFlow Serving's parser takes it: lenient where it is lenient, strict where it is
+strict.
 
-One object, and whatever follows it is not looked at; a byte order mark is skipped; of a key given twice the first value counts; NaN, Infinity and
-Inf are numbers; a number beyond a double is an error; bytes that are no UTF-8 pass through strings unchanged (as surrogates). Nesting costs no
-stack. The standard library's reader does most bodies; the tokens below are for those in which the two could differ.
+One object, and whatever follows it is not looked at; a byte order mark is skipped; of a key given
+twice the first value counts; NaN, Infinity and Inf are numbers; a number beyond a double is an
+error; bytes that are no UTF-8 pass through strings unchanged (as surrogates). Nesting costs no
+stack. The standard library's reader does most bodies; the tokens below are for those in which the
+two could differ.
 """
 
 import json
@@ -13,14 +16,26 @@ import numpy as np
 
 from dqn_tf.serving.errors import invalid
 
-# What the standard library would take otherwise: numbers that may overflow, escapes that may be half a pair.
+# What the standard library would take otherwise: numbers that may overflow, escapes that may be
+# half a pair.
 DIFFERS = re.compile(rb"[eE]\+?0*[0-9]{3}|[0-9]{300}|\\u[dD]")
 NOT_NESTING = bytes(set(range(256)) - set(b'[]{}"'))
 SPACE = re.compile(r"[ \t\n\r]*")
-TOKEN = re.compile(r'[ \t\n\r]*(?:([\[\]{}:,])|("(?:[^"\\\x00-\x1f]|\\.)*")|(-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?)'
-                   r"|(true|false|null|-?NaN|-?Inf(?:inity)?))")
-CONSTANTS = {"true": True, "false": False, "null": None, "NaN": float("nan"), "-NaN": float("nan"), "Inf": float("inf"),
-             "Infinity": float("inf"), "-Inf": float("-inf"), "-Infinity": float("-inf")}
+TOKEN = re.compile(
+    r'[ \t\n\r]*(?:([\[\]{}:,])|("(?:[^"\\\x00-\x1f]|\\.)*")|(-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?)'
+    r"|(true|false|null|-?NaN|-?Inf(?:inity)?))"
+)
+CONSTANTS = {
+    "true": True,
+    "false": False,
+    "null": None,
+    "NaN": float("nan"),
+    "-NaN": float("nan"),
+    "Inf": float("inf"),
+    "Infinity": float("inf"),
+    "-Inf": float("-inf"),
+    "-Infinity": float("-inf"),
+}
 
 
 def _first_wins(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -32,10 +47,14 @@ DECODER = json.JSONDecoder(object_pairs_hook=_first_wins)
 
 
 def read(body: bytes, deepest: int) -> dict[str, Any]:
-    """The object that `body` begins with. Raises INVALID_ARGUMENT for anything else, and for nesting beyond `deepest`."""
+    """The object that `body` begins with.
+
+    Raises INVALID_ARGUMENT for anything else, and for nesting beyond `deepest`.
+    """
     text = body.removeprefix(b"\xef\xbb\xbf").decode("utf-8", "surrogateescape")
     start = SPACE.match(text).end()
-    # Not left to the standard library's reader: how deep it goes differs between versions of Python.
+    # Not left to the standard library's reader: how deep it goes differs between versions of
+    # Python.
     nesting = _nesting(body) if body.count(b"[") + body.count(b"{") > deepest else 0
     if nesting is not None and nesting > deepest:
         raise invalid(f"JSON Parse error: nested deeper than {deepest}")
@@ -51,7 +70,9 @@ def read(body: bytes, deepest: int) -> dict[str, Any]:
 
 
 def _nesting(body: bytes) -> int | None:
-    """How deep the first value is nested, in a few passes over the bytes; None where escapes in strings would make that uncertain."""
+    """How deep the first value is nested, in a few passes over the bytes; None where escapes in
+    strings would make that uncertain.
+    """
     if b"\\" in body:
         return None
     data = np.frombuffer(body.translate(None, NOT_NESTING), np.uint8)
@@ -60,7 +81,7 @@ def _nesting(body: bytes) -> int | None:
     steps = (either == ord("{")).astype(np.int8) - (either == ord("}")).astype(np.int8)
     depth = np.cumsum(np.where(outside, steps, 0), dtype=np.int64)
     ends = np.flatnonzero((depth == 0) & outside & (steps < 0))
-    return int(depth[:ends[0]].max(initial=0) if len(ends) else depth.max(initial=0))
+    return int(depth[: ends[0]].max(initial=0) if len(ends) else depth.max(initial=0))
 
 
 def _read(text: str, start: int, deepest: int) -> Any:
@@ -86,7 +107,11 @@ def _read(text: str, start: int, deepest: int) -> Any:
         if expects == "more" and sign == ",":
             expects = "key" if isinstance(stack[-1], dict) else "value"
             continue
-        if sign in ("}", "]") and expects in ("more", "key or end", "value or end") and isinstance(stack[-1], dict) == (sign == "}"):
+        if (
+            sign in ("}", "]")
+            and expects in ("more", "key or end", "value or end")
+            and isinstance(stack[-1], dict) == (sign == "}")
+        ):
             value = stack.pop()
             key = keys.pop()
         elif expects == "more":
@@ -120,7 +145,10 @@ def _string(text: str, at: int, token: str) -> str:
         found = json.loads(token)
     except ValueError:
         raise _error(text, at, "Invalid escape character in string") from None
-    if "\\u" in token and any("\ud800" <= letter <= "\udfff" for letter in json.loads(re.sub("[\udc80-\udcff]", "", token))):
+    if "\\u" in token and any(
+        "\ud800" <= letter <= "\udfff"
+        for letter in json.loads(re.sub("[\udc80-\udcff]", "", token))
+    ):
         raise _error(text, at, "The surrogate pair in string is invalid")
     return found
 
@@ -135,4 +163,7 @@ def _number(text: str, at: int, token: str) -> int | float:
 
 
 def _error(text: str, at: int, what: str):
-    return invalid(f"JSON Parse error: {what} at offset: {len(text[:SPACE.match(text, at).end()].encode('utf-8', 'surrogateescape'))}")
+    return invalid(
+        f"JSON Parse error: {what} at offset:"
+        f" {len(text[: SPACE.match(text, at).end()].encode('utf-8', 'surrogateescape'))}"
+    )

@@ -1,7 +1,8 @@
 """Arrays → the JSON of a reply.
 
-Floats are written as the shortest text that gives the same float back, with `.0` on whole numbers and, like C's %g, an exponent where the number
-is large or small: 0.1, 2.0, 9e+06, 1e-05. orjson's text is the same between 1e-4 and 1e6; the rest is done number by number.
+Floats are written as the shortest text that gives the same float back, with `.0` on whole numbers
+and, like C's %g, an exponent where the number is large or small: 0.1, 2.0, 9e+06, 1e-05. orjson's
+text is the same between 1e-4 and 1e6; the rest is done number by number.
 """
 
 import base64
@@ -27,10 +28,15 @@ def error(message: str) -> bytes:
 
 
 def prediction(outputs: Mapping[str, np.ndarray], rows: bool) -> bytes:
-    """The reply to a predict request. In rows, raises INVALID_ARGUMENT unless all outputs have the same first dimension."""
+    """The reply to a predict request.
+
+    In rows, raises INVALID_ARGUMENT unless all outputs have the same first dimension.
+    """
     for name, array in outputs.items():
         if array.dtype.name not in PLAIN and array.dtype != object:
-            raise invalid(f"Failed to write JSON value for tensor type: {array.dtype.name} of output {name!r}")
+            raise invalid(
+                f"Failed to write JSON value for tensor type: {array.dtype.name} of output {name!r}"
+            )
     if rows:
         _check_rows(outputs)
     simple = all(_is_simple(array) for array in outputs.values())
@@ -43,10 +49,18 @@ def prediction(outputs: Mapping[str, np.ndarray], rows: bool) -> bytes:
         return b'{"outputs":{%s}}' % b",".join(members)
     if simple:
         names = list(outputs)
-        parts = [dict(zip(names, row, strict=True)) for row in zip(*map(np.ascontiguousarray, outputs.values()), strict=True)]
+        parts = [
+            dict(zip(names, row, strict=True))
+            for row in zip(*map(np.ascontiguousarray, outputs.values()), strict=True)
+        ]
         return b'{"predictions":%s}' % orjson.dumps(parts, option=orjson.OPT_SERIALIZE_NUMPY)
-    objects = (b",".join(b"%s:%s" % (_text(name), write(array[row, ...], name)) for name, array in outputs.items())
-               for row in range(len(next(iter(outputs.values())))))
+    objects = (
+        b",".join(
+            b"%s:%s" % (_text(name), write(array[row, ...], name))
+            for name, array in outputs.items()
+        )
+        for row in range(len(next(iter(outputs.values()))))
+    )
     return b'{"predictions":[%s]}' % b",".join(b"{%s}" % each for each in objects)
 
 
@@ -67,9 +81,15 @@ def _check_rows(outputs: Mapping[str, np.ndarray]) -> None:
     sizes = {name: array.shape[0] if array.ndim else None for name, array in outputs.items()}
     for name, size in sizes.items():
         if size is None:
-            raise invalid(f"Tensor name: {name} has no shape information: it is a scalar, and cannot be written as rows")
+            raise invalid(
+                f"Tensor name: {name} has no shape information: it is a scalar, and cannot be"
+                " written as rows"
+            )
         if size != next(iter(sizes.values())):
-            raise invalid(f"Tensor name: {name} has inconsistent batch size: {size} expecting: {next(iter(sizes.values()))}")
+            raise invalid(
+                f"Tensor name: {name} has inconsistent batch size: {size} expecting:"
+                f" {next(iter(sizes.values()))}"
+            )
 
 
 def _is_simple(array: np.ndarray) -> bool:
@@ -81,21 +101,32 @@ def _is_simple(array: np.ndarray) -> bool:
 
 
 def _write_simple(array: np.ndarray, _: str) -> bytes:
-    return orjson.dumps(np.ascontiguousarray(array) if array.ndim else array[()], option=orjson.OPT_SERIALIZE_NUMPY)
+    return orjson.dumps(
+        np.ascontiguousarray(array) if array.ndim else array[()], option=orjson.OPT_SERIALIZE_NUMPY
+    )
 
 
 def _write(array: np.ndarray | Any, name: str) -> bytes:
     """Number by number."""
     array = np.asarray(array)
     if array.dtype == object:
-        return _nested(array, _base64 if name.endswith("_bytes") else lambda leaf: _text(leaf.decode("utf-8", "surrogateescape")))
+        return _nested(
+            array,
+            (
+                _base64
+                if name.endswith("_bytes")
+                else lambda leaf: _text(leaf.decode("utf-8", "surrogateescape"))
+            ),
+        )
     return _nested(array, number) if array.dtype.name in FLOATS else _write_simple(array, name)
 
 
 def _nested(array: np.ndarray, leaf: Callable[[Any], bytes]) -> bytes:
     if array.ndim == 0:
         return leaf(array[()])
-    return b"[%s]" % b",".join(leaf(each) if array.ndim == 1 else _nested(each, leaf) for each in array)
+    return b"[%s]" % b",".join(
+        leaf(each) if array.ndim == 1 else _nested(each, leaf) for each in array
+    )
 
 
 def _base64(value: bytes) -> bytes:

@@ -12,10 +12,21 @@ from dqn_tf.serving.model import Loaded
 
 def status(entries: list[Entry]) -> bytes:
     """Each version with state and error."""
-    return _json({"model_version_status": [
-        {"version": str(entry.version), "state": entry.state,
-         "status": {"error_code": entry.error.code if entry.error else "OK", "error_message": entry.error.message if entry.error else ""}}
-        for entry in entries]})
+    return _json(
+        {
+            "model_version_status": [
+                {
+                    "version": str(entry.version),
+                    "state": entry.state,
+                    "status": {
+                        "error_code": entry.error.code if entry.error else "OK",
+                        "error_message": entry.error.message if entry.error else "",
+                    },
+                }
+                for entry in entries
+            ]
+        }
+    )
 
 
 def signature_def_map(loaded: Loaded) -> get_model_metadata_pb2.SignatureDefMap:
@@ -28,13 +39,26 @@ def signature_def_map(loaded: Loaded) -> get_model_metadata_pb2.SignatureDefMap:
 
 def metadata(loaded: Loaded) -> bytes:
     """The signatures with types and shapes, -1 where a dimension is free."""
-    definitions = {name: _definition(definition) for name, definition in sorted(signature_def_map(loaded).signature_def.items())}
-    return _json({"model_spec": {"name": loaded.name, "signature_name": "", "version": str(loaded.version)},
-                  "metadata": {"signature_def": {"signature_def": definitions}}})
+    definitions = {
+        name: _definition(definition)
+        for name, definition in sorted(signature_def_map(loaded).signature_def.items())
+    }
+    return _json(
+        {
+            "model_spec": {
+                "name": loaded.name,
+                "signature_name": "",
+                "version": str(loaded.version),
+            },
+            "metadata": {"signature_def": {"signature_def": definitions}},
+        }
+    )
 
 
 def _definition(definition: meta_graph_pb2.SignatureDef) -> dict:
-    return json_format.MessageToDict(definition, preserving_proto_field_name=True, always_print_fields_with_no_presence=True)
+    return json_format.MessageToDict(
+        definition, preserving_proto_field_name=True, always_print_fields_with_no_presence=True
+    )
 
 
 def _json(document: dict) -> bytes:

@@ -1,7 +1,8 @@
 """Which version of which model answers: looks at the disk, loads, warms, swaps and unloads.
 
-A version is START, LOADING, AVAILABLE, UNLOADING, END. The new one is AVAILABLE before the old one goes, and a version is closed when the last
-request that holds it has ended. All that changes is changed by one thread, the one that calls `poll`.
+A version is START, LOADING, AVAILABLE, UNLOADING, END. The new one is AVAILABLE before the old one
+goes, and a version is closed when the last request that holds it has ended. All that changes is
+changed by one thread, the one that calls `poll`.
 """
 
 import dataclasses
@@ -56,10 +57,15 @@ class Model:
 
     def available(self) -> list[int]:
         """Versions that answer, newest first."""
-        return sorted((version for version, entry in self.entries.items() if entry.state == "AVAILABLE"), reverse=True)
+        return sorted(
+            (version for version, entry in self.entries.items() if entry.state == "AVAILABLE"),
+            reverse=True,
+        )
 
     def hold(self, version: int | None) -> Entry | None:
-        """The entry of that version, or of the newest, with one more holder; None if it does not answer."""
+        """The entry of that version, or of the newest, with one more holder; None if it does not
+        answer.
+        """
         with self.lock:
             entry = self.entries.get(self.newest if version is None else version)
             if entry is None or entry.state != "AVAILABLE":
@@ -93,7 +99,9 @@ class Model:
 
 
 class Held:
-    """A version that is not closed before `release`, which is called once, or at the end of a `with`."""
+    """A version that is not closed before `release`, which is called once, or at the end of a
+    `with`.
+    """
 
     __slots__ = ("_entry", "_model", "loaded")
 
@@ -125,13 +133,18 @@ def alone(loaded: Loaded) -> Held:
 class Manager:
     """All models. `load(name, version, path)` gives a warm `Loaded` or raises."""
 
-    def __init__(self, load: Callable[[str, int, Path], Loaded], retries: int, retry_seconds: float) -> None:
+    def __init__(
+        self, load: Callable[[str, int, Path], Loaded], retries: int, retry_seconds: float
+    ) -> None:
         self.models: dict[str, Model] = {}
         self._load, self._retries, self._retry_seconds = load, retries, retry_seconds
         self._turn = threading.RLock()
 
     def hold(self, name: str, version: int | None = None, label: str | None = None) -> Held:
-        """Holds the version that answers to `name` and, if given, to a version or a label. Raises ServingError."""
+        """Holds the version that answers to `name` and, if given, to a version or a label.
+
+        Raises ServingError.
+        """
         model = self.models.get(name)
         if label is not None and model is not None:
             version = model.labels.get(label)
@@ -146,10 +159,18 @@ class Manager:
     def status(self, name: str, version: int | None = None) -> list[Entry]:
         """The version's entry, or all of the model, newest first. Raises NOT_FOUND."""
         model = self.models.get(name)
-        entries = [] if model is None else sorted(list(model.entries.values()), key=lambda entry: -entry.version)
+        entries = (
+            []
+            if model is None
+            else sorted(list(model.entries.values()), key=lambda entry: -entry.version)
+        )
         found = [entry for entry in entries if version is None or entry.version == version]
         if not found:
-            raise ServingError("NOT_FOUND", f"Could not find {'any versions' if version is None else f'version {version}'} of model {name}")
+            raise ServingError(
+                "NOT_FOUND",
+                f"Could not find {'any versions' if version is None else f'version {version}'} of"
+                f" model {name}",
+            )
         return found
 
     def configure(self, served: list[Served]) -> None:
@@ -167,19 +188,28 @@ class Manager:
                     model.set(model.entries[version], "UNLOADING")
 
     def assign_labels(self, to_any: bool) -> None:
-        """Gives each model the labels that its configuration names. Raises FAILED_PRECONDITION for a version that is not AVAILABLE, unless `to_any`
-        and the label is new."""
+        """Gives each model the labels that its configuration names. Raises FAILED_PRECONDITION for
+        a version that is not AVAILABLE, unless `to_any` and the label is new.
+        """
         with self._turn:
             for model in self.models.values():
                 wanted = dict(model.served.labels)
                 for label, version in wanted.items():
-                    if version not in model.available() and not (to_any and model.labels.get(label, version) == version):
-                        raise ServingError("FAILED_PRECONDITION", f"Cannot assign label {label!r} to version {version} of {model.served.name}, "
-                                                                  "which is not available")
+                    if version not in model.available() and not (
+                        to_any and model.labels.get(label, version) == version
+                    ):
+                        raise ServingError(
+                            "FAILED_PRECONDITION",
+                            f"Cannot assign label {label!r} to version {version} of"
+                            f" {model.served.name}, which is not available",
+                        )
                 model.labels = wanted
 
     def wait(self, patient: Callable[[], bool]) -> None:
-        """Polls until every model answers. Raises what kept one from it, or DEADLINE_EXCEEDED once nobody is `patient` any more."""
+        """Polls until every model answers.
+
+        Raises what kept one from it, or DEADLINE_EXCEEDED once nobody is `patient` any more.
+        """
         while True:
             self.poll()
             waiting = [model for model in list(self.models.values()) if not model.available()]
@@ -187,11 +217,16 @@ class Manager:
                 for entry in model.entries.values():
                     if entry.error is not None:
                         name = f"{model.served.name} version {entry.version}"
-                        raise ServingError(entry.error.code, f"{name} cannot be loaded: {entry.error.message}")
+                        raise ServingError(
+                            entry.error.code, f"{name} cannot be loaded: {entry.error.message}"
+                        )
             if not waiting:
                 return
             if not patient():
-                raise ServingError("DEADLINE_EXCEEDED", f"No version in {', '.join(model.served.base_path for model in waiting)}")
+                raise ServingError(
+                    "DEADLINE_EXCEEDED",
+                    f"No version in {', '.join(model.served.base_path for model in waiting)}",
+                )
 
     def poll(self) -> None:
         """One look at the disk for each model, and all that follows from it."""
@@ -203,7 +238,11 @@ class Manager:
         found = disk.versions(model.served.base_path)
         if found is None:
             if model.present:
-                log.error("The directory of %s is gone: %s. What is loaded is kept.", model.served.name, model.served.base_path)
+                log.error(
+                    "The directory of %s is gone: %s. What is loaded is kept.",
+                    model.served.name,
+                    model.served.base_path,
+                )
             return
         wanted = model.served.policy.wanted(found)
         model.present = bool(wanted)
@@ -211,13 +250,17 @@ class Manager:
             entry = model.entries.get(version)
             if entry is None or (entry.state == "END" and entry.left):
                 entry = model.entries[version] = Entry(version)
-            if entry.state == "START" or (entry.state == "LOADING" and time.monotonic() >= entry.retry_at):
+            if entry.state == "START" or (
+                entry.state == "LOADING" and time.monotonic() >= entry.retry_at
+            ):
                 self._try(model, entry, found[version])
         for entry in [entry for version, entry in model.entries.items() if version not in wanted]:
             entry.left = True
             if entry.state == "LOADING":
                 model.set(entry, "END")
-            elif entry.state == "AVAILABLE" and (not wanted or set(wanted) & set(model.available())):
+            elif entry.state == "AVAILABLE" and (
+                not wanted or set(wanted) & set(model.available())
+            ):
                 model.set(entry, "UNLOADING")
 
     def _try(self, model: Model, entry: Entry, path: Path) -> None:
@@ -227,7 +270,12 @@ class Manager:
             entry.loaded = self._load(model.served.name, entry.version, path)
         except Exception as error:
             entry.error, entry.failures = translated(error), entry.failures + 1
-            log.error("%s version %d cannot be loaded: %s", model.served.name, entry.version, entry.error.message)
+            log.error(
+                "%s version %d cannot be loaded: %s",
+                model.served.name,
+                entry.version,
+                entry.error.message,
+            )
             if entry.failures > self._retries:
                 model.set(entry, "END")
             entry.retry_at = time.monotonic() + self._retry_seconds

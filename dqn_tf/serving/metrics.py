@@ -1,4 +1,6 @@
-"""Counts and durations, as the text that Prometheus reads; names, labels and buckets are TensorFlow Serving's."""
+"""Counts and durations, as the text that Prometheus reads; names, labels and buckets are TensorFlow
+Serving's.
+"""
 
 import bisect
 import collections
@@ -33,12 +35,18 @@ class Metrics:
         """One request for a model that was answered with a code (`OK`, `NOT_FOUND`, ...)."""
         with self._lock:
             self._counts[model, code] += 1
-            self._add(LATENCY, f'model_name="{_escaped(model)}",API="{api}",entrypoint="{entrypoint}"', seconds)
+            self._add(
+                LATENCY,
+                f'model_name="{_escaped(model)}",API="{api}",entrypoint="{entrypoint}"',
+                seconds,
+            )
 
     def runtime(self, model: str, seconds: float) -> None:
         """One run of a graph."""
         with self._lock:
-            self._add(RUNTIME, f'model_name="{_escaped(model)}",API="Predict",runtime="TF1"', seconds)
+            self._add(
+                RUNTIME, f'model_name="{_escaped(model)}",API="Predict",runtime="TF1"', seconds
+            )
 
     def warmup(self, model: str, path: str, status: str, seconds: float) -> None:
         """One warm-up of a version."""
@@ -49,15 +57,24 @@ class Metrics:
         """In Prometheus' format."""
         lines = [f"# TYPE {COUNT} counter"]
         with self._lock:
-            lines += [f'{COUNT}{{model_name="{_escaped(model)}",status="{code}"}} {count}' for (model, code), count in sorted(self._counts.items())]
+            lines += [
+                f'{COUNT}{{model_name="{_escaped(model)}",status="{code}"}} {count}'
+                for (model, code), count in sorted(self._counts.items())
+            ]
             for name, histograms in self._histograms.items():
                 lines.append(f"# TYPE {name} histogram")
                 for labels, histogram in sorted(histograms.items()):
                     total = 0
                     for bound, count in zip([*BOUNDS, "+Inf"], histogram.counts, strict=True):
                         total += count
-                        lines.append(f'{name}_bucket{{{labels},le="{bound if isinstance(bound, str) else f"{bound:g}"}"}} {total}')
-                    lines += [f"{name}_sum{{{labels}}} {histogram.sum:.6g}", f"{name}_count{{{labels}}} {total}"]
+                        lines.append(
+                            f'{name}_bucket{{{labels},le="{bound if isinstance(bound, str) else f"{bound:g}"}"}}'
+                            f" {total}"
+                        )
+                    lines += [
+                        f"{name}_sum{{{labels}}} {histogram.sum:.6g}",
+                        f"{name}_count{{{labels}}} {total}",
+                    ]
         return ("\n".join(lines) + "\n").encode("utf-8", "replace")
 
     def _add(self, name: str, labels: str, seconds: float) -> None:

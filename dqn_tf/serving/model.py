@@ -1,7 +1,8 @@
 """One version of a model in memory: its signatures, and how they are run.
 
-The graph runs in a session of TensorFlow's C++ runtime, the class that TensorFlow Serving uses, through prepared callables that run it on the
-caller's thread: a small network takes a few microseconds, where a call of a loaded signature takes more than a hundred.
+The graph runs in a session of TensorFlow's C++ runtime, the class that TensorFlow Serving uses,
+through prepared callables that run it on the caller's thread: a small network takes a few
+microseconds, where a call of a loaded signature takes more than a hundred.
 """
 
 import dataclasses
@@ -37,8 +38,12 @@ class Signature:
     def __init__(self, name: str, definition) -> None:
         self.name, self.method_name, self.definition = name, definition.method_name, definition
         self.inputs, self.outputs = (
-            {alias: Tensor(info.name, tf.dtypes.as_dtype(info.dtype)) for alias, info in sorted(infos.items())}
-            for infos in (definition.inputs, definition.outputs))
+            {
+                alias: Tensor(info.name, tf.dtypes.as_dtype(info.dtype))
+                for alias, info in sorted(infos.items())
+            }
+            for infos in (definition.inputs, definition.outputs)
+        )
         self.whole = tuple(self.outputs)
         self.recent = 1.0  # seconds of the slower ones among the last runs
 
@@ -48,15 +53,23 @@ class Signature:
         return self.recent < QUICK
 
     def check(self, inputs: dict[str, np.ndarray]) -> None:
-        """Raises INVALID_ARGUMENT unless exactly the signature's inputs are given, each in its type. Shapes are the graph's own business."""
+        """Raises INVALID_ARGUMENT unless exactly the signature's inputs are given, each in its
+        type. Shapes are the graph's own business.
+        """
         if inputs.keys() != self.inputs.keys():
             extra, missing = inputs.keys() - self.inputs.keys(), self.inputs.keys() - inputs.keys()
-            raise invalid(f"The signature {self.name!r} has {len(self.inputs)} inputs and {len(inputs)} were given. "
-                          f"Sent extra: {{{', '.join(sorted(extra))}}}. Missing but required: {{{', '.join(sorted(missing))}}}.")
+            raise invalid(
+                f"The signature {self.name!r} has {len(self.inputs)} inputs and {len(inputs)} were"
+                f" given. Sent extra: {{{', '.join(sorted(extra))}}}. Missing but required:"
+                f" {{{', '.join(sorted(missing))}}}."
+            )
         for index, (alias, tensor) in enumerate(self.inputs.items()):
             given = inputs[alias].dtype
             if given != tensor.dtype.as_numpy_dtype:
-                raise invalid(f"Expects arg[{index}] ({alias}) to be {tensor.dtype.name} but {tf.dtypes.as_dtype(given).name} is provided")
+                raise invalid(
+                    f"Expects arg[{index}] ({alias}) to be {tensor.dtype.name} but"
+                    f" {tf.dtypes.as_dtype(given).name} is provided"
+                )
 
 
 class Loaded:
@@ -64,17 +77,27 @@ class Loaded:
 
     def __init__(self, name: str, version: int, session: tf.compat.v1.Session, meta_graph) -> None:
         self.name, self.version, self.meta_graph = name, version, meta_graph
-        self.signatures = {key: Signature(key, definition) for key, definition in meta_graph.signature_def.items()
-                           if not key.startswith("__saved_model_")}
-        self.batcher: "Batcher | None" = None  # what joins its requests, where that is wanted
+        self.signatures = {
+            key: Signature(key, definition)
+            for key, definition in meta_graph.signature_def.items()
+            if not key.startswith("__saved_model_")
+        }
+        self.batcher: Batcher | None = None  # what joins its requests, where that is wanted
         self._session = session
         self._callables: dict[tuple[str, tuple[str, ...], int], object] = {}
 
-    def run(self, signature: Signature, inputs: dict[str, np.ndarray], outputs: Iterable[str] | None = None,
-            deadline: float | None = None) -> dict[str, np.ndarray]:
-        """The signature's `outputs` (all, if None) for `inputs`. The deadline is of time.monotonic().
+    def run(
+        self,
+        signature: Signature,
+        inputs: dict[str, np.ndarray],
+        outputs: Iterable[str] | None = None,
+        deadline: float | None = None,
+    ) -> dict[str, np.ndarray]:
+        """The signature's `outputs` (all, if None) for `inputs`. The deadline is of
+        time.monotonic().
 
-        Raises ServingError: INVALID_ARGUMENT for other names or types, DEADLINE_EXCEEDED, or whatever code an operation ends with.
+        Raises ServingError: INVALID_ARGUMENT for other names or types, DEADLINE_EXCEEDED, or
+        whatever code an operation ends with.
         """
         signature.check(inputs)
         names = signature.whole if outputs is None else tuple(outputs)
@@ -88,12 +111,21 @@ class Loaded:
         finally:
             took = time.perf_counter() - started
             signature.recent = max(took, signature.recent / 2)
-        return {name: np.array(value, object) if isinstance(value, bytes) else value for name, value in zip(names, found, strict=True)}
+        return {
+            name: np.array(value, object) if isinstance(value, bytes) else value
+            for name, value in zip(names, found, strict=True)
+        }
 
     def signature(self, name: str) -> Signature:
-        """The signature of that name; the empty name is serving_default. Raises FAILED_PRECONDITION."""
+        """The signature of that name; the empty name is serving_default.
+
+        Raises FAILED_PRECONDITION.
+        """
         if (found := self.signatures.get(name or DEFAULT_SIGNATURE)) is None:
-            raise ServingError("FAILED_PRECONDITION", f"Serving signature name: \"{name or DEFAULT_SIGNATURE}\" not found in signature def")
+            raise ServingError(
+                "FAILED_PRECONDITION",
+                f'Serving signature name: "{name or DEFAULT_SIGNATURE}" not found in signature def',
+            )
         return found
 
     def close(self) -> None:
@@ -117,7 +149,9 @@ class Loaded:
 
 
 def _limit(deadline: float) -> int:
-    """Milliseconds until the deadline, up to the next power of two, so that a few prepared runs serve every deadline."""
+    """Milliseconds until the deadline, up to the next power of two, so that a few prepared runs
+    serve every deadline.
+    """
     if (left := deadline - time.monotonic()) <= 0:
         raise ServingError("DEADLINE_EXCEEDED", "The time was over before the model could run")
     return 1 << min(int(left * 1000), LONGEST_LIMIT).bit_length()

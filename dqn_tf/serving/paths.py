@@ -25,7 +25,11 @@ class Target:
 
 
 def parsed(method: str, path: str) -> Target:
-    """What is asked for. Raises INVALID_ARGUMENT for any path and method below /v1/ that TensorFlow Serving does not know."""
+    """What is asked for.
+
+    Raises INVALID_ARGUMENT for any path and method below /v1/ that TensorFlow Serving does not
+    know.
+    """
     if method == "POST" and (match := CALL.fullmatch(path)) and match["verb"] in VERBS:
         return _target(match["verb"], match)
     if method == "GET" and (match := LOOK.fullmatch(path)):
@@ -40,10 +44,13 @@ def _target(verb: str, match: re.Match) -> Target:
     if match["version"] is not None:
         if len(match["version"]) > 40 or (version := int(match["version"])) > NEWEST:
             raise invalid(f"Failed to convert version: {match['version'][:40]} to numeric.")
-    return Target(verb, _decoded(match["name"]), version, _decoded(match["label"]) if match["label"] is not None else None)
+    return Target(
+        verb,
+        _decoded(match["name"]),
+        version,
+        _decoded(match["label"]) if match["label"] is not None else None,
+    )
 
 
 def _decoded(part: str) -> str:
     return unquote(part, errors="surrogateescape")
-
-

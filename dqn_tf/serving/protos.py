@@ -8,18 +8,34 @@ from tensorflow.core.framework import tensor_pb2
 
 from dqn_tf.serving.errors import invalid
 
-LARGEST = 1 << 28  # bytes of a tensor that a short proto may unfold into by repeating its last value
+# bytes of a tensor that a short proto may unfold into by repeating its last value
+LARGEST = 1 << 28
 FIELDS = {
-    tf.float32: "float_val", tf.float64: "double_val", tf.int32: "int_val", tf.int16: "int_val", tf.int8: "int_val", tf.uint8: "int_val",
-    tf.uint16: "int_val", tf.int64: "int64_val", tf.uint32: "uint32_val", tf.uint64: "uint64_val", tf.bool: "bool_val", tf.string: "string_val",
-    tf.half: "half_val", tf.bfloat16: "half_val",
+    tf.float32: "float_val",
+    tf.float64: "double_val",
+    tf.int32: "int_val",
+    tf.int16: "int_val",
+    tf.int8: "int_val",
+    tf.uint8: "int_val",
+    tf.uint16: "int_val",
+    tf.int64: "int64_val",
+    tf.uint32: "uint32_val",
+    tf.uint64: "uint64_val",
+    tf.bool: "bool_val",
+    tf.string: "string_val",
+    tf.half: "half_val",
+    tf.bfloat16: "half_val",
 }
-BY_NUMBER = {dtype.as_datatype_enum: (dtype, field, np.dtype(dtype.as_numpy_dtype)) for dtype, field in FIELDS.items()}
+BY_NUMBER = {
+    dtype.as_datatype_enum: (dtype, field, np.dtype(dtype.as_numpy_dtype))
+    for dtype, field in FIELDS.items()
+}
 BY_NUMPY = {numpy: (number, field) for number, (_, field, numpy) in BY_NUMBER.items()}
 
 
 def to_array(proto: tensor_pb2.TensorProto, alias: str) -> np.ndarray:
-    """The tensor. A list of values shorter than the shape repeats its last one, an empty list is zeros, a longer one is cut.
+    """The tensor. A list of values shorter than the shape repeats its last one, an empty list is
+    zeros, a longer one is cut.
 
     Raises INVALID_ARGUMENT for what is no tensor.
     """
@@ -58,7 +74,10 @@ def _filled(values, count: int, field: str, numpy: np.dtype) -> np.ndarray:
 
 
 def fill(proto: tensor_pb2.TensorProto, array: np.ndarray, as_content: bool) -> None:
-    """Writes the array into the proto: in its type's field, or, if `as_content`, as bytes. Raises INVALID_ARGUMENT for other types."""
+    """Writes the array into the proto:
+
+    in its type's field, or, if `as_content`, as bytes. Raises INVALID_ARGUMENT for other types.
+    """
     array = np.asarray(array)
     if array.dtype not in BY_NUMPY:
         raise invalid(f"An output has the type {array.dtype}, which is not served")
@@ -69,4 +88,6 @@ def fill(proto: tensor_pb2.TensorProto, array: np.ndarray, as_content: bool) -> 
         proto.tensor_content = array.tobytes()
     else:
         flat = array.ravel()
-        getattr(proto, field).extend((flat.view(np.uint16) if field == "half_val" else flat).tolist())
+        getattr(proto, field).extend(
+            (flat.view(np.uint16) if field == "half_val" else flat).tolist()
+        )

@@ -1,9 +1,10 @@
-"""Served requests as TFRecord of PredictionLog, the format of TF Serving's own request logger: what `--log_requests=DIR` writes.
+"""Served requests as TFRecord of PredictionLog, the format of TF Serving's own request logger: what
+`--log_requests=DIR` writes.
 
     DIR/requests-00000001.tfrecord, requests-00000002.tfrecord, ...
 
-A request only puts its arrays into a queue; a thread turns them into records. What does not fit into the queue is dropped and counted, so that
-a slow disk never makes a client wait.
+A request only puts its arrays into a queue; a thread turns them into records. What does not fit
+into the queue is dropped and counted, so that a slow disk never makes a client wait.
 """
 
 import collections
@@ -17,7 +18,8 @@ import numpy as np
 import tensorflow as tf
 from tensorflow_serving.apis import prediction_log_pb2
 
-FILES = 8  # the directory's bytes are spread over so many, so that dropping the oldest takes an eighth of it
+# the directory's bytes are spread over so many, so that dropping the oldest takes an eighth of it
+FILES = 8
 FRAME_BYTES = 16  # of a TFRecord besides its content: the length and two checksums
 QUEUED_REQUESTS, QUEUED_BYTES = 4096, 64 << 20
 QUIET_SECONDS = 60  # between two messages about requests that are dropped
@@ -27,10 +29,12 @@ Arrays = Mapping[str, np.ndarray]
 
 
 class RequestLog:
-    """A recorder of served requests; `written` and `dropped` count them. Threads may call it at the same time.
+    """A recorder of served requests; `written` and `dropped` count them. Threads may call it at the
+    same time.
 
-    `directory` holds at most `max_bytes` of record files, those of earlier servers counted: the oldest goes before the next is begun.
-    Each request is written with probability `sample`, above 0 and at most 1. Raises OSError if the directory cannot be made.
+    `directory` holds at most `max_bytes` of record files, those of earlier servers counted: the
+    oldest goes before the next is begun. Each request is written with probability `sample`, above 0
+    and at most 1. Raises OSError if the directory cannot be made.
     """
 
     def __init__(self, directory: Path, max_bytes: int, sample: float) -> None:
@@ -44,14 +48,18 @@ class RequestLog:
         self._thread = threading.Thread(target=self._write_all, name="request log", daemon=True)
         self._thread.start()
 
-    def __call__(self, model_name: str, version: int, signature_name: str, inputs: Arrays, outputs: Arrays) -> None:
+    def __call__(
+        self, model_name: str, version: int, signature_name: str, inputs: Arrays, outputs: Arrays
+    ) -> None:
         """Takes one successful predict in; the arrays must not change afterwards."""
         size = sum(map(_bytes, (*inputs.values(), *outputs.values())))
         with self._changed:
             if self._closing or self._generator.random() >= self._sample:
                 return
             # An empty queue takes a request of any size.
-            if len(self._queue) >= QUEUED_REQUESTS or self._queue and self._queued_bytes + size > QUEUED_BYTES:
+            if len(self._queue) >= QUEUED_REQUESTS or (
+                self._queue and self._queued_bytes + size > QUEUED_BYTES
+            ):
                 self._drop("requests come faster than they can be written")
                 return
             self._queue.append((size, model_name, version, signature_name, inputs, outputs))
@@ -70,13 +78,16 @@ class RequestLog:
 
     def _write_all(self) -> None:
         while request := self._next():
-            if self._attempt(lambda: self._files.write(record(*request, self._sample)), lost=1):  # noqa: B023  called at once
+            if self._attempt(lambda: self._files.write(record(*request, self._sample)), lost=1):
                 self._unflushed += 1
         self._attempt(self._files.close)
         self._settle()
 
     def _next(self) -> tuple | None:
-        """The oldest request; before waiting for one, all that was written is made readable. None once closed and empty."""
+        """The oldest request; before waiting for one, all that was written is made readable.
+
+        None once closed and empty.
+        """
         if not self._queue and self._unflushed and self._attempt(self._files.flush):
             self._settle()
         with self._changed:
@@ -109,8 +120,18 @@ class RequestLog:
             self._quiet_until = time.monotonic() + QUIET_SECONDS
 
 
-def record(model_name: str, version: int, signature_name: str, inputs: Arrays, outputs: Arrays, sample: float = 1.0) -> bytes:
-    """One served predict as a serialized PredictionLog: the request, the response, and in both model_specs the version that answered."""
+def record(
+    model_name: str,
+    version: int,
+    signature_name: str,
+    inputs: Arrays,
+    outputs: Arrays,
+    sample: float = 1.0,
+) -> bytes:
+    """One served predict as a serialized PredictionLog:
+
+    the request, the response, and in both model_specs the version that answered.
+    """
     log = prediction_log_pb2.PredictionLog()
     request, response = log.predict_log.request, log.predict_log.response
     for specification in (request.model_spec, response.model_spec, log.log_metadata.model_spec):
@@ -124,21 +145,28 @@ def record(model_name: str, version: int, signature_name: str, inputs: Arrays, o
 
 
 class _RecordFiles:
-    """Numbered record files of at most a FILES-th of `max_bytes` each, unless one record is larger; together at most `max_bytes`."""
+    """Numbered record files of at most a FILES-th of `max_bytes` each, unless one record is larger;
+    together at most `max_bytes`.
+    """
 
     def __init__(self, directory: Path, max_bytes: int) -> None:
         self._directory, self._max_bytes = directory, max_bytes
-        self._number = max((int(path.stem.partition("-")[2]) for path in files(directory)), default=0)
+        self._number = max(
+            (int(path.stem.partition("-")[2]) for path in files(directory)), default=0
+        )
         self._writer: tf.io.TFRecordWriter | None = None
         self._size = 0
 
     def write(self, content: bytes) -> None:
         size = len(content) + FRAME_BYTES
         if size > self._max_bytes:
-            raise OSError(0, f"a record of {size} bytes is above --log_requests_max_bytes={self._max_bytes}")
+            raise OSError(
+                0, f"a record of {size} bytes is above --log_requests_max_bytes={self._max_bytes}"
+            )
         if self._writer is None or self._size + size > self._max_bytes // FILES:
             self.close()
-            self._make_room(max(size, self._max_bytes // FILES))  # as large as the new file may become
+            # as large as the new file may become
+            self._make_room(max(size, self._max_bytes // FILES))
             self._begin()
         self._writer.write(content)
         self._size += size
@@ -182,7 +210,9 @@ class _RecordFiles:
 
 def files(directory: Path) -> list[Path]:
     """The record files of a directory, oldest first."""
-    return sorted(path for path in directory.glob(PATTERN) if path.stem.partition("-")[2].isdecimal())
+    return sorted(
+        path for path in directory.glob(PATTERN) if path.stem.partition("-")[2].isdecimal()
+    )
 
 
 def _bytes(array: np.ndarray) -> int:

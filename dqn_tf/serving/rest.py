@@ -14,7 +14,15 @@ import numpy as np
 from aiohttp import web
 from tensorflow_serving.apis import input_pb2
 
-from dqn_tf.serving import inference, json_examples, json_reader, json_tensors, json_writer, looks, paths
+from dqn_tf.serving import (
+    inference,
+    json_examples,
+    json_reader,
+    json_tensors,
+    json_writer,
+    looks,
+    paths,
+)
 from dqn_tf.serving.engine import Engine
 from dqn_tf.serving.errors import HTTP_STATUS, ServingError, invalid, translated
 from dqn_tf.serving.manager import Held
@@ -23,7 +31,11 @@ from dqn_tf.serving.options import Options
 
 SMALL = 64 << 10  # bytes of a body that is read without a thread's help
 NOT_FOUND = b"<html><head><title>404 Not Found</title></head><body><h1>Not Found</h1></body></html>"
-CORS = {"Access-Control-Allow-Origin": "*", "Access-Control-Allow-Methods": "POST, GET", "Access-Control-Allow-Headers": "Content-Type"}
+CORS = {
+    "Access-Control-Allow-Origin": "*",
+    "Access-Control-Allow-Methods": "POST, GET",
+    "Access-Control-Allow-Headers": "Content-Type",
+}
 
 Pages = Callable[[str], tuple[int, str, bytes] | None]
 
@@ -44,17 +56,33 @@ class Seen:
 
 
 class Rest:
-    """Answers requests. `pages`(path) may answer a GET outside /v1/ with (status, content type, body)."""
+    """Answers requests.
 
-    def __init__(self, engine: Engine, options: Options, metrics_path: str | None = None, pages: Pages | None = None) -> None:
-        self.engine, self.options, self.metrics_path, self.pages = engine, options, metrics_path, pages
+    `pages`(path) may answer a GET outside /v1/ with (status, content type, body).
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        options: Options,
+        metrics_path: str | None = None,
+        pages: Pages | None = None,
+    ) -> None:
+        self.engine, self.options, self.metrics_path, self.pages = (
+            engine,
+            options,
+            metrics_path,
+            pages,
+        )
         self._threads = concurrent.futures.ThreadPoolExecutor(options.rest_api_num_threads, "rest")
         self._busy = 0
         self._runner: web.ServerRunner | None = None
 
     async def start(self, host: str, port: int) -> int:
         """Listens; returns the port. Raises OSError."""
-        server = web.Server(self._handle, access_log=None, auto_decompress=False, keepalive_timeout=3600)
+        server = web.Server(
+            self._handle, access_log=None, auto_decompress=False, keepalive_timeout=3600
+        )
         self._runner = web.ServerRunner(server, handle_signals=False)
         await self._runner.setup()
         await web.TCPSite(self._runner, host, port, backlog=1024).start()
@@ -76,33 +104,51 @@ class Rest:
         started = time.perf_counter()
         seen = Seen()
         status, body = await self._answer(request, path, seen)
-        name = seen.name if seen.name in self.engine.manager.models else ""  # a name that nobody serves is not worth a counter of its own
-        self.engine.metrics.request(name, seen.verb, "REST", seen.code, time.perf_counter() - started)
-        response = web.Response(status=status, body=body, headers={"Content-Type": "application/json", **headers})
+        # a name that nobody serves is not worth a counter of its own
+        name = seen.name if seen.name in self.engine.manager.models else ""
+        self.engine.metrics.request(
+            name, seen.verb, "REST", seen.code, time.perf_counter() - started
+        )
+        response = web.Response(
+            status=status, body=body, headers={"Content-Type": "application/json", **headers}
+        )
         if status == 413:
             response.force_close()
         return response
 
     def _outside(self, method: str, path: str) -> web.Response:
         if path == self.metrics_path and method == "GET":
-            return web.Response(body=self.engine.metrics.text(), headers={"Content-Type": "text/plain"})
+            return web.Response(
+                body=self.engine.metrics.text(), headers={"Content-Type": "text/plain"}
+            )
         page = self.pages(path) if self.pages is not None and method == "GET" else None
         status, kind, body = page or (404, "text/html", NOT_FOUND)
         return web.Response(status=status, body=body, headers={"Content-Type": kind})
 
     async def _answer(self, request: web.BaseRequest, path: str, seen: Seen) -> tuple[int, bytes]:
         """Status and body; errors become an object with the one key `error`."""
-        most, seconds = self.options.max_concurrent_requests, self.options.rest_api_timeout_in_ms / 1000
+        most, seconds = (
+            self.options.max_concurrent_requests,
+            self.options.rest_api_timeout_in_ms / 1000,
+        )
         self._busy += 1
         try:
             if self._busy > most:
-                raise ServingError("RESOURCE_EXHAUSTED", f"More than {most} requests at once; try again")
-            return 200, await asyncio.wait_for(self._body(request, path, seen, time.monotonic() + seconds), seconds)
+                raise ServingError(
+                    "RESOURCE_EXHAUSTED", f"More than {most} requests at once; try again"
+                )
+            return 200, await asyncio.wait_for(
+                self._body(request, path, seen, time.monotonic() + seconds), seconds
+            )
         except TooLarge:
             seen.code = "RESOURCE_EXHAUSTED"
-            return 413, json_writer.error(f"The body is larger than {self.options.max_request_bytes} bytes")
+            return 413, json_writer.error(
+                f"The body is larger than {self.options.max_request_bytes} bytes"
+            )
         except asyncio.TimeoutError:
-            found = ServingError("DEADLINE_EXCEEDED", f"Not answered within {self.options.rest_api_timeout_in_ms} ms")
+            found = ServingError(
+                "DEADLINE_EXCEEDED", f"Not answered within {self.options.rest_api_timeout_in_ms} ms"
+            )
         except Exception as error:
             found = translated(error)
             if found.code == "INTERNAL":
@@ -112,7 +158,9 @@ class Rest:
         seen.code = found.code
         return HTTP_STATUS[found.code], json_writer.error(found.message)
 
-    async def _body(self, request: web.BaseRequest, path: str, seen: Seen, deadline: float) -> bytes:
+    async def _body(
+        self, request: web.BaseRequest, path: str, seen: Seen, deadline: float
+    ) -> bytes:
         target = paths.parsed(request.method, path)
         seen.name, seen.verb = target.name, target.verb.capitalize()
         manager = self.engine.manager
@@ -130,13 +178,19 @@ class Rest:
         with manager.hold(target.name, target.version, target.label) as held:
             signature = _signature(held, wanted)
             if given is not None:
-                return await self._aside(functools.partial(self._infer, held.again(), target.verb, signature, given, deadline))
+                return await self._aside(
+                    functools.partial(
+                        self._infer, held.again(), target.verb, signature, given, deadline
+                    )
+                )
             if held.loaded.batcher is not None:
                 return await self._predict_in_batch(held, signature, document, deadline)
             work = functools.partial(self._predict, held.again(), signature, document, deadline)
             return work() if small and signature.quick else await self._aside(work)
 
-    def _predict(self, held: Held, signature: Signature, document: dict[str, Any], deadline: float) -> bytes:
+    def _predict(
+        self, held: Held, signature: Signature, document: dict[str, Any], deadline: float
+    ) -> bytes:
         with held:
             inputs, rows = json_tensors.inputs(document, signature)
             outputs = self.engine.run(held, signature, inputs, deadline=deadline)
@@ -144,20 +198,35 @@ class Rest:
             self.engine.record(held, signature, inputs, outputs)
             return reply
 
-    async def _predict_in_batch(self, held: Held, signature: Signature, document: dict[str, Any], deadline: float) -> bytes:
+    async def _predict_in_batch(
+        self, held: Held, signature: Signature, document: dict[str, Any], deadline: float
+    ) -> bytes:
         inputs, rows = json_tensors.inputs(document, signature)
         outputs = await _waited(self.engine.start(held, signature, inputs, None, deadline))
         reply = json_writer.prediction(outputs, rows)
         self.engine.record(held, signature, inputs, outputs)
         return reply
 
-    def _infer(self, held: Held, verb: str, signature: Signature, given: input_pb2.Input, deadline: float) -> bytes:
-        def run(signature: Signature, inputs: dict[str, np.ndarray], outputs: tuple[str, ...]) -> dict[str, np.ndarray]:
+    def _infer(
+        self, held: Held, verb: str, signature: Signature, given: input_pb2.Input, deadline: float
+    ) -> bytes:
+        def run(
+            signature: Signature, inputs: dict[str, np.ndarray], outputs: tuple[str, ...]
+        ) -> dict[str, np.ndarray]:
             return self.engine.run(held, signature, inputs, outputs, deadline)
 
         with held:
-            found = inference.VERBS[verb](run, signature, inference.examples(given), self.options.enable_signature_method_name_check)
-            return json_examples.classifications(found) if verb == "classify" else json_examples.regressions(found)
+            found = inference.VERBS[verb](
+                run,
+                signature,
+                inference.examples(given),
+                self.options.enable_signature_method_name_check,
+            )
+            return (
+                json_examples.classifications(found)
+                if verb == "classify"
+                else json_examples.regressions(found)
+            )
 
     async def _aside(self, work: Callable[[], Any]) -> Any:
         """In a thread, which counts as busy until it is done, even if nobody waits any more."""
@@ -183,7 +252,11 @@ class Rest:
             if size > most:
                 raise TooLarge
         body = b"".join(parts)
-        return _unpacked(body, most) if request.headers.get("Content-Encoding", "").lower() == "gzip" else body
+        return (
+            _unpacked(body, most)
+            if request.headers.get("Content-Encoding", "").lower() == "gzip"
+            else body
+        )
 
 
 async def _waited(future: concurrent.futures.Future) -> Any:
@@ -209,7 +282,9 @@ def _unpacked(body: bytes, most: int) -> bytes:
 def _signature_name(document: dict[str, Any]) -> str:
     name = document.get("signature_name", "")
     if not isinstance(name, str):
-        raise invalid("JSON Value: not formatted correctly. 'signature_name' key must be a string value.")
+        raise invalid(
+            "JSON Value: not formatted correctly. 'signature_name' key must be a string value."
+        )
     return name
 
 

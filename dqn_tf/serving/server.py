@@ -1,4 +1,7 @@
-"""The process: loads the models, opens the ports, polls for new versions, and drains when it is told to stop."""
+"""The process:
+
+loads the models, opens the ports, polls for new versions, and drains when it is told to stop.
+"""
 
 import asyncio
 import ipaddress
@@ -26,7 +29,8 @@ from dqn_tf.serving.rest import Pages, Rest
 log = logging.getLogger("dqn_tf.serving")
 BATCHING = "batching_params.pbtxt"
 PATIENCE = 30  # seconds that requests at work have to end once the server stops
-QUICKLY = 0.001  # seconds between two threads' turns: a version that loads must not hold up requests
+# seconds between two threads' turns: a version that loads must not hold up requests
+QUICKLY = 0.001
 
 
 def run(options: Options) -> int:
@@ -50,21 +54,37 @@ def _recorder(options: Options) -> RequestLog | None:
     if not options.log_requests:
         return None
     try:
-        return RequestLog(Path(options.log_requests), options.log_requests_max_bytes, options.log_requests_sample)
+        return RequestLog(
+            Path(options.log_requests), options.log_requests_max_bytes, options.log_requests_sample
+        )
     except OSError as error:
-        raise StartError(f"--log_requests={options.log_requests} cannot be made a directory: {error.strerror}.") from error
+        raise StartError(
+            f"--log_requests={options.log_requests} cannot be made a directory: {error.strerror}."
+        ) from error
 
 
 class Server:
     """One process's models and ports. `recorder` and `pages` as in engine.py and rest.py."""
 
-    def __init__(self, options: Options, recorder: Recorder | None = None, pages: Pages | None = None) -> None:
+    def __init__(
+        self, options: Options, recorder: Recorder | None = None, pages: Pages | None = None
+    ) -> None:
         self.options, self.pages = options, pages
-        self.metrics_path = text_protos.prometheus_path(options.monitoring_config_file) if options.monitoring_config_file else None
-        self.manager = Manager(self._load, options.max_num_load_retries, options.load_retries_interval_micros / 1e6)
+        self.metrics_path = (
+            text_protos.prometheus_path(options.monitoring_config_file)
+            if options.monitoring_config_file
+            else None
+        )
+        self.manager = Manager(
+            self._load, options.max_num_load_retries, options.load_retries_interval_micros / 1e6
+        )
         self.engine = Engine(self.manager, Metrics(), recorder)
         file = options.batching_parameters_file
-        self.batching = text_protos.batching(file, "batching_parameters_file") if file else text_protos.Batching()
+        self.batching = (
+            text_protos.batching(file, "batching_parameters_file")
+            if file
+            else text_protos.Batching()
+        )
         self._stop = threading.Event()
         self._config_text = b""
 
@@ -73,7 +93,10 @@ class Server:
         loop, stopped = asyncio.get_running_loop(), asyncio.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, stopped.set)
-        stopping, starting = asyncio.create_task(stopped.wait()), asyncio.create_task(asyncio.to_thread(self._start))
+        stopping, starting = (
+            asyncio.create_task(stopped.wait()),
+            asyncio.create_task(asyncio.to_thread(self._start)),
+        )
         await asyncio.wait([starting, stopping], return_when=asyncio.FIRST_COMPLETED)
         if not stopped.is_set():
             starting.result()
@@ -94,7 +117,8 @@ class Server:
         try:
             self.manager.configure(self._configured())
             if not self.options.allow_version_labels_for_unavailable_models:
-                self.manager.assign_labels(to_any=False)  # as TensorFlow Serving does, before any version is there
+                # as TensorFlow Serving does, before any version is there
+                self.manager.assign_labels(to_any=False)
             self.manager.wait(self._patient)
             self.manager.assign_labels(self.options.allow_version_labels_for_unavailable_models)
         except ServingError as error:
@@ -110,7 +134,11 @@ class Server:
     def _patient(self) -> bool:
         """Waits for one poll; says once that it does."""
         if not self._waiting:
-            print("waiting for a version of", *(name for name, model in self.manager.models.items() if not model.available()), flush=True)
+            print(
+                "waiting for a version of",
+                *(name for name, model in self.manager.models.items() if not model.available()),
+                flush=True,
+            )
         self._waiting = True
         return not self._stop.wait(max(self.options.file_system_poll_wait_seconds, 0.1))
 
@@ -125,7 +153,11 @@ class Server:
             if self.options.enable_batching:
                 own = path / BATCHING
                 read = self.options.enable_per_model_batching_params and own.is_file()
-                loaded.batcher = Batcher(text_protos.batching(own, "enable_per_model_batching_params") if read else self.batching)
+                loaded.batcher = Batcher(
+                    text_protos.batching(own, "enable_per_model_batching_params")
+                    if read
+                    else self.batching
+                )
         except BaseException:
             loaded.close()
             raise
@@ -140,10 +172,14 @@ class Server:
             status = error.code
             raise
         finally:
-            self.engine.metrics.warmup(loaded.name, str(path), status, time.perf_counter() - started)
+            self.engine.metrics.warmup(
+                loaded.name, str(path), status, time.perf_counter() - started
+            )
 
     def _poll(self) -> None:
-        while self.options.file_system_poll_wait_seconds and not self._stop.wait(self.options.file_system_poll_wait_seconds):
+        while self.options.file_system_poll_wait_seconds and not self._stop.wait(
+            self.options.file_system_poll_wait_seconds
+        ):
             try:
                 self.manager.poll()
             except Exception:
@@ -156,31 +192,50 @@ class Server:
                 if Path(self.options.model_config_file).read_bytes() != self._config_text:
                     self.manager.configure(self._configured())
                     self.manager.poll()
-                    self.manager.assign_labels(self.options.allow_version_labels_for_unavailable_models)
+                    self.manager.assign_labels(
+                        self.options.allow_version_labels_for_unavailable_models
+                    )
             except (OSError, StartError, ServingError) as error:
                 log.error("The configuration stays as it was: %s", error)
 
     async def _listen(self) -> tuple[Rest, grpc.Server | None]:
         """Opens the ports, and says so."""
-        options, rest, rpc = self.options, Rest(self.engine, self.options, self.metrics_path, self.pages), None
+        options, rest, rpc = (
+            self.options,
+            Rest(self.engine, self.options, self.metrics_path, self.pages),
+            None,
+        )
         for name, model in self.manager.models.items():
-            print(f"serving {name} version {', '.join(map(str, model.available()))} from {model.served.base_path}", flush=True)
+            print(
+                f"serving {name} version {', '.join(map(str, model.available()))} from"
+                f" {model.served.base_path}",
+                flush=True,
+            )
         if options.port:
             try:
                 rpc, port = grpc_api.start(self.engine, options)
             except OSError as error:
-                raise StartError(f"--port={options.port} on {options.host}: {error.strerror}") from error
+                raise StartError(
+                    f"--port={options.port} on {options.host}: {error.strerror}"
+                ) from error
             print(f"gRPC on {options.host}:{port}", flush=True)
         if options.rest_api_port:
             try:
                 port = await rest.start(options.host, max(options.rest_api_port, 0))
             except OSError as error:
-                raise StartError(f"--rest_api_port={options.rest_api_port} on {options.host}: {error.strerror}") from error
+                raise StartError(
+                    f"--rest_api_port={options.rest_api_port} on {options.host}: {error.strerror}"
+                ) from error
             print(f"REST on http://{options.host}:{port}/v1/models/", flush=True)
             if self.pages is not None:
                 print(f"page on http://{options.host}:{port}/", flush=True)
         if not _is_local(options.host):
-            print(f"warning: --host={options.host} can be reached from other machines, and nothing is authenticated", file=sys.stderr, flush=True)
+            print(
+                f"warning: --host={options.host} can be reached from other machines, and nothing is"
+                " authenticated",
+                file=sys.stderr,
+                flush=True,
+            )
         return rest, rpc
 
 

@@ -16,7 +16,10 @@ MOST = 1000  # records
 
 
 def run(path: Path, engine: Engine, held: Held, check_method: bool) -> int:
-    """Replays the version's warm-up file, if it has one; returns the number of its records. Raises ServingError if any of them fails."""
+    """Replays the version's warm-up file, if it has one; returns the number of its records.
+
+    Raises ServingError if any of them fails.
+    """
     if not (path / FILE).is_file():
         return 0
     calls = Calls(engine, lambda _: held.again(), as_content=False, check_method=check_method)
@@ -31,8 +34,10 @@ def run(path: Path, engine: Engine, held: Held, check_method: bool) -> int:
             raise ServingError("DATA_LOSS", "it is no TFRecord file")
     except Exception as error:
         found = translated(error)
-        raise ServingError(found.code if found.code != "INTERNAL" else "INVALID_ARGUMENT",
-        f"{path / FILE}, record {count}: {found.message}") from error
+        raise ServingError(
+            found.code if found.code != "INTERNAL" else "INVALID_ARGUMENT",
+            f"{path / FILE}, record {count}: {found.message}",
+        ) from error
     return count
 
 
@@ -40,10 +45,15 @@ def _replay(record: bytes, calls: Calls) -> None:
     log = prediction_log_pb2.PredictionLog()
     try:
         log.ParseFromString(record)
-    except Exception as error:  # protobuf's DecodeError is of another kind in each of its implementations
+    # protobuf's DecodeError is of another kind in each of its implementations
+    except Exception as error:
         raise invalid(f"Failed to parse warmup record: {error}") from error
-    replays: dict[str, Callable] = {"predict_log": calls.predict, "classify_log": calls.classify, "regress_log": calls.regress,
-                                    "multi_inference_log": calls.multi_inference}
+    replays: dict[str, Callable] = {
+        "predict_log": calls.predict,
+        "classify_log": calls.classify,
+        "regress_log": calls.regress,
+        "multi_inference_log": calls.multi_inference,
+    }
     kind = log.WhichOneof("log_type")
     if kind not in replays:
         raise ServingError("UNIMPLEMENTED", f"Unsupported log_type for warmup: {kind}")
