@@ -7,12 +7,13 @@ import sys
 import warnings
 from pathlib import Path
 
-from dqn_tf import checkpoint, cli, quiet
-from dqn_tf.errors import UserError
+from dqn_tf import checkpoint, cli
 from dqn_tf.evaluation import compare
-from dqn_tf.interrupts import Interrupted, Interrupts
 from dqn_tf.scoring.flags import EvaluateFlags, parse
 from dqn_tf.scoring.plan import play, prepare
+from dqn_tf.support import tensorflow_loading
+from dqn_tf.support.errors import UserError
+from dqn_tf.support.interrupts import Interrupted, Interrupts
 
 
 def main(flags: EvaluateFlags) -> None:
@@ -31,7 +32,7 @@ def run(flags: EvaluateFlags, interrupts: Interrupts) -> None:
     """Plays, prints and writes. Raises UserError, or Interrupted after a signal."""
     plan = prepare(flags)
     interrupts.check()
-    quiet.load_tensorflow(cli.verbose())
+    tensorflow_loading.load_tensorflow(cli.verbose())
     # import TensorFlow: not before everything else is known to be right
     from dqn_tf.scoring import report, served
 

@@ -2,7 +2,8 @@
 
 import sys
 
-from dqn_tf import cli, launch, quiet
+from dqn_tf import cli, launch
+from dqn_tf.support import tensorflow_loading
 
 
 def main(flags: cli.TrainingFlags) -> None:
@@ -10,7 +11,7 @@ def main(flags: cli.TrainingFlags) -> None:
     plans = launch.prepare(flags)
     if not plans:
         return
-    quiet.load_tensorflow(cli.verbose())
+    tensorflow_loading.load_tensorflow(cli.verbose())
     # imports TensorFlow: not before every flag and file is known to be right
     from dqn_tf import trainer
 

@@ -16,7 +16,8 @@ from benchmarks import ours
 from benchmarks.speed_settings import ANCHOR
 from benchmarks.summary import aligned
 from benchmarks.timed_train import Clock
-from dqn_tf import cli, quiet
+from dqn_tf import cli
+from dqn_tf.support import tensorflow_loading
 
 PARTS = (  # name, what it is a part of, in words
     ("block", None, "a block"),
@@ -49,7 +50,7 @@ def parse(argv: Sequence[str]) -> int:
 
 def main(rounds: int) -> None:
     """Measures and prints."""
-    quiet.load_tensorflow()
+    tensorflow_loading.load_tensorflow()
     (engine,) = ours.build(ours.configure(ANCHOR, 0, total_steps=10**9))
     while engine.env_step < ANCHOR.start:
         engine.run_block()

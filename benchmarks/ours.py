@@ -61,9 +61,9 @@ def configure(setting: Setting, seed: int, **changes: Any) -> DQNConfig:
 
 def measure(config: DQNConfig, setting: Setting, watch: Stopwatch) -> float:
     """Runs to the last step; returns the bytes that the replay takes per transition."""
-    from dqn_tf import quiet
+    from dqn_tf.support import tensorflow_loading
 
-    quiet.load_tensorflow()
+    tensorflow_loading.load_tensorflow()
     from dqn_tf.engines import make  # all libraries are loaded before the watch starts
 
     watch.imported()

@@ -14,9 +14,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from dqn_tf import cli, interop, quiet
+from dqn_tf import cli, interop
 from dqn_tf.config import DQNConfig
 from dqn_tf.envs.spaces import Spaces
+from dqn_tf.support import tensorflow_loading
 from dqn_tf.transitions import NStep, Steps
 
 TOLERANCE = 1e-5
@@ -260,7 +261,7 @@ def make_recorder():
 
 def main(_) -> None:
     """Prints the table."""
-    quiet.load_tensorflow()
+    tensorflow_loading.load_tensorflow()
     interop.load_tf_agents()
     width = max(len(str(case)) for case in CASES)
     print(

@@ -18,7 +18,7 @@ import dqn_tf
 from benchmarks.variants import config_hash, settings
 from dqn_tf.config import DQNConfig
 from dqn_tf.envs.registry import directory_name
-from dqn_tf.errors import UserError
+from dqn_tf.support.errors import UserError
 
 
 class Row(NamedTuple):

@@ -17,7 +17,7 @@ from absl import flags
 from dqn_tf import cli
 from dqn_tf.config import DQNConfig
 from dqn_tf.envs import registry
-from dqn_tf.errors import UserError
+from dqn_tf.support.errors import UserError
 
 HERE = Path(__file__).resolve().parent
 DEFAULT_VARIANTS = "dqn,recommended"

@@ -15,8 +15,8 @@ from typing import NamedTuple
 from absl import flags
 
 from dqn_tf import cli
-from dqn_tf.errors import UserError
 from dqn_tf.scoring.locate import locate
+from dqn_tf.support.errors import UserError
 
 HERE = Path(__file__).resolve().parent
 TRANSPORTS, BATCHES, CLIENTS = ("rest", "grpc"), (1, 8, 64), (1, 4, 16, 32)

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from benchmarks.serving_client import Order
-from dqn_tf.errors import UserError
+from dqn_tf.support.errors import UserError
 
 ROOT = Path(__file__).resolve().parent.parent
 MODEL, FLOOR = "dqn", "in process"

@@ -17,8 +17,8 @@ from absl import flags
 from benchmarks.variants import settings
 from dqn_tf import checkpoint, cli
 from dqn_tf.config import DQNConfig
-from dqn_tf.errors import UserError
 from dqn_tf.scoring.locate import PROGRAM, locate
+from dqn_tf.support.errors import UserError
 
 ROOT = Path(__file__).resolve().parent.parent
 TRAINING, REPORT, CURVE = "training", "evaluation.json", "learning_curve.png"

@@ -16,7 +16,7 @@ from absl import flags
 from benchmarks import speed_settings, systems
 from benchmarks.speed_settings import SETTINGS, SWEEPS
 from dqn_tf import cli
-from dqn_tf.errors import UserError
+from dqn_tf.support.errors import UserError
 
 HERE = Path(__file__).resolve().parent
 KINDS = ("scaling", "memory", "solve")

@@ -13,7 +13,7 @@ from benchmarks.speed_records import Solved
 from benchmarks.speed_rounds import ROOT, call
 from dqn_tf import __version__
 from dqn_tf.envs import registry
-from dqn_tf.errors import UserError
+from dqn_tf.support.errors import UserError
 
 ENV = "CartPole-v1"
 PARTS = (

@@ -15,7 +15,7 @@ from typing import Any
 import dqn_tf
 from benchmarks import stopwatch, systems
 from benchmarks.speed_settings import Setting
-from dqn_tf.errors import UserError
+from dqn_tf.support.errors import UserError
 
 
 def main() -> None:

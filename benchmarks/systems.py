@@ -13,7 +13,7 @@ from typing import NamedTuple
 from benchmarks import ours, peers
 from benchmarks.speed_settings import Setting
 from benchmarks.stopwatch import Stopwatch
-from dqn_tf.errors import UserError
+from dqn_tf.support.errors import UserError
 
 BASE = "Stable-Baselines3"  # ratios are to it
 THREAD_VARIABLES = (

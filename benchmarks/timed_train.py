@@ -14,7 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from dqn_tf import quiet
+from dqn_tf.support import tensorflow_loading
 
 PARTS = {"evaluate": "_play", "checkpoint": "save", "record": "record"}  # methods of trainer.Run
 
@@ -58,7 +58,7 @@ def main() -> None:
     """Puts the clock in and runs train.py."""
     file, began, *words = sys.argv[1:]
     clock = Clock()
-    quiet.load_tensorflow()
+    tensorflow_loading.load_tensorflow()
     from dqn_tf import trainer
 
     clock.seconds["import"] = time.time() - float(began)

@@ -10,16 +10,16 @@ import os
 import sys
 import warnings
 
-from dqn_tf import quiet
 from dqn_tf.config import DQNConfig
-from dqn_tf.errors import UserError
+from dqn_tf.support import tensorflow_loading
+from dqn_tf.support.errors import UserError
 
 
 def main() -> None:
     """Serves until the input ends."""
     replies = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)  # whatever a library prints stays out of the replies
-    quiet.load_tensorflow()
+    tensorflow_loading.load_tensorflow()
     warnings.simplefilter("ignore")
     import tensorflow as tf
 

@@ -25,7 +25,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from dqn_tf.errors import UserError
+from dqn_tf.support.errors import UserError
 
 SCHEMA = 1
 KEEP = 2

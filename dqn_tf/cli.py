@@ -13,7 +13,7 @@ from absl import app, flags
 
 from dqn_tf import presets
 from dqn_tf.config import DQNConfig, show
-from dqn_tf.errors import UserError
+from dqn_tf.support.errors import UserError
 
 
 class TrainingFlags(NamedTuple):

@@ -11,7 +11,7 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-from dqn_tf.errors import UserError
+from dqn_tf.support.errors import UserError
 
 NATURE = "Mnih et al. 2015"
 Check = tuple[Callable[[Any], bool], str]

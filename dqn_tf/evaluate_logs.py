@@ -12,9 +12,10 @@ from typing import Any, NamedTuple
 
 from absl import flags
 
-from dqn_tf import checkpoint, cli, quiet
-from dqn_tf.errors import UserError
+from dqn_tf import checkpoint, cli
 from dqn_tf.scoring.locate import MANIFEST, Version, locate
+from dqn_tf.support import tensorflow_loading
+from dqn_tf.support.errors import UserError
 
 MOST_COMPONENTS, MOST_ACTIONS = 16, 20  # that are printed; --json has all
 HELP = """python -m dqn_tf.evaluate_logs --logs=DIR --model=saved_models/CartPole-v1/2
@@ -75,7 +76,7 @@ def main(given: LogFlags) -> None:
         raise UserError(
             "Reading the logs needs TF Serving's messages. Type: pip install 'dqn_tf[serving]'"
         )
-    quiet.load_tensorflow(cli.verbose())
+    tensorflow_loading.load_tensorflow(cli.verbose())
     from dqn_tf.scoring.replayed import Candidate
     from dqn_tf.scoring.traffic import Traffic
 

@@ -12,7 +12,7 @@ import gymnasium as gym
 import numpy as np
 
 from dqn_tf.envs.checked import CheckedEnv
-from dqn_tf.errors import UserError
+from dqn_tf.support.errors import UserError
 
 PARALLEL = 32  # environments stepped together, so that one call of the policy serves all of them
 # 30 minutes of an Atari game; an episode that goes on for ever is cut here and counted

@@ -16,8 +16,8 @@ from dqn_tf.cli import TrainingFlags
 from dqn_tf.config import DQNConfig
 from dqn_tf.envs import registry
 from dqn_tf.envs.spaces import Spaces
-from dqn_tf.errors import UserError
 from dqn_tf.rundir import RunDirectory, changed, new_path, open_runs
+from dqn_tf.support.errors import UserError
 
 
 class Plan(NamedTuple):

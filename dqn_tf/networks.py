@@ -7,7 +7,6 @@ import tensorflow as tf
 
 from dqn_tf.config import DQNConfig
 from dqn_tf.envs.spaces import Spaces
-from dqn_tf.errors import UserError
 from dqn_tf.layers import (
     NoisyDense,
     StackedDense,
@@ -16,6 +15,7 @@ from dqn_tf.layers import (
     narrow_matmul,
     wide_matmul,
 )
+from dqn_tf.support.errors import UserError
 from dqn_tf.values import make_values
 
 SMALLEST_IMAGE = 36  # below this the Nature torso's three convolutions have nothing left to see

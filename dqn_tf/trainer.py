@@ -16,15 +16,15 @@ from dqn_tf.agent import DQN, weights_sha256
 from dqn_tf.engines.engine import Block, Engine
 from dqn_tf.engines.make import make_engines, run_block
 from dqn_tf.envs import registry
-from dqn_tf.errors import UserError
 from dqn_tf.evaluation import MOST_STEPS, Evaluation, evaluate
 from dqn_tf.export import manifest
 from dqn_tf.export.publish import export
 from dqn_tf.export.recorded import RECORDED
-from dqn_tf.interrupts import Interrupted, Interrupts
 from dqn_tf.launch import Plan
 from dqn_tf.metrics import MetricsWriter
 from dqn_tf.progress import Progress
+from dqn_tf.support.errors import UserError
+from dqn_tf.support.interrupts import Interrupted, Interrupts
 
 
 def train(plans: Sequence[Plan]) -> int:

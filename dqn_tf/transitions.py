@@ -8,7 +8,7 @@ import dataclasses
 import numpy as np
 
 from dqn_tf.envs.spaces import Spaces
-from dqn_tf.errors import UserError
+from dqn_tf.support.errors import UserError
 
 
 @dataclasses.dataclass

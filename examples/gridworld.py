@@ -17,7 +17,7 @@ from matplotlib.colors import LinearSegmentedColormap, Normalize
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrow, Polygon, Rectangle
 
-from dqn_tf import presets, quiet, seeding
+from dqn_tf import presets, seeding
 from dqn_tf.envs import registry
 from dqn_tf.envs.gridworld import (
     ARROWS,
@@ -33,6 +33,7 @@ from dqn_tf.envs.gridworld import (
     transition,
 )
 from dqn_tf.envs.vector import SeededVectorEnv
+from dqn_tf.support import tensorflow_loading
 
 DOCS = Path(__file__).parent.parent / "docs"
 SEED = 1
@@ -85,7 +86,7 @@ def dqn(moments: tuple[int, ...]) -> dict[int, np.ndarray]:
     """Q [9, 4] of a network trained by the loop of `train.py`, as it is at the end of the block
     with each of these environment steps.
     """
-    quiet.load_tensorflow()
+    tensorflow_loading.load_tensorflow()
     import tensorflow as tf
 
     from dqn_tf.agent import DQN

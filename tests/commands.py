@@ -227,9 +227,9 @@ def _server() -> subprocess.Popen:
 
 
 def _serve() -> None:
-    from dqn_tf import quiet
+    from dqn_tf.support import tensorflow_loading
 
-    quiet.load_tensorflow()
+    tensorflow_loading.load_tensorflow()
     from dqn_tf import trainer  # noqa: F401  everything that a run imports
 
     pending = bytearray()

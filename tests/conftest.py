@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from dqn_tf import quiet
+from dqn_tf.support import tensorflow_loading
 
-quiet.load_tensorflow()
+tensorflow_loading.load_tensorflow()
 
 
 @pytest.fixture

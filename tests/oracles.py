@@ -23,7 +23,7 @@ from dqn_tf.config import DQNConfig
 from dqn_tf.engines.host import HostEngine
 from dqn_tf.envs.spaces import Spaces
 from dqn_tf.envs.vector import SeededVectorEnv
-from dqn_tf.errors import UserError
+from dqn_tf.support.errors import UserError
 
 BOX = Spaces((3,), "float32", 4)
 COUNTER = Spaces((2,), "float32", 3)

@@ -8,8 +8,8 @@ from oracles import BOX, close, make_agent, make_batch, make_config, part_networ
 
 from dqn_tf.acting import make_actor
 from dqn_tf.envs.spaces import Spaces
-from dqn_tf.errors import UserError
 from dqn_tf.networks import combine
+from dqn_tf.support.errors import UserError
 
 DISTRIBUTIONS = {
     "c51": {"distribution": "c51", "atoms": 5, "v_min": -4.0, "v_max": 4.0},

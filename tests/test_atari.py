@@ -13,8 +13,8 @@ from dqn_tf import checkpoint, seeding
 from dqn_tf.config import DQNConfig
 from dqn_tf.engines.make import make_engines
 from dqn_tf.envs import atari, registry
-from dqn_tf.errors import UserError
 from dqn_tf.evaluation import evaluate
+from dqn_tf.support.errors import UserError
 
 ale_py = pytest.importorskip("ale_py")
 

@@ -21,7 +21,7 @@ from scipy import stats
 from benchmarks import page, pool, records, statistics, summary, variants
 from dqn_tf import cli, presets
 from dqn_tf.config import DQNConfig
-from dqn_tf.errors import UserError
+from dqn_tf.support.errors import UserError
 
 ROOT = Path(__file__).resolve().parent.parent
 TINY = [

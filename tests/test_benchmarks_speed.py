@@ -29,8 +29,8 @@ from benchmarks import (
     timed_train,
 )
 from benchmarks.speed_settings import ANCHOR, SETTINGS, Setting
-from dqn_tf.errors import UserError
 from dqn_tf.replay import UniformReplay
+from dqn_tf.support.errors import UserError
 
 ROOT = Path(__file__).resolve().parent.parent
 HOST, TEXTBOOK = "dqn_tf host", "dqn_tf host, textbook loop"

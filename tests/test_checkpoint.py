@@ -20,7 +20,7 @@ import pytest
 from commands import interpreter
 
 from dqn_tf import checkpoint
-from dqn_tf.errors import UserError
+from dqn_tf.support.errors import UserError
 
 
 def save(directory: Path, step: int, rows: int = 50, **state) -> Path:

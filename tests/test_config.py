@@ -8,7 +8,7 @@ import pytest
 
 from dqn_tf import presets
 from dqn_tf.config import FIXED_ON_RESUME, DQNConfig
-from dqn_tf.errors import UserError
+from dqn_tf.support.errors import UserError
 
 
 def test_a_config_survives_json():

@@ -16,7 +16,7 @@ from dqn_tf.doctor import advice, learned
 from dqn_tf.envs import inspection
 from dqn_tf.envs.probes import probes
 from dqn_tf.envs.spaces import Spaces
-from dqn_tf.errors import UserError
+from dqn_tf.support.errors import UserError
 
 ROOT = Path(__file__).parent.parent
 FACTS = inspection.Facts(

@@ -18,7 +18,7 @@ from dqn_tf.acting import make_actor
 from dqn_tf.config import DQNConfig
 from dqn_tf.envs.spaces import Spaces, describe
 from dqn_tf.envs.vector import SeededVectorEnv
-from dqn_tf.errors import UserError
+from dqn_tf.support.errors import UserError
 
 PACKAGE = Path(agents.__file__).parent
 TEXT = (Path(__file__).parents[1] / "docs" / "errata.md").read_text(encoding="utf-8")

@@ -15,10 +15,10 @@ from stages import ROOT, command, models, publish  # noqa: F401
 
 from dqn_tf import seeding
 from dqn_tf.envs import registry
-from dqn_tf.errors import UserError
 from dqn_tf.evaluation import evaluate
 from dqn_tf.scoring import flags as evaluate_flags
 from dqn_tf.scoring.served import ServedPolicy
+from dqn_tf.support.errors import UserError
 
 
 @pytest.fixture

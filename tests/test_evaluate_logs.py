@@ -16,9 +16,9 @@ pytest.importorskip("tensorflow_serving", reason="needs the extra [serving]")
 from absl import flags
 
 from dqn_tf import evaluate_logs
-from dqn_tf.errors import UserError
 from dqn_tf.scoring.agreement import Agreement, Drift
 from dqn_tf.serving.request_log import RequestLog, files, record
+from dqn_tf.support.errors import UserError
 
 WEIGHTS = np.array([[1.0, -1.0], [0.5, 0.25], [-1.0, 1.0]], np.float32)
 

@@ -4,8 +4,8 @@ import gymnasium as gym
 import numpy as np
 import pytest
 
-from dqn_tf.errors import UserError
 from dqn_tf.evaluation import DECIDING, Evaluation, bootstrap, compare, evaluate, iqm, joined
+from dqn_tf.support.errors import UserError
 
 
 class Countdown(gym.Env):

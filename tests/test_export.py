@@ -20,8 +20,8 @@ from dqn_tf import presets
 from dqn_tf.agent import weights_sha256
 from dqn_tf.config import DQNConfig
 from dqn_tf.envs.spaces import Spaces
-from dqn_tf.errors import UserError
 from dqn_tf.export import publish as module
+from dqn_tf.support.errors import UserError
 
 
 @pytest.fixture(scope="module")

@@ -16,13 +16,13 @@ from commands import stopped, undisturbed
 from exports import KINDS
 
 from dqn_tf import checkpoint
-from dqn_tf.errors import UserError
 from dqn_tf.export import __main__ as command
 from dqn_tf.export import flags as export_flags
 from dqn_tf.export import publish, recorded
 from dqn_tf.export.manifest import observation_range
 from dqn_tf.export.publish import versions
 from dqn_tf.frames import Frames, recorded_stacks
+from dqn_tf.support.errors import UserError
 from dqn_tf.transitions import Steps
 
 FORMATS = ["savedmodel", "tflite"] + ["onnx"] * (

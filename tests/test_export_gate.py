@@ -13,11 +13,11 @@ import tensorflow as tf
 from exports import KINDS, agent, observations
 
 from dqn_tf.agent import DQN
-from dqn_tf.errors import UserError
 from dqn_tf.export import gate, tflite_format
 from dqn_tf.export import publish as module
 from dqn_tf.export.prediction_log import Request
 from dqn_tf.export.requests import WARMUP, read_warmup, write_warmup
+from dqn_tf.support.errors import UserError
 
 has_onnx = pytest.mark.skipif(
     not (util.find_spec("onnx") and util.find_spec("onnxruntime")),

@@ -20,7 +20,7 @@ from dqn_tf.engines.graph_program import GraphProgram
 from dqn_tf.envs import registry
 from dqn_tf.envs.gridworld import ENV_ID
 from dqn_tf.envs.native import NATIVE, native
-from dqn_tf.errors import UserError
+from dqn_tf.support.errors import UserError
 from dqn_tf.transitions import NStep, Steps
 
 

@@ -15,7 +15,7 @@ from gymnasium.utils.env_checker import check_env
 
 from dqn_tf import presets
 from dqn_tf.envs import gridworld, registry
-from dqn_tf.errors import UserError
+from dqn_tf.support.errors import UserError
 
 ROOT = Path(__file__).parent.parent
 AFTER = {  # cell: where up, down, left and right lead; the goal (2, 2) ends the episode

@@ -12,7 +12,7 @@ from oracles import make_config, make_engine, run
 
 from dqn_tf import exploration, seeding
 from dqn_tf.agent import weights_sha256
-from dqn_tf.errors import UserError
+from dqn_tf.support.errors import UserError
 
 
 def cartpole() -> gym.Env:

@@ -9,11 +9,12 @@ from pathlib import Path
 import pytest
 from commands import ROOT, SMALL, interpreter, report, small
 
-from dqn_tf import quiet, seeding
+from dqn_tf import seeding
 from dqn_tf.envs import registry
-from dqn_tf.errors import UserError
 from dqn_tf.evaluation import evaluate
 from dqn_tf.scoring.served import ServedPolicy
+from dqn_tf.support import tensorflow_loading
+from dqn_tf.support.errors import UserError
 
 # dueling and noisy are parts of Rainbow
 RUNS = {"plain": {"total_steps": 200}, "rainbow": {"total_steps": 200, "rainbow": "true"}}
@@ -21,7 +22,7 @@ RUNS = {"plain": {"total_steps": 200}, "rainbow": {"total_steps": 200, "rainbow"
 # convolutions, and `fit`.
 PROGRAM = """
 import json, os, runpy, sys
-from dqn_tf import quiet
+from dqn_tf.support import tensorflow_loading as quiet
 quiet.load_tensorflow()
 import tensorflow as tf
 assert tf.keras.Model.__module__.startswith("tf_keras")
@@ -84,4 +85,4 @@ def test_keras_2_that_is_not_installed(monkeypatch):
     monkeypatch.setenv("TF_USE_LEGACY_KERAS", "1")
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     with pytest.raises(UserError, match="Type: pip install tf-keras"):
-        quiet.load_tensorflow()
+        tensorflow_loading.load_tensorflow()

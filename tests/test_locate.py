@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from stages import command, models  # noqa: F401
 
-from dqn_tf.errors import UserError
 from dqn_tf.scoring.locate import locate
+from dqn_tf.support.errors import UserError
 
 OPENED = []  # every file that this process opened, from here on
 sys.addaudithook(

@@ -19,10 +19,10 @@ from dqn_tf.cli import TrainingFlags
 from dqn_tf.envs import registry
 from dqn_tf.envs.checked import CheckedEnv
 from dqn_tf.envs.spaces import Spaces
-from dqn_tf.errors import UserError
 from dqn_tf.evaluation import evaluate
 from dqn_tf.export.publish import export
 from dqn_tf.scoring.served import ServedPolicy
+from dqn_tf.support.errors import UserError
 
 MASKED = Spaces((3,), "float32", 4, masked=True)
 KINDS = ("info", "dict")

@@ -9,8 +9,8 @@ from dqn_tf import memory
 from dqn_tf.config import DQNConfig, memory_bytes
 from dqn_tf.engines.host import make_frames, make_replay
 from dqn_tf.envs.spaces import Spaces
-from dqn_tf.errors import UserError
 from dqn_tf.frames import numbered_spaces
+from dqn_tf.support.errors import UserError
 from dqn_tf.transitions import columns
 
 ATARI, VECTOR = Spaces((84, 84, 4), "uint8", actions=6, stack=4), Spaces((4,), "float32", actions=2)

@@ -19,7 +19,7 @@ import tensorflow as tf
 from scipy import stats
 
 from dqn_tf.envs import gridworld, native, registry, spaces
-from dqn_tf.errors import UserError
+from dqn_tf.support.errors import UserError
 
 EPISODES, SINGLE_STEPS = 1000, 4000
 TOLERANCE = 1e-5

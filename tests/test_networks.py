@@ -4,8 +4,8 @@ import tensorflow as tf
 
 from dqn_tf.config import DQNConfig
 from dqn_tf.envs.spaces import Spaces
-from dqn_tf.errors import UserError
 from dqn_tf.networks import QNetwork, automatic, is_image
+from dqn_tf.support.errors import UserError
 
 VECTOR = Spaces((3,), "float32", 2)
 

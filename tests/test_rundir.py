@@ -11,8 +11,8 @@ from commands import ROOT
 
 from dqn_tf.config import FIXED_ON_RESUME, DQNConfig
 from dqn_tf.envs.spaces import Spaces
-from dqn_tf.errors import UserError
 from dqn_tf.rundir import RunDirectory, changed, new_path
+from dqn_tf.support.errors import UserError
 
 CONFIG = DQNConfig(seed=5)
 SPACES = Spaces((4,), "float32", actions=2, action_start=1)

@@ -15,9 +15,9 @@ from benchmarks import shipped
 from dqn_tf.agent import weights_sha256
 from dqn_tf.config import DQNConfig
 from dqn_tf.envs import registry
-from dqn_tf.errors import UserError
 from dqn_tf.evaluation import evaluate
 from dqn_tf.scoring.served import ServedPolicy
+from dqn_tf.support.errors import UserError
 
 SAVED_MODELS = shipped.ROOT / "saved_models"
 AGENTS = shipped.shipped(SAVED_MODELS)

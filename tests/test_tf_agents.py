@@ -12,7 +12,7 @@ import tensorflow as tf
 from commands import ROOT, interpreter
 
 from dqn_tf import interop
-from dqn_tf.errors import UserError
+from dqn_tf.support.errors import UserError
 
 needs_tf_agents = pytest.mark.skipif(
     importlib.util.find_spec("tf_agents") is None or importlib.util.find_spec("tf_keras") is None,

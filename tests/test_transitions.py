@@ -3,7 +3,7 @@ import oracles
 import pytest
 
 from dqn_tf.envs.spaces import Spaces
-from dqn_tf.errors import UserError
+from dqn_tf.support.errors import UserError
 from dqn_tf.transitions import NStep, Steps, columns
 
 

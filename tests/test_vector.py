@@ -7,7 +7,7 @@ from gymnasium.wrappers import TimeLimit
 
 from dqn_tf import seeding
 from dqn_tf.envs.vector import SeededVectorEnv
-from dqn_tf.errors import UserError
+from dqn_tf.support.errors import UserError
 
 SEED = 12
 

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 from stages import command, models, needs_pygame  # noqa: F401
 
-from dqn_tf.errors import UserError
+from dqn_tf.support.errors import UserError
 
 
 @needs_pygame

@@ -25,11 +25,11 @@ from dqn_tf import seeding
 from dqn_tf.agent import DQN
 from dqn_tf.envs import registry
 from dqn_tf.envs.spaces import Spaces, describe
-from dqn_tf.errors import UserError
 from dqn_tf.evaluation import evaluate
 from dqn_tf.export.publish import export
 from dqn_tf.interop.tf_agents import ExportedPolicy, GymnasiumEnvironment, split
 from dqn_tf.scoring.served import ServedPolicy
+from dqn_tf.support.errors import UserError
 
 SEED, EPISODES = 7, 3
 

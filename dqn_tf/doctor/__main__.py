@@ -14,11 +14,12 @@ from typing import Any
 
 from absl import flags
 
-from dqn_tf import cli, presets, quiet
+from dqn_tf import cli, presets
 from dqn_tf.config import DQNConfig
 from dqn_tf.doctor import advice
 from dqn_tf.envs import inspection, registry
 from dqn_tf.envs.probes import probes
+from dqn_tf.support import tensorflow_loading
 
 MOST_STEPS = 5_000
 HELP = f"""python -m dqn_tf.doctor [--env=my_module:MyEnv-v0] [any flag of train.py that names a setting]
@@ -62,7 +63,7 @@ def learn_all(overrides: dict[str, Any]) -> int:
         for field in dataclasses.fields(DQNConfig)
     }
     tests = probes(chosen["n_step"])
-    quiet.load_tensorflow(cli.verbose())
+    tensorflow_loading.load_tensorflow(cli.verbose())
     from dqn_tf.doctor import learned  # imports TensorFlow
 
     for probe in tests:

@@ -14,7 +14,7 @@ from dqn_tf.engines.host import HostEngine
 from dqn_tf.envs import registry
 from dqn_tf.envs.probes import GAMMA, Probe
 from dqn_tf.envs.vector import SeededVectorEnv
-from dqn_tf.errors import UserError
+from dqn_tf.support.errors import UserError
 
 # A table (one-hot, no hidden layer) that forgets its start: what is learned is the fixed point. All
 # else is the user's.

@@ -11,7 +11,7 @@ from dqn_tf import exploration
 from dqn_tf.acting import make_actor
 from dqn_tf.agent import DQN
 from dqn_tf.config import DQNConfig
-from dqn_tf.errors import UserError
+from dqn_tf.support.errors import UserError
 
 
 class Episode(NamedTuple):

@@ -20,7 +20,7 @@ import numpy as np
 
 from dqn_tf.config import DQNConfig
 from dqn_tf.envs.vector import SeededVectorEnv
-from dqn_tf.errors import UserError
+from dqn_tf.support.errors import UserError
 
 PACKAGE = "ale-py"
 # what a score can only be compared under

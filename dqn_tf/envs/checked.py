@@ -6,7 +6,7 @@ import gymnasium as gym
 import numpy as np
 
 from dqn_tf.envs.spaces import describe
-from dqn_tf.errors import UserError
+from dqn_tf.support.errors import UserError
 
 
 class CheckedEnv:

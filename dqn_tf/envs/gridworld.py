@@ -12,7 +12,7 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 
-from dqn_tf.errors import UserError
+from dqn_tf.support.errors import UserError
 
 ENV_ID = "dqn_tf/GridWorld-v0"
 SIZE = 3

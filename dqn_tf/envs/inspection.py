@@ -13,7 +13,7 @@ import numpy as np
 from dqn_tf.envs import registry
 from dqn_tf.envs.checked import CheckedEnv
 from dqn_tf.envs.spaces import Spaces
-from dqn_tf.errors import UserError
+from dqn_tf.support.errors import UserError
 
 PATIENCE_SECONDS = 10.0
 REPLAYED_STEPS = 200

@@ -15,7 +15,7 @@ from dqn_tf.config import DQNConfig, is_atari
 from dqn_tf.envs import atari, gridworld, probes
 from dqn_tf.envs.checked import CheckedEnv
 from dqn_tf.envs.spaces import Spaces
-from dqn_tf.errors import UserError
+from dqn_tf.support.errors import UserError
 
 EXTRA_PACKAGES = {  # namespace: the package to install, and its module that registers the namespace
     "MinAtar": ("minatar", "minatar.gym"),

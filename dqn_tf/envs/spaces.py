@@ -10,7 +10,7 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 
-from dqn_tf.errors import UserError
+from dqn_tf.support.errors import UserError
 
 
 @dataclasses.dataclass(frozen=True)

@@ -2,17 +2,18 @@
 
 from pathlib import Path
 
-from dqn_tf import cli, quiet
+from dqn_tf import cli
 from dqn_tf.envs import registry
 from dqn_tf.export import recorded
 from dqn_tf.export.flags import ExportFlags, parse
+from dqn_tf.support import tensorflow_loading
 
 
 def main(flags: ExportFlags) -> None:
     """Reads the run, and only then loads TensorFlow and publishes. Raises UserError."""
     run = recorded.read(flags.run, flags.weights)
     meanings = registry.action_meanings(registry.maker(run.config.env, run.config))
-    quiet.load_tensorflow(cli.verbose())
+    tensorflow_loading.load_tensorflow(cli.verbose())
     from dqn_tf import summary
     from dqn_tf.agent import DQN, weights_sha256
     from dqn_tf.export import manifest, publish

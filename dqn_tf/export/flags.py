@@ -9,7 +9,7 @@ from typing import NamedTuple
 from absl import flags
 
 from dqn_tf import cli
-from dqn_tf.errors import UserError
+from dqn_tf.support.errors import UserError
 
 SAVEDMODEL = "savedmodel"
 # what each format needs beside TensorFlow

@@ -20,12 +20,12 @@ import tensorflow as tf
 from google.protobuf.message import DecodeError
 
 from dqn_tf.agent import DQN
-from dqn_tf.errors import UserError
 from dqn_tf.export import runtimes
 from dqn_tf.export.prediction_log import Request
 from dqn_tf.export.recorded import RECORDED
 from dqn_tf.export.requests import WARMUP, fitted, read_warmup, requests
 from dqn_tf.export.signatures import Served
+from dqn_tf.support.errors import UserError
 
 TOLERANCE = 1e-4
 PATIENCE = 600  # seconds for the fresh process

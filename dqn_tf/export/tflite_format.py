@@ -4,9 +4,9 @@ from pathlib import Path
 
 import tensorflow as tf
 
-from dqn_tf import quiet
 from dqn_tf.agent import DQN
 from dqn_tf.export.runtimes import FILES
+from dqn_tf.support import tensorflow_loading
 
 
 def write_tflite(agent: DQN, version: Path) -> None:
@@ -41,6 +41,6 @@ def write_tflite(agent: DQN, version: Path) -> None:
         [serving_default.get_concrete_function()], module
     )
     # what the converter says there is in its exception, too
-    with quiet.stderr_aside(shown_on_failure=False):
+    with tensorflow_loading.stderr_aside(shown_on_failure=False):
         model = converter.convert()
     (version / FILES["tflite"]).write_bytes(model)

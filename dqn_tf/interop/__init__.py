@@ -5,8 +5,8 @@ import importlib
 import importlib.util
 import io
 
-from dqn_tf import quiet
-from dqn_tf.errors import UserError
+from dqn_tf.support import tensorflow_loading
+from dqn_tf.support.errors import UserError
 
 
 def load_tf_agents() -> None:
@@ -29,7 +29,7 @@ def load_tf_agents() -> None:
         "TF-Agents needs Keras 2, and this process uses Keras 3. Set the variable before Python"
         " starts: TF_USE_LEGACY_KERAS=1 python ..."
     )
-    if not quiet.wants_keras_2():
+    if not tensorflow_loading.wants_keras_2():
         raise UserError(mend)
     import tensorflow as tf
 

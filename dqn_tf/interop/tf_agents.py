@@ -20,9 +20,9 @@ from dqn_tf import interop, seeding
 from dqn_tf.envs import registry
 from dqn_tf.envs.checked import CheckedEnv
 from dqn_tf.envs.spaces import Spaces
-from dqn_tf.errors import UserError
 from dqn_tf.scoring.locate import locate
 from dqn_tf.scoring.served import ServedPolicy
+from dqn_tf.support.errors import UserError
 
 interop.load_tf_agents()
 

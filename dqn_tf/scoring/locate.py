@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from dqn_tf.errors import UserError
+from dqn_tf.support.errors import UserError
 
 PROGRAM = "saved_model.pb"
 MANIFEST = Path("assets.extra") / "dqn_tf.json"

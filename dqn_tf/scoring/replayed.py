@@ -9,10 +9,10 @@ from typing import Any, NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from dqn_tf.errors import UserError
 from dqn_tf.scoring.agreement import Agreement, Drift
 from dqn_tf.scoring.locate import Version
 from dqn_tf.scoring.traffic import Served, Traffic
+from dqn_tf.support.errors import UserError
 
 BYTES = "observation_bytes"  # the input that holds an observation's bytes as a string
 

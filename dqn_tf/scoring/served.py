@@ -10,7 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from dqn_tf.envs.spaces import Spaces
-from dqn_tf.errors import UserError
+from dqn_tf.support.errors import UserError
 
 INPUTS, OUTPUTS = {"observation"}, {"action", "q_values"}
 

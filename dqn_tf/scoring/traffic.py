@@ -13,7 +13,7 @@ import tensorflow as tf
 from google.protobuf.message import DecodeError
 from tensorflow_serving.apis import predict_pb2, prediction_log_pb2
 
-from dqn_tf.errors import UserError
+from dqn_tf.support.errors import UserError
 
 ROWS = 512  # of one batch, unless a single request has more
 

@@ -14,7 +14,7 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 
-from dqn_tf.errors import UserError
+from dqn_tf.support.errors import UserError
 
 INSTALL = "pip install 'dqn_tf[video]'"
 MOST_GIF_FRAMES = 1_500  # a GIF is held in memory until it is written

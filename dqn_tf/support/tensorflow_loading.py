@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 from absl import logging
 
-from dqn_tf.errors import UserError
+from dqn_tf.support.errors import UserError
 
 
 def load_tensorflow(verbose: bool = False) -> None:
