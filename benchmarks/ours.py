@@ -5,7 +5,7 @@ from typing import Any
 
 from benchmarks.speed_settings import Setting
 from benchmarks.stopwatch import Stopwatch
-from dqn_tf.config import DQNConfig, is_atari
+from dqn_tf.config.dqn_config import DQNConfig, is_atari
 
 
 def host(setting: Setting, seed: int, watch: Stopwatch) -> float:

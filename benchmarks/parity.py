@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from dqn_tf import cli, interop
-from dqn_tf.config import DQNConfig
+from dqn_tf.config.dqn_config import DQNConfig
 from dqn_tf.envs.spaces import Spaces
 from dqn_tf.support import tensorflow_loading
 from dqn_tf.transitions import NStep, Steps

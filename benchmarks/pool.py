@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from dqn_tf.config import DQNConfig
+from dqn_tf.config.dqn_config import DQNConfig
 
 ROOT = Path(__file__).resolve().parent.parent
 ONE_THREAD = {

@@ -16,7 +16,7 @@ import numpy as np
 
 import dqn_tf
 from benchmarks.variants import config_hash, settings
-from dqn_tf.config import DQNConfig
+from dqn_tf.config.dqn_config import DQNConfig
 from dqn_tf.envs.registry import directory_name
 from dqn_tf.support.errors import UserError
 

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 from absl import flags
 
 from dqn_tf import cli
-from dqn_tf.config import DQNConfig
+from dqn_tf.config.dqn_config import DQNConfig
 from dqn_tf.envs import registry
 from dqn_tf.support.errors import UserError
 

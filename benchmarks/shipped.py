@@ -16,7 +16,7 @@ from absl import flags
 
 from benchmarks.variants import settings
 from dqn_tf import checkpoint, cli
-from dqn_tf.config import DQNConfig
+from dqn_tf.config.dqn_config import DQNConfig
 from dqn_tf.scoring.locate import PROGRAM, locate
 from dqn_tf.support.errors import UserError
 

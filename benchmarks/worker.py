@@ -10,7 +10,7 @@ import os
 import sys
 import warnings
 
-from dqn_tf.config import DQNConfig
+from dqn_tf.config.dqn_config import DQNConfig
 from dqn_tf.support import tensorflow_loading
 from dqn_tf.support.errors import UserError
 

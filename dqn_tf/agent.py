@@ -7,11 +7,11 @@ import numpy as np
 import tensorflow as tf
 
 from dqn_tf import losses
-from dqn_tf.config import DQNConfig
+from dqn_tf.config.dqn_config import DQNConfig
+from dqn_tf.config.seeding import generators
 from dqn_tf.envs.spaces import Spaces
 from dqn_tf.networks import QNetwork
 from dqn_tf.optimizers import FusedAdam
-from dqn_tf.seeding import generators
 
 Batch = dict[str, tf.Tensor]
 METRICS = ("loss", "q_selected", "gradient_norm")

@@ -11,8 +11,8 @@ from typing import Any, NamedTuple
 
 from absl import app, flags
 
-from dqn_tf import presets
-from dqn_tf.config import DQNConfig, show
+from dqn_tf.config import presets
+from dqn_tf.config.dqn_config import DQNConfig, show
 from dqn_tf.support.errors import UserError
 
 

@@ -6,7 +6,7 @@ step.
 
 import numpy as np
 
-from dqn_tf.config import DQNConfig, epsilon_points
+from dqn_tf.config.dqn_config import DQNConfig, epsilon_points
 
 
 def epsilon(config: DQNConfig, env_step: np.ndarray) -> np.ndarray:

@@ -11,9 +11,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from dqn_tf import checkpoint, memory, presets
+from dqn_tf import checkpoint, memory
 from dqn_tf.cli import TrainingFlags
-from dqn_tf.config import DQNConfig
+from dqn_tf.config import presets
+from dqn_tf.config.dqn_config import DQNConfig
 from dqn_tf.envs import registry
 from dqn_tf.envs.spaces import Spaces
 from dqn_tf.rundir import RunDirectory, changed, new_path, open_runs

@@ -5,7 +5,7 @@ import math
 import os
 
 from dqn_tf import transitions
-from dqn_tf.config import DQNConfig, memory_bytes
+from dqn_tf.config.dqn_config import DQNConfig, memory_bytes
 from dqn_tf.envs.spaces import Spaces
 from dqn_tf.frames import bytes_per_frame, numbered_spaces, ring_size
 from dqn_tf.replay import bytes_per_row

@@ -11,7 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 from dqn_tf import losses
-from dqn_tf.config import DQNConfig
+from dqn_tf.config.dqn_config import DQNConfig
 
 
 class Scalar:

@@ -17,7 +17,7 @@ from matplotlib.colors import LinearSegmentedColormap, Normalize
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrow, Polygon, Rectangle
 
-from dqn_tf import presets, seeding
+from dqn_tf.config import presets, seeding
 from dqn_tf.envs import registry
 from dqn_tf.envs.gridworld import (
     ARROWS,

@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from dqn_tf import presets
 from dqn_tf.agent import DQN
-from dqn_tf.config import DQNConfig
+from dqn_tf.config import presets
+from dqn_tf.config.dqn_config import DQNConfig
 from dqn_tf.envs.spaces import Spaces
 
 KINDS = {

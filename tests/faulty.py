@@ -17,7 +17,7 @@ import gymnasium as gym
 import numpy as np
 
 FEATURES = gym.spaces.Box(-1.0, 1.0, (2,), np.float32)
-# an episode seed's remainder modulo 4, see dqn_tf.seeding
+# an episode seed's remainder modulo 4, see dqn_tf.config.seeding
 STREAMS = ("training", "evaluation", "test")
 
 

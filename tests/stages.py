@@ -14,7 +14,7 @@ import pytest
 from absl import flags
 
 from dqn_tf.agent import DQN
-from dqn_tf.config import DQNConfig
+from dqn_tf.config.dqn_config import DQNConfig
 from dqn_tf.envs import registry
 from dqn_tf.export.publish import export
 from dqn_tf.scoring import flags as evaluate_flags

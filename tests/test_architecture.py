@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 import dqn_tf
-from dqn_tf.config import DQNConfig
+from dqn_tf.config.dqn_config import DQNConfig
 
 ROOT = Path(dqn_tf.__file__).parent
 MOST_LINES, MOST_COLUMNS = 600, 150
@@ -93,9 +93,9 @@ ORDER = [
     "envs.checked",
     "envs.spaces",
     "envs",
-    "presets",
-    "config",
-    "seeding",
+    "config.presets",
+    "config.dqn_config",
+    "config.seeding",
     "support.tensorflow_loading",
     "support.errors",
     "dqn_tf",
@@ -112,11 +112,11 @@ WITHOUT_TENSORFLOW = [
     "transitions",
     "checkpoint",
     "cli",
-    "config",
+    "config.dqn_config",
     "launch",
-    "presets",
+    "config.presets",
     "rundir",
-    "seeding",
+    "config.seeding",
     "support.errors",
     "support.interrupts",
     "progress",
@@ -271,7 +271,7 @@ def test_no_global_randomness(name):
     assert not {found for found in imported(TREES[name]) if found.split(".")[0] == "random"}
 
 
-@pytest.mark.parametrize("name", [name for name in SOURCES if name != "config"])
+@pytest.mark.parametrize("name", [name for name in SOURCES if name != "config.dqn_config"])
 def test_config_holds_the_only_defaults(name):
     """A parameter named like a field of DQNConfig has no default of its own; None, "not given", is
     none.

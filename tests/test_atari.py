@@ -9,8 +9,9 @@ import numpy as np
 import oracles
 import pytest
 
-from dqn_tf import checkpoint, seeding
-from dqn_tf.config import DQNConfig
+from dqn_tf import checkpoint
+from dqn_tf.config import seeding
+from dqn_tf.config.dqn_config import DQNConfig
 from dqn_tf.engines.make import make_engines
 from dqn_tf.envs import atari, registry
 from dqn_tf.evaluation import evaluate

@@ -19,8 +19,9 @@ from commands import run
 from scipy import stats
 
 from benchmarks import page, pool, records, statistics, summary, variants
-from dqn_tf import cli, presets
-from dqn_tf.config import DQNConfig
+from dqn_tf import cli
+from dqn_tf.config import presets
+from dqn_tf.config.dqn_config import DQNConfig
 from dqn_tf.support.errors import UserError
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -10,8 +10,8 @@ import re
 import pytest
 from commands import ROOT, SMALL, arguments, interpreter, refused, run, small
 
-from dqn_tf import presets
-from dqn_tf.config import DQNConfig, show
+from dqn_tf.config import presets
+from dqn_tf.config.dqn_config import DQNConfig, show
 
 # Runs train.py in a fresh interpreter, then tells which heavy packages it had to load.
 PROBE = """

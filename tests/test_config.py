@@ -1,4 +1,4 @@
-"""dqn_tf.config and dqn_tf.presets: one set of defaults, each checked."""
+"""dqn_tf.config.dqn_config and dqn_tf.config.presets: one set of defaults, each checked."""
 
 import dataclasses
 import json
@@ -6,8 +6,8 @@ import math
 
 import pytest
 
-from dqn_tf import presets
-from dqn_tf.config import FIXED_ON_RESUME, DQNConfig
+from dqn_tf.config import presets
+from dqn_tf.config.dqn_config import FIXED_ON_RESUME, DQNConfig
 from dqn_tf.support.errors import UserError
 
 

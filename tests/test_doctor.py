@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from commands import TESTS
 
-from dqn_tf.config import DQNConfig
+from dqn_tf.config.dqn_config import DQNConfig
 from dqn_tf.doctor import __main__ as doctor
 from dqn_tf.doctor import advice, learned
 from dqn_tf.envs import inspection

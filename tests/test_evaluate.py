@@ -13,7 +13,7 @@ import pytest
 import tensorflow as tf
 from stages import ROOT, command, models, publish  # noqa: F401
 
-from dqn_tf import seeding
+from dqn_tf.config import seeding
 from dqn_tf.envs import registry
 from dqn_tf.evaluation import evaluate
 from dqn_tf.scoring import flags as evaluate_flags

@@ -8,7 +8,8 @@ import oracles
 import pytest
 from pictures import SPACES, Slides
 
-from dqn_tf import checkpoint, frames, seeding
+from dqn_tf import checkpoint, frames
+from dqn_tf.config import seeding
 from dqn_tf.engines.host import HostEngine
 from dqn_tf.envs.spaces import Spaces
 from dqn_tf.envs.vector import SeededVectorEnv

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from gymnasium.utils.env_checker import check_env
 
-from dqn_tf import presets
+from dqn_tf.config import presets
 from dqn_tf.envs import gridworld, registry
 from dqn_tf.support.errors import UserError
 

@@ -8,7 +8,7 @@ import tensorflow as tf
 from envs import CHAIN_STATES, Chain, chain_q_star
 from gymnasium.wrappers import TimeLimit
 
-from dqn_tf import seeding
+from dqn_tf.config import seeding
 from dqn_tf.evaluation import evaluate
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from commands import ROOT, SMALL, interpreter, report, small
 
-from dqn_tf import seeding
+from dqn_tf.config import seeding
 from dqn_tf.envs import registry
 from dqn_tf.evaluation import evaluate
 from dqn_tf.scoring.served import ServedPolicy

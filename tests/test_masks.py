@@ -14,8 +14,9 @@ from envs import MAZE_ACTIONS, MAZE_STATES, Maze, maze_legal, maze_q_star
 from scipy import stats
 from stages import command  # noqa: F401
 
-from dqn_tf import exploration, launch, seeding, trainer
+from dqn_tf import exploration, launch, trainer
 from dqn_tf.cli import TrainingFlags
+from dqn_tf.config import seeding
 from dqn_tf.envs import registry
 from dqn_tf.envs.checked import CheckedEnv
 from dqn_tf.envs.spaces import Spaces

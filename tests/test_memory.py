@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from dqn_tf import memory
-from dqn_tf.config import DQNConfig, memory_bytes
+from dqn_tf.config.dqn_config import DQNConfig, memory_bytes
 from dqn_tf.engines.host import make_frames, make_replay
 from dqn_tf.envs.spaces import Spaces
 from dqn_tf.frames import numbered_spaces

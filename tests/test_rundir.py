@@ -9,7 +9,7 @@ import sys
 import pytest
 from commands import ROOT
 
-from dqn_tf.config import FIXED_ON_RESUME, DQNConfig
+from dqn_tf.config.dqn_config import FIXED_ON_RESUME, DQNConfig
 from dqn_tf.envs.spaces import Spaces
 from dqn_tf.rundir import RunDirectory, changed, new_path
 from dqn_tf.support.errors import UserError

@@ -3,7 +3,7 @@ import itertools
 import numpy as np
 import pytest
 
-from dqn_tf import seeding
+from dqn_tf.config import seeding
 
 RECORDED = [494242856, 184785997, 504589498]
 

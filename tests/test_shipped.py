@@ -13,7 +13,7 @@ from commands import report, run, small
 
 from benchmarks import shipped
 from dqn_tf.agent import weights_sha256
-from dqn_tf.config import DQNConfig
+from dqn_tf.config.dqn_config import DQNConfig
 from dqn_tf.envs import registry
 from dqn_tf.evaluation import evaluate
 from dqn_tf.scoring.served import ServedPolicy

@@ -23,8 +23,8 @@ import tensorflow as tf
 from envs import CHAIN_STATES, Chain, ExploringStarts, chain_q_star, chain_step
 from gymnasium.wrappers import TimeLimit
 
+from dqn_tf.config.presets import RAINBOW
 from dqn_tf.envs.gridworld import MAX_EPISODE_STEPS, GridWorld
-from dqn_tf.presets import RAINBOW
 
 GAMMA = 0.9
 # of Munchausen; on both environments some log-policies are clipped and some are not

@@ -5,7 +5,7 @@ from envs import Chain, Counter, Drifting, Scripted
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
 from gymnasium.wrappers import TimeLimit
 
-from dqn_tf import seeding
+from dqn_tf.config import seeding
 from dqn_tf.envs.vector import SeededVectorEnv
 from dqn_tf.support.errors import UserError
 

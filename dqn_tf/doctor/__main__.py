@@ -14,8 +14,9 @@ from typing import Any
 
 from absl import flags
 
-from dqn_tf import cli, presets
-from dqn_tf.config import DQNConfig
+from dqn_tf import cli
+from dqn_tf.config import presets
+from dqn_tf.config.dqn_config import DQNConfig
 from dqn_tf.doctor import advice
 from dqn_tf.envs import inspection, registry
 from dqn_tf.envs.probes import probes

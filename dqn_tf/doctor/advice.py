@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from dqn_tf.config import DQNConfig
+from dqn_tf.config.dqn_config import DQNConfig
 from dqn_tf.envs.inspection import Facts
 
 GOOD, CHANGE, WRONG = "ok", "change", "WRONG"

@@ -7,9 +7,9 @@ from typing import Any, NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from dqn_tf import seeding
 from dqn_tf.agent import DQN
-from dqn_tf.config import DQNConfig
+from dqn_tf.config import seeding
+from dqn_tf.config.dqn_config import DQNConfig
 from dqn_tf.engines.host import HostEngine
 from dqn_tf.envs import registry
 from dqn_tf.envs.probes import GAMMA, Probe

@@ -10,7 +10,7 @@ import numpy as np
 from dqn_tf import exploration
 from dqn_tf.acting import make_actor
 from dqn_tf.agent import DQN
-from dqn_tf.config import DQNConfig
+from dqn_tf.config.dqn_config import DQNConfig
 from dqn_tf.support.errors import UserError
 
 

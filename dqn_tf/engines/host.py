@@ -15,7 +15,7 @@ import numpy as np
 
 from dqn_tf import exploration
 from dqn_tf.agent import DQN, Learned
-from dqn_tf.config import DQNConfig, is_atari
+from dqn_tf.config.dqn_config import DQNConfig, is_atari
 from dqn_tf.engines.ahead import AheadLearner
 from dqn_tf.engines.engine import Block, Engine
 from dqn_tf.envs.spaces import Spaces

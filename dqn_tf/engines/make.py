@@ -4,9 +4,9 @@ from collections.abc import Callable, Sequence
 
 import gymnasium as gym
 
-from dqn_tf import seeding
 from dqn_tf.agent import DQN
-from dqn_tf.config import DQNConfig, is_atari
+from dqn_tf.config import seeding
+from dqn_tf.config.dqn_config import DQNConfig, is_atari
 from dqn_tf.engines import graph
 from dqn_tf.engines.engine import Block, Engine
 from dqn_tf.engines.graph_program import GraphProgram

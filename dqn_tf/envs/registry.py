@@ -10,8 +10,8 @@ from collections.abc import Callable
 
 import gymnasium as gym
 
-from dqn_tf import presets
-from dqn_tf.config import DQNConfig, is_atari
+from dqn_tf.config import presets
+from dqn_tf.config.dqn_config import DQNConfig, is_atari
 from dqn_tf.envs import atari, gridworld, probes
 from dqn_tf.envs.checked import CheckedEnv
 from dqn_tf.envs.spaces import Spaces

@@ -14,7 +14,7 @@ import numpy as np
 from gymnasium.vector import AutoresetMode
 from gymnasium.vector.utils import batch_space
 
-from dqn_tf import seeding
+from dqn_tf.config import seeding
 from dqn_tf.envs.checked import CheckedEnv
 
 

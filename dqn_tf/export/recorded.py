@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from dqn_tf import checkpoint
-from dqn_tf.config import DQNConfig
+from dqn_tf.config.dqn_config import DQNConfig
 from dqn_tf.envs.spaces import Spaces
 from dqn_tf.frames import recorded_stacks
 from dqn_tf.replay import spread

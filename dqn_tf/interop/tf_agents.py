@@ -16,7 +16,8 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 
-from dqn_tf import interop, seeding
+from dqn_tf import interop
+from dqn_tf.config import seeding
 from dqn_tf.envs import registry
 from dqn_tf.envs.checked import CheckedEnv
 from dqn_tf.envs.spaces import Spaces

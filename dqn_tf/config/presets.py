@@ -2,7 +2,7 @@
 
 from typing import Any, NamedTuple
 
-from dqn_tf.config import DQNConfig
+from dqn_tf.config.dqn_config import DQNConfig
 
 
 class Preset(NamedTuple):

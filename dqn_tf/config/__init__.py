@@ -1,0 +1,1 @@
+"""The configuration: every setting's default, unit, range and source, in one place."""
