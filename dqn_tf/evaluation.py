@@ -11,7 +11,7 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 
-from dqn_tf.envs.checked import CheckedEnv
+from dqn_tf.envs.checked_env import CheckedEnv
 from dqn_tf.support.errors import UserError
 
 PARALLEL = 32  # environments stepped together, so that one call of the policy serves all of them

@@ -18,7 +18,7 @@ from dqn_tf import exploration, launch, trainer
 from dqn_tf.cli import TrainingFlags
 from dqn_tf.config import seeding
 from dqn_tf.envs import registry
-from dqn_tf.envs.checked import CheckedEnv
+from dqn_tf.envs.checked_env import CheckedEnv
 from dqn_tf.envs.spaces import Spaces
 from dqn_tf.evaluation import evaluate
 from dqn_tf.export.publish import export

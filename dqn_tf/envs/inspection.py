@@ -11,7 +11,7 @@ import gymnasium as gym
 import numpy as np
 
 from dqn_tf.envs import registry
-from dqn_tf.envs.checked import CheckedEnv
+from dqn_tf.envs.checked_env import CheckedEnv
 from dqn_tf.envs.spaces import Spaces
 from dqn_tf.support.errors import UserError
 

@@ -13,7 +13,7 @@ import gymnasium as gym
 from dqn_tf.config import presets
 from dqn_tf.config.dqn_config import DQNConfig, is_atari
 from dqn_tf.envs import atari, gridworld, probes
-from dqn_tf.envs.checked import CheckedEnv
+from dqn_tf.envs.checked_env import CheckedEnv
 from dqn_tf.envs.spaces import Spaces
 from dqn_tf.support.errors import UserError
 

@@ -15,7 +15,7 @@ from gymnasium.vector import AutoresetMode
 from gymnasium.vector.utils import batch_space
 
 from dqn_tf.config import seeding
-from dqn_tf.envs.checked import CheckedEnv
+from dqn_tf.envs.checked_env import CheckedEnv
 
 
 class SeededVectorEnv(gym.vector.VectorEnv):

@@ -19,7 +19,7 @@ import numpy as np
 from dqn_tf import interop
 from dqn_tf.config import seeding
 from dqn_tf.envs import registry
-from dqn_tf.envs.checked import CheckedEnv
+from dqn_tf.envs.checked_env import CheckedEnv
 from dqn_tf.envs.spaces import Spaces
 from dqn_tf.scoring.locate import locate
 from dqn_tf.scoring.served import ServedPolicy
