@@ -17,8 +17,8 @@ import numpy as np
 from dqn_tf import cli, interop
 from dqn_tf.config.dqn_config import DQNConfig
 from dqn_tf.envs.spaces import Spaces
+from dqn_tf.experience.transitions import NStep, Steps
 from dqn_tf.support import tensorflow_loading
-from dqn_tf.transitions import NStep, Steps
 
 TOLERANCE = 1e-5
 BATCH, GAMMA, SEED = 64, 0.97, 0

@@ -7,13 +7,13 @@ seeds.
 import time
 from typing import Any
 
-from dqn_tf import exploration
 from dqn_tf.agent import DQN
 from dqn_tf.config import seeding
 from dqn_tf.config.dqn_config import DQNConfig
 from dqn_tf.engines.make import make_engines
 from dqn_tf.envs import registry
 from dqn_tf.evaluation import evaluate
+from dqn_tf.experience import exploration
 
 
 def run(config: DQNConfig) -> dict[str, Any]:

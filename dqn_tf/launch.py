@@ -11,12 +11,13 @@ from typing import NamedTuple
 
 import numpy as np
 
-from dqn_tf import checkpoint, memory
+from dqn_tf import checkpoint
 from dqn_tf.cli import TrainingFlags
 from dqn_tf.config import presets
 from dqn_tf.config.dqn_config import DQNConfig
 from dqn_tf.envs import registry
 from dqn_tf.envs.spaces import Spaces
+from dqn_tf.experience import memory_plan
 from dqn_tf.rundir import RunDirectory, changed, new_path, open_runs
 from dqn_tf.support.errors import UserError
 
@@ -49,7 +50,7 @@ def prepare(flags: TrainingFlags) -> list[Plan]:
             registry.require_native(config.env)
         for plan in plans:
             _require_writable(plan.export_dir)
-        print(memory.require(config, plans[0].spaces, len(plans)))
+        print(memory_plan.require(config, plans[0].spaces, len(plans)))
     if flags.resume:
         return plans
     # The last step: a refused run leaves nothing behind.
@@ -63,7 +64,7 @@ def _new(flags: TrainingFlags) -> list[Plan]:
         flags.overrides.get("env", DQNConfig.env), _drawn_seed(flags.num_seeds) | flags.overrides
     )
     spaces, name = registry.spaces(first.env, first), registry.directory_name(first.env)
-    first = memory.sized(first, spaces)
+    first = memory_plan.sized(first, spaces)
     run_dir = Path(flags.run_dir or new_path(first, flags.num_seeds))
     if flags.num_seeds == 1:
         export_dir = Path(flags.export_dir or Path("saved_models") / name)
@@ -111,7 +112,7 @@ def _resumed(flags: TrainingFlags) -> list[Plan]:
                 f" {config.total_steps:,} steps. Give a larger --total_steps to train it further."
             )
             continue
-        config = memory.sized(config, spaces)
+        config = memory_plan.sized(config, spaces)
         _require_same_spaces(spaces, registry.spaces(config.env, config))
         plans.append(
             Plan(

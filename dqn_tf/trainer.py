@@ -11,13 +11,14 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 
-from dqn_tf import checkpoint, exploration, group, plots, summary
+from dqn_tf import checkpoint, group, plots, summary
 from dqn_tf.agent import DQN, weights_sha256
 from dqn_tf.config import seeding
 from dqn_tf.engines.engine import Block, Engine
 from dqn_tf.engines.make import make_engines, run_block
 from dqn_tf.envs import registry
 from dqn_tf.evaluation import MOST_STEPS, Evaluation, evaluate
+from dqn_tf.experience import exploration
 from dqn_tf.export import manifest
 from dqn_tf.export.publish import export
 from dqn_tf.export.recorded import RECORDED

@@ -17,13 +17,14 @@ import tensorflow as tf
 from envs import Counter, Maze, Pendulum, maze_legal
 from gymnasium.wrappers import TimeLimit
 
-from dqn_tf import exploration, losses, replay, transitions
+from dqn_tf import losses
 from dqn_tf.agent import DQN, METRICS, Learned
 from dqn_tf.config import seeding
 from dqn_tf.config.dqn_config import DQNConfig
 from dqn_tf.engines.host import HostEngine
 from dqn_tf.envs.spaces import Spaces
 from dqn_tf.envs.vector import SeededVectorEnv
+from dqn_tf.experience import exploration, replay, transitions
 from dqn_tf.support.errors import UserError
 
 BOX = Spaces((3,), "float32", 4)

@@ -11,7 +11,7 @@ from dqn_tf.engines import ahead
 from dqn_tf.engines.ahead import AheadLearner
 from dqn_tf.engines.host import HostEngine
 from dqn_tf.envs.vector import SeededVectorEnv
-from dqn_tf.replay import PrioritizedReplay, UniformReplay
+from dqn_tf.experience.replay import PrioritizedReplay, UniformReplay
 
 COLUMNS = {"number": ((), "int64"), "observation": ((2,), "float32")}
 

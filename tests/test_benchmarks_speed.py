@@ -29,7 +29,7 @@ from benchmarks import (
     timed_train,
 )
 from benchmarks.speed_settings import ANCHOR, SETTINGS, Setting
-from dqn_tf.replay import UniformReplay
+from dqn_tf.experience.replay import UniformReplay
 from dqn_tf.support.errors import UserError
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -13,12 +13,13 @@ import pytest
 import tensorflow as tf
 
 from dqn_tf import agent as agents
-from dqn_tf import evaluation, exploration, losses, networks, replay, transitions
+from dqn_tf import evaluation, losses, networks
 from dqn_tf.acting import make_actor
 from dqn_tf.config import seeding
 from dqn_tf.config.dqn_config import DQNConfig
 from dqn_tf.envs.spaces import Spaces, describe
 from dqn_tf.envs.vector import SeededVectorEnv
+from dqn_tf.experience import exploration, replay, transitions
 from dqn_tf.support.errors import UserError
 
 PACKAGE = Path(agents.__file__).parent

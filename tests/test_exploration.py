@@ -3,7 +3,7 @@ import oracles
 import pytest
 from scipy import stats
 
-from dqn_tf import exploration
+from dqn_tf.experience import exploration
 
 
 def test_epsilon():

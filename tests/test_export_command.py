@@ -16,14 +16,14 @@ from commands import stopped, undisturbed
 from exports import KINDS
 
 from dqn_tf import checkpoint
+from dqn_tf.experience.frames import Frames, recorded_stacks
+from dqn_tf.experience.transitions import Steps
 from dqn_tf.export import __main__ as command
 from dqn_tf.export import flags as export_flags
 from dqn_tf.export import publish, recorded
 from dqn_tf.export.manifest import observation_range
 from dqn_tf.export.publish import versions
-from dqn_tf.frames import Frames, recorded_stacks
 from dqn_tf.support.errors import UserError
-from dqn_tf.transitions import Steps
 
 FORMATS = ["savedmodel", "tflite"] + ["onnx"] * (
     util.find_spec("onnx") is not None and util.find_spec("onnxruntime") is not None

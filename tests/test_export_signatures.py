@@ -11,7 +11,7 @@ import pytest
 import tensorflow as tf
 from exports import KINDS, agent, observations
 
-from dqn_tf import exploration
+from dqn_tf.experience import exploration
 from dqn_tf.export.signatures import CHOOSES, EXPLORES, Policy, Served, endpoints, uniform
 
 METADATA = {"env": "CartPole-v1", "score": {"mean": 1.5, "ci95": [1.0, 2.0]}, "text": "\u00fc"}

@@ -8,11 +8,12 @@ import oracles
 import pytest
 from pictures import SPACES, Slides
 
-from dqn_tf import checkpoint, frames
+from dqn_tf import checkpoint
 from dqn_tf.config import seeding
 from dqn_tf.engines.host import HostEngine
 from dqn_tf.envs.spaces import Spaces
 from dqn_tf.envs.vector import SeededVectorEnv
+from dqn_tf.experience import frames
 
 
 def engine(config, spaces: Spaces = SPACES) -> HostEngine:

@@ -20,8 +20,8 @@ from dqn_tf.engines.graph_program import GraphProgram
 from dqn_tf.envs import registry
 from dqn_tf.envs.gridworld import ENV_ID
 from dqn_tf.envs.native import NATIVE, native
+from dqn_tf.experience.transitions import NStep, Steps
 from dqn_tf.support.errors import UserError
-from dqn_tf.transitions import NStep, Steps
 
 
 def make_engine(**overrides) -> GraphEngine:

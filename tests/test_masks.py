@@ -14,13 +14,14 @@ from envs import MAZE_ACTIONS, MAZE_STATES, Maze, maze_legal, maze_q_star
 from scipy import stats
 from stages import command  # noqa: F401
 
-from dqn_tf import exploration, launch, trainer
+from dqn_tf import launch, trainer
 from dqn_tf.cli import TrainingFlags
 from dqn_tf.config import seeding
 from dqn_tf.envs import registry
 from dqn_tf.envs.checked_env import CheckedEnv
 from dqn_tf.envs.spaces import Spaces
 from dqn_tf.evaluation import evaluate
+from dqn_tf.experience import exploration
 from dqn_tf.export.publish import export
 from dqn_tf.scoring.served import ServedPolicy
 from dqn_tf.support.errors import UserError

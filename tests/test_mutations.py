@@ -12,12 +12,13 @@ import sys
 import oracles
 import pytest
 
-from dqn_tf import agent, exploration, losses
+from dqn_tf import agent, losses
 from dqn_tf.agent import DQN
 from dqn_tf.engines.host import HostEngine
 from dqn_tf.envs.vector import SeededVectorEnv
-from dqn_tf.replay import UniformReplay
-from dqn_tf.transitions import NStep
+from dqn_tf.experience import exploration
+from dqn_tf.experience.replay import UniformReplay
+from dqn_tf.experience.transitions import NStep
 
 clipped_update = functools.partial(oracles.check_update, max_gradient_norm=0.1)
 soft_update = functools.partial(oracles.check_update, tau=0.25)

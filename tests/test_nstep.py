@@ -6,7 +6,7 @@ import pytest
 from envs import Counter
 
 from dqn_tf.envs.spaces import Spaces
-from dqn_tf.transitions import NStep, Steps, columns
+from dqn_tf.experience.transitions import NStep, Steps, columns
 
 
 @pytest.mark.parametrize("masked", [False, True])

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from dqn_tf.replay import SMALLEST_PRIORITY, PrioritizedReplay
+from dqn_tf.experience.replay import SMALLEST_PRIORITY, PrioritizedReplay
 
 COLUMNS = {"number": ((), "int64"), "observation": ((2,), "float32")}
 

@@ -5,7 +5,7 @@ import oracles
 import pytest
 from scipy import stats
 
-from dqn_tf.replay import UniformReplay, bytes_per_row
+from dqn_tf.experience.replay import UniformReplay, bytes_per_row
 
 COLUMNS = {"number": ((), "int64"), "observation": ((2, 3), "uint8"), "reward": ((), "float32")}
 

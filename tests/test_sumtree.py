@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from dqn_tf.sumtree import SumTree
+from dqn_tf.experience.sum_tree import SumTree
 
 
 @pytest.mark.parametrize("capacity", [1, 31, 32, 33, 63, 64, 65, 5000, 140_000])

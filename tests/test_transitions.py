@@ -3,8 +3,8 @@ import oracles
 import pytest
 
 from dqn_tf.envs.spaces import Spaces
+from dqn_tf.experience.transitions import NStep, Steps, columns
 from dqn_tf.support.errors import UserError
-from dqn_tf.transitions import NStep, Steps, columns
 
 
 def steps(length: int = 3, num_envs: int = 2, dtype: str = "float32") -> Steps:

@@ -7,10 +7,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from dqn_tf import exploration
 from dqn_tf.acting import make_actor
 from dqn_tf.agent import DQN
 from dqn_tf.config.dqn_config import DQNConfig
+from dqn_tf.experience import exploration
 from dqn_tf.support.errors import UserError
 
 

@@ -13,12 +13,12 @@ from typing import Any
 
 import numpy as np
 
-from dqn_tf import exploration
 from dqn_tf.agent import DQN
 from dqn_tf.config.dqn_config import DQNConfig
 from dqn_tf.engines.engine import Block, Engine
 from dqn_tf.engines.graph_program import GraphProgram, Plan
 from dqn_tf.engines.graph_replay import GraphReplay
+from dqn_tf.experience import exploration
 
 
 class GraphEngine(Engine):

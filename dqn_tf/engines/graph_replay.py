@@ -8,9 +8,9 @@ from collections.abc import Mapping
 import numpy as np
 import tensorflow as tf
 
-from dqn_tf import transitions
 from dqn_tf.envs.spaces import Spaces
-from dqn_tf.replay import kept, spread
+from dqn_tf.experience import transitions
+from dqn_tf.experience.replay import kept, spread
 
 
 class Packing:

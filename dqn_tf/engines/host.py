@@ -13,15 +13,15 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 
-from dqn_tf import exploration
 from dqn_tf.agent import DQN, Learned
 from dqn_tf.config.dqn_config import DQNConfig, is_atari
 from dqn_tf.engines.ahead import AheadLearner
 from dqn_tf.engines.engine import Block, Engine
 from dqn_tf.envs.spaces import Spaces
-from dqn_tf.frames import Frames, numbered_spaces, ring_size
-from dqn_tf.replay import PrioritizedReplay, UniformReplay
-from dqn_tf.transitions import NStep, Steps, columns
+from dqn_tf.experience import exploration
+from dqn_tf.experience.frames import Frames, numbered_spaces, ring_size
+from dqn_tf.experience.replay import PrioritizedReplay, UniformReplay
+from dqn_tf.experience.transitions import NStep, Steps, columns
 
 
 class HostEngine(Engine):

@@ -4,11 +4,11 @@ import dataclasses
 import math
 import os
 
-from dqn_tf import transitions
 from dqn_tf.config.dqn_config import DQNConfig, memory_bytes
 from dqn_tf.envs.spaces import Spaces
-from dqn_tf.frames import bytes_per_frame, numbered_spaces, ring_size
-from dqn_tf.replay import bytes_per_row
+from dqn_tf.experience import transitions
+from dqn_tf.experience.frames import bytes_per_frame, numbered_spaces, ring_size
+from dqn_tf.experience.replay import bytes_per_row
 from dqn_tf.support.errors import UserError
 
 NUMBER = 8  # bytes of a row's oldest frame, and of its priority

@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from dqn_tf.frames import Frames
-from dqn_tf.sumtree import SumTree
+from dqn_tf.experience.frames import Frames
+from dqn_tf.experience.sum_tree import SumTree
 
 OBSERVATIONS = ("observation", "next_observation")
 SMALLEST_PRIORITY = 1e-6  # so that a transition without error can still be drawn
