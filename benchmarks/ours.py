@@ -86,7 +86,7 @@ def build(config: DQNConfig, num_seeds: int = 1) -> list[Any]:
     """The configured engine of each seed from the config's on, on environments and an agent of its
     own.
     """
-    from dqn_tf.agent import DQN
+    from dqn_tf.agent.dqn import DQN
     from dqn_tf.engines.make import make_engines
     from dqn_tf.envs import registry
 

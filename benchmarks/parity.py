@@ -126,7 +126,7 @@ def ours(config: DQNConfig, spaces: Spaces, steps: Steps):
     """dqn_tf's agent, and its answer."""
     import tensorflow as tf
 
-    from dqn_tf.agent import DQN
+    from dqn_tf.agent.dqn import DQN
 
     agent, optimizer, generator = DQN(config, spaces), make_recorder(), np.random.default_rng(SEED)
     agent.target.set_weights(

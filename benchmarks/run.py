@@ -7,7 +7,7 @@ seeds.
 import time
 from typing import Any
 
-from dqn_tf.agent import DQN
+from dqn_tf.agent.dqn import DQN
 from dqn_tf.config import seeding
 from dqn_tf.config.dqn_config import DQNConfig
 from dqn_tf.engines.make import make_engines

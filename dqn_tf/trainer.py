@@ -12,7 +12,7 @@ import gymnasium as gym
 import numpy as np
 
 from dqn_tf import checkpoint, group, plots, summary
-from dqn_tf.agent import DQN, weights_sha256
+from dqn_tf.agent.dqn import DQN, weights_sha256
 from dqn_tf.config import seeding
 from dqn_tf.engines.engine import Block, Engine
 from dqn_tf.engines.make import make_engines, run_block

@@ -89,7 +89,7 @@ def dqn(moments: tuple[int, ...]) -> dict[int, np.ndarray]:
     tensorflow_loading.load_tensorflow()
     import tensorflow as tf
 
-    from dqn_tf.agent import DQN
+    from dqn_tf.agent.dqn import DQN
     from dqn_tf.engines.host import HostEngine
 
     agent = DQN(CONFIG, registry.spaces(ENV_ID))

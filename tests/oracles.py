@@ -17,8 +17,8 @@ import tensorflow as tf
 from envs import Counter, Maze, Pendulum, maze_legal
 from gymnasium.wrappers import TimeLimit
 
-from dqn_tf import losses
-from dqn_tf.agent import DQN, METRICS, Learned
+from dqn_tf.agent import losses
+from dqn_tf.agent.dqn import DQN, METRICS, Learned
 from dqn_tf.config import seeding
 from dqn_tf.config.dqn_config import DQNConfig
 from dqn_tf.engines.host import HostEngine

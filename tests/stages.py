@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from absl import flags
 
-from dqn_tf.agent import DQN
+from dqn_tf.agent.dqn import DQN
 from dqn_tf.config.dqn_config import DQNConfig
 from dqn_tf.envs import registry
 from dqn_tf.export.publish import export

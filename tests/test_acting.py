@@ -3,7 +3,7 @@ import oracles
 import pytest
 import tensorflow as tf
 
-from dqn_tf.acting import GraphActor, NumpyActor, make_actor
+from dqn_tf.agent.networks.fast_forward import GraphActor, NumpyActor, make_actor
 from dqn_tf.envs.spaces import Spaces
 
 

@@ -6,9 +6,9 @@ import pytest
 import tensorflow as tf
 from oracles import BOX, close, make_agent, make_batch, make_config, part_networks, tensors
 
-from dqn_tf.acting import make_actor
+from dqn_tf.agent.networks.fast_forward import make_actor
+from dqn_tf.agent.networks.q_network import combine
 from dqn_tf.envs.spaces import Spaces
-from dqn_tf.networks import combine
 from dqn_tf.support.errors import UserError
 
 DISTRIBUTIONS = {

@@ -5,7 +5,7 @@ import oracles
 import pytest
 from pictures import SPACES, Slides
 
-from dqn_tf.agent import Learned
+from dqn_tf.agent.dqn import Learned
 from dqn_tf.config import seeding
 from dqn_tf.engines import ahead
 from dqn_tf.engines.ahead import AheadLearner

@@ -12,9 +12,11 @@ import oracles
 import pytest
 import tensorflow as tf
 
-from dqn_tf import agent as agents
-from dqn_tf import evaluation, losses, networks
-from dqn_tf.acting import make_actor
+from dqn_tf import evaluation
+from dqn_tf.agent import dqn as agents
+from dqn_tf.agent import losses
+from dqn_tf.agent.networks import q_network
+from dqn_tf.agent.networks.fast_forward import make_actor
 from dqn_tf.config import seeding
 from dqn_tf.config.dqn_config import DQNConfig
 from dqn_tf.envs.spaces import Spaces, describe
@@ -195,7 +197,7 @@ def test_a3_an_untrained_network_repeats_one_action():
     for number, frame in enumerate(frames):
         # a ball on its way
         frame[40 + 5 * number : 44 + 5 * number, 20 + 4 * number : 22 + 4 * number] = 236
-    network = networks.QNetwork(
+    network = q_network.QNetwork(
         Spaces((210, 160, 3), "uint8", 6), DQNConfig(network="nature_cnn"), np.random.default_rng(0)
     )
     greedy = network(tf.constant(frames)).numpy().argmax(axis=1)

@@ -391,7 +391,7 @@ def test_the_whole_command_shows_its_own_lines_only_and_needs_no_agent(tmp_path,
         words
     ) == 9 + drawn
     assert "tensorflow" in modules and not modules & {
-        "dqn_tf.agent",
-        "dqn_tf.networks",
+        "dqn_tf.agent.dqn",
+        "dqn_tf.agent.networks.q_network",
         "dqn_tf.export",
     }

@@ -16,7 +16,7 @@ import tensorflow as tf
 from commands import hit, report, resumed, run, small, start
 from exports import KINDS, agent, observations
 
-from dqn_tf.agent import weights_sha256
+from dqn_tf.agent.dqn import weights_sha256
 from dqn_tf.config import presets
 from dqn_tf.config.dqn_config import DQNConfig
 from dqn_tf.envs.spaces import Spaces

@@ -12,7 +12,7 @@ import pytest
 import tensorflow as tf
 from exports import KINDS, agent, observations
 
-from dqn_tf.agent import DQN
+from dqn_tf.agent.dqn import DQN
 from dqn_tf.export import gate, tflite_format
 from dqn_tf.export import publish as module
 from dqn_tf.export.prediction_log import Request

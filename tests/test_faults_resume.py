@@ -11,7 +11,7 @@ from commands import arguments, hit, refused, report, resumed, run, small, stopp
 from test_checkpoint import remade
 
 from dqn_tf import checkpoint
-from dqn_tf.agent import weights_sha256
+from dqn_tf.agent.dqn import weights_sha256
 from dqn_tf.rundir import RunDirectory
 
 

@@ -13,7 +13,7 @@ import pytest
 import tensorflow as tf
 from commands import report, resumed, run, small, start
 
-from dqn_tf.agent import weights_sha256
+from dqn_tf.agent.dqn import weights_sha256
 from dqn_tf.config import seeding
 from dqn_tf.engines.graph import GraphEngine
 from dqn_tf.engines.graph_program import GraphProgram

@@ -10,7 +10,7 @@ from envs import Chain, Counter
 from gymnasium.wrappers import TimeLimit
 from oracles import make_config, make_engine, run
 
-from dqn_tf.agent import weights_sha256
+from dqn_tf.agent.dqn import weights_sha256
 from dqn_tf.config import seeding
 from dqn_tf.experience import exploration
 from dqn_tf.support.errors import UserError

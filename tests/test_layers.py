@@ -3,7 +3,13 @@ import oracles
 import pytest
 import tensorflow as tf
 
-from dqn_tf.layers import NoisyDense, TrainingDense, fan_in_uniform, narrow_matmul, wide_matmul
+from dqn_tf.agent.networks.layers import (
+    NoisyDense,
+    TrainingDense,
+    fan_in_uniform,
+    narrow_matmul,
+    wide_matmul,
+)
 
 INPUTS, UNITS = 6, 4
 SEED = tf.constant([3, 5], tf.int32)

@@ -3,7 +3,7 @@ import oracles
 import pytest
 import tensorflow as tf
 
-from dqn_tf import losses
+from dqn_tf.agent import losses
 
 
 def test_td_target():

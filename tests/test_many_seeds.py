@@ -12,12 +12,12 @@ import pytest
 import tensorflow as tf
 from commands import SMALL, arguments, run, start
 
-from dqn_tf import losses
-from dqn_tf.agent import DQN, weights_sha256
+from dqn_tf.agent import losses
+from dqn_tf.agent.dqn import DQN, weights_sha256
+from dqn_tf.agent.networks.layers import StackedDense, narrow_matmul
 from dqn_tf.engines import make
 from dqn_tf.envs import registry
 from dqn_tf.group import scores
-from dqn_tf.layers import StackedDense, narrow_matmul
 
 SEEDS = (3, 8, 5)
 

@@ -12,8 +12,8 @@ import sys
 import oracles
 import pytest
 
-from dqn_tf import agent, losses
-from dqn_tf.agent import DQN
+from dqn_tf.agent import dqn, losses
+from dqn_tf.agent.dqn import DQN
 from dqn_tf.engines.host import HostEngine
 from dqn_tf.envs.vector import SeededVectorEnv
 from dqn_tf.experience import exploration
@@ -176,7 +176,7 @@ MUTATIONS = {
         ("limit * tf.minimum(1.0 / norm, 1.0 / limit)", "limit / norm"),
     ),
     "the optimizer's epsilon ignored": (
-        agent,
+        dqn,
         "make_optimizer",
         oracles.check_update,
         ("kind(learning_rate=rate, epsilon=config.optimizer_epsilon)", "kind(learning_rate=rate)"),

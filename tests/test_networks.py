@@ -2,9 +2,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from dqn_tf.agent.networks.q_network import QNetwork, automatic, is_image
 from dqn_tf.config.dqn_config import DQNConfig
 from dqn_tf.envs.spaces import Spaces
-from dqn_tf.networks import QNetwork, automatic, is_image
 from dqn_tf.support.errors import UserError
 
 VECTOR = Spaces((3,), "float32", 2)

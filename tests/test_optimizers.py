@@ -7,8 +7,8 @@ import oracles
 import pytest
 import tensorflow as tf
 
+from dqn_tf.agent.optimizers import FusedAdam
 from dqn_tf.envs.spaces import Spaces
-from dqn_tf.optimizers import FusedAdam
 
 IMAGES = Spaces((36, 36, 2), "uint8", actions=3)
 

@@ -12,7 +12,7 @@ from gymnasium.utils.env_checker import check_env
 from gymnasium.wrappers import FrameStackObservation
 from oracles import mutated
 
-from dqn_tf.agent import DQN
+from dqn_tf.agent.dqn import DQN
 from dqn_tf.doctor.learned import SETTINGS, Result, learn
 from dqn_tf.engines.host import HostEngine
 from dqn_tf.envs import registry

@@ -12,7 +12,7 @@ from envs import Maze
 from gymnasium.wrappers import TimeLimit
 
 from dqn_tf import checkpoint
-from dqn_tf.agent import weights_sha256
+from dqn_tf.agent.dqn import weights_sha256
 from dqn_tf.config import presets
 from dqn_tf.envs.spaces import Spaces
 

@@ -12,7 +12,7 @@ import tensorflow as tf
 from commands import report, run, small
 
 from benchmarks import shipped
-from dqn_tf.agent import weights_sha256
+from dqn_tf.agent.dqn import weights_sha256
 from dqn_tf.config.dqn_config import DQNConfig
 from dqn_tf.envs import registry
 from dqn_tf.evaluation import evaluate

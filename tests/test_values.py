@@ -5,8 +5,8 @@ import oracles
 import pytest
 import tensorflow as tf
 
-from dqn_tf import losses
-from dqn_tf.values import Categorical, Quantile, Scalar, make_values
+from dqn_tf.agent import losses
+from dqn_tf.agent.values import Categorical, Quantile, Scalar, make_values
 
 HUBER = losses.per_example("huber", 1.0)
 LOG = np.log

@@ -21,7 +21,7 @@ from tf_agents.environments.utils import validate_py_environment
 from tf_agents.policies.py_tf_eager_policy import PyTFEagerPolicy
 
 from benchmarks import parity
-from dqn_tf.agent import DQN
+from dqn_tf.agent.dqn import DQN
 from dqn_tf.config import seeding
 from dqn_tf.envs import registry
 from dqn_tf.envs.spaces import Spaces, describe

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from dqn_tf.agent import DQN
+from dqn_tf.agent.dqn import DQN
 from dqn_tf.config import seeding
 from dqn_tf.config.dqn_config import DQNConfig
 from dqn_tf.engines.host import HostEngine

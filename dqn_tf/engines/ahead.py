@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import tensorflow as tf
 
-from dqn_tf.agent import DQN, METRICS, Learned
+from dqn_tf.agent.dqn import DQN, METRICS, Learned
 from dqn_tf.experience.replay import UniformReplay
 
 # updates of one call: one alone spends 4 % of its time on entering TensorFlow, and more keep more

@@ -7,8 +7,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from dqn_tf.acting import make_actor
-from dqn_tf.agent import DQN
+from dqn_tf.agent.dqn import DQN
+from dqn_tf.agent.networks.fast_forward import make_actor
 from dqn_tf.config.dqn_config import DQNConfig
 from dqn_tf.experience import exploration
 from dqn_tf.support.errors import UserError

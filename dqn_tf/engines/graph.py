@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from dqn_tf.agent import DQN
+from dqn_tf.agent.dqn import DQN
 from dqn_tf.config.dqn_config import DQNConfig
 from dqn_tf.engines.engine import Block, Engine
 from dqn_tf.engines.graph_program import GraphProgram, Plan

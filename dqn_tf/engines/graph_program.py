@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from dqn_tf.agent import DQN, averaged, gathered, named
+from dqn_tf.agent.dqn import DQN, averaged, gathered, named
 from dqn_tf.config.dqn_config import DQNConfig
 from dqn_tf.engines.graph_replay import Packing
 from dqn_tf.engines.graph_transitions import GraphNStep

@@ -13,7 +13,7 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 
-from dqn_tf.agent import DQN, Learned
+from dqn_tf.agent.dqn import DQN, Learned
 from dqn_tf.config.dqn_config import DQNConfig, is_atari
 from dqn_tf.engines.ahead import AheadLearner
 from dqn_tf.engines.engine import Block, Engine

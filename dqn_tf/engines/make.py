@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 
 import gymnasium as gym
 
-from dqn_tf.agent import DQN
+from dqn_tf.agent.dqn import DQN
 from dqn_tf.config import seeding
 from dqn_tf.config.dqn_config import DQNConfig, is_atari
 from dqn_tf.engines import graph

@@ -15,7 +15,7 @@ def main(flags: ExportFlags) -> None:
     meanings = registry.action_meanings(registry.maker(run.config.env, run.config))
     tensorflow_loading.load_tensorflow(cli.verbose())
     from dqn_tf import summary
-    from dqn_tf.agent import DQN, weights_sha256
+    from dqn_tf.agent.dqn import DQN, weights_sha256
     from dqn_tf.export import manifest, publish
 
     agent = DQN(run.config, run.spaces)

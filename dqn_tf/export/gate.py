@@ -19,7 +19,7 @@ import numpy as np
 import tensorflow as tf
 from google.protobuf.message import DecodeError
 
-from dqn_tf.agent import DQN
+from dqn_tf.agent.dqn import DQN
 from dqn_tf.export import runtimes
 from dqn_tf.export.prediction_log import Request
 from dqn_tf.export.recorded import RECORDED

@@ -8,7 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 import dqn_tf
-from dqn_tf.agent import DQN, weights_sha256
+from dqn_tf.agent.dqn import DQN, weights_sha256
 from dqn_tf.config.dqn_config import DQNConfig
 from dqn_tf.envs.spaces import Spaces
 from dqn_tf.evaluation import MOST_STEPS

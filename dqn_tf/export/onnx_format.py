@@ -14,12 +14,12 @@ import tensorflow as tf
 from onnx import helper, numpy_helper
 
 import dqn_tf
-from dqn_tf.agent import DQN
+from dqn_tf.agent.dqn import DQN
+from dqn_tf.agent.networks.layers import NoisyDense
+from dqn_tf.agent.networks.q_network import QNetwork
+from dqn_tf.agent.values import Categorical, Quantile
 from dqn_tf.envs.spaces import Spaces
 from dqn_tf.export.runtimes import FILES
-from dqn_tf.layers import NoisyDense
-from dqn_tf.networks import QNetwork
-from dqn_tf.values import Categorical, Quantile
 
 OPSET = 17  # ONNX 1.12, 2022
 FLOAT, INT64 = onnx.TensorProto.FLOAT, onnx.TensorProto.INT64

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from dqn_tf.agent import DQN
+from dqn_tf.agent.dqn import DQN
 from dqn_tf.checkpoint import sync_directory, write_json
 from dqn_tf.export.flags import FEWEST
 from dqn_tf.export.gate import gate, last_line

@@ -26,10 +26,10 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from dqn_tf import losses
-from dqn_tf.agent import DQN
+from dqn_tf.agent import losses
+from dqn_tf.agent.dqn import DQN
+from dqn_tf.agent.networks.q_network import QNetwork
 from dqn_tf.envs.spaces import Spaces
-from dqn_tf.networks import QNetwork
 
 EXPLORES, CHOOSES = (1, 0), (2, 0)  # keys of the hash: a row's two random numbers are independent
 RESOLUTION = 2**53  # random numbers that a float64 tells apart

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import tensorflow as tf
 
-from dqn_tf.agent import DQN
+from dqn_tf.agent.dqn import DQN
 from dqn_tf.export.runtimes import FILES
 from dqn_tf.support import tensorflow_loading
 

@@ -6,12 +6,12 @@ from typing import Any, NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from dqn_tf import losses
+from dqn_tf.agent import losses
+from dqn_tf.agent.networks.q_network import QNetwork
+from dqn_tf.agent.optimizers import FusedAdam
 from dqn_tf.config.dqn_config import DQNConfig
 from dqn_tf.config.seeding import generators
 from dqn_tf.envs.spaces import Spaces
-from dqn_tf.networks import QNetwork
-from dqn_tf.optimizers import FusedAdam
 
 Batch = dict[str, tf.Tensor]
 METRICS = ("loss", "q_selected", "gradient_norm")

@@ -9,8 +9,8 @@ import numpy as np
 import tensorflow as tf
 from threadpoolctl import threadpool_limits
 
-from dqn_tf.agent import DQN
-from dqn_tf.networks import combine
+from dqn_tf.agent.dqn import DQN
+from dqn_tf.agent.networks.q_network import combine
 
 Chain = list[list[np.ndarray]]
 # an array: of a Python number NumPy would make one at each call, which takes as long as the maximum

@@ -10,7 +10,7 @@ Three meanings with one interface. B is the batch, A the actions, N the atoms.
 import numpy as np
 import tensorflow as tf
 
-from dqn_tf import losses
+from dqn_tf.agent import losses
 from dqn_tf.config.dqn_config import DQNConfig
 
 

@@ -5,9 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 import tensorflow as tf
 
-from dqn_tf.config.dqn_config import DQNConfig
-from dqn_tf.envs.spaces import Spaces
-from dqn_tf.layers import (
+from dqn_tf.agent.networks.layers import (
     NoisyDense,
     StackedDense,
     TrainingDense,
@@ -15,8 +13,10 @@ from dqn_tf.layers import (
     narrow_matmul,
     wide_matmul,
 )
+from dqn_tf.agent.values import make_values
+from dqn_tf.config.dqn_config import DQNConfig
+from dqn_tf.envs.spaces import Spaces
 from dqn_tf.support.errors import UserError
-from dqn_tf.values import make_values
 
 SMALLEST_IMAGE = 36  # below this the Nature torso's three convolutions have nothing left to see
 CNNS = {  # convolutions of (filters, size, stride), widths of the hidden layers after them

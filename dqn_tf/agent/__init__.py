@@ -1,0 +1,1 @@
+"""From a batch to a gradient: networks, targets, losses and the update."""

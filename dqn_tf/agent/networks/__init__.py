@@ -1,0 +1,1 @@
+"""The Q-network: encode, torso, head."""
