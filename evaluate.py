@@ -7,8 +7,9 @@ import sys
 import warnings
 from pathlib import Path
 
-from dqn_tf import checkpoint, cli
+from dqn_tf import cli
 from dqn_tf.evaluation import compare
+from dqn_tf.run_files import checkpoint
 from dqn_tf.scoring.flags import EvaluateFlags, parse
 from dqn_tf.scoring.plan import play, prepare
 from dqn_tf.support import tensorflow_loading

@@ -11,14 +11,14 @@ from typing import NamedTuple
 
 import numpy as np
 
-from dqn_tf import checkpoint
 from dqn_tf.cli import TrainingFlags
 from dqn_tf.config import presets
 from dqn_tf.config.dqn_config import DQNConfig
 from dqn_tf.envs import registry
 from dqn_tf.envs.spaces import Spaces
 from dqn_tf.experience import memory_plan
-from dqn_tf.rundir import RunDirectory, changed, new_path, open_runs
+from dqn_tf.run_files import checkpoint
+from dqn_tf.run_files.run_directory import RunDirectory, changed, new_path, open_runs
 from dqn_tf.support.errors import UserError
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 
-from dqn_tf import checkpoint, group, plots, summary
+from dqn_tf import group
 from dqn_tf.agent.dqn import DQN, weights_sha256
 from dqn_tf.config import seeding
 from dqn_tf.engines.engine import Block, Engine
@@ -23,8 +23,10 @@ from dqn_tf.export import manifest
 from dqn_tf.export.publish import export
 from dqn_tf.export.recorded import RECORDED
 from dqn_tf.launch import Plan
-from dqn_tf.metrics import MetricsWriter
 from dqn_tf.progress import Progress
+from dqn_tf.run_files import checkpoint, plots
+from dqn_tf.run_files import report as summary
+from dqn_tf.run_files.metrics import MetricsWriter
 from dqn_tf.support.errors import UserError
 from dqn_tf.support.interrupts import Interrupted, Interrupts
 

@@ -1,4 +1,4 @@
-"""dqn_tf.checkpoint:
+"""dqn_tf.run_files.checkpoint:
 
 complete or not there at all, whatever happens to the process, the disk or the files.
 """
@@ -19,7 +19,7 @@ import numpy as np
 import pytest
 from commands import interpreter
 
-from dqn_tf import checkpoint
+from dqn_tf.run_files import checkpoint
 from dqn_tf.support.errors import UserError
 
 
@@ -103,7 +103,7 @@ import os, random, signal, sys, time
 from pathlib import Path
 sys.path.insert(0, sys.argv[1])
 from test_checkpoint import load, save
-from dqn_tf import checkpoint
+from dqn_tf.run_files import checkpoint
 import numpy as np
 
 directory, dice, step, amid = Path(sys.argv[2]), random.Random(5), 0, 0

@@ -15,7 +15,6 @@ from absl import flags
 from commands import stopped, undisturbed
 from exports import KINDS
 
-from dqn_tf import checkpoint
 from dqn_tf.experience.frames import Frames, recorded_stacks
 from dqn_tf.experience.transitions import Steps
 from dqn_tf.export import __main__ as command
@@ -23,6 +22,7 @@ from dqn_tf.export import flags as export_flags
 from dqn_tf.export import publish, recorded
 from dqn_tf.export.manifest import observation_range
 from dqn_tf.export.publish import versions
+from dqn_tf.run_files import checkpoint
 from dqn_tf.support.errors import UserError
 
 FORMATS = ["savedmodel", "tflite"] + ["onnx"] * (

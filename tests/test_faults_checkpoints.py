@@ -12,7 +12,7 @@ import pytest
 from commands import SMALL, refused, report, resumed, run, small, stopped, undisturbed
 from test_checkpoint import Canary, remade
 
-from dqn_tf import checkpoint
+from dqn_tf.run_files import checkpoint
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from commands import hit, refused, report, run, small
 
-from dqn_tf import checkpoint
+from dqn_tf.run_files import checkpoint
 
 
 @pytest.mark.parametrize(

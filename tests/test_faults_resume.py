@@ -10,9 +10,9 @@ import pytest
 from commands import arguments, hit, refused, report, resumed, run, small, stopped, undisturbed
 from test_checkpoint import remade
 
-from dqn_tf import checkpoint
 from dqn_tf.agent.dqn import weights_sha256
-from dqn_tf.rundir import RunDirectory
+from dqn_tf.run_files import checkpoint
+from dqn_tf.run_files.run_directory import RunDirectory
 
 
 def test_a_run_moved_elsewhere_goes_on_as_if_never_stopped(tmp_path):  # row 16

@@ -12,8 +12,8 @@ import signal
 import pytest
 from commands import hit, report, resumed, run, small, start, undisturbed
 
-from dqn_tf import checkpoint
 from dqn_tf.export.publish import versions
+from dqn_tf.run_files import checkpoint
 
 SAME = ("env_steps", "updates", "weights_sha256", "last", "best")
 

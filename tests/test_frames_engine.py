@@ -8,12 +8,12 @@ import oracles
 import pytest
 from pictures import SPACES, Slides
 
-from dqn_tf import checkpoint
 from dqn_tf.config import seeding
 from dqn_tf.engines.host import HostEngine
 from dqn_tf.envs.spaces import Spaces
 from dqn_tf.envs.vector import SeededVectorEnv
 from dqn_tf.experience import frames
+from dqn_tf.run_files import checkpoint
 
 
 def engine(config, spaces: Spaces = SPACES) -> HostEngine:

@@ -11,10 +11,10 @@ import pytest
 from envs import Maze
 from gymnasium.wrappers import TimeLimit
 
-from dqn_tf import checkpoint
 from dqn_tf.agent.dqn import weights_sha256
 from dqn_tf.config import presets
 from dqn_tf.envs.spaces import Spaces
+from dqn_tf.run_files import checkpoint
 
 # One agent serves both numbers of environments: a block is 12 steps and 6 updates in both.
 SETTINGS = {

@@ -1,4 +1,4 @@
-"""dqn_tf.rundir: one run, one directory, one process at a time."""
+"""dqn_tf.run_files.run_directory: one run, one directory, one process at a time."""
 
 import os
 import platform
@@ -11,13 +11,13 @@ from commands import ROOT
 
 from dqn_tf.config.dqn_config import FIXED_ON_RESUME, DQNConfig
 from dqn_tf.envs.spaces import Spaces
-from dqn_tf.rundir import RunDirectory, changed, new_path
+from dqn_tf.run_files.run_directory import RunDirectory, changed, new_path
 from dqn_tf.support.errors import UserError
 
 CONFIG = DQNConfig(seed=5)
 SPACES = Spaces((4,), "float32", actions=2, action_start=1)
 HOLD = (
-    "from dqn_tf.rundir import RunDirectory; import sys; d = RunDirectory.open(sys.argv[1]);"
+    "from dqn_tf.run_files.run_directory import RunDirectory; import sys; d = RunDirectory.open(sys.argv[1]);"
     " print('held', flush=True); sys.stdin.read()"
 )
 

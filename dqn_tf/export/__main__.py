@@ -14,9 +14,9 @@ def main(flags: ExportFlags) -> None:
     run = recorded.read(flags.run, flags.weights)
     meanings = registry.action_meanings(registry.maker(run.config.env, run.config))
     tensorflow_loading.load_tensorflow(cli.verbose())
-    from dqn_tf import summary
     from dqn_tf.agent.dqn import DQN, weights_sha256
     from dqn_tf.export import manifest, publish
+    from dqn_tf.run_files import report
 
     agent = DQN(run.config, run.spaces)
     for variable, array in zip(agent.online.variables, run.weights, strict=True):
@@ -29,7 +29,7 @@ def main(flags: ExportFlags) -> None:
     version = publish.export(agent, directory, run.observations, about, flags.formats, fresh=True)
     deleted = publish.prune(directory, flags.keep) if flags.keep else []
     tested = (
-        f"Score: {summary.score(score)}"
+        f"Score: {report.score(score)}"
         if score
         else f"Not tested yet: python evaluate.py --model={version}"
     )

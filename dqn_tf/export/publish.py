@@ -19,12 +19,12 @@ import numpy as np
 import tensorflow as tf
 
 from dqn_tf.agent.dqn import DQN
-from dqn_tf.checkpoint import sync_directory, write_json
 from dqn_tf.export.flags import FEWEST
 from dqn_tf.export.gate import gate, last_line
 from dqn_tf.export.manifest import MANIFEST, complete
 from dqn_tf.export.requests import WARMUP_BATCHES, WARMUP_EPSILON, fitted, requests, write_warmup
 from dqn_tf.export.signatures import Served
+from dqn_tf.run_files.checkpoint import sync_directory, write_json
 from dqn_tf.support.errors import UserError
 
 PROGRAM, VARIABLES = Path("saved_model.pb"), Path("variables") / "variables.index"

@@ -9,12 +9,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from dqn_tf import checkpoint
 from dqn_tf.config.dqn_config import DQNConfig
 from dqn_tf.envs.spaces import Spaces
 from dqn_tf.experience.frames import recorded_stacks
 from dqn_tf.experience.replay import spread
-from dqn_tf.rundir import RunDirectory, seed_directories
+from dqn_tf.run_files import checkpoint
+from dqn_tf.run_files.run_directory import RunDirectory, seed_directories
 from dqn_tf.support.errors import UserError
 
 RECORDED = 256  # observations that an export is proved on

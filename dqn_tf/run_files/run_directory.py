@@ -11,10 +11,10 @@ import platform
 from pathlib import Path
 from typing import Any, TextIO
 
-from dqn_tf.checkpoint import write_json
 from dqn_tf.config.dqn_config import FIXED_ON_RESUME, DQNConfig, show
 from dqn_tf.envs.registry import directory_name
 from dqn_tf.envs.spaces import Spaces
+from dqn_tf.run_files.checkpoint import write_json
 from dqn_tf.support.errors import UserError
 
 CONFIG = "config.json"

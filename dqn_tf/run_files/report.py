@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from dqn_tf.rundir import RunDirectory
+from dqn_tf.run_files.run_directory import RunDirectory
 
 
 def text(report: dict[str, Any], files: RunDirectory, export_dir: Path) -> str:

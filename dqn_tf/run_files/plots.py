@@ -7,7 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from dqn_tf import metrics
+from dqn_tf.run_files import metrics
 
 EPISODE, SMOOTHED, EVALUATION = "#9db7d5", "#1f4e8c", "#c8452d"
 
