@@ -8,10 +8,10 @@ import warnings
 from pathlib import Path
 
 from dqn_tf import cli
-from dqn_tf.evaluation import compare
+from dqn_tf.evaluation.episodes import compare
+from dqn_tf.evaluation.flags import EvaluateFlags, parse
+from dqn_tf.evaluation.plan import play, prepare
 from dqn_tf.run_files import checkpoint
-from dqn_tf.scoring.flags import EvaluateFlags, parse
-from dqn_tf.scoring.plan import play, prepare
 from dqn_tf.support import tensorflow_loading
 from dqn_tf.support.errors import UserError
 from dqn_tf.support.interrupts import Interrupted, Interrupts
@@ -35,9 +35,11 @@ def run(flags: EvaluateFlags, interrupts: Interrupts) -> None:
     interrupts.check()
     tensorflow_loading.load_tensorflow(cli.verbose())
     # import TensorFlow: not before everything else is known to be right
-    from dqn_tf.scoring import report, served
+    from dqn_tf.evaluation import exported_policy, report
 
-    policies = [served.ServedPolicy(version.path, plan.spaces) for version in plan.versions]
+    policies = [
+        exported_policy.ServedPolicy(version.path, plan.spaces) for version in plan.versions
+    ]
     played = [
         play(plan, version, policy, interrupts.check)
         for version, policy in zip(plan.versions, policies, strict=True)

@@ -12,7 +12,7 @@ from dqn_tf.config import seeding
 from dqn_tf.config.dqn_config import DQNConfig
 from dqn_tf.engines.make import make_engines
 from dqn_tf.envs import registry
-from dqn_tf.evaluation import evaluate
+from dqn_tf.evaluation.episodes import evaluate
 from dqn_tf.experience import exploration
 
 

@@ -15,7 +15,7 @@ from typing import NamedTuple
 from absl import flags
 
 from dqn_tf import cli
-from dqn_tf.scoring.locate import locate
+from dqn_tf.evaluation.find_export import locate
 from dqn_tf.support.errors import UserError
 
 HERE = Path(__file__).resolve().parent

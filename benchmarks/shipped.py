@@ -17,8 +17,8 @@ from absl import flags
 from benchmarks.variants import settings
 from dqn_tf import cli
 from dqn_tf.config.dqn_config import DQNConfig
+from dqn_tf.evaluation.find_export import PROGRAM, locate
 from dqn_tf.run_files import checkpoint
-from dqn_tf.scoring.locate import PROGRAM, locate
 from dqn_tf.support.errors import UserError
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -13,8 +13,8 @@ from typing import Any, NamedTuple
 from absl import flags
 
 from dqn_tf import cli
+from dqn_tf.evaluation.find_export import MANIFEST, Version, locate
 from dqn_tf.run_files import checkpoint
-from dqn_tf.scoring.locate import MANIFEST, Version, locate
 from dqn_tf.support import tensorflow_loading
 from dqn_tf.support.errors import UserError
 

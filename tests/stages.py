@@ -16,8 +16,8 @@ from absl import flags
 from dqn_tf.agent.dqn import DQN
 from dqn_tf.config.dqn_config import DQNConfig
 from dqn_tf.envs import registry
+from dqn_tf.evaluation import flags as evaluate_flags
 from dqn_tf.export.publish import export
-from dqn_tf.scoring import flags as evaluate_flags
 
 ROOT = Path(__file__).parents[1]
 needs_pygame = pytest.mark.skipif(

@@ -50,12 +50,12 @@ ORDER = [
     "scoring.replayed",
     "scoring.agreement",
     "scoring.traffic",
-    "scoring.report",
-    "scoring.served",
-    "scoring.plan",
-    "scoring.flags",
-    "scoring.locate",
-    "scoring.video",
+    "evaluation.report",
+    "evaluation.exported_policy",
+    "evaluation.plan",
+    "evaluation.flags",
+    "evaluation.find_export",
+    "evaluation.video",
     "scoring",
     "launch",
     "export.recorded",
@@ -66,7 +66,7 @@ ORDER = [
     "run_files.run_directory",
     "run_files.plots",
     "progress",
-    "evaluation",
+    "evaluation.episodes",
     "run_files.checkpoint",
     "run_files.metrics",
     "support.interrupts",
@@ -136,14 +136,14 @@ WITHOUT_TENSORFLOW = [
     "export.flags",
     "evaluate_logs",
     "scoring.agreement",
-    "evaluation",
-    "scoring.flags",
-    "scoring.plan",
-    "scoring.locate",
-    "scoring.video",
+    "evaluation.episodes",
+    "evaluation.flags",
+    "evaluation.plan",
+    "evaluation.find_export",
+    "evaluation.video",
 ]
 # video wraps an environment; all others name its types in annotations, or its version
-KNOWS_GYMNASIUM = ("envs.", "scoring.video")
+KNOWS_GYMNASIUM = ("envs.", "evaluation.video")
 
 
 def module(path: Path) -> str:

@@ -13,7 +13,7 @@ from dqn_tf.config import seeding
 from dqn_tf.config.dqn_config import DQNConfig
 from dqn_tf.engines.make import make_engines
 from dqn_tf.envs import atari, registry
-from dqn_tf.evaluation import evaluate
+from dqn_tf.evaluation.episodes import evaluate
 from dqn_tf.run_files import checkpoint
 from dqn_tf.support.errors import UserError
 

@@ -12,7 +12,6 @@ import oracles
 import pytest
 import tensorflow as tf
 
-from dqn_tf import evaluation
 from dqn_tf.agent import dqn as agents
 from dqn_tf.agent import losses
 from dqn_tf.agent.networks import q_network
@@ -21,6 +20,7 @@ from dqn_tf.config import seeding
 from dqn_tf.config.dqn_config import DQNConfig
 from dqn_tf.envs.spaces import Spaces, describe
 from dqn_tf.envs.vector import SeededVectorEnv
+from dqn_tf.evaluation import episodes
 from dqn_tf.experience import exploration, replay, transitions
 from dqn_tf.support.errors import UserError
 
@@ -679,7 +679,7 @@ def test_e4_a_printed_action_is_not_a_result():
     generator = np.random.default_rng(0)
 
     def score(policy):
-        return evaluation.evaluate(policy, lambda: gym.make("CartPole-v1"), seeds).summary()
+        return episodes.evaluate(policy, lambda: gym.make("CartPole-v1"), seeds).summary()
 
     always_one = score(lambda observation, mask: np.ones(len(observation), np.int64))
     at_random = score(lambda observation, mask: generator.integers(2, size=len(observation)))

@@ -15,9 +15,9 @@ from stages import ROOT, command, models, publish  # noqa: F401
 
 from dqn_tf.config import seeding
 from dqn_tf.envs import registry
-from dqn_tf.evaluation import evaluate
-from dqn_tf.scoring import flags as evaluate_flags
-from dqn_tf.scoring.served import ServedPolicy
+from dqn_tf.evaluation import flags as evaluate_flags
+from dqn_tf.evaluation.episodes import evaluate
+from dqn_tf.evaluation.exported_policy import ServedPolicy
 from dqn_tf.support.errors import UserError
 
 

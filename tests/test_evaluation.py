@@ -4,7 +4,15 @@ import gymnasium as gym
 import numpy as np
 import pytest
 
-from dqn_tf.evaluation import DECIDING, Evaluation, bootstrap, compare, evaluate, iqm, joined
+from dqn_tf.evaluation.episodes import (
+    DECIDING,
+    Evaluation,
+    bootstrap,
+    compare,
+    evaluate,
+    iqm,
+    joined,
+)
 from dqn_tf.support.errors import UserError
 
 

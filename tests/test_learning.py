@@ -9,7 +9,7 @@ from envs import CHAIN_STATES, Chain, chain_q_star
 from gymnasium.wrappers import TimeLimit
 
 from dqn_tf.config import seeding
-from dqn_tf.evaluation import evaluate
+from dqn_tf.evaluation.episodes import evaluate
 
 
 def test_value_iteration_is_right_where_it_can_be_seen():

@@ -11,8 +11,8 @@ from commands import ROOT, SMALL, interpreter, report, small
 
 from dqn_tf.config import seeding
 from dqn_tf.envs import registry
-from dqn_tf.evaluation import evaluate
-from dqn_tf.scoring.served import ServedPolicy
+from dqn_tf.evaluation.episodes import evaluate
+from dqn_tf.evaluation.exported_policy import ServedPolicy
 from dqn_tf.support import tensorflow_loading
 from dqn_tf.support.errors import UserError
 
@@ -27,7 +27,7 @@ quiet.load_tensorflow()
 import tensorflow as tf
 assert tf.keras.Model.__module__.startswith("tf_keras")
 from dqn_tf import trainer
-from dqn_tf.scoring import served
+from dqn_tf.evaluation import exported_policy as served
 for words in json.loads(sys.argv[1]):
     if os.fork() == 0:
         sys.argv = words

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from stages import command, models  # noqa: F401
 
-from dqn_tf.scoring.locate import locate
+from dqn_tf.evaluation.find_export import locate
 from dqn_tf.support.errors import UserError
 
 OPENED = []  # every file that this process opened, from here on

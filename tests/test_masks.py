@@ -20,10 +20,10 @@ from dqn_tf.config import seeding
 from dqn_tf.envs import registry
 from dqn_tf.envs.checked_env import CheckedEnv
 from dqn_tf.envs.spaces import Spaces
-from dqn_tf.evaluation import evaluate
+from dqn_tf.evaluation.episodes import evaluate
+from dqn_tf.evaluation.exported_policy import ServedPolicy
 from dqn_tf.experience import exploration
 from dqn_tf.export.publish import export
-from dqn_tf.scoring.served import ServedPolicy
 from dqn_tf.support.errors import UserError
 
 MASKED = Spaces((3,), "float32", 4, masked=True)

@@ -9,8 +9,8 @@ import pytest
 from absl import flags
 
 from dqn_tf import cli
+from dqn_tf.evaluation import flags as scoring_flags
 from dqn_tf.export import flags as export_flags
-from dqn_tf.scoring import flags as scoring_flags
 from dqn_tf.serving import options as serving_options
 
 ROOT = Path(__file__).parent.parent

@@ -15,8 +15,8 @@ from benchmarks import shipped
 from dqn_tf.agent.dqn import weights_sha256
 from dqn_tf.config.dqn_config import DQNConfig
 from dqn_tf.envs import registry
-from dqn_tf.evaluation import evaluate
-from dqn_tf.scoring.served import ServedPolicy
+from dqn_tf.evaluation.episodes import evaluate
+from dqn_tf.evaluation.exported_policy import ServedPolicy
 from dqn_tf.support.errors import UserError
 
 SAVED_MODELS = shipped.ROOT / "saved_models"

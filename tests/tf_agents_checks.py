@@ -25,10 +25,10 @@ from dqn_tf.agent.dqn import DQN
 from dqn_tf.config import seeding
 from dqn_tf.envs import registry
 from dqn_tf.envs.spaces import Spaces, describe
-from dqn_tf.evaluation import evaluate
+from dqn_tf.evaluation.episodes import evaluate
+from dqn_tf.evaluation.exported_policy import ServedPolicy
 from dqn_tf.export.publish import export
 from dqn_tf.interop.tf_agents import ExportedPolicy, GymnasiumEnvironment, split
-from dqn_tf.scoring.served import ServedPolicy
 from dqn_tf.support.errors import UserError
 
 SEED, EPISODES = 7, 3

@@ -11,7 +11,7 @@ import dqn_tf
 from dqn_tf.agent.dqn import DQN, weights_sha256
 from dqn_tf.config.dqn_config import DQNConfig
 from dqn_tf.envs.spaces import Spaces
-from dqn_tf.evaluation import MOST_STEPS
+from dqn_tf.evaluation.episodes import MOST_STEPS
 
 MANIFEST = Path("assets.extra") / "dqn_tf.json"
 

@@ -21,8 +21,8 @@ from dqn_tf.config import seeding
 from dqn_tf.envs import registry
 from dqn_tf.envs.checked_env import CheckedEnv
 from dqn_tf.envs.spaces import Spaces
-from dqn_tf.scoring.locate import locate
-from dqn_tf.scoring.served import ServedPolicy
+from dqn_tf.evaluation.exported_policy import ServedPolicy
+from dqn_tf.evaluation.find_export import locate
 from dqn_tf.support.errors import UserError
 
 interop.load_tf_agents()

@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import tensorflow as tf
 
+from dqn_tf.evaluation.find_export import Version
 from dqn_tf.scoring.agreement import Agreement, Drift
-from dqn_tf.scoring.locate import Version
 from dqn_tf.scoring.traffic import Served, Traffic
 from dqn_tf.support.errors import UserError
 

@@ -15,10 +15,10 @@ from dqn_tf.config.dqn_config import DQNConfig, is_atari
 from dqn_tf.envs import registry
 from dqn_tf.envs.atari import PROTOCOL
 from dqn_tf.envs.spaces import Spaces
-from dqn_tf.evaluation import Evaluation, Policy, evaluate, joined
-from dqn_tf.scoring import video
-from dqn_tf.scoring.flags import EvaluateFlags
-from dqn_tf.scoring.locate import Version, locate
+from dqn_tf.evaluation import video
+from dqn_tf.evaluation.episodes import Evaluation, Policy, evaluate, joined
+from dqn_tf.evaluation.find_export import Version, locate
+from dqn_tf.evaluation.flags import EvaluateFlags
 from dqn_tf.support.errors import UserError
 
 

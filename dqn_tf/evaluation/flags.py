@@ -8,7 +8,7 @@ from typing import NamedTuple
 from absl import flags
 
 from dqn_tf import cli
-from dqn_tf.evaluation import MOST_STEPS
+from dqn_tf.evaluation.episodes import MOST_STEPS
 from dqn_tf.support.errors import UserError
 
 FILMS = (".gif", ".mp4")

@@ -6,9 +6,9 @@ import gymnasium as gym
 import tensorflow as tf
 
 import dqn_tf
-from dqn_tf.scoring.locate import MANIFEST
-from dqn_tf.scoring.plan import Plan, Played
-from dqn_tf.scoring.video import MOST_GIF_FRAMES
+from dqn_tf.evaluation.find_export import MANIFEST
+from dqn_tf.evaluation.plan import Plan, Played
+from dqn_tf.evaluation.video import MOST_GIF_FRAMES
 
 
 def record(plan: Plan, played: list[Played], comparison: dict[str, Any] | None) -> dict[str, Any]:

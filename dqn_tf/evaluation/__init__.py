@@ -1,0 +1,1 @@
+"""Scores with intervals: any policy, any environment, seeds used nowhere else."""
