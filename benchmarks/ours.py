@@ -64,7 +64,7 @@ def measure(config: DQNConfig, setting: Setting, watch: Stopwatch) -> float:
     from dqn_tf.support import tensorflow_loading
 
     tensorflow_loading.load_tensorflow()
-    from dqn_tf.engines import make  # all libraries are loaded before the watch starts
+    from dqn_tf.engines import factory  # all libraries are loaded before the watch starts
 
     watch.imported()
     engines, unfilled = build(config, setting.num_seeds), setting.filled
@@ -74,7 +74,7 @@ def measure(config: DQNConfig, setting: Setting, watch: Stopwatch) -> float:
             for engine in engines:
                 fill(engine.replay)
             unfilled = False
-        make.run_block(engines)
+        factory.run_block(engines)
         watch.at(first.env_step)
     rows = first.replay.rows()
     for engine in engines:
@@ -87,7 +87,7 @@ def build(config: DQNConfig, num_seeds: int = 1) -> list[Any]:
     own.
     """
     from dqn_tf.agent.dqn import DQN
-    from dqn_tf.engines.make import make_engines
+    from dqn_tf.engines.factory import make_engines
     from dqn_tf.envs import registry
 
     configs = [

@@ -10,7 +10,7 @@ from typing import Any
 from dqn_tf.agent.dqn import DQN
 from dqn_tf.config import seeding
 from dqn_tf.config.dqn_config import DQNConfig
-from dqn_tf.engines.make import make_engines
+from dqn_tf.engines.factory import make_engines
 from dqn_tf.envs import registry
 from dqn_tf.evaluation.episodes import evaluate
 from dqn_tf.experience import exploration

@@ -15,7 +15,7 @@ from dqn_tf import group
 from dqn_tf.agent.dqn import DQN, weights_sha256
 from dqn_tf.config import seeding
 from dqn_tf.engines.engine import Block, Engine
-from dqn_tf.engines.make import make_engines, run_block
+from dqn_tf.engines.factory import make_engines, run_block
 from dqn_tf.envs import registry
 from dqn_tf.evaluation.episodes import MOST_STEPS, Evaluation, evaluate
 from dqn_tf.experience import exploration

@@ -7,9 +7,9 @@ from pictures import SPACES, Slides
 
 from dqn_tf.agent.dqn import Learned
 from dqn_tf.config import seeding
-from dqn_tf.engines import ahead
-from dqn_tf.engines.ahead import AheadLearner
+from dqn_tf.engines import prefetch
 from dqn_tf.engines.host import HostEngine
+from dqn_tf.engines.prefetch import AheadLearner
 from dqn_tf.envs.vector import SeededVectorEnv
 from dqn_tf.experience.replay import PrioritizedReplay, UniformReplay
 
@@ -48,7 +48,7 @@ def filled(prioritized: bool) -> UniformReplay:
 @pytest.mark.parametrize("prioritized", [False, True])
 @pytest.mark.parametrize("at_once", [1, 2])
 def test_equals_batches_fetched_all_at_once(prioritized, at_once, monkeypatch):
-    monkeypatch.setattr(ahead, "AT_ONCE", at_once)
+    monkeypatch.setattr(prefetch, "AT_ONCE", at_once)
     replay, other, agent = filled(prioritized), filled(prioritized), Recorder()
     learner = AheadLearner(agent, replay, 6)
     for updates in (5, 1, 4):

@@ -11,7 +11,7 @@ import pytest
 
 from dqn_tf.config import seeding
 from dqn_tf.config.dqn_config import DQNConfig
-from dqn_tf.engines.make import make_engines
+from dqn_tf.engines.factory import make_engines
 from dqn_tf.envs import atari, registry
 from dqn_tf.evaluation.episodes import evaluate
 from dqn_tf.run_files import checkpoint

@@ -15,11 +15,11 @@ from commands import report, resumed, run, small, start
 
 from dqn_tf.agent.dqn import weights_sha256
 from dqn_tf.config import seeding
-from dqn_tf.engines.graph import GraphEngine
-from dqn_tf.engines.graph_program import GraphProgram
+from dqn_tf.engines.graph.engine import GraphEngine
+from dqn_tf.engines.graph.environments import NATIVE, native
+from dqn_tf.engines.graph.program import GraphProgram
 from dqn_tf.envs import registry
 from dqn_tf.envs.gridworld import ENV_ID
-from dqn_tf.envs.native import NATIVE, native
 from dqn_tf.experience.transitions import NStep, Steps
 from dqn_tf.support.errors import UserError
 

@@ -15,7 +15,7 @@ from commands import SMALL, arguments, run, start
 from dqn_tf.agent import losses
 from dqn_tf.agent.dqn import DQN, weights_sha256
 from dqn_tf.agent.networks.layers import StackedDense, narrow_matmul
-from dqn_tf.engines import make
+from dqn_tf.engines import factory
 from dqn_tf.envs import registry
 from dqn_tf.group import scores
 
@@ -43,14 +43,14 @@ def make_engines(**overrides) -> list:
         for seed in SEEDS
     ]
     agents = [oracles.make_agent(config, registry.spaces(config.env)) for config in configs]
-    return make.make_engines(configs, agents, None)
+    return factory.make_engines(configs, agents, None)
 
 
 def run_together(engines: list) -> list[list]:
     """All blocks to the end; the episodes of each seed."""
     episodes = [[] for _ in engines]
     while engines[0].env_step < engines[0].config.total_steps:
-        for own, block in zip(episodes, make.run_block(engines), strict=True):
+        for own, block in zip(episodes, factory.run_block(engines), strict=True):
             own += block.episodes
     for engine in engines:
         engine.settle()
@@ -74,7 +74,7 @@ def test_each_seed_is_what_it_is_alone(overrides):
     episodes = run_together(together)
     for number, engine in enumerate(together):
         config = engine.config
-        (alone,) = make.make_engines(
+        (alone,) = factory.make_engines(
             [config], [oracles.make_agent(config, registry.spaces(config.env))], None
         )
         own = run_together([alone])

@@ -1,4 +1,4 @@
-"""dqn_tf.envs.native against Gymnasium's own environments: steps, observations, first states, whole
+"""dqn_tf.engines.graph.environments against Gymnasium's own environments: steps, observations, first states, whole
 runs, with and without XLA.
 
 Gymnasium plays 1,000 episodes of each environment, unwrapped and with random actions. In every
@@ -18,7 +18,8 @@ import pytest
 import tensorflow as tf
 from scipy import stats
 
-from dqn_tf.envs import gridworld, native, registry, spaces
+from dqn_tf.engines.graph import environments
+from dqn_tf.envs import gridworld, registry, spaces
 from dqn_tf.support.errors import UserError
 
 EPISODES, SINGLE_STEPS = 1000, 4000
@@ -79,7 +80,7 @@ def gymnasium_steps(env_id: str) -> dict[str, np.ndarray]:
 
 
 def native_steps(
-    env: native.NativeEnv,
+    env: environments.NativeEnv,
     state: np.ndarray,
     action: np.ndarray,
     jit: bool | None = None,
@@ -129,10 +130,12 @@ def on_the_edge(env_id: str, theirs: np.ndarray, ours: np.ndarray) -> tuple[np.n
     return nowhere, nowhere
 
 
-def check_steps(env_id: str, env: native.NativeEnv | None = None, jit: bool | None = None) -> None:
+def check_steps(
+    env_id: str, env: environments.NativeEnv | None = None, jit: bool | None = None
+) -> None:
     """The oracle: no next state, observation, reward or end is another than Gymnasium's."""
     theirs = gymnasium_steps(env_id)
-    ours = native_steps(env or native.NATIVE[env_id], theirs["state"], theirs["action"], jit)
+    ours = native_steps(env or environments.NATIVE[env_id], theirs["state"], theirs["action"], jit)
     state_edge, end_edge = on_the_edge(env_id, theirs["next_state"], ours["next_state"])
     state_error, observation_error = (
         np.abs(ours[name] - theirs[name]).reshape(len(ours[name]), -1).max(axis=1)
@@ -163,7 +166,9 @@ def test_in_float64_every_next_state_is_gymnasiums_to_nine_digits(env_id):
     the functions compute in whatever type the state has.
     """
     theirs = gymnasium_steps(env_id)
-    ours = native_steps(native.NATIVE[env_id], theirs["state"], theirs["action"], dtype="float64")
+    ours = native_steps(
+        environments.NATIVE[env_id], theirs["state"], theirs["action"], dtype="float64"
+    )
     np.testing.assert_allclose(ours["next_state"], theirs["next_state"], rtol=0, atol=1e-9)
     np.testing.assert_array_equal(ours["terminated"], theirs["terminated"])
 
@@ -191,7 +196,7 @@ def test_the_steps_are_of_every_kind():
 
 @pytest.mark.parametrize("env_id", ENV_IDS)
 def test_shapes_dtypes_and_time_limit_are_gymnasiums(env_id):
-    env, made = native.native(env_id), registry.maker(env_id)()
+    env, made = environments.native(env_id), registry.maker(env_id)()
     described = spaces.describe(made.observation_space, made.action_space)
     state = env.initial(tf.zeros([7, env.random_size]))
     after, reward, terminated = env.step(state, tf.zeros([7], tf.int32))
@@ -214,7 +219,7 @@ def test_shapes_dtypes_and_time_limit_are_gymnasiums(env_id):
 
 @pytest.mark.parametrize("env_id", ENV_IDS)
 def test_first_states_are_distributed_like_gymnasiums(env_id, generator):
-    env, made = native.NATIVE[env_id], registry.maker(env_id)().unwrapped
+    env, made = environments.NATIVE[env_id], registry.maker(env_id)().unwrapped
     theirs = []
     for seed in range(EPISODES):
         made.reset(seed=seed)
@@ -251,7 +256,7 @@ def test_a_compiled_loop_runs_as_gymnasium_does(env_id, generator):
 
     what is rounded in one step grows in those that follow.
     """
-    env, made = native.NATIVE[env_id], registry.maker(env_id)().unwrapped
+    env, made = environments.NATIVE[env_id], registry.maker(env_id)().unwrapped
     first, actions, expected = [], generator.integers(made.action_space.n, size=(10, 100)), []
     for episode in range(100):
         made.reset(seed=episode)
@@ -278,7 +283,7 @@ def test_a_compiled_loop_runs_as_gymnasium_does(env_id, generator):
 
 def test_a_step_refuses_shapes_that_would_broadcast():
     for env_id in ENV_IDS:
-        env = native.NATIVE[env_id]
+        env = environments.NATIVE[env_id]
         with pytest.raises(ValueError):
             env.step(tf.zeros([3, env.state_size]), tf.zeros([1], tf.int32))
         with pytest.raises(ValueError):
@@ -289,7 +294,7 @@ def test_an_environment_that_is_not_here_is_refused_in_a_sentence():
     with pytest.raises(
         UserError, match="CartPole-v1, Acrobot-v1, MountainCar-v0, dqn_tf/GridWorld-v0"
     ):
-        native.native("ALE/Pong-v5")
+        environments.native("ALE/Pong-v5")
 
 
 MUTATIONS = {  # name: environment, function, a piece of its source, what is put in its place
@@ -454,9 +459,9 @@ MUTATIONS = {  # name: environment, function, a piece of its source, what is put
 @pytest.mark.parametrize("name", MUTATIONS)
 def test_a_mistake_is_noticed(name, monkeypatch):
     env_id, function, old, new = MUTATIONS[name]
-    original, env = getattr(native, function), native.NATIVE[env_id]
+    original, env = getattr(environments, function), environments.NATIVE[env_id]
     mutant = oracles.mutated(original, (old, new))
-    monkeypatch.setattr(native, function, mutant)
+    monkeypatch.setattr(environments, function, mutant)
     fields = {field: mutant for field, value in env._asdict().items() if value is original}
     with pytest.raises(AssertionError):
         check_steps(env_id, env._replace(**fields))

@@ -15,8 +15,8 @@ import numpy as np
 
 from dqn_tf.agent.dqn import DQN, Learned
 from dqn_tf.config.dqn_config import DQNConfig, is_atari
-from dqn_tf.engines.ahead import AheadLearner
 from dqn_tf.engines.engine import Block, Engine
+from dqn_tf.engines.prefetch import AheadLearner
 from dqn_tf.envs.spaces import Spaces
 from dqn_tf.experience import exploration
 from dqn_tf.experience.frames import Frames, numbered_spaces, ring_size

@@ -14,9 +14,9 @@ import tensorflow as tf
 
 from dqn_tf.agent.dqn import DQN, averaged, gathered, named
 from dqn_tf.config.dqn_config import DQNConfig
-from dqn_tf.engines.graph_replay import Packing
-from dqn_tf.engines.graph_transitions import GraphNStep
-from dqn_tf.envs.native import NativeEnv
+from dqn_tf.engines.graph.environments import NativeEnv
+from dqn_tf.engines.graph.replay import Packing
+from dqn_tf.engines.graph.transitions import GraphNStep
 
 Plan = dict[str, np.ndarray]
 State = dict[str, Any]

@@ -7,12 +7,12 @@ import gymnasium as gym
 from dqn_tf.agent.dqn import DQN
 from dqn_tf.config import seeding
 from dqn_tf.config.dqn_config import DQNConfig, is_atari
-from dqn_tf.engines import graph
 from dqn_tf.engines.engine import Block, Engine
-from dqn_tf.engines.graph_program import GraphProgram
+from dqn_tf.engines.graph import engine as graph
+from dqn_tf.engines.graph.environments import native
+from dqn_tf.engines.graph.program import GraphProgram
 from dqn_tf.engines.host import HostEngine
 from dqn_tf.envs.atari import AtariVector
-from dqn_tf.envs.native import native
 from dqn_tf.envs.vector import SeededVectorEnv
 
 

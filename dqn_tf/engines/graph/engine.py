@@ -16,8 +16,8 @@ import numpy as np
 from dqn_tf.agent.dqn import DQN
 from dqn_tf.config.dqn_config import DQNConfig
 from dqn_tf.engines.engine import Block, Engine
-from dqn_tf.engines.graph_program import GraphProgram, Plan
-from dqn_tf.engines.graph_replay import GraphReplay
+from dqn_tf.engines.graph.program import GraphProgram, Plan
+from dqn_tf.engines.graph.replay import GraphReplay
 from dqn_tf.experience import exploration
 
 

@@ -1,0 +1,1 @@
+"""Environments, acting, replay and updates as one compiled program."""
