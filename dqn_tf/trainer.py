@@ -21,7 +21,7 @@ from dqn_tf.evaluation.episodes import MOST_STEPS, Evaluation, evaluate
 from dqn_tf.experience import exploration
 from dqn_tf.export import manifest
 from dqn_tf.export.publish import export
-from dqn_tf.export.recorded import RECORDED
+from dqn_tf.export.run_snapshot import RECORDED
 from dqn_tf.launch import Plan
 from dqn_tf.progress import Progress
 from dqn_tf.run_files import checkpoint, plots

@@ -19,7 +19,7 @@ from dqn_tf.experience.frames import Frames, recorded_stacks
 from dqn_tf.experience.transitions import Steps
 from dqn_tf.export import __main__ as command
 from dqn_tf.export import flags as export_flags
-from dqn_tf.export import publish, recorded
+from dqn_tf.export import publish, run_snapshot
 from dqn_tf.export.manifest import observation_range
 from dqn_tf.export.publish import versions
 from dqn_tf.run_files import checkpoint
@@ -128,16 +128,16 @@ def test_what_a_run_lacks_is_said(tmp_path):
     for path in run.glob("checkpoints/*/replay.npz"):
         path.unlink()
     with pytest.raises(UserError, match="replay.npz is missing, so there are no observations"):
-        recorded.read(str(run), None)
+        run_snapshot.read(str(run), None)
     shutil.rmtree(run / "checkpoints")
     with pytest.raises(UserError, match="holds no checkpoint"):
-        recorded.read(str(run), None)
+        run_snapshot.read(str(run), None)
     (tmp_path / "seeds" / "seed4").mkdir(parents=True)
     shutil.copy(run / "config.json", tmp_path / "seeds" / "seed4")
     with pytest.raises(
         UserError, match="holds the runs of 1 seeds; name one of them, such as .*seed4"
     ):
-        recorded.read(str(tmp_path / "seeds"), None)
+        run_snapshot.read(str(tmp_path / "seeds"), None)
 
 
 def test_a_score_is_that_of_the_very_weights():
@@ -146,9 +146,9 @@ def test_a_score_is_that_of_the_very_weights():
         "last": {"mean": 1.0},
         "best": {"weights_sha256": "b", "test": {"mean": 2.0}},
     }
-    run = recorded.Recorded(*[None] * 6, report, None, None)
-    assert [recorded.score(run, sha) for sha in "abc"] == [{"mean": 1.0}, {"mean": 2.0}, None]
-    assert recorded.score(run._replace(report=None), "a") is None
+    run = run_snapshot.Recorded(*[None] * 6, report, None, None)
+    assert [run_snapshot.score(run, sha) for sha in "abc"] == [{"mean": 1.0}, {"mean": 2.0}, None]
+    assert run_snapshot.score(run._replace(report=None), "a") is None
 
 
 def test_ranges_are_of_vectors_and_numbers():

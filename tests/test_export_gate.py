@@ -13,10 +13,11 @@ import tensorflow as tf
 from exports import KINDS, agent, observations
 
 from dqn_tf.agent.dqn import DQN
-from dqn_tf.export import gate, tflite_format
+from dqn_tf.export import gate
 from dqn_tf.export import publish as module
+from dqn_tf.export.formats import tflite
 from dqn_tf.export.prediction_log import Request
-from dqn_tf.export.requests import WARMUP, read_warmup, write_warmup
+from dqn_tf.export.sample_requests import WARMUP, read_warmup, write_warmup
 from dqn_tf.support.errors import UserError
 
 has_onnx = pytest.mark.skipif(
@@ -84,9 +85,9 @@ def another(made: DQN, factor: float) -> DQN:
 
 @pytest.mark.parametrize("fresh", [False, True])
 def test_a_tflite_model_that_differs_is_refused(tmp_path, monkeypatch, fresh):
-    made, write = agent(KINDS["vector"]), tflite_format.write_tflite
+    made, write = agent(KINDS["vector"]), tflite.write_tflite
     monkeypatch.setattr(
-        tflite_format, "write_tflite", lambda agent, version: write(another(agent, 1.001), version)
+        tflite, "write_tflite", lambda agent, version: write(another(agent, 1.001), version)
     )
     refused(
         tmp_path,
@@ -100,15 +101,13 @@ def test_a_tflite_model_that_differs_is_refused(tmp_path, monkeypatch, fresh):
 @has_onnx
 @pytest.mark.parametrize("part", ["combine", "activation", "start"])
 def test_an_onnx_model_that_differs_is_refused(tmp_path, monkeypatch, part):
-    from dqn_tf.export import onnx_format
+    from dqn_tf.export.formats import onnx
 
     made = agent(KINDS["discrete"] if part == "start" else KINDS["vector"], dueling=True)
     if part == "combine":
-        monkeypatch.setattr(onnx_format.Graph, "reduce_mean", lambda graph, tensor, axis: tensor)
+        monkeypatch.setattr(onnx.Graph, "reduce_mean", lambda graph, tensor, axis: tensor)
     elif part == "activation":
-        monkeypatch.setattr(
-            onnx_format.tf.keras.activations, "relu", onnx_format.tf.keras.activations.linear
-        )
+        monkeypatch.setattr(onnx.tf.keras.activations, "relu", onnx.tf.keras.activations.linear)
         refused(
             tmp_path,
             made,
@@ -117,9 +116,9 @@ def test_an_onnx_model_that_differs_is_refused(tmp_path, monkeypatch, part):
         )
         return
     else:
-        write = onnx_format.model
+        write = onnx.model
         monkeypatch.setattr(
-            onnx_format,
+            onnx,
             "model",
             lambda network, spaces: write(
                 network,

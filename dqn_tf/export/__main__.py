@@ -4,14 +4,14 @@ from pathlib import Path
 
 from dqn_tf import cli
 from dqn_tf.envs import registry
-from dqn_tf.export import recorded
+from dqn_tf.export import run_snapshot
 from dqn_tf.export.flags import ExportFlags, parse
 from dqn_tf.support import tensorflow_loading
 
 
 def main(flags: ExportFlags) -> None:
     """Reads the run, and only then loads TensorFlow and publishes. Raises UserError."""
-    run = recorded.read(flags.run, flags.weights)
+    run = run_snapshot.read(flags.run, flags.weights)
     meanings = registry.action_meanings(registry.maker(run.config.env, run.config))
     tensorflow_loading.load_tensorflow(cli.verbose())
     from dqn_tf.agent.dqn import DQN, weights_sha256
@@ -21,7 +21,7 @@ def main(flags: ExportFlags) -> None:
     agent = DQN(run.config, run.spaces)
     for variable, array in zip(agent.online.variables, run.weights, strict=True):
         variable.assign(array)
-    score = recorded.score(run, weights_sha256(agent.online.get_weights()))
+    score = run_snapshot.score(run, weights_sha256(agent.online.get_weights()))
     about = manifest.about(
         run.config, run.which, run.env_steps, score, run.held, run.spaces, meanings
     )

@@ -22,8 +22,8 @@ from google.protobuf.message import DecodeError
 from dqn_tf.agent.dqn import DQN
 from dqn_tf.export import runtimes
 from dqn_tf.export.prediction_log import Request
-from dqn_tf.export.recorded import RECORDED
-from dqn_tf.export.requests import WARMUP, fitted, read_warmup, requests
+from dqn_tf.export.run_snapshot import RECORDED
+from dqn_tf.export.sample_requests import WARMUP, fitted, read_warmup, requests
 from dqn_tf.export.signatures import Served
 from dqn_tf.support.errors import UserError
 

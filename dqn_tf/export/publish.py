@@ -22,7 +22,13 @@ from dqn_tf.agent.dqn import DQN
 from dqn_tf.export.flags import FEWEST
 from dqn_tf.export.gate import gate, last_line
 from dqn_tf.export.manifest import MANIFEST, complete
-from dqn_tf.export.requests import WARMUP_BATCHES, WARMUP_EPSILON, fitted, requests, write_warmup
+from dqn_tf.export.sample_requests import (
+    WARMUP_BATCHES,
+    WARMUP_EPSILON,
+    fitted,
+    requests,
+    write_warmup,
+)
 from dqn_tf.export.signatures import Served
 from dqn_tf.run_files.checkpoint import sync_directory, write_json
 from dqn_tf.support.errors import UserError
@@ -132,11 +138,11 @@ def _write(name: str, agent: DQN, version: Path) -> None:
     """One of the formats beside the SavedModel."""
     try:
         if name == "tflite":
-            from dqn_tf.export.tflite_format import write_tflite
+            from dqn_tf.export.formats.tflite import write_tflite
 
             write_tflite(agent, version)
         elif name == "onnx":
-            from dqn_tf.export.onnx_format import write_onnx  # needs the extra [onnx]
+            from dqn_tf.export.formats.onnx import write_onnx  # needs the extra [onnx]
 
             write_onnx(agent, version)
     except OSError:
