@@ -1,4 +1,4 @@
-"""dqn_tf.evaluate_logs:
+"""dqn_tf.traffic:
 
 a candidate against records of what was served, made by the server's own log.
 """
@@ -15,10 +15,10 @@ import tensorflow as tf
 pytest.importorskip("tensorflow_serving", reason="needs the extra [serving]")
 from absl import flags
 
-from dqn_tf import evaluate_logs
-from dqn_tf.scoring.agreement import Agreement, Drift
 from dqn_tf.serving.request_log import RequestLog, files, record
 from dqn_tf.support.errors import UserError
+from dqn_tf.traffic import __main__ as evaluate_logs
+from dqn_tf.traffic.agreement import Agreement, Drift
 
 WEIGHTS = np.array([[1.0, -1.0], [0.5, 0.25], [-1.0, 1.0]], np.float32)
 

@@ -20,8 +20,8 @@ from browser import Browser, binary
 from demo_server import ROOT, balance, publish
 
 from benchmarks.serving_rounds import Cores, Server
-from dqn_tf import evaluate_logs
 from dqn_tf.serving import options
+from dqn_tf.traffic import __main__ as evaluate_logs
 
 PAGE = (ROOT / "docs" / "serving.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"```(\w+)\n(.*?)```", PAGE, re.S)
@@ -113,7 +113,7 @@ def test_every_flag_exists_and_every_program_is_there():
         if words[:3] == ["python", "-m", "dqn_tf.serving"]:
             known = set(options.HELP)
             assert options.parsed(words[3:])
-        elif words[:3] == ["python", "-m", "dqn_tf.evaluate_logs"]:
+        elif words[:3] == ["python", "-m", "dqn_tf.traffic"]:
             values = flags.FlagValues()
             evaluate_logs.define(values)
             known = set(values)

@@ -1,4 +1,4 @@
-"""A candidate export against served traffic: `python -m dqn_tf.evaluate_logs --logs=DIR
+"""A candidate export against served traffic: `python -m dqn_tf.traffic --logs=DIR
 --model=saved_models/CartPole-v1/2`.
 
 The logs are what a server wrote with `--log_requests=DIR`. Each request is put to the candidate as
@@ -19,7 +19,7 @@ from dqn_tf.support import tensorflow_loading
 from dqn_tf.support.errors import UserError
 
 MOST_COMPONENTS, MOST_ACTIONS = 16, 20  # that are printed; --json has all
-HELP = """python -m dqn_tf.evaluate_logs --logs=DIR --model=saved_models/CartPole-v1/2
+HELP = """python -m dqn_tf.traffic --logs=DIR --model=saved_models/CartPole-v1/2
 
 Puts every request in DIR, as a server wrote them with --log_requests=DIR, to another export, and says how often it would have acted as the
 version that served, how far their Q-values are apart, and whether the observations lie where training saw them.
@@ -58,7 +58,7 @@ def define(flag_values: flags.FlagValues) -> None:
 def parse(argv: Sequence[str]) -> LogFlags:
     """Reads the flags. Raises UserError; exits after `--help`."""
     define(flags.FLAGS)
-    values = cli.parse(["python -m dqn_tf.evaluate_logs", *argv[1:]], _help)
+    values = cli.parse(["python -m dqn_tf.traffic", *argv[1:]], _help)
     for name, example in (("logs", "logs"), ("model", "saved_models/CartPole-v1/2")):
         if not values[name]:
             raise UserError(f"--{name} is missing: give a directory, such as --{name}={example}.")
@@ -78,8 +78,8 @@ def main(given: LogFlags) -> None:
             "Reading the logs needs TF Serving's messages. Type: pip install 'dqn_tf[serving]'"
         )
     tensorflow_loading.load_tensorflow(cli.verbose())
-    from dqn_tf.scoring.replayed import Candidate
-    from dqn_tf.scoring.traffic import Traffic
+    from dqn_tf.traffic.candidate import Candidate
+    from dqn_tf.traffic.records import Traffic
 
     traffic, candidate = Traffic(Path(given.logs)), Candidate(version)
     replayed = candidate.replay(traffic)

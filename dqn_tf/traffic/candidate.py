@@ -10,9 +10,9 @@ import numpy as np
 import tensorflow as tf
 
 from dqn_tf.evaluation.find_export import Version
-from dqn_tf.scoring.agreement import Agreement, Drift
-from dqn_tf.scoring.traffic import Served, Traffic
 from dqn_tf.support.errors import UserError
+from dqn_tf.traffic.agreement import Agreement, Drift
+from dqn_tf.traffic.records import Served, Traffic
 
 BYTES = "observation_bytes"  # the input that holds an observation's bytes as a string
 

@@ -1,0 +1,1 @@
+"""Served requests, put to a candidate."""
