@@ -12,14 +12,13 @@ from commands import TESTS
 
 from dqn_tf.config.dqn_config import DQNConfig
 from dqn_tf.doctor import __main__ as doctor
-from dqn_tf.doctor import advice, learned
-from dqn_tf.envs import inspection
+from dqn_tf.doctor import advice, probe_runs, random_play
 from dqn_tf.envs.probes import probes
 from dqn_tf.envs.spaces import Spaces
 from dqn_tf.support.errors import UserError
 
 ROOT = Path(__file__).parent.parent
-FACTS = inspection.Facts(
+FACTS = random_play.Facts(
     Spaces((2,), "float32", 2),
     "Box, Discrete(2)",
     200,
@@ -72,9 +71,9 @@ def test_the_whole_command(tmp_path):
 
 def test_a_wrong_one_is_named_and_explained(monkeypatch, capsys):
     monkeypatch.setattr(
-        learned,
+        probe_runs,
         "learn",
-        lambda probe, overrides: learned.Result(
+        lambda probe, overrides: probe_runs.Result(
             probe, probe.wrong if probe.name == "mask" else probe.expected
         ),
     )
@@ -102,7 +101,7 @@ def test_the_graph_engine_is_not_said_to_be_probed():
 
 def test_what_is_given_is_what_is_tested():
     for probe in probes(1):
-        config = learned.configuration(probe, {"double": True, "n_step": 3, "gamma": 0.99})
+        config = probe_runs.configuration(probe, {"double": True, "n_step": 3, "gamma": 0.99})
         assert (
             config.double
             and config.env == probe.env
@@ -156,11 +155,11 @@ def test_a_bad_environment(capsys):
 
 def test_what_is_not_finite_is_refused():
     with pytest.raises(UserError, match="the reward is NaN or infinite"):
-        inspection.inspect("faulty:NaNReward-v0", 100, 0)
+        random_play.inspect("faulty:NaNReward-v0", 100, 0)
 
 
 def test_masks_are_seen_and_kept_to():
-    facts = inspection.inspect("dqn_tf/ProbeMask-v0", 100, 0)
+    facts = random_play.inspect("dqn_tf/ProbeMask-v0", 100, 0)
     assert facts.spaces.masked and facts.truncated > 0 and facts.terminated > 0 and facts.repeats
     assert facts.rewards.max() == 4.0 and facts.time_limit == 4
 
@@ -168,8 +167,8 @@ def test_masks_are_seen_and_kept_to():
 def test_an_environment_that_does_not_repeat_itself_is_found(monkeypatch):
     from envs import Drifting
 
-    monkeypatch.setattr(inspection.registry, "maker", lambda env_id: Drifting)
-    facts = inspection.inspect("Drifting-v0", 50, 0)
+    monkeypatch.setattr(random_play.registry, "maker", lambda env_id: Drifting)
+    facts = random_play.inspect("Drifting-v0", 50, 0)
     assert not facts.repeats
     assert (
         "The same seed and actions gave different episodes"

@@ -13,7 +13,7 @@ from gymnasium.wrappers import FrameStackObservation
 from oracles import mutated
 
 from dqn_tf.agent.dqn import DQN
-from dqn_tf.doctor.learned import SETTINGS, Result, learn
+from dqn_tf.doctor.probe_runs import SETTINGS, Result, learn
 from dqn_tf.engines.host import HostEngine
 from dqn_tf.envs import registry
 from dqn_tf.envs.probes import ENVIRONMENTS, Probe, probes

@@ -17,8 +17,8 @@ from absl import flags
 from dqn_tf import cli
 from dqn_tf.config import presets
 from dqn_tf.config.dqn_config import DQNConfig
-from dqn_tf.doctor import advice
-from dqn_tf.envs import inspection, registry
+from dqn_tf.doctor import advice, random_play
+from dqn_tf.envs import registry
 from dqn_tf.envs.probes import probes
 from dqn_tf.support import tensorflow_loading
 
@@ -65,15 +65,15 @@ def learn_all(overrides: dict[str, Any]) -> int:
     }
     tests = probes(chosen["n_step"])
     tensorflow_loading.load_tensorflow(cli.verbose())
-    from dqn_tf.doctor import learned  # imports TensorFlow
+    from dqn_tf.doctor import probe_runs  # imports TensorFlow
 
     for probe in tests:
         # a refusal comes before the first probe, not after it
-        learned.configuration(probe, overrides)
+        probe_runs.configuration(probe, overrides)
     start, failed = time.monotonic(), 0
     print(f"{'probe':<12} {'expected':>8} {'learned':>8} {'mistake':>8}  verdict")
     for probe in tests:
-        result = learned.learn(probe, overrides)
+        result = probe_runs.learn(probe, overrides)
         failed += not result.passed
         print(
             f"{probe.name:<12} {probe.expected:8.3f} {result.learned:8.3f} {probe.wrong:8.3f} "
@@ -104,7 +104,7 @@ def look_at(overrides: dict[str, Any]) -> int:
     config = presets.configure(overrides["env"], overrides)
     if config.engine == "graph":
         registry.require_native(config.env)
-    found = advice.findings(inspection.inspect(config.env, MOST_STEPS, config.seed or 0), config)
+    found = advice.findings(random_play.inspect(config.env, MOST_STEPS, config.seed or 0), config)
     for kind, subject, text in found:
         print(textwrap.fill(f"{kind:<7} {subject:<13} {text}", 118, subsequent_indent=" " * 22))
     wrong, changes = (

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from dqn_tf.config.dqn_config import DQNConfig
-from dqn_tf.envs.inspection import Facts
+from dqn_tf.doctor.random_play import Facts
 
 GOOD, CHANGE, WRONG = "ok", "change", "WRONG"
 LARGE_REWARD, SMALL_REWARD, LARGE_OBSERVATION, SLOW = 10.0, 1e-2, 20.0, 500.0
