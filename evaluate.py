@@ -7,7 +7,6 @@ import sys
 import warnings
 from pathlib import Path
 
-from dqn_tf import cli
 from dqn_tf.evaluation.episodes import compare
 from dqn_tf.evaluation.flags import EvaluateFlags, parse
 from dqn_tf.evaluation.plan import play, prepare
@@ -15,6 +14,7 @@ from dqn_tf.run_files import checkpoint
 from dqn_tf.support import tensorflow_loading
 from dqn_tf.support.errors import UserError
 from dqn_tf.support.interrupts import Interrupted, Interrupts
+from dqn_tf.training import flags as cli
 
 
 def main(flags: EvaluateFlags) -> None:

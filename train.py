@@ -2,18 +2,19 @@
 
 import sys
 
-from dqn_tf import cli, launch
 from dqn_tf.support import tensorflow_loading
+from dqn_tf.training import flags as cli
+from dqn_tf.training import plan
 
 
 def main(flags: cli.TrainingFlags) -> None:
     """Plans the run, and only then loads TensorFlow and trains."""
-    plans = launch.prepare(flags)
+    plans = plan.prepare(flags)
     if not plans:
         return
     tensorflow_loading.load_tensorflow(cli.verbose())
     # imports TensorFlow: not before every flag and file is known to be right
-    from dqn_tf import trainer
+    from dqn_tf.training import trainer
 
     sys.exit(trainer.train(plans))
 

@@ -16,8 +16,8 @@ from benchmarks import ours
 from benchmarks.speed_settings import ANCHOR
 from benchmarks.summary import aligned
 from benchmarks.timed_train import Clock
-from dqn_tf import cli
 from dqn_tf.support import tensorflow_loading
+from dqn_tf.training import flags
 
 PARTS = (  # name, what it is a part of, in words
     ("block", None, "a block"),
@@ -38,7 +38,7 @@ def parse(argv: Sequence[str]) -> int:
         "rounds", 9, "how often everything is measured; medians are given", lower_bound=1
     )
     flags.DEFINE_bool("verbose", False, "tracebacks")
-    values = cli.parse(
+    values = flags.parse(
         ["python -m benchmarks.block_profile", *argv[1:]],
         lambda _: (
             f"{__doc__}\n  --rounds={flags.FLAGS['rounds'].default}\n     "
@@ -163,4 +163,4 @@ def matmul_rate() -> Callable[[], float]:
 
 
 if __name__ == "__main__":
-    cli.run(main, parse)
+    flags.run(main, parse)

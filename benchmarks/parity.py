@@ -14,11 +14,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from dqn_tf import cli, interop
+from dqn_tf import interop
 from dqn_tf.config.dqn_config import DQNConfig
 from dqn_tf.envs.spaces import Spaces
 from dqn_tf.experience.transitions import NStep, Steps
 from dqn_tf.support import tensorflow_loading
+from dqn_tf.training import flags
 
 TOLERANCE = 1e-5
 BATCH, GAMMA, SEED = 64, 0.97, 0
@@ -278,4 +279,4 @@ def main(_) -> None:
 
 
 if __name__ == "__main__":
-    cli.run(main, lambda argv: cli.parse(argv, lambda _: __doc__))
+    flags.run(main, lambda argv: flags.parse(argv, lambda _: __doc__))

@@ -15,11 +15,11 @@ from typing import Any, NamedTuple
 from absl import flags
 
 from benchmarks.variants import settings
-from dqn_tf import cli
 from dqn_tf.config.dqn_config import DQNConfig
 from dqn_tf.evaluation.find_export import PROGRAM, locate
 from dqn_tf.run_files import checkpoint
 from dqn_tf.support.errors import UserError
+from dqn_tf.training import flags
 
 ROOT = Path(__file__).resolve().parent.parent
 TRAINING, REPORT, CURVE = "training", "evaluation.json", "learning_curve.png"
@@ -82,7 +82,7 @@ def parse(argv: Sequence[str]) -> ShippedFlags:
         "saved_models", os.path.relpath(ROOT / "saved_models"), "where exports and the page lie"
     )
     flags.DEFINE_bool("verbose", False, "tracebacks")
-    values = cli.parse(["python -m benchmarks.shipped", *argv[1:]], _help)
+    values = flags.parse(["python -m benchmarks.shipped", *argv[1:]], _help)
     return ShippedFlags(values["run"], Path(values["saved_models"]))
 
 
@@ -184,4 +184,4 @@ def render(saved_models: Path) -> str:
 
 
 if __name__ == "__main__":
-    cli.run(main, parse)
+    flags.run(main, parse)

@@ -15,8 +15,8 @@ from absl import flags
 
 from benchmarks import speed_settings, systems
 from benchmarks.speed_settings import SETTINGS, SWEEPS
-from dqn_tf import cli
 from dqn_tf.support.errors import UserError
+from dqn_tf.training import flags
 
 HERE = Path(__file__).resolve().parent
 KINDS = ("scaling", "memory", "solve")
@@ -103,7 +103,7 @@ def parse(argv: Sequence[str]) -> SpeedFlags:
         "page", os.path.relpath(HERE.parent / "docs" / "speed.md"), "the page to write"
     )
     flags.DEFINE_bool("verbose", False, "tracebacks")
-    values = cli.parse(["python -m benchmarks.speed", *argv[1:]], _help)
+    values = flags.parse(["python -m benchmarks.speed", *argv[1:]], _help)
     kinds = [kind for kind in KINDS if values[kind]]
     if len(kinds) > 1:
         raise UserError(
@@ -361,4 +361,4 @@ def render(wanted: SpeedFlags) -> None:
 
 
 if __name__ == "__main__":
-    cli.run(main, parse)
+    flags.run(main, parse)

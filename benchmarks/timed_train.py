@@ -59,7 +59,7 @@ def main() -> None:
     file, began, *words = sys.argv[1:]
     clock = Clock()
     tensorflow_loading.load_tensorflow()
-    from dqn_tf import trainer
+    from dqn_tf.training import trainer
 
     clock.seconds["import"] = time.time() - float(began)
     trainer.start, trainer.run_block = (

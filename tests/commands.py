@@ -230,7 +230,7 @@ def _serve() -> None:
     from dqn_tf.support import tensorflow_loading
 
     tensorflow_loading.load_tensorflow()
-    from dqn_tf import trainer  # noqa: F401  everything that a run imports
+    from dqn_tf.training import trainer  # noqa: F401  everything that a run imports
 
     pending = bytearray()
     children: dict[int, tuple[int, str]] = {}

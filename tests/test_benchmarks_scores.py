@@ -19,10 +19,10 @@ from commands import run
 from scipy import stats
 
 from benchmarks import page, pool, records, statistics, summary, variants
-from dqn_tf import cli
 from dqn_tf.config import presets
 from dqn_tf.config.dqn_config import DQNConfig
 from dqn_tf.support.errors import UserError
+from dqn_tf.training import flags
 
 ROOT = Path(__file__).resolve().parent.parent
 TINY = [
@@ -187,9 +187,9 @@ def test_settings_are_the_flags_that_repeat_a_run(variant):
         variants.configure("Acrobot-v1", variant, 0, {"hidden_units": (8, 9)}),
         flags.FlagValues(),
     )
-    cli.define_config_flags(values)
+    flags.define_config_flags(values)
     values(["train.py", *variants.settings(config).split()])
-    overrides = cli.config_overrides(values.flag_values_dict())
+    overrides = flags.config_overrides(values.flag_values_dict())
     assert presets.configure("Acrobot-v1", overrides | {"seed": 0}) == config
 
 

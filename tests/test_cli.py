@@ -1,4 +1,4 @@
-"""dqn_tf.cli and train.py:
+"""dqn_tf.training.flags and train.py:
 
 what is typed, what is answered, and that a mistake is answered without loading TensorFlow.
 """

@@ -26,7 +26,7 @@ from dqn_tf.support import tensorflow_loading as quiet
 quiet.load_tensorflow()
 import tensorflow as tf
 assert tf.keras.Model.__module__.startswith("tf_keras")
-from dqn_tf import trainer
+from dqn_tf.training import trainer
 from dqn_tf.evaluation import exported_policy as served
 for words in json.loads(sys.argv[1]):
     if os.fork() == 0:

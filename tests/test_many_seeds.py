@@ -17,7 +17,7 @@ from dqn_tf.agent.dqn import DQN, weights_sha256
 from dqn_tf.agent.networks.layers import StackedDense, narrow_matmul
 from dqn_tf.engines import factory
 from dqn_tf.envs import registry
-from dqn_tf.group import scores
+from dqn_tf.training.seeds_report import scores
 
 SEEDS = (3, 8, 5)
 

@@ -14,8 +14,6 @@ from envs import MAZE_ACTIONS, MAZE_STATES, Maze, maze_legal, maze_q_star
 from scipy import stats
 from stages import command  # noqa: F401
 
-from dqn_tf import launch, trainer
-from dqn_tf.cli import TrainingFlags
 from dqn_tf.config import seeding
 from dqn_tf.envs import registry
 from dqn_tf.envs.checked_env import CheckedEnv
@@ -25,6 +23,8 @@ from dqn_tf.evaluation.exported_policy import ServedPolicy
 from dqn_tf.experience import exploration
 from dqn_tf.export.publish import export
 from dqn_tf.support.errors import UserError
+from dqn_tf.training import plan, trainer
+from dqn_tf.training.flags import TrainingFlags
 
 MASKED = Spaces((3,), "float32", 4, masked=True)
 KINDS = ("info", "dict")
@@ -135,7 +135,7 @@ def test_a_whole_run_and_evaluate_py(kind, command, tmp_path, monkeypatch):  # n
         "test_episodes": 5,
         "checkpoint_period_env_steps": 100,
     }
-    plans = launch.prepare(
+    plans = plan.prepare(
         TrainingFlags(
             overrides, 1, str(tmp_path / "run"), str(tmp_path / "export"), None, False, "stop"
         )

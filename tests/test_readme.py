@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from absl import flags
 
-from dqn_tf import cli
 from dqn_tf.evaluation import flags as scoring_flags
 from dqn_tf.export import flags as export_flags
 from dqn_tf.serving import options as serving_options
+from dqn_tf.training import flags
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -30,12 +30,12 @@ COMMANDS = [
 def known_flags() -> dict[str, set[str]]:
     """The flags of each script."""
     train, evaluate, export, serving = (flags.FlagValues() for _ in range(4))
-    cli.define_config_flags(train)
+    flags.define_config_flags(train)
     scoring_flags.define(evaluate)
     export_flags.define(export)
     serving_options.define(serving)
     return {
-        "train.py": set(train) | {*cli.TrainingFlags._fields[1:], "rainbow", "verbose"},
+        "train.py": set(train) | {*flags.TrainingFlags._fields[1:], "rainbow", "verbose"},
         "evaluate.py": set(evaluate),
         "dqn_tf.export": set(export),
         "dqn_tf.serving": set(serving),

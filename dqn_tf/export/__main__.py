@@ -2,11 +2,11 @@
 
 from pathlib import Path
 
-from dqn_tf import cli
 from dqn_tf.envs import registry
 from dqn_tf.export import run_snapshot
 from dqn_tf.export.flags import ExportFlags, parse
 from dqn_tf.support import tensorflow_loading
+from dqn_tf.training import flags as cli
 
 
 def main(flags: ExportFlags) -> None:

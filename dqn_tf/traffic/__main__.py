@@ -12,11 +12,11 @@ from typing import Any, NamedTuple
 
 from absl import flags
 
-from dqn_tf import cli
 from dqn_tf.evaluation.find_export import MANIFEST, Version, locate
 from dqn_tf.run_files import checkpoint
 from dqn_tf.support import tensorflow_loading
 from dqn_tf.support.errors import UserError
+from dqn_tf.training import flags
 
 MOST_COMPONENTS, MOST_ACTIONS = 16, 20  # that are printed; --json has all
 HELP = """python -m dqn_tf.traffic --logs=DIR --model=saved_models/CartPole-v1/2
@@ -58,7 +58,7 @@ def define(flag_values: flags.FlagValues) -> None:
 def parse(argv: Sequence[str]) -> LogFlags:
     """Reads the flags. Raises UserError; exits after `--help`."""
     define(flags.FLAGS)
-    values = cli.parse(["python -m dqn_tf.traffic", *argv[1:]], _help)
+    values = flags.parse(["python -m dqn_tf.traffic", *argv[1:]], _help)
     for name, example in (("logs", "logs"), ("model", "saved_models/CartPole-v1/2")):
         if not values[name]:
             raise UserError(f"--{name} is missing: give a directory, such as --{name}={example}.")
@@ -77,7 +77,7 @@ def main(given: LogFlags) -> None:
         raise UserError(
             "Reading the logs needs TF Serving's messages. Type: pip install 'dqn_tf[serving]'"
         )
-    tensorflow_loading.load_tensorflow(cli.verbose())
+    tensorflow_loading.load_tensorflow(flags.verbose())
     from dqn_tf.traffic.candidate import Candidate
     from dqn_tf.traffic.records import Traffic
 
@@ -267,4 +267,4 @@ def _help(_: Sequence[str]) -> str:
 
 
 if __name__ == "__main__":
-    cli.run(main, parse)
+    flags.run(main, parse)

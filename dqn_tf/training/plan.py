@@ -11,7 +11,6 @@ from typing import NamedTuple
 
 import numpy as np
 
-from dqn_tf.cli import TrainingFlags
 from dqn_tf.config import presets
 from dqn_tf.config.dqn_config import DQNConfig
 from dqn_tf.envs import registry
@@ -20,6 +19,7 @@ from dqn_tf.experience import memory_plan
 from dqn_tf.run_files import checkpoint
 from dqn_tf.run_files.run_directory import RunDirectory, changed, new_path, open_runs
 from dqn_tf.support.errors import UserError
+from dqn_tf.training.flags import TrainingFlags
 
 
 class Plan(NamedTuple):

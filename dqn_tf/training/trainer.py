@@ -11,7 +11,6 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 
-from dqn_tf import group
 from dqn_tf.agent.dqn import DQN, weights_sha256
 from dqn_tf.config import seeding
 from dqn_tf.engines.engine import Block, Engine
@@ -22,13 +21,14 @@ from dqn_tf.experience import exploration
 from dqn_tf.export import manifest
 from dqn_tf.export.publish import export
 from dqn_tf.export.run_snapshot import RECORDED
-from dqn_tf.launch import Plan
-from dqn_tf.progress import Progress
 from dqn_tf.run_files import checkpoint, plots
 from dqn_tf.run_files import report as summary
 from dqn_tf.run_files.metrics import MetricsWriter
 from dqn_tf.support.errors import UserError
 from dqn_tf.support.interrupts import Interrupted, Interrupts
+from dqn_tf.training import seeds_report
+from dqn_tf.training.plan import Plan
+from dqn_tf.training.progress import Progress
 
 
 def train(plans: Sequence[Plan]) -> int:
@@ -67,7 +67,7 @@ def train(plans: Sequence[Plan]) -> int:
             return interrupts.exit_status
         progress.close()
         print(
-            group.summarize(plans[0].directory)
+            seeds_report.summarize(plans[0].directory)
             if at_once(plans[0])
             else summary.text(reports[0], plans[0].run_dir, plans[0].export_dir)
         )
