@@ -17,7 +17,7 @@ from browser import Browser, binary
 from demo_server import ROOT, balance, manhattan, publish, serving
 
 from dqn_tf.envs import gridworld
-from dqn_tf.serving.demo import HERE, Demo
+from dqn_tf.serving.demo.page_files import HERE, Demo
 
 needs_browser = pytest.mark.skipif(
     binary() is None, reason="there is no chromium; on Debian: apt-get install chromium"

@@ -14,17 +14,19 @@ from pathlib import Path
 
 import grpc
 
-from dqn_tf.serving import grpc_api, loading, text_protos, warmup
-from dqn_tf.serving.batching import Batcher
-from dqn_tf.serving.demo import Demo
-from dqn_tf.serving.engine import Engine, Recorder
+from dqn_tf.serving import config_files
+from dqn_tf.serving.demo.page_files import Demo
 from dqn_tf.serving.errors import ServingError, StartError
-from dqn_tf.serving.manager import Manager, Served, alone
+from dqn_tf.serving.grpc import services, warmup
+from dqn_tf.serving.http.server import Pages, Rest
 from dqn_tf.serving.metrics import Metrics
-from dqn_tf.serving.model import Loaded
+from dqn_tf.serving.models import loading
+from dqn_tf.serving.models.batching import Batcher
+from dqn_tf.serving.models.loaded_model import Loaded
+from dqn_tf.serving.models.manager import Manager, Served, alone
+from dqn_tf.serving.models.runner import Engine, Recorder
 from dqn_tf.serving.options import Options
 from dqn_tf.serving.request_log import RequestLog
-from dqn_tf.serving.rest import Pages, Rest
 
 log = logging.getLogger("dqn_tf.serving")
 BATCHING = "batching_params.pbtxt"
@@ -71,7 +73,7 @@ class Server:
     ) -> None:
         self.options, self.pages = options, pages
         self.metrics_path = (
-            text_protos.prometheus_path(options.monitoring_config_file)
+            config_files.prometheus_path(options.monitoring_config_file)
             if options.monitoring_config_file
             else None
         )
@@ -81,9 +83,9 @@ class Server:
         self.engine = Engine(self.manager, Metrics(), recorder)
         file = options.batching_parameters_file
         self.batching = (
-            text_protos.batching(file, "batching_parameters_file")
+            config_files.batching(file, "batching_parameters_file")
             if file
-            else text_protos.Batching()
+            else config_files.Batching()
         )
         self._stop = threading.Event()
         self._config_text = b""
@@ -129,7 +131,7 @@ class Server:
         if not options.model_config_file:
             return [Served(options.model_name, options.model_base_path)]
         self._config_text = Path(options.model_config_file).read_bytes()
-        return text_protos.models(options.model_config_file)
+        return config_files.models(options.model_config_file)
 
     def _patient(self) -> bool:
         """Waits for one poll; says once that it does."""
@@ -154,7 +156,7 @@ class Server:
                 own = path / BATCHING
                 read = self.options.enable_per_model_batching_params and own.is_file()
                 loaded.batcher = Batcher(
-                    text_protos.batching(own, "enable_per_model_batching_params")
+                    config_files.batching(own, "enable_per_model_batching_params")
                     if read
                     else self.batching
                 )
@@ -213,7 +215,7 @@ class Server:
             )
         if options.port:
             try:
-                rpc, port = grpc_api.start(self.engine, options)
+                rpc, port = services.start(self.engine, options)
             except OSError as error:
                 raise StartError(
                     f"--port={options.port} on {options.host}: {error.strerror}"

@@ -4,8 +4,8 @@ import dataclasses
 import re
 from urllib.parse import unquote
 
-from dqn_tf.serving.disk import NEWEST
 from dqn_tf.serving.errors import invalid
+from dqn_tf.serving.models.version_policy import NEWEST
 
 API = re.compile(r"/v1/", re.I)
 WHICH = r"(?:/versions/(?P<version>[0-9]+)|/labels/(?P<label>[^/:]+))?"

@@ -9,7 +9,7 @@ import numpy as np
 from tensorflow_serving.apis import classification_pb2, input_pb2, regression_pb2
 
 from dqn_tf.serving.errors import ServingError, invalid
-from dqn_tf.serving.model import Signature
+from dqn_tf.serving.models.loaded_model import Signature
 
 INPUT, CLASSES, SCORES, OUTPUT = "inputs", "classes", "scores", "outputs"
 METHODS = {"classify": "tensorflow/serving/classify", "regress": "tensorflow/serving/regress"}

@@ -7,8 +7,8 @@ import numpy as np
 from tensorflow.core.example import example_pb2, feature_pb2
 from tensorflow_serving.apis import classification_pb2, input_pb2, regression_pb2
 
-from dqn_tf.serving import json_tensors, json_writer
 from dqn_tf.serving.errors import invalid
+from dqn_tf.serving.http import json_tensors, json_writer
 
 LEAST, BEYOND = -(2**63), 2**63
 

@@ -6,8 +6,8 @@ from google.protobuf import json_format
 from tensorflow.core.protobuf import meta_graph_pb2
 from tensorflow_serving.apis import get_model_metadata_pb2
 
-from dqn_tf.serving.manager import Entry
-from dqn_tf.serving.model import Loaded
+from dqn_tf.serving.models.loaded_model import Loaded
+from dqn_tf.serving.models.manager import Entry
 
 
 def status(entries: list[Entry]) -> bytes:

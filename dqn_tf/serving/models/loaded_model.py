@@ -17,7 +17,7 @@ from tensorflow.core.protobuf import config_pb2
 from dqn_tf.serving.errors import ServingError, invalid, translated
 
 if TYPE_CHECKING:
-    from dqn_tf.serving.batching import Batcher
+    from dqn_tf.serving.models.batching import Batcher
 
 DEFAULT_SIGNATURE = "serving_default"
 QUICK = 2e-3  # seconds; below, a run is not worth a thread of its own

@@ -12,10 +12,10 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from dqn_tf.serving import disk
-from dqn_tf.serving.disk import Policy
 from dqn_tf.serving.errors import ServingError, invalid, translated
-from dqn_tf.serving.model import Loaded
+from dqn_tf.serving.models import version_policy
+from dqn_tf.serving.models.loaded_model import Loaded
+from dqn_tf.serving.models.version_policy import Policy
 
 log = logging.getLogger("dqn_tf.serving")
 
@@ -235,7 +235,7 @@ class Manager:
                 self._poll(model)
 
     def _poll(self, model: Model) -> None:
-        found = disk.versions(model.served.base_path)
+        found = version_policy.versions(model.served.base_path)
         if found is None:
             if model.present:
                 log.error(

@@ -13,9 +13,9 @@ import time
 
 import numpy as np
 
+from dqn_tf.serving.config_files import Batching
 from dqn_tf.serving.errors import ServingError, invalid, translated
-from dqn_tf.serving.model import Loaded, Signature
-from dqn_tf.serving.text_protos import Batching
+from dqn_tf.serving.models.loaded_model import Loaded, Signature
 
 Outputs = dict[str, np.ndarray]
 

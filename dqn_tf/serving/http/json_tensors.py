@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from dqn_tf.serving.errors import ServingError, invalid
-from dqn_tf.serving.model import Signature
+from dqn_tf.serving.models.loaded_model import Signature
 
 FLOATS = ("float32", "float64")
 RANGES = {

@@ -7,7 +7,7 @@ import tensorflow as tf
 from tensorflow.core.protobuf import saved_model_pb2
 
 from dqn_tf.serving.errors import ServingError, translated
-from dqn_tf.serving.model import Loaded
+from dqn_tf.serving.models.loaded_model import Loaded
 from dqn_tf.serving.options import Options
 
 TAG = "serve"

@@ -10,9 +10,9 @@ from collections.abc import Callable, Mapping
 import numpy as np
 
 from dqn_tf.serving.errors import ServingError
-from dqn_tf.serving.manager import Held, Manager
 from dqn_tf.serving.metrics import Metrics
-from dqn_tf.serving.model import Signature
+from dqn_tf.serving.models.loaded_model import Signature
+from dqn_tf.serving.models.manager import Held, Manager
 
 Recorder = Callable[[str, int, str, Mapping[str, np.ndarray], Mapping[str, np.ndarray]], None]
 

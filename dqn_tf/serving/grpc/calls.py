@@ -16,11 +16,12 @@ from tensorflow_serving.apis import (
     regression_pb2,
 )
 
-from dqn_tf.serving import inference, looks, protos
-from dqn_tf.serving.engine import Engine
 from dqn_tf.serving.errors import ServingError, invalid
-from dqn_tf.serving.manager import Held
-from dqn_tf.serving.model import Signature
+from dqn_tf.serving.grpc import tensors
+from dqn_tf.serving.models import classify_regress, status
+from dqn_tf.serving.models.loaded_model import Signature
+from dqn_tf.serving.models.manager import Held
+from dqn_tf.serving.models.runner import Engine
 
 Hold = Callable[[model_pb2.ModelSpec], Held]
 
@@ -46,13 +47,13 @@ class Calls:
                 signature.check(dict.fromkeys(request.inputs))
             names = _filtered(request.output_filter, signature)
             inputs = {
-                alias: protos.to_array(request.inputs[alias], alias) for alias in signature.inputs
+                alias: tensors.to_array(request.inputs[alias], alias) for alias in signature.inputs
             }
             outputs = self._engine.run(held, signature, inputs, names, deadline)
             response = predict_pb2.PredictResponse()
             _name(response.model_spec, held, signature)
             for name, array in outputs.items():
-                protos.fill(response.outputs[name], array, self._as_content)
+                tensors.fill(response.outputs[name], array, self._as_content)
             self._engine.record(held, signature, inputs, outputs)
         return response
 
@@ -85,7 +86,7 @@ class Calls:
         names = [task.model_spec.signature_name for task in request.tasks]
         if len(set(names)) != len(names):
             raise invalid("Duplicate evaluation of a signature")
-        verbs = {method: verb for verb, method in inference.METHODS.items()}
+        verbs = {method: verb for verb, method in classify_regress.METHODS.items()}
         response = inference_pb2.MultiInferenceResponse()
         for task in request.tasks:
             if (verb := verbs.get(task.method_name)) is None:
@@ -118,7 +119,7 @@ class Calls:
                 held.loaded.version,
             )
             packed = any_pb2.Any()
-            packed.Pack(looks.signature_def_map(held.loaded))
+            packed.Pack(status.signature_def_map(held.loaded))
             response.metadata["signature_def"].CopyFrom(packed)
         return response
 
@@ -131,8 +132,8 @@ class Calls:
             ) -> dict[str, np.ndarray]:
                 return self._engine.run(held, signature, inputs, outputs, deadline)
 
-            found = inference.VERBS[verb](
-                run, signature, inference.examples(request.input), self._check_method
+            found = classify_regress.VERBS[verb](
+                run, signature, classify_regress.examples(request.input), self._check_method
             )
             _name(spec, held, signature)
             return found

@@ -15,11 +15,11 @@ from tensorflow_serving.apis import (
     prediction_service_pb2_grpc,
 )
 
-from dqn_tf.serving import text_protos
-from dqn_tf.serving.engine import Engine
+from dqn_tf.serving import config_files
 from dqn_tf.serving.errors import NUMBERS, invalid, shortened, translated
-from dqn_tf.serving.grpc_predict import Calls
-from dqn_tf.serving.manager import Held, Manager
+from dqn_tf.serving.grpc.calls import Calls
+from dqn_tf.serving.models.manager import Held, Manager
+from dqn_tf.serving.models.runner import Engine
 from dqn_tf.serving.options import Options
 
 LARGEST = 2**31 - 1  # bytes of a message
@@ -158,7 +158,7 @@ class ModelService(Answers, model_service_pb2_grpc.ModelServiceServicer):
                 "ServerModelConfig type not supported by HandleReloadConfigRequest. Only"
                 " model_config_list is"
             )
-        self.engine.manager.configure(text_protos.served(request.config))
+        self.engine.manager.configure(config_files.served(request.config))
 
         def patient() -> bool:
             time.sleep(PAUSE)

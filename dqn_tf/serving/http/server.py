@@ -14,19 +14,13 @@ import numpy as np
 from aiohttp import web
 from tensorflow_serving.apis import input_pb2
 
-from dqn_tf.serving import (
-    inference,
-    json_examples,
-    json_reader,
-    json_tensors,
-    json_writer,
-    looks,
-    paths,
-)
-from dqn_tf.serving.engine import Engine
 from dqn_tf.serving.errors import HTTP_STATUS, ServingError, invalid, translated
-from dqn_tf.serving.manager import Held
-from dqn_tf.serving.model import Signature
+from dqn_tf.serving.http import json_examples, json_reader, json_tensors, json_writer, routes
+from dqn_tf.serving.models import classify_regress
+from dqn_tf.serving.models import status as looks
+from dqn_tf.serving.models.loaded_model import Signature
+from dqn_tf.serving.models.manager import Held
+from dqn_tf.serving.models.runner import Engine
 from dqn_tf.serving.options import Options
 
 SMALL = 64 << 10  # bytes of a body that is read without a thread's help
@@ -95,7 +89,7 @@ class Rest:
 
     async def _handle(self, request: web.BaseRequest) -> web.Response:
         path = request.raw_path
-        if not paths.API.match(path):
+        if not routes.API.match(path):
             return self._outside(request.method, path)
         headers = CORS if self.options.rest_api_enable_cors_support else {}
         if request.method == "OPTIONS":
@@ -161,7 +155,7 @@ class Rest:
     async def _body(
         self, request: web.BaseRequest, path: str, seen: Seen, deadline: float
     ) -> bytes:
-        target = paths.parsed(request.method, path)
+        target = routes.parsed(request.method, path)
         seen.name, seen.verb = target.name, target.verb.capitalize()
         manager = self.engine.manager
         if target.verb == "status":
@@ -216,10 +210,10 @@ class Rest:
             return self.engine.run(held, signature, inputs, outputs, deadline)
 
         with held:
-            found = inference.VERBS[verb](
+            found = classify_regress.VERBS[verb](
                 run,
                 signature,
-                inference.examples(given),
+                classify_regress.examples(given),
                 self.options.enable_signature_method_name_check,
             )
             return (

@@ -18,9 +18,9 @@ from google.protobuf import (
 )
 from tensorflow_serving.config import model_server_config_pb2
 
-from dqn_tf.serving.disk import Policy
 from dqn_tf.serving.errors import StartError, invalid
-from dqn_tf.serving.manager import Served
+from dqn_tf.serving.models.manager import Served
+from dqn_tf.serving.models.version_policy import Policy
 
 PLATFORM = "tensorflow"
 KINDS = descriptor_pb2.FieldDescriptorProto

@@ -6,10 +6,10 @@ from pathlib import Path
 import tensorflow as tf
 from tensorflow_serving.apis import prediction_log_pb2
 
-from dqn_tf.serving.engine import Engine
 from dqn_tf.serving.errors import ServingError, invalid, translated
-from dqn_tf.serving.grpc_predict import Calls
-from dqn_tf.serving.manager import Held
+from dqn_tf.serving.grpc.calls import Calls
+from dqn_tf.serving.models.manager import Held
+from dqn_tf.serving.models.runner import Engine
 
 FILE = Path("assets.extra") / "tf_serving_warmup_requests"
 MOST = 1000  # records

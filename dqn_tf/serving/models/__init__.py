@@ -1,0 +1,1 @@
+"""Versions on the disk, in memory, and running."""
