@@ -18,7 +18,7 @@ from absl import flags
 from commands import run
 from scipy import stats
 
-from benchmarks import page, pool, records, statistics, summary, variants
+from benchmarks.scores import page, pool, records, statistics, summary, variants
 from dqn_tf.config import presets
 from dqn_tf.config.dqn_config import DQNConfig
 from dqn_tf.support.errors import UserError
@@ -251,7 +251,7 @@ def test_page_in_the_project_is_what_its_records_give():
 
 def test_help_and_mistakes_come_without_tensorflow(tmp_path):
     program = (
-        "import sys; sys.argv = ['scores', '--help']\nfrom benchmarks import scores\nfrom dqn_tf"
+        "import sys; sys.argv = ['scores', '--help']\nfrom benchmarks.scores.__main__ import __main__ as scores\nfrom dqn_tf"
         " import cli\ntry:\n    cli.run(scores.main, scores.parse)\nexcept SystemExit:\n   "
         " pass\nassert not {'tensorflow', 'keras', 'scipy', 'matplotlib'} & set(sys.modules)\n"
     )

@@ -16,15 +16,10 @@ pytest.importorskip("aiohttp", reason="needs the extra [serving]")
 pytest.importorskip("tensorflow_serving", reason="needs the extra [serving]")
 from demo_server import balance, publish
 
-from benchmarks import (
-    records,
-    serving_client,
-    serving_page,
-    serving_plot,
-    serving_records,
-    serving_rounds,
-)
-from benchmarks.serving_client import Order
+from benchmarks.scores import records
+from benchmarks.serving import client, plot, records, rounds
+from benchmarks.serving import page as serving_page
+from benchmarks.serving.client import Order
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -40,8 +35,8 @@ def command(*words: str) -> subprocess.CompletedProcess:
     )
 
 
-def row(**values) -> serving_records.Row:
-    return serving_records.Row(
+def row(**values) -> records.Row:
+    return records.Row(
         **{
             "transport": "rest",
             "batching": "off",
@@ -65,8 +60,8 @@ def row(**values) -> serving_records.Row:
     )
 
 
-def reloaded(**values) -> serving_records.Reload:
-    return serving_records.Reload(
+def reloaded(**values) -> records.Reload:
+    return records.Reload(
         **{
             "transport": "rest",
             "batching": "off",
@@ -92,8 +87,8 @@ def reloaded(**values) -> serving_records.Reload:
     )
 
 
-def floor(**values) -> serving_records.Row:
-    return row(transport=serving_rounds.FLOOR, **values)
+def floor(**values) -> records.Row:
+    return row(transport=rounds.FLOOR, **values)
 
 
 def answering(replies: list[bytes], order: dict) -> dict:
@@ -105,13 +100,13 @@ def answering(replies: list[bytes], order: dict) -> dict:
         async def serve(reader, writer):
             while replies:
                 head = await reader.readuntil(b"\r\n\r\n")
-                await reader.readexactly(int(serving_client.LENGTH.search(head)[1]))
+                await reader.readexactly(int(client.LENGTH.search(head)[1]))
                 writer.write(replies.pop(0))
             writer.close()
 
-        async with await asyncio.start_server(serve, serving_client.HOST, 0) as server:
+        async with await asyncio.start_server(serve, client.HOST, 0) as server:
             port = server.sockets[0].getsockname()[1]
-            return await serving_client.measure(Order("rest", port, "dqn", [4], 1, 1, **order))
+            return await client.measure(Order("rest", port, "dqn", [4], 1, 1, **order))
 
     return asyncio.run(run())
 
@@ -121,7 +116,7 @@ def reply(status: str, body: bytes) -> bytes:
 
 
 def test_a_client_counts_answers_and_every_kind_of_error(monkeypatch):
-    monkeypatch.setattr(serving_client, "WARM", 1)
+    monkeypatch.setattr(client, "WARM", 1)
     good, refused = (
         reply("200 OK", b'{"predictions": []}'),
         reply("429 Too Many Requests", b'{"error": "busy"}'),
@@ -140,14 +135,14 @@ def test_a_client_counts_answers_and_every_kind_of_error(monkeypatch):
 
 
 def test_time_and_number_are_bounds(monkeypatch):
-    monkeypatch.setattr(serving_client, "WARM", 1)
+    monkeypatch.setattr(client, "WARM", 1)
     good = reply("200 OK", b'{"predictions": []}')
     assert answering([good] * 100, {"seconds": 10, "requests": 20})["requests"] == 20
     assert answering([good] * 100, {"seconds": 0, "requests": 20})["requests"] <= 1
 
 
 def test_a_stop_file_ends_it(monkeypatch, tmp_path):
-    monkeypatch.setattr(serving_client, "WARM", 1)
+    monkeypatch.setattr(client, "WARM", 1)
     (tmp_path / "stop").touch()
     assert (
         answering(
@@ -184,13 +179,13 @@ def test_the_page_is_what_the_newest_records_give(tmp_path):
     ):
         records.append(tmp_path / "serving.csv", one)
     records.append(tmp_path / "serving_reloads.csv", reloaded())
-    read = serving_records.read(tmp_path, "serving")
+    read = records.read(tmp_path, "serving")
     assert (
         read[0] == floor()
         and len(read) == 5
-        and serving_records.read(tmp_path, "serving_reloads") == [reloaded()]
+        and records.read(tmp_path, "serving_reloads") == [reloaded()]
     )
-    serving_plot.draw(read, serving_page.picture(tmp_path))
+    plot.draw(read, serving_page.picture(tmp_path))
     text = serving_page.render(tmp_path, tmp_path / "page.md")
     assert "![Latency and requests per second by clients](serving.png)" in text and "77" not in text
     assert "| grpc | off | 16 | 1.00 | 2.00 | 1,234 [1,234, 1,234] | 1,234 | 1.0 | 0 |" in text
@@ -240,8 +235,8 @@ def test_a_tiny_load_test_end_to_end(tmp_path):
     )
     assert done.returncode == 0, done.stdout + done.stderr
     rows, reloads = (
-        serving_records.read(tmp_path, "serving"),
-        serving_records.read(tmp_path, "serving_reloads"),
+        records.read(tmp_path, "serving"),
+        records.read(tmp_path, "serving_reloads"),
     )
     cells = {(one.transport, one.batch, one.clients) for one in rows}
     assert cells == {
@@ -249,7 +244,7 @@ def test_a_tiny_load_test_end_to_end(tmp_path):
         for transport in ("rest", "grpc")
         for batch in (1, 64)
         for clients in (1, 16)
-    } | {(serving_rounds.FLOOR, batch, 1) for batch in (1, 64)}
+    } | {(rounds.FLOOR, batch, 1) for batch in (1, 64)}
     assert all(one.requests > 0 and one.errors == 0 and one.p50_ms <= one.p99_ms for one in rows), (
         rows
     )

@@ -13,22 +13,22 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks import (
+from benchmarks.scores import records
+from benchmarks.speed import (
     block_profile,
     ours,
+    plot,
     records,
-    speed_page,
-    speed_plot,
-    speed_records,
-    speed_rounds,
-    speed_settings,
-    speed_solve,
-    speed_summary,
+    rounds,
+    settings,
     stopwatch,
+    summary,
     systems,
+    time_to_solve,
     timed_train,
 )
-from benchmarks.speed_settings import ANCHOR, SETTINGS, Setting
+from benchmarks.speed import page as speed_page
+from benchmarks.speed.settings import ANCHOR, SETTINGS, Setting
 from dqn_tf.experience.replay import UniformReplay
 from dqn_tf.support.errors import UserError
 
@@ -55,9 +55,9 @@ def command(directory: Path, *words: str) -> subprocess.CompletedProcess:
     )
 
 
-def timed(**values) -> speed_records.Row:
+def timed(**values) -> records.Row:
     """A row as a run of a thousand steps would leave it."""
-    return speed_records.Row(
+    return records.Row(
         **{
             "setting": "anchor",
             "value": None,
@@ -84,10 +84,10 @@ def timed(**values) -> speed_records.Row:
     )
 
 
-def solved(**values) -> speed_records.Solved:
+def solved(**values) -> records.Solved:
     """A row as a whole run of train.py would leave it."""
-    parts = dict.fromkeys((*speed_solve.PARTS, "other"), 1.0) | {"wall": 20.0, "compile": 2.0}
-    return speed_records.Solved(
+    parts = dict.fromkeys((*time_to_solve.PARTS, "other"), 1.0) | {"wall": 20.0, "compile": 2.0}
+    return records.Solved(
         **{
             "env": "CartPole-v1",
             "engine": "host",
@@ -125,7 +125,7 @@ def test_the_watch_leaves_out_what_is_before_the_start(monkeypatch):
 
 
 def test_the_steps_of_several_environments_keep_the_ratio():
-    for envs in speed_settings.SWEEPS["envs"]:
+    for envs in settings.SWEEPS["envs"]:
         calls, updates = dataclasses.replace(ANCHOR, num_envs=envs).vector_steps()
         assert calls * envs == 10 * updates, "one update per ten environment steps"
     assert ANCHOR.vector_steps() == (10, 1) and SETTINGS["zoo"].vector_steps() == (256, 128)
@@ -144,18 +144,18 @@ def test_settings_are_the_same_work_for_dqn_tf():
         50_000,
         10,
     )
-    for sweep, values in speed_settings.SWEEPS.items():
+    for sweep, values in settings.SWEEPS.items():
         for value in values:
             # raises on what no run could do
-            ours.configure(speed_settings.swept(sweep, value, None), 1)
-    wide, long = speed_settings.swept("width", 512, 100), speed_settings.swept("length", 10, 100)
+            ours.configure(settings.swept(sweep, value, None), 1)
+    wide, long = settings.swept("width", 512, 100), settings.swept("length", 10, 100)
     assert (
         wide == dataclasses.replace(ANCHOR, hidden_units=(512, 512), steps=100)
         and long.steps == 1000
     )
     assert (
         dataclasses.replace(
-            speed_settings.swept("capacity", 100_000, None), replay_capacity=10_000, filled=False
+            settings.swept("capacity", 100_000, None), replay_capacity=10_000, filled=False
         )
         == ANCHOR
     )
@@ -171,7 +171,7 @@ def test_filling_a_replay_copies_what_is_there():
 def test_peak_memory_is_this_processs_own():
     """What a parent held is not counted: Linux hands `ru_maxrss` down."""
     block = np.ones(100 * 2**20, np.uint8)
-    program = "from benchmarks import stopwatch; print(stopwatch.peak_rss_mib())"
+    program = "from benchmarks.speed import stopwatch; print(stopwatch.peak_rss_mib())"
     done = subprocess.run(
         [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True
     )
@@ -192,16 +192,16 @@ def test_ratios_are_of_the_same_round():
         timed(system=systems.BASE, round=1, env_steps_per_second=1000.0),
         timed(system=systems.BASE, round=3, env_steps_per_second=7.0),
     ]
-    assert speed_summary.ratios(own, base) == [
+    assert summary.ratios(own, base) == [
         3.0,
         4.0,
     ], "medians of all runs would have given 3000 / 1000"
-    ours_line, base_line = speed_summary.speed_lines(own[:2] + base[:2])
+    ours_line, base_line = summary.speed_lines(own[:2] + base[:2])
     assert (
         ours_line[:5] == (HOST, "1", "2", "5,500 [3,000, 8,000]", "3.50 [3.00, 4.00]")
         and base_line[4] == "1.00 [1.00, 1.00]"
     )
-    (alone,) = speed_summary.speed_lines(own)
+    (alone,) = summary.speed_lines(own)
     assert alone[4] == "—"
 
 
@@ -210,9 +210,9 @@ def test_growth_is_the_last_value_over_the_first_of_the_same_round():
         timed(setting="width", value=value, round=number, env_steps_per_second=1e6 / cost)
         for number, value, cost in ((1, 64, 10.0), (1, 1024, 40.0), (2, 64, 20.0), (2, 1024, 100.0))
     ]
-    (line,) = speed_summary.growth_lines("width", rows)
+    (line,) = summary.growth_lines("width", rows)
     assert line == ("width", HOST, "64", "1,024", "15.0", "70.0", "4.50 [4.00, 5.00]")
-    (line,) = speed_summary.growth_lines(
+    (line,) = summary.growth_lines(
         "length", [timed(setting="length", value=10, tenths="100:50.00 500:30.00 1000:75.00")]
     )
     assert line[2:] == ("100", "1,000", "50.0", "75.0", "1.50 [1.50, 1.50]")
@@ -223,7 +223,7 @@ def test_memory_grows_by_bytes_per_transition():
         timed(setting="memory", value=10_000, peak_rss_mib=400.0),
         timed(setting="memory", value=1_010_000, peak_rss_mib=450.0),
     ]
-    small, large = speed_summary.memory_lines(rows)
+    small, large = summary.memory_lines(rows)
     assert small[1:4] == ("10,000", "300", "400") and small[-1] == "—"
     assert large[-1] == "52.4", "50 MiB over a million transitions"
 
@@ -236,7 +236,7 @@ def test_solved_is_gymnasiums_threshold():
         solved(engine="graph", wall_seconds=10.0),
     ]
     assert [row.solved for row in rows] == [True, False, True, True]
-    *lines, middle, graph, graph_middle = speed_summary.solve_lines(rows)
+    *lines, middle, graph, graph_middle = summary.solve_lines(rows)
     assert lines[1][:5] == ("host", "1", "474.9", "no", "40.0") and lines[1][7] == "—"
     assert middle[:5] == ("host", "median", "475.0", "2 of 3", "30.0") and middle[7] == "2.0"
     assert graph[:2] == ("graph", "0") and graph_middle[:5] == (
@@ -289,16 +289,16 @@ def fill(directory: Path) -> None:
 
 def test_rows_survive_the_file(tmp_path):
     fill(tmp_path)
-    assert speed_records.read(tmp_path, "speed_solve") == [
+    assert records.read(tmp_path, "speed_solve") == [
         solved(),
         solved(seed=1, build_seconds=None),
     ]
-    assert speed_records.read(tmp_path, "speed")[0] == timed(env_steps_per_second=3000.0)
-    assert speed_records.read(tmp_path, "speed_memory")[1].value == 1_000_000
+    assert records.read(tmp_path, "speed")[0] == timed(env_steps_per_second=3000.0)
+    assert records.read(tmp_path, "speed_memory")[1].value == 1_000_000
     assert records.files(tmp_path) == [], "they are no records of scores"
     (tmp_path / "speed.csv").write_text("a,b\n1,2\n", encoding="utf-8")
     with pytest.raises(UserError, match="its columns"):
-        speed_records.read(tmp_path, "speed")
+        records.read(tmp_path, "speed")
 
 
 def test_the_page_is_what_the_newest_records_give(tmp_path):
@@ -321,9 +321,9 @@ def test_the_page_is_what_the_newest_records_give(tmp_path):
     )
     assert text.count("Not measured yet") == len(SETTINGS) - 1, "all but the anchor"
     for sweep in ("width", "length"):
-        speed_plot.growth(
+        plot.growth(
             sweep,
-            speed_records.newest(speed_records.read(tmp_path, "speed_scaling"), setting=sweep),
+            records.newest(records.read(tmp_path, "speed_scaling"), setting=sweep),
             tmp_path / f"{sweep}.png",
         )
         assert (tmp_path / f"{sweep}.png").read_bytes().startswith(b"\x89PNG")
@@ -367,7 +367,7 @@ def test_an_absent_peer_is_skipped_with_its_reason(bare, tmp_path):
 
 def test_help_and_mistakes_come_without_tensorflow(tmp_path):
     program = (
-        "import sys; sys.argv = ['speed', '--help']\nfrom benchmarks import speed\nfrom dqn_tf"
+        "import sys; sys.argv = ['speed', '--help']\nfrom benchmarks.speed.__main__ import __main__ as speed\nfrom dqn_tf"
         " import cli\ntry:\n    cli.run(speed.main, speed.parse)\nexcept SystemExit:\n   "
         " pass\nassert not {'tensorflow', 'keras', 'scipy', 'matplotlib', 'torch'} &"
         " set(sys.modules)\n"
@@ -404,7 +404,7 @@ def test_help_and_mistakes_come_without_tensorflow(tmp_path):
 def test_what_a_worker_imports_needs_no_package(bare):
     """A peer's environment has neither absl nor TensorFlow."""
     done = subprocess.run(
-        [str(bare), "-c", "import benchmarks.speed_worker"],
+        [str(bare), "-c", "import benchmarks.speed.worker"],
         env=os.environ | {"PYTHONPATH": str(ROOT)},
         cwd="/",
         text=True,
@@ -416,20 +416,18 @@ def test_what_a_worker_imports_needs_no_package(bare):
 
 
 def test_a_run_that_fails_is_a_sentence(bare):
-    job = speed_rounds.Job(systems.BY_KEY["sb3"], ANCHOR, "anchor")
-    assert "status 1: ModuleNotFoundError" in speed_rounds.measure(job, 1, str(bare))["error"]
-    broken = speed_rounds.Job(
+    job = rounds.Job(systems.BY_KEY["sb3"], ANCHOR, "anchor")
+    assert "status 1: ModuleNotFoundError" in rounds.measure(job, 1, str(bare))["error"]
+    broken = rounds.Job(
         systems.BY_KEY["host"], dataclasses.replace(ANCHOR, env="NoSuch-v0"), "anchor"
     )
-    assert "--env=NoSuch-v0" in speed_rounds.measure(broken, 1, sys.executable)["error"]
+    assert "--env=NoSuch-v0" in rounds.measure(broken, 1, sys.executable)["error"]
 
 
 def test_rounds_take_turns(monkeypatch):
-    monkeypatch.setattr(speed_rounds, "measure", lambda job, seed, python: {"python": python})
-    one, other = (
-        speed_rounds.Job(systems.BY_KEY[key], ANCHOR, "anchor") for key in ("host", "sb3")
-    )
-    found = list(speed_rounds.run([one, other], 2, {"sb3": "elsewhere"}))
+    monkeypatch.setattr(rounds, "measure", lambda job, seed, python: {"python": python})
+    one, other = (rounds.Job(systems.BY_KEY[key], ANCHOR, "anchor") for key in ("host", "sb3"))
+    found = list(rounds.run([one, other], 2, {"sb3": "elsewhere"}))
     assert [(job.system.key, number, answer["python"]) for job, number, answer in found] == [
         ("host", 1, sys.executable),
         ("sb3", 1, "elsewhere"),
@@ -445,7 +443,7 @@ def test_a_tiny_measurement_end_to_end(tmp_path, bare):
     assert (
         done.returncode == 0 and done.stderr == "" and "Stable-Baselines3 is skipped" in done.stdout
     ), done.stderr
-    rows = speed_records.read(tmp_path, "speed")
+    rows = records.read(tmp_path, "speed")
     assert [(row.system, row.round, row.setting) for row in rows] == [
         (HOST, 1, "anchor"),
         (TEXTBOOK, 1, "anchor"),
@@ -489,8 +487,8 @@ def test_a_peer_that_is_installed_does_the_same_work(key):
     system = systems.BY_KEY[key]
     if reason := systems.why_not(system, sys.executable):
         pytest.skip(reason)
-    answer = speed_rounds.measure(
-        speed_rounds.Job(system, Setting(warmup=200, settle=100, steps=200), "anchor"),
+    answer = rounds.measure(
+        rounds.Job(system, Setting(warmup=200, settle=100, steps=200), "anchor"),
         1,
         sys.executable,
     )
@@ -503,7 +501,7 @@ def test_a_peer_that_is_installed_does_the_same_work(key):
 
 
 def test_a_whole_training_is_taken_apart():
-    row = speed_solve.run(
+    row = time_to_solve.run(
         "host",
         3,
         "2026-01-01 00:00:00",
@@ -519,7 +517,7 @@ def test_a_whole_training_is_taken_apart():
             "--test_episodes=3",
         ],
     )
-    parts = [getattr(row, f"{part}_seconds") for part in (*speed_solve.PARTS, "other")]
+    parts = [getattr(row, f"{part}_seconds") for part in (*time_to_solve.PARTS, "other")]
     assert all(part > 0 for part in parts), row
     assert sum(parts) == pytest.approx(row.wall_seconds, abs=0.01)
     assert (row.seed, row.env_steps, row.episodes, row.threshold) == (
@@ -529,7 +527,7 @@ def test_a_whole_training_is_taken_apart():
         475.0,
     ) and not row.solved
     with pytest.raises(UserError, match="ended with status 1"):
-        speed_solve.run("host", 3, "", "", ["--gamma=2"])
+        time_to_solve.run("host", 3, "", "", ["--gamma=2"])
 
 
 def test_the_floor_counts_the_products_of_one_update():
@@ -541,7 +539,7 @@ def test_the_floor_counts_the_products_of_one_update():
 
 def test_the_parts_of_a_block_add_up_to_it():
     done = subprocess.run(
-        [sys.executable, "-m", "benchmarks.block_profile", "--rounds=1"],
+        [sys.executable, "-m", "benchmarks.speed.block_profile", "--rounds=1"],
         cwd=ROOT,
         text=True,
         capture_output=True,

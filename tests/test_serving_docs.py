@@ -19,7 +19,7 @@ from absl import flags
 from browser import Browser, binary
 from demo_server import ROOT, balance, publish
 
-from benchmarks.serving_rounds import Cores, Server
+from benchmarks.serving.rounds import Cores, Server
 from dqn_tf.serving import options
 from dqn_tf.traffic import __main__ as evaluate_logs
 

@@ -11,7 +11,7 @@ import pytest
 import tensorflow as tf
 from commands import report, run, small
 
-from benchmarks import shipped
+from benchmarks.shipped import __main__ as shipped
 from dqn_tf.agent.dqn import weights_sha256
 from dqn_tf.config.dqn_config import DQNConfig
 from dqn_tf.envs import registry

@@ -20,7 +20,7 @@ from tf_agents.environments.tf_py_environment import TFPyEnvironment
 from tf_agents.environments.utils import validate_py_environment
 from tf_agents.policies.py_tf_eager_policy import PyTFEagerPolicy
 
-from benchmarks import parity
+from benchmarks.parity import __main__ as parity
 from dqn_tf.agent.dqn import DQN
 from dqn_tf.config import seeding
 from dqn_tf.envs import registry

@@ -10,9 +10,9 @@ import subprocess
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-from benchmarks import ours, peers
-from benchmarks.speed_settings import Setting
-from benchmarks.stopwatch import Stopwatch
+from benchmarks.speed import ours, peers
+from benchmarks.speed.settings import Setting
+from benchmarks.speed.stopwatch import Stopwatch
 from dqn_tf.support.errors import UserError
 
 BASE = "Stable-Baselines3"  # ratios are to it

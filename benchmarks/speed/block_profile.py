@@ -1,4 +1,4 @@
-"""Where the time of a block goes, and the floor under it: python -m benchmarks.block_profile.
+"""Where the time of a block goes, and the floor under it: python -m benchmarks.speed.block_profile.
 
 Runs the host engine at the anchor setting with its parts timed, and measures how fast this machine
 multiplies matrices of the update's sizes. Prints microseconds per environment step. Run it on a
@@ -12,10 +12,10 @@ from typing import Any
 
 from absl import flags
 
-from benchmarks import ours
-from benchmarks.speed_settings import ANCHOR
-from benchmarks.summary import aligned
-from benchmarks.timed_train import Clock
+from benchmarks.scores.summary import aligned
+from benchmarks.speed import ours
+from benchmarks.speed.settings import ANCHOR
+from benchmarks.speed.timed_train import Clock
 from dqn_tf.support import tensorflow_loading
 from dqn_tf.training import flags
 
@@ -39,7 +39,7 @@ def parse(argv: Sequence[str]) -> int:
     )
     flags.DEFINE_bool("verbose", False, "tracebacks")
     values = flags.parse(
-        ["python -m benchmarks.block_profile", *argv[1:]],
+        ["python -m benchmarks.speed.block_profile", *argv[1:]],
         lambda _: (
             f"{__doc__}\n  --rounds={flags.FLAGS['rounds'].default}\n     "
             f" {flags.FLAGS['rounds'].help}"

@@ -13,8 +13,8 @@ import warnings
 from typing import Any
 
 import dqn_tf
-from benchmarks import stopwatch, systems
-from benchmarks.speed_settings import Setting
+from benchmarks.speed import stopwatch, systems
+from benchmarks.speed.settings import Setting
 from dqn_tf.support.errors import UserError
 
 

@@ -19,7 +19,7 @@ from dqn_tf.envs import registry
 from dqn_tf.support.errors import UserError
 from dqn_tf.training import flags
 
-HERE = Path(__file__).resolve().parent
+HERE = Path(__file__).resolve().parent.parent
 DEFAULT_VARIANTS = "dqn,recommended"
 
 
@@ -38,7 +38,7 @@ class ScoresFlags(NamedTuple):
 
 def parse(argv: Sequence[str]) -> ScoresFlags:
     """Reads the flags and proves every run's configuration. Raises UserError; exits after `--help`."""
-    from benchmarks import variants
+    from benchmarks.scores import variants
 
     names = ", ".join(variants.VARIANTS)
     flags.define_config_flags(flags.FLAGS)
@@ -134,7 +134,7 @@ def main(wanted: ScoresFlags) -> None:
 
 def train(wanted: ScoresFlags) -> list[str]:
     """Does the missing runs and records each as it ends; returns a sentence for each that failed."""
-    from benchmarks import pool, records, variants
+    from benchmarks.scores import pool, records, variants
 
     spec, file = registry.maker(wanted.env)().spec, records.path(wanted.results_dir, wanted.env)
     try:
@@ -182,7 +182,7 @@ def render(wanted: ScoresFlags) -> None:
 
     Raises UserError if a file cannot be written.
     """
-    from benchmarks import page, plot, records, summary
+    from benchmarks.scores import page, plot, records, summary
 
     envs = {
         rows[0].env: rows

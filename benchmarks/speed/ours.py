@@ -3,8 +3,8 @@
 import dataclasses
 from typing import Any
 
-from benchmarks.speed_settings import Setting
-from benchmarks.stopwatch import Stopwatch
+from benchmarks.speed.settings import Setting
+from benchmarks.speed.stopwatch import Stopwatch
 from dqn_tf.config.dqn_config import DQNConfig, is_atari
 
 

@@ -7,9 +7,9 @@ from collections.abc import Iterable
 from statistics import median
 from typing import NamedTuple
 
-from benchmarks.speed_records import Row, Solved
-from benchmarks.speed_solve import PARTS
-from benchmarks.systems import BASE
+from benchmarks.speed.records import Row, Solved
+from benchmarks.speed.systems import BASE
+from benchmarks.speed.time_to_solve import PARTS
 
 HEADER = (
     "system",

@@ -6,9 +6,9 @@ from statistics import median
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from benchmarks.serving_page import by_cell
-from benchmarks.serving_records import Row
-from benchmarks.serving_rounds import FLOOR
+from benchmarks.serving.page import by_cell
+from benchmarks.serving.records import Row
+from benchmarks.serving.rounds import FLOOR
 
 LOOKS = {
     ("rest", "off"): ("#1f4e8c", "o"),

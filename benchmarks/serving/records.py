@@ -3,8 +3,8 @@
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from benchmarks import records
-from benchmarks.serving_rounds import Cell
+from benchmarks.scores import records
+from benchmarks.serving.rounds import Cell
 
 
 class Row(NamedTuple):

@@ -1,4 +1,4 @@
-"""train.py with a clock in it: python -m benchmarks.timed_train FILE BEGAN --env=... --seed=...
+"""train.py with a clock in it: python -m benchmarks.speed.timed_train FILE BEGAN --env=... --seed=...
 
 Runs train.py itself, with the functions named here timed, and writes to FILE, as JSON, the seconds
 of each part. BEGAN is `time.time()` of when the process was started. What a version of dqn_tf has
@@ -75,9 +75,7 @@ def main() -> None:
         trainer.plots.learning_curve = clock.timed("plot", trainer.plots.learning_curve)
     sys.argv = ["train.py", *words]
     try:
-        runpy.run_path(
-            str(Path(__file__).resolve().parent.parent / "train.py"), run_name="__main__"
-        )
+        runpy.run_path(str(Path(__file__).resolve().parents[2] / "train.py"), run_name="__main__")
     finally:
         Path(file).write_text(json.dumps(clock.parts()), encoding="utf-8")
 

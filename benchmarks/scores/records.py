@@ -15,7 +15,7 @@ import gymnasium as gym
 import numpy as np
 
 import dqn_tf
-from benchmarks.variants import config_hash, settings
+from benchmarks.scores.variants import config_hash, settings
 from dqn_tf.config.dqn_config import DQNConfig
 from dqn_tf.envs.registry import directory_name
 from dqn_tf.support.errors import UserError
@@ -56,7 +56,7 @@ class Row(NamedTuple):
 
 
 def row(config: DQNConfig, variant: str, result: dict[str, Any], threshold: float | None) -> Row:
-    """The record of one finished run, from what `benchmarks.run` gave."""
+    """The record of one finished run, from what `benchmarks.scores.run_one` gave."""
     reached = next(
         (step for step, value in result["curve"] if threshold is not None and value >= threshold),
         None,

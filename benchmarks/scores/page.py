@@ -4,10 +4,10 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
-from benchmarks import records
-from benchmarks.published import AIMS, PUBLISHED
-from benchmarks.records import Row
-from benchmarks.summary import HEADER, Summary, cells, estimate, summaries
+from benchmarks.scores import records
+from benchmarks.scores.published import AIMS, PUBLISHED
+from benchmarks.scores.records import Row
+from benchmarks.scores.summary import HEADER, Summary, cells, estimate, summaries
 
 RUNS = 10  # an aim is judged by no fewer
 

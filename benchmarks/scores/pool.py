@@ -12,7 +12,7 @@ from typing import Any
 
 from dqn_tf.config.dqn_config import DQNConfig
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 ONE_THREAD = {
     "OMP_NUM_THREADS": "1",
     "OPENBLAS_NUM_THREADS": "1",
@@ -74,7 +74,7 @@ class _Worker:
             if self._process is None:
                 path = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
                 self._process = subprocess.Popen(
-                    [sys.executable, "-m", "benchmarks.worker"],
+                    [sys.executable, "-m", "benchmarks.scores.worker"],
                     stdin=subprocess.PIPE,
                     stdout=subprocess.PIPE,
                     text=True,

@@ -13,12 +13,12 @@ from typing import NamedTuple
 
 from absl import flags
 
-from benchmarks import speed_settings, systems
-from benchmarks.speed_settings import SETTINGS, SWEEPS
+from benchmarks.speed import settings, systems
+from benchmarks.speed.settings import SETTINGS, SWEEPS
 from dqn_tf.support.errors import UserError
 from dqn_tf.training import flags
 
-HERE = Path(__file__).resolve().parent
+HERE = Path(__file__).resolve().parent.parent
 KINDS = ("scaling", "memory", "solve")
 MEANT = (
     "setting",
@@ -209,7 +209,9 @@ def main(wanted: SpeedFlags) -> None:
 
 def measure(wanted: SpeedFlags, date: str) -> list[str]:
     """Runs all rounds, each row recorded as it comes; returns a sentence for each run that failed."""
-    from benchmarks import records, speed_records, speed_rounds
+    from benchmarks.scores import records
+    from benchmarks.speed import records
+    from benchmarks.speed import rounds as speed_rounds
 
     todo = jobs(wanted)
     name = f"speed_{wanted.kind}" if wanted.kind in KINDS else "speed"
@@ -225,7 +227,7 @@ def measure(wanted: SpeedFlags, date: str) -> list[str]:
             failures.append(f"{what}: {answer['error'].strip().rstrip('.')}.")
             print(f"failed: {failures[-1]}", flush=True)
             continue
-        row = speed_records.row(job, number, answer, date, wanted.command)
+        row = records.row(job, number, answer, date, wanted.command)
         records.append(wanted.results_dir / f"{name}.csv", row)
         print(
             f"{done} of {len(todo) * wanted.rounds}: {what}: {row.env_steps_per_second:,.0f} env"
@@ -238,7 +240,7 @@ def measure(wanted: SpeedFlags, date: str) -> list[str]:
 
 def jobs(wanted: SpeedFlags) -> list:
     """One round. Says of each system that is left out, why. Raises UserError if none is left."""
-    from benchmarks.speed_rounds import Job
+    from benchmarks.speed.rounds import Job
 
     found = []
     for system in wanted.systems:
@@ -255,12 +257,12 @@ def jobs(wanted: SpeedFlags) -> list:
         todo = [(wanted.kind, None, base)]
     elif wanted.kind == "memory":
         todo = [
-            ("memory", value, speed_settings.swept("memory", value, wanted.steps))
-            for value in speed_settings.MEMORY
+            ("memory", value, settings.swept("memory", value, wanted.steps))
+            for value in settings.MEMORY
         ]
     else:
         todo = [
-            (sweep, value, speed_settings.swept(sweep, value, wanted.steps))
+            (sweep, value, settings.swept(sweep, value, wanted.steps))
             for sweep in wanted.sweeps
             for value in SWEEPS[sweep]
         ]
@@ -277,7 +279,7 @@ def jobs(wanted: SpeedFlags) -> list:
             if name == "seeds" and not system.seeds:
                 continue
             if not system.grows and (setting.filled or setting.num_envs > 1):
-                if name != "memory" or value != speed_settings.MEMORY[0]:
+                if name != "memory" or value != settings.MEMORY[0]:
                     print(
                         f"{system.name} is left out of {name} {value:,}: here it runs with one"
                         " environment and a replay that fills by itself."
@@ -291,14 +293,15 @@ def jobs(wanted: SpeedFlags) -> list:
 
 def solve(wanted: SpeedFlags, date: str) -> list[str]:
     """Runs train.py with each seed on each engine; returns a sentence for each run that failed."""
-    from benchmarks import records, speed_solve
+    from benchmarks.scores import records
+    from benchmarks.speed import time_to_solve
 
     failures = []
     for seed, engine in itertools.product(
         range(wanted.seeds), (system.key for system in wanted.systems)
     ):
         try:
-            row = speed_solve.run(engine, seed, date, wanted.command)
+            row = time_to_solve.run(engine, seed, date, wanted.command)
         except UserError as error:
             failures.append(str(error))
             print(f"failed: {error}", flush=True)
@@ -317,44 +320,39 @@ def render(wanted: SpeedFlags) -> None:
 
     Raises UserError if a file cannot be written.
     """
-    from benchmarks import speed_page, speed_plot, speed_records, speed_summary
-    from benchmarks.summary import aligned
+    from benchmarks.scores.summary import aligned
+    from benchmarks.speed import page as speed_page
+    from benchmarks.speed import plot, records, summary
 
     speed, scaling, memory, solved = (
-        speed_records.read(wanted.results_dir, name) for name in speed_records.FILES
+        records.read(wanted.results_dir, name) for name in records.FILES
     )
     tables = {
         name: (
-            speed_summary.HEADER,
-            speed_summary.speed_lines(speed_records.newest(speed, setting=name)),
+            summary.HEADER,
+            summary.speed_lines(records.newest(speed, setting=name)),
         )
         for name in SETTINGS
     }
-    sweeps = {
-        sweep: rows for sweep in SWEEPS if (rows := speed_records.newest(scaling, setting=sweep))
-    }
+    sweeps = {sweep: rows for sweep in SWEEPS if (rows := records.newest(scaling, setting=sweep))}
     tables["scaling"] = (
-        speed_summary.GROWTH_HEADER,
-        [
-            line
-            for sweep, rows in sweeps.items()
-            for line in speed_summary.growth_lines(sweep, rows)
-        ],
+        summary.GROWTH_HEADER,
+        [line for sweep, rows in sweeps.items() for line in summary.growth_lines(sweep, rows)],
     )
     tables["memory"] = (
-        speed_summary.MEMORY_HEADER,
-        speed_summary.memory_lines(speed_records.newest(memory)),
+        summary.MEMORY_HEADER,
+        summary.memory_lines(records.newest(memory)),
     )
     tables["solve"] = (
-        speed_summary.SOLVE_HEADER,
-        speed_summary.solve_lines(speed_records.newest(solved)) if solved else [],
+        summary.SOLVE_HEADER,
+        summary.solve_lines(records.newest(solved)) if solved else [],
     )
     for name, (header, lines) in tables.items():
         if lines and (wanted.render_only or name == wanted.kind):
             print(f"\n{name}\n{aligned([header, *lines])}")
     try:
         for sweep, rows in sweeps.items():
-            speed_plot.growth(sweep, rows, speed_page.picture(wanted.results_dir, sweep))
+            plot.growth(sweep, rows, speed_page.picture(wanted.results_dir, sweep))
         wanted.page.write_text(speed_page.render(wanted.results_dir, wanted.page), encoding="utf-8")
     except OSError as error:
         raise UserError(f"{error.filename} cannot be written: {error.strerror}.") from error

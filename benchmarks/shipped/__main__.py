@@ -14,14 +14,14 @@ from typing import Any, NamedTuple
 
 from absl import flags
 
-from benchmarks.variants import settings
+from benchmarks.scores.variants import settings
 from dqn_tf.config.dqn_config import DQNConfig
 from dqn_tf.evaluation.find_export import PROGRAM, locate
 from dqn_tf.run_files import checkpoint
 from dqn_tf.support.errors import UserError
 from dqn_tf.training import flags
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 TRAINING, REPORT, CURVE = "training", "evaluation.json", "learning_curve.png"
 KEPT = (CURVE, "metrics.csv")  # of a run directory, beside its report
 HEAD = """# saved_models

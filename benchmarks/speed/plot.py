@@ -5,10 +5,10 @@ from pathlib import Path
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from benchmarks.speed_records import Row
-from benchmarks.speed_settings import AXES
-from benchmarks.speed_summary import by_system, costs
-from benchmarks.systems import SYSTEMS
+from benchmarks.speed.records import Row
+from benchmarks.speed.settings import AXES
+from benchmarks.speed.summary import by_system, costs
+from benchmarks.speed.systems import SYSTEMS
 
 COLORS = ("#1f4e8c", "#c8452d", "#2e8b57", "#8a5fa8", "#b8860b", "#777777")
 MARKS = "osD^vP"

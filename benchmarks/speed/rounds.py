@@ -13,10 +13,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from benchmarks.speed_settings import Setting
-from benchmarks.systems import System
+from benchmarks.speed.settings import Setting
+from benchmarks.speed.systems import System
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 
 
 class Job(NamedTuple):
@@ -53,7 +53,7 @@ def measure(job: Job, seed: int, python: str) -> dict[str, Any]:
     order = {"system": job.system.key, "setting": dataclasses.asdict(job.setting), "seed": seed}
     clock = time.perf_counter()
     status, reply, log = call(
-        [python, "-m", "benchmarks.speed_worker"], environment, json.dumps(order)
+        [python, "-m", "benchmarks.speed.worker"], environment, json.dumps(order)
     )
     seconds = time.perf_counter() - clock
     if status or not reply:

@@ -10,8 +10,8 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from benchmarks import statistics
-from benchmarks.summary import Summary
+from benchmarks.scores import statistics
+from benchmarks.scores.summary import Summary
 
 PLAIN, OTHERS = "#777777", ("#1f4e8c", "#c8452d", "#2e8b57")
 TOGETHER = 3  # more variants than this beside plain DQN get a panel each

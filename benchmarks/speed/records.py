@@ -3,8 +3,8 @@
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from benchmarks import records
-from benchmarks.speed_rounds import Job
+from benchmarks.scores import records
+from benchmarks.speed.rounds import Job
 
 
 class Row(NamedTuple):

@@ -6,8 +6,8 @@ of its own.
 
 from typing import Any
 
-from benchmarks.speed_settings import Setting
-from benchmarks.stopwatch import Stopwatch
+from benchmarks.speed.settings import Setting
+from benchmarks.speed.stopwatch import Stopwatch
 
 
 def stable_baselines3(setting: Setting, seed: int, watch: Stopwatch) -> float:

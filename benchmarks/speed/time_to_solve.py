@@ -8,9 +8,9 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmarks import stopwatch, systems
-from benchmarks.speed_records import Solved
-from benchmarks.speed_rounds import ROOT, call
+from benchmarks.speed import stopwatch, systems
+from benchmarks.speed.records import Solved
+from benchmarks.speed.rounds import ROOT, call
 from dqn_tf import __version__
 from dqn_tf.envs import registry
 from dqn_tf.support.errors import UserError
@@ -53,7 +53,7 @@ def run(engine: str, seed: int, date: str, command: str, more: Sequence[str] = (
             [
                 sys.executable,
                 "-m",
-                "benchmarks.timed_train",
+                "benchmarks.speed.timed_train",
                 str(place / "parts.json"),
                 repr(began),
                 *words,

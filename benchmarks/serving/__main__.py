@@ -18,7 +18,7 @@ from dqn_tf.evaluation.find_export import locate
 from dqn_tf.support.errors import UserError
 from dqn_tf.training import flags
 
-HERE = Path(__file__).resolve().parent
+HERE = Path(__file__).resolve().parent.parent
 TRANSPORTS, BATCHES, CLIENTS = ("rest", "grpc"), (1, 8, 64), (1, 4, 16, 32)
 MEANT = (
     "model",
@@ -193,7 +193,10 @@ def main(wanted: ServingFlags) -> None:
 
 def measure(wanted: ServingFlags, version: Path) -> None:
     """Runs all rounds and the reloads, each row recorded as it comes."""
-    from benchmarks import records, serving_records, serving_rounds, stopwatch
+    from benchmarks.scores import records
+    from benchmarks.serving import records
+    from benchmarks.serving import rounds as serving_rounds
+    from benchmarks.speed import stopwatch
 
     cores = serving_rounds.apart() if wanted.pin else serving_rounds.Cores()
     shared = {
@@ -233,7 +236,7 @@ def measure(wanted: ServingFlags, version: Path) -> None:
         }
         records.append(
             wanted.results_dir / "serving.csv",
-            serving_records.Row(**cell._asdict(), round=number, **numbers, **shared),
+            records.Row(**cell._asdict(), round=number, **numbers, **shared),
         )
         print(
             f"round {number}: {cell.transport}, batching {cell.batching}, batch {cell.batch},"
@@ -246,7 +249,7 @@ def measure(wanted: ServingFlags, version: Path) -> None:
         answer = serving_rounds.reload(cell, version, wanted.reloads, cores)
         _say_errors(cell, answer)
         swaps, memory = answer["swap_seconds"], answer["rss_mib"]
-        row = serving_records.Reload(
+        row = records.Reload(
             **cell._asdict(),
             reloads=wanted.reloads,
             requests=answer["requests"],
@@ -285,10 +288,11 @@ def render(wanted: ServingFlags) -> None:
 
     Raises UserError if a file cannot be written.
     """
-    from benchmarks import serving_page, serving_plot, serving_records
-    from benchmarks.summary import aligned
+    from benchmarks.scores.summary import aligned
+    from benchmarks.serving import page as serving_page
+    from benchmarks.serving import plot, records
 
-    rows = serving_records.read(wanted.results_dir, "serving")
+    rows = records.read(wanted.results_dir, "serving")
     for batch in sorted({row.batch for row in rows}):
         print(
             f"\n{batch} a"
@@ -296,7 +300,7 @@ def render(wanted: ServingFlags) -> None:
         )
     try:
         if rows:
-            serving_plot.draw(rows, serving_page.picture(wanted.results_dir))
+            plot.draw(rows, serving_page.picture(wanted.results_dir))
         wanted.page.write_text(
             serving_page.render(wanted.results_dir, wanted.page), encoding="utf-8"
         )

@@ -4,11 +4,11 @@ import os
 from pathlib import Path
 from statistics import median
 
-from benchmarks import serving_records
-from benchmarks.page import table
-from benchmarks.serving_records import Reload, Row
-from benchmarks.serving_rounds import FLOOR, Cell
-from benchmarks.speed_summary import spread
+from benchmarks.scores.page import table
+from benchmarks.serving import records
+from benchmarks.serving.records import Reload, Row
+from benchmarks.serving.rounds import FLOOR, Cell
+from benchmarks.speed.summary import spread
 
 HEADER = (
     "transport",
@@ -49,7 +49,7 @@ about another machine. A client's own work, in Python, is part of each latency. 
 
 def render(results: Path, page: Path) -> str:
     """The page's text, for the newest records in `results`, as it is to stand in the file `page`."""
-    rows, reloads = (serving_records.read(results, name) for name in serving_records.FILES)
+    rows, reloads = (records.read(results, name) for name in records.FILES)
     if not rows:
         return "\n".join([OPENING, "Not measured yet: `python -m benchmarks.serving`.", ""])
     where = Path(os.path.relpath(picture(results), page.parent)).as_posix()

@@ -3,11 +3,11 @@
 import os
 from pathlib import Path
 
-from benchmarks import speed_records, speed_summary
-from benchmarks.page import table
-from benchmarks.speed_records import Row, Solved
-from benchmarks.speed_settings import AXES, SETTINGS
-from benchmarks.systems import BASE
+from benchmarks.scores.page import table
+from benchmarks.speed import records, summary
+from benchmarks.speed.records import Row, Solved
+from benchmarks.speed.settings import AXES, SETTINGS
+from benchmarks.speed.systems import BASE
 
 OPENING = f"""# Speed
 
@@ -30,15 +30,13 @@ def render(results: Path, page: Path) -> str:
 
     Each part shows its newest measurement.
     """
-    speed, scaling, memory, solve = (
-        speed_records.read(results, name) for name in speed_records.FILES
-    )
-    parts = [_setting(name, speed_records.newest(speed, setting=name)) for name in SETTINGS]
-    sweeps = {sweep: speed_records.newest(scaling, setting=sweep) for sweep in AXES}
+    speed, scaling, memory, solve = (records.read(results, name) for name in records.FILES)
+    parts = [_setting(name, records.newest(speed, setting=name)) for name in SETTINGS]
+    sweeps = {sweep: records.newest(scaling, setting=sweep) for sweep in AXES}
     parts += [
         _scaling({sweep: rows for sweep, rows in sweeps.items() if rows}, results, page),
-        _memory(speed_records.newest(memory)),
-        _solve(speed_records.newest(solve)),
+        _memory(records.newest(memory)),
+        _solve(records.newest(solve)),
     ]
     return "\n".join([OPENING, *("\n".join([*part, ""]) for part in parts)])
 
@@ -57,7 +55,7 @@ def _setting(name: str, rows: list[Row]) -> list[str]:
         *lines,
         f"{work}.",
         "",
-        *table(speed_summary.HEADER, speed_summary.speed_lines(rows)),
+        *table(summary.HEADER, summary.speed_lines(rows)),
         "",
         *_source(rows),
     ]
@@ -74,11 +72,11 @@ def _scaling(sweeps: dict[str, list[Row]], results: Path, page: Path) -> list[st
         ),
         "",
         *table(
-            speed_summary.GROWTH_HEADER,
+            summary.GROWTH_HEADER,
             [
                 line
                 for sweep, rows in sweeps.items()
-                for line in speed_summary.growth_lines(AXES[sweep], rows)
+                for line in summary.growth_lines(AXES[sweep], rows)
             ],
         ),
         "",
@@ -113,7 +111,7 @@ def _memory(rows: list[Row]) -> list[str]:
         *lines,
         text,
         "",
-        *table(speed_summary.MEMORY_HEADER, speed_summary.memory_lines(rows)),
+        *table(summary.MEMORY_HEADER, summary.memory_lines(rows)),
         "",
         *_source(rows),
     ]
@@ -136,7 +134,7 @@ def _solve(rows: list[Solved]) -> list[str]:
         *lines,
         text,
         "",
-        *table(speed_summary.SOLVE_HEADER, speed_summary.solve_lines(rows)),
+        *table(summary.SOLVE_HEADER, summary.solve_lines(rows)),
         "",
         *_source(rows),
     ]

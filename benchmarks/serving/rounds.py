@@ -18,10 +18,10 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from benchmarks.serving_client import Order
+from benchmarks.serving.client import Order
 from dqn_tf.support.errors import UserError
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 MODEL, FLOOR = "dqn", "in process"
 PATIENCE = 150  # seconds for a process to start, or to answer beyond the time that it was given
 SWAP = 20  # seconds that a new version may take
@@ -197,7 +197,7 @@ def measure(
         base = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="dqn_tf-serving-")))
         shutil.copytree(version, base / "1")
         floor = stack.enter_context(
-            Child(["-m", "benchmarks.serving_floor", str(base / "1")], cores.servers)
+            Child(["-m", "benchmarks.serving.floor", str(base / "1")], cores.servers)
         )
         floor.line(PATIENCE)  # it is ready
         served = [cell for cell in cells if cell.transport != FLOOR]
@@ -207,7 +207,7 @@ def measure(
             )
             for batching in dict.fromkeys(cell.batching for cell in served)
         }
-        client = stack.enter_context(Child(["-m", "benchmarks.serving_client"], cores.clients))
+        client = stack.enter_context(Child(["-m", "benchmarks.serving.client"], cores.clients))
         for number in range(1, rounds + 1):
             for cell in cells:
                 if cell.transport == FLOOR:
@@ -241,7 +241,7 @@ def reload(cell: Cell, version: Path, reloads: int, cores: Cores) -> dict[str, A
         base = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="dqn_tf-serving-")))
         shutil.copytree(version, base / "1")
         server = stack.enter_context(Server(base, cell.batching, {cell.transport}, cores.servers))
-        client = stack.enter_context(Child(["-m", "benchmarks.serving_client"], cores.clients))
+        client = stack.enter_context(Child(["-m", "benchmarks.serving.client"], cores.clients))
         longest = reloads * (SWAP + AT_WORK)
         order = Order(
             cell.transport,

@@ -25,7 +25,7 @@ def main() -> None:
 
     tf.config.threading.set_intra_op_parallelism_threads(1)
     tf.config.threading.set_inter_op_parallelism_threads(1)
-    from benchmarks.run import run
+    from benchmarks.scores.run_one import run
 
     for line in sys.stdin:
         try:

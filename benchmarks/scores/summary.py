@@ -5,9 +5,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from benchmarks import statistics, variants
-from benchmarks.records import Row
-from benchmarks.statistics import Estimate
+from benchmarks.scores import statistics, variants
+from benchmarks.scores.records import Row
+from benchmarks.scores.statistics import Estimate
 
 HEADER = (
     "variant",

@@ -1,0 +1,1 @@
+"""The same loss and gradient as TF-Agents."""

@@ -1,0 +1,1 @@
+"""Scores of variants over seeds."""

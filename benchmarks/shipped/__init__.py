@@ -1,0 +1,1 @@
+"""The page of the agents that come with the project."""
