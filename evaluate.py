@@ -11,15 +11,14 @@ from dqn_tf.evaluation.episodes import compare
 from dqn_tf.evaluation.flags import EvaluateFlags, parse
 from dqn_tf.evaluation.plan import play, prepare
 from dqn_tf.run_files import checkpoint
-from dqn_tf.support import tensorflow_loading
+from dqn_tf.support import command_line, tensorflow_loading
 from dqn_tf.support.errors import UserError
 from dqn_tf.support.interrupts import Interrupted, Interrupts
-from dqn_tf.training import flags as cli
 
 
 def main(flags: EvaluateFlags) -> None:
     """Finds and proves everything, and only then loads TensorFlow and plays."""
-    if not cli.verbose():
+    if not command_line.verbose():
         warnings.simplefilter("ignore")  # Gymnasium's advice; what matters is said by us
     with Interrupts() as interrupts:
         try:
@@ -33,7 +32,7 @@ def run(flags: EvaluateFlags, interrupts: Interrupts) -> None:
     """Plays, prints and writes. Raises UserError, or Interrupted after a signal."""
     plan = prepare(flags)
     interrupts.check()
-    tensorflow_loading.load_tensorflow(cli.verbose())
+    tensorflow_loading.load_tensorflow(command_line.verbose())
     # import TensorFlow: not before everything else is known to be right
     from dqn_tf.evaluation import exported_policy, report
 
@@ -55,4 +54,4 @@ def run(flags: EvaluateFlags, interrupts: Interrupts) -> None:
 
 
 if __name__ == "__main__":
-    cli.run(main, parse)
+    command_line.run(main, parse)

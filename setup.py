@@ -46,7 +46,7 @@ setup(
     long_description_content_type="text/markdown",
     license="Apache-2.0",
     packages=find_packages(include=["dqn_tf", "dqn_tf.*"]),
-    package_data={"dqn_tf.serving": ["page/*"]},
+    package_data={"dqn_tf.serving.demo": ["page/*"]},
     python_requires=">=3.10,<3.14",
     install_requires=[
         # never tensorflow-cpu: other packages pull in tensorflow, and two copies overwrite each

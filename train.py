@@ -2,17 +2,17 @@
 
 import sys
 
-from dqn_tf.support import tensorflow_loading
-from dqn_tf.training import flags as cli
+from dqn_tf.support import command_line, tensorflow_loading
+from dqn_tf.training import flags as training_flags
 from dqn_tf.training import plan
 
 
-def main(flags: cli.TrainingFlags) -> None:
+def main(flags: training_flags.TrainingFlags) -> None:
     """Plans the run, and only then loads TensorFlow and trains."""
     plans = plan.prepare(flags)
     if not plans:
         return
-    tensorflow_loading.load_tensorflow(cli.verbose())
+    tensorflow_loading.load_tensorflow(command_line.verbose())
     # imports TensorFlow: not before every flag and file is known to be right
     from dqn_tf.training import trainer
 
@@ -20,4 +20,4 @@ def main(flags: cli.TrainingFlags) -> None:
 
 
 if __name__ == "__main__":
-    cli.run(main, cli.parse_training_flags)
+    command_line.run(main, training_flags.parse_training_flags)

@@ -9,9 +9,9 @@ be rewritten, not dropped.
 import functools
 import sys
 
-import oracles
 import pytest
 
+import oracles
 from dqn_tf.agent import dqn, losses
 from dqn_tf.agent.dqn import DQN
 from dqn_tf.engines.host import HostEngine

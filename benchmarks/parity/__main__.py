@@ -18,8 +18,7 @@ from dqn_tf import interop
 from dqn_tf.config.dqn_config import DQNConfig
 from dqn_tf.envs.spaces import Spaces
 from dqn_tf.experience.transitions import NStep, Steps
-from dqn_tf.support import tensorflow_loading
-from dqn_tf.training import flags
+from dqn_tf.support import command_line, tensorflow_loading
 
 TOLERANCE = 1e-5
 BATCH, GAMMA, SEED = 64, 0.97, 0
@@ -279,4 +278,4 @@ def main(_) -> None:
 
 
 if __name__ == "__main__":
-    flags.run(main, lambda argv: flags.parse(argv, lambda _: __doc__))
+    command_line.run(main, lambda argv: command_line.parse(argv, lambda _: __doc__))

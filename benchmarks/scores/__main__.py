@@ -14,10 +14,11 @@ from typing import Any, NamedTuple
 
 from absl import flags
 
+from dqn_tf.config import flags as config_flags
 from dqn_tf.config.dqn_config import DQNConfig
 from dqn_tf.envs import registry
+from dqn_tf.support import command_line
 from dqn_tf.support.errors import UserError
-from dqn_tf.training import flags
 
 HERE = Path(__file__).resolve().parent.parent
 DEFAULT_VARIANTS = "dqn,recommended"
@@ -41,7 +42,7 @@ def parse(argv: Sequence[str]) -> ScoresFlags:
     from benchmarks.scores import variants
 
     names = ", ".join(variants.VARIANTS)
-    flags.define_config_flags(flags.FLAGS)
+    config_flags.define_config_flags(flags.FLAGS)
     flags.DEFINE_string("variants", DEFAULT_VARIANTS, f"which, separated by commas: {names}")
     flags.DEFINE_integer("seeds", 10, "runs of each variant, with seeds 0, 1, ...", lower_bound=1)
     flags.DEFINE_integer(
@@ -62,8 +63,8 @@ def parse(argv: Sequence[str]) -> ScoresFlags:
         "page", os.path.relpath(HERE.parent / "docs" / "results.md"), "the page to write"
     )
     flags.DEFINE_bool("verbose", False, "tracebacks")
-    values = flags.parse(["python -m benchmarks.scores", *argv[1:]], _help)
-    overrides = flags.config_overrides(values)
+    values = command_line.parse(["python -m benchmarks.scores", *argv[1:]], _help)
+    overrides = config_flags.config_overrides(values)
     if "seed" in overrides:
         raise UserError("--seed is for train.py; give --seeds=N for the seeds 0 to N - 1.")
     env = overrides.pop("env", DQNConfig.env)
@@ -201,4 +202,4 @@ def render(wanted: ScoresFlags) -> None:
 
 
 if __name__ == "__main__":
-    flags.run(main, parse)
+    command_line.run(main, parse)

@@ -15,8 +15,8 @@ from typing import NamedTuple
 from absl import flags
 
 from dqn_tf.evaluation.find_export import locate
+from dqn_tf.support import command_line
 from dqn_tf.support.errors import UserError
-from dqn_tf.training import flags
 
 HERE = Path(__file__).resolve().parent.parent
 TRANSPORTS, BATCHES, CLIENTS = ("rest", "grpc"), (1, 8, 64), (1, 4, 16, 32)
@@ -95,7 +95,7 @@ def parse(argv: Sequence[str]) -> ServingFlags:
         "page", os.path.relpath(HERE.parent / "docs" / "serving_speed.md"), "the page to write"
     )
     flags.DEFINE_bool("verbose", False, "tracebacks")
-    values = flags.parse(["python -m benchmarks.serving", *argv[1:]], _help)
+    values = command_line.parse(["python -m benchmarks.serving", *argv[1:]], _help)
     chosen = {
         name: _words(name, values[name], known)
         for name, known in (("transports", TRANSPORTS), ("batching", ("off", "on")))
@@ -309,4 +309,4 @@ def render(wanted: ServingFlags) -> None:
 
 
 if __name__ == "__main__":
-    flags.run(main, parse)
+    command_line.run(main, parse)

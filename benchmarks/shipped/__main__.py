@@ -18,8 +18,8 @@ from benchmarks.scores.variants import settings
 from dqn_tf.config.dqn_config import DQNConfig
 from dqn_tf.evaluation.find_export import PROGRAM, locate
 from dqn_tf.run_files import checkpoint
+from dqn_tf.support import command_line
 from dqn_tf.support.errors import UserError
-from dqn_tf.training import flags
 
 ROOT = Path(__file__).resolve().parents[2]
 TRAINING, REPORT, CURVE = "training", "evaluation.json", "learning_curve.png"
@@ -82,7 +82,7 @@ def parse(argv: Sequence[str]) -> ShippedFlags:
         "saved_models", os.path.relpath(ROOT / "saved_models"), "where exports and the page lie"
     )
     flags.DEFINE_bool("verbose", False, "tracebacks")
-    values = flags.parse(["python -m benchmarks.shipped", *argv[1:]], _help)
+    values = command_line.parse(["python -m benchmarks.shipped", *argv[1:]], _help)
     return ShippedFlags(values["run"], Path(values["saved_models"]))
 
 
@@ -184,4 +184,4 @@ def render(saved_models: Path) -> str:
 
 
 if __name__ == "__main__":
-    flags.run(main, parse)
+    command_line.run(main, parse)

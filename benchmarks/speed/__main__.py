@@ -15,8 +15,8 @@ from absl import flags
 
 from benchmarks.speed import settings, systems
 from benchmarks.speed.settings import SETTINGS, SWEEPS
+from dqn_tf.support import command_line
 from dqn_tf.support.errors import UserError
-from dqn_tf.training import flags
 
 HERE = Path(__file__).resolve().parent.parent
 KINDS = ("scaling", "memory", "solve")
@@ -103,7 +103,7 @@ def parse(argv: Sequence[str]) -> SpeedFlags:
         "page", os.path.relpath(HERE.parent / "docs" / "speed.md"), "the page to write"
     )
     flags.DEFINE_bool("verbose", False, "tracebacks")
-    values = flags.parse(["python -m benchmarks.speed", *argv[1:]], _help)
+    values = command_line.parse(["python -m benchmarks.speed", *argv[1:]], _help)
     kinds = [kind for kind in KINDS if values[kind]]
     if len(kinds) > 1:
         raise UserError(
@@ -359,4 +359,4 @@ def render(wanted: SpeedFlags) -> None:
 
 
 if __name__ == "__main__":
-    flags.run(main, parse)
+    command_line.run(main, parse)

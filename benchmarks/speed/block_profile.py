@@ -16,8 +16,7 @@ from benchmarks.scores.summary import aligned
 from benchmarks.speed import ours
 from benchmarks.speed.settings import ANCHOR
 from benchmarks.speed.timed_train import Clock
-from dqn_tf.support import tensorflow_loading
-from dqn_tf.training import flags
+from dqn_tf.support import command_line, tensorflow_loading
 
 PARTS = (  # name, what it is a part of, in words
     ("block", None, "a block"),
@@ -38,7 +37,7 @@ def parse(argv: Sequence[str]) -> int:
         "rounds", 9, "how often everything is measured; medians are given", lower_bound=1
     )
     flags.DEFINE_bool("verbose", False, "tracebacks")
-    values = flags.parse(
+    values = command_line.parse(
         ["python -m benchmarks.speed.block_profile", *argv[1:]],
         lambda _: (
             f"{__doc__}\n  --rounds={flags.FLAGS['rounds'].default}\n     "
@@ -163,4 +162,4 @@ def matmul_rate() -> Callable[[], float]:
 
 
 if __name__ == "__main__":
-    flags.run(main, parse)
+    command_line.run(main, parse)

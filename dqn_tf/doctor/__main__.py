@@ -14,13 +14,13 @@ from typing import Any
 
 from absl import flags
 
+from dqn_tf.config import flags as config_flags
 from dqn_tf.config import presets
 from dqn_tf.config.dqn_config import DQNConfig
 from dqn_tf.doctor import advice, random_play
 from dqn_tf.envs import registry
 from dqn_tf.envs.probes import probes
-from dqn_tf.support import tensorflow_loading
-from dqn_tf.training import flags
+from dqn_tf.support import command_line, tensorflow_loading
 
 MOST_STEPS = 5_000
 HELP = f"""python -m dqn_tf.doctor [--env=my_module:MyEnv-v0] [any flag of train.py that names a setting]
@@ -40,16 +40,16 @@ All settings: python train.py --help"""
 
 def parse(argv: Sequence[str]) -> dict[str, Any]:
     """The settings that were given. Raises UserError; exits after `--help`."""
-    flags.define_config_flags(flags.FLAGS)
+    config_flags.define_config_flags(flags.FLAGS)
     flags.DEFINE_bool("rainbow", False, "all of Rainbow's parts at once")
     flags.DEFINE_bool("verbose", False, "tracebacks and TensorFlow's own log")
-    values = flags.parse(["python -m dqn_tf.doctor", *argv[1:]], lambda _: HELP)
-    return (presets.RAINBOW if values["rainbow"] else {}) | flags.config_overrides(values)
+    values = command_line.parse(["python -m dqn_tf.doctor", *argv[1:]], lambda _: HELP)
+    return (presets.RAINBOW if values["rainbow"] else {}) | config_flags.config_overrides(values)
 
 
 def main(overrides: dict[str, Any]) -> None:
     """Exits with 1 if something is wrong."""
-    if not flags.verbose():
+    if not command_line.verbose():
         warnings.simplefilter("ignore")  # Gymnasium's advice; what matters is said by us
     sys.exit(look_at(overrides) if "env" in overrides else learn_all(overrides))
 
@@ -64,7 +64,7 @@ def learn_all(overrides: dict[str, Any]) -> int:
         for field in dataclasses.fields(DQNConfig)
     }
     tests = probes(chosen["n_step"])
-    tensorflow_loading.load_tensorflow(flags.verbose())
+    tensorflow_loading.load_tensorflow(command_line.verbose())
     from dqn_tf.doctor import probe_runs  # imports TensorFlow
 
     for probe in tests:
@@ -122,4 +122,4 @@ def look_at(overrides: dict[str, Any]) -> int:
 
 
 if __name__ == "__main__":
-    flags.run(main, parse)
+    command_line.run(main, parse)

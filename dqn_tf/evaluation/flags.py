@@ -8,8 +8,8 @@ from typing import NamedTuple
 from absl import flags
 
 from dqn_tf.evaluation.episodes import MOST_STEPS
+from dqn_tf.support import command_line
 from dqn_tf.support.errors import UserError
-from dqn_tf.training import flags
 
 FILMS = (".gif", ".mp4")
 
@@ -32,7 +32,7 @@ class EvaluateFlags(NamedTuple):
 def parse(argv: Sequence[str]) -> EvaluateFlags:
     """Reads evaluate.py's flags and proves them consistent. Raises UserError; exits after `--help`."""
     define(flags.FLAGS)
-    values = flags.parse(_spread(argv), help_text)
+    values = command_line.parse(_spread(argv), help_text)
     given = EvaluateFlags(*(values[name] for name in EvaluateFlags._fields))
     _require_models(given)
     for name, least in (

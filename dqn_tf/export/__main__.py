@@ -5,15 +5,14 @@ from pathlib import Path
 from dqn_tf.envs import registry
 from dqn_tf.export import run_snapshot
 from dqn_tf.export.flags import ExportFlags, parse
-from dqn_tf.support import tensorflow_loading
-from dqn_tf.training import flags as cli
+from dqn_tf.support import command_line, tensorflow_loading
 
 
 def main(flags: ExportFlags) -> None:
     """Reads the run, and only then loads TensorFlow and publishes. Raises UserError."""
     run = run_snapshot.read(flags.run, flags.weights)
     meanings = registry.action_meanings(registry.maker(run.config.env, run.config))
-    tensorflow_loading.load_tensorflow(cli.verbose())
+    tensorflow_loading.load_tensorflow(command_line.verbose())
     from dqn_tf.agent.dqn import DQN, weights_sha256
     from dqn_tf.export import manifest, publish
     from dqn_tf.run_files import report
@@ -42,4 +41,4 @@ def main(flags: ExportFlags) -> None:
 
 
 if __name__ == "__main__":
-    cli.run(main, parse)
+    command_line.run(main, parse)

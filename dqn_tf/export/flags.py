@@ -8,8 +8,8 @@ from typing import NamedTuple
 
 from absl import flags
 
+from dqn_tf.support import command_line
 from dqn_tf.support.errors import UserError
-from dqn_tf.training import flags
 
 SAVEDMODEL = "savedmodel"
 # what each format needs beside TensorFlow
@@ -30,7 +30,7 @@ class ExportFlags(NamedTuple):
 def parse(argv: Sequence[str]) -> ExportFlags:
     """Reads the flags and proves them consistent. Raises UserError; exits after `--help`."""
     define(flags.FLAGS)
-    values = flags.parse(["python -m dqn_tf.export", *argv[1:]], help_text)
+    values = command_line.parse(["python -m dqn_tf.export", *argv[1:]], help_text)
     given = ExportFlags(*(values[name] for name in ExportFlags._fields))
     if not given.run:
         raise UserError(

@@ -19,8 +19,8 @@ from google.protobuf import (
 from tensorflow_serving.config import model_server_config_pb2
 
 from dqn_tf.serving.errors import StartError, invalid
-from dqn_tf.serving.models.manager import Served
-from dqn_tf.serving.models.version_policy import Policy
+from dqn_tf.serving.models.batching import Batching
+from dqn_tf.serving.models.version_policy import ModelConfig, VersionPolicy
 
 PLATFORM = "tensorflow"
 KINDS = descriptor_pb2.FieldDescriptorProto
@@ -86,21 +86,6 @@ def read(path: str | Path, made: message.Message, flag: str) -> message.Message:
         raise StartError(f"--{flag}={path} is not what it should be: {error}") from error
 
 
-@dataclasses.dataclass(frozen=True)
-class Batching:
-    """How requests are merged.
-
-    A request beyond `max_batch_size` is refused, and so is one more batch than
-    `max_enqueued_batches`.
-    """
-
-    max_batch_size: int = 1000
-    batch_timeout_micros: int = 0
-    max_enqueued_batches: int = 10
-    num_batch_threads: int = os.cpu_count() or 1
-    allowed_batch_sizes: tuple[int, ...] = ()
-
-
 def batching(path: str | Path, flag: str) -> Batching:
     """The BatchingParameters in a file. Raises StartError."""
     given = read(path, CLASSES["BatchingParameters"](), flag)
@@ -142,16 +127,16 @@ def prometheus_path(path: str) -> str | None:
     return (given.path or "/monitoring/prometheus/metrics") if given.enable else None
 
 
-def models(path: str) -> list[Served]:
+def models(path: str) -> list[ModelConfig]:
     """The models of a ModelServerConfig in a file. Raises StartError, and ServingError as `served`."""
     return served(read(path, model_server_config_pb2.ModelServerConfig(), "model_config_file"))
 
 
-def served(config: model_server_config_pb2.ModelServerConfig) -> list[Served]:
+def served(config: model_server_config_pb2.ModelServerConfig) -> list[ModelConfig]:
     """The models of the config's list. Raises INVALID_ARGUMENT."""
     if config.WhichOneof("config") not in (None, "model_config_list"):
         raise invalid("ServerModelConfig type not supported. Only model_config_list is")
-    found: dict[str, Served] = {}
+    found: dict[str, ModelConfig] = {}
     for each in config.model_config_list.config:
         if not each.name or each.name in found:
             raise invalid(f"Illegal to list model {each.name!r}: a name is needed, and only once")
@@ -167,7 +152,7 @@ def served(config: model_server_config_pb2.ModelServerConfig) -> list[Served]:
                 f"Illegal setting of model_platform for {each.name}: {each.model_platform!r}; it"
                 f" must be {PLATFORM!r}"
             )
-        found[each.name] = Served(
+        found[each.name] = ModelConfig(
             each.name,
             each.base_path,
             _policy(each.model_version_policy),
@@ -176,10 +161,14 @@ def served(config: model_server_config_pb2.ModelServerConfig) -> list[Served]:
     return list(found.values())
 
 
-def _policy(given) -> Policy:
+def _policy(given) -> VersionPolicy:
     choice = given.WhichOneof("policy_choice")
     if choice == "specific":
         if not given.specific.versions:
             raise invalid("A specific version policy names no versions")
-        return Policy(latest=0, specific=tuple(given.specific.versions))
-    return Policy(latest=0) if choice == "all" else Policy(latest=max(1, given.latest.num_versions))
+        return VersionPolicy(latest=0, specific=tuple(given.specific.versions))
+    return (
+        VersionPolicy(latest=0)
+        if choice == "all"
+        else VersionPolicy(latest=max(1, given.latest.num_versions))
+    )

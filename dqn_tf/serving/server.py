@@ -21,10 +21,11 @@ from dqn_tf.serving.grpc import services, warmup
 from dqn_tf.serving.http.server import Pages, Rest
 from dqn_tf.serving.metrics import Metrics
 from dqn_tf.serving.models import loading
-from dqn_tf.serving.models.batching import Batcher
+from dqn_tf.serving.models.batching import Batcher, Batching
 from dqn_tf.serving.models.loaded_model import Loaded
-from dqn_tf.serving.models.manager import Manager, Served, alone
+from dqn_tf.serving.models.manager import Manager, alone
 from dqn_tf.serving.models.runner import Engine, Recorder
+from dqn_tf.serving.models.version_policy import ModelConfig
 from dqn_tf.serving.options import Options
 from dqn_tf.serving.request_log import RequestLog
 
@@ -83,9 +84,7 @@ class Server:
         self.engine = Engine(self.manager, Metrics(), recorder)
         file = options.batching_parameters_file
         self.batching = (
-            config_files.batching(file, "batching_parameters_file")
-            if file
-            else config_files.Batching()
+            config_files.batching(file, "batching_parameters_file") if file else Batching()
         )
         self._stop = threading.Event()
         self._config_text = b""
@@ -126,10 +125,10 @@ class Server:
         except ServingError as error:
             raise StartError(error.message) from error
 
-    def _configured(self) -> list[Served]:
+    def _configured(self) -> list[ModelConfig]:
         options = self.options
         if not options.model_config_file:
-            return [Served(options.model_name, options.model_base_path)]
+            return [ModelConfig(options.model_name, options.model_base_path)]
         self._config_text = Path(options.model_config_file).read_bytes()
         return config_files.models(options.model_config_file)
 

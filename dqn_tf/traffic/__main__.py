@@ -14,9 +14,8 @@ from absl import flags
 
 from dqn_tf.evaluation.find_export import MANIFEST, Version, locate
 from dqn_tf.run_files import checkpoint
-from dqn_tf.support import tensorflow_loading
+from dqn_tf.support import command_line, tensorflow_loading
 from dqn_tf.support.errors import UserError
-from dqn_tf.training import flags
 
 MOST_COMPONENTS, MOST_ACTIONS = 16, 20  # that are printed; --json has all
 HELP = """python -m dqn_tf.traffic --logs=DIR --model=saved_models/CartPole-v1/2
@@ -58,7 +57,7 @@ def define(flag_values: flags.FlagValues) -> None:
 def parse(argv: Sequence[str]) -> LogFlags:
     """Reads the flags. Raises UserError; exits after `--help`."""
     define(flags.FLAGS)
-    values = flags.parse(["python -m dqn_tf.traffic", *argv[1:]], _help)
+    values = command_line.parse(["python -m dqn_tf.traffic", *argv[1:]], _help)
     for name, example in (("logs", "logs"), ("model", "saved_models/CartPole-v1/2")):
         if not values[name]:
             raise UserError(f"--{name} is missing: give a directory, such as --{name}={example}.")
@@ -77,7 +76,7 @@ def main(given: LogFlags) -> None:
         raise UserError(
             "Reading the logs needs TF Serving's messages. Type: pip install 'dqn_tf[serving]'"
         )
-    tensorflow_loading.load_tensorflow(flags.verbose())
+    tensorflow_loading.load_tensorflow(command_line.verbose())
     from dqn_tf.traffic.candidate import Candidate
     from dqn_tf.traffic.records import Traffic
 
@@ -267,4 +266,4 @@ def _help(_: Sequence[str]) -> str:
 
 
 if __name__ == "__main__":
-    flags.run(main, parse)
+    command_line.run(main, parse)

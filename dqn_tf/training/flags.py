@@ -4,15 +4,15 @@ Nothing here imports TensorFlow, so `--help` and every mistake in a flag are ans
 """
 
 import dataclasses
-import sys
-import textwrap
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from absl import app, flags
+from absl import flags
 
+from dqn_tf.config import flags as config_flags
 from dqn_tf.config import presets
 from dqn_tf.config.dqn_config import DQNConfig, show
+from dqn_tf.support import command_line
 from dqn_tf.support.errors import UserError
 
 
@@ -28,27 +28,9 @@ class TrainingFlags(NamedTuple):
     on_checkpoint_error: str
 
 
-def run(main: Callable[[Any], Any], parse: Callable[[Sequence[str]], Any]) -> None:
-    """Runs `main(parse(argv))` under absl; a UserError ends it with its sentence and exit status 1."""
-    try:
-        app.run(main, flags_parser=parse)
-    except UserError as error:
-        if verbose():
-            raise
-        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
-        sys.exit(1)
-
-
-def verbose() -> bool:
-    """Whether tracebacks and TensorFlow's own log are wanted; known even where the flags are not in
-    order.
-    """
-    return any(word.lstrip("-") in ("verbose", "verbose=true") for word in sys.argv[1:])
-
-
 def parse_training_flags(argv: Sequence[str]) -> TrainingFlags:
     """Reads train.py's flags and proves them consistent. Raises UserError; exits after `--help`."""
-    define_config_flags(flags.FLAGS)
+    config_flags.define_config_flags(flags.FLAGS)
     flags.DEFINE_integer(
         "num_seeds",
         1,
@@ -80,8 +62,10 @@ def parse_training_flags(argv: Sequence[str]) -> TrainingFlags:
     parts = ", ".join(f"--{name}={show(value)}" for name, value in presets.RAINBOW.items())
     flags.DEFINE_bool("rainbow", False, f"all of Rainbow's parts at once: {parts}")
     flags.DEFINE_bool("verbose", False, "tracebacks and TensorFlow's own log")
-    values = parse(argv, training_help)
-    overrides = (presets.RAINBOW if values["rainbow"] else {}) | config_overrides(values)
+    values = command_line.parse(argv, training_help)
+    overrides = (presets.RAINBOW if values["rainbow"] else {}) | config_flags.config_overrides(
+        values
+    )
     if not values["resume"]:
         _require_seeds(
             values["num_seeds"], presets.configure(overrides.get("env", DQNConfig.env), overrides)
@@ -103,45 +87,6 @@ def _require_seeds(number: int, config: DQNConfig) -> None:
             f"--num_seeds={number} trains them in one program, which --engine={config.engine} has"
             " not: add --engine=graph."
         )
-
-
-def parse(argv: Sequence[str], help_text: Callable[[Sequence[str]], str]) -> dict[str, Any]:
-    """All flag values by name. Raises UserError on an unknown or malformed flag or a stray word."""
-    if any(word in ("--help", "-h", "-help", "--helpfull", "--helpshort") for word in argv[1:]):
-        print(help_text(argv))
-        sys.exit(0)
-    try:
-        stray = flags.FLAGS(list(argv))[1:]
-    except flags.Error as error:
-        raise UserError(
-            f"{' '.join(str(error).split())} ({argv[0]} --help lists the flags)"
-        ) from error
-    if stray:
-        raise UserError(
-            f"'{stray[0]}' is not a flag; flags look like --name=value ({argv[0]} --help lists"
-            " them)."
-        )
-    return flags.FLAGS.flag_values_dict()
-
-
-def define_config_flags(flag_values: flags.FlagValues) -> None:
-    """One flag per field of DQNConfig; None means that the user did not give it."""
-    kinds = {"int": flags.DEFINE_integer, "float": flags.DEFINE_float, "bool": flags.DEFINE_bool}
-    for field in dataclasses.fields(DQNConfig):
-        define = kinds.get(_kind(field), flags.DEFINE_string)
-        define(field.name, None, field.metadata["help"], flag_values=flag_values)
-
-
-def config_overrides(values: dict[str, Any]) -> dict[str, Any]:
-    """The fields of DQNConfig among all flags' values that the user gave, each in its field's type.
-
-    Raises UserError.
-    """
-    return {
-        field.name: _typed(field, values[field.name])
-        for field in dataclasses.fields(DQNConfig)
-        if values[field.name] is not None
-    }
 
 
 def training_help(argv: Sequence[str]) -> str:
@@ -171,29 +116,9 @@ def training_help(argv: Sequence[str]) -> str:
             f"  --{field.name}"
             + ("" if value is None else f"={show(value)}")
             + (f"  [{unit}]" if unit else ""),
-            *_indented(field.metadata["help"] + (f" ({source})" if source else "")),
+            *command_line.indented(field.metadata["help"] + (f" ({source})" if source else "")),
         ]
     lines += ["", "Presets, files and resuming:"]
     for name in ("rainbow", *TrainingFlags._fields[1:], "verbose"):
-        lines += [f"  --{name}", *_indented(flags.FLAGS[name].help)]
+        lines += [f"  --{name}", *command_line.indented(flags.FLAGS[name].help)]
     return "\n".join(lines)
-
-
-def _indented(text: str) -> list[str]:
-    return textwrap.wrap(text, 100, initial_indent=" " * 6, subsequent_indent=" " * 6)
-
-
-def _kind(field: dataclasses.Field) -> str:
-    return field.type.removesuffix(" | None")
-
-
-def _typed(field: dataclasses.Field, value: Any) -> Any:
-    """Flags know no tuples: `--hidden_units=128,128` becomes (128, 128)."""
-    if not _kind(field).startswith("tuple"):
-        return value
-    try:
-        return tuple(int(word) for word in value.split(",") if word)
-    except ValueError as error:
-        raise UserError(
-            f"--{field.name}={value}: must be whole numbers such as 256,256."
-        ) from error

@@ -2,7 +2,7 @@
 engine that is one program.
 
 They compute what Gymnasium's environments of the same id compute, equal up to the rounding of
-float32 (`tests/test_native.py`). There is no generator here, no time limit and no reset: the engine
+float32 (`tests/engines/test_graph_environments.py`). There is no generator here, no time limit and no reset: the engine
 draws the numbers of `initial`, counts the steps, and chooses between the next state and a new one.
 """
 

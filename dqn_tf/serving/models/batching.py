@@ -8,16 +8,31 @@ therefore never makes them fail.
 import collections
 import concurrent.futures
 import dataclasses
+import os
 import threading
 import time
 
 import numpy as np
 
-from dqn_tf.serving.config_files import Batching
 from dqn_tf.serving.errors import ServingError, invalid, translated
 from dqn_tf.serving.models.loaded_model import Loaded, Signature
 
 Outputs = dict[str, np.ndarray]
+
+
+@dataclasses.dataclass(frozen=True)
+class Batching:
+    """How requests are merged.
+
+    A request beyond `max_batch_size` is refused, and so is one more batch than
+    `max_enqueued_batches`.
+    """
+
+    max_batch_size: int = 1000
+    batch_timeout_micros: int = 0
+    max_enqueued_batches: int = 10
+    num_batch_threads: int = os.cpu_count() or 1
+    allowed_batch_sizes: tuple[int, ...] = ()
 
 
 @dataclasses.dataclass

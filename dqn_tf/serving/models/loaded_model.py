@@ -8,16 +8,12 @@ microseconds, where a call of a loaded signature takes more than a hundred.
 import dataclasses
 import time
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
 
 import numpy as np
 import tensorflow as tf
 from tensorflow.core.protobuf import config_pb2
 
 from dqn_tf.serving.errors import ServingError, invalid, translated
-
-if TYPE_CHECKING:
-    from dqn_tf.serving.models.batching import Batcher
 
 DEFAULT_SIGNATURE = "serving_default"
 QUICK = 2e-3  # seconds; below, a run is not worth a thread of its own
@@ -82,7 +78,7 @@ class Loaded:
             for key, definition in meta_graph.signature_def.items()
             if not key.startswith("__saved_model_")
         }
-        self.batcher: Batcher | None = None  # what joins its requests, where that is wanted
+        self.batcher: Any = None  # what joins its requests, where that is wanted
         self._session = session
         self._callables: dict[tuple[str, tuple[str, ...], int], object] = {}
 

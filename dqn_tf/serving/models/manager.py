@@ -15,19 +15,9 @@ from pathlib import Path
 from dqn_tf.serving.errors import ServingError, invalid, translated
 from dqn_tf.serving.models import version_policy
 from dqn_tf.serving.models.loaded_model import Loaded
-from dqn_tf.serving.models.version_policy import Policy
+from dqn_tf.serving.models.version_policy import ModelConfig
 
 log = logging.getLogger("dqn_tf.serving")
-
-
-@dataclasses.dataclass(frozen=True)
-class Served:
-    """What a model's configuration says."""
-
-    name: str
-    base_path: str
-    policy: Policy = Policy()
-    labels: tuple[tuple[str, int], ...] = ()
 
 
 @dataclasses.dataclass
@@ -47,7 +37,7 @@ class Entry:
 class Model:
     """The versions of one model, and who holds them."""
 
-    def __init__(self, served: Served) -> None:
+    def __init__(self, served: ModelConfig) -> None:
         self.served = served
         self.labels: dict[str, int] = {}
         self.entries: dict[int, Entry] = {}
@@ -127,7 +117,9 @@ class Held:
 
 def alone(loaded: Loaded) -> Held:
     """A version that is not listed yet, held as any other."""
-    return Held(Model(Served(loaded.name, "")), Entry(loaded.version, loaded=loaded, holders=1))
+    return Held(
+        Model(ModelConfig(loaded.name, "")), Entry(loaded.version, loaded=loaded, holders=1)
+    )
 
 
 class Manager:
@@ -173,7 +165,7 @@ class Manager:
             )
         return found
 
-    def configure(self, served: list[Served]) -> None:
+    def configure(self, served: list[ModelConfig]) -> None:
         """Serves exactly these: new ones at the next poll, those left out are unloaded."""
         with self._turn:
             wanted = {each.name: each for each in served}

@@ -8,7 +8,7 @@ NEWEST = 2**63 - 1
 
 
 @dataclasses.dataclass(frozen=True)
-class Policy:
+class VersionPolicy:
     """Either the newest `latest` versions, or, if `latest` is 0, the `specific` ones, or, without
     those, all.
     """
@@ -26,6 +26,16 @@ class Policy:
             if self.specific
             else newest_first
         )
+
+
+@dataclasses.dataclass(frozen=True)
+class ModelConfig:
+    """What a model's configuration says."""
+
+    name: str
+    base_path: str
+    policy: VersionPolicy = VersionPolicy()
+    labels: tuple[tuple[str, int], ...] = ()
 
 
 def versions(base_path: str) -> dict[int, Path] | None:

@@ -1,0 +1,181 @@
+"""Fault table rows 21-23, 25, 26, 29-34, 46 and 47: what an environment can do wrong, as the
+command's user sees it.
+
+Which rows a vector environment and the transitions catch is tested in test_vector.py and
+test_transitions.py; here: that the command ends as it should, and that nothing bad was saved.
+"""
+
+import json
+import re
+
+import numpy as np
+import pytest
+
+from commands import hit, refused, report, run, small
+from dqn_tf.run_files import checkpoint
+
+
+@pytest.mark.parametrize(
+    ("env", "said"),
+    [  # row 30
+        ("BoxActions", "DQN needs a Discrete action space, and this environment has Box"),
+        ("MultiDiscreteActions", "DQN needs a Discrete"),
+        ("MultiBinaryActions", "DQN needs a Discrete"),
+        ("TupleActions", "DQN needs a Discrete"),
+        # row 31
+        ("DictObservations", "FlattenObservation"),
+        ("TupleObservations", "FlattenObservation"),
+        ("GraphObservations", "FlattenObservation"),
+        ("TextObservations", "FlattenObservation"),
+        ("RaisesInConstructor", "OSError: no simulator found"),
+    ],
+)  # row 26
+def test_an_environment_that_cannot_be_used_is_refused_before_anything_is_written(
+    tmp_path, env, said
+):
+    sentence = refused(small(tmp_path, env=f"faulty:{env}-v0"), tmp_path)
+    assert f"--env=faulty:{env}-v0" in sentence and said in sentence
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_reset_that_raises_is_named_with_its_seed(tmp_path):  # row 26
+    sentence = refused(small(tmp_path, env="faulty:RaisesInReset-v0"), tmp_path)
+    assert re.search(
+        r"--env=faulty:RaisesInReset-v0: The environment raised OSError in reset\(seed=\d+\): no"
+        r" simulator found",
+        sentence,
+    )
+    assert not (tmp_path / "run").exists(), (
+        "the same --run_dir can be used once the environment is mended"
+    )
+
+
+@pytest.mark.parametrize(
+    ("env", "said"),
+    [
+        ("NaNObservation", r"observation of nan at index \[1\] in environment step 5\b"),  # row 21
+        ("InfObservation", r"observation of inf at index \[0\] in environment step 5\b"),
+        ("NaNReset", r"observation of nan at index \[0\] "),
+        # row 22
+        ("NaNReward", r"reward of nan in environment step 5\b"),
+        ("InfReward", r"reward of -inf in environment step 5\b"),
+        # row 29
+        ("WrongShape", r"shape \[1\], but its space says \[2\]"),
+        ("Broadcastable", r"shape \[\], but its space says \[2\]"),
+        ("WrongType", "type float64, but its space says uint8"),
+        # row 47
+        ("NoReward", "reward None"),
+        ("TextReward", "reward '1'"),
+        ("TwoRewards", r"reward array\(\[1., 1.\]\)"),
+        ("OldStep", "ValueError in step"),
+    ],
+)  # Gym's step, not Gymnasium's
+def test_a_bad_value_ends_the_run_at_the_first_offence(tmp_path, env, said):
+    sentence = refused(
+        small(tmp_path, env=f"faulty:{env}-v0", checkpoint_period_env_steps=1), tmp_path
+    )
+    assert sentence.startswith(f"error: faulty:{env}-v0: ") and re.search(said, sentence), sentence
+    for step in checkpoint.steps(tmp_path / "run" / "checkpoints"):
+        rows = checkpoint.load(tmp_path / "run" / "checkpoints" / str(step)).files["replay.npz"]
+        assert all(np.isfinite(column).all() for column in rows.values()), "it reached the replay"
+
+
+@pytest.mark.parametrize("env", ["IntReward", "ArrayReward", "OneReward"])
+def test_a_reward_that_is_one_number_is_taken(tmp_path, env):  # row 47
+    status, text = run(small(tmp_path, env=f"faulty:{env}-v0"), tmp_path, **hit("training", 50))
+    assert status == 143, text
+    rewards = checkpoint.load_latest(tmp_path / "run" / "checkpoints").files["replay.npz"]["reward"]
+    assert rewards.dtype == np.float32 and (rewards == 1).sum() >= 2
+
+
+# row 25
+def test_an_environment_that_raises_in_step_can_be_found_again_and_the_run_gone_on_with(tmp_path):
+    """Deviation from the table: no emergency checkpoint. The error comes amid a block, when the
+    environments have moved on from the state that the replay and the counters are in; a checkpoint
+    of that could not be resumed exactly. The last good one is named.
+    """
+    sentence = refused(small(tmp_path, env="faulty:Raises-v0"), tmp_path)
+    assert re.fullmatch(
+        r"error: faulty:Raises-v0: Environment 0 raised ZeroDivisionError in step\([12]\): the"
+        r" simulator broke "
+        r"\(step 5 of the episode reset with seed \d+\)\. The last checkpoint is of step 200; go on"
+        r" from it with: "
+        r"python train.py --resume=\S+/run",
+        sentence,
+    ), sentence
+    assert (
+        checkpoint.load_latest(tmp_path / "run" / "checkpoints").state["engine"]["env_step"] == 200
+    )
+
+
+def test_a_loss_that_is_not_finite_stops_the_run_with_the_last_good_weights(tmp_path):  # row 23
+    sentence = refused(
+        small(tmp_path, env="faulty:HugeReward-v0", loss="mse", checkpoint_period_env_steps=8),
+        tmp_path,
+    )
+    assert (
+        "Learning broke at environment step" in sentence
+        and "The last checkpoint is of step" in sentence
+    )
+    found = checkpoint.load_latest(tmp_path / "run" / "checkpoints")
+    assert f"of step {found.state['engine']['env_step']};" in sentence
+    assert all(np.isfinite(array).all() for array in found.files["state.npz"].values())
+
+
+# row 23: the loss before the one, fatal update was still finite
+def test_weights_that_are_not_finite_are_not_saved(tmp_path):
+    sentence = refused(
+        small(tmp_path, learning_rate=1e39, updates_per_block=1, checkpoint_period_env_steps=66),
+        tmp_path,
+    )
+    assert (
+        "Learning broke by environment step 66: online/0 is not finite, so nothing was saved."
+        in sentence
+    )
+    assert "No checkpoint had been taken." in sentence and not checkpoint.steps(
+        tmp_path / "run" / "checkpoints"
+    )
+
+
+# row 34; Discrete(1, start=2): the environment insists on its own number
+def test_a_single_action_is_enough(tmp_path):
+    status, text = run(small(tmp_path, env="faulty:OneAction-v0"), tmp_path)
+    assert status == 0, text
+    assert report(tmp_path)["score"]["mean"] == 10
+
+
+def test_a_discrete_observation_is_one_hot(tmp_path):  # row 32
+    status, text = run(small(tmp_path, env="FrozenLake-v1"), tmp_path, **hit("none"))
+    assert status == 0, text
+    state = checkpoint.load_latest(tmp_path / "run" / "checkpoints").files["state.npz"]
+    assert state["online/0"].shape == (
+        16,
+        8,
+    ), "the first layer sees sixteen categories, not one number"
+
+
+def test_an_episode_that_never_ends_is_cut_and_it_is_said(tmp_path):  # row 46
+    status, text = run(
+        small(tmp_path, env="faulty:Endless-v0", test_episodes=1, evaluation_period_env_steps=0),
+        tmp_path,
+    )
+    assert status == 0, text
+    assert re.search(
+        r"note: 1 of 1 episodes did not end within 27,000 steps and were cut there\.", text
+    )
+    assert report(tmp_path)["score"]["capped_episodes"] == 1
+
+
+def test_without_an_evaluation_the_best_weights_are_the_last(tmp_path):
+    """Not the untrained ones that a run begins with; and evaluation.json is JSON that every reader
+    takes.
+    """
+    status, text = run(small(tmp_path, evaluation_period_env_steps=0), tmp_path)
+    assert status == 0 and "Score of the best" not in text, text
+    said = json.loads(
+        (tmp_path / "run" / "evaluation.json").read_text(encoding="utf-8"),
+        parse_constant=pytest.fail,
+    )
+    assert (
+        said["best"]["weights_sha256"] == said["weights_sha256"] and said["best"]["env_step"] == 400
+    )

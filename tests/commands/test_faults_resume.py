@@ -1,0 +1,142 @@
+"""Fault table rows 9-11, 13 and 15-17: going on with a run that is not quite what it was."""
+
+import csv
+import json
+import os
+import shutil
+
+import numpy as np
+import pytest
+
+from checkpoints import remade
+from commands import arguments, hit, refused, report, resumed, run, small, stopped, undisturbed
+from dqn_tf.agent.dqn import weights_sha256
+from dqn_tf.run_files import checkpoint
+from dqn_tf.run_files.run_directory import RunDirectory
+
+
+def test_a_run_moved_elsewhere_goes_on_as_if_never_stopped(tmp_path):  # row 16
+    stopped(tmp_path)
+    shutil.move(tmp_path / "run", tmp_path / "moved")
+    status, text = run(
+        arguments(resume=tmp_path / "moved", export_dir=tmp_path / "export"), tmp_path
+    )
+    assert status == 0 and "from step 256" in text, text
+    after = json.loads((tmp_path / "moved" / "evaluation.json").read_text(encoding="utf-8"))
+    before = report(undisturbed())
+    for name in ("env_steps", "updates", "weights_sha256", "last", "best"):
+        assert after[name] == before[name], name
+
+
+# row 9; a dead process's lock: test_rundir.py and every resume here
+def test_a_second_process_on_the_same_run_is_kept_out(tmp_path):
+    with RunDirectory.open(stopped(tmp_path)):
+        assert f"is in use by process {os.getpid()} on " in refused(resumed(tmp_path), tmp_path)
+        assert f"is in use by process {os.getpid()} on " in refused(small(tmp_path), tmp_path)
+
+
+def test_what_cannot_change_is_listed_as_a_whole(tmp_path):  # row 10
+    stopped(tmp_path)
+    sentence = refused(
+        resumed(tmp_path, env="CartPole-v1", hidden_units="16,16", seed=4, gamma=0.9), tmp_path
+    )
+    for difference in (
+        "--env was faulty:Corridor-v0 and is now CartPole-v1",
+        "--hidden_units was 8 and is now 16,16",
+        "--seed was 3 and is now 4",
+    ):
+        assert difference in sentence
+    assert "--gamma" not in sentence
+
+
+def test_an_environment_that_changed_under_its_name_is_refused(tmp_path):  # row 10
+    status, text = run(
+        small(tmp_path, env="faulty:ActionsFromOutside-v0"), tmp_path, **hit("training", 20)
+    )
+    assert status == 143, text
+    sentence = refused(resumed(tmp_path), tmp_path, ACTIONS="3")
+    assert "actions was 2 and is now 3" in sentence
+
+
+def test_what_can_change_is_reported_and_holds_from_the_checkpoint_on(tmp_path):  # rows 11 and 13
+    weights = checkpoint.load_latest(stopped(tmp_path) / "checkpoints").files["state.npz"]
+    flags = {
+        "learning_rate": 1e-30,
+        "epsilon_end": 0.3,
+        "epsilon_decay_env_steps": 200,
+        "total_steps": 440,
+        "replay_capacity": 100,
+    }
+    status, text = run(resumed(tmp_path, **flags), tmp_path)
+    assert status == 0, text
+    for name, before in (
+        ("learning_rate", 0.0005),
+        ("epsilon_end", 0.05),
+        ("total_steps", 400),
+        ("replay_capacity", 300),
+    ):
+        assert (
+            f"Changed for the rest of the run: --{name} was {before} and is now {flags[name]}."
+            in text
+        )
+    assert "--epsilon_decay_env_steps" not in text, "it is what it was"
+    assert "Of the saved replay, the newest 100 transitions fit." in text
+    assert report(tmp_path)["env_steps"] == 440
+    online = [weights[f"online/{number}"] for number in range(4)]
+    assert report(tmp_path)["weights_sha256"] == weights_sha256(online), (
+        "a step size of 1e-30 moves nothing"
+    )
+    with (tmp_path / "run" / "metrics.csv").open(encoding="utf-8") as file:
+        epsilons = [
+            float(row["epsilon"])
+            for row in csv.DictReader(file)
+            if row["epsilon"] and int(row["env_step"]) > 256
+        ]
+    assert epsilons and np.allclose(epsilons, 0.3), (
+        "epsilon follows from the run's own step, not from the steps since resuming"
+    )
+    assert (
+        json.loads((tmp_path / "run" / "config.json").read_text(encoding="utf-8"))["config"][
+            "total_steps"
+        ]
+        == 440
+    )
+
+
+def test_a_complete_run_is_left_as_it_is(tmp_path):  # row 15
+    shutil.copytree(undisturbed() / "run", tmp_path / "run")
+    files = {
+        path: (path.read_bytes(), path.stat().st_mtime_ns)
+        for path in (tmp_path / "run").rglob("*")
+        if path.is_file() and path.name != ".lock"
+    }
+    for flags in ({}, {"total_steps": 399}):
+        status, text = run(resumed(tmp_path, **flags), tmp_path)
+        assert status == 0 and "is already complete: 400 of " in text, text
+    assert files == {
+        path: (path.read_bytes(), path.stat().st_mtime_ns)
+        for path in (tmp_path / "run").rglob("*")
+        if path.is_file() and path.name != ".lock"
+    }
+    assert not (tmp_path / "export").exists()
+
+
+def test_a_checkpoint_of_another_schema_names_both_versions(tmp_path):  # row 17
+    remade(stopped(tmp_path) / "checkpoints" / "256", schema=0)
+    assert f"schema 0; this version of dqn_tf reads schema {checkpoint.SCHEMA}" in refused(
+        resumed(tmp_path), tmp_path
+    )
+
+
+@pytest.mark.parametrize(
+    ("flags", "said"),
+    [
+        ({"run_dir": "other"}, "leave out --run_dir"),
+        ({"resume": "nowhere"}, "there is no such directory"),
+        ({"total_steps": 10}, "--total_steps=10"),
+        ({"epsilon_end": 3}, "--epsilon_end=3.0"),
+    ],
+)
+def test_a_bad_request_to_resume_is_named(tmp_path, flags, said):
+    stopped(tmp_path)
+    assert said in refused(resumed(tmp_path, **flags), tmp_path)

@@ -1,0 +1,107 @@
+"""Fault table rows 18-20: a run that is stopped or killed, at any moment, goes on to the very
+weights of one that was not.
+
+tests/faulty.py sends the signal from inside the process, so each moment is hit for certain; one
+test sends it from outside.
+"""
+
+import os
+import random
+import signal
+
+import pytest
+
+from commands import hit, report, resumed, run, small, start, undisturbed
+from dqn_tf.export.publish import versions
+from dqn_tf.run_files import checkpoint
+
+SAME = ("env_steps", "updates", "weights_sha256", "last", "best")
+
+
+def require_whole(directory) -> int:
+    """The step of the newest checkpoint, which must be whole, as all that is there must be."""
+    checkpoints = directory / "run" / "checkpoints"
+    assert all(name.isdigit() for name in os.listdir(checkpoints)), "something was left behind"
+    said = []
+    found = checkpoint.load_latest(checkpoints, said.append)
+    assert not said
+    return found.state["engine"]["env_step"]
+
+
+def require_same_end(directory) -> None:
+    """The resumed run's results are those of the undisturbed run."""
+    after, before = report(directory), report(undisturbed())
+    assert {name: after[name] for name in SAME} == {name: before[name] for name in SAME}
+    assert versions(directory / "export") == [1]
+
+
+@pytest.mark.parametrize(
+    ("moment", "count", "steps"),
+    [
+        # built, but no step taken; the first reset only looks for action masks
+        ("reset", 2, {0}),
+        ("training", 30, {32}),  # warm-up
+        ("training", 250, {256}),  # learning
+        ("evaluation", 5, {152}),  # amid the first periodic evaluation
+        ("saving", 8, {200, 208}),  # amid the second checkpoint
+        ("test", 5, {400}),
+    ],
+)  # the final test
+# row 18
+def test_sigterm_leaves_one_whole_checkpoint_to_go_on_from(tmp_path, moment, count, steps):
+    status, text = run(small(tmp_path), tmp_path, **hit(moment, count))
+    assert status == 143 and f"Go on with: python train.py --resume={tmp_path / 'run'}" in text, (
+        text
+    )
+    assert require_whole(tmp_path) in steps
+    assert not (tmp_path / "export").exists() or not versions(tmp_path / "export")
+    status, text = run(resumed(tmp_path), tmp_path)
+    assert status == 0, text
+    require_same_end(tmp_path)
+
+
+def test_sigterm_during_the_export_lets_it_finish(tmp_path):  # row 18
+    status, text = run(small(tmp_path), tmp_path, **hit("publishing"))
+    assert status == 143, text
+    assert require_whole(tmp_path) == 400
+    require_same_end(tmp_path)
+    status, text = run(resumed(tmp_path), tmp_path)
+    assert status == 0 and "already complete" in text, text
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_second_signal_during_the_save_ends_it_at_once(tmp_path, number):  # row 19
+    status, text = run(small(tmp_path), tmp_path, **hit("saving", 8, number, again=1))
+    assert status == 128 + number and "Traceback" not in text, text
+    found = checkpoint.load_latest(tmp_path / "run" / "checkpoints")
+    assert found.state["engine"]["env_step"] < 200, "the one being saved is not there"
+
+
+def test_a_signal_from_outside_is_answered(tmp_path):
+    command = start(small(tmp_path, total_steps=1_000_000), tmp_path)
+    command.wait_for(text=" from step 0 in ")
+    command.kill(signal.SIGINT)
+    assert command.wait() == 130 and "Traceback" not in command.text, command.text
+    require_whole(tmp_path)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+# row 20: ten stops; and three kills
+def test_stopped_and_restarted_at_random_times(tmp_path, number):
+    stops = 10 if number == signal.SIGTERM else 3
+    dice, words = random.Random(20), small(tmp_path)
+    for _ in range(stops):
+        status, text = run(
+            words,
+            tmp_path,
+            **hit(
+                "training", dice.randint(10, 45) if stops == 10 else dice.randint(110, 190), number
+            ),
+        )
+        assert status == (143 if number == signal.SIGTERM else -9), text
+        words = resumed(tmp_path)
+    if number == signal.SIGTERM:
+        require_whole(tmp_path)
+    status, text = run(words, tmp_path)
+    assert status == 0, text
+    require_same_end(tmp_path)

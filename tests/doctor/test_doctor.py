@@ -1,0 +1,223 @@
+"""python -m dqn_tf.doctor: what it says, and its exit status."""
+
+import dataclasses
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from commands import SUPPORT
+from dqn_tf.config.dqn_config import DQNConfig
+from dqn_tf.doctor import __main__ as doctor
+from dqn_tf.doctor import advice, probe_runs, random_play
+from dqn_tf.envs.probes import probes
+from dqn_tf.envs.spaces import Spaces
+from dqn_tf.support.errors import UserError
+
+ROOT = Path(__file__).parents[2]
+FACTS = random_play.Facts(
+    Spaces((2,), "float32", 2),
+    "Box, Discrete(2)",
+    200,
+    repeats=True,
+    seed_matters=True,
+    steps=1_000,
+    terminated=50,
+    truncated=0,
+    lengths=np.arange(10, 60),
+    rewards=np.linspace(-1.0, 1.0, 1_000),
+    low=-1.0,
+    high=1.0,
+    outside="",
+    varying=1.0,
+    steps_per_second=10_000.0,
+)
+
+
+def command(*words: str, cwd: Path) -> subprocess.CompletedProcess:
+    """The command in a process of its own."""
+    environ = os.environ | {"PYTHONPATH": f"{ROOT}{os.pathsep}{SUPPORT}"}
+    return subprocess.run(
+        [sys.executable, "-m", "dqn_tf.doctor", *words],
+        cwd=cwd,
+        env=environ,
+        capture_output=True,
+        text=True,
+        timeout=200,
+    )
+
+
+def said(config: DQNConfig | None = None, **changes) -> dict[str, str]:
+    """What is found wrong or to change: subject → sentence."""
+    found = advice.findings(dataclasses.replace(FACTS, **changes), config or DQNConfig())
+    return {finding.subject: finding.text for finding in found if finding.kind != advice.GOOD}
+
+
+# Probes
+
+
+def test_the_whole_command(tmp_path):
+    done = command("--n_step=3", cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    lines = done.stdout.splitlines()
+    assert [line.split()[0] for line in lines[1:-1]] == [probe.name for probe in probes(3)]
+    assert all(line.endswith("  right") for line in lines[1:-1]), done.stdout
+    assert lines[-1].startswith(f"all {len(probes(3))} probes learned the right Q-value, in ")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_wrong_one_is_named_and_explained(monkeypatch, capsys):
+    monkeypatch.setattr(
+        probe_runs,
+        "learn",
+        lambda probe, overrides: probe_runs.Result(
+            probe, probe.wrong if probe.name == "mask" else probe.expected
+        ),
+    )
+    assert doctor.learn_all({}) == 1
+    text = " ".join(capsys.readouterr().out.split())
+    assert (
+        "mask 2.000 3.000 3.000 WRONG: illegal actions enter the maximum of the target Right: the"
+        " bootstrap is of a legal action." in text
+    )
+    assert f"1 of {len(probes(1))} probes failed" in text
+
+
+def test_settings_that_do_not_go_together_are_refused_before_the_first_probe(capsys):
+    with pytest.raises(UserError, match="--munchausen and --double cannot be combined"):
+        doctor.learn_all({"munchausen": True, "double": True})
+    assert capsys.readouterr().out == ""
+
+
+def test_the_graph_engine_is_not_said_to_be_probed():
+    with pytest.raises(UserError, match="--engine=graph: the probes are Gymnasium environments"):
+        doctor.learn_all({"engine": "graph"})
+    with pytest.raises(UserError, match="for --env=FrozenLake-v1 use --engine=host"):
+        doctor.look_at({"engine": "graph", "env": "FrozenLake-v1"})
+
+
+def test_what_is_given_is_what_is_tested():
+    for probe in probes(1):
+        config = probe_runs.configuration(probe, {"double": True, "n_step": 3, "gamma": 0.99})
+        assert (
+            config.double
+            and config.env == probe.env
+            and config.n_step == probe.overrides.get("n_step", 3)
+        )
+        assert config.gamma == probe.overrides.get("gamma", 0.5)
+
+
+def test_help_and_mistakes_in_flags_need_no_tensorflow(tmp_path):
+    program = (
+        "import runpy, sys\nsys.modules['tensorflow'] = None\nsys.argv[1:] = sys.argv[1:]\n"
+        "runpy.run_module('dqn_tf.doctor', run_name='__main__', alter_sys=True)"
+    )
+    for word, status, text in (
+        ("--help", 0, "--env=my_module:MyEnv-v0"),
+        ("--gama=1", 1, "error: Unknown command line flag 'gama'"),
+    ):
+        done = subprocess.run(
+            [sys.executable, "-c", program, word],
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+        assert (
+            done.returncode == status
+            and text in done.stdout + done.stderr
+            and "Traceback" not in done.stderr
+        ), done.stderr
+
+
+# Environments
+
+
+def test_a_good_environment(capsys):
+    assert doctor.look_at({"env": "CartPole-v1"}) == 0
+    text = capsys.readouterr().out
+    assert "CartPole-v1: fit to learn from, with this configuration." in text
+    assert "the same seed gives the same episode, another seed another one" in " ".join(
+        text.split()
+    )
+
+
+def test_a_bad_environment(capsys):
+    assert doctor.look_at({"env": "faulty:Endless-v0"}) == 1
+    text = " ".join(capsys.readouterr().out.split())
+    assert "No episode ended within 5,000 random steps, and there is no time limit. Add one" in text
+    assert "All 5,000 were 0" in text
+    assert "where the space says -1 to 1" in text
+
+
+def test_what_is_not_finite_is_refused():
+    with pytest.raises(UserError, match="the reward is NaN or infinite"):
+        random_play.inspect("faulty:NaNReward-v0", 100, 0)
+
+
+def test_masks_are_seen_and_kept_to():
+    facts = random_play.inspect("dqn_tf/ProbeMask-v0", 100, 0)
+    assert facts.spaces.masked and facts.truncated > 0 and facts.terminated > 0 and facts.repeats
+    assert facts.rewards.max() == 4.0 and facts.time_limit == 4
+
+
+def test_an_environment_that_does_not_repeat_itself_is_found(monkeypatch):
+    from envs import Drifting
+
+    monkeypatch.setattr(random_play.registry, "maker", lambda env_id: Drifting)
+    facts = random_play.inspect("Drifting-v0", 50, 0)
+    assert not facts.repeats
+    assert (
+        "The same seed and actions gave different episodes"
+        in said(repeats=facts.repeats)["seeding"]
+    )
+
+
+def test_nothing_is_said_against_what_is_good():
+    assert said() == {}
+
+
+def test_rewards_are_to_be_of_about_one():
+    assert "Divide them by 1000 in" in said(rewards=np.array([-1_000.0, 0.0, 3.0]))["rewards"]
+    assert "Multiply them by 1000" in said(rewards=np.array([0.0, 0.002]))["rewards"]
+    assert "random actions never found one" in said(rewards=np.zeros(1_000))["rewards"]
+
+
+def test_observations_are_to_be_of_about_one_but_images_need_not():
+    assert "from 0 to 300" in said(low=0.0, high=300.0)["observations"]
+    assert said(low=0.0, high=255.0, spaces=Spaces((84, 84, 4), "uint8", 2)) == {}
+    assert said(outside="2 at index [0], where the space says 0 to 1")["observations"].startswith(
+        "One is outside"
+    )
+
+
+def test_a_clock_that_terminates_is_suspected():
+    assert "return truncated instead" in said(lengths=np.full(20, 50), time_limit=None)["ends"]
+
+
+def test_gamma_against_the_episode():
+    assert "--gamma=0.998" in said(time_limit=2_500)["discount"]
+    assert said(DQNConfig(gamma=1.0)) == {}
+    assert "no bound" in said(DQNConfig(gamma=1.0), terminated=0, truncated=50)["discount"]
+
+
+def test_the_atoms_are_to_hold_every_return():
+    bounds = advice.return_bounds(FACTS, 0.5)
+    assert bounds == pytest.approx((-2.0, 2.0))
+    assert "c51" not in said(DQNConfig(distribution="c51", gamma=0.5))
+    assert (
+        "Try --v_min=-2 --v_max=2"
+        in said(DQNConfig(distribution="c51", gamma=0.5, v_min=-1.0, v_max=1.0))["c51"]
+    )
+    assert "c51" not in said(DQNConfig(distribution="quantile", v_min=-1.0, v_max=1.0))
+
+
+def test_a_slow_environment_is_named():
+    assert "1666.7 min" in said(steps_per_second=1.0)["speed"]
+
+
+def test_one_action_is_no_choice():
+    assert "one action only" in said(spaces=Spaces((2,), "float32", 1))["spaces"]

@@ -1,0 +1,147 @@
+"""The clients of docs/serving.md, each run as it stands there, against the embedded server;
+compose.yaml says the same as its command.
+"""
+
+import json
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import tensorflow as tf
+
+pytest.importorskip("aiohttp", reason="needs the extra [serving]")
+pytest.importorskip("tensorflow_serving", reason="needs the extra [serving]")
+from absl import flags
+
+from benchmarks.serving.rounds import Cores, Server
+from browser import Browser, binary
+from demo_server import ROOT, balance, publish
+from dqn_tf.serving import options
+from dqn_tf.traffic import __main__ as evaluate_logs
+
+PAGE = (ROOT / "docs" / "serving.md").read_text(encoding="utf-8")
+BLOCKS = re.findall(r"```(\w+)\n(.*?)```", PAGE, re.S)
+COMMANDS = [line for kind, block in BLOCKS if kind == "bash" for line in block.splitlines()]
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory):
+    """A model like the shipped agent, by REST and gRPC."""
+    base = tmp_path_factory.mktemp("served")
+    publish(base, 4, (4,), tf.float32, balance, 2)
+    with Server(base, "off", {"rest", "grpc"}, Cores().servers) as found:
+        yield found
+
+
+def here(text: str, server: Server) -> str:
+    """The text with the server's own ports for those of the page."""
+    return text.replace(":8501", f":{server.ports['rest']}").replace(
+        ":8500", f":{server.ports['grpc']}"
+    )
+
+
+def run(words: list[str], **options) -> str:
+    done = subprocess.run(
+        words, capture_output=True, text=True, timeout=120, check=False, **options
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+@pytest.mark.skipif(shutil.which("curl") is None, reason="there is no curl")
+def test_curl(server):
+    predict, metadata, status = (
+        json.loads(run(shlex.split(here(line, server))))
+        for line in COMMANDS
+        if line.startswith("curl")
+    )
+    assert (
+        predict["predictions"][0]["action"] in (0, 1)
+        and len(predict["predictions"][0]["q_values"]) == 2
+    )
+    assert "serving_default" in metadata["metadata"]["signature_def"]["signature_def"]
+    assert status["model_version_status"][0]["state"] == "AVAILABLE"
+
+
+@pytest.mark.parametrize(
+    "library, expected",
+    [("urllib", r"[01] \[[\d.]+, [\d.]+\]"), ("grpc", r"4 \[[01]\] \[\[[\d. ]+\]\]")],
+)
+def test_python(server, library, expected):
+    (example,) = [
+        block for kind, block in BLOCKS if kind == "python" and f"import {library}" in block
+    ]
+    assert re.fullmatch(expected, run([sys.executable, "-c", here(example, server)]).strip())
+
+
+def javascript(server: Server) -> str:
+    (example,) = [block for kind, block in BLOCKS if kind == "javascript"]
+    return here(example, server)
+
+
+@pytest.mark.skipif(shutil.which("node") is None, reason="there is no node")
+def test_javascript_in_node(server):
+    assert re.fullmatch(
+        r"[01] \[ [\d.]+, [\d.]+ \]",
+        run(["node", "--input-type=module"], input=javascript(server)).strip(),
+    )
+
+
+@pytest.mark.skipif(binary() is None, reason="there is no chromium")
+def test_javascript_in_a_page_of_the_same_origin(server):
+    with Browser() as browser:
+        browser.open(f"http://127.0.0.1:{server.ports['rest']}/v1/models/dqn")
+        browser.until(
+            "location.pathname === '/v1/models/dqn' && document.readyState === 'complete'"
+        )
+        body = javascript(server).replace(
+            "console.log(answer.action, answer.q_values);",
+            "return [answer.action, answer.q_values];",
+        )
+        action, q_values = browser.value(f"(async () => {{ {body} }})()")
+        assert action in (0, 1) and len(q_values) == 2
+
+
+def test_every_flag_exists_and_every_program_is_there():
+    for line in COMMANDS:
+        words = shlex.split(line)
+        given = {word[2:].partition("=")[0] for word in words if word.startswith("--")}
+        if words[:3] == ["python", "-m", "dqn_tf.serving"]:
+            known = set(options.HELP)
+            assert options.parsed(words[3:])
+        elif words[:3] == ["python", "-m", "dqn_tf.traffic"]:
+            values = flags.FlagValues()
+            evaluate_logs.define(values)
+            known = set(values)
+        elif words[0] == "python":
+            source = Path(ROOT / words[1]).read_text(encoding="utf-8")
+            known = set(re.findall(r'"--(\w+)"', source))
+        else:
+            assert words[0] in ("curl", "docker", "pip", "pytest"), line
+            continue
+        assert given <= known, line
+
+
+def test_compose_serves_the_same_directory_on_the_same_ports_of_this_machine_alone():
+    text = (ROOT / "compose.yaml").read_text(encoding="utf-8")
+    command = next(shlex.split(line) for line in COMMANDS if "--port=" in line)
+    asked = options.parsed(command[3:])
+    name, base = asked.model_name, "./saved_models/CartPole-v1"
+    assert asked.model_base_path.endswith(base[1:])
+    assert (
+        f"MODEL_NAME: {name} " in text
+        and f"- {base}:/models/{name}:ro\n" in text
+        and "image: tensorflow/serving\n" in text
+    )
+    assert re.findall(r'- "([\d.]+):(\d+):(\d+)"', text) == [
+        ("127.0.0.1", str(port), str(port)) for port in (asked.port, asked.rest_api_port)
+    ]
+
+
+def test_what_it_links_to_is_there():
+    for target in re.findall(r"\]\(([^)#:]+)\)", re.sub(r"```.*?```", "", PAGE, flags=re.S)):
+        assert (ROOT / "docs" / target).exists(), target

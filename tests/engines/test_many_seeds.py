@@ -1,0 +1,269 @@
+"""Several seeds in one program:
+
+each is the run that it would be alone but for rounding, and their files, resume and summary.
+"""
+
+import json
+import signal
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import oracles
+from commands import SMALL, arguments, run, start
+from dqn_tf.agent import losses
+from dqn_tf.agent.dqn import DQN, weights_sha256
+from dqn_tf.agent.networks.layers import StackedDense, narrow_matmul
+from dqn_tf.engines import factory
+from dqn_tf.envs import registry
+from dqn_tf.training.seeds_report import scores
+
+SEEDS = (3, 8, 5)
+
+
+def make_engines(**overrides) -> list:
+    """One engine for each seed, compiled together."""
+    configs = [
+        oracles.make_config(
+            **{
+                "env": "CartPole-v1",
+                "engine": "graph",
+                "num_envs": 2,
+                "n_step": 3,
+                "double": True,
+                "total_steps": 400,
+                "replay_capacity": 101,
+                "warmup_env_steps": 20,
+                "updates_per_block": 5,
+                "seed": seed,
+            }
+            | overrides
+        )
+        for seed in SEEDS
+    ]
+    agents = [oracles.make_agent(config, registry.spaces(config.env)) for config in configs]
+    return factory.make_engines(configs, agents, None)
+
+
+def run_together(engines: list) -> list[list]:
+    """All blocks to the end; the episodes of each seed."""
+    episodes = [[] for _ in engines]
+    while engines[0].env_step < engines[0].config.total_steps:
+        for own, block in zip(episodes, factory.run_block(engines), strict=True):
+            own += block.episodes
+    for engine in engines:
+        engine.settle()
+    return episodes
+
+
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        {},
+        {"dueling": True, "max_gradient_norm": 0.05, "env": "Acrobot-v1"},
+        {"distribution": "c51", "atoms": 5, "double": False, "total_steps": 100},
+    ],
+    ids=str,
+)
+def test_each_seed_is_what_it_is_alone(overrides):
+    """Weights, target, optimizer, replay and episodes; the gradient limit of the second case binds
+    at every update, for each by itself.
+    """
+    together = make_engines(**overrides)
+    episodes = run_together(together)
+    for number, engine in enumerate(together):
+        config = engine.config
+        (alone,) = factory.make_engines(
+            [config], [oracles.make_agent(config, registry.spaces(config.env))], None
+        )
+        own = run_together([alone])
+        assert episodes[number] == own[0] and engine.updates == alone.updates > 50
+        for name, array in alone.agent.arrays().items():
+            np.testing.assert_allclose(
+                engine.agent.arrays()[name], array, rtol=1e-4, atol=1e-5, err_msg=name
+            )
+        for name, column in alone.replay.rows().items():
+            np.testing.assert_allclose(
+                engine.replay.rows()[name], column, rtol=1e-4, atol=1e-5, err_msg=name
+            )
+    assert len({weights_sha256(engine.agent.online.get_weights()) for engine in together}) == len(
+        SEEDS
+    ), "two seeds are one"
+
+
+def test_one_seed_restored_leaves_the_others_as_they_are():
+    one, other = make_engines(), make_engines()
+    run_together(one)
+    kept = [other[place].state() for place in (0, 2)]
+    values, arrays = one[1].state()
+    other[1].restore(values, arrays, one[1].replay.rows())
+    for place, (values, before) in zip((0, 2), kept, strict=True):
+        now = other[place].state()
+        assert now[0] == values
+        # the count of updates, which all have in common
+        names = [name for name in before if name != "optimizer/0"]
+        oracles.equal([now[1][name] for name in names], [before[name] for name in names])
+        assert len(other[place].replay) == 0
+    oracles.equal(list(other[1].state()[1].values()), list(arrays.values()))
+    oracles.equal(list(other[1].replay.rows().values()), list(one[1].replay.rows().values()))
+
+
+def test_the_gradient_limit_is_each_copy_s_own():
+    """By hand: norms 5 and 0.5 against a limit of 1; together they would be 5.02."""
+    gradients = [tf.constant([[3.0, 0.0], [0.3, 0.0]]), tf.constant([[[4.0]], [[0.4]]])]
+    limited, norm = losses.limit_gradients(gradients, 1.0, copies=2)
+    oracles.close(norm, [5.0, 0.5], 1e-6)
+    oracles.close(limited[0], [[0.6, 0.0], [0.3, 0.0]], 1e-6)
+    oracles.close(limited[1], [[[0.8]], [[0.4]]], 1e-6)
+
+
+@pytest.mark.parametrize("multiply", [tf.matmul, narrow_matmul])
+def test_stacked_layers_are_dense_layers_side_by_side(multiply, generator):
+    """Outputs and gradients, with and without the outer products."""
+    made = StackedDense(3, 2, None, "glorot_uniform", "glorot_uniform", multiply, "stacked")
+    inputs = tf.constant(generator.normal(size=(3, 7, 4)).astype(np.float32))
+    with tf.GradientTape() as tape:
+        tape.watch(inputs)
+        outputs = made(inputs, training=True)
+        loss = tf.reduce_sum(outputs**2)
+    gradients = tape.gradient(loss, [inputs, made.kernel, made.bias])
+    for copy in range(3):
+        x, kernel, bias = inputs[copy].numpy(), made.kernel[copy].numpy(), made.bias[copy].numpy()
+        expected = x @ kernel + bias
+        oracles.close(outputs[copy], expected, 1e-5)
+        for gradient, by_hand in zip(
+            gradients,
+            (2 * expected @ kernel.T, 2 * x.T @ expected, 2 * expected.sum(axis=0)),
+            strict=True,
+        ):
+            oracles.close(gradient[copy], by_hand, 1e-4)
+
+
+def test_copies_can_be_read_and_set_one_by_one():
+    config = oracles.make_config(engine="graph")
+    single, together = oracles.make_agent(config), DQN(config, oracles.BOX, copies=2)
+    together.compile()
+    before = together.arrays(0)
+    together.load_arrays(single.arrays(), 1)
+    oracles.equal(list(together.arrays(1).values()), list(single.arrays().values()))
+    oracles.equal(list(together.arrays(0).values()), list(before.values()))
+
+
+def words(directory, **flags) -> list[str]:
+    """A small run of three seeds in `directory`/run."""
+    return arguments(
+        **SMALL
+        | {
+            "env": "CartPole-v1",
+            "engine": "graph",
+            "seed": 3,
+            "num_seeds": 3,
+            "n_step": 3,
+            "total_steps": 2000,
+            "checkpoint_period_env_steps": 200,
+            "evaluation_period_env_steps": 1000,
+            "run_dir": directory / "run",
+        }
+        | flags
+    )
+
+
+def test_a_whole_run_of_several_seeds_and_one_that_was_stopped(tmp_path):
+    """Directories, exports, summary; stopped and resumed it ends with the same weights, and a
+    complete one is left alone.
+    """
+    hashes = []
+    for name in ("whole", "stopped"):
+        directory = tmp_path / name
+        directory.mkdir()
+        command = words(directory)
+        if name == "stopped":
+            running = start(command, directory)
+            running.wait_for(text="seed 5: step 1,0")
+            running.kill(signal.SIGKILL)
+            running.wait()
+            command = [f"--resume={directory / 'run'}"]
+        status, text = run(command, directory)
+        assert status == 0 and "3 seeds at once" in text, text
+        summary = json.loads((directory / "run" / "summary.json").read_text(encoding="utf-8"))
+        assert [row["seed"] for row in summary["seeds"]] == [3, 4, 5] and summary["min"] <= summary[
+            "iqm"
+        ] <= summary["max"]
+        assert (directory / "run" / "learning_curves.png").stat().st_size > 10_000
+        hashes.append([row["weights_sha256"] for row in summary["seeds"]])
+        for row in summary["seeds"]:
+            assert row["updates"] == 968 and row["export"] == str(
+                directory / "run" / f"seed{row['seed']}" / "saved_model" / "1"
+            )
+            assert (
+                directory / "run" / f"seed{row['seed']}" / "saved_model" / "1" / "saved_model.pb"
+            ).is_file()
+    assert hashes[0] == hashes[1] and len(set(hashes[0])) == 3
+    status, text = run(command, directory)
+    assert status == 0 and text.count("is already complete") == 3, text
+    # as if it had been killed amid the last of all reports
+    for lost in ("summary.json", "seed4/evaluation.json"):
+        (directory / "run" / lost).unlink()
+    status, text = run(command, directory)
+    assert status == 0 and text.count("is already complete") == 2 and "3 seeds at once" in text, (
+        text
+    )
+    assert [
+        row["weights_sha256"]
+        for row in json.loads((directory / "run" / "summary.json").read_text(encoding="utf-8"))[
+            "seeds"
+        ]
+    ] == hashes[1]
+    # one of them goes on alone
+    status, text = run(["--resume=run/seed4", "--total_steps=2400"], directory)
+    assert status == 0 and "Score of the last weights" in text, text
+
+
+@pytest.mark.parametrize(
+    "flags, sentence",
+    [
+        (
+            {"engine": "host"},
+            (
+                "--num_seeds=3 trains them in one program, which --engine=host has not: add"
+                " --engine=graph."
+            ),
+        ),
+        ({"num_seeds": 0}, "--num_seeds=0: must be at least 1."),
+        ({"seed": 2**32 - 2}, f"--seed={2**32}: must be from 0 to {2**32 - 1}."),
+        (
+            {"run_dir": None, "resume": "run"},
+            "--resume goes on with the seeds that are in the directory; leave out --num_seeds.",
+        ),
+    ],
+    ids=str,
+)
+def test_what_cannot_be_is_said(flags, sentence, tmp_path):
+    status, text = run(words(tmp_path, **flags), tmp_path)
+    assert status == 1 and sentence in text and not list(tmp_path.glob("[!.]*")), text
+
+
+def test_the_summary_by_hand():
+    reports = [
+        {
+            "env": "E",
+            "seed": seed,
+            "env_steps": 9,
+            "updates": 2,
+            "weights_sha256": "",
+            "export": "",
+            "seconds": seed,
+            "score": {"mean": mean},
+        }
+        for seed, mean in enumerate((1.0, 2.0, 4.0, 100.0))
+    ]
+    summary = scores(reports)
+    assert (
+        summary["mean"],
+        summary["iqm"],
+        summary["min"],
+        summary["max"],
+        summary["seconds"],
+    ) == (26.75, 3.0, 1.0, 100.0, 3)
+    assert summary["iqm_ci95"][0] < 3.0 < summary["iqm_ci95"][1]

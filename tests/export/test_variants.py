@@ -1,0 +1,376 @@
+"""Every kind of agent, exported in every format:
+
+TensorFlow's own tools, its C++ loader without Python, and a process without dqn_tf.
+"""
+
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from importlib import util
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from tensorflow.core.protobuf.saved_model_pb2 import SavedModel
+
+from commands import SUPPORT, interpreter
+from dqn_tf.export import gate, runtimes
+from dqn_tf.export.publish import export
+from dqn_tf.export.signatures import Served
+from exports import VARIANTS, observations, variant, without_rounding
+
+FORMATS = ["savedmodel", "tflite"] + ["onnx"] * (
+    util.find_spec("onnx") is not None and util.find_spec("onnxruntime") is not None
+)
+INVALID_ARGUMENT = 3
+pytestmark = pytest.mark.timeout(600)  # its fixtures make dozens of commands and versions
+
+# Answers the questions of several versions by the very file that the gate runs, in one process.
+FRESH = """
+import importlib.util, sys
+from pathlib import Path
+spec = importlib.util.spec_from_file_location("runtimes", sys.argv[1])
+module = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(module)
+for name in sys.argv[2:]:
+    module.main(Path(name) / "1", Path(name))
+assert not [name for name in sys.modules if name.partition(".")[0] == "dqn_tf"]
+"""
+# Each command as the installed `saved_model_cli` runs it, in a child: TensorFlow is imported once.
+SAVED_MODEL_CLI = """
+import json, os, sys
+from tensorflow.python.tools import saved_model_cli
+for number, (output, *words) in enumerate(json.load(sys.stdin)):
+    if number > 1:
+        os.wait()  # two at a time
+    if not os.fork():
+        file = os.open(output, os.O_WRONLY | os.O_CREAT)
+        os.dup2(file, 1), os.dup2(file, 2)
+        sys.argv = ["saved_model_cli", *words]
+        saved_model_cli.main()
+        sys.exit()
+while True:
+    try:
+        os.wait()
+    except ChildProcessError:
+        break
+"""
+
+
+@pytest.fixture(scope="module")
+def published(tmp_path_factory) -> dict[str, Path]:
+    """A version of each variant, in all formats; nothing may change it."""
+    base = tmp_path_factory.mktemp("variants")
+    made = {}
+    for name in VARIANTS:
+        agent = variant(name)
+        made[name] = export(agent, base / name, observations(agent.spaces), {"env": name}, FORMATS)
+    return made
+
+
+def signature_def(version: Path) -> dict:
+    """The signatures as they lie in saved_model.pb."""
+    saved = SavedModel.FromString((version / "saved_model.pb").read_bytes())
+    return dict(saved.meta_graphs[0].signature_def)
+
+
+@pytest.fixture(scope="module")
+def cli(published, tmp_path_factory) -> Callable[[str, str], str]:
+    """What `saved_model_cli` writes when it shows, scans or runs a variant; all its commands are
+    children of one process.
+    """
+    work, commands = tmp_path_factory.mktemp("cli"), []
+    for name, version in published.items():
+        aside = work / version.parent.name
+        aside.mkdir()
+        np.save(aside / "seen.npy", observations(variant(name).spaces, 5))
+        for command, words in {
+            "show": ["--all"],
+            "scan": ["--tag_set", "serve"],
+            "run": [
+                "--tag_set",
+                "serve",
+                "--signature_def",
+                "serving_default",
+                "--inputs",
+                f"observation={aside / 'seen.npy'}",
+                "--outdir",
+                str(aside),
+                "--overwrite",
+            ],
+        }.items():
+            commands.append([str(aside / command), command, "--dir", str(version), *words])
+    done = subprocess.run(
+        [sys.executable, "-c", SAVED_MODEL_CLI],
+        input=json.dumps(commands),
+        capture_output=True,
+        text=True,
+        timeout=240,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    return lambda name, command: (work / published[name].parent.name / command).read_text(
+        encoding="utf-8"
+    )
+
+
+@pytest.mark.parametrize("name", VARIANTS)
+def test_saved_model_cli_shows_and_scans_it(name, cli):
+    shown, spaces = cli(name, "show"), variant(name).spaces
+    for signature in Served(variant(name), {}).endpoints:
+        assert f"signature_def['{signature}']" in shown
+    batched = (
+        ", ".join(map(str, (-1, *spaces.observation_shape))) if spaces.observation_shape else "-1"
+    )
+    assert f"shape: ({batched})" in shown and f"shape: (-1, {spaces.actions})" in shown
+    assert set(re.findall(r"dtype: (DT_\w+)", shown)) <= {
+        "DT_FLOAT",
+        "DT_INT64",
+        "DT_UINT8",
+        "DT_BOOL",
+        "DT_STRING",
+        "DT_INVALID",
+    }
+    assert "does not contain the default denylisted ops" in cli(name, "scan")
+
+
+@pytest.mark.parametrize("name", VARIANTS)
+def test_every_output_is_batched_and_of_a_type_that_is_served(name, published):
+    for signature, definition in signature_def(published[name]).items():
+        if signature != "__saved_model_init_op":
+            for tensor in (*definition.inputs.values(), *definition.outputs.values()):
+                assert tensor.tensor_shape.dim[0].size == -1, signature
+            types = {alias: tensor.dtype for alias, tensor in definition.outputs.items()}
+            expected = {"action": tf.int64, "q_values": tf.float32, "value": tf.string}
+            assert types == {alias: expected[alias].as_datatype_enum for alias in types}, signature
+
+
+@pytest.mark.parametrize("name", VARIANTS)
+def test_saved_model_cli_runs_it(name, cli):
+    agent, printed = variant(name), cli(name, "run")
+    saved = {
+        alias: np.load(path)
+        for alias, path in re.findall(r"Output (\w+) is saved to (\S+)", printed)
+    }
+    expected = agent(tf.constant(observations(agent.spaces, 5))).numpy()
+    without_rounding(saved["q_values"], expected)
+    assert (
+        saved["action"].tolist() == (expected.argmax(axis=1) + agent.spaces.action_start).tolist()
+    )
+
+
+class Cases:
+    """What the C++ loader is asked, by signature and alias."""
+
+    def __init__(self, work: Path) -> None:
+        self.work, self.cases, self.feeds = work, [], {}
+
+    def ask(self, version: Path, signature: str, outputs: list[str], **inputs: np.ndarray) -> int:
+        definition, feeds = signature_def(version)[signature], []
+        for alias, array in inputs.items():
+            feeds.append((definition.inputs[alias].name, len(self.feeds)))
+            self.feeds[str(len(self.feeds))] = array
+        self.cases.append(
+            {
+                "version": str(version),
+                "feeds": feeds,
+                "fetches": [definition.outputs[alias].name for alias in outputs],
+            }
+        )
+        return len(self.cases) - 1
+
+    def run(self) -> tuple[list[tuple[int, str]], dict[tuple[int, int], np.ndarray]]:
+        np.savez(self.work / "feeds.npz", **self.feeds)
+        (self.work / "cases.json").write_text(json.dumps(self.cases), encoding="utf-8")
+        libraries = Path(tf.__file__).parent
+        done = subprocess.run(
+            [sys.executable, "-I", str(SUPPORT / "cpp_loader.py"), str(libraries), str(self.work)],
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr[-2000:]
+        with np.load(self.work / "answers.npz", allow_pickle=False) as file:
+            answers = {tuple(map(int, key.split("|"))): file[key] for key in file.files}
+        return json.loads((self.work / "codes.json").read_text(encoding="utf-8")), answers
+
+
+def wrong(observation: np.ndarray) -> dict[str, np.ndarray]:
+    """Observations that must be refused: of another width, rank, type."""
+    dtype = {"float32": np.int32, "uint8": np.float32, "int64": np.float32, "bool": np.uint8}[
+        str(observation.dtype)
+    ]
+    return {
+        "width": (
+            np.concatenate([observation, observation], axis=-1)
+            if observation.ndim > 1
+            else observation[:, np.newaxis]
+        ),
+        "rank": observation[:, np.newaxis],
+        "no batch": observation[0],
+        "type": observation.astype(dtype),
+    }
+
+
+@pytest.mark.skipif(
+    sys.platform != "linux", reason="the names of TensorFlow's C++ libraries are those of Linux"
+)
+def test_tensorflows_cpp_loader_answers_as_the_agent_and_refuses_what_does_not_fit(
+    published, tmp_path
+):
+    """One process, without TensorFlow's Python:
+
+    batches 0, 1 and 32 of each variant, and everything of a wrong shape or type.
+    """
+    cases, right, refused = Cases(tmp_path), [], []
+    for name, version in published.items():
+        spaces, seen = variant(name).spaces, observations(variant(name).spaces, 32)
+        for batch in (0, 1, 32):
+            given = {"observation": seen[:batch]}
+            right.append(
+                (
+                    name,
+                    batch,
+                    cases.ask(version, "serving_default", ["action", "q_values"], **given),
+                )
+            )
+            explored = given | {"epsilon": np.zeros(batch, np.float32), "seed": np.arange(batch)}
+            right.append(
+                (
+                    name,
+                    batch,
+                    cases.ask(version, "epsilon_greedy", ["action", "q_values"], **explored),
+                )
+            )
+            if spaces.masked:
+                mask = given | {"action_mask": np.ones((batch, spaces.actions), bool)}
+                right.append(
+                    (
+                        name,
+                        batch,
+                        cases.ask(
+                            version, "serving_default_masked", ["action", "q_values"], **mask
+                        ),
+                    )
+                )
+            if "observation_bytes" in Served(variant(name), {}).endpoints:
+                rows = (
+                    np.array([np.void(row.tobytes()) for row in seen[:batch]])
+                    if batch
+                    else np.zeros(0, "V4")
+                )
+                right.append(
+                    (
+                        name,
+                        batch,
+                        cases.ask(
+                            version,
+                            "observation_bytes",
+                            ["action", "q_values"],
+                            observation_bytes=rows,
+                        ),
+                    )
+                )
+        one_seed = {"epsilon": np.zeros(32, np.float32), "seed": np.zeros(1, np.int64)}
+        refused.append(
+            (
+                name,
+                "one seed",
+                cases.ask(version, "epsilon_greedy", ["action"], observation=seen, **one_seed),
+            )
+        )
+        if spaces.masked:
+            mask = np.ones((1, spaces.actions), bool)
+            refused.append(
+                (
+                    name,
+                    "one mask",
+                    cases.ask(
+                        version,
+                        "serving_default_masked",
+                        ["action"],
+                        observation=seen,
+                        action_mask=mask,
+                    ),
+                )
+            )
+        for what, observation in wrong(seen).items():
+            refused.append(
+                (
+                    name,
+                    what,
+                    cases.ask(version, "serving_default", ["q_values"], observation=observation),
+                )
+            )
+            refused.append(
+                (name, what, cases.ask(version, "q_values", ["q_values"], observation=observation))
+            )
+    codes, answers = cases.run()
+    for name, batch, number in right:
+        agent = variant(name)
+        expected = agent(tf.constant(observations(agent.spaces, 32))).numpy()[:batch]
+        assert codes[number][0] == 0, (name, batch, codes[number])
+        without_rounding(answers[number, 1], expected)
+        assert answers[number, 0].dtype == np.int64
+        assert (
+            answers[number, 0].tolist()
+            == (expected.argmax(axis=1) + agent.spaces.action_start).tolist()
+        ), name
+    for name, what, number in refused:
+        assert codes[number][0] == INVALID_ARGUMENT, (name, what, codes[number])
+
+
+def test_each_format_answers_in_a_process_without_dqn_tf(published):
+    """All questions of the gate, to all variants in all formats; one process."""
+    asked = {}
+    for name, version in published.items():
+        agent, manifest = (
+            variant(name),
+            json.loads((version / "assets.extra" / "dqn_tf.json").read_text(encoding="utf-8")),
+        )
+        served = Served(agent, manifest)
+        asked[name] = (
+            agent,
+            manifest,
+            gate.questions(version, agent, served, observations(agent.spaces), manifest, FORMATS),
+        )
+        runtimes.write_questions(version.parent, gate.serialised(asked[name][2]))
+    done = interpreter(
+        "-c",
+        FRESH,
+        runtimes.__file__,
+        *(version.parent for version in published.values()),
+        cwd=Path("/"),
+        PYTHONPATH="",
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    for name, (agent, manifest, questions) in asked.items():
+        assert {kind for kind, _ in questions} == set(FORMATS)
+        for (kind, request), answer in zip(
+            questions, runtimes.read_answers(published[name].parent), strict=True
+        ):
+            assert gate.fault(agent, request, answer, manifest) == "", (
+                name,
+                kind,
+                request.signature,
+            )
+
+
+@pytest.mark.parametrize("kind", ["tflite", "onnx"])
+def test_other_formats_take_any_batch_and_leave_the_choice_to_masks(kind, published):
+    if kind not in FORMATS:
+        pytest.skip("onnx and onnxruntime are not installed: pip install -e '.[onnx]'")
+    for name, version in published.items():
+        agent = variant(name)
+        model = runtimes.LOADERS[kind](version / runtimes.FILES[kind])
+        for batch in (1, 3):
+            seen = observations(agent.spaces, batch)
+            answer = model(
+                "serving_default", {"observation": tf.make_tensor_proto(seen).SerializeToString()}
+            )
+            assert set(answer) == {"q_values"} | ({"action"} if not agent.spaces.masked else set())
+            without_rounding(answer["q_values"], agent(tf.constant(seen)).numpy())

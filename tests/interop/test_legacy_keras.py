@@ -1,0 +1,88 @@
+"""The same code under the Keras 2 that TF_USE_LEGACY_KERAS=1 asks for, from training to a model
+that a Keras 3 process plays.
+"""
+
+import importlib.util
+import json
+from pathlib import Path
+
+import pytest
+
+from commands import ROOT, SMALL, interpreter, report, small
+from dqn_tf.config import seeding
+from dqn_tf.envs import registry
+from dqn_tf.evaluation.episodes import evaluate
+from dqn_tf.evaluation.exported_policy import ServedPolicy
+from dqn_tf.support import tensorflow_loading
+from dqn_tf.support.errors import UserError
+
+# dueling and noisy are parts of Rainbow
+RUNS = {"plain": {"total_steps": 200}, "rainbow": {"total_steps": 200, "rainbow": "true"}}
+# Loads TensorFlow once, and forks before it has run anything: each command is a child. Then
+# convolutions, and `fit`.
+PROGRAM = """
+import json, os, runpy, sys
+from dqn_tf.support import tensorflow_loading as quiet
+quiet.load_tensorflow()
+import tensorflow as tf
+assert tf.keras.Model.__module__.startswith("tf_keras")
+from dqn_tf.training import trainer
+from dqn_tf.evaluation import exported_policy as served
+for words in json.loads(sys.argv[1]):
+    if os.fork() == 0:
+        sys.argv = words
+        runpy.run_path(words[0], run_name="__main__")
+        sys.exit()
+    if os.waitstatus_to_exitcode(os.wait()[1]):
+        sys.exit(f"failed: {words}")
+from oracles import Spaces, make_agent, make_batch, make_config
+images = Spaces((36, 36, 2), "uint8", 3)
+agent = make_agent(make_config(distribution="quantile", atoms=5), images)
+batch = make_batch(0, spaces=images)
+batch |= {name: batch[name].astype("uint8") for name in ("observation", "next_observation")}
+before = agent.online.get_weights()
+agent.fit(tf.data.Dataset.from_tensors(batch).repeat(3), verbose=0)
+assert all((one != other).any() for one, other in zip(before, agent.online.get_weights(), strict=True))
+"""
+
+
+@pytest.mark.skipif(
+    importlib.util.find_spec("tf_keras") is None,
+    reason="Keras 2 is not installed: pip install tf-keras",
+)
+def test_train_resume_export_and_evaluate(tmp_path):
+    commands = [["train.py", *small(tmp_path / name, **flags)] for name, flags in RUNS.items()]
+    commands += [
+        [
+            "train.py",
+            f"--resume={tmp_path / 'plain' / 'run'}",
+            f"--export_dir={tmp_path / 'plain' / 'export'}",
+            "--total_steps=300",
+        ],
+        [
+            "evaluate.py",
+            f"--model={tmp_path / 'rainbow' / 'export'}",
+            "--episodes=3",
+            f"--json={tmp_path / 'scores.json'}",
+        ],
+    ]
+    commands = [[str(ROOT / script), *words] for script, *words in commands]
+    done = interpreter("-c", PROGRAM, json.dumps(commands), cwd=tmp_path, TF_USE_LEGACY_KERAS="1")
+    assert done.returncode == 0, done.stdout + done.stderr
+    for name in RUNS:
+        found = report(tmp_path / name)
+        assert found["updates"] > 0
+        policy = ServedPolicy(Path(found["export"]), registry.spaces(SMALL["env"]))
+        seeds = seeding.episode_seeds(found["seed"], seeding.TEST, SMALL["test_episodes"])
+        # in this process, under Keras 3
+        played = evaluate(policy, registry.maker(SMALL["env"]), seeds)
+        assert played.lengths.mean() == pytest.approx(found["score"]["mean_length"]), name
+    assert report(tmp_path / "plain")["env_steps"] == 300
+    assert json.loads((tmp_path / "scores.json").read_text(encoding="utf-8"))
+
+
+def test_keras_2_that_is_not_installed(monkeypatch):
+    monkeypatch.setenv("TF_USE_LEGACY_KERAS", "1")
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(UserError, match="Type: pip install tf-keras"):
+        tensorflow_loading.load_tensorflow()

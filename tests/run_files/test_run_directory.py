@@ -1,0 +1,141 @@
+"""dqn_tf.run_files.run_directory: one run, one directory, one process at a time."""
+
+import os
+import platform
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+from commands import ROOT
+from dqn_tf.config.dqn_config import FIXED_ON_RESUME, DQNConfig
+from dqn_tf.envs.spaces import Spaces
+from dqn_tf.run_files.run_directory import RunDirectory, changed, new_path
+from dqn_tf.support.errors import UserError
+
+CONFIG = DQNConfig(seed=5)
+SPACES = Spaces((4,), "float32", actions=2, action_start=1)
+HOLD = (
+    "from dqn_tf.run_files.run_directory import RunDirectory; import sys; d = RunDirectory.open(sys.argv[1]);"
+    " print('held', flush=True); sys.stdin.read()"
+)
+
+
+def made(path) -> RunDirectory:
+    run = RunDirectory.create(str(path), CONFIG)
+    run.write_config(CONFIG, SPACES, path / "export")
+    return run
+
+
+def test_the_configuration_comes_back(tmp_path):
+    with made(tmp_path / "a") as run:
+        assert run.read_config() == (CONFIG, SPACES, tmp_path / "a" / "export")
+
+
+def test_a_moved_run_is_the_same_run(tmp_path):  # row 16
+    with made(tmp_path / "a"):
+        pass
+    shutil.move(tmp_path / "a", tmp_path / "b")
+    with RunDirectory.open(tmp_path / "b") as run:
+        assert run.read_config()[0] == CONFIG
+        assert run.checkpoints == tmp_path / "b" / "checkpoints"
+
+
+def test_without_a_name_the_directory_tells_environment_and_seed(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with RunDirectory.create(new_path(DQNConfig(env="mine:Maze-v0", seed=5)), CONFIG) as run:
+        assert run.path.parts[:2] == ("runs", "Maze-v0") and run.path.name.endswith("-seed5")
+
+
+def test_a_directory_that_holds_a_run_is_not_taken_for_another(tmp_path):
+    with made(tmp_path / "a"):
+        pass
+    with pytest.raises(UserError, match="already holds a run. Go on with --resume="):
+        RunDirectory.create(str(tmp_path / "a"), CONFIG)
+
+
+def test_a_file_is_no_directory(tmp_path):  # row 8
+    (tmp_path / "a").touch()
+    with pytest.raises(UserError, match="--run_dir=.*/a cannot be made a directory"):
+        RunDirectory.create(str(tmp_path / "a"), CONFIG)
+    with pytest.raises(UserError, match="there is no such directory"):
+        RunDirectory.open(tmp_path / "a")
+
+
+def test_only_run_directories_are_resumed(tmp_path):
+    with pytest.raises(UserError, match="no config.json there"):
+        RunDirectory.open(tmp_path)
+    assert not list(tmp_path.iterdir()), "looking left something behind"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "{",
+        "[]",
+        "null",
+        "{}",
+        '{"config": 3}',
+        '{"config": {"hidden_units": "256"}}',
+        "\x00" * 40,
+    ],
+)
+def test_an_unreadable_configuration_is_named(tmp_path, text):
+    with made(tmp_path / "a") as run:
+        (tmp_path / "a" / "config.json").write_text(text, encoding="utf-8")
+        with pytest.raises(UserError, match="config.json cannot be read"):
+            run.read_config()
+
+
+def test_a_second_process_is_kept_out_until_the_first_is_dead(tmp_path):  # row 9
+    with made(tmp_path / "a"):
+        pass
+    holder = subprocess.Popen(
+        [sys.executable, "-c", HOLD, str(tmp_path / "a")],
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        assert holder.stdout.readline() == "held\n"
+        with pytest.raises(UserError, match=f"in use by process {holder.pid} on {platform.node()}"):
+            RunDirectory.open(tmp_path / "a")
+    finally:
+        holder.kill()
+        holder.wait()
+        holder.stdin.close()
+        holder.stdout.close()
+    assert (tmp_path / "a" / ".lock").read_text(encoding="utf-8").startswith(f"{holder.pid} "), (
+        "the lock of a dead process"
+    )
+    with RunDirectory.open(tmp_path / "a"):
+        assert (tmp_path / "a" / ".lock").read_text(
+            encoding="utf-8"
+        ) == f"{os.getpid()} on {platform.node()}"
+
+
+def test_what_can_change_on_resume_is_reported():  # row 11
+    config, differences = changed(
+        CONFIG, {"learning_rate": 1e-4, "total_steps": 70_000, "gamma": CONFIG.gamma}
+    )
+    assert config.learning_rate == 1e-4 and config.total_steps == 70_000 and config.seed == 5
+    assert differences == [
+        "--total_steps was 100000 and is now 70000",
+        "--learning_rate was 0.0005 and is now 0.0001",
+    ]
+
+
+def test_what_cannot_change_is_refused_as_a_whole():  # row 10
+    with pytest.raises(UserError) as refusal:
+        changed(CONFIG, {"env": "Acrobot-v1", "hidden_units": (8,), "learning_rate": 1.0})
+    assert "--env was CartPole-v1 and is now Acrobot-v1" in str(refusal.value)
+    assert "--hidden_units was 256,256 and is now 8" in str(refusal.value)
+    assert "learning_rate" not in str(refusal.value) and "learning_rate" not in FIXED_ON_RESUME
+
+
+def test_a_changed_value_is_checked():
+    with pytest.raises(UserError, match="--gamma=2"):
+        changed(CONFIG, {"gamma": 2.0})

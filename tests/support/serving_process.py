@@ -1,0 +1,259 @@
+"""The server as a process, or another one at an address, for the black-box tests."""
+
+import contextlib
+import functools
+import http.client
+import json
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import grpc
+import pytest
+from tensorflow_serving.apis import model_service_pb2_grpc, prediction_service_pb2_grpc
+
+ROOT = Path(__file__).resolve().parents[2]
+PATIENCE = 90  # seconds until a server answers
+NAME = "zoo"
+IMAGE = "tensorflow/serving"
+
+
+class Address:
+    """Where a server listens, and how it is asked."""
+
+    def __init__(self, host: str, rest: int | None, rpc: int | None) -> None:
+        self.host, self.rest, self.rpc = host, rest, rpc
+        self._connection: http.client.HTTPConnection | None = None
+
+    def ask(
+        self,
+        method: str,
+        path: str,
+        body: bytes | str | dict | None = None,
+        headers: dict | None = None,
+    ) -> tuple[int, dict, bytes]:
+        """Status, headers and body of one request. The path is sent as it is."""
+        if isinstance(body, dict):
+            body = json.dumps(body)
+        data = body.encode() if isinstance(body, str) else body
+        for attempt in (1, 2):  # a connection that was kept may have been closed meanwhile
+            connection = self._connection or http.client.HTTPConnection(
+                self.host, self.rest, timeout=60
+            )
+            try:
+                connection.putrequest(method, path, skip_accept_encoding=True)
+                for name, value in {
+                    "Content-Length": str(len(data or b"")),
+                    **(headers or {}),
+                }.items():
+                    connection.putheader(name, value)
+                connection.endheaders(data)
+                reply = connection.getresponse()
+                self._connection = connection
+                return (
+                    reply.status,
+                    {name.lower(): value for name, value in reply.getheaders()},
+                    reply.read(),
+                )
+            except (http.client.HTTPException, ConnectionError):
+                connection.close()
+                self._connection = None
+                if attempt == 2:
+                    raise
+        raise AssertionError
+
+    def predict(self, body, which: str = f"/v1/models/{NAME}") -> tuple[int, dict]:
+        """Status and JSON of a predict request; NaN and Infinity become Python's."""
+        status, headers, answer = self.ask("POST", f"{which}:predict", body)
+        assert headers["content-type"].startswith("application/json")
+        return status, json.loads(answer)
+
+    def states(self, name: str = NAME) -> dict[int, str]:
+        """Version → state."""
+        status, _, answer = self.ask("GET", f"/v1/models/{name}")
+        return (
+            {
+                int(each["version"]): each["state"]
+                for each in json.loads(answer)["model_version_status"]
+            }
+            if status == 200
+            else {}
+        )
+
+    def wait_for(self, version: int, state: str, name: str = NAME) -> None:
+        """Until the version is in that state."""
+        wait(lambda: self.states(name).get(version) == state, f"version {version} {state}")
+
+    @functools.cached_property
+    def channel(self) -> grpc.Channel:
+        return grpc.insecure_channel(
+            f"{self.host}:{self.rpc}",
+            options=[("grpc.max_receive_message_length", -1), ("grpc.max_send_message_length", -1)],
+        )
+
+    @functools.cached_property
+    def prediction(self) -> prediction_service_pb2_grpc.PredictionServiceStub:
+        return prediction_service_pb2_grpc.PredictionServiceStub(self.channel)
+
+    @functools.cached_property
+    def model(self) -> model_service_pb2_grpc.ModelServiceStub:
+        return model_service_pb2_grpc.ModelServiceStub(self.channel)
+
+
+class Embedded(Address):
+    """`python -m dqn_tf.serving` on free ports."""
+
+    def __init__(self, directory: Path, *flags: str, ready: bool = True) -> None:
+        self.output = directory / f"server-{time.monotonic_ns()}.log"
+        with self.output.open("w") as file:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "dqn_tf.serving", "--port=-1", "--rest_api_port=-1", *flags],
+                stdout=file,
+                stderr=subprocess.STDOUT,
+                env=os.environ | {"PYTHONPATH": str(ROOT)},
+                cwd=directory,
+            )
+        super().__init__("127.0.0.1", None, None)
+        if ready:
+            self.listens()
+
+    @property
+    def text(self) -> str:
+        """All that it has written so far."""
+        return self.output.read_text(encoding="utf-8", errors="replace")
+
+    def listens(self) -> None:
+        """Waits for both ports."""
+        wait(
+            lambda: "REST on" in self.text or self.process.poll() is not None,
+            "REST on",
+            lambda: self.text,
+        )
+        assert self.process.poll() is None, self.text
+        self.rpc, self.rest = (
+            int(re.search(pattern, self.text)[1])
+            for pattern in (r"gRPC on .*:(\d+)", r"REST on http://.*:(\d+)/")
+        )
+
+    def ended(self) -> int:
+        """Its exit status, waited for."""
+        return self.process.wait(PATIENCE)
+
+    def stop(self) -> int:
+        """SIGTERM; its exit status."""
+        self.process.send_signal(signal.SIGTERM)
+        return self.ended()
+
+    def memory(self) -> int:
+        """Resident bytes."""
+        return (
+            int(
+                re.search(r"VmRSS:\s+(\d+)", Path(f"/proc/{self.process.pid}/status").read_text())[
+                    1
+                ]
+            )
+            * 1024
+        )
+
+
+@contextlib.contextmanager
+def embedded(directory: Path, *flags: str, ready: bool = True) -> Iterator[Embedded]:
+    """A server that is gone afterwards, and alive until then."""
+    server = Embedded(directory, *flags, ready=ready)
+    try:
+        yield server
+    finally:
+        server.process.kill()
+        server.process.wait()
+
+
+@contextlib.contextmanager
+def real(directory: Path) -> Iterator[Address]:
+    """TensorFlow Serving on the models in `directory`/zoo, by whatever there is; skips, with the
+    reason, if there is nothing.
+    """
+    if url := os.environ.get("TF_SERVING_URL"):  # HOST:REST_PORT:GRPC_PORT, with the zoo mounted
+        host, rest, rpc = url.split(":")
+        yield Address(host, int(rest), int(rpc))
+        return
+    ports = free_ports(2)
+    if binary := os.environ.get("TF_SERVING_BINARY"):
+        command = [
+            binary,
+            f"--port={ports[0]}",
+            f"--rest_api_port={ports[1]}",
+            f"--model_name={NAME}",
+            f"--model_base_path={directory / NAME}",
+        ]
+    elif shutil.which("docker") and _docker_has_the_image():
+        command = [
+            "docker",
+            "run",
+            "--rm",
+            "-p",
+            f"{ports[0]}:8500",
+            "-p",
+            f"{ports[1]}:8501",
+            "-v",
+            f"{directory / NAME}:/models/{NAME}",
+            "-e",
+            f"MODEL_NAME={NAME}",
+            IMAGE,
+        ]
+    else:
+        pytest.skip(
+            "no TF_SERVING_URL, no TF_SERVING_BINARY, and no docker engine that has TensorFlow"
+            " Serving's image"
+        )
+    process = subprocess.Popen(command)
+    try:
+        address = Address("127.0.0.1", ports[1], ports[0])
+        wait(lambda: _available(address), "TensorFlow Serving")
+        yield address
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def _docker_has_the_image() -> bool:
+    """Whether an engine answers, and has the image or can get it."""
+    for command in (["docker", "image", "inspect", IMAGE], ["docker", "pull", "-q", IMAGE]):
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            if (
+                subprocess.run(command, capture_output=True, check=False, timeout=60).returncode
+                == 0
+            ):
+                return True
+    return False
+
+
+def _available(address: Address) -> bool:
+    try:
+        return "AVAILABLE" in address.states().values()
+    except OSError:
+        return False
+
+
+def free_ports(count: int) -> list[int]:
+    """Ports that were free a moment ago."""
+
+    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
+    ports = [each.getsockname()[1] for each in sockets]
+    for each in sockets:
+        each.close()
+    return ports
+
+
+def wait(condition, what: str, more=lambda: "") -> None:
+    """Until the condition holds."""
+    end = time.monotonic() + PATIENCE
+    while not condition():
+        assert time.monotonic() < end, f"{what}: not within {PATIENCE} s\n{more()}"
+        time.sleep(0.05)
