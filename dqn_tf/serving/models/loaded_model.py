@@ -8,6 +8,7 @@ microseconds, where a call of a loaded signature takes more than a hundred.
 import dataclasses
 import time
 from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
