@@ -11,6 +11,7 @@ from dqn_tf.agent.networks.q_network import QNetwork
 from dqn_tf.agent.optimizers import FusedAdam
 from dqn_tf.config.dqn_config import DQNConfig
 from dqn_tf.config.seeding import generators
+from dqn_tf.envs import registry
 from dqn_tf.envs.spaces import Spaces
 
 Batch = dict[str, tf.Tensor]
@@ -38,24 +39,28 @@ class DQN(tf.keras.Model):
     A batch of transitions is a dict of observation [B, *shape], action [B] int32, reward [B]
     float32, discount [B] float32 (gamma, or 0 at a termination) and next_observation [B, *shape].
 
-    With `copies` it is as many agents that never meet, updated together: the first B / copies rows
-    of a batch are the first one's, each has its own loss, gradient norm and metrics, and `arrays`
-    and `load_arrays` speak of one of them.
+    With `num_agents=K`, K independent agents are stacked and updated together. The first B / K rows
+    of a batch are the first agent's; each has its own loss, gradient norm and metrics. `arrays` and
+    `load_arrays` speak of one of them.
     """
 
-    def __init__(self, config: DQNConfig, spaces: Spaces, copies: int = 1) -> None:
+    def __init__(
+        self, config: DQNConfig, spaces: Spaces | None = None, num_agents: int = 1
+    ) -> None:
         super().__init__(name="dqn")
-        self.settings, self.spaces, self.copies = config, spaces, copies
+        if spaces is None:
+            spaces = registry.spaces(config.env, config)
+        self.settings, self.spaces, self.num_agents = config, spaces, num_agents
         generator = generators(config.seed or 0)["weights"]
-        self.online = QNetwork(spaces, config, generator, copies)
-        self.target = QNetwork(spaces, config, generator, copies)
+        self.online = QNetwork(spaces, config, generator, num_agents)
+        self.target = QNetwork(spaces, config, generator, num_agents)
         self.target.trainable = False
         self.target.set_weights(self.online.get_weights())
         self.loss_mean, self.q_mean = (
             tf.keras.metrics.Mean("loss"),
             tf.keras.metrics.Mean("q_selected"),
         )
-        self(tf.zeros((copies, *spaces.observation_shape), spaces.observation_dtype))
+        self(tf.zeros((num_agents, *spaces.observation_shape), spaces.observation_dtype))
 
     def compile(
         self,
@@ -85,7 +90,7 @@ class DQN(tf.keras.Model):
     def update(self, batch: Batch) -> dict[str, tf.Tensor]:
         """One gradient step on one batch, and the target's turn if it has come.
 
-        Returns loss, q_selected (its mean) and gradient_norm (before it is limited), each [copies],
+        Returns loss, q_selected (its mean) and gradient_norm (before it is limited), each [num_agents],
         and each transition's error [B].
         """
         target, values = self.bellman_target(batch), self.online.values
@@ -98,7 +103,10 @@ class DQN(tf.keras.Model):
         variables = self.online.trainable_variables
         gradients = tape.gradient(loss, variables)
         gradients, norm = losses.limit_gradients(
-            gradients, self.settings.max_gradient_norm, self.copies, xla=not self.online.convolves
+            gradients,
+            self.settings.max_gradient_norm,
+            self.num_agents,
+            xla=not self.online.convolves,
         )
         self.optimizer.apply_gradients(zip(gradients, variables, strict=True))
         self.update_target()
@@ -111,8 +119,8 @@ class DQN(tf.keras.Model):
         }
 
     def _mean(self, rows: tf.Tensor) -> tf.Tensor:
-        """[B] → the mean of each copy's share, [copies]."""
-        return tf.reduce_mean(tf.reshape(rows, (self.copies, -1)), axis=1)
+        """[B] → the mean of each agent's share, [num_agents]."""
+        return tf.reduce_mean(tf.reshape(rows, (self.num_agents, -1)), axis=1)
 
     def bellman_target(self, batch: Batch) -> tf.Tensor:
         """What the selected outputs are drawn towards, without gradient:
@@ -150,9 +158,8 @@ class DQN(tf.keras.Model):
     def _outputs(
         self, network: QNetwork, observation: tf.Tensor, use: int, training: bool = False
     ) -> tf.Tensor:
-        """One forward pass of an update, in the precision of updates."""
-        coarse = network.convolves and self.settings.precision == "bfloat16"
-        return network.head_outputs(observation, self._noise_seed(use), training, coarse)
+        """One forward pass of an update, with the noise of its use."""
+        return network.head_outputs(observation, self._noise_seed(use), training)
 
     def _noise_seed(self, use: int) -> tf.Tensor | None:
         """The noise of one forward pass of one update; a function of the update's number, so a
@@ -212,10 +219,10 @@ class DQN(tf.keras.Model):
     def _program(self, batches: Batch, count: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
         """`count` updates:
 
-        metrics [3, copies], online weights [P], and with prioritised replay the errors [U, B], 0
+        metrics [3, num_agents], online weights [P], and with prioritised replay the errors [U, B], 0
         where none was learned.
         """
-        row, sums = tf.constant(0), tf.zeros((len(METRICS), self.copies))
+        row, sums = tf.constant(0), tf.zeros((len(METRICS), self.num_agents))
         errors = tf.zeros(batches["reward"].shape if self.settings.prioritized else 0)
         # not `for row in tf.range(count)`: XLA would compile anew, a second or two, for each new
         # count
@@ -239,21 +246,21 @@ class DQN(tf.keras.Model):
         self.q_mean.update_state(metrics["q_selected"])
         return {"loss": self.loss_mean.result(), "q_selected": self.q_mean.result()}
 
-    def arrays(self, copy: int = 0) -> dict[str, np.ndarray]:
-        """Everything that learning moves, by name:
+    def arrays(self, index: int = 0) -> dict[str, np.ndarray]:
+        """Returns everything that learning moves, by name: both networks and the optimizer.
 
-        both networks and the optimizer. Of one of the copies, as if it were alone.
+        With several agents, it is that of one of them, as if it were alone.
         """
         return {
-            name: self._part(variable.numpy(), copy) for name, variable in self._named().items()
+            name: self._part(variable.numpy(), index) for name, variable in self._named().items()
         }
 
-    def load_arrays(self, arrays: dict[str, np.ndarray], copy: int = 0) -> None:
-        """Sets what `arrays` gave, of the same agent or of one with another number of copies."""
+    def load_arrays(self, arrays: dict[str, np.ndarray], index: int = 0) -> None:
+        """Sets what `arrays` gave, be it of a DQN with another number of agents."""
         for name, variable in self._named().items():
             # a copy: what `numpy` gives may be the very memory that others read
             value = np.array(variable.numpy())
-            self._part(value, copy)[...] = arrays[name]
+            self._part(value, index)[...] = arrays[name]
             variable.assign(value)
 
     def _named(self) -> dict[str, tf.Variable]:
@@ -268,13 +275,13 @@ class DQN(tf.keras.Model):
             for number, variable in enumerate(variables)
         }
 
-    def _part(self, value: np.ndarray, copy: int) -> np.ndarray:
-        """A view of one copy's part; all copies share the optimizer's count of updates."""
-        return value[copy] if self.copies > 1 and value.ndim else value[...]
+    def _part(self, value: np.ndarray, index: int) -> np.ndarray:
+        """Returns a view of one agent's part; all share the optimizer's count of updates."""
+        return value[index] if self.num_agents > 1 and value.ndim else value[...]
 
 
 def gathered(sums: tf.Tensor, metrics: dict[str, tf.Tensor]) -> tf.Tensor:
-    """The sums [3, copies] of loss and q_selected and the largest gradient norm, with one more
+    """The sums [3, num_agents] of loss and q_selected and the largest gradient norm, with one more
     update's metrics.
     """
     return tf.stack(
@@ -287,12 +294,12 @@ def gathered(sums: tf.Tensor, metrics: dict[str, tf.Tensor]) -> tf.Tensor:
 
 
 def averaged(sums: tf.Tensor, updates: tf.Tensor) -> tf.Tensor:
-    """Of `gathered` sums the means, and the largest gradient norm: [3, copies], as in METRICS."""
+    """Of `gathered` sums the means, and the largest gradient norm: [3, num_agents], as in METRICS."""
     return tf.concat([sums[:2] / tf.cast(tf.maximum(updates, 1), tf.float32), sums[2:]], axis=0)
 
 
 def named(metrics: np.ndarray) -> list[dict[str, float]]:
-    """What `averaged` gave, of each copy by name."""
+    """What `averaged` gave, of each agent by name."""
     return [dict(zip(METRICS, column, strict=True)) for column in metrics.T.tolist()]
 
 

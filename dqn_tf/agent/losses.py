@@ -127,21 +127,21 @@ def quantile_huber(target: tf.Tensor, quantiles: tf.Tensor, delta: float) -> tf.
 
 
 def limit_gradients(
-    gradients: Sequence[tf.Tensor], limit: float, copies: int = 1, xla: bool = True
+    gradients: Sequence[tf.Tensor], limit: float, num_agents: int = 1, xla: bool = True
 ) -> tuple[list[tf.Tensor], tf.Tensor]:
     """Gradients scaled down to a global norm of `limit` (Pascanu et al. 2013, algorithm 1; 0 leaves
     them as they are), and the norm before.
 
-    With several `copies` each has its own norm, [copies], over its share of every gradient, which
-    is [copies, ...]. Outside `xla`, where there is a single copy, gradients are read once, and not
+    With K > 1 agents each has its own norm, [K], over its share of every gradient, which is
+    [K, ...]. Outside `xla`, where there is a single agent, gradients are read once, and not
     touched where the limit does not bind.
     """
-    lead = (copies,) if copies > 1 else ()
+    lead = (num_agents,) if num_agents > 1 else ()
     summed = [
         _sum_of_squares(gradient, lead) if xla else 2.0 * tf.nn.l2_loss(gradient)
         for gradient in gradients
     ]
-    norm = tf.reshape(tf.sqrt(tf.add_n(summed)), (copies,))
+    norm = tf.reshape(tf.sqrt(tf.add_n(summed)), (num_agents,))
     if not limit:
         return list(gradients), norm
     scale = limit * tf.minimum(1.0 / norm, 1.0 / limit)

@@ -74,6 +74,9 @@ FIXED_ON_RESUME = (
     "max_frames",
 )
 
+# settings that earlier versions had, with the value that means what is done now
+FORMER_SETTINGS = {"precision": "float32"}
+
 RUN, NETWORK, LEARNING, IMPROVEMENTS = (
     "Run",
     "Network",
@@ -159,13 +162,6 @@ class DQNConfig:
     )
     huber_delta: float = _setting(
         1.0, LEARNING, "TD error at which the Huber loss turns linear", _above(0), "return"
-    )
-    precision: str = _setting(
-        "float32",
-        LEARNING,
-        "arithmetic of updates where the network convolves: bfloat16 is faster on CPUs that have"
-        " it. Weights, acting and the export are float32 all the same",
-        _one_of("float32", "bfloat16"),
     )
     batch_size: int = _setting(128, LEARNING, "transitions per update", _at_least(1), "transitions")
     target_update_period_env_steps: int = _setting(
@@ -528,6 +524,11 @@ class DQNConfig:
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> DQNConfig:
         """Raises UserError on a name that this version does not know."""
+        values = {
+            name: value
+            for name, value in values.items()
+            if name not in FORMER_SETTINGS or value != FORMER_SETTINGS[name]
+        }
         unknown = sorted(set(values) - {field.name for field in dataclasses.fields(cls)})
         if unknown:
             raise UserError(

@@ -33,7 +33,7 @@ def make_engines(
             HostEngine(config, agent, kind(make_env, config.num_envs, config.seed), own)
             for config, agent, own in zip(configs, agents, generators, strict=True)
         ]
-    together = agents[0] if len(agents) == 1 else DQN(first, agents[0].spaces, copies=len(agents))
+    together = agents[0] if len(agents) == 1 else DQN(first, agents[0].spaces, num_agents=len(agents))
     if len(agents) > 1:
         together.compile()
     program = GraphProgram(first, together, native(first.env))

@@ -213,6 +213,10 @@ def test_seed_decides_the_weights():
     assert sums[0] == sums[1] != sums[2]
 
 
+def test_without_spaces_they_are_those_of_the_configured_environment():
+    assert DQN(make_config(env="CartPole-v1")).spaces == Spaces((4,), "float32", 2)
+
+
 def test_weights_sha256_sees_values_shapes_and_dtypes():
     array = np.arange(6, dtype=np.float32)
     others = [

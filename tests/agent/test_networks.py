@@ -210,28 +210,3 @@ def test_auto_knows_minatars_pictures(shape, dtype, expected):
 def test_observations_that_cannot_be_convolved(shape, kind, sentence):
     with pytest.raises(UserError, match=sentence):
         network(Spaces(shape, "uint8", 2), kind)
-
-
-@pytest.mark.parametrize("options", [{}, {"dueling": True}, {"noisy": True}], ids=str)
-def test_bfloat16_is_the_same_up_to_its_rounding(options, generator):
-    spaces = Spaces((44, 40, 2), "uint8", 6)
-    model = QNetwork(spaces, DQNConfig(**options), np.random.default_rng(1))
-    observation, seed = (
-        tf.constant(generator.integers(256, size=(8, *spaces.observation_shape), dtype=np.uint8)),
-        tf.constant([1, 2]),
-    )
-    with tf.GradientTape(persistent=True) as tape:
-        exact, coarse = (
-            model.head_outputs(observation, seed, training=True, coarse=kind)
-            for kind in (False, True)
-        )
-    assert coarse.dtype == tf.float32
-    outputs = [(exact, coarse)] + list(
-        zip(
-            *(tape.gradient(out, model.trainable_variables) for out in (exact, coarse)), strict=True
-        )
-    )
-    for one, other in outputs:
-        assert other.dtype == tf.float32
-        assert np.linalg.norm(one - other) <= 0.1 * np.linalg.norm(one)
-    assert np.abs(exact - coarse).max() > 1e-5

@@ -33,6 +33,12 @@ def test_unknown_names_are_refused():
         DQNConfig.from_dict({"gama": 0.9})
 
 
+def test_a_former_setting_is_read_where_it_changed_nothing():
+    assert DQNConfig.from_dict({"precision": "float32"}) == DQNConfig()
+    with pytest.raises(UserError, match="precision, which this version of dqn_tf does not know"):
+        DQNConfig.from_dict({"precision": "bfloat16"})
+
+
 def test_fields_fixed_on_resume_exist():
     assert set(FIXED_ON_RESUME) <= {field.name for field in dataclasses.fields(DQNConfig)}
 

@@ -109,10 +109,10 @@ def test_one_seed_restored_leaves_the_others_as_they_are():
     oracles.equal(list(other[1].replay.rows().values()), list(one[1].replay.rows().values()))
 
 
-def test_the_gradient_limit_is_each_copy_s_own():
+def test_the_gradient_limit_is_each_agent_s_own():
     """By hand: norms 5 and 0.5 against a limit of 1; together they would be 5.02."""
     gradients = [tf.constant([[3.0, 0.0], [0.3, 0.0]]), tf.constant([[[4.0]], [[0.4]]])]
-    limited, norm = losses.limit_gradients(gradients, 1.0, copies=2)
+    limited, norm = losses.limit_gradients(gradients, 1.0, num_agents=2)
     oracles.close(norm, [5.0, 0.5], 1e-6)
     oracles.close(limited[0], [[0.6, 0.0], [0.3, 0.0]], 1e-6)
     oracles.close(limited[1], [[[0.8]], [[0.4]]], 1e-6)
@@ -128,21 +128,25 @@ def test_stacked_layers_are_dense_layers_side_by_side(multiply, generator):
         outputs = made(inputs, training=True)
         loss = tf.reduce_sum(outputs**2)
     gradients = tape.gradient(loss, [inputs, made.kernel, made.bias])
-    for copy in range(3):
-        x, kernel, bias = inputs[copy].numpy(), made.kernel[copy].numpy(), made.bias[copy].numpy()
+    for agent in range(3):
+        x, kernel, bias = (
+            inputs[agent].numpy(),
+            made.kernel[agent].numpy(),
+            made.bias[agent].numpy(),
+        )
         expected = x @ kernel + bias
-        oracles.close(outputs[copy], expected, 1e-5)
+        oracles.close(outputs[agent], expected, 1e-5)
         for gradient, by_hand in zip(
             gradients,
             (2 * expected @ kernel.T, 2 * x.T @ expected, 2 * expected.sum(axis=0)),
             strict=True,
         ):
-            oracles.close(gradient[copy], by_hand, 1e-4)
+            oracles.close(gradient[agent], by_hand, 1e-4)
 
 
-def test_copies_can_be_read_and_set_one_by_one():
+def test_stacked_agents_can_be_read_and_set_one_by_one():
     config = oracles.make_config(engine="graph")
-    single, together = oracles.make_agent(config), DQN(config, oracles.BOX, copies=2)
+    single, together = oracles.make_agent(config), DQN(config, oracles.BOX, num_agents=2)
     together.compile()
     before = together.arrays(0)
     together.load_arrays(single.arrays(), 1)

@@ -22,7 +22,7 @@ VARIANTS = {  # kind of spaces, settings
     "quantile": ("vector", {"distribution": "quantile", "dueling": True}),
     "noisy": ("vector", {"noisy": True}),
     "masked": ("masked", presets.RAINBOW),
-    "nature": ("image", {"precision": "bfloat16"}),
+    "nature": ("image", {}),
     "minatar": ("picture", {}),
     "discrete": ("discrete", {}),
 }

@@ -85,14 +85,14 @@ class TrainingDense(tf.keras.layers.Dense):
 
 
 class StackedDense(tf.keras.layers.Layer):
-    """The dense layers of `copies` networks that never meet, computed together:
+    """The dense layers of `num_agents` networks that never meet, computed together:
 
     `Dense` with one more axis in front of everything.
     """
 
     def __init__(
         self,
-        copies: int,
+        num_agents: int,
         units: int,
         activation: str | None,
         kernel_initializer,
@@ -101,8 +101,8 @@ class StackedDense(tf.keras.layers.Layer):
         name: str,
     ) -> None:
         super().__init__(name=name)
-        self.copies, self.units, self.activation, self.multiply = (
-            copies,
+        self.num_agents, self.units, self.activation, self.multiply = (
+            num_agents,
             units,
             tf.keras.activations.get(activation),
             multiply,
@@ -110,18 +110,18 @@ class StackedDense(tf.keras.layers.Layer):
         self._initializers = {"kernel": kernel_initializer, "bias": bias_initializer}
 
     def build(self, input_shape) -> None:
-        """Kernels [copies, inputs, units] and biases [copies, units]."""
+        """Kernels [num_agents, inputs, units] and biases [num_agents, units]."""
         self.kernel = self.add_weight(
             name="kernel",
-            shape=(self.copies, int(input_shape[-1]), self.units),
+            shape=(self.num_agents, int(input_shape[-1]), self.units),
             initializer=self._initializers["kernel"],
         )
         self.bias = self.add_weight(
-            name="bias", shape=(self.copies, self.units), initializer=self._initializers["bias"]
+            name="bias", shape=(self.num_agents, self.units), initializer=self._initializers["bias"]
         )
 
     def call(self, inputs: tf.Tensor, training: bool = False) -> tf.Tensor:
-        """[copies, B, inputs] float32 → [copies, B, units] float32."""
+        """[num_agents, B, inputs] float32 → [num_agents, B, units] float32."""
         multiply = self.multiply if training else tf.matmul
         return self.activation(
             multiply(inputs, tf.convert_to_tensor(self.kernel)) + self.bias[:, tf.newaxis]

@@ -43,22 +43,21 @@ class QNetwork(tf.keras.Model):
     last hidden layer (Wang et al. 2016). With `noisy` all dense layers are `NoisyDense`. The
     generator gives the initial weights.
 
-    With `copies` it is as many mlps that never meet, each with its share of the observations: the
-    first B / copies rows are the first one's. Every variable then has an axis of that length in
-    front.
+    With `num_agents=K`, K independent mlps are stacked: the first B / K observations are the first
+    one's. Every variable then has an axis of length K in front.
     """
 
     def __init__(
-        self, spaces: Spaces, config: DQNConfig, generator: np.random.Generator, copies: int = 1
+        self, spaces: Spaces, config: DQNConfig, generator: np.random.Generator, num_agents: int = 1
     ) -> None:
         super().__init__(name="q_network")
-        self.spaces, self.values, self.copies = spaces, make_values(config), copies
+        self.spaces, self.values, self.num_agents = spaces, make_values(config), num_agents
         kind = automatic(spaces) if config.network == "auto" else config.network
         self.convolves = kind != "mlp"
         self.scales = spaces.observation_dtype == "uint8" and is_image(spaces.observation_shape)
         seeds = (int(seed) for seed in iter(lambda: generator.integers(2**31), None))
         self._dense = _dense_maker(
-            seeds, config.noisy_sigma if config.noisy else None, copies, self.convolves
+            seeds, config.noisy_sigma if config.noisy else None, num_agents, self.convolves
         )
         layout, hidden = CNNS.get(kind, ((), config.hidden_units))
         shared, own = (hidden[:-1], hidden[-1:]) if config.dueling else (hidden, ())
@@ -76,7 +75,7 @@ class QNetwork(tf.keras.Model):
             ]
         else:
             self.streams = [self._stream(width, own, outputs, "q_values")]
-        self(tf.zeros((copies, *spaces.observation_shape), spaces.observation_dtype))
+        self(tf.zeros((num_agents, *spaces.observation_shape), spaces.observation_dtype))
         self.large = self.count_params() > LARGE
 
     def call(self, observation: tf.Tensor) -> tf.Tensor:
@@ -88,28 +87,25 @@ class QNetwork(tf.keras.Model):
         observation: tf.Tensor,
         noise_seed: tf.Tensor | None = None,
         training: bool = False,
-        coarse: bool = False,
     ) -> tf.Tensor:
         """What the values are read from: [B, A], or [B, A, N] for distributions.
 
         `noise_seed`, int32 [2], draws the noise of noisy layers; without it they are their means.
-        `training` forms gradients faster. `coarse` computes all but the last layer in bfloat16,
-        with the same float32 weights.
+        `training` forms gradients faster.
         """
         features = self.features(observation)
-        if self.copies > 1:
-            features = tf.reshape(features, (self.copies, -1, features.shape[-1]))
+        if self.num_agents > 1:
+            features = tf.reshape(features, (self.num_agents, -1, features.shape[-1]))
         for layer in self.torso:
-            features = _apply(layer, features, noise_seed, training, coarse)
+            features = _apply(layer, features, noise_seed, training)
         streams = []
         for stream in self.streams:
             out = features
-            for layer in stream[:-1]:
-                out = _apply(layer, out, noise_seed, training, coarse)
-            out = _apply(stream[-1], tf.cast(out, tf.float32), noise_seed, training)
+            for layer in stream:
+                out = _apply(layer, out, noise_seed, training)
             if self.values.atoms > 1:
                 out = tf.reshape(out, (-1, out.shape[-1] // self.values.atoms, self.values.atoms))
-            elif self.copies > 1:
+            elif self.num_agents > 1:
                 out = tf.reshape(out, (-1, out.shape[-1]))
             streams.append(out)
         return streams[0] if len(streams) == 1 else combine(*streams)
@@ -213,13 +209,13 @@ def make_convolutions(
     return [*layers, tf.keras.layers.Flatten()], height * width * channels
 
 
-def _dense_maker(seeds: Iterator[int], noisy_sigma: float | None, copies: int, convolves: bool):
+def _dense_maker(seeds: Iterator[int], noisy_sigma: float | None, num_agents: int, convolves: bool):
     def make(fan_in: int, units: int, activation: str | None, name: str) -> Layer:
         kernel, bias = (fan_in_uniform(fan_in, next(seeds)) for _ in range(2))
         narrow = activation is None and units <= NARROW
         multiply = narrow_matmul if narrow else wide_matmul if convolves else tf.matmul
-        if copies > 1:
-            return StackedDense(copies, units, activation, kernel, bias, multiply, name)
+        if num_agents > 1:
+            return StackedDense(num_agents, units, activation, kernel, bias, multiply, name)
         if noisy_sigma is None:
             return TrainingDense(
                 units,
@@ -241,10 +237,7 @@ def _apply(
     features: tf.Tensor,
     noise_seed: tf.Tensor | None,
     training: bool,
-    coarse: bool = False,
 ) -> tf.Tensor:
-    if coarse:
-        return _apply_coarsely(layer, tf.cast(features, tf.bfloat16), noise_seed)
     if isinstance(layer, NoisyDense) and noise_seed is not None:
         return layer(features, noise_seed)
     return (
@@ -252,18 +245,3 @@ def _apply(
         if isinstance(layer, (TrainingDense, StackedDense))
         else layer(features)
     )
-
-
-def _apply_coarsely(layer: Layer, features: tf.Tensor, noise_seed: tf.Tensor | None) -> tf.Tensor:
-    """A layer in bfloat16:
-
-    what its own call gives up to rounding, but for noisy ones, which stay float32.
-    """
-    if isinstance(layer, tf.keras.layers.Flatten):
-        return tf.reshape(features, (-1, int(np.prod(features.shape[1:]))))
-    if isinstance(layer, NoisyDense):
-        return _apply(layer, tf.cast(features, tf.float32), noise_seed, training=True)
-    kernel, bias = (tf.cast(weights, tf.bfloat16) for weights in (layer.kernel, layer.bias))
-    if isinstance(layer, tf.keras.layers.Conv2D):
-        return layer.activation(tf.nn.conv2d(features, kernel, layer.strides, "VALID") + bias)
-    return layer.activation(tf.matmul(features, kernel) + bias)

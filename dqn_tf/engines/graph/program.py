@@ -32,7 +32,7 @@ class GraphProgram:
 
     def __init__(self, config: DQNConfig, agent: DQN, env: NativeEnv) -> None:
         self.agent, self.env, self.block_steps = agent, env, config.block_steps
-        self.seeds, self.envs = agent.copies, agent.copies * config.num_envs
+        self.seeds, self.envs = agent.num_agents, agent.num_agents * config.num_envs
         self.packing = Packing(config.replay_capacity, config.num_envs, self.seeds, agent.spaces)
         self.transitions = GraphNStep(config.n_step, config.gamma)
         self.packed = tf.Variable(tf.zeros(self.packing.shape))
