@@ -10,8 +10,7 @@ from pathlib import Path
 from dqn_tf.evaluation.episodes import compare
 from dqn_tf.evaluation.flags import EvaluateFlags, parse
 from dqn_tf.evaluation.plan import play, prepare
-from dqn_tf.run_files import checkpoint
-from dqn_tf.support import command_line, tensorflow_loading
+from dqn_tf.support import command_line, files, tensorflow_loading
 from dqn_tf.support.errors import UserError
 from dqn_tf.support.interrupts import Interrupted, Interrupts
 
@@ -47,7 +46,7 @@ def run(flags: EvaluateFlags, interrupts: Interrupts) -> None:
     record = report.record(plan, played, comparison)
     if flags.json:
         try:
-            checkpoint.write_json(Path(flags.json), record)
+            files.write_json(Path(flags.json), record)
         except OSError as error:
             raise UserError(f"--json={flags.json} cannot be written: {error.strerror}.") from error
     print(report.text(record, plan, played[0].frames))

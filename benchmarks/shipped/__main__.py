@@ -17,8 +17,7 @@ from absl import flags
 from benchmarks.scores.variants import settings
 from dqn_tf.config.dqn_config import DQNConfig
 from dqn_tf.evaluation.find_export import PROGRAM, locate
-from dqn_tf.run_files import checkpoint
-from dqn_tf.support import command_line
+from dqn_tf.support import command_line, files
 from dqn_tf.support.errors import UserError
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -123,7 +122,7 @@ def keep(run: Path, saved_models: Path) -> Path:
     for name in KEPT:
         shutil.copyfile(run / name, records / name)
     report = json.loads((run / REPORT).read_text(encoding="utf-8"))
-    checkpoint.write_json(
+    files.write_json(
         records / REPORT,
         report | {"export": f"{saved_models.name}/{version.parent.name}/{version.name}"},
     )

@@ -3,10 +3,10 @@
 frames into a GIF or MP4 file, or a window. Proved before any episode is played.
 """
 
+import contextlib
 import importlib.util
 import os
 import sys
-import uuid
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 
+from dqn_tf.support import files
 from dqn_tf.support.errors import UserError
 
 INSTALL = "pip install 'dqn_tf[video]'"
@@ -76,30 +77,31 @@ def prove(make: Callable[..., gym.Env], mode: str, flag: str, seed: int) -> floa
 
 
 class Film:
-    """A video file:
+    """A video file to which frames are added one by one.
 
-    frames are added one by one; it appears under its name when the `with` block ends well.
+    It appears under its name when the `with` block ends well.
     """
 
     def __init__(self, path: Path, fps: float) -> None:
-        self.path, self.frames = path, 0
-        self._aside = path.with_name(f".tmp-{uuid.uuid4().hex[:8]}{path.suffix.lower()}")
-        self._writer = (_Gif if _is_gif(path) else _Mp4)(self._aside, fps)
+        self.path = path
+        self.frames = 0
+        self._fps = fps
 
     def __enter__(self) -> "Film":
+        with contextlib.ExitStack() as stack:
+            aside = stack.enter_context(files.replaced(self.path))
+            self._writer = (_Gif if _is_gif(self.path) else _Mp4)(aside, self._fps)
+            stack.push(lambda kind, *_: self._writer.close(kind is None))
+            self._stack = stack.pop_all()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, *_) -> None:
+    def __exit__(self, *error: Any) -> None:
         try:
-            self._writer.close(kind is None)
-            if kind is None:
-                self._aside.rename(self.path)
-        except OSError as error:
+            self._stack.__exit__(*error)
+        except OSError as reason:
             raise UserError(
-                f"--video={self.path} cannot be written: {error.strerror or error}."
-            ) from error
-        finally:
-            self._aside.unlink(missing_ok=True)
+                f"--video={self.path} cannot be written: {reason.strerror or reason}."
+            ) from reason
 
     def add(self, frame: Any) -> None:
         """Appends one frame, [H, W, 3] uint8."""

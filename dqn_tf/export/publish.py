@@ -9,8 +9,6 @@ number. No version is ever overwritten.
 """
 
 import contextlib
-import shutil
-import uuid
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -30,7 +28,7 @@ from dqn_tf.export.sample_requests import (
     write_warmup,
 )
 from dqn_tf.export.signatures import Served
-from dqn_tf.run_files.checkpoint import sync_directory, write_json
+from dqn_tf.support import files
 from dqn_tf.support.errors import UserError
 
 PROGRAM, VARIABLES = Path("saved_model.pb"), Path("variables") / "variables.index"
@@ -53,28 +51,24 @@ def export(
     or what was written does not answer as the agent does.
     """
     directory = Path(directory)
-    aside = directory / f".tmp-{uuid.uuid4().hex[:8]}"
     try:
-        aside.mkdir(parents=True)
-        manifest = complete(about, agent, list(formats))
-        served = Served(agent, manifest)
-        with _full_disk():
-            tf.saved_model.save(served, str(aside), signatures=served.endpoints)
-            write_warmup(aside, warmup_records(served, agent, observations, list(manifest)))
-        write_json(aside / MANIFEST, manifest)
-        for name in formats:
-            _write(name, agent, aside)
-        gate(aside, agent, served, observations, manifest, list(formats), fresh)
-        for path in (*aside.rglob("*"), aside):
-            sync_directory(path)
-        return _publish(aside, directory)
+        with files.unfinished(directory) as aside:
+            aside.mkdir(parents=True)
+            manifest = complete(about, agent, list(formats))
+            served = Served(agent, manifest)
+            with _full_disk():
+                tf.saved_model.save(served, str(aside), signatures=served.endpoints)
+                write_warmup(aside, warmup_records(served, agent, observations, list(manifest)))
+            files.write_json(aside / MANIFEST, manifest)
+            for name in formats:
+                _write(name, agent, aside)
+            gate(aside, agent, served, observations, manifest, list(formats), fresh)
+            return _publish(aside, directory)
     except OSError as error:
         raise UserError(
             f"The export directory {directory} cannot be written: {error.strerror}. Nothing was"
             " published."
         ) from error
-    finally:
-        shutil.rmtree(aside, ignore_errors=True)
 
 
 def warmup_records(served: Served, agent: DQN, observations: np.ndarray, keys: list[str]) -> list:
@@ -122,11 +116,8 @@ def prune(directory: Path, keep: int) -> list[int]:
     ]
     outdated = whole[: -max(keep, FEWEST)]
     for number in outdated:
-        aside = directory / f".tmp-old-{uuid.uuid4().hex[:8]}"
         try:
-            # in one move, so that none is ever seen half deleted
-            (directory / str(number)).rename(aside)
-            shutil.rmtree(aside)
+            files.delete(directory / str(number))
         except OSError as error:
             raise UserError(
                 f"Version {number} in {directory} cannot be deleted: {error.strerror}."
@@ -167,10 +158,9 @@ def _publish(aside: Path, directory: Path) -> Path:
         final = directory / str(max(versions(directory), default=0) + 1)
         try:
             # fails on a directory with content, so two exports at once get two numbers
-            aside.rename(final)
+            files.rename(aside, final)
         except OSError:
             if not final.exists():
                 raise
             continue
-        sync_directory(directory)
         return final

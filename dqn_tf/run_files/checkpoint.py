@@ -15,9 +15,6 @@ import contextlib
 import hashlib
 import json
 import math
-import os
-import shutil
-import uuid
 import zipfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -26,6 +23,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from dqn_tf.support.errors import UserError
+from dqn_tf.support.files import delete, replaced, sweep
 
 SCHEMA = 1
 KEEP = 2
@@ -57,32 +55,21 @@ def save(
 
     Raises OSError.
     """
-    aside = directory / f".tmp-{step}-{uuid.uuid4().hex[:8]}"
     final = directory / str(step)
-    try:
+    # one of this step may be there: a broken one, or the run was taken back to an earlier step
+    with replaced(final) as aside:
         aside.mkdir(parents=True)
         listing = {}
         for name, arrays in files.items():
             with (aside / name).open("wb") as file:
                 np.savez(file, **arrays)
-                _sync(file)
             listing[name] = {
                 "sha256": _sha256(aside / name),
                 "bytes": (aside / name).stat().st_size,
             }
+        manifest = {"schema": SCHEMA, "step": step, "files": listing, "state": state}
         with (aside / "manifest.json").open("w", encoding="utf-8") as file:
-            manifest = {"schema": SCHEMA, "step": step, "files": listing, "state": state}
             json.dump(manifest | {"sha256": _json_sha256(manifest)}, file, indent=1)
-            _sync(file)
-        sync_directory(aside)
-        # a broken one of the same step, or the run was taken back to an earlier step
-        if final.exists():
-            _set_aside(final)
-        aside.rename(final)
-        sync_directory(directory)
-    except BaseException:
-        shutil.rmtree(aside, ignore_errors=True)
-        raise
     _sweep(directory, step)
     return final
 
@@ -231,30 +218,6 @@ def _sentences(path: Path) -> Iterator[None]:
         ) from error
 
 
-def write_json(path: Path, value: Any) -> None:
-    """Writes a JSON file aside and renames it: the old or the new one is there, never half of one."""
-    aside = path.with_name(f".tmp-{path.name}-{uuid.uuid4().hex[:8]}")
-    try:
-        with aside.open("w", encoding="utf-8") as file:
-            json.dump(value, file, indent=1)
-            file.write("\n")
-            _sync(file)
-        aside.rename(path)
-    except BaseException:
-        aside.unlink(missing_ok=True)
-        raise
-    sync_directory(path.parent)
-
-
-def sync_directory(path: Path) -> None:
-    """Makes renames and new names in a directory last."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
 class _Broken(Exception):
     """This checkpoint cannot be used; an older one may."""
 
@@ -264,21 +227,8 @@ def _sweep(directory: Path, newest: int) -> None:
     for step in steps(directory):
         if step not in kept:  # outdated, or of a future that this run has just begun to live anew
             with contextlib.suppress(OSError):
-                _set_aside(directory / str(step))
-    for path in directory.glob(".tmp-*"):
-        shutil.rmtree(path, ignore_errors=True)
-
-
-def _set_aside(path: Path) -> None:
-    """Takes a checkpoint out of the count in one move, so that none is ever seen half deleted; the
-    sweep deletes it.
-    """
-    path.rename(path.with_name(f".tmp-old-{uuid.uuid4().hex[:8]}"))
-
-
-def _sync(file) -> None:
-    file.flush()
-    os.fsync(file.fileno())
+                delete(directory / str(step))
+    sweep(directory)
 
 
 def _json_sha256(value: Any) -> str:

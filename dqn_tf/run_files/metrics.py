@@ -6,6 +6,8 @@ from pathlib import Path
 
 import tensorflow as tf
 
+from dqn_tf.support import files
+
 METRICS = {  # name: unit. The columns of metrics.csv after env_step, and TensorBoard's tags.
     "episode": "number of the finished episode",
     "episode_return": "sum of rewards of one training episode, exploration included",
@@ -33,14 +35,13 @@ class MetricsWriter:
         keep = (
             [row for row in read(csv_path) if int(row["env_step"]) <= env_step] if env_step else []
         )
-        aside = csv_path.with_name(f".tmp-{csv_path.name}")
-        self._file = aside.open("w", newline="", encoding="utf-8")
-        self._csv = csv.DictWriter(self._file, FIELDS)
-        self._csv.writeheader()
-        self._csv.writerows(keep)
-        self._file.flush()
-        # the open file goes with it: a crash here leaves the old log or the new one
-        aside.replace(csv_path)
+        with files.replaced(csv_path) as aside:
+            # stays open after it is renamed
+            self._file = aside.open("w", newline="", encoding="utf-8")
+            self._csv = csv.DictWriter(self._file, FIELDS)
+            self._csv.writeheader()
+            self._csv.writerows(keep)
+            self._file.flush()
         self._events = tf.summary.create_file_writer(str(tensorboard_dir))
 
     def write(self, env_step: int, **values: float) -> None:

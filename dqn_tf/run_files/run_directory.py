@@ -14,8 +14,8 @@ from typing import Any, TextIO
 from dqn_tf.config.dqn_config import FIXED_ON_RESUME, DQNConfig, show
 from dqn_tf.envs.registry import directory_name
 from dqn_tf.envs.spaces import Spaces
-from dqn_tf.run_files.checkpoint import write_json
 from dqn_tf.support.errors import UserError
+from dqn_tf.support.files import write_json
 
 CONFIG = "config.json"
 

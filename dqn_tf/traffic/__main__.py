@@ -13,8 +13,7 @@ from typing import Any, NamedTuple
 from absl import flags
 
 from dqn_tf.evaluation.find_export import MANIFEST, Version, locate
-from dqn_tf.run_files import checkpoint
-from dqn_tf.support import command_line, tensorflow_loading
+from dqn_tf.support import command_line, files, tensorflow_loading
 from dqn_tf.support.errors import UserError
 
 MOST_COMPONENTS, MOST_ACTIONS = 16, 20  # that are printed; --json has all
@@ -110,7 +109,7 @@ def main(given: LogFlags) -> None:
     }
     if given.json:
         try:
-            checkpoint.write_json(Path(given.json), found)
+            files.write_json(Path(given.json), found)
         except OSError as error:
             raise UserError(f"--json={given.json} cannot be written: {error.strerror}.") from error
     print(text(found, version))

@@ -25,6 +25,7 @@ from dqn_tf.run_files import checkpoint, plots
 from dqn_tf.run_files import report as summary
 from dqn_tf.run_files.metrics import MetricsWriter
 from dqn_tf.support.errors import UserError
+from dqn_tf.support.files import write_json
 from dqn_tf.support.interrupts import Interrupted, Interrupts
 from dqn_tf.training import seeds_report
 from dqn_tf.training.plan import Plan
@@ -337,7 +338,7 @@ class Run:
             self.files.learning_curve,
             f"DQN on {config.env}, seed {config.seed}",
         )
-        checkpoint.write_json(self.files.evaluation, report)
+        write_json(self.files.evaluation, report)
         return report
 
     def close(self) -> None:

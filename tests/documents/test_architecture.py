@@ -49,6 +49,7 @@ WITHOUT_TENSORFLOW = [
     "training.progress",
     "support.tensorflow_loading",
     "support.command_line",
+    "support.files",
     "config.flags",
     "doctor.random_play",
     "envs.registry",

@@ -342,12 +342,3 @@ def test_a_malicious_replay_with_a_matching_manifest_is_refused(tmp_path):  # ro
     with pytest.raises(UserError, match="is refused"):
         load(tmp_path)
     assert not (tmp_path / "canary").exists()
-
-
-def test_json_is_written_whole_or_not_at_all(tmp_path):
-    checkpoint.write_json(tmp_path / "a.json", {"a": 1})
-    with pytest.raises(TypeError):
-        checkpoint.write_json(tmp_path / "a.json", {"a": object()})
-    assert json.loads((tmp_path / "a.json").read_text(encoding="utf-8")) == {"a": 1} and os.listdir(
-        tmp_path
-    ) == ["a.json"]

@@ -51,7 +51,7 @@ def _hit_before(module: str, function: str, moment: str) -> None:
         setattr(sys.modules[module], function, wrapped)
 
 
-_hit_before("dqn_tf.run_files.checkpoint", "_sync", "saving")
+_hit_before("dqn_tf.support.files", "_sync_entry", "saving")
 _hit_before("dqn_tf.export.publish", "_publish", "publishing")
 
 
