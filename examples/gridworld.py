@@ -68,7 +68,7 @@ def q_learning(env_steps: int, step_size: float = 0.5) -> np.ndarray:
     """
     generator, env, q = (
         np.random.default_rng(SEED),
-        registry.maker(ENV_ID)(),
+        registry.make_env(CONFIG),
         np.zeros((STATES, len(MOVES))),
     )
     state, _ = env.reset(seed=SEED)
@@ -92,12 +92,12 @@ def dqn(moments: tuple[int, ...]) -> dict[int, np.ndarray]:
     from dqn_tf.agent.dqn import DQN
     from dqn_tf.engines.host import HostEngine
 
-    agent = DQN(CONFIG, registry.spaces(ENV_ID))
+    agent = DQN(CONFIG, registry.spaces(CONFIG))
     agent.compile()
     engine = HostEngine(
         CONFIG,
         agent,
-        SeededVectorEnv(registry.maker(ENV_ID), CONFIG.num_envs, SEED),
+        SeededVectorEnv(registry.maker(CONFIG), CONFIG.num_envs, SEED),
         seeding.generators(SEED),
     )
     learned = {}

@@ -137,7 +137,7 @@ def train(wanted: ScoresFlags) -> list[str]:
     """Does the missing runs and records each as it ends; returns a sentence for each that failed."""
     from benchmarks.scores import pool, records, variants
 
-    spec, file = registry.maker(wanted.env)().spec, records.path(wanted.results_dir, wanted.env)
+    spec, file = registry.make_env(wanted.env).spec, records.path(wanted.results_dir, wanted.env)
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:

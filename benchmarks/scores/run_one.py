@@ -25,7 +25,7 @@ def run(config: DQNConfig) -> dict[str, Any]:
     collecting and learning, compilation included, evaluation left out. Raises UserError if learning
     breaks.
     """
-    spaces, make = registry.spaces(config.env), registry.maker(config.env)
+    spaces, make = registry.spaces(config), registry.maker(config)
     agent = DQN(config, spaces)
     agent.compile()
     engine = make_engines([config], [agent], make)[0]

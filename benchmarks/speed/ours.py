@@ -93,10 +93,10 @@ def build(config: DQNConfig, num_seeds: int = 1) -> list[Any]:
     configs = [
         dataclasses.replace(config, seed=config.seed + number) for number in range(num_seeds)
     ]
-    agents = [DQN(each, registry.spaces(config.env)) for each in configs]
+    agents = [DQN(each, registry.spaces(each)) for each in configs]
     for agent in agents:
         agent.compile()
-    return make_engines(configs, agents, registry.maker(config.env))
+    return make_engines(configs, agents, registry.maker(config))
 
 
 def fill(replay: Any) -> None:

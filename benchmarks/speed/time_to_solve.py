@@ -80,7 +80,7 @@ def run(engine: str, seed: int, date: str, command: str, more: Sequence[str] = (
         round(wall_seconds - sum(parts.values()), 3),
         report["last"]["mean"],
         report["last"]["episodes"],
-        float(registry.maker(ENV)().spec.reward_threshold),
+        float(registry.make_env(ENV).spec.reward_threshold),
         systems.threads(own),
         ", ".join(
             [

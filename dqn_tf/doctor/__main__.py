@@ -104,7 +104,7 @@ def look_at(overrides: dict[str, Any]) -> int:
     config = presets.configure(overrides["env"], overrides)
     if config.engine == "graph":
         registry.require_native(config.env)
-    found = advice.findings(random_play.inspect(config.env, MOST_STEPS, config.seed or 0), config)
+    found = advice.findings(random_play.inspect(config, MOST_STEPS), config)
     for kind, subject, text in found:
         print(textwrap.fill(f"{kind:<7} {subject:<13} {text}", 118, subsequent_indent=" " * 22))
     wrong, changes = (

@@ -81,9 +81,9 @@ def configuration(probe: Probe, overrides: dict[str, Any]) -> DQNConfig:
 def learn(probe: Probe, overrides: dict[str, Any]) -> Result:
     """Trains on the probe's environment, from networks of zeros, and reads the Q-value."""
     config = configuration(probe, overrides)
-    env = SeededVectorEnv(registry.maker(config.env), config.num_envs, config.seed)
+    env = SeededVectorEnv(registry.maker(config), config.num_envs, config.seed)
     try:
-        agent = DQN(config, registry.spaces(config.env))
+        agent = DQN(config, registry.spaces(config))
         agent.compile()
         for network in (agent.online, agent.target):
             network.set_weights([np.zeros_like(weights) for weights in network.get_weights()])

@@ -10,6 +10,7 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 
+from dqn_tf.config.dqn_config import DQNConfig
 from dqn_tf.envs import registry
 from dqn_tf.envs.checked_env import CheckedEnv
 from dqn_tf.envs.spaces import Spaces
@@ -56,12 +57,13 @@ class Facts:
     steps_per_second: float
 
 
-def inspect(env_id: str, most_steps: int, seed: int) -> Facts:
+def inspect(config: DQNConfig, most_steps: int) -> Facts:
     """Plays at most `most_steps` steps or ten seconds.
 
     Raises UserError where the environment breaks what its spaces say.
     """
-    make = registry.maker(env_id)
+    seed = config.seed or 0
+    make = registry.maker(config)
     first, second = (CheckedEnv(make(), "The environment") for _ in range(2))
     try:
         same = [_episode(env, seed) for env in (first, first, second)]

@@ -39,13 +39,13 @@ class AtariGame(gym.Env):
 
     stack = STACK
 
-    def __init__(self, env: str, settings: DQNConfig, render_mode: str | None = None) -> None:
+    def __init__(self, config: DQNConfig, render_mode: str | None = None) -> None:
         from ale_py.vector_env import AtariVectorEnv  # of the extra [atari]
 
-        self.spec = specification(env)
+        self.spec = specification(config.env)
         self.metadata = {
             "render_modes": ["rgb_array"],
-            "render_fps": FRAMES_PER_SECOND // settings.frame_skip,
+            "render_fps": FRAMES_PER_SECOND // config.frame_skip,
         }
         self.render_mode = render_mode
 
@@ -56,11 +56,11 @@ class AtariGame(gym.Env):
                 num_threads=1,
                 img_height=height,
                 img_width=width,
-                frameskip=settings.frame_skip,
-                noop_max=settings.noop_max,
-                repeat_action_probability=settings.sticky_actions,
-                full_action_space=settings.full_action_space,
-                max_num_frames_per_episode=settings.max_frames,
+                frameskip=config.frame_skip,
+                noop_max=config.noop_max,
+                repeat_action_probability=config.sticky_actions,
+                full_action_space=config.full_action_space,
+                max_num_frames_per_episode=config.max_frames,
                 reward_clipping=False,
                 episodic_life=False,
                 use_fire_reset=False,
@@ -204,20 +204,20 @@ def _require_rom(env: str, roms: ModuleType, game: str) -> None:
         raise UserError(f"--env={env}: the game's ROM cannot be used: {reason}. Type: {mend}")
 
 
-def maker(env: str, settings: DQNConfig) -> Callable[..., AtariGame]:
-    """A function that makes one game under the protocol of the settings; proved by making one now.
+def maker(config: DQNConfig) -> Callable[..., AtariGame]:
+    """Return a function that makes one game under the configuration's protocol.
 
-    Raises UserError.
+    It is tried once here. Raises UserError.
     """
-    specification(env)
+    specification(config.env)
 
-    def make(**keywords) -> AtariGame:
-        return AtariGame(env, settings, **keywords)
+    def make(**keywords: Any) -> AtariGame:
+        return AtariGame(config, **keywords)
 
     try:
         make().close()
     except Exception as error:  # what the emulator's C++ may throw
         raise UserError(
-            f"--env={env}: making the game failed: {type(error).__name__}: {error}"
+            f"--env={config.env}: making the game failed: {type(error).__name__}: {error}"
         ) from error
     return make

@@ -1,4 +1,4 @@
-"""From an environment's id to environments, with every failure as a sentence that says what to do."""
+"""From a configuration to environments; every failure is a sentence that says what to do."""
 
 import dataclasses
 import importlib
@@ -7,6 +7,7 @@ import re
 import sys
 import warnings
 from collections.abc import Callable
+from typing import Any, NoReturn
 
 import gymnasium as gym
 
@@ -21,112 +22,81 @@ EXTRA_PACKAGES = {  # namespace: the package to install, and its module that reg
     "MinAtar": ("minatar", "minatar.gym"),
 }
 
-# what envs.native holds, known without TensorFlow
+# the environments that the graph engine has, known without TensorFlow
 NATIVE = ("CartPole-v1", "Acrobot-v1", "MountainCar-v0", gridworld.ENV_ID)
 
-for own in (gridworld, probes):  # namespace dqn_tf
-    own.register()
+for module in (gridworld, probes):  # namespace dqn_tf
+    module.register()
 
 
-def maker(env: str, settings: DQNConfig | None = None) -> Callable[..., gym.Env]:
-    """A function that makes one environment, passing keywords to `gymnasium.make`; proved by making
-    one now.
+def make_env(config: DQNConfig | str, **keywords: Any) -> gym.Env:
+    """Make one environment as dqn_tf plays it; `keywords` go to `gymnasium.make`.
 
-    `my_module:MyEnv-v0` imports `my_module` first, from the current directory too. Atari games are
-    played under the protocol of the settings, or of their preset. Raises UserError.
+    `config` is a configuration or an environment's id. An id gets the settings of its preset, which
+    for an Atari game are its protocol. Raises UserError.
     """
-    if is_atari(env):
-        return atari.maker(env, settings or presets.configure(env, {}))
+    if isinstance(config, str):
+        config = presets.configure(config, {})
+    return maker(config)(**keywords)
+
+
+def maker(config: DQNConfig) -> Callable[..., gym.Env]:
+    """Return a function that makes one environment and passes keywords to `gymnasium.make`.
+
+    It is tried once here. `my_module:MyEnv-v0` imports `my_module` first, from the current
+    directory too. Atari games are played under the configuration's protocol. Raises UserError.
+    """
+    if is_atari(config.env):
+        return atari.maker(config)
     if os.getcwd() not in sys.path:
         sys.path.append(os.getcwd())
-    namespace = env.rpartition(":")[2].rpartition("/")[0]
-    _register(namespace)
+    _register(_namespace(config.env))
 
-    def make(**keywords) -> gym.Env:
-        # Gymnasium's checker costs a third of a CartPole step; what it would find is checked by
-        # envs.vector.
-        return gym.make(env, disable_env_checker=True, **keywords)
+    def make(**keywords: Any) -> gym.Env:
+        # Gymnasium's checker costs a third of a CartPole step; envs.vector checks the same.
+        return gym.make(config.env, disable_env_checker=True, **keywords)
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
             make().close()
-        except gym.error.NamespaceNotFound as error:
-            if namespace in EXTRA_PACKAGES:
-                raise UserError(
-                    f"--env={env} needs a package that is not installed. Type: pip install"
-                    f" {EXTRA_PACKAGES[namespace][0]}"
-                ) from error
-            raise UserError(
-                f"--env={env}: nothing has registered the namespace {namespace}. Install the"
-                f" package that does, and write --env=its_module:{env}"
-            ) from error
-        except gym.error.DependencyNotInstalled as error:
-            extra = re.search(r"gymnasium\[[\w-]+\]", str(error))
-            mend = f'Type: pip install "{extra[0]}"' if extra else str(error)
-            raise UserError(f"--env={env} needs a package that is not installed. {mend}") from error
-        except ModuleNotFoundError as error:
-            missing = error.name or getattr(error.__cause__, "name", None) or env.partition(":")[0]
-            raise UserError(
-                f"--env={env}: no module named '{missing}' can be imported from {os.getcwd()} or"
-                " the installed packages."
-            ) from error
-        except gym.error.Error as error:
-            raise UserError(f"--env={env}: {' '.join(str(error).split())}") from error
         except Exception as error:
-            raise UserError(
-                f"--env={env}: making the environment failed: {type(error).__name__}: {error}"
-            ) from error
+            _explain(config.env, error)
     return make
 
 
-def _register(namespace: str) -> None:
-    """Gymnasium learns of another package's environments only once that package's module is asked
-    to register them.
-    """
-    if namespace not in EXTRA_PACKAGES:
-        return
-    try:
-        module = importlib.import_module(EXTRA_PACKAGES[namespace][1])
-    except ImportError:
-        return  # gymnasium.make then finds no such namespace
-    module.register_envs()
+def spaces(config: DQNConfig) -> Spaces:
+    """Return the environment's spaces; one reset tells whether it gives action masks.
 
-
-def spaces(env: str, settings: DQNConfig | None = None) -> Spaces:
-    """Spaces of the environment with this id; one reset tells whether it gives action masks.
-
-    Raises UserError if it cannot be used.
+    Raises UserError if the environment cannot be used.
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        sample = maker(env, settings)()
+        env = maker(config)()
     try:
-        checked = CheckedEnv(sample, "The environment")
+        checked = CheckedEnv(env, "The environment")
         checked.reset(seed=0)
         return dataclasses.replace(
-            checked.spaces, masked=checked.mask is not None, stack=getattr(sample, "stack", 0)
+            checked.spaces, masked=checked.mask is not None, stack=getattr(env, "stack", 0)
         )
     except UserError as error:
-        raise UserError(f"--env={env}: {error}") from error
+        raise UserError(f"--env={config.env}: {error}") from error
     finally:
-        sample.close()
+        env.close()
 
 
 def action_meanings(make: Callable[..., gym.Env]) -> list[str] | None:
-    """What the environment calls its actions, if it says so (`get_action_meanings`, as Atari's
-    does).
-    """
+    """Return the environment's names of its actions (`get_action_meanings`), None without them."""
     env = make()
     try:
-        ask = getattr(env.unwrapped, "get_action_meanings", None)
-        return [str(meaning) for meaning in ask()] if ask else None
+        get_meanings = getattr(env.unwrapped, "get_action_meanings", None)
+        return [str(meaning) for meaning in get_meanings()] if get_meanings else None
     finally:
         env.close()
 
 
 def require_native(env: str) -> None:
-    """Raises UserError for environments that the graph engine does not have."""
+    """Raise UserError for environments that the graph engine does not have."""
     if env not in NATIVE:
         raise UserError(
             f"--engine=graph runs what is written in TensorFlow, which is {', '.join(NATIVE)}: for"
@@ -135,8 +105,58 @@ def require_native(env: str) -> None:
 
 
 def directory_name(env: str) -> str:
-    """The id as one directory:
+    """Return the id as the name of one directory.
 
     `my_module:MyEnv-v0` and `ALE/Pong-v5` lie under `MyEnv-v0` and `Pong-v5`.
     """
     return env.replace(":", "/").rsplit("/", 1)[-1]
+
+
+def _namespace(env: str) -> str:
+    """`my_module:MinAtar/Breakout-v1` → `MinAtar`; "" without one."""
+    return env.rpartition(":")[2].rpartition("/")[0]
+
+
+def _register(namespace: str) -> None:
+    """Ask another package to register its environments, where Gymnasium does not do it."""
+    if namespace not in EXTRA_PACKAGES:
+        return
+    _, module_name = EXTRA_PACKAGES[namespace]
+    try:
+        package = importlib.import_module(module_name)
+    except ImportError:
+        return  # gymnasium.make then finds no such namespace
+    package.register_envs()
+
+
+def _explain(env: str, error: Exception) -> NoReturn:
+    """Raise the UserError that says what to do about an `error` of `gymnasium.make`."""
+    if isinstance(error, gym.error.NamespaceNotFound):
+        sentence = _explain_namespace(env)
+    elif isinstance(error, gym.error.DependencyNotInstalled):
+        extra = re.search(r"gymnasium\[[\w-]+\]", str(error))
+        mend = f'Type: pip install "{extra[0]}"' if extra else str(error)
+        sentence = f"--env={env} needs a package that is not installed. {mend}"
+    elif isinstance(error, ModuleNotFoundError):
+        cause = getattr(error.__cause__, "name", None)
+        module_name = error.name or cause or env.partition(":")[0]
+        sentence = (
+            f"--env={env}: no module named '{module_name}' can be imported from {os.getcwd()} or"
+            " the installed packages."
+        )
+    elif isinstance(error, gym.error.Error):
+        sentence = f"--env={env}: {' '.join(str(error).split())}"
+    else:
+        sentence = f"--env={env}: making the environment failed: {type(error).__name__}: {error}"
+    raise UserError(sentence) from error
+
+
+def _explain_namespace(env: str) -> str:
+    namespace = _namespace(env)
+    if namespace in EXTRA_PACKAGES:
+        package, _ = EXTRA_PACKAGES[namespace]
+        return f"--env={env} needs a package that is not installed. Type: pip install {package}"
+    return (
+        f"--env={env}: nothing has registered the namespace {namespace}. Install the"
+        f" package that does, and write --env=its_module:{env}"
+    )

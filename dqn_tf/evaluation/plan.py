@@ -49,10 +49,9 @@ def prepare(flags: EvaluateFlags) -> Plan:
     """Raises UserError for everything that can be known to be wrong without TensorFlow."""
     versions = [locate(name) for name in flags.compare or [flags.model]]
     env = _environment(versions, flags.env)
-    settings = _protocol(versions, env)
-    protocol = (settings or presets.configure(env, {})).protocol
-    make = registry.maker(env, settings)
-    spaces = registry.spaces(env, settings)
+    config = _protocol(versions, env) or presets.configure(env, {})
+    make = registry.maker(config)
+    spaces = registry.spaces(config)
     for version in versions:
         _require_fit(version, env, spaces)
     seeds = list(seeding.episode_seeds(flags.seed, seeding.TEST, flags.episodes))
@@ -62,7 +61,7 @@ def prepare(flags: EvaluateFlags) -> Plan:
         fps = video.prove(make, "rgb_array", "--video", seeds[0])
     if flags.render:
         video.prove(make, "human", "--render", seeds[0])
-    return Plan(versions, env, spaces, make, seeds, fps, protocol, flags)
+    return Plan(versions, env, spaces, make, seeds, fps, config.protocol, flags)
 
 
 def play(plan: Plan, version: Version, policy: Policy, check: Callable[[], None]) -> Played:

@@ -11,7 +11,7 @@ from dqn_tf.support import command_line, tensorflow_loading
 def main(flags: ExportFlags) -> None:
     """Reads the run, and only then loads TensorFlow and publishes. Raises UserError."""
     run = run_snapshot.read(flags.run, flags.weights)
-    meanings = registry.action_meanings(registry.maker(run.config.env, run.config))
+    meanings = registry.action_meanings(registry.maker(run.config))
     tensorflow_loading.load_tensorflow(command_line.verbose())
     from dqn_tf.agent.dqn import DQN, weights_sha256
     from dqn_tf.export import manifest, publish

@@ -49,7 +49,7 @@ class GymnasiumEnvironment(PyEnvironment):
     def __init__(self, env: str | gym.Env, seed: int) -> None:
         super().__init__(handle_auto_reset=True)
         self._env = CheckedEnv(
-            registry.maker(env)() if isinstance(env, str) else env, "The environment"
+            registry.make_env(env) if isinstance(env, str) else env, "The environment"
         )
         self.seed(seed)
         self._env.reset(self._next_seed())  # only a reset tells whether the environment gives masks

@@ -63,7 +63,7 @@ def _new(flags: TrainingFlags) -> list[Plan]:
     first = presets.configure(
         flags.overrides.get("env", DQNConfig.env), _drawn_seed(flags.num_seeds) | flags.overrides
     )
-    spaces, name = registry.spaces(first.env, first), registry.directory_name(first.env)
+    spaces, name = registry.spaces(first), registry.directory_name(first.env)
     first = memory_plan.sized(first, spaces)
     run_dir = Path(flags.run_dir or new_path(first, flags.num_seeds))
     if flags.num_seeds == 1:
@@ -113,7 +113,7 @@ def _resumed(flags: TrainingFlags) -> list[Plan]:
             )
             continue
         config = memory_plan.sized(config, spaces)
-        _require_same_spaces(spaces, registry.spaces(config.env, config))
+        _require_same_spaces(spaces, registry.spaces(config))
         plans.append(
             Plan(
                 config,

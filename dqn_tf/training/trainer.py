@@ -79,7 +79,7 @@ def start(plans: Sequence[Plan], progress: Progress, interrupts: Interrupts) -> 
     """The runs, each where its plan has it begin. They differ in nothing but their seeds and files."""
     configs, make_env = (
         [plan.config for plan in plans],
-        registry.maker(plans[0].config.env, plans[0].config),
+        registry.maker(plans[0].config),
     )
     agents = [DQN(plan.config, plan.spaces) for plan in plans]
     for agent in agents:

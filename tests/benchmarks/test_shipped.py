@@ -77,9 +77,9 @@ def test_a_shipped_agent_plays_as_its_page_says(agent):
         )
     )
     env, config = agent.manifest["env"], DQNConfig.from_dict(agent.manifest["config"])
-    policy = ServedPolicy(agent.version, registry.spaces(env, config))
+    policy = ServedPolicy(agent.version, registry.spaces(config))
     played = evaluate(
-        policy, registry.maker(env, config), range(7_000_000, 7_000_000 + EPISODES.get(env, 10))
+        policy, registry.maker(config), range(7_000_000, 7_000_000 + EPISODES.get(env, 10))
     )
     score, spread = agent.manifest["score"], agent.manifest["score"]["std"]
     assert played.returns.mean() >= score["mean"] - 4 * max(spread, 1.0) / np.sqrt(

@@ -155,11 +155,11 @@ def test_a_bad_environment(capsys):
 
 def test_what_is_not_finite_is_refused():
     with pytest.raises(UserError, match="the reward is NaN or infinite"):
-        random_play.inspect("faulty:NaNReward-v0", 100, 0)
+        random_play.inspect(DQNConfig(env="faulty:NaNReward-v0"), 100)
 
 
 def test_masks_are_seen_and_kept_to():
-    facts = random_play.inspect("dqn_tf/ProbeMask-v0", 100, 0)
+    facts = random_play.inspect(DQNConfig(env="dqn_tf/ProbeMask-v0"), 100)
     assert facts.spaces.masked and facts.truncated > 0 and facts.terminated > 0 and facts.repeats
     assert facts.rewards.max() == 4.0 and facts.time_limit == 4
 
@@ -167,8 +167,8 @@ def test_masks_are_seen_and_kept_to():
 def test_an_environment_that_does_not_repeat_itself_is_found(monkeypatch):
     from envs import Drifting
 
-    monkeypatch.setattr(random_play.registry, "maker", lambda env_id: Drifting)
-    facts = random_play.inspect("Drifting-v0", 50, 0)
+    monkeypatch.setattr(random_play.registry, "maker", lambda config: Drifting)
+    facts = random_play.inspect(DQNConfig(env="Drifting-v0"), 50)
     assert not facts.repeats
     assert (
         "The same seed and actions gave different episodes"

@@ -12,6 +12,7 @@ from gymnasium.utils.env_checker import check_env
 from gymnasium.wrappers import FrameStackObservation
 
 from dqn_tf.agent.dqn import DQN
+from dqn_tf.config.dqn_config import DQNConfig
 from dqn_tf.doctor.probe_runs import SETTINGS, Result, learn
 from dqn_tf.engines.host import HostEngine
 from dqn_tf.envs import registry
@@ -106,23 +107,23 @@ def test_another_number_is_another_mistake():
 
 @pytest.mark.parametrize("env_id", ENVIRONMENTS)
 def test_probes_are_gymnasium_environments(env_id):
-    env = registry.maker(env_id)()
+    env = registry.make_env(env_id)
     if env_id != "dqn_tf/ProbeMask-v0":  # the checker takes illegal actions
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             check_env(env.unwrapped, skip_render_check=True)
-    assert registry.spaces(env_id).masked == (env_id == "dqn_tf/ProbeMask-v0")
+    assert registry.spaces(DQNConfig(env=env_id)).masked == (env_id == "dqn_tf/ProbeMask-v0")
 
 
 def test_a_masked_action_is_refused():
-    env = registry.maker("dqn_tf/ProbeMask-v0")()
+    env = registry.make_env("dqn_tf/ProbeMask-v0")
     _, info = env.reset(seed=0)
     with pytest.raises(ValueError, match="illegal"):
         env.step(int(np.argmin(info["action_mask"])))
 
 
 def test_one_reward_in_ten():
-    env = registry.maker("dqn_tf/ProbeTenth-v0")()
+    env = registry.make_env("dqn_tf/ProbeTenth-v0")
     env.reset(seed=0)
     steps = [env.step(0) for _ in range(10)]
     assert [step[1] for step in steps] == [0.0] * 9 + [4.0]

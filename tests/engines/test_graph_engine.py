@@ -39,7 +39,7 @@ def make_engine(**overrides) -> GraphEngine:
         }
         | overrides
     )
-    agent = oracles.make_agent(config, registry.spaces(config.env))
+    agent = oracles.make_agent(config, registry.spaces(config))
     program = GraphProgram(config, agent, native(config.env))
     if not compiled:
         program.program = tf.function(program._program)

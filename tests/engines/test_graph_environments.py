@@ -48,7 +48,7 @@ def state_of(env: gym.Env) -> np.ndarray:
 @functools.cache
 def gymnasium_steps(env_id: str) -> dict[str, np.ndarray]:
     """A row for every step of the episodes and every single step."""
-    env, draw = registry.maker(env_id)().unwrapped, np.random.default_rng(5)
+    env, draw = registry.make_env(env_id).unwrapped, np.random.default_rng(5)
     rows = []
 
     def step(action: int, tolerance: float) -> bool:
@@ -196,7 +196,7 @@ def test_the_steps_are_of_every_kind():
 
 @pytest.mark.parametrize("env_id", ENV_IDS)
 def test_shapes_dtypes_and_time_limit_are_gymnasiums(env_id):
-    env, made = environments.native(env_id), registry.maker(env_id)()
+    env, made = environments.native(env_id), registry.make_env(env_id)
     described = spaces.describe(made.observation_space, made.action_space)
     state = env.initial(tf.zeros([7, env.random_size]))
     after, reward, terminated = env.step(state, tf.zeros([7], tf.int32))
@@ -219,7 +219,7 @@ def test_shapes_dtypes_and_time_limit_are_gymnasiums(env_id):
 
 @pytest.mark.parametrize("env_id", ENV_IDS)
 def test_first_states_are_distributed_like_gymnasiums(env_id, generator):
-    env, made = environments.NATIVE[env_id], registry.maker(env_id)().unwrapped
+    env, made = environments.NATIVE[env_id], registry.make_env(env_id).unwrapped
     theirs = []
     for seed in range(EPISODES):
         made.reset(seed=seed)
@@ -256,7 +256,7 @@ def test_a_compiled_loop_runs_as_gymnasium_does(env_id, generator):
 
     what is rounded in one step grows in those that follow.
     """
-    env, made = environments.NATIVE[env_id], registry.maker(env_id)().unwrapped
+    env, made = environments.NATIVE[env_id], registry.make_env(env_id).unwrapped
     first, actions, expected = [], generator.integers(made.action_space.n, size=(10, 100)), []
     for episode in range(100):
         made.reset(seed=episode)

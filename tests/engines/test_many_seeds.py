@@ -42,7 +42,7 @@ def make_engines(**overrides) -> list:
         )
         for seed in SEEDS
     ]
-    agents = [oracles.make_agent(config, registry.spaces(config.env)) for config in configs]
+    agents = [oracles.make_agent(config, registry.spaces(config)) for config in configs]
     return factory.make_engines(configs, agents, None)
 
 
@@ -75,7 +75,7 @@ def test_each_seed_is_what_it_is_alone(overrides):
     for number, engine in enumerate(together):
         config = engine.config
         (alone,) = factory.make_engines(
-            [config], [oracles.make_agent(config, registry.spaces(config.env))], None
+            [config], [oracles.make_agent(config, registry.spaces(config))], None
         )
         own = run_together([alone])
         assert episodes[number] == own[0] and engine.updates == alone.updates > 50

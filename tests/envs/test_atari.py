@@ -9,8 +9,12 @@ import numpy as np
 import pytest
 
 import oracles
+from benchmarks.scores import run_one
+from benchmarks.speed import ours
 from dqn_tf.config import seeding
 from dqn_tf.config.dqn_config import DQNConfig
+from dqn_tf.doctor import random_play
+from dqn_tf.engines import factory
 from dqn_tf.engines.factory import make_engines
 from dqn_tf.envs import atari, registry
 from dqn_tf.evaluation.episodes import evaluate
@@ -23,7 +27,7 @@ PONG, BREAKOUT = "ALE/Pong-v5", "ALE/Breakout-v5"
 
 
 def game(env: str = PONG, **settings) -> atari.AtariGame:
-    return atari.maker(env, DQNConfig(env=env, **settings))()
+    return atari.maker(DQNConfig(env=env, **settings))()
 
 
 def play(env: gym.Env, seed: int, actions: np.ndarray) -> list[tuple]:
@@ -88,7 +92,7 @@ def test_what_is_drawn_is_what_the_agent_sees(generator):
     actions and no-ops too.
     """
     cv2 = pytest.importorskip("cv2")
-    env = atari.maker(PONG, DQNConfig(env=PONG, sticky_actions=0.25))(render_mode="rgb_array")
+    env = atari.maker(DQNConfig(env=PONG, sticky_actions=0.25))(render_mode="rgb_array")
     for seed in (3, 4):
         observation, _ = env.reset(seed=seed)
         for action in [None, *generator.integers(6, size=150).tolist()]:
@@ -135,8 +139,28 @@ def test_the_cap_counts_frames():
 
 def test_actions_are_the_games_own_or_all():
     assert game().action_space.n == 6 and game(full_action_space=True).action_space.n == 18
-    assert registry.spaces(PONG, DQNConfig(env=PONG, full_action_space=True)).actions == 18
-    assert registry.spaces(PONG).stack == 4 and registry.spaces("CartPole-v1").stack == 0
+    assert registry.spaces(DQNConfig(env=PONG, full_action_space=True)).actions == 18
+    assert registry.spaces(DQNConfig(env=PONG)).stack == 4
+    assert registry.spaces(DQNConfig(env="CartPole-v1")).stack == 0
+
+
+def test_the_protocol_is_the_configurations_wherever_a_game_is_made(monkeypatch):
+    """In the benchmarks and the doctor too: not the preset's."""
+    config = DQNConfig(env=PONG, seed=1, full_action_space=True, replay_capacity=200)
+    assert registry.make_env(config).action_space.n == 18
+    assert registry.make_env(PONG).action_space.n == 6
+    assert random_play.inspect(config, 5).spaces.actions == 18
+    played = []
+
+    def record(configs, agents, make_env):
+        played.append((agents[0].spaces.actions, make_env().action_space.n))
+        raise InterruptedError
+
+    for owner, run in ((run_one, run_one.run), (factory, ours.build)):
+        monkeypatch.setattr(owner, "make_engines", record)
+        with pytest.raises(InterruptedError):
+            run(config)
+    assert played == [(18, 18), (18, 18)]
 
 
 @pytest.mark.parametrize("env", [PONG, BREAKOUT, "ALE/SpaceInvaders-v5"])
@@ -171,7 +195,7 @@ def test_pictures_and_rewards_are_those_of_gymnasiums_preprocessing(env, generat
 
 def test_games_at_the_same_time_are_games_one_after_the_other(generator):
     settings = DQNConfig(env=BREAKOUT, sticky_actions=0.25, max_frames=160)
-    games = atari.AtariVector(atari.maker(BREAKOUT, settings), 3, seed=5)
+    games = atari.AtariVector(atari.maker(settings), 3, seed=5)
     games.reset()
     actions = generator.integers(4, size=(60, 3))
     answers = [games.step(action) for action in actions]
@@ -198,9 +222,7 @@ def test_games_at_the_same_time_are_games_one_after_the_other(generator):
 
 def test_lives_are_counted_and_the_game_goes_on():
     """Breakout: a ball that nobody returns costs a life, five of which are a game."""
-    games = atari.AtariVector(
-        atari.maker(BREAKOUT, DQNConfig(env=BREAKOUT, sticky_actions=0.0)), 1, seed=5
-    )
+    games = atari.AtariVector(atari.maker(DQNConfig(env=BREAKOUT, sticky_actions=0.0)), 1, seed=5)
     games.reset()
     ended = np.array([games.step(np.array([1]))[2][0] for _ in range(220)])
     lost = games.lives_lost()
@@ -226,8 +248,8 @@ def engine(**settings):
         epsilon_decay_env_steps=100,
         **settings,
     )
-    agent = oracles.make_agent(config, registry.spaces(BREAKOUT, config))
-    return make_engines([config], [agent], registry.maker(BREAKOUT, config))[0]
+    agent = oracles.make_agent(config, registry.spaces(config))
+    return make_engines([config], [agent], registry.maker(config))[0]
 
 
 def test_a_run_resumes_to_the_bit(tmp_path):
@@ -275,7 +297,7 @@ def test_what_is_learned_from_and_what_is_recorded(episodic_life, monkeypatch):
 
 
 def test_an_evaluation_plays_games_at_once_as_one_after_the_other():
-    make = atari.maker(BREAKOUT, DQNConfig(env=BREAKOUT, max_frames=120))
+    make = atari.maker(DQNConfig(env=BREAKOUT, max_frames=120))
     policy = lambda observation, _: observation[:, 40:44, 40].sum(axis=(1, 2)) % 4  # noqa: E731
     together, alone = (evaluate(policy, make, [5, 9, 13], parallel=parallel) for parallel in (3, 1))
     np.testing.assert_array_equal(together.returns, alone.returns)
@@ -287,7 +309,7 @@ def test_an_evaluation_plays_games_at_once_as_one_after_the_other():
 
 def test_an_unknown_game_is_named_with_a_suggestion():
     with pytest.raises(UserError, match="--env=ALE/Pongg-v5: .*Did you mean: `Pong`"):
-        registry.maker("ALE/Pongg-v5")
+        registry.maker(DQNConfig(env="ALE/Pongg-v5"))
 
 
 def test_a_rom_that_is_not_there(tmp_path, monkeypatch):
@@ -296,4 +318,4 @@ def test_a_rom_that_is_not_there(tmp_path, monkeypatch):
         UserError,
         match="--env=ALE/Pong-v5: the game's ROM cannot be used: .*Type: unset ALE_ROMS_DIR$",
     ):
-        registry.maker(PONG)
+        registry.maker(DQNConfig(env=PONG))

@@ -36,7 +36,7 @@ def example() -> dict:
 
 
 def test_every_move():
-    env = registry.maker(gridworld.ENV_ID)()
+    env = registry.make_env(gridworld.ENV_ID)
     for (row, column), afters in AFTER.items():
         for action, (next_row, next_column) in enumerate(afters):
             env.reset(seed=0)
@@ -52,7 +52,7 @@ def test_every_move():
 
 
 def test_it_begins_in_the_middle_and_is_cut_after_a_hundred_steps():
-    env = registry.maker(gridworld.ENV_ID)()
+    env = registry.make_env(gridworld.ENV_ID)
     assert env.reset(seed=5) == (4, {})
     ends = [env.step(0)[2:4] for _ in range(100)]
     assert ends == [(False, False)] * 99 + [(False, True)]

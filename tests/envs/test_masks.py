@@ -13,6 +13,7 @@ from scipy import stats
 
 import oracles
 from dqn_tf.config import seeding
+from dqn_tf.config.dqn_config import DQNConfig
 from dqn_tf.envs import registry
 from dqn_tf.envs.checked_env import CheckedEnv
 from dqn_tf.envs.spaces import Spaces
@@ -47,9 +48,9 @@ def test_the_environment_raises_on_an_illegal_action(kind):
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_spaces_say_whether_there_are_masks(kind):
-    spaces = registry.spaces(f"Maze-{kind}-v0")
+    spaces = registry.spaces(DQNConfig(env=f"Maze-{kind}-v0"))
     assert spaces.masked and spaces.actions == MAZE_ACTIONS
-    assert not registry.spaces("CartPole-v1").masked
+    assert not registry.spaces(DQNConfig(env="CartPole-v1")).masked
 
 
 # --- training, evaluation, export ----------------------------------------------------------------------------------
@@ -68,7 +69,7 @@ def test_q_star_is_learned_and_no_illegal_action_is_taken(kind, overrides, tmp_p
 
     Q* shows whether it was counted on.
     """
-    spaces = registry.spaces(f"Maze-{kind}-v0")
+    spaces = registry.spaces(DQNConfig(env=f"Maze-{kind}-v0"))
     config = oracles.make_config(
         **{
             "gamma": 0.9,
@@ -85,7 +86,7 @@ def test_q_star_is_learned_and_no_illegal_action_is_taken(kind, overrides, tmp_p
         }
         | overrides
     )
-    make = registry.maker(f"Maze-{kind}-v0")
+    make = registry.maker(DQNConfig(env=f"Maze-{kind}-v0"))
     engine = oracles.run(oracles.make_engine(config, make, oracles.make_agent(config, spaces)))
     legal, q_star = maze_legal(), maze_q_star(0.9)
     states = np.array([Maze(kind).see(state) for state in range(MAZE_STATES)])

@@ -13,6 +13,7 @@ import pytest
 import tensorflow as tf
 
 from dqn_tf.config import seeding
+from dqn_tf.config.dqn_config import DQNConfig
 from dqn_tf.envs import registry
 from dqn_tf.evaluation import flags as evaluate_flags
 from dqn_tf.evaluation.episodes import evaluate
@@ -114,7 +115,7 @@ def test_without_a_manifest_the_signature_decides(models, tmp_path, model, env, 
 
 
 def test_another_kind_of_number_is_refused(models):
-    spaces = registry.spaces("Stage-image-v0")
+    spaces = registry.spaces(DQNConfig(env="Stage-image-v0"))
     floats = type(spaces)(spaces.observation_shape, "float32", spaces.actions)
     with pytest.raises(
         UserError, match="takes observations of type uint8, and the environment gives float32"
@@ -195,7 +196,7 @@ def test_the_served_policy_plays_as_the_agent_did(env, tmp_path):
     version, agent = publish(env, tmp_path, seed=5)
     spaces, make, seeds = (
         agent.spaces,
-        registry.maker(env),
+        registry.maker(DQNConfig(env=env)),
         seeding.episode_seeds(1, seeding.TEST, 12),
     )
     live = evaluate(
@@ -214,8 +215,8 @@ def test_the_served_policy_plays_as_the_agent_did(env, tmp_path):
 
 def test_a_score_does_not_depend_on_how_many_are_played_together(models):
     policy, make = (
-        ServedPolicy(models / "CartPole-v1" / "1", registry.spaces("CartPole-v1")),
-        registry.maker("CartPole-v1"),
+        ServedPolicy(models / "CartPole-v1" / "1", registry.spaces(DQNConfig(env="CartPole-v1"))),
+        registry.maker(DQNConfig(env="CartPole-v1")),
     )
     seeds = seeding.episode_seeds(0, seeding.TEST, 20)
     alone, few, many = (

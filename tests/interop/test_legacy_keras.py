@@ -10,6 +10,7 @@ import pytest
 
 from commands import ROOT, SMALL, interpreter, report, small
 from dqn_tf.config import seeding
+from dqn_tf.config.dqn_config import DQNConfig
 from dqn_tf.envs import registry
 from dqn_tf.evaluation.episodes import evaluate
 from dqn_tf.evaluation.exported_policy import ServedPolicy
@@ -72,10 +73,10 @@ def test_train_resume_export_and_evaluate(tmp_path):
     for name in RUNS:
         found = report(tmp_path / name)
         assert found["updates"] > 0
-        policy = ServedPolicy(Path(found["export"]), registry.spaces(SMALL["env"]))
+        policy = ServedPolicy(Path(found["export"]), registry.spaces(DQNConfig(env=SMALL["env"])))
         seeds = seeding.episode_seeds(found["seed"], seeding.TEST, SMALL["test_episodes"])
         # in this process, under Keras 3
-        played = evaluate(policy, registry.maker(SMALL["env"]), seeds)
+        played = evaluate(policy, registry.maker(DQNConfig(env=SMALL["env"])), seeds)
         assert played.lengths.mean() == pytest.approx(found["score"]["mean_length"]), name
     assert report(tmp_path / "plain")["env_steps"] == 300
     assert json.loads((tmp_path / "scores.json").read_text(encoding="utf-8"))

@@ -73,8 +73,9 @@ for name, keywords in STAGES.items():
 
 def publish(env, directory, seed=0):
     """Exports an untrained agent for `env` as the next version in `directory`."""
-    spaces = registry.spaces(env)
-    agent = DQN(DQNConfig(env=env, hidden_units=(8,), seed=seed), spaces)
+    config = DQNConfig(env=env, hidden_units=(8,), seed=seed)
+    spaces = registry.spaces(config)
+    agent = DQN(config, spaces)
     observations = np.full(
         (4, *spaces.observation_shape), spaces.category_start, spaces.observation_dtype
     )

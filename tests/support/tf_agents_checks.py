@@ -21,6 +21,7 @@ from benchmarks.parity import __main__ as parity
 from commands import ROOT
 from dqn_tf.agent.dqn import DQN
 from dqn_tf.config import seeding
+from dqn_tf.config.dqn_config import DQNConfig
 from dqn_tf.envs import registry
 from dqn_tf.envs.spaces import Spaces, describe
 from dqn_tf.evaluation.episodes import evaluate
@@ -81,8 +82,8 @@ class TurnstileDict(Turnstile):
 
 
 MAKERS = {
-    "CartPole": registry.maker("CartPole-v1"),
-    "FrozenLake": registry.maker("FrozenLake-v1"),
+    "CartPole": registry.maker(DQNConfig(env="CartPole-v1")),
+    "FrozenLake": registry.maker(DQNConfig(env="FrozenLake-v1")),
     "masks in info": Turnstile,
     "masks in Dict": TurnstileDict,
     "Discrete": lambda: gym.wrappers.TimeLimit(Chain(), 30),
