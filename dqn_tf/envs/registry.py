@@ -4,7 +4,6 @@ import dataclasses
 import importlib
 import os
 import re
-import sys
 import warnings
 from collections.abc import Callable
 from typing import Any, NoReturn
@@ -17,6 +16,7 @@ from dqn_tf.envs import atari, gridworld, probes
 from dqn_tf.envs.checked_env import CheckedEnv
 from dqn_tf.envs.spaces import Spaces
 from dqn_tf.support.errors import UserError
+from dqn_tf.support.imports import see_working_directory
 
 EXTRA_PACKAGES = {  # namespace: the package to install, and its module that registers the namespace
     "MinAtar": ("minatar", "minatar.gym"),
@@ -48,8 +48,7 @@ def maker(config: DQNConfig) -> Callable[..., gym.Env]:
     """
     if is_atari(config.env):
         return atari.maker(config)
-    if os.getcwd() not in sys.path:
-        sys.path.append(os.getcwd())
+    see_working_directory()
     _register(_namespace(config.env))
 
     def make(**keywords: Any) -> gym.Env:

@@ -45,6 +45,7 @@ WITHOUT_TENSORFLOW = [
     "run_files.run_directory",
     "config.seeding",
     "support.errors",
+    "support.imports",
     "support.interrupts",
     "training.progress",
     "support.tensorflow_loading",
