@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from dqn_tf.evaluation.episodes import RESAMPLES, bootstrap, iqm
+from dqn_tf.evaluation.statistics import RESAMPLES, bootstrap, iqm
 
 
 class Estimate(NamedTuple):

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from absl import flags
 
-from dqn_tf.evaluation.find_export import locate
+from dqn_tf.evaluation.find_export import find_export
 from dqn_tf.support import command_line
 from dqn_tf.support.errors import UserError
 
@@ -180,7 +180,7 @@ def main(wanted: ServingFlags) -> None:
             raise UserError(
                 f"{' and '.join(missing)} not installed. Type: pip install -e '.[serving]'"
             )
-        version = locate(wanted.model).path
+        version = find_export(wanted.model).path
         try:
             wanted.results_dir.mkdir(parents=True, exist_ok=True)
         except OSError as error:

@@ -16,7 +16,7 @@ from absl import flags
 
 from benchmarks.scores.variants import settings
 from dqn_tf.config.dqn_config import DQNConfig
-from dqn_tf.evaluation.find_export import PROGRAM, locate
+from dqn_tf.evaluation.find_export import PROGRAM, find_export
 from dqn_tf.support import command_line, files
 from dqn_tf.support.errors import UserError
 
@@ -111,7 +111,7 @@ def keep(run: Path, saved_models: Path) -> Path:
 
     Raises UserError if the run is unfinished or its export elsewhere.
     """
-    version = locate(str(run)).path.resolve()
+    version = find_export(str(run)).path.resolve()
     if version.parent.parent != saved_models.resolve():
         raise UserError(
             f"--run={run} was exported to {version}, and what is shipped lies in"
@@ -139,7 +139,7 @@ def shipped(saved_models: Path) -> list[Shipped]:
         found.append(
             Shipped(
                 version,
-                locate(str(version)).manifest,
+                find_export(str(version)).manifest,
                 json.loads(report.read_text(encoding="utf-8")),
                 report.parent,
             )

@@ -1,5 +1,4 @@
-"""An exported SavedModel as a policy, with TensorFlow alone: no class of dqn_tf or Keras takes
-part.
+"""An exported SavedModel as a policy, loaded with TensorFlow alone: no class of dqn_tf or Keras.
 
 A SavedModel is a program that TensorFlow runs: load only what you trust.
 """
@@ -10,40 +9,32 @@ import numpy as np
 import tensorflow as tf
 
 from dqn_tf.envs.spaces import Spaces
+from dqn_tf.evaluation.find_export import find_export
 from dqn_tf.support.errors import UserError
 
-INPUTS, OUTPUTS = {"observation"}, {"action", "q_values"}
+INPUTS = {"observation"}
+OUTPUTS = {"action", "q_values"}
 
 
-class ServedPolicy:
-    """The greedy policy behind `serving_default`: observations [N, *shape] → the environment's own
-    actions [N] int64.
+class ExportedPolicy:
+    """The greedy policy of an export: observations [N, *shape] → actions [N] int64.
 
-    `serve` and, where the model has it, `serve_masked` are the signatures themselves, tensors to
-    tensors.
+    Actions have the environment's own numbers. `serve` and, where the model has it, `serve_masked`
+    are the signatures themselves, tensors to tensors.
     """
 
     def __init__(self, version: Path, spaces: Spaces) -> None:
-        """Loads `version` for environments with these `spaces`.
+        """Load `version` for environments with these `spaces`.
 
-        Raises UserError if it is broken or made for others.
+        Raises UserError if it is broken or was made for others.
         """
-        self._version = version
-        try:
-            # kept: the signature does not keep the variables alive
-            self.loaded = tf.saved_model.load(str(version))
-        # protobuf, OSError, ValueError, KeyError, OpError: each damage has its own
-        except Exception as error:
-            raise UserError(
-                f"{version} cannot be loaded; the SavedModel is broken: {_first_line(error)}"
-            ) from error
-        if "serving_default" not in getattr(self.loaded, "signatures", {}):
-            raise UserError(
-                f"{version} has no signature serving_default, so it is no model that dqn_tf"
-                " exported."
-            )
+        self.version = version
+        self.spaces = spaces
+        # Kept, since a signature does not keep the variables alive.
+        self.loaded = load_saved_model(version)
         self.serve = self.loaded.signatures["serving_default"]
-        inputs, outputs = self.serve.structured_input_signature[1], self.serve.structured_outputs
+        inputs = self.serve.structured_input_signature[1]
+        outputs = self.serve.structured_outputs
         if set(inputs) != INPUTS or not set(outputs) >= OUTPUTS:
             raise UserError(
                 f"{version}: serving_default takes {sorted(inputs)} and gives {sorted(outputs)}; "
@@ -56,61 +47,100 @@ class ServedPolicy:
                 " actions are legal. Is --env the environment that it was trained on?"
             )
         self._dtype = inputs["observation"].dtype.as_numpy_dtype
-        _require_fit(version, inputs["observation"], outputs["q_values"].shape, spaces)
+        _require_observations_fit(version, inputs["observation"], spaces)
+        _require_actions_fit(version, outputs["q_values"].shape, spaces)
 
     def __call__(self, observation: np.ndarray, mask: np.ndarray | None = None) -> np.ndarray:
-        """[N, *shape], cast to the signature's dtype, and masks [N, A] → [N] int64.
+        """Return the actions [N] int64 for observations [N, *shape] and masks [N, A].
 
-        Raises UserError if the model fails on it.
+        Observations are cast to the signature's dtype. Raises UserError if the model fails on them.
         """
         inputs = {"observation": tf.constant(observation.astype(self._dtype, copy=False))}
         try:
-            answer = (
-                self.serve(**inputs)
-                if mask is None
-                else self.serve_masked(**inputs, action_mask=tf.constant(mask))
-            )
-            return answer["action"].numpy()
+            if mask is None:
+                outputs = self.serve(**inputs)
+            else:
+                outputs = self.serve_masked(**inputs, action_mask=tf.constant(mask))
+            return outputs["action"].numpy()
         except (tf.errors.OpError, ValueError) as error:
             raise UserError(
-                f"{self._version} failed on observations of shape {list(observation.shape)}:"
-                f" {_first_line(error)}"
+                f"{self.version} failed on observations of shape {list(observation.shape)}:"
+                f" {first_line(error)}"
             ) from error
 
 
-def _require_fit(
-    version: Path, observation: tf.TensorSpec, q_values: tf.TensorShape, spaces: Spaces
-) -> None:
-    shape, taken = observation.shape, np.dtype(observation.dtype.as_numpy_dtype)
-    if not shape.is_compatible_with((None, *spaces.observation_shape)):
+def load_policy(model: str | Path) -> ExportedPolicy:
+    """Load the export that `model` stands for, as `evaluate.py --model` takes it.
+
+    The spaces are those of its manifest. Raises UserError if it is broken or has no manifest.
+    """
+    version = find_export(str(model))
+    spaces = version.manifest.get("spaces")
+    if not isinstance(spaces, dict):
         raise UserError(
-            f"{version} takes observations of shape {shape.as_list()[1:]}, and the environment"
+            f"{version.path} does not say what it observes (no assets.extra/dqn_tf.json):"
+            " export it with dqn_tf."
+        )
+    return ExportedPolicy(version.path, Spaces.from_dict(spaces))
+
+
+def load_saved_model(version: Path) -> tf.Module:
+    """Load a SavedModel that has the signature serving_default.
+
+    Raises UserError if it is broken or has none.
+    """
+    try:
+        model = tf.saved_model.load(str(version))
+    except Exception as error:  # protobuf, OSError, ValueError, KeyError, OpError: by the damage
+        raise UserError(
+            f"{version} cannot be loaded; the SavedModel is broken: {first_line(error)}"
+        ) from error
+    if "serving_default" not in getattr(model, "signatures", {}):
+        raise UserError(
+            f"{version} has no signature serving_default, so it is no model that dqn_tf exported."
+        )
+    return model
+
+
+def first_line(error: Exception) -> str:
+    """Return the error's type and the first line of its message."""
+    lines = str(error).strip().splitlines()
+    return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
+
+
+def _require_observations_fit(version: Path, spec: tf.TensorSpec, spaces: Spaces) -> None:
+    if not spec.shape.is_compatible_with((None, *spaces.observation_shape)):
+        raise UserError(
+            f"{version} takes observations of shape {spec.shape.as_list()[1:]}, and the environment"
             f" gives {list(spaces.observation_shape)}. Is --env the environment that it was"
             " trained on?"
         )
-    if shape.rank is not None and shape[0] is not None:
+    if spec.shape.rank is not None and spec.shape[0] is not None:
         raise UserError(
-            f"{version} takes batches of {shape[0]} only; its signature should leave the batch"
+            f"{version} takes batches of {spec.shape[0]} only; its signature should leave the batch"
             " open."
         )
-    given = np.dtype(spaces.observation_dtype)
-    # Another width of a float loses nothing that matters; integers must fit, and the numbers of a
-    # Discrete space do.
-    fits = given.kind == taken.kind and (
-        given.kind == "f" or spaces.categories or np.can_cast(given, taken)
-    )
-    if not fits:
+    if not _dtype_fits(np.dtype(spec.dtype.as_numpy_dtype), spaces):
         raise UserError(
-            f"{version} takes observations of type {taken}, and the environment gives {given}. "
-            "Is --env the environment that it was trained on?"
+            f"{version} takes observations of type {spec.dtype.name}, and the environment gives"
+            f" {spaces.observation_dtype}. Is --env the environment that it was trained on?"
         )
+
+
+def _dtype_fits(model: np.dtype, spaces: Spaces) -> bool:
+    environment = np.dtype(spaces.observation_dtype)
+    if environment.kind != model.kind:
+        return False
+    # Another width of a float loses nothing that matters; the numbers of a Discrete space fit into
+    # any integer; other integers must fit.
+    if environment.kind == "f" or spaces.categories:
+        return True
+    return np.can_cast(environment, model)
+
+
+def _require_actions_fit(version: Path, q_values: tf.TensorShape, spaces: Spaces) -> None:
     if q_values.rank is not None and q_values[-1] not in (None, spaces.actions):
         raise UserError(
             f"{version} chooses among {q_values[-1]} actions, and the environment has"
             f" {spaces.actions}. Is --env the environment that it was trained on?"
         )
-
-
-def _first_line(error: Exception) -> str:
-    lines = str(error).strip().splitlines()
-    return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__

@@ -1,6 +1,6 @@
-"""From what the user named to one exported version on disk and what its manifest says.
+"""Finds the exported version that a path stands for, and reads its manifest.
 
-Opens no file but JSON.
+Only JSON files are opened here.
 """
 
 import json
@@ -15,23 +15,23 @@ REPORT = "evaluation.json"
 
 
 class Version(NamedTuple):
-    """One exported version; the manifest is empty where there is none."""
+    """An exported version; its manifest is empty where the file is missing."""
 
     path: Path
     manifest: dict[str, Any]
 
     @property
     def number(self) -> int | None:
-        """Its version number, if its directory is named after one."""
-        return _number(self.path)
+        """The version number, or None if the directory's name is not a number."""
+        return version_number(self.path)
 
 
-def locate(name: str) -> Version:
-    """The version that `name` stands for.
+def find_export(name: str) -> Version:
+    """Return the version that `name` stands for.
 
-    `name` is one version's directory, a base directory (the highest number that holds a
-    saved_model.pb) or a run directory (the export that its evaluation.json names). Raises UserError
-    for everything else; a file is never opened.
+    `name` is a version's directory, a base directory (the highest number that holds a
+    saved_model.pb is taken) or a run directory (the export that its evaluation.json names is
+    taken). Raises UserError for everything else; a file is never opened.
     """
     path = Path(name)
     if path.is_file():
@@ -42,65 +42,62 @@ def locate(name: str) -> Version:
     if not path.is_dir():
         raise UserError(f"{path}: there is no such directory.")
     try:
-        if not (path / PROGRAM).is_file() and (path / REPORT).is_file():
-            path = _exported(path)
-        elif not (path / PROGRAM).is_file():
-            path = _newest(path)
+        if not (path / PROGRAM).is_file():
+            path = _export_of_run(path) if (path / REPORT).is_file() else _newest_version(path)
         manifest = path / MANIFEST
-        return Version(path, _read(manifest) if manifest.is_file() else {})
+        return Version(path, _read_json(manifest) if manifest.is_file() else {})
     except OSError as error:
         raise UserError(f"{error.filename or path} cannot be read: {error.strerror}.") from error
 
 
-def _exported(run: Path) -> Path:
-    named = _read(run / REPORT).get("export")
-    if not isinstance(named, str):
+def version_number(path: Path) -> int | None:
+    """Return the number that a directory is named after, if it is named after one."""
+    name = path.resolve().name
+    return int(name) if name.isascii() and name.isdigit() else None
+
+
+def _export_of_run(run: Path) -> Path:
+    export = _read_json(run / REPORT).get("export")
+    if not isinstance(export, str):
         raise UserError(f"{run / REPORT} names no export, so there is nothing to evaluate.")
-    if not (Path(named) / PROGRAM).is_file():
+    if not (Path(export) / PROGRAM).is_file():
         raise UserError(
-            f"{run / REPORT} names the export {named}, and no SavedModel is there. Where it was"
+            f"{run / REPORT} names the export {export}, and no SavedModel is there. If it was"
             " moved, name its new place."
         )
-    return Path(named)
+    return Path(export)
 
 
-def _newest(base: Path) -> Path:
-    whole = [
-        path
-        for path in _subdirectories(base)
-        if _number(path) is not None and (path / PROGRAM).is_file()
+def _newest_version(base: Path) -> Path:
+    numbered = [(version_number(path), path) for path in _subdirectories(base)]
+    versions = [
+        (number, path)
+        for number, path in numbered
+        if number is not None and (path / PROGRAM).is_file()
     ]
-    if whole:
-        return max(whole, key=_number)
+    if versions:
+        return max(versions)[1]
     if (base / "checkpoints").is_dir():
         raise UserError(
             f"{base} is a run that has not finished, so it has no export yet. Go on with: python"
             f" train.py --resume={base}"
         )
-    inner = next(
-        (
-            path
-            for path in _subdirectories(base)
-            if any((version / PROGRAM).is_file() for version in _subdirectories(path))
-        ),
-        None,
-    )
+    hint = next((path for path in _subdirectories(base) if _has_version(path)), None)
     raise UserError(
         f"{base} holds no SavedModel: no {PROGRAM} and no numbered version with one."
-        + (f" Did you mean {inner}?" if inner else "")
+        + (f" Did you mean {hint}?" if hint else "")
     )
+
+
+def _has_version(base: Path) -> bool:
+    return any((version / PROGRAM).is_file() for version in _subdirectories(base))
 
 
 def _subdirectories(path: Path) -> list[Path]:
     return sorted(entry for entry in path.iterdir() if entry.is_dir())
 
 
-def _number(path: Path) -> int | None:
-    name = path.resolve().name
-    return int(name) if name.isascii() and name.isdigit() else None
-
-
-def _read(path: Path) -> dict[str, Any]:
+def _read_json(path: Path) -> dict[str, Any]:
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:

@@ -1,21 +1,22 @@
-"""The flags of evaluate.py, their help page, and everything that is wrong with them alone."""
+"""The flags of evaluate.py, their help page, and the checks that need nothing but the flags."""
 
 import itertools
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from absl import flags
 
-from dqn_tf.evaluation.episodes import MOST_STEPS
+from dqn_tf.evaluation.episodes import MAX_EPISODE_STEPS
 from dqn_tf.support import command_line
 from dqn_tf.support.errors import UserError
 
-FILMS = (".gif", ".mp4")
+VIDEO_SUFFIXES = (".gif", ".mp4")
+LEAST = {"episodes": 1, "seed": 0, "max_episode_steps": 1, "video_episodes": 1}
 
 
 class EvaluateFlags(NamedTuple):
-    """What the user asked for: one path in `model`, or two in `compare`."""
+    """The values of evaluate.py's flags: one path in `model`, or two in `compare`."""
 
     model: str | None
     compare: list[str] | None
@@ -30,29 +31,24 @@ class EvaluateFlags(NamedTuple):
 
 
 def parse(argv: Sequence[str]) -> EvaluateFlags:
-    """Reads evaluate.py's flags and proves them consistent. Raises UserError; exits after `--help`."""
+    """Read and check evaluate.py's flags. Raises UserError; exits after `--help`."""
     define(flags.FLAGS)
-    values = command_line.parse(_spread(argv), help_text)
-    given = EvaluateFlags(*(values[name] for name in EvaluateFlags._fields))
-    _require_models(given)
-    for name, least in (
-        ("episodes", 1),
-        ("seed", 0),
-        ("max_episode_steps", 1),
-        ("video_episodes", 1),
-    ):
+    values = command_line.parse(_repeat_compare(argv), help_text)
+    parsed = EvaluateFlags(*(values[name] for name in EvaluateFlags._fields))
+    _require_models(parsed)
+    for name, least in LEAST.items():
         if values[name] < least:
             raise UserError(f"--{name}={values[name]}: must be at least {least}.")
-    _require_films(given)
+    _require_video(parsed)
     for name in ("json", "video"):
         if values[name] is not None:
             _require_place(name, Path(values[name]))
-    return given
+    return parsed
 
 
 def define(flag_values: flags.FlagValues) -> None:
-    """Defines them all; the defaults are here and nowhere else."""
-    to = {"flag_values": flag_values}
+    """Define all flags; their defaults are here and nowhere else."""
+    to: dict[str, Any] = {"flag_values": flag_values}
     flags.DEFINE_string(
         "model",
         None,
@@ -78,7 +74,7 @@ def define(flag_values: flags.FlagValues) -> None:
     )
     flags.DEFINE_integer(
         "max_episode_steps",
-        MOST_STEPS,
+        MAX_EPISODE_STEPS,
         "an episode that is still running after so many steps is cut there and counted",
         **to,
     )
@@ -95,7 +91,7 @@ def define(flag_values: flags.FlagValues) -> None:
 
 
 def help_text(argv: Sequence[str]) -> str:
-    """The help page."""
+    """Return the help page."""
     lines = [
         f"python {argv[0]} --model=saved_models/CartPole-v1",
         f"python {argv[0]} --compare A B",
@@ -108,50 +104,47 @@ def help_text(argv: Sequence[str]) -> str:
     ]
     for name in (*EvaluateFlags._fields, "verbose"):
         flag = flags.FLAGS[name]
-        shown = "" if flag.default is None or flag.default is False else f"={flag.default}"
-        lines += [
-            f"  --{name}{shown}",
-            f"      {flag.help.partition(';')[0] if name == 'compare' else flag.help}",
-        ]
+        default = "" if flag.default is None or flag.default is False else f"={flag.default}"
+        # absl adds to the help of a flag that may be repeated that it may be.
+        text = flag.help.partition(";")[0] if name == "compare" else flag.help
+        lines += [f"  --{name}{default}", f"      {text}"]
     return "\n".join(lines)
 
 
-def _spread(argv: Sequence[str]) -> list[str]:
-    """`--compare A B` as absl can read it: `--compare=A --compare=B`."""
+def _repeat_compare(argv: Sequence[str]) -> list[str]:
+    """Turn `--compare A B` into `--compare=A --compare=B`, which absl can read."""
     if "--compare" not in argv:
         return list(argv)
-    at = argv.index("--compare") + 1
-    paths = list(itertools.takewhile(lambda word: not word.startswith("-"), argv[at : at + 2]))
-    return [
-        *argv[: at - 1],
-        *(f"--compare={path}" for path in paths or [""]),
-        *argv[at + len(paths) :],
-    ]
+    place = argv.index("--compare")
+    following = argv[place + 1 : place + 3]
+    paths = list(itertools.takewhile(lambda word: not word.startswith("-"), following))
+    repeated = [f"--compare={path}" for path in paths or [""]]
+    return [*argv[:place], *repeated, *argv[place + 1 + len(paths) :]]
 
 
-def _require_models(given: EvaluateFlags) -> None:
-    if given.compare is None:
-        if not given.model:
+def _require_models(parsed: EvaluateFlags) -> None:
+    if parsed.compare is None:
+        if not parsed.model:
             raise UserError(
                 "--model is missing: name an export, such as --model=saved_models/CartPole-v1."
             )
         return
-    if len(given.compare) != 2 or "" in given.compare:
+    if len(parsed.compare) != 2 or "" in parsed.compare:
         raise UserError(
             "--compare takes two models: --compare saved_models/CartPole-v1/1"
             " saved_models/CartPole-v1/2."
         )
     for name in ("model", "video", "render"):
-        if getattr(given, name):
+        if getattr(parsed, name):
             raise UserError(f"--{name} and --compare exclude each other.")
 
 
-def _require_films(given: EvaluateFlags) -> None:
-    if given.video is None:
+def _require_video(parsed: EvaluateFlags) -> None:
+    if parsed.video is None:
         return
-    if Path(given.video).suffix.lower() not in FILMS:
-        raise UserError(f"--video={given.video}: must end in {' or '.join(FILMS)}.")
-    if given.render:
+    if Path(parsed.video).suffix.lower() not in VIDEO_SUFFIXES:
+        raise UserError(f"--video={parsed.video}: must end in {' or '.join(VIDEO_SUFFIXES)}.")
+    if parsed.render:
         raise UserError(
             "--render and --video exclude each other: an environment draws either a window or"
             " frames."

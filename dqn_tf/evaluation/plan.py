@@ -1,7 +1,4 @@
-"""An evaluation before TensorFlow is loaded:
-
-models found, environment made, pictures proved; and how it is then played.
-"""
+"""Plans an evaluation before TensorFlow is loaded, and plays it."""
 
 import time
 from collections.abc import Callable
@@ -16,28 +13,28 @@ from dqn_tf.envs import registry
 from dqn_tf.envs.atari import PROTOCOL
 from dqn_tf.envs.spaces import Spaces
 from dqn_tf.evaluation import video
-from dqn_tf.evaluation.episodes import Evaluation, Policy, evaluate, joined
-from dqn_tf.evaluation.find_export import Version, locate
+from dqn_tf.evaluation.episodes import ActFunction, Evaluation, evaluate, join_evaluations
+from dqn_tf.evaluation.find_export import Version, find_export
 from dqn_tf.evaluation.flags import EvaluateFlags
 from dqn_tf.support.errors import UserError
 
 
-class Plan(NamedTuple):
-    """What will be played: each of the versions, on the same environment and seeds."""
+class EvaluationPlan(NamedTuple):
+    """A checked evaluation: each version plays the same seeds of the same environment."""
 
     versions: list[Version]
     env: str
     spaces: Spaces
     make: Callable[..., gym.Env]
     seeds: list[int]
-    fps: float | None  # of the video, if there is one
-    # what a score can only be compared under, where the environment's id does not say it all
+    fps: float  # frames per second of the video
+    # What a score can only be compared under, where the environment's id does not say it all.
     protocol: str
     flags: EvaluateFlags
 
 
 class Played(NamedTuple):
-    """One version's episodes, how long they took, and how many frames were recorded."""
+    """A version's episodes, how long they took, and how many frames were recorded."""
 
     version: Version
     evaluation: Evaluation
@@ -45,9 +42,10 @@ class Played(NamedTuple):
     frames: int
 
 
-def prepare(flags: EvaluateFlags) -> Plan:
-    """Raises UserError for everything that can be known to be wrong without TensorFlow."""
-    versions = [locate(name) for name in flags.compare or [flags.model]]
+def prepare(flags: EvaluateFlags) -> EvaluationPlan:
+    """Plan the evaluation. Raises UserError for everything that TensorFlow is not needed to see."""
+    names = flags.compare if flags.compare else [str(flags.model)]
+    versions = [find_export(name) for name in names]
     env = _environment(versions, flags.env)
     config = _protocol(versions, env) or presets.configure(env, {})
     make = registry.maker(config)
@@ -55,65 +53,61 @@ def prepare(flags: EvaluateFlags) -> Plan:
     for version in versions:
         _require_fit(version, env, spaces)
     seeds = list(seeding.episode_seeds(flags.seed, seeding.TEST, flags.episodes))
-    fps = None
+    fps = 0.0
     if flags.video is not None:
         video.require_writer(Path(flags.video))
-        fps = video.prove(make, "rgb_array", "--video", seeds[0])
+        fps = video.require_drawing(make, "rgb_array", "--video", seeds[0])
     if flags.render:
-        video.prove(make, "human", "--render", seeds[0])
-    return Plan(versions, env, spaces, make, seeds, fps, config.protocol, flags)
+        video.require_drawing(make, "human", "--render", seeds[0])
+    return EvaluationPlan(versions, env, spaces, make, seeds, fps, config.protocol, flags)
 
 
-def play(plan: Plan, version: Version, policy: Policy, check: Callable[[], None]) -> Played:
-    """Plays every seed once.
+def play(
+    plan: EvaluationPlan, version: Version, policy: ActFunction, check: Callable[[], None]
+) -> Played:
+    """Play every seed once.
 
-    Those that are shown or recorded are played one after the other, the rest side by side.
+    Episodes that are shown or recorded are played one after the other, the rest side by side.
     """
-    flags, clock, parts, frames = plan.flags, time.monotonic(), [], 0
-    rest = plan.seeds
-    if flags.render:
-        parts, rest = (
-            [
-                evaluate(
-                    policy,
-                    lambda: plan.make(render_mode="human"),
-                    rest,
-                    flags.max_episode_steps,
-                    check,
-                    parallel=1,
-                )
-            ],
-            [],
-        )
-    if flags.video is not None:
-        filmed, rest = rest[: flags.video_episodes], rest[flags.video_episodes :]
-        with video.Film(Path(flags.video), plan.fps) as film:
-            parts = [
-                evaluate(
-                    policy,
-                    lambda: video.Filmed(plan.make(render_mode="rgb_array"), film),
-                    filmed,
-                    flags.max_episode_steps,
-                    check,
-                    parallel=1,
-                )
-            ]
-        frames = film.frames
-    if rest:
-        parts.append(evaluate(policy, plan.make, rest, flags.max_episode_steps, check))
-    return Played(version, joined(parts), time.monotonic() - clock, frames)
+    start = time.monotonic()
+    limit = plan.flags.max_episode_steps
+    frames = 0
+    if plan.flags.render:
+        evaluation = evaluate(policy, _window(plan), plan.seeds, limit, check, parallel=1)
+    elif plan.flags.video is not None:
+        evaluation, frames = _play_with_video(plan, Path(plan.flags.video), policy, check)
+    else:
+        evaluation = evaluate(policy, plan.make, plan.seeds, limit, check)
+    return Played(version, evaluation, time.monotonic() - start, frames)
 
 
-def _environment(versions: list[Version], given: str | None) -> str:
-    if given:
-        return given
-    names = [version.manifest.get("env") for version in versions]
-    for version, name in zip(versions, names, strict=True):
-        if not isinstance(name, str):
-            raise UserError(
-                f"{version.path} does not say what it was trained on (no assets.extra/dqn_tf.json):"
-                " name it with --env."
-            )
+def _window(plan: EvaluationPlan) -> Callable[[], gym.Env]:
+    return lambda: plan.make(render_mode="human")
+
+
+def _play_with_video(
+    plan: EvaluationPlan, path: Path, policy: ActFunction, check: Callable[[], None]
+) -> tuple[Evaluation, int]:
+    """Play every seed once and record the first episodes; return the number of frames, too."""
+    limit = plan.flags.max_episode_steps
+    filmed = plan.seeds[: plan.flags.video_episodes]
+    others = plan.seeds[plan.flags.video_episodes :]
+    with video.VideoFile(path, plan.fps) as file:
+
+        def make() -> gym.Env:
+            return video.FilmedEnv(plan.make(render_mode="rgb_array"), file)
+
+        parts = [evaluate(policy, make, filmed, limit, check, parallel=1)]
+    if others:
+        parts.append(evaluate(policy, plan.make, others, limit, check))
+    return join_evaluations(parts), file.frames
+
+
+def _environment(versions: list[Version], flag: str | None) -> str:
+    """Return the environment's id: the flag's, or the one that all versions were trained on."""
+    if flag:
+        return flag
+    names = [_trained_on(version) for version in versions]
     if len(set(names)) > 1:
         raise UserError(
             f"{versions[0].path} was trained on {names[0]} and {versions[1].path} on {names[1]};"
@@ -122,32 +116,43 @@ def _environment(versions: list[Version], given: str | None) -> str:
     return names[0]
 
 
-def _protocol(versions: list[Version], env: str) -> DQNConfig | None:
-    """What Atari games are played under:
-
-    the protocol that the first version was trained under, where it says so.
-    """
-    recorded = versions[0].manifest.get("config")
-    if not is_atari(env) or not isinstance(recorded, dict):
-        return None
-    names = [name for name in PROTOCOL if name in recorded]
-    protocols = [
-        [version.manifest.get("config", {}).get(name) for name in names] for version in versions
-    ]
-    if any(other != protocols[0] for other in protocols):
+def _trained_on(version: Version) -> str:
+    name = version.manifest.get("env")
+    if not isinstance(name, str):
         raise UserError(
-            f"{versions[0].path} and {versions[1].path} were trained under different protocols: "
-            + "; ".join(
-                f"{name} {one} and {other}"
-                for name, one, other in zip(names, *protocols, strict=True)
-                if one != other
-            )
-            + "."
+            f"{version.path} does not say what it was trained on (no assets.extra/dqn_tf.json):"
+            " name it with --env."
         )
-    return DQNConfig(env=env, **{name: recorded[name] for name in names})
+    return name
+
+
+def _protocol(versions: list[Version], env: str) -> DQNConfig | None:
+    """Return the configuration of the Atari protocol that the versions were trained under.
+
+    None where there is none: the environment is no Atari game, or the manifest has no config.
+    Raises UserError if two versions were trained under different protocols.
+    """
+    config = versions[0].manifest.get("config")
+    if not is_atari(env) or not isinstance(config, dict):
+        return None
+    protocol = {name: config[name] for name in PROTOCOL if name in config}
+    for version in versions[1:]:
+        other = version.manifest.get("config", {})
+        differences = [
+            f"{name} {value} and {other.get(name)}"
+            for name, value in protocol.items()
+            if other.get(name) != value
+        ]
+        if differences:
+            raise UserError(
+                f"{versions[0].path} and {version.path} were trained under different protocols:"
+                f" {'; '.join(differences)}."
+            )
+    return DQNConfig(env=env, **protocol)
 
 
 def _require_fit(version: Version, env: str, spaces: Spaces) -> None:
+    """Raise UserError if the manifest names other spaces than the environment's."""
     recorded: Any = version.manifest.get("spaces")
     if not isinstance(recorded, dict):
         return

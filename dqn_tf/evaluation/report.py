@@ -1,4 +1,4 @@
-"""What evaluate.py says and writes about the episodes that were played."""
+"""What evaluate.py prints, and writes as JSON, about the episodes that were played."""
 
 from typing import Any
 
@@ -7,12 +7,14 @@ import tensorflow as tf
 
 import dqn_tf
 from dqn_tf.evaluation.find_export import MANIFEST
-from dqn_tf.evaluation.plan import Plan, Played
-from dqn_tf.evaluation.video import MOST_GIF_FRAMES
+from dqn_tf.evaluation.plan import EvaluationPlan, Played
+from dqn_tf.evaluation.video import MAX_GIF_FRAMES
 
 
-def record(plan: Plan, played: list[Played], comparison: dict[str, Any] | None) -> dict[str, Any]:
-    """Everything, ready for JSON: of one model, or of `A` and `B` and their `comparison`."""
+def to_record(
+    plan: EvaluationPlan, played: list[Played], comparison: dict[str, Any] | None
+) -> dict[str, Any]:
+    """Return everything, JSON-ready: one model, or `A` and `B` and their `comparison`."""
     shared = {
         "env": plan.env,
         "protocol": plan.protocol,
@@ -24,33 +26,35 @@ def record(plan: Plan, played: list[Played], comparison: dict[str, Any] | None) 
         "gymnasium": gym.__version__,
     }
     if comparison is None:
-        return shared | _model(played[0])
-    return (
-        shared
-        | {name: _model(one) for name, one in zip("AB", played, strict=True)}
-        | {"comparison": comparison}
-    )
+        return shared | _model_record(played[0])
+    models = {name: _model_record(one) for name, one in zip("AB", played, strict=True)}
+    return shared | models | {"comparison": comparison}
 
 
-def text(record: dict[str, Any], plan: Plan, frames: int) -> str:
-    """The same for a reader. `frames` is the length of the video."""
-    seeds = f"on seeds derived from --seed={record['seed']}, which no training episode has"
-    if "comparison" not in record:
-        return "\n".join(
-            [
-                f"{_env(record)}, {_title(record)}",
-                f"{_episodes(record['episodes'])} {seeds}",
-                "",
-                *_table(record, record),
-                *_files(plan, frames),
-            ]
-        )
+def to_text(record: dict[str, Any], plan: EvaluationPlan, frames: int) -> str:
+    """Return the record as lines for a reader; `frames` is the length of the video."""
+    lines = _comparison_lines(record) if "comparison" in record else _model_lines(record)
+    return "\n".join(lines + _file_lines(plan, frames))
+
+
+def _model_lines(record: dict[str, Any]) -> list[str]:
+    return [
+        f"{_env(record)}, {_title(record)}",
+        f"{_episodes(record['episodes'])} {_seeds(record)}",
+        "",
+        *_table(record, record["max_episode_steps"]),
+    ]
+
+
+def _comparison_lines(record: dict[str, Any]) -> list[str]:
+    lines = [f"{_env(record)}, {_episodes(record['A']['episodes'])} each {_seeds(record)}"]
+    for name in "AB":
+        table = _table(record[name], record["max_episode_steps"])
+        lines += ["", f"{name}: {_title(record[name])}", "", *table]
     comparison = record["comparison"]
     low, high = comparison["ci95"]
-    lines = [f"{_env(record)}, {_episodes(record['A']['episodes'])} each {seeds}"]
-    for name in "AB":
-        lines += ["", f"{name}: {_title(record[name])}", "", *_table(record[name], record)]
-    lines += [
+    return [
+        *lines,
         "",
         (
             f"B - A    {comparison['mean_difference']:9.2f}   95 % interval {low:.2f} to {high:.2f}"
@@ -62,24 +66,19 @@ def text(record: dict[str, Any], plan: Plan, frames: int) -> str:
         ),
         f"verdict  {comparison['verdict']}",
     ]
-    return "\n".join(lines + _files(plan, frames))
 
 
-def _model(played: Played) -> dict[str, Any]:
-    version, evaluation = played.version, played.evaluation
-    trained = {
-        name: version.manifest[name]
-        for name in ("env_steps", "weights", "weights_sha256")
-        if name in version.manifest
-    }
+def _model_record(played: Played) -> dict[str, Any]:
+    version = played.version
+    names = ("env_steps", "weights", "weights_sha256")
     return {
         "model": str(version.path),
         "version": version.number,
-        "trained": trained,
-        **evaluation.summary(),
+        "trained": {name: version.manifest[name] for name in names if name in version.manifest},
+        **played.evaluation.summary(),
         "seconds": round(played.seconds, 3),
-        "returns": evaluation.returns.tolist(),
-        "lengths": evaluation.lengths.tolist(),
+        "returns": played.evaluation.returns.tolist(),
+        "lengths": played.evaluation.lengths.tolist(),
     }
 
 
@@ -87,20 +86,28 @@ def _env(record: dict[str, Any]) -> str:
     return record["env"] + (f" ({record['protocol']})" if record["protocol"] else "")
 
 
+def _seeds(record: dict[str, Any]) -> str:
+    return f"on seeds derived from --seed={record['seed']}, which no training episode has"
+
+
 def _title(model: dict[str, Any]) -> str:
-    steps, weights = model["trained"].get("env_steps"), model["trained"].get("weights")
-    number = f"version {model['version']}, " if model["version"] is not None else ""
-    trained = (
-        f"trained for {steps:,} steps"
-        if isinstance(steps, int)
-        else f"training steps unknown, no {MANIFEST}"
-    )
-    return f"{model['model']} ({number}{trained}{f', {weights} weights' if weights else ''})"
+    """Return the model's path and, in brackets, its version and what is known of its training."""
+    details = []
+    if model["version"] is not None:
+        details.append(f"version {model['version']}")
+    env_steps = model["trained"].get("env_steps")
+    if isinstance(env_steps, int):
+        details.append(f"trained for {env_steps:,} steps")
+    else:
+        details.append(f"training steps unknown, no {MANIFEST}")
+    if model["trained"].get("weights"):
+        details.append(f"{model['trained']['weights']} weights")
+    return f"{model['model']} ({', '.join(details)})"
 
 
-def _table(model: dict[str, Any], record: dict[str, Any]) -> list[str]:
-    (low, high), (iqm_low, iqm_high) = model["mean_ci95"], model["iqm_ci95"]
-    capped, cap, episodes = model["capped_episodes"], record["max_episode_steps"], model["episodes"]
+def _table(model: dict[str, Any], max_episode_steps: int) -> list[str]:
+    low, high = model["mean_ci95"]
+    iqm_low, iqm_high = model["iqm_ci95"]
     lines = [
         f"mean     {model['mean']:9.2f}   95 % interval {low:.2f} to {high:.2f}",
         f"IQM      {model['iqm']:9.2f}   95 % interval {iqm_low:.2f} to {iqm_high:.2f}",
@@ -113,25 +120,24 @@ def _table(model: dict[str, Any], record: dict[str, Any]) -> list[str]:
         ),
         f"seconds  {model['seconds']:9.1f}",
     ]
+    capped = model["capped_episodes"]
     if capped:
         lines.append(
-            f"Cut at --max_episode_steps={cap}: {capped} of {_episodes(episodes)}; their returns"
-            " are what they had until then."
+            f"Cut at --max_episode_steps={max_episode_steps}: {capped} of"
+            f" {_episodes(model['episodes'])}; their returns are what they had until then."
         )
     return lines
 
 
-def _files(plan: Plan, frames: int) -> list[str]:
+def _file_lines(plan: EvaluationPlan, frames: int) -> list[str]:
+    """Name the files that were written, after an empty line; nothing if there are none."""
     lines = []
-    if frames:
-        full = (
-            " (a GIF holds no more; an .mp4 does)"
-            if frames == MOST_GIF_FRAMES and plan.flags.video.lower().endswith(".gif")
-            else ""
-        )
+    if plan.flags.video and frames:
+        is_full = frames == MAX_GIF_FRAMES and plan.flags.video.lower().endswith(".gif")
+        episodes = _episodes(min(plan.flags.video_episodes, len(plan.seeds)))
         lines.append(
-            f"{frames:,} frames of {_episodes(min(plan.flags.video_episodes, len(plan.seeds)))} in"
-            f" {plan.flags.video}{full}"
+            f"{frames:,} frames of {episodes} in {plan.flags.video}"
+            + (" (a GIF holds no more; an .mp4 does)" if is_full else "")
         )
     if plan.flags.json:
         lines.append(f"Everything in {plan.flags.json}")

@@ -1,14 +1,15 @@
-"""What an environment draws:
+"""Draws an environment into a GIF or MP4 file or into a window.
 
-frames into a GIF or MP4 file, or a window. Proved before any episode is played.
+Whatever is missing for it is found before any episode is played.
 """
 
 import contextlib
 import importlib.util
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import TracebackType
 from typing import Any
 
 import gymnasium as gym
@@ -18,66 +19,47 @@ from dqn_tf.support import files
 from dqn_tf.support.errors import UserError
 
 INSTALL = "pip install 'dqn_tf[video]'"
-MOST_GIF_FRAMES = 1_500  # a GIF is held in memory until it is written
+MAX_GIF_FRAMES = 1_500  # a GIF is held in memory until it is written
+DISPLAYS = {"DISPLAY", "WAYLAND_DISPLAY", "SDL_VIDEODRIVER"}  # variables that name a display
 
 
 def require_writer(path: Path) -> None:
-    """Raises UserError if what writes this kind of file is not installed."""
-    if not _is_gif(path) and not (
-        importlib.util.find_spec("imageio") and importlib.util.find_spec("imageio_ffmpeg")
-    ):
+    """Raise UserError if a package that writes this kind of file is not installed."""
+    packages = () if _is_gif(path) else ("imageio", "imageio_ffmpeg")
+    if not all(importlib.util.find_spec(package) for package in packages):
         raise UserError(f"--video={path}: mp4 needs imageio and imageio-ffmpeg. {INSTALL}")
 
 
-def prove(make: Callable[..., gym.Env], mode: str, flag: str, seed: int) -> float:
-    """Draws one frame in render mode `mode` and returns the frames per second that the environment
-    means to have.
+def require_drawing(make: Callable[..., gym.Env], mode: str, flag: str, seed: int) -> float:
+    """Draw one frame in render mode `mode`; return the environment's frames per second.
 
     Raises UserError, which names `flag`, if the environment cannot draw so, or not on this machine.
     """
     os.environ.setdefault("PYGAME_HIDE_SUPPORT_PROMPT", "1")
-    # SDL needs no display and no sound to draw into memory, and complains on stderr where it finds
-    # none
     if mode == "rgb_array":
+        # SDL needs no display and no sound to draw into memory, and complains on stderr where it
+        # finds none.
         os.environ.setdefault("SDL_VIDEODRIVER", "dummy")
         os.environ.setdefault("SDL_AUDIODRIVER", "dummy")
-    if (
-        mode == "human"
-        and sys.platform == "linux"
-        and not {"DISPLAY", "WAYLAND_DISPLAY", "SDL_VIDEODRIVER"} & set(os.environ)
-    ):
+    elif sys.platform == "linux" and not DISPLAYS & set(os.environ):
         raise UserError(
             f"{flag} needs a display, and there is none (neither DISPLAY nor WAYLAND_DISPLAY is"
             " set). --video=episode.gif records without one."
         )
-    modes = _modes(make)
+    modes = _render_modes(make)
     if mode not in modes:
         raise UserError(
             f"{flag}: the environment has no render mode {mode}; it has"
             f" {', '.join(map(str, modes)) or 'none'}."
         )
-    try:
-        env = make(render_mode=mode)
-        try:
-            env.reset(seed=seed)
-            frame = env.render()
-        finally:
-            env.close()
-    except gym.error.DependencyNotInstalled as error:
-        raise UserError(
-            f"{flag}: the environment draws with a package that is not installed. {INSTALL}"
-        ) from error
-    except Exception as error:
-        raise UserError(
-            f"{flag}: drawing the environment failed: {type(error).__name__}: {error}"
-        ) from error
+    frame, fps = _draw_first_frame(make, mode, flag, seed)
     if mode == "rgb_array":
-        _checked(frame)
-    return float(env.metadata.get("render_fps") or 30)
+        _require_frame(frame)
+    return fps
 
 
-class Film:
-    """A video file to which frames are added one by one.
+class VideoFile:
+    """A video file that takes frames one by one.
 
     It appears under its name when the `with` block ends well.
     """
@@ -87,81 +69,84 @@ class Film:
         self.frames = 0
         self._fps = fps
 
-    def __enter__(self) -> "Film":
+    def __enter__(self) -> "VideoFile":
         with contextlib.ExitStack() as stack:
             aside = stack.enter_context(files.replaced(self.path))
-            self._writer = (_Gif if _is_gif(self.path) else _Mp4)(aside, self._fps)
-            stack.push(lambda kind, *_: self._writer.close(kind is None))
+            make_writer = _GifWriter if _is_gif(self.path) else _Mp4Writer
+            self._writer = make_writer(aside, self._fps)
+            stack.push(lambda kind, *_: self._writer.close(is_complete=kind is None))
             self._stack = stack.pop_all()
         return self
 
     def __exit__(self, *error: Any) -> None:
-        try:
+        with self._os_errors_named():
             self._stack.__exit__(*error)
-        except OSError as reason:
-            raise UserError(
-                f"--video={self.path} cannot be written: {reason.strerror or reason}."
-            ) from reason
 
     def add(self, frame: Any) -> None:
-        """Appends one frame, [H, W, 3] uint8."""
+        """Append one frame, [H, W, 3] uint8."""
+        array = _require_frame(frame)
+        with self._os_errors_named():
+            self.frames += self._writer.add(array)
+
+    @contextlib.contextmanager
+    def _os_errors_named(self) -> Iterator[None]:
         try:
-            self.frames += self._writer.add(_checked(frame))
+            yield
         except OSError as error:
             raise UserError(
                 f"--video={self.path} cannot be written: {error.strerror or error}."
             ) from error
 
 
-class Filmed(gym.Wrapper):
-    """An environment whose every state is drawn onto a film."""
+class FilmedEnv(gym.Wrapper):
+    """An environment that draws each of its states into a video file."""
 
-    def __init__(self, env: gym.Env, film: Film) -> None:
+    def __init__(self, env: gym.Env, file: VideoFile) -> None:
         super().__init__(env)
-        self._film = film
+        self._file = file
 
-    def reset(self, **keywords) -> tuple[Any, dict]:
-        """Resets and films the first state."""
-        answer = self.env.reset(**keywords)
-        self._film.add(self.env.render())
-        return answer
+    def reset(self, **keywords: Any) -> tuple[Any, dict[str, Any]]:
+        """Reset the environment and draw the first state."""
+        outcome = self.env.reset(**keywords)
+        self._file.add(self.env.render())
+        return outcome
 
-    def step(self, action: int) -> tuple[Any, Any, bool, bool, dict]:
-        """Takes one step and films what it leads to."""
-        answer = self.env.step(action)
-        self._film.add(self.env.render())
-        return answer
+    def step(self, action: int) -> tuple[Any, Any, bool, bool, dict[str, Any]]:
+        """Take one step and draw the state that it leads to."""
+        outcome = self.env.step(action)
+        self._file.add(self.env.render())
+        return outcome
 
 
-class _Gif:
-    """Pillow writes it at the end."""
+class _GifWriter:
+    """Collects frames; Pillow writes them at the end."""
 
     def __init__(self, path: Path, fps: float) -> None:
-        self._path, self._images = path, []
-        # in hundredths of a second; below 2, viewers slow down
+        self._path = path
+        self._images: list[Any] = []
+        # A GIF counts hundredths of a second; below 2 of them, viewers slow down.
         self._milliseconds = max(20, round(100 / fps) * 10)
 
     def add(self, frame: np.ndarray) -> bool:
+        """Append a frame; return False, and do nothing, if the GIF is full."""
         from PIL import Image  # only where a GIF is written
 
-        if len(self._images) == MOST_GIF_FRAMES:
+        if len(self._images) == MAX_GIF_FRAMES:
             return False
         self._images.append(Image.fromarray(frame).quantize(method=Image.Quantize.FASTOCTREE))
         return True
 
-    def close(self, whole: bool) -> None:
-        if whole:
-            self._images[0].save(
-                self._path,
-                save_all=True,
-                append_images=self._images[1:],
-                duration=self._milliseconds,
-                loop=0,
-            )
+    def close(self, is_complete: bool) -> None:
+        if not is_complete:
+            return
+        first, *others = self._images
+        first.save(
+            self._path, save_all=True, append_images=others, duration=self._milliseconds, loop=0
+        )
 
 
-class _Mp4:
-    """imageio hands each frame to ffmpeg."""
+class _Mp4Writer:
+    """Hands each frame to ffmpeg, by imageio."""
 
     def __init__(self, path: Path, fps: float) -> None:
         import imageio  # of the extra [video]
@@ -177,25 +162,49 @@ class _Mp4:
         )
 
     def add(self, frame: np.ndarray) -> bool:
-        odd = [(0, size % 2) for size in frame.shape[:2]]  # H.264 takes even sizes only
-        self._writer.append_data(np.pad(frame, (*odd, (0, 0)), mode="edge"))
+        height, width, _ = frame.shape
+        # H.264 takes even sizes only.
+        padding = [(0, height % 2), (0, width % 2), (0, 0)]
+        self._writer.append_data(np.pad(frame, padding, mode="edge"))
         return True
 
-    def close(self, whole: bool) -> None:
+    def close(self, is_complete: bool) -> None:
         self._writer.close()
+
+
+def _draw_first_frame(
+    make: Callable[..., gym.Env], mode: str, flag: str, seed: int
+) -> tuple[Any, float]:
+    """Return what the environment draws after a reset, and its frames per second."""
+    try:
+        env = make(render_mode=mode)
+        try:
+            env.reset(seed=seed)
+            return env.render(), float(env.metadata.get("render_fps") or 30)
+        finally:
+            env.close()
+    except gym.error.DependencyNotInstalled as error:
+        raise UserError(
+            f"{flag}: the environment draws with a package that is not installed. {INSTALL}"
+        ) from error
+    except Exception as error:
+        raise UserError(
+            f"{flag}: drawing the environment failed: {type(error).__name__}: {error}"
+        ) from error
 
 
 def _is_gif(path: Path) -> bool:
     return path.suffix.lower() == ".gif"
 
 
-def _modes(make: Callable[..., gym.Env]) -> list[str]:
+def _render_modes(make: Callable[..., gym.Env]) -> list[str]:
     env = make()
     env.close()
     return env.metadata.get("render_modes") or []
 
 
-def _checked(frame: Any) -> np.ndarray:
+def _require_frame(frame: Any) -> np.ndarray:
+    """Return the frame as an array. Raises UserError if it is no picture."""
     array = np.asarray(frame)
     if array.ndim != 3 or array.shape[2] != 3 or array.dtype != np.uint8:
         raise UserError(

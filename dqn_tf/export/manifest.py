@@ -11,7 +11,7 @@ import dqn_tf
 from dqn_tf.agent.dqn import DQN, weights_sha256
 from dqn_tf.config.dqn_config import DQNConfig
 from dqn_tf.envs.spaces import Spaces
-from dqn_tf.evaluation.episodes import MOST_STEPS
+from dqn_tf.evaluation.episodes import MAX_EPISODE_STEPS
 
 MANIFEST = Path("assets.extra") / "dqn_tf.json"
 
@@ -62,7 +62,7 @@ def protocol(config: DQNConfig) -> dict[str, Any]:
     return {
         "policy": "greedy",
         "episode_seeds": f"of the test, derived from seed {config.seed}",
-        "most_env_steps": MOST_STEPS,
+        "most_env_steps": MAX_EPISODE_STEPS,
     } | ({"game": config.protocol} if config.protocol else {})
 
 

@@ -2,7 +2,7 @@
 TFPolicy.
 
     environment = GymnasiumEnvironment("CartPole-v1", seed=1)
-    policy = ExportedPolicy("saved_models/CartPole-v1")
+    policy = ExportedTFPolicy("saved_models/CartPole-v1")
     DynamicEpisodeDriver(TFPyEnvironment(environment), policy, ...)
     PyDriver(environment, PyTFEagerPolicy(policy), ...)
 
@@ -21,9 +21,7 @@ from dqn_tf.config import seeding
 from dqn_tf.envs import registry
 from dqn_tf.envs.checked_env import CheckedEnv
 from dqn_tf.envs.spaces import Spaces
-from dqn_tf.evaluation.exported_policy import ServedPolicy
-from dqn_tf.evaluation.find_export import locate
-from dqn_tf.support.errors import UserError
+from dqn_tf.evaluation.exported_policy import load_policy
 
 interop.load_tf_agents()
 
@@ -101,7 +99,7 @@ class GymnasiumEnvironment(PyEnvironment):
         )
 
 
-class ExportedPolicy(TFPolicy):
+class ExportedTFPolicy(TFPolicy):
     """The greedy policy of a model that dqn_tf exported, inside the graph: for TF-Agents' drivers
     and whatever takes a TFPolicy.
 
@@ -110,14 +108,8 @@ class ExportedPolicy(TFPolicy):
     """
 
     def __init__(self, model: str) -> None:
-        version = locate(str(model))
-        if not isinstance(version.manifest.get("spaces"), dict):
-            raise UserError(
-                f"{version.path} does not say what it observes (no assets.extra/dqn_tf.json):"
-                " export it with dqn_tf."
-            )
-        self._spaces = Spaces.from_dict(version.manifest["spaces"])
-        self._served = ServedPolicy(version.path, self._spaces)
+        self._policy = load_policy(model)
+        self._spaces = self._policy.spaces
         observation = ArraySpec(
             self._spaces.observation_shape, np.dtype(self._spaces.observation_dtype)
         )
@@ -130,16 +122,16 @@ class ExportedPolicy(TFPolicy):
             )
         )
         # a tf.Module's variables are found in its attributes
-        self._model_variables = list(self._served.loaded.network_variables)
+        self._model_variables = list(self._policy.loaded.network_variables)
 
     def _distribution(
         self, step: time_step.TimeStep, policy_state: types.NestedTensor
     ) -> policy_step.PolicyStep:
         if self._spaces.masked:
             observation, mask = split(step.observation)
-            answer = self._served.serve_masked(observation=observation, action_mask=mask)
+            answer = self._policy.serve_masked(observation=observation, action_mask=mask)
         else:
-            answer = self._served.serve(observation=step.observation)
+            answer = self._policy.serve(observation=step.observation)
         return policy_step.PolicyStep(
             distributions.Deterministic(answer["action"] - self._spaces.action_start),
             policy_state,

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from absl import flags
 
-from dqn_tf.evaluation.find_export import MANIFEST, Version, locate
+from dqn_tf.evaluation.find_export import MANIFEST, Version, find_export
 from dqn_tf.support import command_line, files, tensorflow_loading
 from dqn_tf.support.errors import UserError
 
@@ -70,7 +70,7 @@ def parse(argv: Sequence[str]) -> LogFlags:
 
 def main(given: LogFlags) -> None:
     """Replays, prints, writes. Raises UserError."""
-    version = locate(given.model)
+    version = find_export(given.model)
     if importlib.util.find_spec("tensorflow_serving") is None:
         raise UserError(
             "Reading the logs needs TF Serving's messages. Type: pip install 'dqn_tf[serving]'"

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from dqn_tf.evaluation.episodes import bootstrap, iqm
+from dqn_tf.evaluation.statistics import bootstrap, iqm
 from dqn_tf.run_files import plots
 from dqn_tf.support.files import write_json
 from dqn_tf.run_files.run_directory import RunDirectory, finished

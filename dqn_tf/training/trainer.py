@@ -16,7 +16,7 @@ from dqn_tf.config import seeding
 from dqn_tf.engines.engine import Block, Engine
 from dqn_tf.engines.factory import make_engines, run_block
 from dqn_tf.envs import registry
-from dqn_tf.evaluation.episodes import MOST_STEPS, Evaluation, evaluate
+from dqn_tf.evaluation.episodes import MAX_EPISODE_STEPS, Evaluation, evaluate
 from dqn_tf.experience import exploration
 from dqn_tf.export import manifest
 from dqn_tf.export.publish import export
@@ -393,7 +393,7 @@ class Run:
         )
         if played.capped:
             self.say(
-                f"note: {played.capped} of {episodes} episodes did not end within {MOST_STEPS:,}"
+                f"note: {played.capped} of {episodes} episodes did not end within {MAX_EPISODE_STEPS:,}"
                 " steps and were cut there."
             )
         return played

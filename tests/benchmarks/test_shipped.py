@@ -16,7 +16,7 @@ from dqn_tf.agent.dqn import weights_sha256
 from dqn_tf.config.dqn_config import DQNConfig
 from dqn_tf.envs import registry
 from dqn_tf.evaluation.episodes import evaluate
-from dqn_tf.evaluation.exported_policy import ServedPolicy
+from dqn_tf.evaluation.exported_policy import ExportedPolicy
 from dqn_tf.support.errors import UserError
 
 SAVED_MODELS = shipped.ROOT / "saved_models"
@@ -77,7 +77,7 @@ def test_a_shipped_agent_plays_as_its_page_says(agent):
         )
     )
     env, config = agent.manifest["env"], DQNConfig.from_dict(agent.manifest["config"])
-    policy = ServedPolicy(agent.version, registry.spaces(config))
+    policy = ExportedPolicy(agent.version, registry.spaces(config))
     played = evaluate(
         policy, registry.maker(config), range(7_000_000, 7_000_000 + EPISODES.get(env, 10))
     )

@@ -18,7 +18,7 @@ from dqn_tf.envs import registry
 from dqn_tf.envs.checked_env import CheckedEnv
 from dqn_tf.envs.spaces import Spaces
 from dqn_tf.evaluation.episodes import evaluate
-from dqn_tf.evaluation.exported_policy import ServedPolicy
+from dqn_tf.evaluation.exported_policy import ExportedPolicy
 from dqn_tf.experience import exploration
 from dqn_tf.export.publish import export
 from dqn_tf.support.errors import UserError
@@ -110,7 +110,7 @@ def test_q_star_is_learned_and_no_illegal_action_is_taken(kind, overrides, tmp_p
                 exploration.greedy_action(engine.actor.q_values(observation), mask)
                 + spaces.action_start
             ),
-            ServedPolicy(version, spaces),
+            ExportedPolicy(version, spaces),
         )
     ]
     assert scores[0] == scores[1]

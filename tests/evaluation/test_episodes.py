@@ -1,18 +1,11 @@
-"""evaluation.py against numbers worked by hand, and against environments that misbehave."""
+"""episodes.py and statistics.py against numbers worked by hand, and against environments that misbehave."""
 
 import gymnasium as gym
 import numpy as np
 import pytest
 
-from dqn_tf.evaluation.episodes import (
-    DECIDING,
-    Evaluation,
-    bootstrap,
-    compare,
-    evaluate,
-    iqm,
-    joined,
-)
+from dqn_tf.evaluation.episodes import Evaluation, compare, evaluate, join_evaluations
+from dqn_tf.evaluation.statistics import FEWEST_DIFFERING, bootstrap, iqm
 from dqn_tf.support.errors import UserError
 
 
@@ -150,7 +143,7 @@ def test_a_result_does_not_depend_on_how_many_are_played_together():
 
 
 def test_an_episode_is_cut_at_the_cap_and_counted_unless_it_ends_there_by_itself():
-    played = evaluate(remainder, Countdown, [0, 1, 2, 3, 4], most_steps=4)
+    played = evaluate(remainder, Countdown, [0, 1, 2, 3, 4], max_episode_steps=4)
     assert played.lengths.tolist() == [2, 3, 4, 4, 4]
     assert played.capped == 2  # seed 2 lasts 4 steps of its own
 
@@ -238,9 +231,9 @@ def test_no_seeds_is_refused():
 
 
 def test_joined_parts_are_the_whole():
-    whole = evaluate(remainder, Countdown, [3, 1, 4, 2], most_steps=4)
-    again = joined(
-        [evaluate(remainder, Countdown, seeds, most_steps=4) for seeds in ([3], [1, 4, 2])]
+    whole = evaluate(remainder, Countdown, [3, 1, 4, 2], max_episode_steps=4)
+    again = join_evaluations(
+        [evaluate(remainder, Countdown, seeds, max_episode_steps=4) for seeds in ([3], [1, 4, 2])]
     )
     assert again.seeds == whole.seeds and again.capped == whole.capped == 2
     assert (
@@ -285,12 +278,12 @@ def test_too_few_differing_episodes_give_no_verdict():
     assert (
         compare(evaluation([0]), evaluation([9]))["verdict"] == "no difference shown by 1 episode"
     )
-    few, enough = ([9.0] * count + [0.0] * 10 for count in (DECIDING - 1, DECIDING))
-    zeros = evaluation(np.zeros(10 + DECIDING - 1))
+    few, enough = ([9.0] * count + [0.0] * 10 for count in (FEWEST_DIFFERING - 1, FEWEST_DIFFERING))
+    zeros = evaluation(np.zeros(10 + FEWEST_DIFFERING - 1))
     assert compare(zeros, evaluation(few))["verdict"].startswith("no difference shown")
-    assert compare(evaluation(np.zeros(10 + DECIDING)), evaluation(enough))["verdict"].startswith(
-        "B is better"
-    )
+    assert compare(evaluation(np.zeros(10 + FEWEST_DIFFERING)), evaluation(enough))[
+        "verdict"
+    ].startswith("B is better")
 
 
 def test_different_seeds_are_not_compared():

@@ -17,7 +17,7 @@ from dqn_tf.config.dqn_config import DQNConfig
 from dqn_tf.envs import registry
 from dqn_tf.evaluation import flags as evaluate_flags
 from dqn_tf.evaluation.episodes import evaluate
-from dqn_tf.evaluation.exported_policy import ServedPolicy
+from dqn_tf.evaluation.exported_policy import ExportedPolicy
 from dqn_tf.support.errors import UserError
 from stages import ROOT, command, models, publish  # noqa: F401
 
@@ -120,7 +120,7 @@ def test_another_kind_of_number_is_refused(models):
     with pytest.raises(
         UserError, match="takes observations of type uint8, and the environment gives float32"
     ):
-        ServedPolicy(models / "Stage-image-v0" / "1", floats)
+        ExportedPolicy(models / "Stage-image-v0" / "1", floats)
 
 
 def test_two_models_of_different_environments_need_env(models, command):
@@ -206,7 +206,7 @@ def test_the_served_policy_plays_as_the_agent_did(env, tmp_path):
         make,
         seeds,
     )
-    served = evaluate(ServedPolicy(version, spaces), make, seeds)
+    served = evaluate(ExportedPolicy(version, spaces), make, seeds)
     assert (
         served.returns.tolist() == live.returns.tolist()
         and served.lengths.tolist() == live.lengths.tolist()
@@ -215,7 +215,7 @@ def test_the_served_policy_plays_as_the_agent_did(env, tmp_path):
 
 def test_a_score_does_not_depend_on_how_many_are_played_together(models):
     policy, make = (
-        ServedPolicy(models / "CartPole-v1" / "1", registry.spaces(DQNConfig(env="CartPole-v1"))),
+        ExportedPolicy(models / "CartPole-v1" / "1", registry.spaces(DQNConfig(env="CartPole-v1"))),
         registry.maker(DQNConfig(env="CartPole-v1")),
     )
     seeds = seeding.episode_seeds(0, seeding.TEST, 20)

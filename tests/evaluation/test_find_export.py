@@ -1,4 +1,4 @@
-"""locate.py: what --model may name, and what is never opened."""
+"""find_export.py: what --model may name, and what is never opened."""
 
 import pickle
 import sys
@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from dqn_tf.evaluation.find_export import locate
+from dqn_tf.evaluation.find_export import find_export
 from dqn_tf.support.errors import UserError
 from stages import command, models  # noqa: F401
 
@@ -26,25 +26,25 @@ def tree(base, *versions):
 def test_a_base_directory_stands_for_its_highest_whole_version(tmp_path):
     base = tree(tmp_path, "2", "10", "9", "latest", "1²")
     (base / "11" / "variables").mkdir(parents=True)  # an export that never came to its end
-    version = locate(str(base))
+    version = find_export(str(base))
     assert version.path == base / "10" and version.number == 10 and version.manifest == {}
-    assert locate(f"{base}/").path == base / "10"
+    assert find_export(f"{base}/").path == base / "10"
 
 
 def test_one_version_stands_for_itself(tmp_path):
-    assert locate(str(tree(tmp_path, "2", "3") / "2")).number == 2
-    assert locate(str(tree(tmp_path, "named") / "named")).number is None
+    assert find_export(str(tree(tmp_path, "2", "3") / "2")).number == 2
+    assert find_export(str(tree(tmp_path, "named") / "named")).number is None
 
 
 def test_a_run_directory_stands_for_its_export(models):
-    version = locate(str(models / "run"))
+    version = find_export(str(models / "run"))
     assert version.path == models / "CartPole-v1" / "1" and version.manifest["env"] == "CartPole-v1"
 
 
 def test_what_holds_no_model_is_named(tmp_path):
     def sentence(path):
         with pytest.raises(UserError) as error:
-            locate(str(path))
+            find_export(str(path))
         return str(error.value)
 
     assert sentence(tmp_path / "nowhere") == f"{tmp_path / 'nowhere'}: there is no such directory."

@@ -13,7 +13,7 @@ from dqn_tf.config import seeding
 from dqn_tf.config.dqn_config import DQNConfig
 from dqn_tf.envs import registry
 from dqn_tf.evaluation.episodes import evaluate
-from dqn_tf.evaluation.exported_policy import ServedPolicy
+from dqn_tf.evaluation.exported_policy import ExportedPolicy
 from dqn_tf.support import tensorflow_loading
 from dqn_tf.support.errors import UserError
 
@@ -73,7 +73,7 @@ def test_train_resume_export_and_evaluate(tmp_path):
     for name in RUNS:
         found = report(tmp_path / name)
         assert found["updates"] > 0
-        policy = ServedPolicy(Path(found["export"]), registry.spaces(DQNConfig(env=SMALL["env"])))
+        policy = ExportedPolicy(Path(found["export"]), registry.spaces(DQNConfig(env=SMALL["env"])))
         seeds = seeding.episode_seeds(found["seed"], seeding.TEST, SMALL["test_episodes"])
         # in this process, under Keras 3
         played = evaluate(policy, registry.maker(DQNConfig(env=SMALL["env"])), seeds)

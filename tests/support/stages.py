@@ -17,6 +17,7 @@ from dqn_tf.agent.dqn import DQN
 from dqn_tf.config.dqn_config import DQNConfig
 from dqn_tf.envs import registry
 from dqn_tf.evaluation import flags as evaluate_flags
+from dqn_tf.evaluation.__main__ import main as evaluate_main
 from dqn_tf.export.publish import export
 
 ROOT = Path(__file__).parents[2]
@@ -106,14 +107,10 @@ def command(monkeypatch, capsys):
 
     Exit status: see `status`.
     """
-    spec = util.spec_from_file_location("evaluate_command", ROOT / "evaluate.py")
-    module = util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-
     def run(*words, status=0):
         monkeypatch.setattr(flags, "FLAGS", flags.FlagValues())
         with pytest.raises(SystemExit) as exit_:
-            module.main(evaluate_flags.parse(["evaluate.py", *map(str, words)]))
+            evaluate_main(evaluate_flags.parse(["evaluate.py", *map(str, words)]))
         assert exit_.value.code == status
         printed = capsys.readouterr()
         assert printed.err == ""

@@ -25,9 +25,9 @@ from dqn_tf.config.dqn_config import DQNConfig
 from dqn_tf.envs import registry
 from dqn_tf.envs.spaces import Spaces, describe
 from dqn_tf.evaluation.episodes import evaluate
-from dqn_tf.evaluation.exported_policy import ServedPolicy
+from dqn_tf.evaluation.exported_policy import ExportedPolicy
 from dqn_tf.export.publish import export
-from dqn_tf.interop.tf_agents import ExportedPolicy, GymnasiumEnvironment, split
+from dqn_tf.interop.tf_agents import ExportedTFPolicy, GymnasiumEnvironment, split
 from dqn_tf.support.errors import UserError
 from envs import Chain, Counter, Scripted
 from oracles import close, equal, make_config
@@ -242,7 +242,7 @@ def exported(tmp_path_factory):
 
 def play(name: str, spaces: Spaces, version) -> list[tuple[np.ndarray, int]]:
     """Observations and actions, counted from 0, of EPISODES episodes as evaluate.py plays them."""
-    served, seen = ServedPolicy(version, spaces), []
+    served, seen = ExportedPolicy(version, spaces), []
 
     def policy(observation, mask):
         action = served(observation, mask)
@@ -283,7 +283,7 @@ def same(trajectories, expected, batched: bool) -> None:
 @pytest.mark.parametrize("name", ["CartPole", "FrozenLake", "masks in info", "masks in Dict"])
 def test_drivers_play_what_evaluate_plays(exported, name):
     spaces, version = exported[name]
-    expected, policy = play(name, spaces, version), ExportedPolicy(str(version))
+    expected, policy = play(name, spaces, version), ExportedTFPolicy(str(version))
     trajectories: list = []
     environment = GymnasiumEnvironment(MAKERS[name](), seed=SEED)
     PyDriver(
@@ -313,7 +313,7 @@ def test_the_readmes_example_runs(exported, tmp_path, monkeypatch):
 def test_the_policy_runs_inside_a_graph(exported):
     _, version = exported["CartPole"]
     policy, environment, count = (
-        ExportedPolicy(version.parent),
+        ExportedTFPolicy(version.parent),
         TFPyEnvironment(GymnasiumEnvironment("CartPole-v1", SEED)),
         tf.Variable(0),
     )
@@ -333,7 +333,9 @@ def test_the_policys_variables_are_the_models(exported):
         tf.saved_model.load(str(version)).network_variables,
         key=lambda variable: variable.shape.as_list(),
     )
-    own = sorted(ExportedPolicy(version).variables(), key=lambda variable: variable.shape.as_list())
+    own = sorted(
+        ExportedTFPolicy(version).variables(), key=lambda variable: variable.shape.as_list()
+    )
     close(
         [float(tf.reduce_sum(variable)) for variable in own],
         [float(tf.reduce_sum(variable)) for variable in served],
@@ -344,6 +346,6 @@ def test_the_policys_variables_are_the_models(exported):
 def test_a_model_without_manifest_is_refused(exported, tmp_path):
     tf.saved_model.save(tf.Module(), str(tmp_path / "1"))
     with pytest.raises(UserError, match="does not say what it observes"):
-        ExportedPolicy(tmp_path)
+        ExportedTFPolicy(tmp_path)
     with pytest.raises(UserError, match="no such directory"):
-        ExportedPolicy(tmp_path / "nowhere")
+        ExportedTFPolicy(tmp_path / "nowhere")

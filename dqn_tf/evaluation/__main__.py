@@ -1,0 +1,65 @@
+"""Scores an exported model: `python -m dqn_tf.evaluation --model=saved_models/CartPole-v1`."""
+
+import sys
+import warnings
+from pathlib import Path
+
+from dqn_tf.evaluation.episodes import compare
+from dqn_tf.evaluation.flags import EvaluateFlags, parse
+from dqn_tf.evaluation.plan import play, prepare
+from dqn_tf.support import command_line, files, tensorflow_loading
+from dqn_tf.support.errors import UserError
+from dqn_tf.support.interrupts import Interrupted, Interrupts
+
+
+def command() -> None:
+    """Run the command that the process was started with."""
+    command_line.run(main, parse)
+
+
+def main(flags: EvaluateFlags) -> None:
+    """Evaluate; exit with 130 or 143 after a signal."""
+    if not command_line.verbose():
+        warnings.simplefilter("ignore")  # Gymnasium's advice; dqn_tf itself says what matters
+    with Interrupts() as interrupts:
+        try:
+            evaluate_exports(flags, interrupts)
+        except Interrupted:
+            print("Stopped before the evaluation was complete.")
+    sys.exit(interrupts.exit_status)
+
+
+def evaluate_exports(flags: EvaluateFlags, interrupts: Interrupts) -> None:
+    """Play, print and write. Raises UserError, or Interrupted after a signal."""
+    plan = prepare(flags)
+    interrupts.check()
+    tensorflow_loading.load_tensorflow(command_line.verbose())
+    # These import TensorFlow: not before everything else is known to be right.
+    from dqn_tf.evaluation import report
+    from dqn_tf.evaluation.exported_policy import ExportedPolicy
+
+    policies = [ExportedPolicy(version.path, plan.spaces) for version in plan.versions]
+    played = [
+        play(plan, version, policy, interrupts.check)
+        for version, policy in zip(plan.versions, policies, strict=True)
+    ]
+    comparison = None
+    if flags.compare:
+        first, second = played
+        comparison = compare(first.evaluation, second.evaluation)
+    record = report.to_record(plan, played, comparison)
+    if flags.json:
+        write_json(flags.json, record)
+    print(report.to_text(record, plan, played[0].frames))
+
+
+def write_json(path: str, record: dict) -> None:
+    """Write the record. Raises UserError if the file cannot be written."""
+    try:
+        files.write_json(Path(path), record)
+    except OSError as error:
+        raise UserError(f"--json={path} cannot be written: {error.strerror}.") from error
+
+
+if __name__ == "__main__":
+    command()
