@@ -92,9 +92,10 @@ def define(flag_values: flags.FlagValues) -> None:
 
 def help_text(argv: Sequence[str]) -> str:
     """Return the help page."""
+    program = _program(argv[0])
     lines = [
-        f"python {argv[0]} --model=saved_models/CartPole-v1",
-        f"python {argv[0]} --compare A B",
+        f"{program} --model=saved_models/CartPole-v1",
+        f"{program} --compare A B",
         "",
         (
             "Scores an exported model: greedy episodes on seeds of their own, the mean return with"
@@ -109,6 +110,14 @@ def help_text(argv: Sequence[str]) -> str:
         text = flag.help.partition(";")[0] if name == "compare" else flag.help
         lines += [f"  --{name}{default}", f"      {text}"]
     return "\n".join(lines)
+
+
+def _program(path: str) -> str:
+    """Return what a user types to run the command that was started as `path`."""
+    name = Path(path).name
+    if name == "__main__.py":
+        return "python -m dqn_tf.evaluation"
+    return f"python {path}" if name.endswith(".py") else name
 
 
 def _repeat_compare(argv: Sequence[str]) -> list[str]:
