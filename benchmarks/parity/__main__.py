@@ -260,7 +260,7 @@ def make_recorder():
 
 
 def main(_) -> None:
-    """Prints the table."""
+    """Print the table."""
     tensorflow_loading.load_tensorflow()
     interop.load_tf_agents()
     width = max(len(str(case)) for case in CASES)

@@ -1,1 +1,1 @@
-"""Scores of variants over seeds."""
+"""Scores of variants of DQN over seeds."""

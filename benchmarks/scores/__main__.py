@@ -1,12 +1,10 @@
-"""Trains variants of DQN on an environment with several seeds, and compares them:
+"""Trains variants of DQN with several seeds and compares their scores.
 
-python -m benchmarks.scores --env=CartPole-v1.
+python -m benchmarks.scores --env=CartPole-v1
 """
 
 import os
-import signal
 import sys
-import textwrap
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,14 +12,22 @@ from typing import Any, NamedTuple
 
 from absl import flags
 
+from benchmarks.common import flags as common_flags
+from benchmarks.scores import variants
 from dqn_tf.config import flags as config_flags
 from dqn_tf.config.dqn_config import DQNConfig
 from dqn_tf.envs import registry
 from dqn_tf.support import command_line
 from dqn_tf.support.errors import UserError
 
-HERE = Path(__file__).resolve().parent.parent
 DEFAULT_VARIANTS = "dqn,recommended"
+HELP = (
+    "Trains each variant with each seed, several at a time, and adds a row for each finished run to"
+    " benchmarks/results/scores/<env>.csv. Runs that are there already are not run again, so the"
+    " same command goes on after a stop. Then prints the comparison, draws the learning curves and"
+    " writes docs/results.md. All flags of train.py that set a field of DQNConfig, but --seed, may"
+    " be added and hold for all variants."
+)
 
 
 class ScoresFlags(NamedTuple):
@@ -38,9 +44,10 @@ class ScoresFlags(NamedTuple):
 
 
 def parse(argv: Sequence[str]) -> ScoresFlags:
-    """Reads the flags and proves every run's configuration. Raises UserError; exits after `--help`."""
-    from benchmarks.scores import variants
+    """Read the flags and check every run's configuration.
 
+    Raises UserError; exits after `--help`.
+    """
     names = ", ".join(variants.VARIANTS)
     config_flags.define_config_flags(flags.FLAGS)
     flags.DEFINE_string("variants", DEFAULT_VARIANTS, f"which, separated by commas: {names}")
@@ -51,31 +58,20 @@ def parse(argv: Sequence[str]) -> ScoresFlags:
         "runs at the same time, one TensorFlow thread each",
         lower_bound=1,
     )
-    flags.DEFINE_bool(
-        "render_only",
-        False,
-        "run nothing; write tables, pictures and docs/results.md anew from the records",
+    common_flags.define_output_flags(
+        "scores", common_flags.DOCS / "results.md", "<env>.csv and <env>.png"
     )
-    flags.DEFINE_string(
-        "results_dir", os.path.relpath(HERE / "results"), "where <env>.csv and <env>.png lie"
-    )
-    flags.DEFINE_string(
-        "page", os.path.relpath(HERE.parent / "docs" / "results.md"), "the page to write"
-    )
-    flags.DEFINE_bool("verbose", False, "tracebacks")
     values = command_line.parse(["python -m benchmarks.scores", *argv[1:]], _help)
     overrides = config_flags.config_overrides(values)
     if "seed" in overrides:
         raise UserError("--seed is for train.py; give --seeds=N for the seeds 0 to N - 1.")
     env = overrides.pop("env", DQNConfig.env)
-    wanted = list(dict.fromkeys(word for word in values["variants"].split(",") if word))
-    if not wanted:
-        raise UserError(f"--variants: name at least one of {names}.")
-    for variant in wanted:
+    chosen = common_flags.comma_separated("variants", values["variants"], variants.VARIANTS)
+    for variant in chosen:
         variants.configure(env, variant, 0, overrides)
     return ScoresFlags(
         env,
-        wanted,
+        chosen,
         values["seeds"],
         values["processes"],
         overrides,
@@ -86,90 +82,51 @@ def parse(argv: Sequence[str]) -> ScoresFlags:
 
 
 def _help(argv: Sequence[str]) -> str:
-    lines = [
+    return common_flags.help_page(
         f"{argv[0]} --env=CartPole-v1 --seeds=10 --variants={DEFAULT_VARIANTS}",
-        "",
-        *textwrap.wrap(
-            "Trains each variant with each seed, several at a time, and adds a row for each"
-            " finished run to benchmarks/results/<env>.csv. Runs that are there already are not run"
-            " again, so the same command goes on after a stop. Then prints the comparison, draws"
-            " the learning curves and writes docs/results.md. All flags of train.py that set a"
-            " field of DQNConfig, but --seed, may be added and hold for all variants.",
-            100,
-        ),
-        "",
-    ]
-    for name in (
-        "env",
-        "variants",
-        "seeds",
-        "processes",
-        "render_only",
-        "results_dir",
-        "page",
-        "verbose",
-    ):
-        default = {"env": DQNConfig.env}.get(name, flags.FLAGS[name].default)
-        lines += [
-            f"  --{name}={default}" if not isinstance(default, bool) else f"  --{name}",
-            *textwrap.wrap(
-                flags.FLAGS[name].help, 100, initial_indent=" " * 6, subsequent_indent=" " * 6
-            ),
-        ]
-    return "\n".join(lines)
+        HELP,
+        ("env", "variants", "seeds", "processes", *common_flags.OUTPUT_FLAGS),
+        {"env": DQNConfig.env},
+    )
 
 
-def main(wanted: ScoresFlags) -> None:
-    """Runs what is not recorded yet, then renders."""
-    # so that running workers are ended too
-    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
+def main(options: ScoresFlags) -> None:
+    """Do the runs that are not recorded yet, then renders."""
+    common_flags.exit_on_sigterm()
     try:
-        failures = [] if wanted.render_only else train(wanted)
+        failures = [] if options.render_only else train(options)
     except KeyboardInterrupt:
         print("Stopped. The same command goes on with the runs that are not recorded yet.")
         sys.exit(130)
-    render(wanted)
+    render(options)
     if failures:
         raise UserError(" ".join(failures))
 
 
-def train(wanted: ScoresFlags) -> list[str]:
-    """Does the missing runs and records each as it ends; returns a sentence for each that failed."""
-    from benchmarks.scores import pool, records, variants
+def train(options: ScoresFlags) -> list[str]:
+    """Do the missing runs and record each as it ends; return a sentence for each failure."""
+    from benchmarks.common import records as files
+    from benchmarks.scores import pool, records
 
-    spec, file = registry.make_env(wanted.env).spec, records.path(wanted.results_dir, wanted.env)
-    try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UserError(
-            f"--results_dir={wanted.results_dir} cannot be made a directory: {error.strerror}."
-        ) from error
-    done = {(row.config_hash, row.seed) for row in records.read(file)}
-    jobs: dict[DQNConfig, str] = {}
-    # all variants of a seed before the next: a sweep that is stopped can be compared
-    for seed in range(wanted.seeds):
-        for variant in wanted.variants:
-            config = variants.configure(wanted.env, variant, seed, wanted.overrides)
-            if (variants.config_hash(config), seed) not in done:
-                jobs.setdefault(config, variant)
-    print(
-        f"{wanted.env}: {len(jobs)} runs to do, {len(wanted.variants) * wanted.seeds - len(jobs)}"
-        f" recorded in {file}.",
-        flush=True,
-    )
-    failures, clock = [], time.monotonic()
-    for number, (config, result) in enumerate(pool.run(list(jobs), wanted.processes), 1):
+    any_config = variants.configure(options.env, options.variants[0], 0, options.overrides)
+    spec = registry.make_env(any_config).spec
+    threshold = spec.reward_threshold if spec else None
+    common_flags.make_results_dir(options.results_dir)
+    file = records.path(options.results_dir, options.env)
+    jobs = missing_runs(options, file)
+    recorded = len(options.variants) * options.seeds - len(jobs)
+    print(f"{options.env}: {len(jobs)} runs to do, {recorded} recorded in {file}.", flush=True)
+    failures = []
+    start = time.monotonic()
+    for number, (config, result) in enumerate(pool.run(list(jobs), options.processes), 1):
         variant = jobs[config]
         if "error" in result:
-            failures.append(
-                f"{variant} with seed {config.seed}: {result['error'].strip().rstrip('.')}."
-            )
+            sentence = result["error"].strip().rstrip(".")
+            failures.append(f"{variant} with seed {config.seed}: {sentence}.")
             print(f"failed: {failures[-1]}", flush=True)
             continue
-        records.append(
-            file, records.row(config, variant, result, spec.reward_threshold if spec else None)
-        )
-        left = (time.monotonic() - clock) / number * (len(jobs) - number)
+        files.append(file, records.row(config, variant, result, threshold))
+        left = (time.monotonic() - start) / number * (len(jobs) - number)
         print(
             f"{number} of {len(jobs)}: {variant}, seed {config.seed}: {result['score']:.1f} in"
             f" {result['seconds']:.0f} s; about {left / 60:.0f} min left",
@@ -178,27 +135,39 @@ def train(wanted: ScoresFlags) -> list[str]:
     return failures
 
 
-def render(wanted: ScoresFlags) -> None:
-    """Prints the tables, draws the pictures and writes the page.
+def missing_runs(options: ScoresFlags, file: Path) -> dict[DQNConfig, str]:
+    """Return the runs that `file` does not hold, each with its variant, seed by seed."""
+    from benchmarks.common import records as files
+    from benchmarks.scores import records
+
+    done = {(row.config_hash, row.seed) for row in files.read(file, records.Row)}
+    jobs: dict[DQNConfig, str] = {}
+    # All variants of a seed come before the next seed: a sweep that is stopped can be compared.
+    for seed in range(options.seeds):
+        for variant in options.variants:
+            config = variants.configure(options.env, variant, seed, options.overrides)
+            if (variants.config_hash(config), seed) not in done:
+                jobs.setdefault(config, variant)
+    return jobs
+
+
+def render(options: ScoresFlags) -> None:
+    """Print the tables, draw the pictures and write the page.
 
     Raises UserError if a file cannot be written.
     """
     from benchmarks.scores import page, plot, records, summary
 
-    envs = {
-        rows[0].env: rows
-        for file in records.files(wanted.results_dir)
-        if (rows := records.read(file))
-    }
-    try:
-        for env, rows in envs.items():
-            if own := summary.summaries(env, rows, {}):
-                plot.curves(env, own, records.path(wanted.results_dir, env).with_suffix(".png"))
-            if wanted.render_only or env == wanted.env:
-                print(f"\n{env}\n{summary.text(summary.summaries(env, rows, wanted.overrides))}")
-        wanted.page.write_text(page.render(wanted.results_dir, wanted.page), encoding="utf-8")
-    except OSError as error:
-        raise UserError(f"{error.filename} cannot be written: {error.strerror}.") from error
+    with common_flags.writing_files():
+        for env, rows in records.by_env(options.results_dir).items():
+            summaries = summary.summaries(env, rows, {})
+            if summaries:
+                plot.curves(env, summaries, records.picture(options.results_dir, env))
+            if options.render_only or env == options.env:
+                table = summary.text(summary.summaries(env, rows, options.overrides))
+                print(f"\n{env}\n{table}")
+        text = page.render(options.results_dir, options.page)
+        options.page.write_text(text, encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -4,29 +4,25 @@ from typing import NamedTuple
 
 
 class Published(NamedTuple):
-    """One row of somebody else's:
-
-    the score as they print it, what it was measured on, where it stands.
-    """
+    """A score of another project, as its authors print it."""
 
     system: str
     score: str
-    measured: str
+    measured_on: str
     source: str
 
 
 class Aim(NamedTuple):
-    """At least this interquartile mean after so many environment steps."""
+    """An interquartile mean to reach after so many environment steps."""
 
     total_steps: int
     iqm: float
 
 
-ZOO, CLEANRL = "rl-baselines3-zoo, benchmark.md", "CleanRL's documentation"
-MINATAR, MINATAR_MEASURED = (
-    "Daley et al. 2025, brett-daley/reg-duel-q",
-    "1,000,000 steps, mean of 30 seeds, 1,000 episodes each at epsilon 0.01",
-)
+ZOO = "rl-baselines3-zoo, benchmark.md"
+CLEANRL = "CleanRL's documentation"
+MINATAR = "Daley et al. 2025, brett-daley/reg-duel-q"
+MINATAR_MEASURED = "1,000,000 steps, mean of 30 seeds, 1,000 episodes each at epsilon 0.01"
 
 PUBLISHED = {
     "CartPole-v1": [

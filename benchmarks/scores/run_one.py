@@ -17,7 +17,7 @@ from dqn_tf.experience import exploration
 
 
 def run(config: DQNConfig) -> dict[str, Any]:
-    """Scores and costs of the run, by column of the record.
+    """Score and costs of the run, by column of the record.
 
     `score` is the mean of `test_episodes` greedy episodes on seeds used nowhere else, after the
     last update; `score_best` the same for the weights that did best in the evaluations during the

@@ -1,6 +1,6 @@
-"""What rliable (Agarwal et al.
+"""The statistics of rliable (Agarwal et al. 2021), for the runs of one environment.
 
-2021) computes, for the runs of one environment: each resample draws whole runs, with replacement.
+Each resample draws whole runs, with replacement.
 """
 
 from typing import NamedTuple
@@ -17,19 +17,23 @@ class Estimate(NamedTuple):
     low: float
     high: float
 
+    def show(self, digits: int = 1) -> str:
+        """Format as `value [low, high]`."""
+        return f"{self.value:.{digits}f} [{self.low:.{digits}f}, {self.high:.{digits}f}]"
+
 
 def interquartile_mean(scores: np.ndarray) -> Estimate:
-    """IQM of the runs' scores [n].
+    """Estimate the IQM of the runs' scores [n].
 
-    One environment is one stratum, so that the plain bootstrap is the stratified one.
+    One environment is one stratum, so the plain bootstrap is the stratified one.
     """
     return Estimate(float(iqm(scores)), *bootstrap(scores, iqm))
 
 
 def probability_of_improvement(scores: np.ndarray, others: np.ndarray) -> Estimate:
-    """P(a run of `scores` [n] beats one of `others` [m]), ties half:
+    """Estimate P(a run of `scores` [n] beats one of `others` [m]), ties counted half.
 
-    Mann-Whitney's U over n · m. Both are resampled.
+    This is Mann-Whitney's U over n · m. Both are resampled.
     """
     generator = np.random.default_rng(0)
     wins = np.sign(scores[:, np.newaxis] - others) / 2 + 0.5  # [n, m]
@@ -40,9 +44,9 @@ def probability_of_improvement(scores: np.ndarray, others: np.ndarray) -> Estima
 
 
 def curve(returns: np.ndarray) -> np.ndarray:
-    """IQM over runs and its interval at each point:
+    """Compute the IQM over runs and its interval at each point: returns [n, T] → [T, 3].
 
-    returns [n, T] → [T, 3]. All points share their resamples, as a run is one curve.
+    All points share their resamples, as a run is one curve.
     """
     rows = np.random.default_rng(0).integers(len(returns), size=(RESAMPLES // 5, len(returns)))
     resampled = iqm(returns[rows], axis=1)  # [R, T]
@@ -50,9 +54,10 @@ def curve(returns: np.ndarray) -> np.ndarray:
 
 
 def steps_to_threshold(steps: list[int | None]) -> float | None:
-    """Median over runs of the first evaluation at or above the threshold; None if half of the runs
-    or more never reached it.
+    """Compute the median over runs of the first evaluation at or above the threshold.
+
+    None if half of the runs or more never reached it.
     """
-    reached = sorted(float("inf") if step is None else step for step in steps)
-    median = float(np.median(reached)) if reached else float("inf")
+    sorted_steps = sorted(float("inf") if step is None else step for step in steps)
+    median = float(np.median(sorted_steps)) if sorted_steps else float("inf")
     return median if np.isfinite(median) else None

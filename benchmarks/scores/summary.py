@@ -1,10 +1,10 @@
 """The runs of one environment, variant by variant, as numbers and as lines of a table."""
 
-from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from benchmarks.common import tables
 from benchmarks.scores import statistics, variants
 from benchmarks.scores.records import Row
 from benchmarks.scores.statistics import Estimate
@@ -24,7 +24,7 @@ HEADER = (
 
 
 class Summary(NamedTuple):
-    """One variant's runs and what they give."""
+    """One variant's runs and their estimates."""
 
     variant: str
     rows: list[Row]
@@ -34,30 +34,35 @@ class Summary(NamedTuple):
 
 
 def summaries(env: str, rows: list[Row], overrides: dict[str, Any]) -> list[Summary]:
-    """Of the runs whose configuration is what their variant means now, by seed, in the order of
-    VARIANTS; others do not count.
+    """Summarize each variant, in the order of VARIANTS.
+
+    Only runs whose configuration is what their variant means today count, one for each seed.
     """
-    found: dict[str, list[Row]] = {}
+    rows_by_variant: dict[str, list[Row]] = {}
     for variant in variants.VARIANTS:
-        wanted = variants.config_hash(variants.configure(env, variant, 0, overrides))
-        by_seed = {row.seed: row for row in rows if row.config_hash == wanted}
+        current = variants.config_hash(variants.configure(env, variant, 0, overrides))
+        by_seed = {row.seed: row for row in rows if row.config_hash == current}
         if by_seed:
-            found[variant] = [by_seed[seed] for seed in sorted(by_seed)]
-    plain = _scores(found.get("dqn", []))
+            rows_by_variant[variant] = [by_seed[seed] for seed in sorted(by_seed)]
+    plain = _scores(rows_by_variant.get("dqn", []))
     return [
-        Summary(
-            variant,
-            own,
-            statistics.interquartile_mean(_scores(own)),
-            statistics.interquartile_mean(np.array([row.score_best for row in own])),
-            (
-                statistics.probability_of_improvement(_scores(own), plain)
-                if len(plain) and variant != "dqn"
-                else None
-            ),
-        )
-        for variant, own in found.items()
+        _summary(variant, variant_rows, plain) for variant, variant_rows in rows_by_variant.items()
     ]
+
+
+def _summary(variant: str, rows: list[Row], plain: np.ndarray) -> Summary:
+    scores = _scores(rows)
+    scores_best = np.array([row.score_best for row in rows])
+    improvement = None
+    if len(plain) and variant != "dqn":
+        improvement = statistics.probability_of_improvement(scores, plain)
+    return Summary(
+        variant,
+        rows,
+        statistics.interquartile_mean(scores),
+        statistics.interquartile_mean(scores_best),
+        improvement,
+    )
 
 
 def _scores(rows: list[Row]) -> np.ndarray:
@@ -65,50 +70,33 @@ def _scores(rows: list[Row]) -> np.ndarray:
 
 
 def cells(summary: Summary) -> tuple[str, ...]:
-    """One line of the table under HEADER."""
-    rows, scores = summary.rows, _scores(summary.rows)
-    reached = [row.steps_to_threshold for row in rows]
-    median, count = (
-        statistics.steps_to_threshold(reached),
-        sum(step is not None for step in reached),
-    )
-    steps = (
-        "—"
-        if rows[0].threshold is None
-        else f"{'—' if median is None else f'{median:,.0f}'} ({count} of {len(rows)})"
-    )
-    middle = {
-        name: float(np.median([getattr(row, name) for row in rows]))
-        for name in ("cpu_seconds", "seconds", "env_steps_per_second")
-    }
+    """Format one line of the table under HEADER."""
+    rows = summary.rows
+    scores = _scores(rows)
     return (
         summary.variant,
         str(len(rows)),
-        estimate(summary.iqm),
+        summary.iqm.show(),
         f"{scores.min():.1f}, {scores.max():.1f}",
-        estimate(summary.iqm_best),
-        "—" if summary.improvement is None else estimate(summary.improvement, 2),
-        steps,
-        f"{middle['cpu_seconds']:,.0f}",
-        f"{middle['seconds']:,.0f}",
-        f"{middle['env_steps_per_second']:,.0f}",
+        summary.iqm_best.show(),
+        "—" if summary.improvement is None else summary.improvement.show(2),
+        _steps_cell(rows),
+        f"{np.median([row.cpu_seconds for row in rows]):,.0f}",
+        f"{np.median([row.seconds for row in rows]):,.0f}",
+        f"{np.median([row.env_steps_per_second for row in rows]):,.0f}",
     )
 
 
-def estimate(value: Estimate, digits: int = 1) -> str:
-    """`value [low, high]`."""
-    return f"{value.value:.{digits}f} [{value.low:.{digits}f}, {value.high:.{digits}f}]"
+def _steps_cell(rows: list[Row]) -> str:
+    """Format the median of the steps to the threshold, and how many runs reached it."""
+    if rows[0].threshold is None:
+        return "—"
+    steps = [row.steps_to_threshold for row in rows]
+    median = statistics.steps_to_threshold(steps)
+    reached = len(steps) - steps.count(None)
+    return f"{'—' if median is None else f'{median:,.0f}'} ({reached} of {len(rows)})"
 
 
-def text(found: list[Summary]) -> str:
-    """The table for a terminal."""
-    return aligned([HEADER, *map(cells, found)])
-
-
-def aligned(lines: Sequence[Sequence[str]]) -> str:
-    """Cells under each other."""
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    return "\n".join(
-        "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
-        for line in lines
-    )
+def text(env_summaries: list[Summary]) -> str:
+    """Format the table for a terminal."""
+    return tables.aligned([HEADER, *map(cells, env_summaries)])

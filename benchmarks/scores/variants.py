@@ -1,4 +1,4 @@
-"""What is compared: named sets of values on top of the environment's plain DQN."""
+"""The variants that are compared: named changes of the environment's plain DQN."""
 
 import dataclasses
 import hashlib
@@ -27,9 +27,9 @@ VARIANTS: dict[str, dict[str, Any]] = {
 
 
 def configure(env: str, variant: str, seed: int, overrides: dict[str, Any]) -> DQNConfig:
-    """One run's configuration:
+    """Build one run's configuration. Raises UserError.
 
-    plain DQN of the environment's preset, the variant, then `overrides`. Raises UserError.
+    It is plain DQN of the environment's preset, changed by the variant, then by `overrides`.
     """
     if variant not in VARIANTS:
         raise UserError(f"--variants: '{variant}' is none of {', '.join(VARIANTS)}.")
@@ -37,42 +37,39 @@ def configure(env: str, variant: str, seed: int, overrides: dict[str, Any]) -> D
     changes = preset.recommended if variant == "recommended" else VARIANTS[variant]
     values = {"env": env} | preset.plain | changes | overrides
     total_steps = values.get("total_steps", DQNConfig.total_steps)
-    return DQNConfig(
-        **{"evaluation_period_env_steps": max(1, total_steps // EVALUATIONS)}
-        | values
-        | {"seed": seed}
-    )
+    values.setdefault("evaluation_period_env_steps", max(1, total_steps // EVALUATIONS))
+    return DQNConfig(**values | {"seed": seed})
 
 
 def settings(config: DQNConfig) -> str:
-    """The flags that make `train.py` repeat the run, but for `--seed`:
+    """Write the flags with which `train.py` repeats the run, without `--seed`.
 
-    all that differs from what it would take by itself.
+    These are all values that differ from what `train.py` takes by itself.
     """
     base = presets.configure(config.env, {})
     words = [f"--env={config.env}"]
     for field in dataclasses.fields(config):
-        value = getattr(config, field.name)
-        if field.name not in ("env", "seed") and value != getattr(base, field.name):
-            words.append(
-                f"--{'' if value else 'no'}{field.name}"
-                if isinstance(value, bool)
-                else f"--{field.name}={show(value)}"
-            )
+        name = field.name
+        value = getattr(config, name)
+        if name in ("env", "seed") or value == getattr(base, name):
+            continue
+        if isinstance(value, bool):
+            words.append(f"--{name}" if value else f"--no{name}")
+        else:
+            words.append(f"--{name}={show(value)}")
     return " ".join(words)
 
 
 def config_hash(config: DQNConfig) -> str:
-    """Twelve digits that are the same for runs that differ in their seed only.
+    """Return twelve digits that are the same for runs that differ in their seed only.
 
-    Over the values that differ from DQNConfig's defaults: a new field does not make old runs look
-    like others.
+    They are made of the values that differ from DQNConfig's defaults. So old runs keep their hash
+    when DQNConfig gets a new field.
     """
     default = DQNConfig()
-    words = [
-        f"{field.name}={show(value)}"
-        for field in dataclasses.fields(config)
-        if field.name != "seed"
-        and (value := getattr(config, field.name)) != getattr(default, field.name)
-    ]
+    words = []
+    for field in dataclasses.fields(config):
+        value = getattr(config, field.name)
+        if field.name != "seed" and value != getattr(default, field.name):
+            words.append(f"{field.name}={show(value)}")
     return hashlib.sha256("\n".join(words).encode()).hexdigest()[:12]

@@ -1,24 +1,19 @@
-"""A process that does one run after another: a configuration as a line of JSON comes in, its result
-as a line goes out.
+"""A process that does one run after another: its orders are configurations.
 
-TensorFlow is loaded once and kept to one thread. The process ends when its input does, so it never
-outlives who started it for long.
+TensorFlow is loaded once and restricted to one thread.
 """
 
-import json
-import os
-import sys
 import warnings
+from typing import Any
 
+from benchmarks.common.processes import Orders
 from dqn_tf.config.dqn_config import DQNConfig
 from dqn_tf.support import tensorflow_loading
-from dqn_tf.support.errors import UserError
 
 
 def main() -> None:
-    """Serves until the input ends."""
-    replies = os.fdopen(os.dup(1), "w", encoding="utf-8")
-    os.dup2(2, 1)  # whatever a library prints stays out of the replies
+    """Carry out orders until the input ends."""
+    orders = Orders()
     tensorflow_loading.load_tensorflow()
     warnings.simplefilter("ignore")
     import tensorflow as tf
@@ -27,14 +22,13 @@ def main() -> None:
     tf.config.threading.set_inter_op_parallelism_threads(1)
     from benchmarks.scores.run_one import run
 
-    for line in sys.stdin:
+    def train(order: dict[str, Any]) -> dict[str, Any]:
         try:
-            answer = run(DQNConfig.from_dict(json.loads(line)))
-        except UserError as error:
-            answer = {"error": str(error)}
-        replies.write(json.dumps(answer) + "\n")
-        replies.flush()
-        tf.keras.backend.clear_session()
+            return run(DQNConfig.from_dict(order))
+        finally:
+            tf.keras.backend.clear_session()
+
+    orders.carry_out(train)
 
 
 if __name__ == "__main__":

@@ -1,1 +1,1 @@
-"""How fast the server answers."""
+"""The speed of the embedded server."""

@@ -1,42 +1,46 @@
 """Loads the embedded server: python -m benchmarks.serving --model=saved_models/CartPole-v1."""
 
 import datetime
-import os
 import platform
-import signal
-import sys
-import textwrap
 from collections.abc import Sequence
-from importlib import metadata
 from pathlib import Path
 from statistics import median
-from typing import NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from absl import flags
 
+from benchmarks.common import flags as common_flags
+from benchmarks.common import machine
+from dqn_tf import __version__
 from dqn_tf.evaluation.find_export import find_export
 from dqn_tf.support import command_line
 from dqn_tf.support.errors import UserError
 
-HERE = Path(__file__).resolve().parent.parent
-TRANSPORTS, BATCHES, CLIENTS = ("rest", "grpc"), (1, 8, 64), (1, 4, 16, 32)
-MEANT = (
+if TYPE_CHECKING:
+    from benchmarks.serving.rounds import Cell
+
+TRANSPORTS = ("rest", "grpc")
+BATCHING = ("off", "on")
+BATCHES = (1, 8, 64)
+CLIENTS = (1, 4, 16, 32)
+RELOAD_CLIENTS = 8
+RECORDED_FLAGS = (  # part of a row's command
     "model",
-    "quick",
     "rounds",
     "seconds",
     "requests",
     "reloads",
     "transports",
     "batching",
-    "pin",
-    "render_only",
-    "results_dir",
-    "page",
-    "verbose",
 )
 QUICK = {"rounds": 1, "seconds": 0.3, "reloads": 2}
 PACKAGES = ("tensorflow", "grpcio", "aiohttp", "numpy")
+HELP = (
+    "Loads the embedded server with closed-loop clients over REST and gRPC, on this machine alone,"
+    " with and without batching, and while new versions come; against the SavedModel called in"
+    " process. Adds rows to benchmarks/results/serving/*.csv, prints a table and writes"
+    " docs/serving_speed.md. Run it on a machine that does nothing else."
+)
 
 
 class ServingFlags(NamedTuple):
@@ -49,8 +53,8 @@ class ServingFlags(NamedTuple):
     reloads: int
     batches: tuple[int, ...]
     clients: tuple[int, ...]
-    transports: tuple[str, ...]
-    batching: tuple[str, ...]
+    transports: list[str]
+    batching: list[str]
     pin: bool
     render_only: bool
     results_dir: Path
@@ -59,7 +63,42 @@ class ServingFlags(NamedTuple):
 
 
 def parse(argv: Sequence[str]) -> ServingFlags:
-    """Reads the flags. Raises UserError; exits after `--help`."""
+    """Read the flags. Raises UserError; exits after `--help`."""
+    _define_flags()
+    common_flags.define_output_flags(
+        "serving", common_flags.DOCS / "serving_speed.md", "the CSV files and their picture"
+    )
+    values = command_line.parse(["python -m benchmarks.serving", *argv[1:]], _help)
+    command = ["python -m benchmarks.serving"]
+    batches = BATCHES
+    clients = CLIENTS
+    if values["quick"]:
+        command.append("--quick")
+        batches = BATCHES[::2]
+        clients = CLIENTS[::2]
+        values |= {name: QUICK[name] for name in QUICK if not flags.FLAGS[name].present}
+    if not values["pin"]:
+        command.append("--nopin")
+    command += common_flags.typed(RECORDED_FLAGS)
+    return ServingFlags(
+        model=values["model"],
+        rounds=values["rounds"],
+        seconds=values["seconds"],
+        requests=values["requests"],
+        reloads=values["reloads"],
+        batches=batches,
+        clients=clients,
+        transports=common_flags.comma_separated("transports", values["transports"], TRANSPORTS),
+        batching=common_flags.comma_separated("batching", values["batching"], BATCHING),
+        pin=values["pin"],
+        render_only=values["render_only"],
+        results_dir=Path(values["results_dir"]),
+        page=Path(values["page"]),
+        command=" ".join(command),
+    )
+
+
+def _define_flags() -> None:
     flags.DEFINE_string(
         "model",
         "saved_models/CartPole-v1",
@@ -79,233 +118,151 @@ def parse(argv: Sequence[str]) -> ServingFlags:
         "reloads", 20, "new versions under load; 0 leaves that out", lower_bound=0, upper_bound=1000
     )
     flags.DEFINE_string("transports", ",".join(TRANSPORTS), "which, separated by commas")
-    flags.DEFINE_string("batching", "off,on", "without --enable_batching, with it, or both")
+    flags.DEFINE_string(
+        "batching", ",".join(BATCHING), "without --enable_batching, with it, or both"
+    )
     flags.DEFINE_bool(
         "pin", True, "the server has one core for itself, the clients have the others"
     )
-    flags.DEFINE_bool(
-        "render_only",
-        False,
-        "run nothing; write table, picture and docs/serving_speed.md anew from the records",
-    )
-    flags.DEFINE_string(
-        "results_dir", os.path.relpath(HERE / "results"), "where serving*.csv and its picture lie"
-    )
-    flags.DEFINE_string(
-        "page", os.path.relpath(HERE.parent / "docs" / "serving_speed.md"), "the page to write"
-    )
-    flags.DEFINE_bool("verbose", False, "tracebacks")
-    values = command_line.parse(["python -m benchmarks.serving", *argv[1:]], _help)
-    chosen = {
-        name: _words(name, values[name], known)
-        for name, known in (("transports", TRANSPORTS), ("batching", ("off", "on")))
-    }
-    given = [
-        f"--{name}={values[name]}"
-        for name in MEANT[:-4]
-        if name not in ("quick", "pin") and flags.FLAGS[name].present
-    ]
-    values |= {
-        name: value
-        for name, value in QUICK.items()
-        if values["quick"] and not flags.FLAGS[name].present
-    }
-    ends = slice(None, None, 2) if values["quick"] else slice(None)
-    return ServingFlags(
-        values["model"],
-        values["rounds"],
-        values["seconds"],
-        values["requests"],
-        values["reloads"],
-        BATCHES[ends],
-        CLIENTS[ends],
-        **chosen,
-        pin=values["pin"],
-        render_only=values["render_only"],
-        results_dir=Path(values["results_dir"]),
-        page=Path(values["page"]),
-        command=" ".join(
-            [
-                "python -m benchmarks.serving",
-                *["--quick"] * values["quick"],
-                *["--nopin"] * (not values["pin"]),
-                *given,
-            ]
-        ),
-    )
-
-
-def _words(flag: str, text: str, known: tuple[str, ...]) -> tuple[str, ...]:
-    words = tuple(dict.fromkeys(word for word in text.split(",") if word))
-    wrong = [word for word in words if word not in known]
-    if wrong or not words:
-        raise UserError(
-            f"--{flag}={text}: {f'{wrong[0]!r} is none of' if wrong else 'name at least one of'}"
-            f" {', '.join(known)}."
-        )
-    return words
 
 
 def _help(argv: Sequence[str]) -> str:
-    lines = [
-        f"{argv[0]} --quick",
-        "",
-        *textwrap.wrap(
-            "Loads the embedded server with closed-loop clients over REST and gRPC, on this machine"
-            " alone, with and without batching, and while new versions come; against the SavedModel"
-            " called in process. Adds rows to benchmarks/results/serving*.csv, prints a table and"
-            " writes docs/serving_speed.md. Run it on a machine that does nothing else.",
-            100,
-        ),
-        "",
-    ]
-    for name in MEANT:
-        default = flags.FLAGS[name].default
-        lines += [
-            f"  --{name}" + (f"={default}" if default and not isinstance(default, bool) else ""),
-            *textwrap.wrap(
-                flags.FLAGS[name].help, 100, initial_indent=" " * 6, subsequent_indent=" " * 6
-            ),
-        ]
-    return "\n".join(lines)
+    model, *others = RECORDED_FLAGS
+    names = (model, "quick", *others, "pin", *common_flags.OUTPUT_FLAGS)
+    return common_flags.help_page(f"{argv[0]} --quick", HELP, names, {})
 
 
-def main(wanted: ServingFlags) -> None:
-    """Measures, records, renders. Raises UserError."""
-    # so that the processes are ended, too
-    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
-    if not wanted.render_only:
-        missing = [package for package in PACKAGES if not _version(package)]
+def main(options: ServingFlags) -> None:
+    """Measure, record, render. Raises UserError."""
+    common_flags.exit_on_sigterm()
+    if not options.render_only:
+        installed = machine.versions(PACKAGES)
+        missing = [package for package in PACKAGES if package not in installed]
         if missing:
             raise UserError(
                 f"{' and '.join(missing)} not installed. Type: pip install -e '.[serving]'"
             )
-        version = find_export(wanted.model).path
-        try:
-            wanted.results_dir.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise UserError(
-                f"--results_dir={wanted.results_dir} cannot be made a directory: {error.strerror}."
-            ) from error
-        measure(wanted, version.resolve())
-    render(wanted)
+        version = find_export(options.model).path
+        common_flags.make_results_dir(options.results_dir)
+        measure(options, version.resolve())
+    render(options)
 
 
-def measure(wanted: ServingFlags, version: Path) -> None:
-    """Runs all rounds and the reloads, each row recorded as it comes."""
-    from benchmarks.scores import records
-    from benchmarks.serving import records
-    from benchmarks.serving import rounds as serving_rounds
-    from benchmarks.speed import stopwatch
+def measure(options: ServingFlags, version: Path) -> None:
+    """Run all rounds and the reloads, and record each row as it comes."""
+    from benchmarks.serving import rounds
 
-    cores = serving_rounds.apart() if wanted.pin else serving_rounds.Cores()
+    cores = rounds.separate_cores() if options.pin else rounds.Cores()
+    versions = {"dqn_tf": __version__} | machine.versions(PACKAGES)
+    versions["python"] = platform.python_version()
     shared = {
-        "model": wanted.model,
+        "model": options.model,
         "placed": str(cores),
-        "versions": ", ".join(
-            [
-                *(f"{name} {_version(name)}" for name in ("dqn_tf", *PACKAGES)),
-                f"python {platform.python_version()}",
-            ]
-        ),
-        "machine": stopwatch.machine(),
+        "versions": machine.show_versions(versions),
+        "machine": machine.describe(),
         "date": datetime.datetime.now().isoformat(sep=" ", timespec="seconds"),
-        "command": wanted.command,
+        "command": options.command,
     }
-    cells = [
-        cell
-        for batch in wanted.batches
-        for cell in (
-            serving_rounds.Cell(serving_rounds.FLOOR, "off", batch, 1),
-            *(
-                serving_rounds.Cell(transport, batching, batch, clients)
-                for transport in wanted.transports
-                for batching in wanted.batching
-                for clients in wanted.clients
-            ),
-        )
-    ]
-    bounds = serving_rounds.Bounds(wanted.seconds, wanted.requests)
-    for number, cell, answer in serving_rounds.measure(
-        cells, version, bounds, wanted.rounds, cores
-    ):
-        _say_errors(cell, answer)
-        numbers = {
-            name: round(answer[name], 4)
-            for name in ("requests", "errors", "seconds", "requests_per_second", "p50_ms", "p99_ms")
-        }
-        records.append(
-            wanted.results_dir / "serving.csv",
-            records.Row(**cell._asdict(), round=number, **numbers, **shared),
-        )
-        print(
-            f"round {number}: {cell.transport}, batching {cell.batching}, batch {cell.batch},"
-            f" clients {cell.clients}: p50 {answer['p50_ms']:.2f} ms, p99 {answer['p99_ms']:.2f}"
-            f" ms, {answer['requests_per_second']:,.0f} requests/s, {answer['errors']} errors",
-            flush=True,
-        )
-    for transport in wanted.transports if wanted.reloads else ():
-        cell = serving_rounds.Cell(transport, wanted.batching[0], 1, 8)
-        answer = serving_rounds.reload(cell, version, wanted.reloads, cores)
-        _say_errors(cell, answer)
-        swaps, memory = answer["swap_seconds"], answer["rss_mib"]
-        row = records.Reload(
-            **cell._asdict(),
-            reloads=wanted.reloads,
-            requests=answer["requests"],
-            errors=answer["errors"],
-            p50_ms=round(answer["p50_ms"], 4),
-            p99_ms=round(answer["p99_ms"], 4),
-            swap_p50_seconds=round(median(swaps), 3),
-            swap_max_seconds=round(max(swaps), 3),
-            rss_first_mib=round(memory[0], 1),
-            rss_last_mib=round(memory[-1], 1),
-            **shared,
-        )
-        records.append(wanted.results_dir / "serving_reloads.csv", row)
-        print(
-            f"{wanted.reloads} new versions, {transport}, 8 clients: {answer['requests']:,}"
-            f" requests, {answer['errors']} errors, available {row.swap_p50_seconds:.2f} s after"
-            f" the rename, at most {row.swap_max_seconds:.2f}",
-            flush=True,
-        )
+    bounds = rounds.Bounds(options.seconds, options.requests)
+    answers = rounds.measure(cells(options), version, bounds, options.rounds, cores)
+    for number, cell, answer in answers:
+        _record_cell(options.results_dir, number, cell, answer, shared)
+    if options.reloads:
+        for transport in options.transports:
+            cell = rounds.Cell(transport, options.batching[0], 1, RELOAD_CLIENTS)
+            answer = rounds.reload(cell, version, options.reloads, cores)
+            _record_reloads(options.results_dir, cell, answer, shared)
 
 
-def _say_errors(cell: tuple, answer: dict) -> None:
+def cells(options: ServingFlags) -> "list[Cell]":
+    """List the cells of one round: for each batch the floor, then every way to ask a server."""
+    from benchmarks.serving.rounds import FLOOR, Cell
+
+    all_cells = []
+    for batch in options.batches:
+        all_cells.append(Cell(FLOOR, "off", batch, 1))
+        for transport in options.transports:
+            for batching in options.batching:
+                all_cells += [
+                    Cell(transport, batching, batch, clients) for clients in options.clients
+                ]
+    return all_cells
+
+
+def _record_cell(
+    results: Path, number: int, cell: "Cell", answer: dict[str, Any], shared: dict[str, str]
+) -> None:
+    from benchmarks.common import records as files
+    from benchmarks.serving import records
+
+    _print_errors(cell, answer)
+    measured = {
+        name: round(answer[name], 4)
+        for name in ("requests", "errors", "seconds", "requests_per_second", "p50_ms", "p99_ms")
+    }
+    row = records.Row(**cell._asdict(), round=number, **measured, **shared)
+    files.append(records.path(results, "load"), row)
+    print(
+        f"round {number}: {cell.transport}, batching {cell.batching}, batch {cell.batch},"
+        f" clients {cell.clients}: p50 {answer['p50_ms']:.2f} ms, p99 {answer['p99_ms']:.2f}"
+        f" ms, {answer['requests_per_second']:,.0f} requests/s, {answer['errors']} errors",
+        flush=True,
+    )
+
+
+def _record_reloads(
+    results: Path, cell: "Cell", answer: dict[str, Any], shared: dict[str, str]
+) -> None:
+    from benchmarks.common import records as files
+    from benchmarks.serving import records
+
+    _print_errors(cell, answer)
+    swap_seconds = answer["swap_seconds"]
+    rss_mib = answer["rss_mib"]
+    row = records.Reload(
+        **cell._asdict(),
+        reloads=answer["reloads"],
+        requests=answer["requests"],
+        errors=answer["errors"],
+        p50_ms=round(answer["p50_ms"], 4),
+        p99_ms=round(answer["p99_ms"], 4),
+        swap_p50_seconds=round(median(swap_seconds), 3),
+        swap_max_seconds=round(max(swap_seconds), 3),
+        rss_first_mib=round(rss_mib[0], 1),
+        rss_last_mib=round(rss_mib[-1], 1),
+        **shared,
+    )
+    files.append(records.path(results, "reloads"), row)
+    print(
+        f"{row.reloads} new versions, {cell.transport}, {cell.clients} clients: {row.requests:,}"
+        f" requests, {row.errors} errors, available {row.swap_p50_seconds:.2f} s after"
+        f" the rename, at most {row.swap_max_seconds:.2f}",
+        flush=True,
+    )
+
+
+def _print_errors(cell: "Cell", answer: dict[str, Any]) -> None:
     for kind, count in answer["error_kinds"].items():
         print(f"{count} times in {cell}: {kind}", flush=True)
 
 
-def _version(package: str) -> str | None:
-    try:
-        return metadata.version(package)
-    except metadata.PackageNotFoundError:
-        return None
-
-
-def render(wanted: ServingFlags) -> None:
-    """Prints the tables, draws the picture and writes the page.
+def render(options: ServingFlags) -> None:
+    """Print the tables, draw the picture and write the page.
 
     Raises UserError if a file cannot be written.
     """
-    from benchmarks.scores.summary import aligned
-    from benchmarks.serving import page as serving_page
-    from benchmarks.serving import plot, records
+    from benchmarks.common import tables
+    from benchmarks.serving import page, plot, records
 
-    rows = records.read(wanted.results_dir, "serving")
+    rows = records.read(options.results_dir, "load")
     for batch in sorted({row.batch for row in rows}):
-        print(
-            f"\n{batch} a"
-            f" request\n{aligned([serving_page.HEADER, *serving_page.load_lines(rows, batch)])}"
-        )
-    try:
+        table = tables.aligned([page.HEADER, *page.load_lines(rows, batch)])
+        print(f"\n{batch} a request\n{table}")
+    with common_flags.writing_files():
         if rows:
-            plot.draw(rows, serving_page.picture(wanted.results_dir))
-        wanted.page.write_text(
-            serving_page.render(wanted.results_dir, wanted.page), encoding="utf-8"
-        )
-    except OSError as error:
-        raise UserError(f"{error.filename} cannot be written: {error.strerror}.") from error
+            plot.draw(rows, page.picture(options.results_dir))
+        text = page.render(options.results_dir, options.page)
+        options.page.write_text(text, encoding="utf-8")
 
 
 if __name__ == "__main__":

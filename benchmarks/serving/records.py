@@ -1,9 +1,9 @@
-"""The records of the load test, in CSV files whose names begin with `serving`."""
+"""The records of the load test, in the CSV files of FILES."""
 
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from benchmarks.scores import records
+from benchmarks.common import records
 from benchmarks.serving.rounds import Cell
 
 
@@ -30,7 +30,7 @@ class Row(NamedTuple):
 
     @property
     def cell(self) -> Cell:
-        """Which one."""
+        """The cell that was measured."""
         return Cell(self.transport, self.batching, self.batch, self.clients)
 
 
@@ -58,14 +58,18 @@ class Reload(NamedTuple):
     command: str
 
 
-FILES = {"serving": Row, "serving_reloads": Reload}
+# file name, without .csv: what its rows are
+FILES: dict[str, type[Row] | type[Reload]] = {"load": Row, "reloads": Reload}
+
+
+def path(directory: Path, name: str) -> Path:
+    """Return the file of one of FILES."""
+    return directory / f"{name}.csv"
 
 
 def read(directory: Path, name: str) -> list[Any]:
-    """The rows of the last command that recorded any in this file of FILES.
+    """Read the newest rows of one of FILES: those of the last command that recorded any.
 
     Raises UserError on a file that is not a record.
     """
-    rows = records.read(directory / f"{name}.csv", FILES[name])
-    last = max((row.date for row in rows), default="")
-    return [row for row in rows if row.date == last]
+    return records.newest(records.read(path(directory, name), FILES[name]))

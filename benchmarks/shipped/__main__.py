@@ -25,14 +25,17 @@ TRAINING, REPORT, CURVE = "training", "evaluation.json", "learning_curve.png"
 KEPT = (CURVE, "metrics.csv")  # of a run directory, beside its report
 HEAD = """# saved_models
 
-`python train.py --env=ENV` publishes here: `ENV/VERSION/`, each version a SavedModel laid out as TF Serving expects
-it, with a manifest in `assets.extra/dqn_tf.json`. Versions are numbered from 1 and never overwritten.
+`python train.py --env=ENV` publishes here: `ENV/VERSION/`, each version a SavedModel laid out as
+TF Serving expects it, with a manifest in `assets.extra/dqn_tf.json`. Versions are numbered from 1
+and never overwritten.
 
 ## Shipped
 
-Written by `python -m benchmarks.shipped` from the manifests and from what the runs recorded; do not edit it. A score is the mean return
-of greedy episodes of the weights that are shipped, on seeds used nowhere else, with its 95 % bootstrap interval. Seconds are those of the
-whole run on two CPU cores, evaluations and the final test included. The hash is the beginning of the SHA-256 of the weights, `weights_sha256`.
+Written by `python -m benchmarks.shipped` from the manifests and from what the runs recorded; do
+not edit it. A score is the mean return of greedy episodes of the weights that are shipped, on
+seeds used nowhere else, with its 95 % bootstrap interval. Seconds are those of the whole run on
+two CPU cores, evaluations and the final test included. The hash is the beginning of the SHA-256
+of the weights, `weights_sha256`.
 
 """
 
@@ -70,7 +73,7 @@ class ShippedFlags(NamedTuple):
 
 
 def parse(argv: Sequence[str]) -> ShippedFlags:
-    """Reads the flags. Raises UserError; exits after `--help`."""
+    """Read the flags. Raises UserError; exits after `--help`."""
     flags.DEFINE_string(
         "run",
         None,
@@ -98,7 +101,7 @@ def _help(argv: Sequence[str]) -> str:
 
 
 def main(wanted: ShippedFlags) -> None:
-    """Keeps the run's records beside its export, and writes the page."""
+    """Keep the run's records beside its export, and write the page."""
     if wanted.run:
         print(f"Kept the run's records in {keep(Path(wanted.run), wanted.saved_models)}.")
     page = wanted.saved_models / "README.md"
@@ -107,7 +110,7 @@ def main(wanted: ShippedFlags) -> None:
 
 
 def keep(run: Path, saved_models: Path) -> Path:
-    """Copies what a reader wants to know of the run to its export.
+    """Copy what a reader wants to know of the run to its export.
 
     Raises UserError if the run is unfinished or its export elsewhere.
     """

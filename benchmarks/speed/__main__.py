@@ -1,38 +1,28 @@
 """Times dqn_tf and other DQNs side by side: python -m benchmarks.speed --setting=anchor."""
 
-import dataclasses
 import datetime
 import itertools
-import os
-import signal
 import sys
-import textwrap
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from absl import flags
 
-from benchmarks.speed import settings, systems
+from benchmarks.common import flags as common_flags
+from benchmarks.speed import systems
 from benchmarks.speed.settings import SETTINGS, SWEEPS
+from benchmarks.speed.systems import System
 from dqn_tf.support import command_line
 from dqn_tf.support.errors import UserError
 
-HERE = Path(__file__).resolve().parent.parent
 KINDS = ("scaling", "memory", "solve")
-MEANT = (
-    "setting",
-    *KINDS,
-    "systems",
-    "sweeps",
-    "rounds",
-    "steps",
-    "seeds",
-    "python",
-    "render_only",
-    "results_dir",
-    "page",
-    "verbose",
+RECORDED_FLAGS = ("systems", "sweeps", "rounds", "steps", "seeds")  # part of a row's command
+HELP = (
+    "Times dqn_tf and other DQNs at the same work, in rounds that take turns, each run in a process"
+    " of its own. Adds a row per run to benchmarks/results/speed/*.csv, prints a table and writes"
+    " docs/speed.md. A peer that is not installed is skipped. Run it on a machine that does nothing"
+    " else."
 )
 
 
@@ -40,7 +30,7 @@ class SpeedFlags(NamedTuple):
     """What is to be timed and where it is recorded."""
 
     kind: str  # one of KINDS, or the name of a setting
-    systems: list[systems.System]
+    systems: list[System]
     sweeps: list[str]
     rounds: int
     steps: int | None
@@ -53,8 +43,37 @@ class SpeedFlags(NamedTuple):
 
 
 def parse(argv: Sequence[str]) -> SpeedFlags:
-    """Reads the flags. Raises UserError; exits after `--help`."""
-    keys = ", ".join(systems.BY_KEY)
+    """Read the flags. Raises UserError; exits after `--help`."""
+    _define_work_flags()
+    _define_run_flags()
+    common_flags.define_output_flags(
+        "speed", common_flags.DOCS / "speed.md", "the CSV files and their pictures"
+    )
+    values = command_line.parse(["python -m benchmarks.speed", *argv[1:]], _help)
+    kinds = [kind for kind in KINDS if values[kind]]
+    if len(kinds) > 1:
+        raise UserError(
+            f"--{kinds[0]} and --{kinds[1]} are measurements of their own: give one at a time."
+        )
+    kind = kinds[0] if kinds else values["setting"]
+    work = f"--{kind}" if kinds else f"--setting={kind}"
+    command = ["python -m benchmarks.speed", work, *common_flags.typed(RECORDED_FLAGS)]
+    return SpeedFlags(
+        kind=kind,
+        systems=_chosen_systems(kind, values["systems"]),
+        sweeps=common_flags.comma_separated("sweeps", values["sweeps"], SWEEPS),
+        rounds=values["rounds"],
+        steps=values["steps"],
+        seeds=values["seeds"],
+        pythons=_pythons(values["python"]),
+        render_only=values["render_only"],
+        results_dir=Path(values["results_dir"]),
+        page=Path(values["page"]),
+        command=" ".join(command),
+    )
+
+
+def _define_work_flags() -> None:
     flags.DEFINE_enum(
         "setting",
         "anchor",
@@ -71,12 +90,16 @@ def parse(argv: Sequence[str]) -> SpeedFlags:
     flags.DEFINE_bool(
         "solve", False, "whole runs of train.py on CartPole-v1, over seeds, on both engines"
     )
+    flags.DEFINE_string("sweeps", ",".join(SWEEPS), "with --scaling: what grows")
+
+
+def _define_run_flags() -> None:
     flags.DEFINE_string(
         "systems",
         None,
-        f"which, separated by commas: {keys}; if not given, those that are installed",
+        f"which, separated by commas: {', '.join(systems.BY_KEY)}; if not given, those that are"
+        " installed",
     )
-    flags.DEFINE_string("sweeps", ",".join(SWEEPS), "with --scaling: what grows")
     flags.DEFINE_integer("rounds", 3, "each system is run once in each", lower_bound=1)
     flags.DEFINE_integer(
         "steps",
@@ -91,146 +114,78 @@ def parse(argv: Sequence[str]) -> SpeedFlags:
         "SYSTEM=PATH: the interpreter of a system that is installed elsewhere; may be given several"
         " times",
     )
-    flags.DEFINE_bool(
-        "render_only",
-        False,
-        "run nothing; write tables, pictures and docs/speed.md anew from the records",
-    )
-    flags.DEFINE_string(
-        "results_dir", os.path.relpath(HERE / "results"), "where speed*.csv and its pictures lie"
-    )
-    flags.DEFINE_string(
-        "page", os.path.relpath(HERE.parent / "docs" / "speed.md"), "the page to write"
-    )
-    flags.DEFINE_bool("verbose", False, "tracebacks")
-    values = command_line.parse(["python -m benchmarks.speed", *argv[1:]], _help)
-    kinds = [kind for kind in KINDS if values[kind]]
-    if len(kinds) > 1:
-        raise UserError(
-            f"--{kinds[0]} and --{kinds[1]} are measurements of their own: give one at a time."
-        )
-    kind = kinds[0] if kinds else values["setting"]
-    sweeps = _words("sweeps", values["sweeps"], SWEEPS)
-    pythons = {}
-    for text in values["python"]:
-        key, _, path = text.partition("=")
-        if key not in systems.BY_KEY or not path:
-            raise UserError(f"--python={text}: must be SYSTEM=PATH, with SYSTEM one of {keys}.")
-        pythons[key] = path
-    if values["systems"] is None:
-        chosen = [system for system in systems.SYSTEMS if kind in system.timed_at]
-    else:
-        chosen = [
-            systems.BY_KEY[key] for key in _words("systems", values["systems"], systems.BY_KEY)
-        ]
-    if kind == "solve" and any(system.key not in systems.ENGINES for system in chosen):
+
+
+def _chosen_systems(kind: str, text: str | None) -> list[System]:
+    if text is None:
+        return [system for system in systems.SYSTEMS if kind in system.timed_at]
+    keys = common_flags.comma_separated("systems", text, systems.BY_KEY)
+    if kind == "solve" and any(key not in systems.ENGINES for key in keys):
         raise UserError(
             f"--solve runs train.py: --systems can name {' and '.join(systems.ENGINES)} there, not"
-            f" {values['systems']}."
+            f" {text}."
         )
-    given = [f"--setting={kind}"] if not kinds else [f"--{kind}"]
-    given += [
-        f"--{name}={values[name]}"
-        for name in ("systems", "sweeps", "rounds", "steps", "seeds")
-        if flags.FLAGS[name].present and values[name] is not None
-    ]
-    return SpeedFlags(
-        kind,
-        chosen,
-        sweeps,
-        values["rounds"],
-        values["steps"],
-        values["seeds"],
-        pythons,
-        values["render_only"],
-        Path(values["results_dir"]),
-        Path(values["page"]),
-        " ".join(["python -m benchmarks.speed", *given]),
-    )
+    return [systems.BY_KEY[key] for key in keys]
 
 
-def _words(flag: str, text: str, known: dict) -> list[str]:
-    words = list(dict.fromkeys(word for word in text.split(",") if word))
-    wrong = [word for word in words if word not in known]
-    if wrong or not words:
-        raise UserError(
-            f"--{flag}={text}: {f'{wrong[0]!r} is none of' if wrong else 'name at least one of'}"
-            f" {', '.join(known)}."
-        )
-    return words
+def _pythons(words: Sequence[str]) -> dict[str, str]:
+    pythons = {}
+    for word in words:
+        key, _, path = word.partition("=")
+        if key not in systems.BY_KEY or not path:
+            raise UserError(
+                f"--python={word}: must be SYSTEM=PATH, with SYSTEM one of"
+                f" {', '.join(systems.BY_KEY)}."
+            )
+        pythons[key] = path
+    return pythons
 
 
 def _help(argv: Sequence[str]) -> str:
-    lines = [
-        f"{argv[0]} --setting=anchor",
-        "",
-        *textwrap.wrap(
-            "Times dqn_tf and other DQNs at the same work, in rounds that take turns, each run in a"
-            " process of its own. Adds a row per run to benchmarks/results/speed*.csv, prints a"
-            " table and writes docs/speed.md. A peer that is not installed is skipped. Run it on a"
-            " machine that does nothing else.",
-            100,
-        ),
-        "",
-    ]
-    for name in MEANT:
-        default = flags.FLAGS[name].default
-        lines += [
-            f"  --{name}" + (f"={default}" if default and not isinstance(default, bool) else ""),
-            *textwrap.wrap(
-                flags.FLAGS[name].help, 100, initial_indent=" " * 6, subsequent_indent=" " * 6
-            ),
-        ]
-    return "\n".join(lines)
+    names = ("setting", *KINDS, *RECORDED_FLAGS, "python", *common_flags.OUTPUT_FLAGS)
+    return common_flags.help_page(f"{argv[0]} --setting=anchor", HELP, names, {})
 
 
-def main(wanted: SpeedFlags) -> None:
-    """Measures, records, renders. Raises UserError after all else is done if a run failed."""
-    # so that a running process is ended too
-    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
+def main(options: SpeedFlags) -> None:
+    """Measure, record, render. Raises UserError after all else is done if a run failed."""
+    common_flags.exit_on_sigterm()
     failures: list[str] = []
-    if not wanted.render_only:
+    if not options.render_only:
         date = datetime.datetime.now().isoformat(sep=" ", timespec="seconds")
+        common_flags.make_results_dir(options.results_dir)
+        measurement = solve if options.kind == "solve" else measure
         try:
-            wanted.results_dir.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise UserError(
-                f"--results_dir={wanted.results_dir} cannot be made a directory: {error.strerror}."
-            ) from error
-        try:
-            failures = (solve if wanted.kind == "solve" else measure)(wanted, date)
+            failures = measurement(options, date)
         except KeyboardInterrupt:
             print("Stopped. What was measured so far is recorded.")
             sys.exit(130)
-    render(wanted)
+    render(options)
     if failures:
         raise UserError(" ".join(failures))
 
 
-def measure(wanted: SpeedFlags, date: str) -> list[str]:
-    """Runs all rounds, each row recorded as it comes; returns a sentence for each run that failed."""
-    from benchmarks.scores import records
-    from benchmarks.speed import records
-    from benchmarks.speed import rounds as speed_rounds
+def measure(options: SpeedFlags, date: str) -> list[str]:
+    """Run all rounds and record each row as it comes; return a sentence for each failed run."""
+    from benchmarks.common import records as files
+    from benchmarks.speed import jobs, records, rounds
 
-    todo = jobs(wanted)
-    name = f"speed_{wanted.kind}" if wanted.kind in KINDS else "speed"
+    chosen = jobs.installed(options.systems, options.pythons, sys.executable)
+    todo = jobs.one_round(options.kind, options.sweeps, options.steps, chosen)
+    name = options.kind if options.kind in KINDS else "settings"
+    file = records.path(options.results_dir, name)
     failures = []
-    for done, (job, number, answer) in enumerate(
-        speed_rounds.run(todo, wanted.rounds, wanted.pythons), 1
-    ):
-        what = (
-            f"{job.system.name}, {job.name}{'' if job.value is None else f' {job.value:,}'}, round"
-            f" {number}"
-        )
+    answers = rounds.run(todo, options.rounds, options.pythons)
+    for done, (job, number, answer) in enumerate(answers, 1):
+        point = job.name if job.value is None else f"{job.name} {job.value:,}"
+        title = f"{job.system.name}, {point}, round {number}"
         if "error" in answer:
-            failures.append(f"{what}: {answer['error'].strip().rstrip('.')}.")
+            failures.append(f"{title}: {answer['error'].strip().rstrip('.')}.")
             print(f"failed: {failures[-1]}", flush=True)
             continue
-        row = records.row(job, number, answer, date, wanted.command)
-        records.append(wanted.results_dir / f"{name}.csv", row)
+        row = records.row(job, number, answer, date, options.command)
+        files.append(file, row)
         print(
-            f"{done} of {len(todo) * wanted.rounds}: {what}: {row.env_steps_per_second:,.0f} env"
+            f"{done} of {len(todo) * options.rounds}: {title}: {row.env_steps_per_second:,.0f} env"
             f" steps/s, {row.steps:,} in {row.seconds:.1f} s, {row.wall_seconds:.1f} s in all;"
             f" {row.threads}",
             flush=True,
@@ -238,124 +193,68 @@ def measure(wanted: SpeedFlags, date: str) -> list[str]:
     return failures
 
 
-def jobs(wanted: SpeedFlags) -> list:
-    """One round. Says of each system that is left out, why. Raises UserError if none is left."""
-    from benchmarks.speed.rounds import Job
+def solve(options: SpeedFlags, date: str) -> list[str]:
+    """Run train.py with each seed on each engine; return a sentence for each failed run."""
+    from benchmarks.common import records as files
+    from benchmarks.speed import records, time_to_solve
 
-    found = []
-    for system in wanted.systems:
-        if reason := systems.why_not(system, wanted.pythons.get(system.key, sys.executable)):
-            print(reason, flush=True)
-            continue
-        print(f"{system.name}: {system.threads}", flush=True)
-        found.append(system)
-    if not found:
-        raise UserError("None of the systems asked for can run here.")
-    if wanted.kind in SETTINGS:
-        base = SETTINGS[wanted.kind]
-        base = dataclasses.replace(base, steps=wanted.steps or base.steps)
-        todo = [(wanted.kind, None, base)]
-    elif wanted.kind == "memory":
-        todo = [
-            ("memory", value, settings.swept("memory", value, wanted.steps))
-            for value in settings.MEMORY
-        ]
-    else:
-        todo = [
-            (sweep, value, settings.swept(sweep, value, wanted.steps))
-            for sweep in wanted.sweeps
-            for value in SWEEPS[sweep]
-        ]
-        if "seeds" in wanted.sweeps and any(not system.seeds for system in found):
-            print(
-                "Several seeds at once are trained by"
-                f" {' and '.join(system.name for system in found if system.seeds) or 'none of these'}"
-                " only."
-            )
-    result = []
-    for name, value, setting in todo:
-        for system in found:
-            work = setting
-            if name == "seeds" and not system.seeds:
-                continue
-            if not system.grows and (setting.filled or setting.num_envs > 1):
-                if name != "memory" or value != settings.MEMORY[0]:
-                    print(
-                        f"{system.name} is left out of {name} {value:,}: here it runs with one"
-                        " environment and a replay that fills by itself."
-                    )
-                    continue
-                work = dataclasses.replace(setting, filled=False)
-            envs = setting.num_envs if name == "envs" else max(system.envs, setting.num_envs)
-            result.append(Job(system, dataclasses.replace(work, num_envs=envs), name, value))
-    return result
-
-
-def solve(wanted: SpeedFlags, date: str) -> list[str]:
-    """Runs train.py with each seed on each engine; returns a sentence for each run that failed."""
-    from benchmarks.scores import records
-    from benchmarks.speed import time_to_solve
-
+    file = records.path(options.results_dir, "solve")
     failures = []
-    for seed, engine in itertools.product(
-        range(wanted.seeds), (system.key for system in wanted.systems)
-    ):
+    for seed, system in itertools.product(range(options.seeds), options.systems):
         try:
-            row = time_to_solve.run(engine, seed, date, wanted.command)
+            row = time_to_solve.run(system.key, seed, date, options.command)
         except UserError as error:
             failures.append(str(error))
             print(f"failed: {error}", flush=True)
             continue
-        records.append(wanted.results_dir / "speed_solve.csv", row)
+        files.append(file, row)
         print(
-            f"{engine}, seed {seed}: {row.score:.1f} in {row.wall_seconds:.1f} s,"
+            f"{system.key}, seed {seed}: {row.score:.1f} in {row.wall_seconds:.1f} s,"
             f" {'solved' if row.solved else 'not solved'}",
             flush=True,
         )
     return failures
 
 
-def render(wanted: SpeedFlags) -> None:
-    """Prints the tables, draws the pictures and writes the page.
+def render(options: SpeedFlags) -> None:
+    """Print the tables, draw the pictures and write the page.
 
     Raises UserError if a file cannot be written.
     """
-    from benchmarks.scores.summary import aligned
-    from benchmarks.speed import page as speed_page
-    from benchmarks.speed import plot, records, summary
+    from benchmarks.common import tables
+    from benchmarks.speed import page, plot, records
 
-    speed, scaling, memory, solved = (
-        records.read(wanted.results_dir, name) for name in records.FILES
-    )
-    tables = {
-        name: (
-            summary.HEADER,
-            summary.speed_lines(records.newest(speed, setting=name)),
-        )
-        for name in SETTINGS
-    }
-    sweeps = {sweep: rows for sweep in SWEEPS if (rows := records.newest(scaling, setting=sweep))}
-    tables["scaling"] = (
-        summary.GROWTH_HEADER,
-        [line for sweep, rows in sweeps.items() for line in summary.growth_lines(sweep, rows)],
-    )
-    tables["memory"] = (
-        summary.MEMORY_HEADER,
-        summary.memory_lines(records.newest(memory)),
-    )
-    tables["solve"] = (
-        summary.SOLVE_HEADER,
-        summary.solve_lines(records.newest(solved)) if solved else [],
-    )
-    for name, (header, lines) in tables.items():
-        if lines and (wanted.render_only or name == wanted.kind):
-            print(f"\n{name}\n{aligned([header, *lines])}")
-    try:
+    scaling = records.read(options.results_dir, "scaling")
+    sweeps = {sweep: records.newest(scaling, sweep) for sweep in SWEEPS}
+    sweeps = {sweep: rows for sweep, rows in sweeps.items() if rows}
+    for name, (header, lines) in _tables(options.results_dir, sweeps).items():
+        if lines and (options.render_only or name == options.kind):
+            print(f"\n{name}\n{tables.aligned([header, *lines])}")
+    with common_flags.writing_files():
         for sweep, rows in sweeps.items():
-            plot.growth(sweep, rows, speed_page.picture(wanted.results_dir, sweep))
-        wanted.page.write_text(speed_page.render(wanted.results_dir, wanted.page), encoding="utf-8")
-    except OSError as error:
-        raise UserError(f"{error.filename} cannot be written: {error.strerror}.") from error
+            plot.growth(sweep, rows, page.picture(options.results_dir, sweep))
+        text = page.render(options.results_dir, options.page)
+        options.page.write_text(text, encoding="utf-8")
+
+
+def _tables(results: Path, sweeps: dict[str, list[Any]]) -> dict[str, tuple[Any, list[Any]]]:
+    """Return header and lines of every table by kind of measurement; no lines if not measured."""
+    from benchmarks.common.records import newest
+    from benchmarks.speed import records, summary
+
+    settings = records.read(results, "settings")
+    memory = newest(records.read(results, "memory"))
+    solved = newest(records.read(results, "solve"))
+    table_by_kind: dict[str, tuple[Any, list[Any]]] = {}
+    for name in SETTINGS:
+        table_by_kind[name] = (summary.HEADER, summary.speed_lines(records.newest(settings, name)))
+    growth_lines = [
+        line for sweep, rows in sweeps.items() for line in summary.growth_lines(sweep, rows)
+    ]
+    table_by_kind["scaling"] = (summary.GROWTH_HEADER, growth_lines)
+    table_by_kind["memory"] = (summary.MEMORY_HEADER, summary.memory_lines(memory))
+    table_by_kind["solve"] = (summary.SOLVE_HEADER, summary.solve_lines(solved))
+    return table_by_kind
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ from typing import Any
 
 from absl import flags
 
-from benchmarks.scores.summary import aligned
+from benchmarks.common.tables import aligned
 from benchmarks.speed import ours
 from benchmarks.speed.settings import ANCHOR
 from benchmarks.speed.timed_train import Clock
@@ -32,7 +32,7 @@ PARTS = (  # name, what it is a part of, in words
 
 
 def parse(argv: Sequence[str]) -> int:
-    """Reads the one flag. Raises UserError; exits after `--help`."""
+    """Read the one flag. Raises UserError; exits after `--help`."""
     flags.DEFINE_integer(
         "rounds", 9, "how often everything is measured; medians are given", lower_bound=1
     )
@@ -48,7 +48,7 @@ def parse(argv: Sequence[str]) -> int:
 
 
 def main(rounds: int) -> None:
-    """Measures and prints."""
+    """Measure and print."""
     tensorflow_loading.load_tensorflow()
     (engine,) = ours.build(ours.configure(ANCHOR, 0, total_steps=10**9))
     while engine.env_step < ANCHOR.start:
@@ -88,7 +88,7 @@ def main(rounds: int) -> None:
 
 
 def put_in(clock: Clock, engine: Any) -> None:
-    """Times the engine's parts."""
+    """Time the engine's parts."""
     inner = engine.env.envs[0].env
     for part, owner, name in (
         ("collect", engine, "_collect"),
@@ -123,7 +123,7 @@ def lines(found: dict[str, list[float]], medians: dict[str, float]) -> list[tupl
 
 
 def flops() -> int:
-    """Multiplications and additions of one update's matrix products:
+    """Multiplication and additions of one update's matrix products:
 
     online and target forward, and backward twice but for the first layer.
     """

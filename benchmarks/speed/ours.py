@@ -60,7 +60,7 @@ def configure(setting: Setting, seed: int, **changes: Any) -> DQNConfig:
 
 
 def measure(config: DQNConfig, setting: Setting, watch: Stopwatch) -> float:
-    """Runs to the last step; returns the bytes that the replay takes per transition."""
+    """Run to the last step; return the bytes that the replay takes per transition."""
     from dqn_tf.support import tensorflow_loading
 
     tensorflow_loading.load_tensorflow()
@@ -100,7 +100,7 @@ def build(config: DQNConfig, num_seeds: int = 1) -> list[Any]:
 
 
 def fill(replay: Any) -> None:
-    """Fills the replay with copies of the rows that are there."""
+    """Fill the replay with copies of the rows that are there."""
     import numpy as np
 
     places = np.arange(replay.capacity) % len(replay)

@@ -33,7 +33,7 @@ def sbx(setting: Setting, seed: int, watch: Stopwatch) -> float:
 
 
 def _learn(algorithm: type, setting: Setting, seed: int, watch: Stopwatch, **more: Any) -> float:
-    """Stable-Baselines3's interface, which sbx shares; returns the bytes that the replay takes per
+    """Stable-Baselines3's interface, which sbx shares; return the bytes that the replay takes per
     transition.
     """
     from stable_baselines3.common.callbacks import BaseCallback
@@ -116,7 +116,7 @@ def _arrays(buffer: Any) -> list[Any]:
 
 
 def _fill(buffer: Any) -> None:
-    """Copies of the rows that are there until the buffer is full."""
+    """Copy of the rows that are there until the buffer is full."""
     count = buffer.pos
     for array in _arrays(buffer):
         for place in range(count, len(array), count):

@@ -1,4 +1,4 @@
-"""Cost of an environment step as the work grows: one picture for each thing that grows."""
+"""Pictures of the cost of an environment step: one for each thing that grows."""
 
 from pathlib import Path
 
@@ -11,38 +11,39 @@ from benchmarks.speed.summary import by_system, costs
 from benchmarks.speed.systems import SYSTEMS
 
 COLORS = ("#1f4e8c", "#c8452d", "#2e8b57", "#8a5fa8", "#b8860b", "#777777")
-MARKS = "osD^vP"
+MARKERS = "osD^vP"
 
 
 def growth(sweep: str, rows: list[Row], file: Path) -> None:
-    """Draws a line through each system's medians, with the range of the rounds, and writes the
-    picture.
+    """Draw a line through each system's medians, with the range of the rounds.
+
+    Writes the picture to `file`.
     """
     figure = Figure(figsize=(8, 4.5), dpi=120, layout="constrained")
     FigureCanvasAgg(figure)
-    axes, names = figure.subplots(), [system.name for system in SYSTEMS]
+    axes = figure.subplots()
+    names = [system.name for system in SYSTEMS]
     ticks: set[int] = set()
-    for system, own in by_system(rows).items():
-        found = costs(own)
-        rounds = len({row.round for row in own})
-        place = names.index(system) % len(COLORS) if system in names else -1
-        middle, low, high = zip(*found.values(), strict=True)
-        below, above = (
-            [abs(end - value) for end, value in zip(ends, middle, strict=True)]
-            for ends in (low, high)
-        )
+    for system, runs in by_system(rows).items():
+        points = costs(runs)
+        spreads = list(points.values())
+        rounds = len({row.round for row in runs})
+        style = names.index(system) % len(COLORS) if system in names else -1
         axes.errorbar(
-            list(found),
-            middle,
-            yerr=[below, above],
-            color=COLORS[place],
-            marker=MARKS[place],
+            list(points),
+            [cost.median for cost in spreads],
+            yerr=[
+                [cost.median - cost.low for cost in spreads],
+                [cost.high - cost.median for cost in spreads],
+            ],
+            color=COLORS[style],
+            marker=MARKERS[style],
             markersize=5,
             linewidth=1.8,
             capsize=3,
             label=f"{system}, {rounds} round{'s' * (rounds != 1)}",
         )
-        ticks |= set(found)
+        ticks |= set(points)
     if sweep != "length":
         axes.set_xscale("log", base=2 if sweep != "capacity" else 10)
         axes.set_xticks(sorted(ticks), minor=False)

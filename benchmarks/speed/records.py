@@ -1,10 +1,10 @@
-"""The records of speed: one row per run, in CSV files whose names begin with `speed`."""
+"""The records of speed: one row per run, in the CSV files of FILES."""
 
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from benchmarks.scores import records
-from benchmarks.speed.rounds import Job
+from benchmarks.common import records
+from benchmarks.speed.jobs import Job
 
 
 class Row(NamedTuple):
@@ -33,17 +33,15 @@ class Row(NamedTuple):
     command: str
 
     def points(self) -> list[tuple[int, float]]:
-        """`tenths` as numbers."""
-        return [
-            (int(step), float(cost))
-            for step, cost in (point.split(":") for point in self.tenths.split())
-        ]
+        """Return `tenths` as numbers."""
+        pairs = [point.split(":") for point in self.tenths.split()]
+        return [(int(step), float(cost)) for step, cost in pairs]
 
 
 class Solved(NamedTuple):
     """One whole `train.py`.
 
-    All that ends in `_seconds` is wall time, and apart from the first a part of it; None is not
+    Every `..._seconds` is wall time; all but the first are parts of `wall_seconds`. None is not
     known.
     """
 
@@ -73,21 +71,27 @@ class Solved(NamedTuple):
 
     @property
     def solved(self) -> bool:
-        """Whether the test is at or above Gymnasium's threshold."""
+        """True if the test is at or above Gymnasium's threshold."""
         return self.score >= self.threshold
 
 
-FILES = {"speed": Row, "speed_scaling": Row, "speed_memory": Row, "speed_solve": Solved}
+# file name, without .csv: what its rows are
+FILES: dict[str, type[Row] | type[Solved]] = {
+    "settings": Row,
+    "scaling": Row,
+    "memory": Row,
+    "solve": Solved,
+}
 
 
 def row(job: Job, number: int, answer: dict[str, Any], date: str, command: str) -> Row:
-    """The record of one run, from what its process answered."""
-    rounded = {
+    """Make the record of one run, from what its process answered."""
+    measured = {
         name: round(value, 3) if isinstance(value, float) else value
         for name, value in answer.items()
     }
     return Row(
-        **rounded,
+        **measured,
         setting=job.name,
         value=job.value,
         system=job.system.name,
@@ -100,13 +104,16 @@ def row(job: Job, number: int, answer: dict[str, Any], date: str, command: str) 
     )
 
 
+def path(directory: Path, name: str) -> Path:
+    """Return the file of one of FILES."""
+    return directory / f"{name}.csv"
+
+
 def read(directory: Path, name: str) -> list[Any]:
-    """All rows of one of FILES. Raises UserError on a file that is not a record."""
-    return records.read(directory / f"{name}.csv", FILES[name])
+    """Read all rows of one of FILES. Raises UserError on a file that is not a record."""
+    return records.read(path(directory, name), FILES[name])
 
 
-def newest(rows: list[Any], *, setting: str | None = None) -> list[Any]:
-    """Those of the last command that recorded any; with `setting`, any of that setting."""
-    chosen = [one for one in rows if setting is None or one.setting == setting]
-    last = max((one.date for one in chosen), default="")
-    return [one for one in chosen if one.date == last]
+def newest(rows: list[Row], setting: str) -> list[Row]:
+    """Select the newest measurement of one setting or sweep."""
+    return records.newest([row for row in rows if row.setting == setting])

@@ -1,13 +1,12 @@
-"""What is timed:
+"""The systems that are timed: each is a name and a function.
 
-a system is a name and a function. Standard library only, so that a peer's own environment can read
-it.
+Standard library only, so that a peer's own environment can read it.
 """
 
 import json
 import os
 import subprocess
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import NamedTuple
 
 from benchmarks.speed import ours, peers
@@ -24,11 +23,21 @@ THREAD_VARIABLES = (
     "TF_NUM_INTEROP_THREADS",
     "XLA_FLAGS",
 )
+# a program that prints the names of all packages that its interpreter has
+LIST_PACKAGES = """
+import json
+from importlib import metadata
+
+names = [package.metadata["Name"] for package in metadata.distributions()]
+print(json.dumps([name.lower().replace("_", "-") for name in names if name]))
+"""
 
 
 class System(NamedTuple):
-    """`run(setting, seed, watch)` does the setting's work, shows the watch each step, and returns
-    the replay's bytes per transition.
+    """A DQN that can be timed.
+
+    `run(setting, seed, watch)` does the setting's work, shows the watch each step, and returns the
+    replay's bytes per transition.
     """
 
     key: str  # in flags
@@ -98,42 +107,22 @@ SYSTEMS = [
 BY_KEY = {system.key: system for system in SYSTEMS}
 
 
-def versions(packages: Sequence[str]) -> dict[str, str]:
-    """Of each that is installed here."""
-    from importlib import metadata
-
-    found = {}
-    for package in packages:
-        try:
-            found[package] = metadata.version(package)
-        except metadata.PackageNotFoundError:
-            continue
-    return found
-
-
 def threads(system: System) -> str:
-    """What sets the number of threads in this process."""
-    return ", ".join(
-        [
-            system.threads,
-            *(f"{name}={os.environ[name]}" for name in THREAD_VARIABLES if name in os.environ),
-        ]
-    )
+    """Say what sets the number of threads in this process."""
+    variables = [f"{name}={os.environ[name]}" for name in THREAD_VARIABLES if name in os.environ]
+    return ", ".join([system.threads, *variables])
 
 
 def why_not(system: System, python: str) -> str:
-    """Why the system cannot run under the interpreter `python`, as a sentence; empty if it can.
+    """Say in a sentence why the system cannot run under `python`; empty if it can.
 
-    Raises UserError without an interpreter.
+    Raises UserError if `python` is not an interpreter.
     """
-    program = (
-        "import json, sys\nfrom importlib import"
-        " metadata\nprint(json.dumps(sorted(d.metadata['Name'].lower().replace('_', '-') for d in"
-        " metadata.distributions() if d.metadata['Name'])))"
-    )
     try:
-        done = subprocess.run([python, "-c", program], capture_output=True, text=True, check=False)
-        installed = json.loads(done.stdout)
+        process = subprocess.run(
+            [python, "-c", LIST_PACKAGES], capture_output=True, text=True, check=False
+        )
+        installed = json.loads(process.stdout)
     except (OSError, ValueError) as error:
         raise UserError(
             f"--python={system.key}={python}: that is not a Python interpreter that runs."

@@ -1,16 +1,16 @@
 """Time to solve: whole runs of train.py, from the start of the process to its end."""
 
 import json
-import os
+import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmarks.speed import stopwatch, systems
+from benchmarks.common import machine, processes
+from benchmarks.speed import systems
 from benchmarks.speed.records import Solved
-from benchmarks.speed.rounds import ROOT, call
 from dqn_tf import __version__
 from dqn_tf.envs import registry
 from dqn_tf.support.errors import UserError
@@ -30,14 +30,10 @@ PARTS = (
 
 
 def run(engine: str, seed: int, date: str, command: str, more: Sequence[str] = ()) -> Solved:
-    """`train.py --env=CartPole-v1 --engine=ENGINE --seed=SEED`, and `more` flags, in a directory
-    that is removed after it.
+    """Run `train.py --env=CartPole-v1 --engine=ENGINE --seed=SEED` with `more` flags.
 
-    Raises UserError if it fails.
+    The directory of the run is removed after it. Raises UserError if it fails.
     """
-    environment = os.environ | {
-        "PYTHONPATH": os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
-    }
     with tempfile.TemporaryDirectory() as directory:
         place = Path(directory)
         words = [
@@ -48,28 +44,30 @@ def run(engine: str, seed: int, date: str, command: str, more: Sequence[str] = (
             f"--export_dir={place / 'export'}",
             *more,
         ]
+        timed_train = [
+            sys.executable,
+            "-m",
+            "benchmarks.speed.timed_train",
+            str(place / "parts.json"),
+        ]
         clock, began = time.perf_counter(), time.time()
-        status, _, log = call(
-            [
-                sys.executable,
-                "-m",
-                "benchmarks.speed.timed_train",
-                str(place / "parts.json"),
-                repr(began),
-                *words,
-            ],
-            environment,
+        process = subprocess.run(
+            [*timed_train, repr(began), *words],
+            env=processes.environment({}),
+            capture_output=True,
+            text=True,
+            check=False,
         )
         wall_seconds = time.perf_counter() - clock
-        if status:
-            last = (log.strip().splitlines() or ["it said nothing"])[-1]
+        if process.returncode:
             raise UserError(
-                f"train.py --engine={engine} with seed {seed} ended with status {status}: {last}"
+                f"train.py --engine={engine} with seed {seed} ended with status"
+                f" {process.returncode}: {processes.last_line(process.stderr)}"
             )
         parts = json.loads((place / "parts.json").read_text(encoding="utf-8"))
         report = json.loads((place / "run" / "evaluation.json").read_text(encoding="utf-8"))
-    versions = {"dqn_tf": __version__} | systems.versions(systems.OURS)
-    own = systems.BY_KEY[engine]
+    versions = {"dqn_tf": __version__} | machine.versions(systems.OURS)
+    versions["python"] = sys.version.split()[0]
     return Solved(
         ENV,
         engine,
@@ -81,14 +79,9 @@ def run(engine: str, seed: int, date: str, command: str, more: Sequence[str] = (
         report["last"]["mean"],
         report["last"]["episodes"],
         float(registry.make_env(ENV).spec.reward_threshold),
-        systems.threads(own),
-        ", ".join(
-            [
-                *(f"{name} {version}" for name, version in versions.items()),
-                f"python {sys.version.split()[0]}",
-            ]
-        ),
-        stopwatch.machine(),
+        systems.threads(systems.BY_KEY[engine]),
+        machine.show_versions(versions),
+        machine.describe(),
         date,
         command,
     )

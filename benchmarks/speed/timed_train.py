@@ -55,7 +55,7 @@ class Clock:
 
 
 def main() -> None:
-    """Puts the clock in and runs train.py."""
+    """Put the clock in and runs train.py."""
     file, began, *words = sys.argv[1:]
     clock = Clock()
     tensorflow_loading.load_tensorflow()

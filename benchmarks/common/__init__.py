@@ -1,0 +1,1 @@
+"""What the benchmarks share: records, tables, processes, the machine, flags."""
