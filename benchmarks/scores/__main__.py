@@ -105,7 +105,7 @@ def main(options: ScoresFlags) -> None:
 
 def train(options: ScoresFlags) -> list[str]:
     """Do the missing runs and record each as it ends; return a sentence for each failure."""
-    from benchmarks.common import records as files
+    from benchmarks.common.records import append
     from benchmarks.scores import pool, records
 
     any_config = variants.configure(options.env, options.variants[0], 0, options.overrides)
@@ -125,7 +125,7 @@ def train(options: ScoresFlags) -> list[str]:
             failures.append(f"{variant} with seed {config.seed}: {sentence}.")
             print(f"failed: {failures[-1]}", flush=True)
             continue
-        files.append(file, records.row(config, variant, result, threshold))
+        append(file, records.row(config, variant, result, threshold))
         left = (time.monotonic() - start) / number * (len(jobs) - number)
         print(
             f"{number} of {len(jobs)}: {variant}, seed {config.seed}: {result['score']:.1f} in"
@@ -137,10 +137,10 @@ def train(options: ScoresFlags) -> list[str]:
 
 def missing_runs(options: ScoresFlags, file: Path) -> dict[DQNConfig, str]:
     """Return the runs that `file` does not hold, each with its variant, seed by seed."""
-    from benchmarks.common import records as files
+    from benchmarks.common.records import read
     from benchmarks.scores import records
 
-    done = {(row.config_hash, row.seed) for row in files.read(file, records.Row)}
+    done = {(row.config_hash, row.seed) for row in read(file, records.Row)}
     jobs: dict[DQNConfig, str] = {}
     # All variants of a seed come before the next seed: a sweep that is stopped can be compared.
     for seed in range(options.seeds):

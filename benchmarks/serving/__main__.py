@@ -192,7 +192,7 @@ def cells(options: ServingFlags) -> "list[Cell]":
 def _record_cell(
     results: Path, number: int, cell: "Cell", answer: dict[str, Any], shared: dict[str, str]
 ) -> None:
-    from benchmarks.common import records as files
+    from benchmarks.common.records import append
     from benchmarks.serving import records
 
     _print_errors(cell, answer)
@@ -201,7 +201,7 @@ def _record_cell(
         for name in ("requests", "errors", "seconds", "requests_per_second", "p50_ms", "p99_ms")
     }
     row = records.Row(**cell._asdict(), round=number, **measured, **shared)
-    files.append(records.path(results, "load"), row)
+    append(records.path(results, "load"), row)
     print(
         f"round {number}: {cell.transport}, batching {cell.batching}, batch {cell.batch},"
         f" clients {cell.clients}: p50 {answer['p50_ms']:.2f} ms, p99 {answer['p99_ms']:.2f}"
@@ -213,7 +213,7 @@ def _record_cell(
 def _record_reloads(
     results: Path, cell: "Cell", answer: dict[str, Any], shared: dict[str, str]
 ) -> None:
-    from benchmarks.common import records as files
+    from benchmarks.common.records import append
     from benchmarks.serving import records
 
     _print_errors(cell, answer)
@@ -232,7 +232,7 @@ def _record_reloads(
         rss_last_mib=round(rss_mib[-1], 1),
         **shared,
     )
-    files.append(records.path(results, "reloads"), row)
+    append(records.path(results, "reloads"), row)
     print(
         f"{row.reloads} new versions, {cell.transport}, {cell.clients} clients: {row.requests:,}"
         f" requests, {row.errors} errors, available {row.swap_p50_seconds:.2f} s after"

@@ -166,7 +166,7 @@ def main(options: SpeedFlags) -> None:
 
 def measure(options: SpeedFlags, date: str) -> list[str]:
     """Run all rounds and record each row as it comes; return a sentence for each failed run."""
-    from benchmarks.common import records as files
+    from benchmarks.common.records import append
     from benchmarks.speed import jobs, records, rounds
 
     chosen = jobs.installed(options.systems, options.pythons, sys.executable)
@@ -183,7 +183,7 @@ def measure(options: SpeedFlags, date: str) -> list[str]:
             print(f"failed: {failures[-1]}", flush=True)
             continue
         row = records.row(job, number, answer, date, options.command)
-        files.append(file, row)
+        append(file, row)
         print(
             f"{done} of {len(todo) * options.rounds}: {title}: {row.env_steps_per_second:,.0f} env"
             f" steps/s, {row.steps:,} in {row.seconds:.1f} s, {row.wall_seconds:.1f} s in all;"
@@ -195,7 +195,7 @@ def measure(options: SpeedFlags, date: str) -> list[str]:
 
 def solve(options: SpeedFlags, date: str) -> list[str]:
     """Run train.py with each seed on each engine; return a sentence for each failed run."""
-    from benchmarks.common import records as files
+    from benchmarks.common.records import append
     from benchmarks.speed import records, time_to_solve
 
     file = records.path(options.results_dir, "solve")
@@ -207,7 +207,7 @@ def solve(options: SpeedFlags, date: str) -> list[str]:
             failures.append(str(error))
             print(f"failed: {error}", flush=True)
             continue
-        files.append(file, row)
+        append(file, row)
         print(
             f"{system.key}, seed {seed}: {row.score:.1f} in {row.wall_seconds:.1f} s,"
             f" {'solved' if row.solved else 'not solved'}",

@@ -3,8 +3,8 @@
 import os
 from pathlib import Path
 
-from benchmarks.common import records as all_records
 from benchmarks.common import tables
+from benchmarks.common.records import newest
 from benchmarks.speed import records, summary
 from benchmarks.speed.records import Row, Solved
 from benchmarks.speed.settings import AXES, SETTINGS
@@ -51,8 +51,8 @@ def render(results: Path, page: Path) -> str:
     sweeps = {sweep: records.newest(scaling, sweep) for sweep in AXES}
     parts += [
         _scaling({sweep: rows for sweep, rows in sweeps.items() if rows}, results, page),
-        _memory(all_records.newest(memory)),
-        _solve(all_records.newest(solve)),
+        _memory(newest(memory)),
+        _solve(newest(solve)),
     ]
     return "\n".join([OPENING, *("\n".join([*part, ""]) for part in parts)])
 

@@ -1,8 +1,4 @@
-"""benchmarks.serving:
-
-what a client counts, ratios by round, the rendered page, and a tiny load test against the real
-server.
-"""
+"""benchmarks.serving: what a client counts, the page, and a tiny load test of the real server."""
 
 import asyncio
 import subprocess
@@ -14,13 +10,13 @@ import tensorflow as tf
 
 pytest.importorskip("aiohttp", reason="needs the extra [serving]")
 pytest.importorskip("tensorflow_serving", reason="needs the extra [serving]")
-from benchmarks.scores import records
-from benchmarks.serving import client, plot, records, rounds
-from benchmarks.serving import page as serving_page
+from benchmarks.common.flags import RESULTS
+from benchmarks.common.records import append
+from benchmarks.serving import client, page, plot, records, rounds
 from benchmarks.serving.client import Order
 from demo_server import balance, publish
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 
 
 def command(*words: str) -> subprocess.CompletedProcess:
@@ -115,17 +111,15 @@ def reply(status: str, body: bytes) -> bytes:
 
 
 def test_a_client_counts_answers_and_every_kind_of_error(monkeypatch):
-    monkeypatch.setattr(client, "WARM", 1)
-    good, refused = (
-        reply("200 OK", b'{"predictions": []}'),
-        reply("429 Too Many Requests", b'{"error": "busy"}'),
-    )
-    found = answering([good] * 4 + [refused] + [good] * 3, {"seconds": 10, "requests": 7})
-    assert (found["requests"], found["errors"]) == (6, 1) and found["error_kinds"] == {
+    monkeypatch.setattr(client, "WARM_REQUESTS", 1)
+    good = reply("200 OK", b'{"predictions": []}')
+    refused = reply("429 Too Many Requests", b'{"error": "busy"}')
+    counted = answering([good] * 4 + [refused] + [good] * 3, {"seconds": 10, "requests": 7})
+    assert (counted["requests"], counted["errors"]) == (6, 1) and counted["error_kinds"] == {
         'RuntimeError: HTTP/1.1 429 Too Many Requests: {"error": "busy"}': 1
     }
-    assert 0 < found["p50_ms"] <= found["p99_ms"]
-    assert found["requests_per_second"] == pytest.approx(6 / found["seconds"])
+    assert 0 < counted["p50_ms"] <= counted["p99_ms"]
+    assert counted["requests_per_second"] == pytest.approx(6 / counted["seconds"])
     # and two that meet nobody
     wrong = answering(
         [good, reply("200 OK", b'{"outputs": []}'), good], {"seconds": 10, "requests": 4}
@@ -134,14 +128,14 @@ def test_a_client_counts_answers_and_every_kind_of_error(monkeypatch):
 
 
 def test_time_and_number_are_bounds(monkeypatch):
-    monkeypatch.setattr(client, "WARM", 1)
+    monkeypatch.setattr(client, "WARM_REQUESTS", 1)
     good = reply("200 OK", b'{"predictions": []}')
     assert answering([good] * 100, {"seconds": 10, "requests": 20})["requests"] == 20
     assert answering([good] * 100, {"seconds": 0, "requests": 20})["requests"] <= 1
 
 
 def test_a_stop_file_ends_it(monkeypatch, tmp_path):
-    monkeypatch.setattr(client, "WARM", 1)
+    monkeypatch.setattr(client, "WARM_REQUESTS", 1)
     (tmp_path / "stop").touch()
     assert (
         answering(
@@ -162,13 +156,13 @@ def test_ratios_are_of_the_same_round():
         row(round=3, p50_ms=3.0),
         floor(batch=8, p50_ms=0.01),
     ]
-    (line,) = serving_page.load_lines(rows, 1)
+    (line,) = page.load_lines(rows, 1)
     # of 4, 5 and 6, not of the medians
-    assert dict(zip(serving_page.HEADER, line, strict=True))["p50 against in process"] == "5.0"
+    assert dict(zip(page.HEADER, line, strict=True))["p50 against in process"] == "5.0"
 
 
 def test_the_page_is_what_the_newest_records_give(tmp_path):
-    for one in (
+    for record in (
         row(date="2025-01-01 00:00:00", errors=77),
         floor(),
         row(errors=2),
@@ -176,32 +170,23 @@ def test_the_page_is_what_the_newest_records_give(tmp_path):
         row(batch=64, requests_per_second=10.0),
         floor(batch=64),
     ):
-        records.append(tmp_path / "serving.csv", one)
-    records.append(tmp_path / "serving_reloads.csv", reloaded())
-    read = records.read(tmp_path, "serving")
+        append(tmp_path / "load.csv", record)
+    append(tmp_path / "reloads.csv", reloaded())
+    read = records.read(tmp_path, "load")
     assert (
-        read[0] == floor()
-        and len(read) == 5
-        and records.read(tmp_path, "serving_reloads") == [reloaded()]
+        read[0] == floor() and len(read) == 5 and records.read(tmp_path, "reloads") == [reloaded()]
     )
-    plot.draw(read, serving_page.picture(tmp_path))
-    text = serving_page.render(tmp_path, tmp_path / "page.md")
-    assert "![Latency and requests per second by clients](serving.png)" in text and "77" not in text
+    plot.draw(read, page.picture(tmp_path))
+    text = page.render(tmp_path, tmp_path / "page.md")
+    assert "![Latency and requests per second by clients](load.png)" in text and "77" not in text
     assert "| grpc | off | 16 | 1.00 | 2.00 | 1,234 [1,234, 1,234] | 1,234 | 1.0 | 0 |" in text
     assert "## 64 observations a request" in text and "| 10 [10, 10] | 640 |" in text
     assert "| rest | off | 8 | 20 | 5,000 | 3 | 1.00 | 2.00 | 0.25 | 0.50 | 600 | 601 |" in text
 
 
 def test_page_in_the_project_is_what_its_records_give():
-    page = ROOT / "docs" / "serving_speed.md"
-    assert page.read_text(encoding="utf-8") == serving_page.render(
-        ROOT / "benchmarks" / "results", page
-    )
-
-
-def test_records_of_serving_are_no_scores(tmp_path):
-    records.append(tmp_path / "serving.csv", row())
-    assert records.files(tmp_path) == []
+    file = ROOT / "docs" / "serving_speed.md"
+    assert file.read_text(encoding="utf-8") == page.render(RESULTS / "serving", file)
 
 
 @pytest.mark.parametrize(
@@ -217,13 +202,15 @@ def test_records_of_serving_are_no_scores(tmp_path):
     ],
 )
 def test_a_wrong_flag_is_named(word, sentence):
-    done = command(word)
-    assert done.returncode == 1 and sentence in done.stderr and "Traceback" not in done.stderr
+    process = command(word)
+    assert (
+        process.returncode == 1 and sentence in process.stderr and "Traceback" not in process.stderr
+    )
 
 
 def test_a_tiny_load_test_end_to_end(tmp_path):
     publish(tmp_path / "models", 3, (4,), tf.float32, balance, 2)
-    done = command(
+    process = command(
         "--quick",
         "--nopin",
         "--seconds=0.1",
@@ -232,29 +219,28 @@ def test_a_tiny_load_test_end_to_end(tmp_path):
         f"--results_dir={tmp_path}",
         f"--page={tmp_path / 'page.md'}",
     )
-    assert done.returncode == 0, done.stdout + done.stderr
-    rows, reloads = (
-        records.read(tmp_path, "serving"),
-        records.read(tmp_path, "serving_reloads"),
-    )
-    cells = {(one.transport, one.batch, one.clients) for one in rows}
+    assert process.returncode == 0, process.stdout + process.stderr
+    rows = records.read(tmp_path, "load")
+    reloads = records.read(tmp_path, "reloads")
+    cells = {(record.transport, record.batch, record.clients) for record in rows}
     assert cells == {
         (transport, batch, clients)
         for transport in ("rest", "grpc")
         for batch in (1, 64)
         for clients in (1, 16)
     } | {(rounds.FLOOR, batch, 1) for batch in (1, 64)}
-    assert all(one.requests > 0 and one.errors == 0 and one.p50_ms <= one.p99_ms for one in rows), (
-        rows
-    )
-    assert [(one.transport, one.reloads, one.errors) for one in reloads] == [
+    assert all(
+        record.requests > 0 and record.errors == 0 and record.p50_ms <= record.p99_ms
+        for record in rows
+    ), rows
+    assert [(record.transport, record.reloads, record.errors) for record in reloads] == [
         ("rest", 2, 0),
         ("grpc", 2, 0),
     ]
     assert all(
-        one.requests > 50 and 0 < one.swap_p50_seconds <= one.swap_max_seconds < 10
-        for one in reloads
+        record.requests > 50 and 0 < record.swap_p50_seconds <= record.swap_max_seconds < 10
+        for record in reloads
     )
-    assert (tmp_path / "serving.png").stat().st_size > 10_000 and "1 observation a request" in (
+    assert (tmp_path / "load.png").stat().st_size > 10_000 and "1 observation a request" in (
         tmp_path / "page.md"
     ).read_text(encoding="utf-8")

@@ -1,7 +1,4 @@
-"""The agents in saved_models:
-
-what their page says is what is there, and they play as well as it says.
-"""
+"""The agents in saved_models: their page says what is there, and they play as well as it says."""
 
 import json
 import shutil

@@ -1,0 +1,51 @@
+"""benchmarks.scores.variants: what a variant is, and how its settings are told apart."""
+
+import pytest
+from absl import flags
+
+from benchmarks.scores import variants
+from dqn_tf.config import flags as config_flags
+from dqn_tf.config import presets
+
+
+def test_variants_stand_on_plain_dqn():
+    for env in presets.PRESETS:
+        plain = variants.configure(env, "dqn", 0, {})
+        assert (
+            not any((plain.double, plain.dueling, plain.prioritized, plain.noisy, plain.munchausen))
+            and plain.n_step == 1
+        )
+        assert plain.distribution == "none"
+        for variant, changes in variants.VARIANTS.items():
+            config = variants.configure(env, variant, 0, {})
+            assert all(getattr(config, name) == value for name, value in changes.items())
+        compared = variants.configure(env, "recommended", 3, {}).to_dict()
+        trained = presets.configure(env, {"seed": 3}).to_dict()
+        differing = {name for name in compared if compared[name] != trained[name]}
+        assert differing <= {"evaluation_period_env_steps"}
+
+
+def test_hash_tells_settings_apart_and_seeds_not():
+    config = variants.configure("CartPole-v1", "dqn", 0, {})
+    assert variants.config_hash(config) == variants.config_hash(
+        variants.configure("CartPole-v1", "dqn", 5, {})
+    )
+    hashes = {
+        variants.config_hash(variants.configure("CartPole-v1", variant, 0, {}))
+        for variant in variants.VARIANTS
+        if variant != "recommended"
+    }
+    assert len(hashes) == len(variants.VARIANTS) - 1
+    assert variants.config_hash(config) != variants.config_hash(
+        variants.configure("CartPole-v1", "dqn", 0, {"gamma": 0.5})
+    )
+
+
+@pytest.mark.parametrize("variant", variants.VARIANTS)
+def test_settings_are_the_flags_that_repeat_a_run(variant):
+    config = variants.configure("Acrobot-v1", variant, 0, {"hidden_units": (8, 9)})
+    values = flags.FlagValues()
+    config_flags.define_config_flags(values)
+    values(["train.py", *variants.settings(config).split()])
+    overrides = config_flags.config_overrides(values.flag_values_dict())
+    assert presets.configure("Acrobot-v1", overrides | {"seed": 0}) == config
