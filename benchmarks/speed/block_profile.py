@@ -15,7 +15,6 @@ from absl import flags
 from benchmarks.common.tables import aligned
 from benchmarks.speed import ours
 from benchmarks.speed.settings import ANCHOR
-from benchmarks.speed.timed_train import Clock
 from dqn_tf.support import command_line, tensorflow_loading
 
 PARTS = (  # name, what it is a part of, in words
@@ -29,6 +28,26 @@ PARTS = (  # name, what it is a part of, in words
     ("learn", "block", "updates, one compiled call"),
     ("refresh", "block", "the new weights for acting"),
 )
+
+
+class Clock:
+    """Seconds by part."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+
+    def timed(self, part: str, function: Callable) -> Callable:
+        """Return the function with its time added to the part's."""
+
+        def called(*arguments: Any, **keywords: Any) -> Any:
+            clock = time.perf_counter()
+            try:
+                return function(*arguments, **keywords)
+            finally:
+                seconds = time.perf_counter() - clock
+                self.seconds[part] = self.seconds.get(part, 0.0) + seconds
+
+        return called
 
 
 def parse(argv: Sequence[str]) -> int:

@@ -44,15 +44,9 @@ def run(engine: str, seed: int, date: str, command: str, more: Sequence[str] = (
             f"--export_dir={place / 'export'}",
             *more,
         ]
-        timed_train = [
-            sys.executable,
-            "-m",
-            "benchmarks.speed.timed_train",
-            str(place / "parts.json"),
-        ]
-        clock, began = time.perf_counter(), time.time()
+        clock = time.perf_counter()
         process = subprocess.run(
-            [*timed_train, repr(began), *words],
+            [sys.executable, str(processes.ROOT / "train.py"), *words],
             env=processes.environment({}),
             capture_output=True,
             text=True,
@@ -64,8 +58,8 @@ def run(engine: str, seed: int, date: str, command: str, more: Sequence[str] = (
                 f"train.py --engine={engine} with seed {seed} ended with status"
                 f" {process.returncode}: {processes.last_line(process.stderr)}"
             )
-        parts = json.loads((place / "parts.json").read_text(encoding="utf-8"))
         report = json.loads((place / "run" / "evaluation.json").read_text(encoding="utf-8"))
+    seconds = report["timings"]
     versions = {"dqn_tf": __version__} | machine.versions(systems.OURS)
     versions["python"] = sys.version.split()[0]
     return Solved(
@@ -74,8 +68,8 @@ def run(engine: str, seed: int, date: str, command: str, more: Sequence[str] = (
         seed,
         report["env_steps"],
         round(wall_seconds, 3),
-        *(round(parts[part], 3) if part in parts else None for part in PARTS),
-        round(wall_seconds - sum(parts.values()), 3),
+        *(seconds[part] for part in PARTS),
+        round(wall_seconds - sum(seconds.values()), 3),
         report["last"]["mean"],
         report["last"]["episodes"],
         float(registry.make_env(ENV).spec.reward_threshold),

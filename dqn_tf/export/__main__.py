@@ -28,7 +28,7 @@ def main(flags: ExportFlags) -> None:
     version = publish.export(agent, directory, run.observations, about, flags.formats, fresh=True)
     deleted = publish.prune(directory, flags.keep) if flags.keep else []
     tested = (
-        f"Score: {report.score(score)}"
+        f"Score: {report.score_line(score)}"
         if score
         else f"Not tested yet: python evaluate.py --model={version}"
     )

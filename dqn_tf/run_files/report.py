@@ -1,36 +1,67 @@
-"""The last thing a run says: what it reached, where everything lies, what to type next."""
+"""The report of a finished run: evaluation.json, and the last lines on the terminal."""
 
+import dataclasses
 from pathlib import Path
 from typing import Any
 
 from dqn_tf.run_files.run_directory import RunDirectory
 
 
-def text(report: dict[str, Any], files: RunDirectory, export_dir: Path) -> str:
-    """The closing lines of a run."""
-    best, version = report["best"], export_dir / Path(report["export"]).name
+@dataclasses.dataclass(frozen=True)
+class BestWeights:
+    """The weights that did best in an evaluation between blocks, and their final test."""
+
+    env_step: int  # of that evaluation
+    mean: float | None  # its mean return; None if the run was never evaluated
+    weights_sha256: str
+    test: dict[str, Any]  # `Evaluation.summary`
+
+
+@dataclasses.dataclass(frozen=True)
+class Report:
+    """What a run reached: the contents of evaluation.json, in its order."""
+
+    env: str
+    protocol: str  # how an Atari game is played; "" elsewhere
+    seed: int
+    env_steps: int
+    updates: int
+    weights_sha256: str  # of the last weights
+    last: dict[str, Any]  # `Evaluation.summary` of their final test
+    best: BestWeights
+    score: dict[str, Any]  # the final test of the exported weights
+    exported: str  # last or best
+    export: str  # path of the exported version
+    seconds: float  # wall time, before a resume too
+    timings: dict[str, float]  # seconds by part of the process that wrote this, see `Timings`
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the report for JSON."""
+        return dataclasses.asdict(self)
+
+
+def closing_lines(report: Report, files: RunDirectory, export_dir: Path) -> str:
+    """Return the last lines of a run: its scores, its files, and what to type next."""
+    best = report.best
+    version = export_dir / Path(report.export).name
     lines = [
         "",
-        (
-            f"{report['env']}: {report['env_steps']:,} steps, {report['updates']:,} updates,"
-            f" {report['seconds']:.0f} s."
-        ),
-        f"Score of the last weights: {score(report['last'])}",
+        f"{report.env}: {report.env_steps:,} steps, {report.updates:,} updates,"
+        f" {report.seconds:.0f} s.",
+        f"Score of the last weights: {score_line(report.last)}",
     ]
-    if best["weights_sha256"] != report["weights_sha256"]:
-        lines += [f"Score of the best, step {best['env_step']:,}: {score(best['test'])}"]
-        if best["test"]["mean"] > report["last"]["mean"] and report["exported"] == "last":
-            lines += [
-                "(The SavedModel holds the last weights; --export_weights=best would take the"
-                " best.)"
-            ]
+    if best.weights_sha256 != report.weights_sha256:
+        lines.append(f"Score of the best, step {best.env_step:,}: {score_line(best.test)}")
+        if best.test["mean"] > report.last["mean"] and report.exported == "last":
+            lines.append(
+                "(The SavedModel holds the last weights;"
+                " --export_weights=best would take the best.)"
+            )
     lines += [
-        f"weights_sha256 {report['weights_sha256']}",
+        f"weights_sha256 {report.weights_sha256}",
         "",
-        (
-            f"Run directory   {files.path}  (config, metrics.csv, tensorboard, checkpoints,"
-            " evaluation.json)"
-        ),
+        f"Run directory   {files.path}  (config, metrics.csv, tensorboard, checkpoints,"
+        " evaluation.json)",
         f"Learning curve  {files.learning_curve}",
         f"SavedModel      {version}",
         "",
@@ -41,8 +72,8 @@ def text(report: dict[str, Any], files: RunDirectory, export_dir: Path) -> str:
     return "\n".join(lines)
 
 
-def score(summary: dict[str, Any]) -> str:
-    """One evaluation on one line."""
+def score_line(summary: dict[str, Any]) -> str:
+    """Return one evaluation's summary as a line."""
     low, high = summary["mean_ci95"]
     return (
         f"mean {summary['mean']:.1f} (95 % interval {low:.1f} to {high:.1f}), IQM"

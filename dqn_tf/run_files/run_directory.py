@@ -71,7 +71,7 @@ class RunDirectory:
         self._lock = None
 
     @classmethod
-    def create(cls, path: str | Path, config: DQNConfig) -> "RunDirectory":
+    def create(cls, path: str | Path) -> "RunDirectory":
         """A new, empty one, locked.
 
         Raises UserError if the path cannot be written or already holds a run.

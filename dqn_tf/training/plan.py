@@ -1,13 +1,10 @@
-"""All that can be refused before TensorFlow is loaded:
-
-environment, run directory, memory, checkpoint.
-"""
+"""Validates runs before TensorFlow is imported: environment, directories, memory, checkpoint."""
 
 import dataclasses
 import math
 import os
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -16,34 +13,39 @@ from dqn_tf.config.dqn_config import DQNConfig
 from dqn_tf.envs import registry
 from dqn_tf.envs.spaces import Spaces
 from dqn_tf.experience import memory_plan
-from dqn_tf.run_files import checkpoint
+from dqn_tf.run_files.checkpoint import REPLAY, Checkpoint, load_latest
 from dqn_tf.run_files.run_directory import RunDirectory, changed, new_path, open_runs
 from dqn_tf.support.errors import UserError
 from dqn_tf.training.flags import TrainingFlags
 
 
-class Plan(NamedTuple):
-    """A run that nothing known beforehand stands in the way of."""
+class RunPlan(NamedTuple):
+    """A validated run, ready to start."""
 
     config: DQNConfig
     spaces: Spaces
     run_dir: RunDirectory
-    # what --resume takes: the run's own, or that which holds the runs of seeds trained at once
-    directory: Path
+    directory: Path  # what --resume takes: the run's own, or the one above several seeds' runs
     export_dir: Path
-    checkpoint: checkpoint.Checkpoint | None  # where to go on from
-    on_checkpoint_error: str
+    on_checkpoint_error: str  # stop or continue
+    checkpoint: Checkpoint | None = None  # where to go on from
+
+    @property
+    def is_one_of_several_seeds(self) -> bool:
+        """True for a run of several seeds, even if it is the last unfinished one."""
+        return self.directory != self.run_dir.path
 
 
-def prepare(flags: TrainingFlags) -> list[Plan]:
-    """Plans a new run or the rest of an old one, or those of several seeds; none if all are already
-    complete. Raises UserError.
+def prepare(flags: TrainingFlags) -> list[RunPlan]:
+    """Plan a new run, or the rest of an old one; several if there are several seeds.
+
+    Returns none if all are already complete. Raises UserError.
     """
     if "replay_memory" in flags.overrides and "replay_capacity" in flags.overrides:
         raise UserError(
             "--replay_memory and --replay_capacity say the same thing: give one of them."
         )
-    plans = _resumed(flags) if flags.resume else _new(flags)
+    plans = _resumed_runs(flags) if flags.resume else _new_runs(flags)
     if plans:
         config = plans[0].config
         if config.engine == "graph":
@@ -54,113 +56,100 @@ def prepare(flags: TrainingFlags) -> list[Plan]:
     if flags.resume:
         return plans
     # The last step: a refused run leaves nothing behind.
-    return [
-        plan._replace(run_dir=RunDirectory.create(plan.run_dir.path, plan.config)) for plan in plans
-    ]
+    return [plan._replace(run_dir=RunDirectory.create(plan.run_dir.path)) for plan in plans]
 
 
-def _new(flags: TrainingFlags) -> list[Plan]:
-    first = presets.configure(
-        flags.overrides.get("env", DQNConfig.env), _drawn_seed(flags.num_seeds) | flags.overrides
-    )
-    spaces, name = registry.spaces(first), registry.directory_name(first.env)
-    first = memory_plan.sized(first, spaces)
-    run_dir = Path(flags.run_dir or new_path(first, flags.num_seeds))
+def _new_runs(flags: TrainingFlags) -> list[RunPlan]:
+    env = flags.overrides.get("env", DQNConfig.env)
+    config = presets.configure(env, _drawn_seed(flags.num_seeds) | flags.overrides)
+    spaces = registry.spaces(config)
+    config = memory_plan.sized(config, spaces)
+    directory = Path(flags.run_dir or new_path(config, flags.num_seeds))
     if flags.num_seeds == 1:
-        export_dir = Path(flags.export_dir or Path("saved_models") / name)
-        return [
-            Plan(
-                first,
-                spaces,
-                RunDirectory(run_dir),
-                run_dir,
-                export_dir,
-                None,
-                flags.on_checkpoint_error,
-            )
-        ]
-    plans = []
-    for seed in range(first.seed, first.seed + flags.num_seeds):
-        config, own = dataclasses.replace(first, seed=seed), f"seed{seed}"
-        export_dir = (
-            Path(flags.export_dir) / own if flags.export_dir else run_dir / own / "saved_model"
+        export_dir = Path(
+            flags.export_dir or Path("saved_models") / registry.directory_name(config.env)
         )
+        run_dir = RunDirectory(directory)
+        return [RunPlan(config, spaces, run_dir, directory, export_dir, flags.on_checkpoint_error)]
+    plans = []
+    for seed in range(config.seed, config.seed + flags.num_seeds):
+        name = f"seed{seed}"
+        run_dir = RunDirectory(directory / name)
+        export_dir = (
+            Path(flags.export_dir) / name if flags.export_dir else run_dir.path / "saved_model"
+        )
+        seed_config = dataclasses.replace(config, seed=seed)
         plans.append(
-            Plan(
-                config,
-                spaces,
-                RunDirectory(run_dir / own),
-                run_dir,
-                export_dir,
-                None,
-                flags.on_checkpoint_error,
-            )
+            RunPlan(seed_config, spaces, run_dir, directory, export_dir, flags.on_checkpoint_error)
         )
     return plans
 
 
-def _resumed(flags: TrainingFlags) -> list[Plan]:
-    plans, said = [], []
+def _resumed_runs(flags: TrainingFlags) -> list[RunPlan]:
+    plans, sentences = [], []
     for run_dir in open_runs(flags.resume):
-        recorded, spaces, export_dir = run_dir.read_config()
-        config, differences = changed(recorded, flags.overrides)
-        said += [f"Changed for the rest of the run: {sentence}." for sentence in differences]
-        done = run_dir.read_evaluation()
-        if done is not None and done["env_steps"] >= config.total_steps:
-            said.append(
-                f"{run_dir.path} is already complete: {done['env_steps']:,} of"
+        recorded_config, spaces, export_dir = run_dir.read_config()
+        config, differences = changed(recorded_config, flags.overrides)
+        sentences += [f"Changed for the rest of the run: {text}." for text in differences]
+        report = run_dir.read_evaluation()
+        if report is not None and report["env_steps"] >= config.total_steps:
+            sentences.append(
+                f"{run_dir.path} is already complete: {report['env_steps']:,} of"
                 f" {config.total_steps:,} steps. Give a larger --total_steps to train it further."
             )
             continue
         config = memory_plan.sized(config, spaces)
         _require_same_spaces(spaces, registry.spaces(config))
         plans.append(
-            Plan(
+            RunPlan(
                 config,
                 spaces,
                 run_dir,
-                Path(flags.resume),
-                Path(flags.export_dir or export_dir),
-                _read_checkpoint(run_dir, flags),
-                flags.on_checkpoint_error,
+                directory=Path(flags.resume),
+                export_dir=Path(flags.export_dir or export_dir),
+                on_checkpoint_error=flags.on_checkpoint_error,
+                checkpoint=_read_checkpoint(run_dir, flags),
             )
         )
-    for sentence in dict.fromkeys(said):
+    for sentence in dict.fromkeys(sentences):  # each once, however many seeds it holds for
         print(sentence)
-    # Seeds that are trained at once go on from one step: a crash may have come between the
-    # checkpoints of two of them.
+    return _at_one_step(plans, flags)
+
+
+def _at_one_step(plans: list[RunPlan], flags: TrainingFlags) -> list[RunPlan]:
+    """Take the runs of several seeds back to a step of which each has a checkpoint.
+
+    A crash may have come between the checkpoints of two of them.
+    """
     while len({plan.checkpoint.step for plan in plans}) > 1:
         step = min(plan.checkpoint.step for plan in plans)
-        plans = [
-            (
-                plan
-                if plan.checkpoint.step == step
-                else plan._replace(checkpoint=_read_checkpoint(plan.run_dir, flags, step))
-            )
-            for plan in plans
-        ]
+        for number, plan in enumerate(plans):
+            if plan.checkpoint.step > step:
+                earlier = _read_checkpoint(plan.run_dir, flags, step)
+                plans[number] = plan._replace(checkpoint=earlier)
     return plans
 
 
-def _drawn_seed(number: int) -> dict[str, int]:
-    # so that those after it are seeds too
-    return {"seed": int(np.random.SeedSequence().generate_state(1)[0]) // number}
+def _drawn_seed(num_seeds: int) -> dict[str, Any]:
+    # so small that the seeds after it are valid too
+    return {"seed": int(np.random.SeedSequence().generate_state(1)[0]) // num_seeds}
 
 
 def _read_checkpoint(
     run_dir: RunDirectory, flags: TrainingFlags, at_most: float = math.inf
-) -> checkpoint.Checkpoint:
-    found = checkpoint.load_latest(run_dir.checkpoints, at_most=at_most)
-    if found.files["replay.npz"] is None and not flags.refill_replay:
+) -> Checkpoint:
+    saved = load_latest(run_dir.checkpoints, at_most=at_most)
+    if saved.files[REPLAY] is None and not flags.refill_replay:
         raise UserError(
-            f"{found.path / 'replay.npz'} is missing. Put it back, or add --refill_replay to"
+            f"{saved.path / REPLAY} is missing. Put it back, or add --refill_replay to"
             " collect new experience with the restored policy before learning goes on."
         )
-    return found
+    return saved
 
 
 def _require_same_spaces(before: Spaces, now: Spaces) -> None:
-    old, new = before.to_dict(), now.to_dict()
+    old = before.to_dict()
+    new = now.to_dict()
     differences = [
         f"{name} was {old[name]} and is now {new[name]}" for name in old if old[name] != new[name]
     ]
@@ -173,7 +162,8 @@ def _require_same_spaces(before: Spaces, now: Spaces) -> None:
 
 
 def _require_writable(export_dir: Path) -> None:
-    existing = next(path for path in (export_dir, *export_dir.parents, Path(".")) if path.exists())
+    candidates = (export_dir, *export_dir.parents, Path("."))
+    existing = next(path for path in candidates if path.exists())
     if not existing.is_dir() or not os.access(existing, os.W_OK):
         raise UserError(
             f"--export_dir={export_dir} cannot be written: {existing} is not a directory that may"

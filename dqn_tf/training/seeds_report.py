@@ -7,8 +7,8 @@ import numpy as np
 
 from dqn_tf.evaluation.statistics import bootstrap, iqm
 from dqn_tf.run_files import plots
-from dqn_tf.support.files import write_json
 from dqn_tf.run_files.run_directory import RunDirectory, finished
+from dqn_tf.support.files import write_json
 
 
 def summarize(directory: Path) -> str:

@@ -23,7 +23,7 @@ HOLD = (
 
 
 def made(path) -> RunDirectory:
-    run = RunDirectory.create(str(path), CONFIG)
+    run = RunDirectory.create(str(path))
     run.write_config(CONFIG, SPACES, path / "export")
     return run
 
@@ -44,7 +44,7 @@ def test_a_moved_run_is_the_same_run(tmp_path):  # row 16
 
 def test_without_a_name_the_directory_tells_environment_and_seed(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    with RunDirectory.create(new_path(DQNConfig(env="mine:Maze-v0", seed=5)), CONFIG) as run:
+    with RunDirectory.create(new_path(DQNConfig(env="mine:Maze-v0", seed=5))) as run:
         assert run.path.parts[:2] == ("runs", "Maze-v0") and run.path.name.endswith("-seed5")
 
 
@@ -52,13 +52,13 @@ def test_a_directory_that_holds_a_run_is_not_taken_for_another(tmp_path):
     with made(tmp_path / "a"):
         pass
     with pytest.raises(UserError, match="already holds a run. Go on with --resume="):
-        RunDirectory.create(str(tmp_path / "a"), CONFIG)
+        RunDirectory.create(str(tmp_path / "a"))
 
 
 def test_a_file_is_no_directory(tmp_path):  # row 8
     (tmp_path / "a").touch()
     with pytest.raises(UserError, match="--run_dir=.*/a cannot be made a directory"):
-        RunDirectory.create(str(tmp_path / "a"), CONFIG)
+        RunDirectory.create(str(tmp_path / "a"))
     with pytest.raises(UserError, match="there is no such directory"):
         RunDirectory.open(tmp_path / "a")
 

@@ -17,22 +17,11 @@ from benchmarks.speed import (
     rounds,
     systems,
     time_to_solve,
-    timed_train,
 )
 from benchmarks.speed.settings import ANCHOR, Setting
 from dqn_tf.support.errors import UserError
 
 TEXTBOOK = "dqn_tf host, textbook loop"
-
-
-def test_compile_is_what_the_slowest_block_took_beyond_the_median():
-    clock = timed_train.Clock()
-    clock.blocks = [0.25, 3.0, 0.5, 0.5, 0.75]
-    assert clock.parts() == {"compile": 2.5, "train": 2.5}
-    clock.timed("export", lambda: None)()
-    assert (
-        set(clock.parts()) == {"compile", "train", "export"} and timed_train.Clock().parts() == {}
-    )
 
 
 @pytest.fixture(scope="module")

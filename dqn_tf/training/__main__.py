@@ -1,0 +1,32 @@
+"""The command that trains: `python train.py --env=CartPole-v1`, or `python -m dqn_tf.training`."""
+
+import sys
+
+from dqn_tf.support import command_line, tensorflow_loading
+from dqn_tf.training import flags as training_flags
+from dqn_tf.training.plan import prepare
+from dqn_tf.training.timings import Timings, seconds_since_process_start
+
+
+def main(flags: training_flags.TrainingFlags) -> None:
+    """Plan the run, and only then loads TensorFlow and trains."""
+    timings = Timings()
+    timings.add("import", seconds_since_process_start())
+    plans = prepare(flags)
+    if not plans:
+        return
+    with timings.part("import"):
+        tensorflow_loading.load_tensorflow(command_line.verbose())
+        # imports TensorFlow: not before every flag and file is known to be right
+        from dqn_tf.training import trainer
+
+    sys.exit(trainer.train(plans, timings))
+
+
+def command() -> None:
+    """Run the command with the words that were typed."""
+    command_line.run(main, training_flags.parse_training_flags)
+
+
+if __name__ == "__main__":
+    command()

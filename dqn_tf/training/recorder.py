@@ -1,0 +1,211 @@
+"""What one run leaves on disk: metrics, checkpoints, and at its end the export and the report."""
+
+import time
+
+import numpy as np
+
+from dqn_tf.engines.engine import Block
+from dqn_tf.envs import registry
+from dqn_tf.export import manifest
+from dqn_tf.export.publish import export
+from dqn_tf.export.run_snapshot import RECORDED
+from dqn_tf.run_files import checkpoint, plots
+from dqn_tf.run_files.metrics import MetricsWriter
+from dqn_tf.run_files.report import BestWeights, Report
+from dqn_tf.support.errors import UserError
+from dqn_tf.support.files import write_json
+from dqn_tf.training.plan import RunPlan
+from dqn_tf.training.run import Run, RunObserver, TestedWeights, crossed
+
+
+class RunRecorder(RunObserver):
+    """Fills a run directory while its run goes on, and resumes the run from a checkpoint."""
+
+    def __init__(self, plan: RunPlan, run: Run) -> None:
+        """Write config.json, restore the checkpoint, open metrics.csv, and observe the run."""
+        self.plan = plan
+        self.run = run
+        self.files = plan.run_dir
+        self.saved = 0  # environment step of the newest checkpoint
+        self._start = time.monotonic()
+        self._earlier_seconds = 0.0  # before the run was resumed
+        self.files.write_config(plan.config, plan.spaces, plan.export_dir)
+        if plan.checkpoint is not None:
+            self._restore(plan.checkpoint)
+        self.recorded = run.engine.env_step  # up to here the blocks are in metrics.csv
+        self.metrics = MetricsWriter(self.files.metrics, self.files.tensorboard, self.recorded)
+        run.observers.append(self)
+
+    @property
+    def seconds(self) -> float:
+        """Wall time of the run so far, before a resume too, evaluation and saving included."""
+        return self._earlier_seconds + time.monotonic() - self._start
+
+    def before_block(self, run: Run) -> None:
+        """Start the clock of the block's speed."""
+        self._block_start = time.monotonic()
+
+    def after_block(self, run: Run, block: Block) -> None:
+        """Write the block's episodes, and its metrics if a log period ended in it."""
+        seconds = time.monotonic() - self._block_start
+        with run.timings.part("record"):
+            self._write_episodes(block)
+            env_step = run.engine.env_step
+            if crossed(run.config.log_period_env_steps, self.recorded, env_step):
+                self.metrics.write(
+                    env_step,
+                    epsilon=float(run.engine.epsilon(env_step)),
+                    updates=run.engine.updates,
+                    env_steps_per_second=(env_step - self.recorded) / seconds,
+                    **block.metrics,
+                )
+                self.metrics.flush()
+            self.recorded = env_step
+
+    def after_evaluation(self, run: Run, mean_return: float) -> None:
+        """Write the evaluation's row."""
+        self.metrics.write(run.engine.env_step, evaluation_return=mean_return)
+
+    def between_blocks(self, run: Run) -> None:
+        """Save a checkpoint if one is due, and at the end of the run."""
+        period = run.config.checkpoint_period_env_steps
+        if run.finished or crossed(period, self.saved, run.engine.env_step):
+            self.save()
+
+    def save(self) -> None:
+        """Save a checkpoint, unless this step has one.
+
+        Raises UserError if a weight is not finite, or if the disk refuses and the run should stop
+        then.
+        """
+        env_step = self.run.engine.env_step
+        if self.saved == env_step > 0:
+            return
+        with self.run.timings.part("checkpoint"):
+            try:
+                self._write_checkpoint(env_step)
+            except OSError as error:
+                sentence = (
+                    f"The checkpoint of step {env_step} cannot be written to"
+                    f" {self.files.checkpoints}: {error.strerror}."
+                )
+                if self.plan.on_checkpoint_error == "stop":
+                    raise UserError(
+                        f"{sentence} Those before it are untouched."
+                        " --on_checkpoint_error=continue would train on."
+                    ) from error
+                self.run.say(f"warning: {sentence} Training goes on.")
+        self.saved = env_step
+
+    def finish(self) -> Report:
+        """Test the last and the best weights, export one of them, write curve and report."""
+        last, best = self.run.score_both()
+        exported = last if self.plan.config.export_weights == "last" else best
+        with self.run.timings.part("export"):
+            version = self._export(exported)
+        seconds = self.seconds
+        with self.run.timings.part("plot"):
+            self._draw_learning_curve()
+        report = Report(
+            env=self.plan.config.env,
+            protocol=self.plan.config.protocol,
+            seed=self.plan.config.seed,
+            env_steps=self.run.engine.env_step,
+            updates=self.run.engine.updates,
+            weights_sha256=last.sha256,
+            last=last.test,
+            best=self._best(best),
+            score=exported.test,
+            exported=self.plan.config.export_weights,
+            export=version,
+            seconds=round(seconds, 2),
+            timings=self.run.timings.to_dict(),
+        )
+        write_json(self.files.evaluation, report.to_dict())
+        return report
+
+    def close(self) -> None:
+        """Close metrics.csv and TensorBoard's file."""
+        self.metrics.close()
+
+    def _write_episodes(self, block: Block) -> None:
+        first = self.run.engine.episodes - len(block.episodes) + 1
+        for number, episode in enumerate(block.episodes, first):
+            self.metrics.write(
+                episode.env_step,
+                episode=number,
+                episode_return=episode.episode_return,
+                episode_length=episode.episode_length,
+            )
+
+    def _write_checkpoint(self, env_step: int) -> None:
+        self.metrics.flush()
+        values, arrays = self.run.engine.state()
+        require_finite(arrays, env_step)
+        state = {"engine": values, **self.run.state(), "seconds": self.seconds}
+        best = {str(number): array for number, array in enumerate(self.run.best_weights)}
+        files = {
+            "state.npz": arrays,
+            "best.npz": best,
+            "replay.npz": self.run.engine.replay.rows(),
+        }
+        checkpoint.save(self.files.checkpoints, env_step, state, files)
+
+    def _restore(self, saved: checkpoint.Checkpoint) -> None:
+        engine = self.run.engine
+        rows = saved.files["replay.npz"]
+        differing = engine.restore(saved.state["engine"], saved.files["state.npz"], rows)
+        if rows is not None:
+            rows.close()
+        best = saved.files["best.npz"]
+        self.run.restore(saved.state, [best[str(number)] for number in range(len(best))])
+        self.saved = engine.env_step
+        self._earlier_seconds = saved.state["seconds"]
+        saved_capacity = saved.state["engine"]["replay"]["capacity"]
+        if len(engine.replay) and engine.replay.capacity < saved_capacity:
+            self.run.say(f"Of the saved replay, the newest {len(engine.replay):,} transitions fit.")
+        if differing:
+            self.run.say(
+                f"warning: environment {differing[0]} did not repeat its running episode from its"
+                " seed and actions, so the rest of this run will differ from an uninterrupted one."
+            )
+
+    def _export(self, exported: TestedWeights) -> str:
+        """Publish the weights as the next version; return its absolute path."""
+        run, config = self.run, self.plan.config
+        run.agent.online.set_weights(exported.weights)
+        about = manifest.about(
+            config,
+            config.export_weights,
+            run.engine.env_step,
+            exported.test,
+            run.engine.replay.rows()["observation"],
+            self.plan.spaces,
+            registry.action_meanings(run.make_env),
+        )
+        observations = run.engine.replay.observations(RECORDED)
+        return str(export(run.agent, self.plan.export_dir, observations, about).resolve())
+
+    def _draw_learning_curve(self) -> None:
+        self.metrics.flush()
+        config = self.plan.config
+        title = f"DQN on {config.env}, seed {config.seed}"
+        plots.learning_curve(self.files.metrics, self.files.learning_curve, title)
+
+    def _best(self, best: TestedWeights) -> BestWeights:
+        if not self.run.evaluated:  # nothing to choose by: the best weights are the last
+            return BestWeights(self.run.engine.env_step, None, best.sha256, best.test)
+        return BestWeights(self.run.best_env_step, self.run.best_mean, best.sha256, best.test)
+
+
+def require_finite(arrays: dict[str, np.ndarray], env_step: int) -> None:
+    """Raise UserError if networks or optimizer hold NaN or infinity.
+
+    Such a checkpoint would be no way back.
+    """
+    for name, array in arrays.items():
+        if array.dtype.kind == "f" and not np.isfinite(array).all():
+            raise UserError(
+                f"Learning broke by environment step {env_step}: {name} is not finite, so nothing"
+                " was saved. Lower --learning_rate or --max_gradient_norm, or scale the rewards."
+            )

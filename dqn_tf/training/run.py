@@ -1,0 +1,211 @@
+"""One run in memory: its engine, the evaluations between two blocks, and the final test.
+
+A run writes nothing. Whoever records, times or saves it is an observer; `RunRecorder` is the one
+that fills a run directory.
+"""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import gymnasium as gym
+import numpy as np
+
+from dqn_tf.agent.dqn import weights_sha256
+from dqn_tf.config import seeding
+from dqn_tf.engines.engine import Block, Engine
+from dqn_tf.evaluation.episodes import MAX_EPISODE_STEPS, Evaluation, evaluate
+from dqn_tf.experience import exploration
+from dqn_tf.training.timings import Timings
+
+
+class RunObserver:
+    """Is told what happens in a run. Every method does nothing until it is overridden.
+
+    An observer times or records a run without a second training loop:
+
+        class Stopwatch(RunObserver):
+            seconds = 0.0
+
+            def before_block(self, run):
+                self.start = time.perf_counter()
+
+            def after_block(self, run, block):
+                self.seconds += time.perf_counter() - self.start
+
+        (run,) = trainer.make_runs([config], observers=[Stopwatch()])
+        trainer.run_blocks([run])
+
+    Runs of several seeds that are trained at once share their blocks: each run tells its observers
+    in turn. What an observer raises ends the run.
+    """
+
+    def before_block(self, run: "Run") -> None:
+        """Handle the start of each block of environment steps and updates."""
+
+    def after_block(self, run: "Run", block: Block) -> None:
+        """Handle the end of each block; `run.engine.env_step` is the step that it reached."""
+
+    def after_evaluation(self, run: "Run", mean_return: float) -> None:
+        """Handle an evaluation between blocks and its mean greedy return."""
+
+    def between_blocks(self, run: "Run") -> None:
+        """Handle the moments before the first block, between two, and after the last one.
+
+        An evaluation that is due has been done by then.
+        """
+
+
+class TestedWeights(NamedTuple):
+    """Weights of the online network and the score that they reached on the test seeds."""
+
+    weights: list[np.ndarray]
+    sha256: str
+    test: dict[str, Any]  # `Evaluation.summary` of the test's episodes
+
+
+class Run:
+    """One run: its engine, what is due between two blocks, and the best weights so far.
+
+    Attributes:
+      engine: takes the steps and does the updates; `engine.env_step` is the run's clock.
+      evaluated: environment step of the last evaluation; 0 before the first.
+      best_env_step, best_mean, best_weights: of the evaluation with the highest mean return.
+      latest: what the terminal shows of the last block, by name.
+      observers: told of every event, in this order.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        make_env: Callable[[], gym.Env],
+        observers: list[RunObserver],
+        timings: Timings,
+        say: Callable[[str], None],
+        check: Callable[[], None],
+    ) -> None:
+        """Take a built engine.
+
+        `make_env` makes the environments of evaluations. `say` takes sentences for the user;
+        `check` is called often and may raise to stop the run.
+        """
+        self.engine = engine
+        self.config = engine.config
+        self.agent = engine.agent
+        self.make_env = make_env
+        self.observers = observers
+        self.timings = timings
+        self.say = say
+        self.evaluated = 0
+        self.best_env_step = 0
+        self.best_mean = -np.inf
+        self.best_weights = self.agent.online.get_weights()
+        self.latest: dict[str, float] = {}
+        self._check = check
+
+    @property
+    def finished(self) -> bool:
+        """True once the last environment step is done."""
+        return self.engine.env_step >= self.config.total_steps
+
+    def do_what_is_due(self) -> None:
+        """Evaluate if an evaluation is due at this step, then tell the observers.
+
+        Raises whatever `check` raises.
+        """
+        period = self.config.evaluation_period_env_steps
+        if period and (self.finished or crossed(period, self.evaluated, self.engine.env_step)):
+            self.evaluate()
+        for observer in self.observers:
+            observer.between_blocks(self)
+        self._check()
+
+    def before_block(self) -> None:
+        """Tell the observers that a block begins."""
+        for observer in self.observers:
+            observer.before_block(self)
+
+    def after_block(self, block: Block) -> None:
+        """Keep the block's latest values and tell the observers."""
+        self.latest = {}
+        if block.episodes:
+            self.latest["episode_return"] = block.episodes[-1].episode_return
+        self.latest["epsilon"] = float(self.engine.epsilon(self.engine.env_step))
+        if "loss" in block.metrics:
+            self.latest["loss"] = block.metrics["loss"]
+        for observer in self.observers:
+            observer.after_block(self, block)
+
+    def evaluate(self) -> None:
+        """Score the policy on the selection seeds; keep its weights if none were better."""
+        env_step = self.engine.env_step
+        if self.evaluated == env_step:
+            return
+        self.engine.settle()
+        episodes = self.config.evaluation_episodes
+        mean = float(self._play(seeding.SELECTION, episodes).returns.mean())
+        self.evaluated = env_step
+        self.say(f"step {env_step:,}: greedy return {mean:.1f}, mean of {episodes} episodes")
+        if mean >= self.best_mean:
+            self.best_env_step = env_step
+            self.best_mean = mean
+            self.best_weights = self.agent.online.get_weights()
+        for observer in self.observers:
+            observer.after_evaluation(self, mean)
+
+    def score_both(self) -> tuple[TestedWeights, TestedWeights]:
+        """Test the last and the best weights on seeds used nowhere else; return both.
+
+        Without an evaluation the best weights are the last. The agent holds the weights that were
+        tested last.
+        """
+        self.engine.settle()
+        last = self._test(self.agent.online.get_weights())
+        if not self.evaluated or weights_sha256(self.best_weights) == last.sha256:
+            return last, last
+        return last, self._test(self.best_weights)
+
+    def state(self) -> dict[str, Any]:
+        """Return what a checkpoint needs beside the engine and the best weights, for JSON."""
+        return {
+            "evaluated": self.evaluated,
+            "best": {"env_step": self.best_env_step, "mean": self.best_mean},
+        }
+
+    def restore(self, state: dict[str, Any], best_weights: list[np.ndarray]) -> None:
+        """Take over what `state` returned, and the best weights of that moment."""
+        self.evaluated = state["evaluated"]
+        self.best_env_step = state["best"]["env_step"]
+        self.best_mean = state["best"]["mean"]
+        self.best_weights = best_weights
+
+    def close(self) -> None:
+        """Close the environments."""
+        self.engine.close()
+
+    def _test(self, weights: list[np.ndarray]) -> TestedWeights:
+        self.agent.online.set_weights(weights)
+        evaluation = self._play(seeding.TEST, self.config.test_episodes)
+        return TestedWeights(weights, weights_sha256(weights), evaluation.summary())
+
+    def _play(self, stream: int, episodes: int) -> Evaluation:
+        """Play greedy episodes on the seeds of one stream of `seeding`."""
+        self.engine.actor.refresh()
+        seeds = seeding.episode_seeds(self.config.seed, stream, episodes)
+        with self.timings.part("evaluate"):
+            evaluation = evaluate(self._act_greedily, self.make_env, seeds, check=self._check)
+        if evaluation.capped:
+            self.say(
+                f"note: {evaluation.capped} of {episodes} episodes did not end within"
+                f" {MAX_EPISODE_STEPS:,} steps and were cut there."
+            )
+        return evaluation
+
+    def _act_greedily(self, observation: np.ndarray, mask: np.ndarray | None) -> np.ndarray:
+        # [N, *shape] and [N, A] -> [N] of the environment's own action numbers
+        actions = exploration.greedy_action(self.engine.actor.q_values(observation), mask)
+        return actions + self.agent.spaces.action_start
+
+
+def crossed(period: int, before: int, now: int) -> bool:
+    """Tell whether a multiple of `period` lies in (before, now]; never for a period of 0."""
+    return bool(period) and now // period > before // period
