@@ -1,1 +1,1 @@
-"""The same loss and gradient as TF-Agents."""
+"""A proof that loss and gradient are those of TF-Agents."""
