@@ -1,4 +1,4 @@
-"""`python -m dqn_tf.serving`: starts, says where it listens, and drains on SIGTERM."""
+"""Runs `python -m dqn_tf.serving`: starts, prints its addresses, and drains on SIGTERM."""
 
 import contextlib
 import os
@@ -11,20 +11,20 @@ from dqn_tf.serving.errors import StartError
 
 
 @contextlib.contextmanager
-def quietly() -> Iterator[None]:
-    """Nothing is written to file descriptor 2 meanwhile, unless it ends in an exception:
+def silence() -> Iterator[None]:
+    """Discard what is written to file descriptor 2, unless the block raises.
 
-    TensorFlow's libraries do before any log level holds.
+    TensorFlow's libraries write there before any log level holds.
     """
     sys.stderr.flush()
     terminal = os.dup(2)
-    with tempfile.TemporaryFile() as aside:
-        os.dup2(aside.fileno(), 2)
+    with tempfile.TemporaryFile() as discarded:
+        os.dup2(discarded.fileno(), 2)
         try:
             yield
         except BaseException:
-            aside.seek(0)
-            os.write(terminal, aside.read())
+            discarded.seek(0)
+            os.write(terminal, discarded.read())
             raise
         finally:
             os.dup2(terminal, 2)
@@ -32,12 +32,12 @@ def quietly() -> Iterator[None]:
 
 
 def main(words: list[str]) -> int:
-    """Exit status: 0 after SIGTERM or SIGINT, 1 for what a person has to mend."""
+    """Return the exit status: 0 after SIGTERM or SIGINT, 1 for what a person has to mend."""
     try:
-        parsed = options.parsed(words)
+        parsed = options.parse(words)
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-        with quietly():
-            from dqn_tf.serving import server  # TensorFlow, after the flags
+        with silence():
+            from dqn_tf.serving import server  # imports TensorFlow, so only after the flags
         return server.run(parsed)
     except StartError as error:
         print(f"error: {error}", file=sys.stderr)

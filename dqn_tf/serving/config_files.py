@@ -1,12 +1,13 @@
-"""The configuration files: protobuf messages as text.
+"""Reads the configuration files: protobuf messages as text.
 
-tensorflow-serving-api has ModelServerConfig, but neither BatchingParameters nor MonitoringConfig;
-these two are described here, field by field, as far as the server reads them.
+tensorflow-serving-api has ModelServerConfig, but neither BatchingParameters nor MonitoringConfig.
+These two are described here, field by field, as far as the server reads them.
 """
 
 import dataclasses
 import os
 from pathlib import Path
+from typing import Any, TypeVar
 
 from google.protobuf import (
     descriptor_pb2,
@@ -18,27 +19,38 @@ from google.protobuf import (
 )
 from tensorflow_serving.config import model_server_config_pb2
 
-from dqn_tf.serving.errors import StartError, invalid
-from dqn_tf.serving.models.batching import Batching
+from dqn_tf.serving.errors import StartError, invalid_argument
+from dqn_tf.serving.models.batching import BatchingOptions
 from dqn_tf.serving.models.version_policy import ModelConfig, VersionPolicy
 
 PLATFORM = "tensorflow"
-KINDS = descriptor_pb2.FieldDescriptorProto
-MESSAGES = {
+TENSORFLOW_TYPE = 1  # the deprecated model_type that means the same platform
+PROMETHEUS_PATH = "/monitoring/prometheus/metrics"
+LEAST_BATCHING = {
+    "max_batch_size": 1,
+    "batch_timeout_micros": 0,
+    "max_enqueued_batches": 1,
+    "num_batch_threads": 1,
+}
+FIELD = descriptor_pb2.FieldDescriptorProto
+MESSAGES: dict[str, dict[str, str | int]] = {
     "BatchingParameters": {
         "max_batch_size": "Int64Value",
         "batch_timeout_micros": "Int64Value",
         "max_enqueued_batches": "Int64Value",
         "num_batch_threads": "Int64Value",
         "thread_pool_name": "StringValue",
-        "allowed_batch_sizes": KINDS.TYPE_INT64,
+        "allowed_batch_sizes": FIELD.TYPE_INT64,
     },
-    "PrometheusConfig": {"enable": KINDS.TYPE_BOOL, "path": KINDS.TYPE_STRING},
+    "PrometheusConfig": {"enable": FIELD.TYPE_BOOL, "path": FIELD.TYPE_STRING},
     "MonitoringConfig": {"prometheus_config": "PrometheusConfig"},
 }
 
+Config = TypeVar("Config", bound=message.Message)
 
-def _described() -> dict[str, type[message.Message]]:
+
+def _message_classes() -> dict[str, Any]:
+    """Make the classes of MESSAGES."""
     file = descriptor_pb2.FileDescriptorProto(
         name="dqn_tf/serving.proto",
         package="dqn_tf.serving",
@@ -46,22 +58,17 @@ def _described() -> dict[str, type[message.Message]]:
         dependency=["google/protobuf/wrappers.proto"],
     )
     for name, fields in MESSAGES.items():
-        described = file.message_type.add(name=name)
-        for number, (field, kind) in enumerate(fields.items(), 1):
-            added = described.field.add(
-                name=field,
-                number=number,
-                label=KINDS.LABEL_REPEATED if field == "allowed_batch_sizes" else 1,
-            )
-            if isinstance(kind, str):
-                added.type = KINDS.TYPE_MESSAGE
-                added.type_name = (
-                    f".google.protobuf.{kind}"
-                    if kind.endswith("Value")
-                    else f".dqn_tf.serving.{kind}"
-                )
+        description = file.message_type.add(name=name)
+        for number, (field_name, kind) in enumerate(fields.items(), 1):
+            field = description.field.add(name=field_name, number=number)
+            is_list = field_name == "allowed_batch_sizes"
+            field.label = FIELD.LABEL_REPEATED if is_list else FIELD.LABEL_OPTIONAL
+            if isinstance(kind, int):
+                field.type = kind
             else:
-                added.type = kind
+                field.type = FIELD.TYPE_MESSAGE
+                package = "google.protobuf" if kind.endswith("Value") else "dqn_tf.serving"
+                field.type_name = f".{package}.{kind}"
     pool = descriptor_pool.Default()
     assert wrappers_pb2.DESCRIPTOR.name in file.dependency  # imported, so that the pool has it
     pool.Add(file)
@@ -71,104 +78,103 @@ def _described() -> dict[str, type[message.Message]]:
     }
 
 
-CLASSES = _described()
+MESSAGE_CLASSES = _message_classes()
 
 
-def read(path: str | Path, made: message.Message, flag: str) -> message.Message:
-    """Fills `made` from a file. Raises StartError, which names the flag."""
+def read(path: str | Path, config: Config, flag: str) -> Config:
+    """Fill `config` from a file. Raises StartError, which names the flag."""
     try:
-        return text_format.Parse(Path(path).read_text(encoding="utf-8"), made)
+        return text_format.Parse(Path(path).read_text(encoding="utf-8"), config)
     except (OSError, UnicodeDecodeError) as error:
-        raise StartError(
-            f"--{flag}={path} cannot be read: {getattr(error, 'strerror', error)}"
-        ) from error
+        reason = getattr(error, "strerror", None) or error
+        raise StartError(f"--{flag}={path} cannot be read: {reason}") from error
     except text_format.ParseError as error:
         raise StartError(f"--{flag}={path} is not what it should be: {error}") from error
 
 
-def batching(path: str | Path, flag: str) -> Batching:
-    """The BatchingParameters in a file. Raises StartError."""
-    given = read(path, CLASSES["BatchingParameters"](), flag)
-    chosen = {
-        field.name: getattr(given, field.name).value
-        for field in dataclasses.fields(Batching)
-        if field.name != "allowed_batch_sizes" and given.HasField(field.name)
+def read_batching(path: str | Path, flag: str) -> BatchingOptions:
+    """Read BatchingParameters from a file. Raises StartError."""
+    config = read(path, MESSAGE_CLASSES["BatchingParameters"](), flag)
+    values = {
+        field.name: getattr(config, field.name).value
+        for field in dataclasses.fields(BatchingOptions)
+        if field.name != "allowed_batch_sizes" and config.HasField(field.name)
     }
-    found = Batching(**chosen, allowed_batch_sizes=tuple(given.allowed_batch_sizes))
-    for name, least in {
-        "max_batch_size": 1,
-        "batch_timeout_micros": 0,
-        "max_enqueued_batches": 1,
-        "num_batch_threads": 1,
-    }.items():
-        if getattr(found, name) < least:
+    sizes = tuple(config.allowed_batch_sizes)
+    options = BatchingOptions(**values, allowed_batch_sizes=sizes)
+    for name, least in LEAST_BATCHING.items():
+        if getattr(options, name) < least:
             raise StartError(f"--{flag}={path}: {name} must be at least {least}.")
-    sizes = found.allowed_batch_sizes
-    if sizes and (
-        list(sizes) != sorted(set(sizes)) or sizes[0] < 1 or sizes[-1] != found.max_batch_size
-    ):
-        raise StartError(
-            f"--{flag}={path}: allowed_batch_sizes must ascend, and the last must be"
-            f" max_batch_size, {found.max_batch_size}."
-        )
-    return found
+    if sizes:
+        ascend = list(sizes) == sorted(set(sizes)) and sizes[0] >= 1
+        if not ascend or sizes[-1] != options.max_batch_size:
+            raise StartError(
+                f"--{flag}={path}: allowed_batch_sizes must ascend, and the last must be"
+                f" max_batch_size, {options.max_batch_size}."
+            )
+    return options
 
 
-def prometheus_path(path: str) -> str | None:
-    """Where a MonitoringConfig wants metrics to be; None if it does not want any.
+def read_prometheus_path(path: str) -> str | None:
+    """Return the path of the metrics that a MonitoringConfig names; None if it turns them off.
 
     Raises StartError.
     """
-    given = read(path, CLASSES["MonitoringConfig"](), "monitoring_config_file").prometheus_config
-    if given.path and not given.path.startswith("/"):
+    message_class = MESSAGE_CLASSES["MonitoringConfig"]
+    config = read(path, message_class(), "monitoring_config_file").prometheus_config
+    if config.path and not config.path.startswith("/"):
         raise StartError(
-            f"--monitoring_config_file={path}: the path {given.path!r} must start with a slash."
+            f"--monitoring_config_file={path}: the path {config.path!r} must start with a slash."
         )
-    return (given.path or "/monitoring/prometheus/metrics") if given.enable else None
+    return (config.path or PROMETHEUS_PATH) if config.enable else None
 
 
-def models(path: str) -> list[ModelConfig]:
-    """The models of a ModelServerConfig in a file. Raises StartError, and ServingError as `served`."""
-    return served(read(path, model_server_config_pb2.ModelServerConfig(), "model_config_file"))
+def read_models(path: str) -> list[ModelConfig]:
+    """Read the models of a ModelServerConfig in a file.
+
+    Raises StartError, and ServingError as `model_configs`.
+    """
+    config = model_server_config_pb2.ModelServerConfig()
+    return model_configs(read(path, config, "model_config_file"))
 
 
-def served(config: model_server_config_pb2.ModelServerConfig) -> list[ModelConfig]:
-    """The models of the config's list. Raises INVALID_ARGUMENT."""
+def model_configs(config: model_server_config_pb2.ModelServerConfig) -> list[ModelConfig]:
+    """Return the models of the config's list. Raises INVALID_ARGUMENT."""
     if config.WhichOneof("config") not in (None, "model_config_list"):
-        raise invalid("ServerModelConfig type not supported. Only model_config_list is")
-    found: dict[str, ModelConfig] = {}
-    for each in config.model_config_list.config:
-        if not each.name or each.name in found:
-            raise invalid(f"Illegal to list model {each.name!r}: a name is needed, and only once")
-        if not os.path.isabs(each.base_path):
-            raise invalid(
-                f"Expected model {each.name} to have an absolute path, got base_path:"
-                f" {each.base_path!r}"
+        raise invalid_argument("ServerModelConfig type not supported. Only model_config_list is")
+    models: dict[str, ModelConfig] = {}
+    for model in config.model_config_list.config:
+        if not model.name or model.name in models:
+            raise invalid_argument(
+                f"Illegal to list model {model.name!r}: a name is needed, and only once"
             )
-        if each.model_platform != PLATFORM and not (
-            not each.model_platform and each.model_type == 1
-        ):
-            raise invalid(
-                f"Illegal setting of model_platform for {each.name}: {each.model_platform!r}; it"
-                f" must be {PLATFORM!r}"
-            )
-        found[each.name] = ModelConfig(
-            each.name,
-            each.base_path,
-            _policy(each.model_version_policy),
-            tuple(sorted(each.version_labels.items())),
+        models[model.name] = _model_config(model)
+    return list(models.values())
+
+
+def _model_config(model: model_server_config_pb2.ModelConfig) -> ModelConfig:
+    if not os.path.isabs(model.base_path):
+        raise invalid_argument(
+            f"Expected model {model.name} to have an absolute path, got base_path:"
+            f" {model.base_path!r}"
         )
-    return list(found.values())
+    has_old_type = not model.model_platform and model.model_type == TENSORFLOW_TYPE
+    if model.model_platform != PLATFORM and not has_old_type:
+        raise invalid_argument(
+            f"Illegal setting of model_platform for {model.name}: {model.model_platform!r}; it"
+            f" must be {PLATFORM!r}"
+        )
+    policy = _version_policy(model.model_version_policy)
+    labels = tuple(sorted(model.version_labels.items()))
+    return ModelConfig(model.name, model.base_path, policy, labels)
 
 
-def _policy(given) -> VersionPolicy:
-    choice = given.WhichOneof("policy_choice")
-    if choice == "specific":
-        if not given.specific.versions:
-            raise invalid("A specific version policy names no versions")
-        return VersionPolicy(latest=0, specific=tuple(given.specific.versions))
-    return (
-        VersionPolicy(latest=0)
-        if choice == "all"
-        else VersionPolicy(latest=max(1, given.latest.num_versions))
-    )
+def _version_policy(config: Any) -> VersionPolicy:
+    choice = config.WhichOneof("policy_choice")
+    if choice == "all":
+        return VersionPolicy(latest=0)
+    if choice != "specific":
+        return VersionPolicy(latest=max(1, config.latest.num_versions))
+    if not config.specific.versions:
+        raise invalid_argument("A specific version policy names no versions")
+    return VersionPolicy(latest=0, specific=tuple(config.specific.versions))

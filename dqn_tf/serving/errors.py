@@ -1,4 +1,4 @@
-"""An error has a canonical code and a message; HTTP and gRPC each have a number for the code."""
+"""Errors with a canonical code and a message; HTTP and gRPC each have a number for the code."""
 
 HTTP_STATUS = {
     "INVALID_ARGUMENT": 400,
@@ -18,7 +18,7 @@ HTTP_STATUS = {
     "UNAVAILABLE": 503,
     "DEADLINE_EXCEEDED": 504,
 }
-NUMBERS = {
+GRPC_NUMBERS = {
     "OK": 0,
     "CANCELLED": 1,
     "UNKNOWN": 2,
@@ -37,43 +37,48 @@ NUMBERS = {
     "DATA_LOSS": 15,
     "UNAUTHENTICATED": 16,
 }
-NAMES = {number: name for name, number in NUMBERS.items()}
-LONGEST = 1024  # characters of a gRPC message
-CUT = "...TRUNCATED"
+CODE_NAMES = {number: name for name, number in GRPC_NUMBERS.items()}
+LONGEST_MESSAGE = 1024  # characters of a gRPC message
+CUT_MARK = "...TRUNCATED"
 
 
 class ServingError(Exception):
-    """What a client, or the status of a version, is told: a canonical code by name, and a message."""
+    """An error that a client, or the status of a version, is told: a canonical code by name, and a
+    message.
+    """
 
     def __init__(self, code: str, message: str) -> None:
         super().__init__(message)
-        self.code, self.message = code, message
+        self.code = code
+        self.message = message
 
 
 class StartError(Exception):
     """A sentence for the person who starts the server; it ends with status 1."""
 
 
-def invalid(message: str) -> ServingError:
-    """INVALID_ARGUMENT, by far the most frequent."""
+def invalid_argument(message: str) -> ServingError:
+    """Return an INVALID_ARGUMENT error, by far the most frequent one."""
     return ServingError("INVALID_ARGUMENT", message)
 
 
-def shortened(message: str) -> str:
-    """The message, cut where gRPC's metadata would not carry it."""
-    return message if len(message) <= LONGEST else message[: LONGEST - len(CUT)] + CUT
+def shorten(message: str) -> str:
+    """Cut the message where gRPC's metadata would not carry it."""
+    if len(message) <= LONGEST_MESSAGE:
+        return message
+    return message[: LONGEST_MESSAGE - len(CUT_MARK)] + CUT_MARK
 
 
-def translated(error: Exception) -> ServingError:
-    """Any exception as a ServingError:
+def to_serving_error(error: Exception) -> ServingError:
+    """Turn any exception into a ServingError.
 
-    TensorFlow's keep their code, anything unforeseen is INTERNAL and tells no more than its kind.
+    TensorFlow's errors keep their code. An unforeseen exception is INTERNAL, and tells the client
+    no more than its type.
     """
     if isinstance(error, ServingError):
         return error
     if isinstance(error, StartError):
-        return invalid(str(error))
-    code = NAMES.get(getattr(error, "error_code", None), "INTERNAL")
-    return ServingError(
-        code, getattr(error, "message", None) or f"Internal error: {type(error).__name__}"
-    )
+        return invalid_argument(str(error))
+    code = CODE_NAMES.get(getattr(error, "error_code", -1), "INTERNAL")
+    message = getattr(error, "message", None) or f"Internal error: {type(error).__name__}"
+    return ServingError(code, message)

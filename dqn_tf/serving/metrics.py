@@ -1,88 +1,90 @@
-"""Counts and durations, as the text that Prometheus reads; names, labels and buckets are TensorFlow
-Serving's.
-"""
+"""Counts and durations, as text for Prometheus, under TensorFlow Serving's names and labels."""
 
 import bisect
 import collections
 import threading
+from collections.abc import Iterator
 
-BOUNDS = [10 * 1.8**power for power in range(33)]  # microseconds
-COUNT, LATENCY = ":tensorflow:serving:request_count", ":tensorflow:serving:request_latency"
-RUNTIME, WARMUP = ":tensorflow:serving:runtime_latency", ":tensorflow:serving:model_warmup_latency"
+BUCKET_BOUNDS = [10 * 1.8**power for power in range(33)]  # microseconds
+REQUEST_COUNT = ":tensorflow:serving:request_count"
+REQUEST_LATENCY = ":tensorflow:serving:request_latency"
+RUNTIME_LATENCY = ":tensorflow:serving:runtime_latency"
+WARMUP_LATENCY = ":tensorflow:serving:model_warmup_latency"
 
 
 class Histogram:
-    """How many values fell into each bucket."""
+    """The number of values in each bucket, and their sum."""
 
     def __init__(self) -> None:
-        self.counts, self.sum = [0] * (len(BOUNDS) + 1), 0.0
+        self.counts = [0] * (len(BUCKET_BOUNDS) + 1)
+        self.sum = 0.0
 
     def add(self, value: float) -> None:
-        """Counts one value."""
-        self.counts[bisect.bisect_left(BOUNDS, value)] += 1
+        """Count one value."""
+        self.counts[bisect.bisect_left(BUCKET_BOUNDS, value)] += 1
         self.sum += value
+
+    def lines(self, name: str, labels: str) -> Iterator[str]:
+        """Yield the lines of Prometheus' text format."""
+        total = 0
+        bounds = [*(f"{bound:g}" for bound in BUCKET_BOUNDS), "+Inf"]
+        for bound, count in zip(bounds, self.counts, strict=True):
+            total += count
+            yield f'{name}_bucket{{{labels},le="{bound}"}} {total}'
+        yield f"{name}_sum{{{labels}}} {self.sum:.6g}"
+        yield f"{name}_count{{{labels}}} {total}"
 
 
 class Metrics:
-    """All of the server's; any thread may add."""
+    """All metrics of the server. Any thread may add to them."""
 
     def __init__(self) -> None:
         self._counts: collections.Counter[tuple[str, str]] = collections.Counter()
-        self._histograms: dict[str, dict[str, Histogram]] = {LATENCY: {}, RUNTIME: {}, WARMUP: {}}
+        self._histograms: dict[str, dict[str, Histogram]] = {
+            REQUEST_LATENCY: {},
+            RUNTIME_LATENCY: {},
+            WARMUP_LATENCY: {},
+        }
         self._lock = threading.Lock()
 
-    def request(self, model: str, api: str, entrypoint: str, code: str, seconds: float) -> None:
-        """One request for a model that was answered with a code (`OK`, `NOT_FOUND`, ...)."""
+    def count_request(
+        self, model: str, api: str, entrypoint: str, code: str, seconds: float
+    ) -> None:
+        """Count one request for a model that was answered with a code (`OK`, `NOT_FOUND`, ...)."""
+        labels = f'model_name="{_escape(model)}",API="{api}",entrypoint="{entrypoint}"'
         with self._lock:
             self._counts[model, code] += 1
-            self._add(
-                LATENCY,
-                f'model_name="{_escaped(model)}",API="{api}",entrypoint="{entrypoint}"',
-                seconds,
-            )
+            self._add(REQUEST_LATENCY, labels, seconds)
 
-    def runtime(self, model: str, seconds: float) -> None:
-        """One run of a graph."""
+    def count_run(self, model: str, seconds: float) -> None:
+        """Count one run of a graph."""
+        labels = f'model_name="{_escape(model)}",API="Predict",runtime="TF1"'
         with self._lock:
-            self._add(
-                RUNTIME, f'model_name="{_escaped(model)}",API="Predict",runtime="TF1"', seconds
-            )
+            self._add(RUNTIME_LATENCY, labels, seconds)
 
-    def warmup(self, model: str, path: str, status: str, seconds: float) -> None:
-        """One warm-up of a version."""
+    def count_warmup(self, path: str, status: str, seconds: float) -> None:
+        """Count one warm-up of a version."""
+        labels = f'model_path="{_escape(path)}",status="{status}"'
         with self._lock:
-            self._add(WARMUP, f'model_path="{_escaped(path)}",status="{status}"', seconds)
+            self._add(WARMUP_LATENCY, labels, seconds)
 
     def text(self) -> bytes:
-        """In Prometheus' format."""
-        lines = [f"# TYPE {COUNT} counter"]
+        """Return all metrics in Prometheus' text format."""
+        lines = [f"# TYPE {REQUEST_COUNT} counter"]
         with self._lock:
-            lines += [
-                f'{COUNT}{{model_name="{_escaped(model)}",status="{code}"}} {count}'
-                for (model, code), count in sorted(self._counts.items())
-            ]
+            for (model, code), count in sorted(self._counts.items()):
+                labels = f'model_name="{_escape(model)}",status="{code}"'
+                lines.append(f"{REQUEST_COUNT}{{{labels}}} {count}")
             for name, histograms in self._histograms.items():
                 lines.append(f"# TYPE {name} histogram")
                 for labels, histogram in sorted(histograms.items()):
-                    total = 0
-                    for bound, count in zip([*BOUNDS, "+Inf"], histogram.counts, strict=True):
-                        total += count
-                        lines.append(
-                            f'{name}_bucket{{{labels},le="{bound if isinstance(bound, str) else f"{bound:g}"}"}}'
-                            f" {total}"
-                        )
-                    lines += [
-                        f"{name}_sum{{{labels}}} {histogram.sum:.6g}",
-                        f"{name}_count{{{labels}}} {total}",
-                    ]
+                    lines.extend(histogram.lines(name, labels))
         return ("\n".join(lines) + "\n").encode("utf-8", "replace")
 
     def _add(self, name: str, labels: str, seconds: float) -> None:
-        histogram = self._histograms[name].get(labels)
-        if histogram is None:
-            histogram = self._histograms[name][labels] = Histogram()
+        histogram = self._histograms[name].setdefault(labels, Histogram())
         histogram.add(seconds * 1e6)
 
 
-def _escaped(text: str) -> str:
+def _escape(text: str) -> str:
     return text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")

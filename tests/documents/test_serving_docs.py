@@ -112,7 +112,7 @@ def test_every_flag_exists_and_every_program_is_there():
         given = {word[2:].partition("=")[0] for word in words if word.startswith("--")}
         if words[:3] == ["python", "-m", "dqn_tf.serving"]:
             known = set(options.HELP)
-            assert options.parsed(words[3:])
+            assert options.parse(words[3:])
         elif words[:3] == ["python", "-m", "dqn_tf.traffic"]:
             values = flags.FlagValues()
             evaluate_logs.define(values)
@@ -129,7 +129,7 @@ def test_every_flag_exists_and_every_program_is_there():
 def test_compose_serves_the_same_directory_on_the_same_ports_of_this_machine_alone():
     text = (ROOT / "compose.yaml").read_text(encoding="utf-8")
     command = next(shlex.split(line) for line in COMMANDS if "--port=" in line)
-    asked = options.parsed(command[3:])
+    asked = options.parse(command[3:])
     name, base = asked.model_name, "./saved_models/CartPole-v1"
     assert asked.model_base_path.endswith(base[1:])
     assert (

@@ -16,7 +16,7 @@ pytest.importorskip("aiohttp", reason="needs the extra [serving]")
 from browser import Browser, binary
 from demo_server import ROOT, balance, manhattan, publish, serving
 from dqn_tf.envs import gridworld
-from dqn_tf.serving.demo.page_files import HERE, Demo
+from dqn_tf.serving.demo.page_files import HERE, DemoPages
 
 needs_browser = pytest.mark.skipif(
     binary() is None, reason="there is no chromium; on Debian: apt-get install chromium"
@@ -40,7 +40,7 @@ def last_return(browser: Browser, episodes: int) -> int:
 
 
 def test_only_its_own_files_are_given_out():
-    demo = Demo(lambda: ["two", "one"])
+    demo = DemoPages(lambda: ["two", "one"])
     status, kind, body = demo("/")
     assert status == 200 and kind.startswith("text/html") and b"<title>" in body
     assert demo("/?x=1") == demo("/") and json.loads(demo("/page/models.json")[2]) == {
@@ -70,7 +70,7 @@ def test_the_page_needs_nothing_from_elsewhere_and_runs_nothing_inline():
     assert "default-src 'self'" in html and not re.findall(
         r"<script[^>]*>[^<]|\son\w+=|style=", html
     )
-    assert 'package_data={"dqn_tf.serving": ["page/*"]}' in (ROOT / "setup.py").read_text(
+    assert '"dqn_tf.serving.demo": ["page/*"]' in (ROOT / "setup.py").read_text(
         encoding="utf-8"
     )
 

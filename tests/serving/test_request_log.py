@@ -22,7 +22,7 @@ from tensorflow_serving.apis import (
 )
 
 from demo_server import balance, publish, serving  # noqa: E402
-from dqn_tf.serving import options, request_log  # noqa: E402
+from dqn_tf.serving import options, record_files, request_log  # noqa: E402
 from dqn_tf.serving import server as server_module  # noqa: E402
 from dqn_tf.serving.errors import StartError  # noqa: E402
 from dqn_tf.serving.request_log import RequestLog  # noqa: E402
@@ -32,7 +32,7 @@ OUTPUTS = {"action": np.array([1]), "q_values": np.array([[0.5, 0.75]], np.float
 
 
 def logs(directory) -> list[prediction_log_pb2.PredictionLog]:
-    names = [str(path) for path in request_log.files(directory)]
+    names = [str(path) for path in record_files.record_files(directory)]
     return [
         prediction_log_pb2.PredictionLog.FromString(one.numpy())
         for one in tf.data.TFRecordDataset(names)
@@ -92,15 +92,15 @@ def test_closing_writes_all_that_is_queued_and_reports(tmp_path, capsys):
 def test_the_oldest_go_and_the_directory_never_holds_more_than_its_bytes(tmp_path):
     most, size = (
         8 * 1024,
-        len(request_log.record("dqn", 1, "serving_default", INPUTS, OUTPUTS))
-        + request_log.FRAME_BYTES,
+        len(request_log.prediction_log("dqn", 1, "serving_default", INPUTS, OUTPUTS))
+        + record_files.FRAME_BYTES,
     )
     for server in range(3):  # one after the other in the same directory
         log = RequestLog(tmp_path, most, 1.0)
         for number in range(40):
             log("dqn", 1 + server * 40 + number, "serving_default", INPUTS, OUTPUTS)
             until(lambda: log.written + log.dropped == number + 1)  # noqa: B023
-            assert sum(path.stat().st_size for path in request_log.files(tmp_path)) <= most
+            assert sum(path.stat().st_size for path in record_files.record_files(tmp_path)) <= most
         log.close()
     kept = [one.predict_log.response.model_spec.version.value for one in logs(tmp_path)]
     assert kept == list(range(121 - len(kept), 121)), "the newest, in their order"
@@ -118,7 +118,7 @@ def test_a_sample_is_that_share(tmp_path):
 
 def test_a_slow_disk_costs_records_and_no_time(tmp_path, monkeypatch, capsys):
     blocked = threading.Event()
-    monkeypatch.setattr(request_log, "QUEUED_REQUESTS", 5)
+    monkeypatch.setattr(request_log, "MAX_QUEUED_REQUESTS", 5)
     log = RequestLog(tmp_path, 1 << 20, 1.0)
     monkeypatch.setattr(log._files, "flush", blocked.wait)
     log("dqn", 1, "serving_default", INPUTS, OUTPUTS)
@@ -219,7 +219,7 @@ def test_a_server_flushes_on_sigterm_and_its_log_is_what_was_served(tmp_path):
 )
 def test_a_wrong_flag_is_named(word, sentence):
     with pytest.raises(StartError, match=re.escape(sentence)):
-        options.parsed(["--model_base_path=x", word])
+        options.parse(["--model_base_path=x", word])
 
 
 def test_a_place_that_is_no_directory_is_named(tmp_path):

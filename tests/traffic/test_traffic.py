@@ -15,7 +15,8 @@ import tensorflow as tf
 pytest.importorskip("tensorflow_serving", reason="needs the extra [serving]")
 from absl import flags
 
-from dqn_tf.serving.request_log import RequestLog, files, record
+from dqn_tf.serving.record_files import record_files
+from dqn_tf.serving.request_log import RequestLog, prediction_log
 from dqn_tf.support.errors import UserError
 from dqn_tf.traffic import __main__ as evaluate_logs
 from dqn_tf.traffic.agreement import Agreement, Drift
@@ -171,7 +172,7 @@ def test_without_ranges_it_says_so(command, logs, candidate, tmp_path):
 
 
 def test_a_damaged_end_is_reported_and_the_rest_used(command, logs, candidate):
-    (path,) = files(logs)
+    (path,) = record_files(logs)
     os.truncate(path, path.stat().st_size - 5)
     printed = command(f"--logs={logs}", f"--model={candidate / '1'}")
     assert f"{path} is damaged after 47 whole records; those are used." in printed
@@ -185,14 +186,14 @@ def test_what_cannot_be_asked_is_left_out_with_its_reason(
     logs.mkdir()
     good, rows = answer(observations), {"observation": observations}
     contents = [
-        record("dqn", 1, "serving_default", rows, good),
-        record("dqn", 1, "unknown", rows, good),
+        prediction_log("dqn", 1, "serving_default", rows, good),
+        prediction_log("dqn", 1, "unknown", rows, good),
         b"\xff\xff",
         b"",
-        record("dqn", 1, "serving_default", {"other": observations}, good),
-        record("dqn", 1, "serving_default", {"observation": observations[:, :2]}, good),
-        record("dqn", 1, "serving_default", {"observation": np.float32(1)}, good),
-        record("dqn", 1, "serving_default", rows, {"value": good["q_values"]}),
+        prediction_log("dqn", 1, "serving_default", {"other": observations}, good),
+        prediction_log("dqn", 1, "serving_default", {"observation": observations[:, :2]}, good),
+        prediction_log("dqn", 1, "serving_default", {"observation": np.float32(1)}, good),
+        prediction_log("dqn", 1, "serving_default", rows, {"value": good["q_values"]}),
     ]
     with tf.io.TFRecordWriter(str(logs / "theirs")) as writer:
         for content in contents:

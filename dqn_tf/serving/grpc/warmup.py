@@ -6,48 +6,51 @@ from pathlib import Path
 import tensorflow as tf
 from tensorflow_serving.apis import prediction_log_pb2
 
-from dqn_tf.serving.errors import ServingError, invalid, translated
-from dqn_tf.serving.grpc.calls import Calls
-from dqn_tf.serving.models.manager import Held
-from dqn_tf.serving.models.runner import Engine
+from dqn_tf.serving.errors import ServingError, invalid_argument, to_serving_error
+from dqn_tf.serving.grpc.calls import PredictionCalls
+from dqn_tf.serving.models.runner import SignatureRunner
+from dqn_tf.serving.models.served_model import VersionHandle
 
 FILE = Path("assets.extra") / "tf_serving_warmup_requests"
-MOST = 1000  # records
+MOST_RECORDS = 1000
 
 
-def run(path: Path, engine: Engine, held: Held, check_method: bool) -> int:
-    """Replays the version's warm-up file, if it has one; returns the number of its records.
+def run(path: Path, runner: SignatureRunner, handle: VersionHandle, check_method: bool) -> int:
+    """Replay the version's warm-up file, if it has one; return the number of its records.
 
     Raises ServingError if any of them fails.
     """
-    if not (path / FILE).is_file():
+    file = path / FILE
+    if not file.is_file():
         return 0
-    calls = Calls(engine, lambda _: held.again(), as_content=False, check_method=check_method)
+    calls = PredictionCalls(
+        runner, lambda _: handle.duplicate(), as_content=False, check_method=check_method
+    )
     count = 0
     try:
-        for record in tf.compat.v1.io.tf_record_iterator(str(path / FILE)):
+        for record in tf.compat.v1.io.tf_record_iterator(str(file)):
             count += 1
-            if count > MOST:
-                raise invalid(f"Number of warmup records exceeds the maximum, {MOST}")
+            if count > MOST_RECORDS:
+                raise invalid_argument(
+                    f"Number of warmup records exceeds the maximum, {MOST_RECORDS}"
+                )
             _replay(record, calls)
-        if count == 0 and (path / FILE).stat().st_size:
+        if count == 0 and file.stat().st_size:
             raise ServingError("DATA_LOSS", "it is no TFRecord file")
     except Exception as error:
-        found = translated(error)
-        raise ServingError(
-            found.code if found.code != "INTERNAL" else "INVALID_ARGUMENT",
-            f"{path / FILE}, record {count}: {found.message}",
-        ) from error
+        cause = to_serving_error(error)
+        code = cause.code if cause.code != "INTERNAL" else "INVALID_ARGUMENT"
+        raise ServingError(code, f"{file}, record {count}: {cause.message}") from error
     return count
 
 
-def _replay(record: bytes, calls: Calls) -> None:
+def _replay(record: bytes, calls: PredictionCalls) -> None:
     log = prediction_log_pb2.PredictionLog()
     try:
         log.ParseFromString(record)
-    # protobuf's DecodeError is of another kind in each of its implementations
+    # protobuf's DecodeError has another type in each of its implementations
     except Exception as error:
-        raise invalid(f"Failed to parse warmup record: {error}") from error
+        raise invalid_argument(f"Failed to parse warmup record: {error}") from error
     replays: dict[str, Callable] = {
         "predict_log": calls.predict,
         "classify_log": calls.classify,

@@ -1,21 +1,25 @@
-"""What a REST path asks for. The path is taken raw: not decoded, and a query string is part of it."""
+"""Parses REST paths. A path is taken raw: it is not decoded, and a query string is part of it."""
 
 import dataclasses
 import re
 from urllib.parse import unquote
 
-from dqn_tf.serving.errors import invalid
-from dqn_tf.serving.models.version_policy import NEWEST
+from dqn_tf.serving.errors import invalid_argument
+from dqn_tf.serving.models.version_policy import LARGEST_VERSION
 
 API = re.compile(r"/v1/", re.I)
-WHICH = r"(?:/versions/(?P<version>[0-9]+)|/labels/(?P<label>[^/:]+))?"
-CALL = re.compile(rf"/v1/models/(?P<name>[^/:]+){WHICH}:(?P<verb>[a-z]+)", re.I)
-LOOK = re.compile(rf"/v1/models(?:/(?P<name>[^/:]+))?{WHICH}(?P<metadata>/metadata)?", re.I)
+VERSION_OR_LABEL = r"(?:/versions/(?P<version>[0-9]+)|/labels/(?P<label>[^/:]+))?"
+POST_PATH = re.compile(
+    rf"/v1/models/(?P<name>[^/:]+){VERSION_OR_LABEL}:(?P<verb>[a-z]+)", re.IGNORECASE
+)
+GET_PATH = re.compile(
+    rf"/v1/models(?:/(?P<name>[^/:]+))?{VERSION_OR_LABEL}(?P<metadata>/metadata)?", re.IGNORECASE
+)
 VERBS = ("predict", "classify", "regress")
 
 
 @dataclasses.dataclass(frozen=True)
-class Target:
+class Route:
     """A verb (predict, classify, regress, status or metadata) and the model that it is for."""
 
     verb: str
@@ -24,33 +28,40 @@ class Target:
     label: str | None
 
 
-def parsed(method: str, path: str) -> Target:
-    """What is asked for.
+def parse(method: str, path: str) -> Route:
+    """Return the route of a request.
 
     Raises INVALID_ARGUMENT for any path and method below /v1/ that TensorFlow Serving does not
     know.
     """
-    if method == "POST" and (match := CALL.fullmatch(path)) and match["verb"] in VERBS:
-        return _target(match["verb"], match)
-    if method == "GET" and (match := LOOK.fullmatch(path)):
-        if match["name"] is None:
-            raise invalid("Missing model name in request.")
-        return _target("metadata" if match["metadata"] else "status", match)
-    raise invalid(f"Malformed request: {method} {path}")
+    if method == "POST":
+        match = POST_PATH.fullmatch(path)
+        if match and match["verb"] in VERBS:
+            return _route(match["verb"], match)
+    if method == "GET":
+        match = GET_PATH.fullmatch(path)
+        if match and match["name"] is None:
+            raise invalid_argument("Missing model name in request.")
+        if match:
+            return _route("metadata" if match["metadata"] else "status", match)
+    raise invalid_argument(f"Malformed request: {method} {path}")
 
 
-def _target(verb: str, match: re.Match) -> Target:
-    version = None
-    if match["version"] is not None:
-        if len(match["version"]) > 40 or (version := int(match["version"])) > NEWEST:
-            raise invalid(f"Failed to convert version: {match['version'][:40]} to numeric.")
-    return Target(
+def _route(verb: str, match: re.Match[str]) -> Route:
+    version, label = match["version"], match["label"]
+    return Route(
         verb,
-        _decoded(match["name"]),
-        version,
-        _decoded(match["label"]) if match["label"] is not None else None,
+        _decode(match["name"]),
+        None if version is None else _number(version),
+        None if label is None else _decode(label),
     )
 
 
-def _decoded(part: str) -> str:
+def _number(version: str) -> int:
+    if len(version) > 40 or int(version) > LARGEST_VERSION:
+        raise invalid_argument(f"Failed to convert version: {version[:40]} to numeric.")
+    return int(version)
+
+
+def _decode(part: str) -> str:
     return unquote(part, errors="surrogateescape")

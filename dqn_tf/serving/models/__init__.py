@@ -1,1 +1,1 @@
-"""Versions on the disk, in memory, and running."""
+"""Versions of models: on the disk, in memory, and running."""

@@ -1,6 +1,6 @@
-"""Classify and regress:
+"""Classify and regress: signatures that read serialized tf.Examples.
 
-examples in, labels with scores or one number out, through signatures that read tf.Example.
+Classify returns labels with scores for each example, regress one number.
 """
 
 from collections.abc import Callable
@@ -8,39 +8,41 @@ from collections.abc import Callable
 import numpy as np
 from tensorflow_serving.apis import classification_pb2, input_pb2, regression_pb2
 
-from dqn_tf.serving.errors import ServingError, invalid
-from dqn_tf.serving.models.loaded_model import Signature
+from dqn_tf.serving.errors import ServingError, invalid_argument
+from dqn_tf.serving.models.signature import Arrays, Signature
 
-INPUT, CLASSES, SCORES, OUTPUT = "inputs", "classes", "scores", "outputs"
+INPUT = "inputs"
+CLASSES = "classes"
+SCORES = "scores"
+OUTPUT = "outputs"
 METHODS = {"classify": "tensorflow/serving/classify", "regress": "tensorflow/serving/regress"}
-Run = Callable[[Signature, dict[str, np.ndarray], tuple[str, ...]], dict[str, np.ndarray]]
+
+RunSignature = Callable[[Signature, Arrays, tuple[str, ...]], Arrays]
 
 
-def examples(given: input_pb2.Input) -> np.ndarray:
-    """The examples [B], serialized; each with the context's features, where there is one.
+def serialized_examples(request_input: input_pb2.Input) -> np.ndarray:
+    """Return the serialized examples [B], each with the features of the context, if there is one.
 
-    Raises INVALID_ARGUMENT if there are none.
+    Raises INVALID_ARGUMENT if there are no examples.
     """
-    kind = given.WhichOneof("kind")
-    found = getattr(given, kind).examples if kind else ()
-    if not found:
-        raise invalid("Input is empty")
-    context = (
-        given.example_list_with_context.context.SerializeToString()
-        if kind == "example_list_with_context"
-        else b""
-    )
-    flat = np.empty(len(found), object)
-    # joined messages are merged when they are read
-    flat[:] = [context + example.SerializeToString() for example in found]
+    kind = request_input.WhichOneof("kind")
+    examples = getattr(request_input, kind).examples if kind else ()
+    if not examples:
+        raise invalid_argument("Input is empty")
+    context = b""
+    if kind == "example_list_with_context":
+        context = request_input.example_list_with_context.context.SerializeToString()
+    flat = np.empty(len(examples), object)
+    # protobuf merges messages that are joined
+    flat[:] = [context + example.SerializeToString() for example in examples]
     return flat
 
 
 def classify(
-    run: Run, signature: Signature, serialized: np.ndarray, check_method: bool
+    run: RunSignature, signature: Signature, serialized: np.ndarray, check_method: bool
 ) -> classification_pb2.ClassificationResult:
-    """Labels and scores, or one of them, of each example."""
-    _check(signature, "classify", check_method)
+    """Return the labels and scores, or one of them, of each example."""
+    _check_signature(signature, "classify", check_method)
     names = tuple(name for name in (CLASSES, SCORES) if name in signature.outputs)
     if not names or len(signature.outputs) > 2:
         raise ServingError(
@@ -49,44 +51,36 @@ def classify(
         )
     outputs = run(signature, {INPUT: serialized}, names)
     for name in names:
-        wanted = object if name == CLASSES else np.float32
-        if (
-            outputs[name].ndim != 2
-            or len(outputs[name]) != len(serialized)
-            or outputs[name].dtype != wanted
-        ):
-            raise invalid(
-                f"Expected output {name!r} as [batch_size, num_classes] of"
-                f" {'string' if name == CLASSES else 'float'} but got {list(outputs[name].shape)}"
-                f" of {outputs[name].dtype.name}"
-            )
+        _check_class_output(name, outputs[name], len(serialized))
     if len({outputs[name].shape for name in names}) != 1:
-        raise invalid("Tensors class and score should match in dim_size(1)")
+        raise invalid_argument("Tensors class and score should match in dim_size(1)")
+    rows, columns = outputs[names[0]].shape
     result = classification_pb2.ClassificationResult()
-    for row in range(len(serialized)):
+    for row in range(rows):
         classes = result.classifications.add().classes
-        for column in range(outputs[names[0]].shape[1]):
-            added = classes.add()
+        for column in range(columns):
+            entry = classes.add()
             if CLASSES in outputs:
-                added.label = _label(outputs[CLASSES][row, column])
+                entry.label = outputs[CLASSES][row, column].decode("utf-8", "replace")
             if SCORES in outputs:
-                added.score = float(outputs[SCORES][row, column])
+                entry.score = float(outputs[SCORES][row, column])
     return result
 
 
 def regress(
-    run: Run, signature: Signature, serialized: np.ndarray, check_method: bool
+    run: RunSignature, signature: Signature, serialized: np.ndarray, check_method: bool
 ) -> regression_pb2.RegressionResult:
-    """One number of each example."""
-    _check(signature, "regress", check_method)
+    """Return one number for each example."""
+    _check_signature(signature, "regress", check_method)
     if list(signature.outputs) != [OUTPUT]:
         raise ServingError(
             "FAILED_PRECONDITION",
             f"Expected the regression signature's one output to be {OUTPUT!r}",
         )
     values = run(signature, {INPUT: serialized}, (OUTPUT,))[OUTPUT]
-    if values.shape not in ((len(serialized),), (len(serialized), 1)) or values.dtype != np.float32:
-        raise invalid(
+    size = len(serialized)
+    if values.shape not in ((size,), (size, 1)) or values.dtype != np.float32:
+        raise invalid_argument(
             "Expected output as [batch_size] or [batch_size, 1] of float but got"
             f" {list(values.shape)} of {values.dtype.name}"
         )
@@ -99,9 +93,9 @@ def regress(
 VERBS = {"classify": classify, "regress": regress}
 
 
-def _check(signature: Signature, verb: str, check_method: bool) -> None:
+def _check_signature(signature: Signature, verb: str, check_method: bool) -> None:
     if check_method and signature.method_name != METHODS[verb]:
-        raise invalid(
+        raise invalid_argument(
             f"Expected {verb} signature method_name to be {METHODS[verb]}. Was:"
             f" {signature.method_name}"
         )
@@ -113,5 +107,10 @@ def _check(signature: Signature, verb: str, check_method: bool) -> None:
         )
 
 
-def _label(value: bytes) -> str:
-    return value.decode("utf-8", "replace")
+def _check_class_output(name: str, array: np.ndarray, rows: int) -> None:
+    dtype, word = (object, "string") if name == CLASSES else (np.float32, "float")
+    if array.ndim != 2 or len(array) != rows or array.dtype != dtype:
+        raise invalid_argument(
+            f"Expected output {name!r} as [batch_size, num_classes] of {word} but got"
+            f" {list(array.shape)} of {array.dtype.name}"
+        )

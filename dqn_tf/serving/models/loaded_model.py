@@ -1,154 +1,119 @@
-"""One version of a model in memory: its signatures, and how they are run.
+"""One version of a model in memory: its signatures, and how they run.
 
-The graph runs in a session of TensorFlow's C++ runtime, the class that TensorFlow Serving uses,
-through prepared callables that run it on the caller's thread: a small network takes a few
-microseconds, where a call of a loaded signature takes more than a hundred.
+The graph runs in a session of TensorFlow's C++ runtime, the class that TensorFlow Serving uses.
+Prepared callables run it on the caller's thread: a small network takes a few microseconds, where
+calling a loaded signature in Python takes more than a hundred.
 """
 
-import dataclasses
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
-from tensorflow.core.protobuf import config_pb2
+from tensorflow.core.protobuf import config_pb2, meta_graph_pb2
 
-from dqn_tf.serving.errors import ServingError, invalid, translated
+from dqn_tf.serving.errors import ServingError, to_serving_error
+from dqn_tf.serving.models.signature import DEFAULT_SIGNATURE, Arrays, Signature
 
-DEFAULT_SIGNATURE = "serving_default"
-QUICK = 2e-3  # seconds; below, a run is not worth a thread of its own
 LONGEST_LIMIT = 2**30  # milliseconds; twelve days
 
-
-@dataclasses.dataclass(frozen=True)
-class Tensor:
-    """An input or output of a signature: its name in the graph, and its type."""
-
-    name: str
-    dtype: tf.DType
+PreparedRun = Callable[..., list[Any]]
 
 
-class Signature:
-    """The named inputs and outputs of one function of a version, and how long its runs take."""
+class LoadedModel:
+    """A version that is ready to run. It is closed when nobody holds it any more."""
 
-    def __init__(self, name: str, definition) -> None:
-        self.name, self.method_name, self.definition = name, definition.method_name, definition
-        self.inputs, self.outputs = (
-            {
-                alias: Tensor(info.name, tf.dtypes.as_dtype(info.dtype))
-                for alias, info in sorted(infos.items())
-            }
-            for infos in (definition.inputs, definition.outputs)
-        )
-        self.whole = tuple(self.outputs)
-        self.recent = 1.0  # seconds of the slower ones among the last runs
-
-    @property
-    def quick(self) -> bool:
-        """Whether a run may hold up the event loop."""
-        return self.recent < QUICK
-
-    def check(self, inputs: dict[str, np.ndarray]) -> None:
-        """Raises INVALID_ARGUMENT unless exactly the signature's inputs are given, each in its
-        type. Shapes are the graph's own business.
-        """
-        if inputs.keys() != self.inputs.keys():
-            extra, missing = inputs.keys() - self.inputs.keys(), self.inputs.keys() - inputs.keys()
-            raise invalid(
-                f"The signature {self.name!r} has {len(self.inputs)} inputs and {len(inputs)} were"
-                f" given. Sent extra: {{{', '.join(sorted(extra))}}}. Missing but required:"
-                f" {{{', '.join(sorted(missing))}}}."
-            )
-        for index, (alias, tensor) in enumerate(self.inputs.items()):
-            given = inputs[alias].dtype
-            if given != tensor.dtype.as_numpy_dtype:
-                raise invalid(
-                    f"Expects arg[{index}] ({alias}) to be {tensor.dtype.name} but"
-                    f" {tf.dtypes.as_dtype(given).name} is provided"
-                )
-
-
-class Loaded:
-    """A version that is ready to run. `close` when nobody holds it any more."""
-
-    def __init__(self, name: str, version: int, session: tf.compat.v1.Session, meta_graph) -> None:
-        self.name, self.version, self.meta_graph = name, version, meta_graph
+    def __init__(
+        self,
+        name: str,
+        version: int,
+        session: tf.compat.v1.Session,
+        meta_graph: meta_graph_pb2.MetaGraphDef,
+    ) -> None:
+        self.name = name
+        self.version = version
+        self.meta_graph = meta_graph
         self.signatures = {
             key: Signature(key, definition)
             for key, definition in meta_graph.signature_def.items()
             if not key.startswith("__saved_model_")
         }
-        self.batcher: Any = None  # what joins its requests, where that is wanted
         self._session = session
-        self._callables: dict[tuple[str, tuple[str, ...], int], object] = {}
+        self._prepared: dict[tuple[str, tuple[str, ...], int], PreparedRun] = {}
 
     def run(
         self,
         signature: Signature,
-        inputs: dict[str, np.ndarray],
+        inputs: Arrays,
         outputs: Iterable[str] | None = None,
         deadline: float | None = None,
-    ) -> dict[str, np.ndarray]:
-        """The signature's `outputs` (all, if None) for `inputs`. The deadline is of
-        time.monotonic().
+    ) -> Arrays:
+        """Return the signature's `outputs` (all, if None) for `inputs`.
 
-        Raises ServingError: INVALID_ARGUMENT for other names or types, DEADLINE_EXCEEDED, or
-        whatever code an operation ends with.
+        The deadline is a time.monotonic(). Raises ServingError: INVALID_ARGUMENT for other names or
+        types, DEADLINE_EXCEEDED, or the code of the operation that failed.
         """
         signature.check(inputs)
-        names = signature.whole if outputs is None else tuple(outputs)
+        names = signature.all_outputs if outputs is None else tuple(outputs)
         feeds = [inputs[alias] for alias in signature.inputs]
         started = time.perf_counter()
         try:
-            limit = 0 if deadline is None or signature.quick else _limit(deadline)
-            found = self._callable(signature, names, limit)(*feeds)
+            milliseconds = 0
+            if deadline is not None and not signature.is_fast:
+                milliseconds = _milliseconds_until(deadline)
+            values = self._prepare(signature, names, milliseconds)(*feeds)
         except tf.errors.OpError as error:
-            raise translated(error) from None
+            raise to_serving_error(error) from None
         finally:
-            took = time.perf_counter() - started
-            signature.recent = max(took, signature.recent / 2)
+            signature.note_run(time.perf_counter() - started)
         return {
             name: np.array(value, object) if isinstance(value, bytes) else value
-            for name, value in zip(names, found, strict=True)
+            for name, value in zip(names, values, strict=True)
         }
 
     def signature(self, name: str) -> Signature:
-        """The signature of that name; the empty name is serving_default.
+        """Return the signature of that name; the empty name is serving_default.
 
         Raises FAILED_PRECONDITION.
         """
-        if (found := self.signatures.get(name or DEFAULT_SIGNATURE)) is None:
+        name = name or DEFAULT_SIGNATURE
+        signature = self.signatures.get(name)
+        if signature is None:
             raise ServingError(
                 "FAILED_PRECONDITION",
-                f'Serving signature name: "{name or DEFAULT_SIGNATURE}" not found in signature def',
+                f'Serving signature name: "{name}" not found in signature def',
             )
-        return found
+        return signature
 
     def close(self) -> None:
-        """Frees its memory and threads."""
-        if self.batcher is not None:
-            self.batcher.close()
-        self._callables.clear()
+        """Free its memory."""
+        self._prepared.clear()
         self._session.close()
 
-    def _callable(self, signature: Signature, names: tuple[str, ...], milliseconds: int):
-        """A prepared run of the signature; on the caller's own thread if it has no limit of time."""
+    def _prepare(
+        self, signature: Signature, names: tuple[str, ...], milliseconds: int
+    ) -> PreparedRun:
+        """Prepare a run of the signature; without a limit it runs on the caller's own thread."""
         key = (signature.name, names, milliseconds)
-        if (found := self._callables.get(key)) is None:
+        prepared = self._prepared.get(key)
+        if prepared is None:
             options = config_pb2.CallableOptions()
             options.feed.extend(tensor.name for tensor in signature.inputs.values())
             options.fetch.extend(signature.outputs[name].name for name in names)
             options.run_options.timeout_in_ms = milliseconds
             options.run_options.inter_op_thread_pool = 0 if milliseconds else -1
-            found = self._callables[key] = self._session._make_callable_from_options(options)
-        return found
+            prepared = self._session._make_callable_from_options(options)
+            self._prepared[key] = prepared
+        return prepared
 
 
-def _limit(deadline: float) -> int:
-    """Milliseconds until the deadline, up to the next power of two, so that a few prepared runs
-    serve every deadline.
+def _milliseconds_until(deadline: float) -> int:
+    """Round the time until the deadline up to a power of two of milliseconds.
+
+    So a few prepared runs serve every deadline. Raises DEADLINE_EXCEEDED.
     """
-    if (left := deadline - time.monotonic()) <= 0:
+    seconds = deadline - time.monotonic()
+    if seconds <= 0:
         raise ServingError("DEADLINE_EXCEEDED", "The time was over before the model could run")
-    return 1 << min(int(left * 1000), LONGEST_LIMIT).bit_length()
+    return 1 << min(int(seconds * 1000), LONGEST_LIMIT).bit_length()

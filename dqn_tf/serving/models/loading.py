@@ -1,25 +1,26 @@
-"""From a version's directory to a `Loaded` model, or a ServingError that says why not."""
+"""Loads a version's directory into a LoadedModel, or says why not."""
 
 import logging
 from pathlib import Path
 
 import tensorflow as tf
+from tensorflow.core.framework import graph_pb2
 from tensorflow.core.protobuf import saved_model_pb2
 
-from dqn_tf.serving.errors import ServingError, translated
-from dqn_tf.serving.models.loaded_model import Loaded
+from dqn_tf.serving.errors import ServingError, to_serving_error
+from dqn_tf.serving.models.loaded_model import LoadedModel
 from dqn_tf.serving.options import Options
 
 TAG = "serve"
-VARIABLES = {"VarHandleOp", "VariableV2", "Variable"}  # operations that hold weights
+VARIABLE_OPS = {"VarHandleOp", "VariableV2", "Variable"}  # operations that hold weights
 
 
-def load(name: str, version: int, path: Path, options: Options) -> Loaded:
-    """The version at `path`, its weights restored and its initializer run.
+def load(name: str, version: int, path: Path, options: Options) -> LoadedModel:
+    """Load the version at `path`: restore its weights and run its initializer.
 
     Raises ServingError with the code of what went wrong.
     """
-    _refuse_what_is_not_whole(path)
+    _refuse_incomplete(path)
     graph = tf.Graph()
     config = tf.compat.v1.ConfigProto(
         intra_op_parallelism_threads=options.tensorflow_intra_op_parallelism,
@@ -30,50 +31,45 @@ def load(name: str, version: int, path: Path, options: Options) -> Loaded:
     try:
         with graph.as_default():
             meta_graph = tf.compat.v1.saved_model.load(session, [TAG], str(path))
-        return Loaded(name, version, session, meta_graph)
+        return LoadedModel(name, version, session, meta_graph)
     except Exception as error:
         session.close()
         logging.debug("loading %s failed", path, exc_info=True)
         if isinstance(error, (ServingError, tf.errors.OpError)):
-            raise translated(error) from error
-        raise ServingError(
-            "NOT_FOUND" if isinstance(error, OSError) else "INVALID_ARGUMENT", f"{path}: {error}"
-        ) from error
+            raise to_serving_error(error) from error
+        code = "NOT_FOUND" if isinstance(error, OSError) else "INVALID_ARGUMENT"
+        raise ServingError(code, f"{path}: {error}") from error
 
 
-def _refuse_what_is_not_whole(path: Path) -> None:
-    """TensorFlow loads a model without its variables and fails at every request; here the version
-    is refused, and an older one goes on.
+def _refuse_incomplete(path: Path) -> None:
+    """Raise ServingError for a version that lacks its description or its variables.
+
+    TensorFlow loads a model without variables and fails at every request. Here the version is
+    refused, and an older one goes on.
     """
     description = path / "saved_model.pb"
     if not description.is_file():
         raise ServingError(
             "NOT_FOUND", f"Could not find SavedModel .pb at supplied export directory path: {path}"
         )
-    saved = saved_model_pb2.SavedModel()
+    saved_model = saved_model_pb2.SavedModel()
     try:
-        saved.ParseFromString(description.read_bytes())
-    # protobuf's DecodeError is of another kind in each of its implementations
+        saved_model.ParseFromString(description.read_bytes())
+    # protobuf's DecodeError has another type in each of its implementations
     except Exception as error:
         raise ServingError(
             "OUT_OF_RANGE", f"{description} is cut off or damaged: {error}"
         ) from error
-    graphs = [graph for graph in saved.meta_graphs if TAG in graph.meta_info_def.tags]
+    graphs = [graph for graph in saved_model.meta_graphs if TAG in graph.meta_info_def.tags]
     if not graphs:
         raise ServingError("NOT_FOUND", f"{description} holds no graph with the tag {TAG!r}")
-    if not (path / "variables" / "variables.index").is_file() and _has_variables(
-        graphs[0].graph_def
-    ):
+    index = path / "variables" / "variables.index"
+    if not index.is_file() and _has_variables(graphs[0].graph_def):
         raise ServingError(
-            "NOT_FOUND",
-            f"{path / 'variables' / 'variables.index'} is missing: the model's variables would have"
-            " no values",
+            "NOT_FOUND", f"{index} is missing: the model's variables would have no values"
         )
 
 
-def _has_variables(graph) -> bool:
-    return any(
-        node.op in VARIABLES
-        for nodes in (graph.node, *(function.node_def for function in graph.library.function))
-        for node in nodes
-    )
+def _has_variables(graph: graph_pb2.GraphDef) -> bool:
+    bodies = [graph.node, *(function.node_def for function in graph.library.function)]
+    return any(node.op in VARIABLE_OPS for nodes in bodies for node in nodes)

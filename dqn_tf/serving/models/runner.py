@@ -1,6 +1,6 @@
-"""What HTTP and gRPC share:
+"""Runs a signature of a version, with or without batching, and measures what it takes.
 
-runs a signature of a held version, with or without batching, and counts what it takes.
+HTTP and gRPC share it.
 """
 
 import concurrent.futures
@@ -11,75 +11,75 @@ import numpy as np
 
 from dqn_tf.serving.errors import ServingError
 from dqn_tf.serving.metrics import Metrics
-from dqn_tf.serving.models.loaded_model import Signature
-from dqn_tf.serving.models.manager import Held, Manager
+from dqn_tf.serving.models.manager import ModelManager
+from dqn_tf.serving.models.served_model import VersionHandle
+from dqn_tf.serving.models.signature import Arrays, Signature
 
-Recorder = Callable[[str, int, str, Mapping[str, np.ndarray], Mapping[str, np.ndarray]], None]
+# called with model name, version, signature name, inputs and outputs of a request that succeeded
+RequestObserver = Callable[
+    [str, int, str, Mapping[str, np.ndarray], Mapping[str, np.ndarray]], None
+]
 
 
-class Engine:
-    """`recorder`(model_name, version, signature_name, inputs, outputs) sees each predict call that
-    succeeded.
-    """
+class SignatureRunner:
+    """Runs signatures. `observer` sees each predict request that succeeded."""
 
     def __init__(
-        self, manager: Manager, metrics: Metrics, recorder: Recorder | None = None
+        self, manager: ModelManager, metrics: Metrics, observer: RequestObserver | None = None
     ) -> None:
-        self.manager, self.metrics, self.recorder = manager, metrics, recorder
+        self.manager = manager
+        self.metrics = metrics
+        self.observer = observer
 
-    def start(
+    def submit(
         self,
-        held: Held,
+        handle: VersionHandle,
         signature: Signature,
-        inputs: dict[str, np.ndarray],
+        inputs: Arrays,
         outputs: tuple[str, ...] | None,
         deadline: float | None,
-    ) -> "concurrent.futures.Future[dict[str, np.ndarray]]":
-        """A run in a batch; the version is held until it is over."""
-        started, future = (
-            time.perf_counter(),
-            held.loaded.batcher.submit(held.loaded, signature, inputs, outputs, deadline),
-        )
-        own = held.again()
+    ) -> "concurrent.futures.Future[Arrays]":
+        """Put the request into a batch; the version is held until it has run."""
+        assert handle.batcher is not None
+        started = time.perf_counter()
+        future = handle.batcher.submit(handle.model, signature, inputs, outputs, deadline)
+        batch_handle = handle.duplicate()
 
-        def end(_: object) -> None:
-            own.release()
-            self.metrics.runtime(own.loaded.name, time.perf_counter() - started)
+        def finish(_: object) -> None:
+            batch_handle.release()
+            self.metrics.count_run(batch_handle.model.name, time.perf_counter() - started)
 
-        future.add_done_callback(end)
+        future.add_done_callback(finish)
         return future
 
     def run(
         self,
-        held: Held,
+        handle: VersionHandle,
         signature: Signature,
-        inputs: dict[str, np.ndarray],
+        inputs: Arrays,
         outputs: tuple[str, ...] | None = None,
         deadline: float | None = None,
-    ) -> dict[str, np.ndarray]:
-        """A run, waited for. The deadline is of time.monotonic(). Raises ServingError."""
-        if held.loaded.batcher is not None:
+    ) -> Arrays:
+        """Run the signature and wait. The deadline is a time.monotonic(). Raises ServingError."""
+        if handle.batcher is not None:
+            future = self.submit(handle, signature, inputs, outputs, deadline)
+            seconds = None if deadline is None else max(0.0, deadline - time.monotonic())
             try:
-                return self.start(held, signature, inputs, outputs, deadline).result(
-                    None if deadline is None else max(0.0, deadline - time.monotonic())
-                )
+                return future.result(seconds)
             except concurrent.futures.TimeoutError:
                 raise ServingError(
                     "DEADLINE_EXCEEDED", "The time was over before the batch had been run"
                 ) from None
         started = time.perf_counter()
         try:
-            return held.loaded.run(signature, inputs, outputs, deadline)
+            return handle.model.run(signature, inputs, outputs, deadline)
         finally:
-            self.metrics.runtime(held.loaded.name, time.perf_counter() - started)
+            self.metrics.count_run(handle.model.name, time.perf_counter() - started)
 
-    def record(
-        self,
-        held: Held,
-        signature: Signature,
-        inputs: dict[str, np.ndarray],
-        outputs: dict[str, np.ndarray],
+    def observe(
+        self, handle: VersionHandle, signature: Signature, inputs: Arrays, outputs: Arrays
     ) -> None:
-        """Shows a successful predict call to the recorder."""
-        if self.recorder is not None:
-            self.recorder(held.loaded.name, held.loaded.version, signature.name, inputs, outputs)
+        """Show a predict request that succeeded to the observer."""
+        if self.observer is not None:
+            model = handle.model
+            self.observer(model.name, model.version, signature.name, inputs, outputs)

@@ -1,4 +1,4 @@
-"""What GET tells: the state of a model's versions, and a version's signatures."""
+"""The documents that GET returns: the state of a model's versions, and a version's signatures."""
 
 import json
 
@@ -6,53 +6,47 @@ from google.protobuf import json_format
 from tensorflow.core.protobuf import meta_graph_pb2
 from tensorflow_serving.apis import get_model_metadata_pb2
 
-from dqn_tf.serving.models.loaded_model import Loaded
-from dqn_tf.serving.models.manager import Entry
+from dqn_tf.serving.models.loaded_model import LoadedModel
+from dqn_tf.serving.models.served_model import VersionEntry
 
 
-def status(entries: list[Entry]) -> bytes:
-    """Each version with state and error."""
-    return _json(
-        {
-            "model_version_status": [
-                {
-                    "version": str(entry.version),
-                    "state": entry.state,
-                    "status": {
-                        "error_code": entry.error.code if entry.error else "OK",
-                        "error_message": entry.error.message if entry.error else "",
-                    },
-                }
-                for entry in entries
-            ]
-        }
-    )
+def status(entries: list[VersionEntry]) -> bytes:
+    """Return each version with its state and error, as JSON."""
+    return _json({"model_version_status": [_version_status(entry) for entry in entries]})
 
 
-def signature_def_map(loaded: Loaded) -> get_model_metadata_pb2.SignatureDefMap:
-    """All signatures as they are in the file, TensorFlow's own for initialization among them."""
-    found = get_model_metadata_pb2.SignatureDefMap()
-    for name, definition in loaded.meta_graph.signature_def.items():
-        found.signature_def[name].CopyFrom(definition)
-    return found
+def signature_def_map(model: LoadedModel) -> get_model_metadata_pb2.SignatureDefMap:
+    """Return all signatures as they are in the file, TensorFlow's own initializers included."""
+    signatures = get_model_metadata_pb2.SignatureDefMap()
+    for name, definition in model.meta_graph.signature_def.items():
+        signatures.signature_def[name].CopyFrom(definition)
+    return signatures
 
 
-def metadata(loaded: Loaded) -> bytes:
-    """The signatures with types and shapes, -1 where a dimension is free."""
+def metadata(model: LoadedModel) -> bytes:
+    """Return the signatures with types and shapes, -1 where a dimension is free, as JSON."""
     definitions = {
         name: _definition(definition)
-        for name, definition in sorted(signature_def_map(loaded).signature_def.items())
+        for name, definition in sorted(signature_def_map(model).signature_def.items())
     }
+    model_spec = {"name": model.name, "signature_name": "", "version": str(model.version)}
     return _json(
         {
-            "model_spec": {
-                "name": loaded.name,
-                "signature_name": "",
-                "version": str(loaded.version),
-            },
+            "model_spec": model_spec,
             "metadata": {"signature_def": {"signature_def": definitions}},
         }
     )
+
+
+def _version_status(entry: VersionEntry) -> dict:
+    return {
+        "version": str(entry.version),
+        "state": entry.state,
+        "status": {
+            "error_code": entry.error.code if entry.error else "OK",
+            "error_message": entry.error.message if entry.error else "",
+        },
+    }
 
 
 def _definition(definition: meta_graph_pb2.SignatureDef) -> dict:

@@ -1,36 +1,32 @@
-"""Which versions lie in a directory, and which of them a policy wants."""
+"""Finds the versions in a directory, and selects those that a policy asks for."""
 
 import dataclasses
 import os
 from pathlib import Path
 
-NEWEST = 2**63 - 1
+LARGEST_VERSION = 2**63 - 1
 
 
 @dataclasses.dataclass(frozen=True)
 class VersionPolicy:
-    """Either the newest `latest` versions, or, if `latest` is 0, the `specific` ones, or, without
-    those, all.
-    """
+    """The newest `latest` versions; if `latest` is 0, the `specific` ones, or else all."""
 
     latest: int = 1
     specific: tuple[int, ...] = ()
 
-    def wanted(self, versions: dict[int, Path]) -> list[int]:
-        """The versions of `versions` that are to be served, newest first."""
+    def select(self, versions: dict[int, Path]) -> list[int]:
+        """Return the versions to serve, newest first."""
         newest_first = sorted(versions, reverse=True)
         if self.latest:
             return newest_first[: self.latest]
-        return (
-            [version for version in newest_first if version in self.specific]
-            if self.specific
-            else newest_first
-        )
+        if self.specific:
+            return [version for version in newest_first if version in self.specific]
+        return newest_first
 
 
 @dataclasses.dataclass(frozen=True)
 class ModelConfig:
-    """What a model's configuration says."""
+    """The configuration of one model."""
 
     name: str
     base_path: str
@@ -38,12 +34,11 @@ class ModelConfig:
     labels: tuple[tuple[str, int], ...] = ()
 
 
-def versions(base_path: str) -> dict[int, Path] | None:
-    """Number → path of everything in `base_path` whose name is a number; None if there is no such
-    directory.
+def find_versions(base_path: str) -> dict[int, Path] | None:
+    """Map each number in `base_path` to its path; None if there is no such directory.
 
-    Leading zeros are allowed; a file counts, too, and fails when it is loaded. Anything else is
-    none of the server's business.
+    Leading zeros are allowed. A file counts, too, and fails when it is loaded. Any other name is
+    ignored.
     """
     try:
         names = sorted(os.listdir(base_path))
@@ -54,4 +49,4 @@ def versions(base_path: str) -> dict[int, Path] | None:
         for name in names
         if name.isascii() and name.isdecimal() and len(name) <= 40
     }
-    return {number: path for number, path in numbers.items() if number <= NEWEST}
+    return {number: path for number, path in numbers.items() if number <= LARGEST_VERSION}
