@@ -117,7 +117,7 @@ def best_moves(q: np.ndarray) -> str:
 def table(name: str, q: np.ndarray) -> list[str]:
     """One Q-table as Markdown."""
     lines = [
-        f"### {name}",
+        f"## {name}",
         "",
         "| cell | "
         + " | ".join(f"{arrow} {move}" for arrow, move in zip(ARROWS, MOVE_NAMES, strict=True))
@@ -145,7 +145,7 @@ def report(
     for name, q in named(optimal, tabular, network).items():
         lines += table(name, q)
     lines += [
-        "### Largest difference from value iteration",
+        "## Largest difference from value iteration",
         "",
         "| environment steps | tabular Q-learning | DQN |",
         "|---:|---:|---:|",
