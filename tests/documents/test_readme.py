@@ -1,4 +1,4 @@
-"""What README.md and CONTRIBUTING.md tell people to type exists, and the code they show runs."""
+"""What both READMEs and CONTRIBUTING.md tell people to type exists, and their code runs."""
 
 import re
 import shlex
@@ -15,10 +15,12 @@ from dqn_tf.serving import options as serving_options
 from dqn_tf.training import flags as training_flags
 
 ROOT = Path(__file__).parents[2]
-README = (ROOT / "README.md").read_text(encoding="utf-8")
-BLOCKS = re.findall(
-    r"```(\w+)\n(.*?)```", README + (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8"), re.S
+README, CHINESE, CONTRIBUTING = (
+    (ROOT / name).read_text(encoding="utf-8")
+    for name in ("README.md", "README.zh-CN.md", "CONTRIBUTING.md")
 )
+PAGES = {"README.md": README, "README.zh-CN.md": CHINESE}
+BLOCKS = re.findall(r"```(\w+)\n(.*?)```", README + CHINESE + CONTRIBUTING, re.DOTALL)
 COMMANDS = [
     command.strip()
     for kind, block in BLOCKS
@@ -82,24 +84,42 @@ def test_every_extra_exists():
     assert {extra for each in named for extra in each.split(",")} <= known
 
 
-def test_flags_named_in_the_text_exist():
+@pytest.mark.parametrize("name", PAGES)
+def test_flags_named_in_the_text_exist(name):
     known = set.union(*known_flags().values()) | {"help"}
-    assert {name for name in re.findall(r"`--(\w+)", README)} <= known
+    assert set(re.findall(r"`--(\w+)", PAGES[name])) <= known
 
 
-def test_the_two_commands_of_the_quick_start_stand_there():
-    text = README.splitlines()
+@pytest.mark.parametrize("name", PAGES)
+def test_the_two_commands_of_the_quick_start_stand_there(name):
+    text = PAGES[name].splitlines()
     assert "pip install -e . && python train.py --env=CartPole-v1" in text
     assert "pip install -e '.[test]' && pytest" in text
 
 
-def test_what_it_links_to_is_there():
-    for target in re.findall(r"\]\(([^)#:]+)\)", re.sub(r"```.*?```", "", README, flags=re.S)):
+@pytest.mark.parametrize("name", PAGES)
+def test_what_it_links_to_is_there(name):
+    text = re.sub(r"```.*?```", "", PAGES[name], flags=re.DOTALL)
+    for target in re.findall(r"\]\(([^)#:]+)\)", text):
         assert (ROOT / target).exists(), target
 
 
-def test_the_library_example_runs():
-    example = next(block for kind, block in BLOCKS if kind == "python" and "fit(" in block)
+def test_every_command_in_chinese_is_one_in_english():
+    english, chinese = (
+        {
+            line
+            for block in re.findall(r"```bash\n(.*?)```", page, re.DOTALL)
+            for line in block.splitlines()
+        }
+        for page in (README, CHINESE)
+    )
+    assert chinese <= english
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_the_library_example_runs(name):
+    examples = re.findall(r"```python\n(.*?)```", PAGES[name], re.DOTALL)
+    example = next(example for example in examples if "fit(" in example)
     generator = np.random.default_rng(0)
     observations = generator.normal(size=(200, 4)).astype(np.float32)
     transitions = {
@@ -110,6 +130,6 @@ def test_the_library_example_runs():
         "next_observation": generator.normal(size=(200, 4)).astype(np.float32),
     }
     names = {"transitions": transitions, "observations": observations}
-    exec(compile(example, "README.md", "exec"), names)  # the project's own page, and only in a test
+    exec(compile(example, name, "exec"), names)  # the project's own page, and only in a test
     assert names["q_values"].shape == (200, 2)
     assert int(names["agent"].updates.numpy()) > 0
