@@ -49,7 +49,7 @@ class DQN(tf.keras.Model):
     ) -> None:
         super().__init__(name="dqn")
         if spaces is None:
-            spaces = registry.spaces(config.env, config)
+            spaces = registry.spaces(config)
         self.settings, self.spaces, self.num_agents = config, spaces, num_agents
         generator = generators(config.seed or 0)["weights"]
         self.online = QNetwork(spaces, config, generator, num_agents)
