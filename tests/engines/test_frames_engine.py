@@ -13,14 +13,14 @@ from dqn_tf.envs.spaces import Spaces
 from dqn_tf.envs.vector import SeededVectorEnv
 from dqn_tf.experience import frames
 from dqn_tf.run_files import checkpoint
-from pictures import SPACES, Slides
+from sliding_square import SPACES, SlidingSquare
 
 
 def engine(config, spaces: Spaces = SPACES) -> HostEngine:
     return HostEngine(
         config,
         oracles.make_agent(config, spaces),
-        SeededVectorEnv(Slides, config.num_envs, config.seed),
+        SeededVectorEnv(SlidingSquare, config.num_envs, config.seed),
         seeding.generators(config.seed),
     )
 

@@ -11,7 +11,7 @@ from dqn_tf.engines.host import HostEngine
 from dqn_tf.engines.prefetch import AheadLearner
 from dqn_tf.envs.vector import SeededVectorEnv
 from dqn_tf.experience.replay import PrioritizedReplay, UniformReplay
-from pictures import SPACES, Slides
+from sliding_square import SPACES, SlidingSquare
 
 COLUMNS = {"number": ((), "int64"), "observation": ((2,), "float32")}
 
@@ -84,7 +84,7 @@ def test_an_engine_of_images_learns_as_with_all_at_once():
         HostEngine(
             config,
             oracles.make_agent(config, SPACES),
-            SeededVectorEnv(Slides, 2, config.seed),
+            SeededVectorEnv(SlidingSquare, 2, config.seed),
             seeding.generators(config.seed),
         )
         for _ in range(2)

@@ -25,7 +25,6 @@ from dqn_tf.support.errors import UserError
 from dqn_tf.training import plan, trainer
 from dqn_tf.training.flags import TrainingFlags
 from envs import MAZE_ACTIONS, MAZE_STATES, Maze, maze_legal, maze_q_star
-from stages import command  # noqa: F401
 
 MASKED = Spaces((3,), "float32", 4, masked=True)
 KINDS = ("info", "dict")
@@ -117,7 +116,7 @@ def test_q_star_is_learned_and_no_illegal_action_is_taken(kind, overrides, tmp_p
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_whole_run_and_evaluate_py(kind, command, tmp_path, monkeypatch):  # noqa: F811
+def test_a_whole_run_and_evaluate_py(kind, evaluate_py, tmp_path, monkeypatch):
     """Trainer, periodic evaluation, checkpoint, test, export; then evaluate.py with the exported
     model. Untrained, it would be illegal at once.
     """
@@ -142,7 +141,7 @@ def test_a_whole_run_and_evaluate_py(kind, command, tmp_path, monkeypatch):  # n
         )
     )
     assert trainer.train(plans) == 0
-    printed = command(f"--model={tmp_path / 'export'}", "--episodes=7", f"--env=Maze-{kind}-v0")
+    printed = evaluate_py(f"--model={tmp_path / 'export'}", "--episodes=7", f"--env=Maze-{kind}-v0")
     assert "7 episodes" in printed
     loaded = tf.saved_model.load(str(tmp_path / "export" / "1")).signatures
     acting = "serving_default", "action", "epsilon_greedy"

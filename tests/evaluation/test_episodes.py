@@ -1,4 +1,4 @@
-"""episodes.py and statistics.py against numbers worked by hand, and against environments that misbehave."""
+"""Episodes and statistics: against numbers worked by hand, and environments that misbehave."""
 
 import gymnasium as gym
 import numpy as np

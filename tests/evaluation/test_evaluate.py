@@ -19,13 +19,15 @@ from dqn_tf.evaluation import flags as evaluate_flags
 from dqn_tf.evaluation.episodes import evaluate
 from dqn_tf.evaluation.exported_policy import ExportedPolicy
 from dqn_tf.support.errors import UserError
-from stages import ROOT, command, models, publish  # noqa: F401
+from sample_agents import export_untrained
+
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture
 def copied(models, tmp_path):
-    """A Stage-v0 version of one's own, to be damaged."""
-    return Path(shutil.copytree(models / "Stage-v0" / "1", tmp_path / "1"))
+    """A Noise-v0 version of one's own, to be damaged."""
+    return Path(shutil.copytree(models / "Noise-v0" / "1", tmp_path / "1"))
 
 
 # What is refused, each in a sentence
@@ -60,78 +62,80 @@ def copied(models, tmp_path):
         (["--compare", "a", "b", "--render"], r"^--render and --compare exclude each other"),
     ],
 )
-def test_a_wrong_flag_is_named(words, sentence, command):
+def test_a_wrong_flag_is_named(words, sentence, evaluate_py):
     with pytest.raises(UserError, match=sentence):
-        command(*words)
+        evaluate_py(*words)
 
 
 @pytest.mark.parametrize(
     "env, sentence",
     [
         (
-            "Stage-shape-v0",
-            r"does not fit Stage-shape-v0: it was made with observation_shape \[3\] for \[5\]",
+            "Noise-shape-v0",
+            r"does not fit Noise-shape-v0: it was made with observation_shape \[3\] for \[5\]",
         ),
-        ("Stage-actions-v0", r"does not fit Stage-actions-v0: it was made with actions 2 for 3\.$"),
-        ("Stage-start-v0", r"action_start 0 for 1"),
+        ("Noise-actions-v0", r"does not fit Noise-actions-v0: it was made with actions 2 for 3\.$"),
+        ("Noise-start-v0", r"action_start 0 for 1"),
         ("Nowhere-v0", r"^--env=Nowhere-v0: "),
         ("Pendulum-v1", r"DQN needs a Discrete action space"),
     ],
 )
-def test_an_environment_that_does_not_fit_the_manifest_is_refused(models, env, sentence, command):
+def test_an_environment_that_does_not_fit_is_refused(models, env, sentence, evaluate_py):
     with pytest.raises(UserError, match=sentence):
-        command(f"--model={models / 'Stage-v0'}", f"--env={env}")
+        evaluate_py(f"--model={models / 'Noise-v0'}", f"--env={env}")
 
 
 @pytest.mark.parametrize(
     "model, env, sentence",
     [
         (
-            "Stage-v0",
-            "Stage-shape-v0",
+            "Noise-v0",
+            "Noise-shape-v0",
             r"takes observations of shape \[3\], and the environment gives \[5\]",
         ),
-        ("Stage-v0", "Stage-actions-v0", r"chooses among 2 actions, and the environment has 3"),
+        ("Noise-v0", "Noise-actions-v0", r"chooses among 2 actions, and the environment has 3"),
         (
-            "Stage-image-v0",
-            "Stage-discrete-v0",
+            "Noise-image-v0",
+            "Noise-discrete-v0",
             r"takes observations of shape \[4, 4, 1\], and the environment gives \[\]",
         ),
     ],
 )
-def test_without_a_manifest_the_signature_decides(models, tmp_path, model, env, sentence, command):
+def test_without_a_manifest_the_signature_decides(
+    models, tmp_path, model, env, sentence, evaluate_py
+):
     version = Path(
         shutil.copytree(
             models / model / "1", tmp_path / "1", ignore=shutil.ignore_patterns("assets.extra")
         )
     )
     with pytest.raises(UserError, match="name it with --env"):
-        command(f"--model={version}")
+        evaluate_py(f"--model={version}")
     with pytest.raises(UserError, match=sentence):
-        command(f"--model={version}", f"--env={env}")
-    assert "training steps unknown" in command(
+        evaluate_py(f"--model={version}", f"--env={env}")
+    assert "training steps unknown" in evaluate_py(
         f"--model={version}", f"--env={model}", "--episodes=2"
     )
 
 
 def test_another_kind_of_number_is_refused(models):
-    spaces = registry.spaces(DQNConfig(env="Stage-image-v0"))
+    spaces = registry.spaces(DQNConfig(env="Noise-image-v0"))
     floats = type(spaces)(spaces.observation_shape, "float32", spaces.actions)
     with pytest.raises(
         UserError, match="takes observations of type uint8, and the environment gives float32"
     ):
-        ExportedPolicy(models / "Stage-image-v0" / "1", floats)
+        ExportedPolicy(models / "Noise-image-v0" / "1", floats)
 
 
-def test_two_models_of_different_environments_need_env(models, command):
+def test_two_models_of_different_environments_need_env(models, evaluate_py):
     with pytest.raises(
-        UserError, match="was trained on CartPole-v1 and .* on Stage-v0; name the environment"
+        UserError, match="was trained on CartPole-v1 and .* on Noise-v0; name the environment"
     ):
-        command("--compare", models / "CartPole-v1", models / "Stage-v0")
+        evaluate_py("--compare", models / "CartPole-v1", models / "Noise-v0")
 
 
 @pytest.mark.parametrize("damage", ["truncated", "no variables", "no index", "short variables"])
-def test_a_broken_saved_model_is_named(copied, damage, command):
+def test_a_broken_saved_model_is_named(copied, damage, evaluate_py):
     program, variables = copied / "saved_model.pb", copied / "variables"
     if damage == "truncated":
         program.write_bytes(program.read_bytes()[:700])
@@ -145,21 +149,21 @@ def test_a_broken_saved_model_is_named(copied, damage, command):
     with pytest.raises(
         UserError, match=f"^{copied} cannot be loaded; the SavedModel is broken: "
     ) as error:
-        command(f"--model={copied}")
+        evaluate_py(f"--model={copied}")
     assert "\n" not in str(error.value)
 
 
-def test_a_damaged_manifest_is_named(copied, command):
+def test_a_damaged_manifest_is_named(copied, evaluate_py):
     (copied / "assets.extra" / "dqn_tf.json").write_text("{")
     with pytest.raises(UserError, match=r"dqn_tf\.json is damaged: it is not JSON"):
-        command(f"--model={copied}")
+        evaluate_py(f"--model={copied}")
 
 
-def test_a_saved_model_of_something_else_is_named(tmp_path, command):
+def test_a_saved_model_of_something_else_is_named(tmp_path, evaluate_py):
     module = tf.Module()
     tf.saved_model.save(module, str(tmp_path / "1"))
     with pytest.raises(UserError, match="has no signature serving_default"):
-        command(f"--model={tmp_path}", "--env=Stage-v0")
+        evaluate_py(f"--model={tmp_path}", "--env=Noise-v0")
     module.double = tf.function(
         lambda x: {"y": 2 * x}, input_signature=[tf.TensorSpec((None,), name="x")]
     )
@@ -168,32 +172,32 @@ def test_a_saved_model_of_something_else_is_named(tmp_path, command):
         UserError,
         match=r"serving_default takes \['x'\] and gives \['y'\]; it should take observation",
     ):
-        command(f"--model={tmp_path}", "--env=Stage-v0")
+        evaluate_py(f"--model={tmp_path}", "--env=Noise-v0")
 
 
-def test_an_environment_that_raises_is_named(models, command):
+def test_an_environment_that_raises_is_named(models, evaluate_py):
     with pytest.raises(
         UserError,
         match=(
-            r"^The environment raised RuntimeError in step\(\d\): the stage is on fire \(step 1 of"
+            r"^The environment raised RuntimeError in step\(\d\): the noise is too loud \(step 1 of"
         ),
     ):
-        command(f"--model={models / 'Stage-v0'}", "--env=Stage-raise-v0")
+        evaluate_py(f"--model={models / 'Noise-v0'}", "--env=Noise-raise-v0")
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="/proc")
-def test_a_json_file_that_cannot_be_written_is_named(models, command):
+def test_a_json_file_that_cannot_be_written_is_named(models, evaluate_py):
     # a directory that takes no files
     with pytest.raises(UserError, match=r"^--json=/proc/scores\.json cannot be written: "):
-        command(f"--model={models / 'Stage-v0'}", "--episodes=1", "--json=/proc/scores.json")
+        evaluate_py(f"--model={models / 'Noise-v0'}", "--episodes=1", "--json=/proc/scores.json")
 
 
 # What is played
 
 
-@pytest.mark.parametrize("env", ["CartPole-v1", "Stage-v0", "Stage-image-v0", "Stage-discrete-v0"])
+@pytest.mark.parametrize("env", ["CartPole-v1", "Noise-v0", "Noise-image-v0", "Noise-discrete-v0"])
 def test_the_served_policy_plays_as_the_agent_did(env, tmp_path):
-    version, agent = publish(env, tmp_path, seed=5)
+    version, agent = export_untrained(env, tmp_path, seed=5)
     spaces, make, seeds = (
         agent.spaces,
         registry.maker(DQNConfig(env=env)),
@@ -225,12 +229,12 @@ def test_a_score_does_not_depend_on_how_many_are_played_together(models):
     assert alone == few == many and len(set(alone)) > 1
 
 
-def test_everything_is_in_the_json_file_and_is_the_same_each_time(models, tmp_path, command):
+def test_everything_is_in_the_json_file_and_is_the_same_each_time(models, tmp_path, evaluate_py):
     file, again = tmp_path / "scores.json", tmp_path / "again.json"
-    printed = command(
+    printed = evaluate_py(
         f"--model={models / 'CartPole-v1'}", "--episodes=9", "--seed=4", f"--json={file}"
     )
-    command(
+    evaluate_py(
         f"--model={models / 'CartPole-v1' / '2'}", "--episodes=9", "--seed=4", f"--json={again}"
     )
     record, repeated = (json.loads(path.read_text()) for path in (file, again))
@@ -268,10 +272,10 @@ def test_everything_is_in_the_json_file_and_is_the_same_each_time(models, tmp_pa
     assert {path.name for path in tmp_path.iterdir()} == {"scores.json", "again.json"}
 
 
-def test_another_seed_plays_other_episodes(models, tmp_path, command):
+def test_another_seed_plays_other_episodes(models, tmp_path, evaluate_py):
     returns = []
     for seed in (0, 1):
-        command(
+        evaluate_py(
             f"--model={models / 'CartPole-v1'}",
             "--episodes=10",
             f"--seed={seed}",
@@ -281,14 +285,14 @@ def test_another_seed_plays_other_episodes(models, tmp_path, command):
     assert returns[0] != returns[1]
 
 
-def test_the_step_cap_is_said(models, command):
-    printed = command(f"--model={models / 'Stage-v0'}", "--episodes=5", "--max_episode_steps=2")
+def test_the_step_cap_is_said(models, evaluate_py):
+    printed = evaluate_py(f"--model={models / 'Noise-v0'}", "--episodes=5", "--max_episode_steps=2")
     assert "Cut at --max_episode_steps=2: 5 of 5 episodes" in printed
 
 
-def test_two_models_are_compared_on_the_same_seeds(models, tmp_path, command):
+def test_two_models_are_compared_on_the_same_seeds(models, tmp_path, evaluate_py):
     file, base = tmp_path / "compared.json", models / "CartPole-v1"
-    printed = command("--compare", base / "1", base / "2", "--episodes=30", f"--json={file}")
+    printed = evaluate_py("--compare", base / "1", base / "2", "--episodes=30", f"--json={file}")
     record = json.loads(file.read_text())
     difference = np.subtract(record["B"]["returns"], record["A"]["returns"])
     comparison = record["comparison"]
@@ -306,13 +310,13 @@ def test_two_models_are_compared_on_the_same_seeds(models, tmp_path, command):
         f"B won {comparison['wins']}",
     ):
         assert word in printed
-    same = command(f"--compare={base}", f"--compare={base / '2'}", "--episodes=7")
+    same = evaluate_py(f"--compare={base}", f"--compare={base / '2'}", "--episodes=7")
     assert "no difference shown by 7 episodes" in same and "B won 0, drew 7, lost 0" in same
 
 
-def test_a_signal_ends_it_with_130_and_one_line(models, command):
-    printed = command(
-        f"--model={models / 'Stage-v0'}", "--env=Stage-interrupt-v0", "--episodes=1", status=130
+def test_a_signal_ends_it_with_130_and_one_line(models, evaluate_py):
+    printed = evaluate_py(
+        f"--model={models / 'Noise-v0'}", "--env=Noise-interrupt-v0", "--episodes=1", status=130
     )
     assert printed == "Stopped before the evaluation was complete.\n"
 

@@ -8,7 +8,6 @@ import pytest
 
 from dqn_tf.evaluation.find_export import find_export
 from dqn_tf.support.errors import UserError
-from stages import command, models  # noqa: F401
 
 OPENED = []  # every file that this process opened, from here on
 sys.addaudithook(
@@ -82,7 +81,7 @@ class Canary:
 @pytest.mark.parametrize(
     "name", ["model.pkl", "model.h5", "model.keras", "model.zip", "saved_model.pb"]
 )
-def test_a_file_is_refused_without_being_opened(name, tmp_path, command):
+def test_a_file_is_refused_without_being_opened(name, tmp_path, evaluate_py):
     dead, model = tmp_path / "dead", tmp_path / name
     model.write_bytes(pickle.dumps(Canary(dead)))
     pickle.loads(model.read_bytes())
@@ -90,5 +89,5 @@ def test_a_file_is_refused_without_being_opened(name, tmp_path, command):
     dead.unlink()
     OPENED.clear()
     with pytest.raises(UserError, match="refused: evaluate.py loads SavedModels only"):
-        command(f"--model={model}")
+        evaluate_py(f"--model={model}")
     assert not dead.exists() and str(model) not in OPENED

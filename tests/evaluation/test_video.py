@@ -8,14 +8,17 @@ import pytest
 from PIL import Image
 
 from dqn_tf.support.errors import UserError
-from stages import command, models, needs_pygame  # noqa: F401
+
+needs_pygame = pytest.mark.skipif(
+    not util.find_spec("pygame"), reason="CartPole is drawn by pygame"
+)
 
 
 @needs_pygame
-def test_a_gif_holds_every_state_of_the_first_episodes(models, tmp_path, command):
+def test_a_gif_holds_every_state_of_the_first_episodes(models, tmp_path, evaluate_py):
     film, file = tmp_path / "play.gif", tmp_path / "scores.json"
     model = f"--model={models / 'CartPole-v1'}"
-    printed = command(
+    printed = evaluate_py(
         model, "--episodes=4", f"--video={film}", "--video_episodes=2", f"--json={file}"
     )
     filmed = json.loads(file.read_text())
@@ -28,15 +31,15 @@ def test_a_gif_holds_every_state_of_the_first_episodes(models, tmp_path, command
             image.seek(number) or image.info["duration"] for number in range(image.n_frames)
         ]
         assert sum(durations) == frames * 20  # CartPole's 50 frames a second
-    command(model, "--episodes=4", f"--json={file}")
+    evaluate_py(model, "--episodes=4", f"--json={file}")
     assert json.loads(file.read_text())["returns"] == filmed["returns"]
     assert {path.name for path in tmp_path.iterdir()} == {"play.gif", "scores.json"}
 
 
-def test_an_interrupted_film_leaves_nothing(models, tmp_path, command):
-    command(
-        f"--model={models / 'Stage-v0'}",
-        "--env=Stage-interrupt-v0",
+def test_an_interrupted_film_leaves_nothing(models, tmp_path, evaluate_py):
+    evaluate_py(
+        f"--model={models / 'Noise-v0'}",
+        "--env=Noise-interrupt-v0",
         "--episodes=1",
         f"--video={tmp_path / 'a.gif'}",
         status=130,
@@ -44,16 +47,16 @@ def test_an_interrupted_film_leaves_nothing(models, tmp_path, command):
     assert not list(tmp_path.iterdir())
 
 
-def test_an_mp4_is_written_or_said_to_need_two_packages(models, tmp_path, command):
+def test_an_mp4_is_written_or_said_to_need_two_packages(models, tmp_path, evaluate_py):
     film = tmp_path / "play.mp4"
     words = (
-        f"--model={models / 'Stage-v0'}",
+        f"--model={models / 'Noise-v0'}",
         "--episodes=2",
         f"--video={film}",
         "--video_episodes=2",
     )
     if util.find_spec("imageio") and util.find_spec("imageio_ffmpeg"):
-        assert "8 frames of 2 episodes" in command(*words)
+        assert "8 frames of 2 episodes" in evaluate_py(*words)
         import imageio.v3
 
         assert (
@@ -65,39 +68,39 @@ def test_an_mp4_is_written_or_said_to_need_two_packages(models, tmp_path, comman
             UserError,
             match=r"mp4 needs imageio and imageio-ffmpeg\. pip install 'dqn_tf\[video\]'$",
         ):
-            command(*words)
+            evaluate_py(*words)
         assert not list(tmp_path.iterdir())
 
 
-def test_frames_that_are_no_pictures_are_refused(models, tmp_path, command):
+def test_frames_that_are_no_pictures_are_refused(models, tmp_path, evaluate_py):
     with pytest.raises(UserError, match=r"drew a frame of shape \[7, 9\] and type uint8"):
-        command(
-            f"--model={models / 'Stage-v0'}", "--env=Stage-grey-v0", f"--video={tmp_path / 'a.gif'}"
+        evaluate_py(
+            f"--model={models / 'Noise-v0'}", "--env=Noise-grey-v0", f"--video={tmp_path / 'a.gif'}"
         )
 
 
-def test_drawing_without_its_package_is_refused(models, tmp_path, command, monkeypatch):
+def test_drawing_without_its_package_is_refused(models, tmp_path, evaluate_py, monkeypatch):
     # what Python has where pygame cannot be imported
     monkeypatch.setitem(sys.modules, "pygame", None)
     with pytest.raises(
         UserError, match=r"^--video: .* is not installed\. pip install 'dqn_tf\[video\]'$"
     ):
-        command(f"--model={models / 'CartPole-v1'}", f"--video={tmp_path / 'a.gif'}")
+        evaluate_py(f"--model={models / 'CartPole-v1'}", f"--video={tmp_path / 'a.gif'}")
 
 
-def test_a_window_needs_a_display(models, command, monkeypatch):
+def test_a_window_needs_a_display(models, evaluate_py, monkeypatch):
     for name in ("DISPLAY", "WAYLAND_DISPLAY", "SDL_VIDEODRIVER"):
         monkeypatch.delenv(name, raising=False)
     with pytest.raises(UserError, match="^--render needs a display, and there is none"):
-        command(f"--model={models / 'CartPole-v1'}", "--render")
+        evaluate_py(f"--model={models / 'CartPole-v1'}", "--render")
 
 
 @needs_pygame
-def test_a_window_shows_the_same_episodes(models, command, monkeypatch):
+def test_a_window_shows_the_same_episodes(models, evaluate_py, monkeypatch):
     monkeypatch.setenv("SDL_VIDEODRIVER", "dummy")
     words = f"--model={models / 'CartPole-v1'}", "--episodes=2"
     shown, unseen = (
-        [line for line in command(*words, *more).splitlines() if "seconds" not in line]
+        [line for line in evaluate_py(*words, *more).splitlines() if "seconds" not in line]
         for more in (["--render"], [])
     )
     assert shown == unseen

@@ -21,7 +21,7 @@ from dqn_tf.config.dqn_config import DQNConfig
 from dqn_tf.envs.spaces import Spaces
 from dqn_tf.export import publish as module
 from dqn_tf.support.errors import UserError
-from exports import KINDS, agent, observations
+from sample_agents import KINDS, agent, observations
 
 
 @pytest.fixture(scope="module")

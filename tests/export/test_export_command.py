@@ -23,7 +23,7 @@ from dqn_tf.export.manifest import observation_range
 from dqn_tf.export.publish import versions
 from dqn_tf.run_files import checkpoint
 from dqn_tf.support.errors import UserError
-from exports import KINDS
+from sample_agents import KINDS
 
 FORMATS = ["savedmodel", "tflite"] + ["onnx"] * (
     util.find_spec("onnx") is not None and util.find_spec("onnxruntime") is not None

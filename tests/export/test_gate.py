@@ -18,7 +18,7 @@ from dqn_tf.export.formats import tflite
 from dqn_tf.export.prediction_log import Request
 from dqn_tf.export.sample_requests import WARMUP, read_warmup, write_warmup
 from dqn_tf.support.errors import UserError
-from exports import KINDS, agent, observations
+from sample_agents import KINDS, agent, observations
 
 has_onnx = pytest.mark.skipif(
     not (util.find_spec("onnx") and util.find_spec("onnxruntime")),

@@ -12,7 +12,7 @@ import tensorflow as tf
 
 from dqn_tf.experience import exploration
 from dqn_tf.export.signatures import CHOOSES, EXPLORES, Policy, Served, endpoints, uniform
-from exports import KINDS, agent, observations
+from sample_agents import KINDS, agent, observations
 
 METADATA = {"env": "CartPole-v1", "score": {"mean": 1.5, "ci95": [1.0, 2.0]}, "text": "\u00fc"}
 

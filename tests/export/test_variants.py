@@ -20,7 +20,7 @@ from commands import SUPPORT, interpreter
 from dqn_tf.export import gate, runtimes
 from dqn_tf.export.publish import export
 from dqn_tf.export.signatures import Served
-from exports import VARIANTS, observations, variant, without_rounding
+from sample_agents import VARIANTS, observations, variant, without_rounding
 
 FORMATS = ["savedmodel", "tflite"] + ["onnx"] * (
     util.find_spec("onnx") is not None and util.find_spec("onnxruntime") is not None

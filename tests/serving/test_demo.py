@@ -70,9 +70,7 @@ def test_the_page_needs_nothing_from_elsewhere_and_runs_nothing_inline():
     assert "default-src 'self'" in html and not re.findall(
         r"<script[^>]*>[^<]|\son\w+=|style=", html
     )
-    assert '"dqn_tf.serving.demo": ["page/*"]' in (ROOT / "setup.py").read_text(
-        encoding="utf-8"
-    )
+    assert '"dqn_tf.serving.demo": ["page/*"]' in (ROOT / "setup.py").read_text(encoding="utf-8")
 
 
 @pytest.fixture(scope="module")

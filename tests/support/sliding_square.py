@@ -9,7 +9,7 @@ SIZE, STACK = 36, 4
 SPACES = Spaces((SIZE, SIZE, STACK), "uint8", actions=2, stack=STACK)
 
 
-class Slides(gym.Env):
+class SlidingSquare(gym.Env):
     """A square moves left or right; touching the left edge ends the episode, and twelve steps
     truncate it. Black before an episode's beginning.
     """

@@ -1,11 +1,14 @@
 """Small agents of every kind that can be exported, and observations for them."""
 
+from pathlib import Path
+
 import numpy as np
 
 from dqn_tf.agent.dqn import DQN
 from dqn_tf.config import presets
 from dqn_tf.config.dqn_config import DQNConfig
 from dqn_tf.envs.spaces import Spaces
+from dqn_tf.export.publish import export
 
 KINDS = {
     "vector": Spaces((4,), "float32", actions=3, action_start=-1),
@@ -63,3 +66,12 @@ def without_rounding(version_q_values: np.ndarray, expected: np.ndarray) -> None
     """Q-values that differ in rounding only."""
     assert version_q_values.dtype == np.float32 and version_q_values.shape == expected.shape
     assert (np.abs(version_q_values - expected) <= 1e-4 * np.abs(expected).max(initial=1.0)).all()
+
+
+def export_untrained(env: str, directory: Path, seed: int = 0) -> tuple[Path, DQN]:
+    """Exports an untrained agent for `env` as the next version in `directory`."""
+    agent = DQN(DQNConfig(env=env, hidden_units=(8,), seed=seed))
+    spaces = agent.spaces
+    zeros = np.full((4, *spaces.observation_shape), spaces.category_start, spaces.observation_dtype)
+    version = export(agent, directory, zeros, {"env": env, "weights": "last", "env_steps": 1234})
+    return version, agent
