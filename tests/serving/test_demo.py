@@ -1,6 +1,6 @@
-"""The page of --demo, in a headless Chromium:
+"""The page of --demo in a headless Chromium.
 
-an agent plays to the end, is disturbed, and is replaced while it plays.
+An agent plays to the end, is disturbed, and is replaced while it plays.
 """
 
 import json
@@ -22,7 +22,7 @@ needs_browser = pytest.mark.skipif(
     binary() is None, reason="there is no chromium; on Debian: apt-get install chromium"
 )
 SHIPPED = ROOT / "saved_models" / "CartPole-v1"
-FINISHED = "[...document.querySelectorAll('.episode .hidden')].map((one) => one.textContent)"
+FINISHED = "[...document.querySelectorAll('.episode .hidden')].map((line) => line.textContent)"
 
 
 def text(browser: Browser, name: str) -> str:
@@ -75,7 +75,7 @@ def test_the_page_needs_nothing_from_elsewhere_and_runs_nothing_inline():
 
 @pytest.fixture(scope="module")
 def models(tmp_path_factory) -> Path:
-    """Version 1: the shipped agent, or, where none is shipped, a controller that balances the pole."""
+    """Version 1: the shipped agent; where none is shipped, a controller that balances the pole."""
     base = tmp_path_factory.mktemp("demo")
     if SHIPPED.is_dir():
         newest = max(
@@ -95,75 +95,79 @@ def test_it_plays_to_500_and_can_be_disturbed(models, generator):
         browser.until("document.getElementById('step')?.value > 20")
         click(browser, "[name=speed][value=max]")
         assert last_return(browser, 1) == 500
-        assert (
-            "Balanced for all 500 steps" in browser.value(FINISHED)[0]
-            and text(browser, "version") == "version 1"
-        )
+        assert "Balanced for all 500 steps" in browser.value(FINISHED)[0]
+        assert text(browser, "version") == "version 1"
         assert float(text(browser, "latency-last")) > 0 and float(text(browser, "latency-p50")) > 0
         assert int(text(browser, "answers").replace(",", "")) >= 500
         assert browser.value("document.title") == "dqn plays CartPole-v1"
-        bars = browser.value(
-            "[...document.querySelectorAll('.bar')].map((one) =>"
-            " [one.querySelector('.bar-name').textContent, one.querySelector('.bar-value').value,"
-            " one.className])"
-        )
-        assert [name for name, _, _ in bars] == ["push left", "push right"]
-        shown = [float(value.replace("−", "-")) for _, value, _ in bars]
-        assert sum("greedy" in classes for _, _, classes in bars) == 1 and (
-            "greedy" in bars[int(np.argmax(shown))][2] or shown[0] == shown[1]
-        )
+        bars_show_the_greedy_action(browser)
         same_physics(browser, generator)
-
-        # more than the pole's weight can hold against within twelve degrees
-        browser.set("push", "0.1")
-        assert text(browser, "push-value") == "0.10 N"
-        finished = browser.value(FINISHED + ".length")
-        assert last_return(browser, finished + 2) < 500
-        browser.set("push", "0")
-        browser.set("epsilon", "1")
-        finished = browser.value(FINISHED + ".length")
-        assert last_return(browser, finished + 2) < 200, "random play"
-        browser.until("document.getElementById('how').textContent === 'explores'")
-        browser.set("epsilon", "0")
-
-        browser.value("document.activeElement.blur()")
-        browser.press(" ")
-        browser.press(" ", down=False)
-        browser.until("document.getElementById('pause').textContent === 'Play'")
-        # What is on its way may still arrive.
-        standing = browser.value(
-            "new Promise((ready) => setTimeout(() =>"
-            " ready(document.getElementById('answers').value), 300))"
-        )
-        later = browser.value(
-            "new Promise((ready) => setTimeout(() =>"
-            " ready(document.getElementById('answers').value), 300))"
-        )
-        assert standing == later, "paused"
-        browser.press("r")
-        assert text(browser, "step") == "0" and text(browser, "return") == "0"
-        click(browser, "#pause")
-        browser.until("document.getElementById('answers').value !== " + json.dumps(later))
+        can_be_disturbed(browser)
+        can_be_paused_and_reset(browser)
         assert browser.value("document.querySelector('canvas').getAttribute('aria-label')")
         assert not browser.errors
+        fits_a_telephone(browser, server.url)
 
-        browser.look(390, 800, reduced_motion=True)
-        browser.open(server.url)
-        browser.until(
-            "document.getElementById('pause')?.textContent === 'Play' &&"
-            " document.getElementById('version').textContent === 'version 1'"
+
+def bars_show_the_greedy_action(browser: Browser) -> None:
+    bars = browser.value(
+        "[...document.querySelectorAll('.bar')].map((bar) =>"
+        " [bar.querySelector('.bar-name').textContent, bar.querySelector('.bar-value').value,"
+        " bar.className])"
+    )
+    assert [name for name, _, _ in bars] == ["push left", "push right"]
+    q_values = [float(value.replace("−", "-")) for _, value, _ in bars]
+    assert sum("greedy" in classes for _, _, classes in bars) == 1
+    assert "greedy" in bars[int(np.argmax(q_values))][2] or q_values[0] == q_values[1]
+
+
+def can_be_disturbed(browser: Browser) -> None:
+    # more than the pole's weight can hold against within twelve degrees
+    browser.set("push", "0.1")
+    assert text(browser, "push-value") == "0.10 N"
+    finished = browser.value(FINISHED + ".length")
+    assert last_return(browser, finished + 2) < 500
+    browser.set("push", "0")
+    browser.set("epsilon", "1")
+    finished = browser.value(FINISHED + ".length")
+    assert last_return(browser, finished + 2) < 200, "random play"
+    browser.until("document.getElementById('how').textContent === 'explores'")
+    browser.set("epsilon", "0")
+
+
+def can_be_paused_and_reset(browser: Browser) -> None:
+    browser.value("document.activeElement.blur()")
+    browser.press(" ")
+    browser.press(" ", down=False)
+    browser.until("document.getElementById('pause').textContent === 'Play'")
+    # What is on its way may still arrive.
+    paused, later = (
+        browser.value(
+            "new Promise((ready) => setTimeout(() =>"
+            " ready(document.getElementById('answers').value), 300))"
         )
-        assert browser.value("document.documentElement.scrollWidth") == 390, (
-            "no sideways scrolling on a telephone"
-        )
-        assert text(browser, "step") == "0", "nothing moves by itself where less motion is wanted"
+        for _ in range(2)
+    )
+    assert paused == later, "paused"
+    browser.press("r")
+    assert text(browser, "step") == "0" and text(browser, "return") == "0"
+    click(browser, "#pause")
+    browser.until("document.getElementById('answers').value !== " + json.dumps(later))
+
+
+def fits_a_telephone(browser: Browser, url: str) -> None:
+    browser.look(390, 800, reduced_motion=True)
+    browser.open(url)
+    browser.until(
+        "document.getElementById('pause')?.textContent === 'Play' &&"
+        " document.getElementById('version').textContent === 'version 1'"
+    )
+    assert browser.value("document.documentElement.scrollWidth") == 390, "it scrolls sideways"
+    assert text(browser, "step") == "0", "nothing moves by itself where less motion is wanted"
 
 
 def same_physics(browser: Browser, generator: np.random.Generator) -> None:
-    """The page's CartPole against Gymnasium's:
-
-    the same actions from the same states, until the end.
-    """
+    """The page's CartPole does what Gymnasium's does: the same actions from the same states."""
     env = gym.make("CartPole-v1")
     for episode in range(5):
         env.reset(seed=episode)
@@ -175,7 +179,7 @@ def same_physics(browser: Browser, generator: np.random.Generator) -> None:
             ends.append([reward, terminated])
             if terminated:
                 break
-        found = browser.value(f"""import('/page/cartpole.js').then(({{ CartPole }}) => {{
+        played = browser.value(f"""import('/page/cartpole.js').then(({{ CartPole }}) => {{
             const pole = new CartPole();
             pole.state = {start};
             return {actions[: len(states)]}.map((action) => {{
@@ -183,8 +187,8 @@ def same_physics(browser: Browser, generator: np.random.Generator) -> None:
               return [pole.state, [reward, terminated]];
             }});
         }})""")
-        np.testing.assert_allclose([state for state, _ in found], states, rtol=1e-12, atol=1e-14)
-        assert [end for _, end in found] == ends and ends[-1] == [1.0, True]
+        np.testing.assert_allclose([state for state, _ in played], states, rtol=1e-12, atol=1e-14)
+        assert [end for _, end in played] == ends and ends[-1] == [1.0, True]
     x, velocity, theta, omega, push = 0.3, -0.2, 0.15, 0.7, 0.09
     pushed = browser.value(f"""import('/page/cartpole.js').then(({{ CartPole }}) => {{
         const pole = new CartPole();

@@ -5,17 +5,14 @@ import time
 import pytest
 
 import serving_fuzz
-import serving_models
 import serving_process
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory):
-    directory = tmp_path_factory.mktemp("serving-fuzz")
-    serving_models.save(directory / "zoo" / "1")
-    with serving_process.embedded(
-        directory, f"--model_base_path={directory / 'zoo'}", "--model_name=zoo"
-    ) as started:
+def server(zoo_models):
+    """A server of the zoo, which has to end without a traceback."""
+    flags = f"--model_base_path={zoo_models / 'zoo'}", "--model_name=zoo"
+    with serving_process.embedded(zoo_models, *flags) as started:
         yield started
         assert started.stop() == 0 and "Traceback" not in started.text, started.text
 

@@ -17,32 +17,10 @@ from tensorflow_serving.apis import (
 )
 
 import serving_models
-import serving_process
 from serving_process import NAME
 
 ROW = [[1.0, 2.0, 3.0, 4.0]]
 CODES = grpc.StatusCode
-
-
-@pytest.fixture(scope="module")
-def models(tmp_path_factory):
-    """A directory with zoo/3; nothing may change it."""
-    directory = tmp_path_factory.mktemp("serving-grpc")
-    serving_models.save(directory / NAME / "3", offset=100.0)
-    return directory
-
-
-@pytest.fixture(scope="module", params=["embedded", "real"])
-def server(request, models):
-    if request.param == "real":
-        with serving_process.real(models) as address:
-            yield address
-    else:
-        with serving_process.embedded(
-            models, f"--model_base_path={models / NAME}", f"--model_name={NAME}"
-        ) as started:
-            yield started
-            assert started.process.poll() is None and "Traceback" not in started.text, started.text
 
 
 def request(
@@ -95,7 +73,7 @@ def test_an_empty_batch(server):
     assert tf.make_ndarray(answer.outputs["q_values"]).shape == (0, 2)
 
 
-@pytest.mark.parametrize("dtype", [dtype for dtype in serving_models.DTYPES])
+@pytest.mark.parametrize("dtype", serving_models.DTYPES)
 @pytest.mark.parametrize("shape", [(), (2, 3)], ids=str)
 def test_every_type_comes_back(server, dtype, shape):
     kind = tf.as_dtype(dtype).as_numpy_dtype

@@ -15,7 +15,7 @@ import tensorflow as tf
 
 grpc = pytest.importorskip("grpc", reason="needs the extra [serving]")
 pytest.importorskip("tensorflow_serving", reason="needs the extra [serving]")
-from tensorflow_serving.apis import (
+from tensorflow_serving.apis import (  # noqa: E402
     predict_pb2,
     prediction_log_pb2,
     prediction_service_pb2_grpc,

@@ -7,39 +7,14 @@ import gzip
 import json
 import math
 
+import numpy as np
 import pytest
 
-import serving_models
-import serving_process
 from serving_process import NAME
 
 ZOO = f"/v1/models/{NAME}"
 ROW = [1.0, 2.0, 3.0, 4.0]
 ANSWER = [6.0, 3.0]  # ROW × weights
-
-
-@pytest.fixture(scope="module")
-def models(tmp_path_factory):
-    """A directory with zoo/1 and zoo/3; nothing may change it."""
-    directory = tmp_path_factory.mktemp("serving-rest")
-    serving_models.save(directory / NAME / "1")
-    serving_models.save(directory / NAME / "3", offset=100.0)
-    return directory
-
-
-@pytest.fixture(scope="module", params=["embedded", "real"])
-def server(request, models):
-    """An address at which version 3, the newest, is served."""
-    if request.param == "real":
-        with serving_process.real(models) as address:
-            yield address
-    else:
-        with serving_process.embedded(
-            models, f"--model_base_path={models / NAME}", f"--model_name={NAME}"
-        ) as started:
-            yield started
-            assert started.process.poll() is None, started.text
-            assert "Traceback" not in started.text
 
 
 def echo(server, dtype: str, literal: str) -> tuple[int, dict | list]:
@@ -356,8 +331,6 @@ def test_strings_named_bytes_come_as_base64(server):
 
 
 def test_float32_round_trips(server, generator):
-    import numpy as np
-
     values = generator.integers(0, 2**32, 500, np.uint32).view(np.float32)
     values = values[np.isfinite(values)]
     status, answer = server.predict(

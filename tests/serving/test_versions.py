@@ -59,7 +59,7 @@ def test_the_newest_answers_and_the_old_one_ends(server, stock):
     number = publish(server, stock / "2")
     server.wait_for(number, "AVAILABLE")
     server.wait_for(before, "END")
-    assert answers(server) == 200.0 and list(server.states())[0] == number
+    assert answers(server) == 200.0 and next(iter(server.states())) == number
     assert server.predict(BODY, f"/v1/models/zoo/versions/{number}")[0] == 200
     assert server.predict(BODY, f"/v1/models/zoo/versions/{before}")[0] == 404
 

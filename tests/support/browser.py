@@ -1,6 +1,6 @@
-"""A headless Chromium, driven over the two pipes of its DevTools protocol:
+"""A headless Chromium, driven over the two pipes of its DevTools protocol.
 
-no port, no driver, no library.
+It needs no port, no driver and no library.
 """
 
 import base64
@@ -69,9 +69,12 @@ class Browser:
         )
         os.close(theirs)
         os.close(back)
-        self._pending, self._count, self._session, self.errors = b"", 0, None, []
+        self._pending = b""
+        self._count = 0
+        self._session = None
+        self.errors: list[str] = []
         target = next(
-            one for one in self.call("Target.getTargets")["targetInfos"] if one["type"] == "page"
+            info for info in self.call("Target.getTargets")["targetInfos"] if info["type"] == "page"
         )
         self._session = self.call(
             "Target.attachToTarget", targetId=target["targetId"], flatten=True
@@ -130,22 +133,22 @@ class Browser:
 
     def value(self, expression: str) -> Any:
         """What the JavaScript expression, or the promise that it is, comes to."""
-        found = self.call(
+        answer = self.call(
             "Runtime.evaluate", expression=expression, awaitPromise=True, returnByValue=True
         )
-        assert "exceptionDetails" not in found, found["exceptionDetails"]
-        return found["result"].get("value")
+        assert "exceptionDetails" not in answer, answer["exceptionDetails"]
+        return answer["result"].get("value")
 
     def until(self, expression: str, seconds: float = PATIENCE) -> Any:
         """The expression's value as soon as it is true; fails after `seconds`."""
         end = time.monotonic() + seconds
-        while not (found := self.value(expression)):
+        while not (value := self.value(expression)):
             assert time.monotonic() < end, (
                 f"not in {seconds} s: {expression}; the page:"
                 f" {self.value('document.body.innerText')}; {self.errors}"
             )
             time.sleep(0.03)
-        return found
+        return value
 
     def press(self, key: str, down: bool = True) -> None:
         """A key goes down, or up."""
@@ -161,8 +164,8 @@ class Browser:
     def set(self, id_: str, value: str) -> None:
         """Moves the slider, or makes the choice, with that id, as a person's hand would."""
         self.value(
-            f"(() => {{ const one = document.getElementById({id_!r}); one.value = {value!r}; for"
-            " (const type of ['input', 'change']) one.dispatchEvent(new Event(type, {bubbles:"
+            f"(() => {{ const input = document.getElementById({id_!r}); input.value = {value!r};"
+            " for (const type of ['input', 'change']) input.dispatchEvent(new Event(type, {bubbles:"
             " true})); })()"
         )
 

@@ -1,5 +1,6 @@
-"""Takes the picture of the demo page in the README: python tests/demo_picture.py
---url=http://127.0.0.1:8501 --output=docs/demo.png
+"""Takes the picture of the demo page in the README.
+
+    python tests/support/demo_picture.py --url=http://127.0.0.1:8501 --output=docs/demo.png
 
 The server is started before, with --demo and a CartPole agent. Needs Chromium.
 """
@@ -22,10 +23,10 @@ def main() -> None:
     parser.add_argument(
         "--dark", action="store_true", help="as it looks to those who prefer dark pages"
     )
-    given = parser.parse_args()
+    arguments = parser.parse_args()
     with Browser(WIDTH, HEIGHT) as browser:
-        browser.look(WIDTH, HEIGHT, dark=given.dark, scale=1.5)
-        browser.open(given.url)
+        browser.look(WIDTH, HEIGHT, dark=arguments.dark, scale=1.5)
+        browser.open(arguments.url)
         browser.until("document.getElementById('step')?.value > 5")
         browser.value("document.querySelector('[name=speed][value=max]').click()")
         for episodes, epsilon in ((1, "0"), (8, "0.6"), (13, "0.9"), (20, "0.5"), (22, "0")):
@@ -38,7 +39,7 @@ def main() -> None:
             " <= 100"
         )
         browser.until("document.getElementById('step').value >= 120")
-        browser.picture(given.output)
+        browser.picture(arguments.output)
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ ROOT = Path(__file__).resolve().parents[2]
 REST = re.compile(r"REST on (http://127\.0\.0\.1:\d+)")
 
 
-class Served:
+class RunningServer:
     """A running server: its `url`, its gRPC `address` if it has one, and what it says."""
 
     def __init__(self, process: subprocess.Popen, url: str, address: str | None) -> None:
@@ -43,7 +43,7 @@ class Served:
 
 
 @contextlib.contextmanager
-def serving(base: Path, *words: str) -> Iterator[Served]:
+def serving(base: Path, *words: str) -> Iterator[RunningServer]:
     """`python -m dqn_tf.serving` on a free HTTP port, as model `dqn`."""
     path = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
     command = [
@@ -65,14 +65,15 @@ def serving(base: Path, *words: str) -> Iterator[Served]:
         env=os.environ | {"PYTHONPATH": path},
     ) as process:
         try:
-            said, url = [], None
+            lines = []
+            url = None
             while url is None and (line := process.stdout.readline()):
-                said.append(line)
-                found = REST.search(line)
-                url = found and found[1]
-            assert url, "".join(said)
-            address = re.search(r"gRPC on (\S+)", "".join(said))
-            yield Served(process, url, address and address[1])
+                lines.append(line)
+                match = REST.search(line)
+                url = match and match[1]
+            assert url, "".join(lines)
+            address = re.search(r"gRPC on (\S+)", "".join(lines))
+            yield RunningServer(process, url, address and address[1])
         finally:
             process.kill()
 
@@ -106,7 +107,7 @@ def balance(observation: tf.Tensor, scale: float = 1.0) -> tf.Tensor:
 
 
 def manhattan(observation: tf.Tensor) -> tf.Tensor:
-    """Minus the steps to the grid's goal after each move, up, down, left, right; into the goal, 0."""
+    """Minus the steps to the grid's goal after each move (up, down, left, right)."""
     row, column = observation // 3, observation % 3
     moves = [
         (tf.clip_by_value(row + down, 0, 2), tf.clip_by_value(column + right, 0, 2))

@@ -6,7 +6,6 @@ import http.client
 import json
 import os
 import re
-import shutil
 import signal
 import socket
 import subprocess
@@ -16,13 +15,16 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import grpc
-import pytest
 from tensorflow_serving.apis import model_service_pb2_grpc, prediction_service_pb2_grpc
 
 ROOT = Path(__file__).resolve().parents[2]
 PATIENCE = 90  # seconds until a server answers
 NAME = "zoo"
-IMAGE = "tensorflow/serving"
+# what names a real TensorFlow Serving: an address HOST:REST_PORT:GRPC_PORT, a program, or an image
+URL = os.environ.get("TF_SERVING_URL")
+BINARY = os.environ.get("TF_SERVING_BINARY")
+IMAGE = os.environ.get("TF_SERVING_IMAGE")
+SERVERS = ["embedded", *["real"] * bool(URL or BINARY or IMAGE)]
 
 
 class Address:
@@ -176,23 +178,22 @@ def embedded(directory: Path, *flags: str, ready: bool = True) -> Iterator[Embed
 
 @contextlib.contextmanager
 def real(directory: Path) -> Iterator[Address]:
-    """TensorFlow Serving on the models in `directory`/zoo, by whatever there is; skips, with the
-    reason, if there is nothing.
-    """
-    if url := os.environ.get("TF_SERVING_URL"):  # HOST:REST_PORT:GRPC_PORT, with the zoo mounted
-        host, rest, rpc = url.split(":")
+    """TensorFlow Serving on the models in `directory`/zoo, as the environment names it."""
+    if URL:  # has the zoo mounted
+        host, rest, rpc = URL.split(":")
         yield Address(host, int(rest), int(rpc))
         return
     ports = free_ports(2)
-    if binary := os.environ.get("TF_SERVING_BINARY"):
+    if BINARY:
         command = [
-            binary,
+            BINARY,
             f"--port={ports[0]}",
             f"--rest_api_port={ports[1]}",
             f"--model_name={NAME}",
             f"--model_base_path={directory / NAME}",
         ]
-    elif shutil.which("docker") and _docker_has_the_image():
+    else:
+        assert IMAGE
         command = [
             "docker",
             "run",
@@ -207,11 +208,6 @@ def real(directory: Path) -> Iterator[Address]:
             f"MODEL_NAME={NAME}",
             IMAGE,
         ]
-    else:
-        pytest.skip(
-            "no TF_SERVING_URL, no TF_SERVING_BINARY, and no docker engine that has TensorFlow"
-            " Serving's image"
-        )
     process = subprocess.Popen(command)
     try:
         address = Address("127.0.0.1", ports[1], ports[0])
@@ -220,18 +216,6 @@ def real(directory: Path) -> Iterator[Address]:
     finally:
         process.terminate()
         process.wait()
-
-
-def _docker_has_the_image() -> bool:
-    """Whether an engine answers, and has the image or can get it."""
-    for command in (["docker", "image", "inspect", IMAGE], ["docker", "pull", "-q", IMAGE]):
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            if (
-                subprocess.run(command, capture_output=True, check=False, timeout=60).returncode
-                == 0
-            ):
-                return True
-    return False
 
 
 def _available(address: Address) -> bool:
