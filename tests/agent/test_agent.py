@@ -233,7 +233,7 @@ def test_weights_sha256_sees_values_shapes_and_dtypes():
     )
 
 
-# --- offline, by Keras's fit ---------------------------------------------------------------------------------------
+# --- offline, by Keras's fit ----------------------------------------------------------------------
 
 
 def chain_dataset(gamma: float, repeat: int) -> tf.data.Dataset:

@@ -57,7 +57,7 @@ def gradients(agent, batch: dict[str, np.ndarray]) -> list[np.ndarray]:
     return given
 
 
-# --- double --------------------------------------------------------------------------------------------------------
+# --- double ---------------------------------------------------------------------------------------
 
 ONLINE = [[1.0, 5.0, 2.0], [-1.0, -2.0, -0.5], [7.0, 0.0, 0.0]]  # chooses 1, 2, 0
 # would choose 2, 0, 1: decoys all
@@ -140,12 +140,12 @@ def test_c51_target_is_the_projected_distribution_of_the_best_mean():
     close(metrics["q_selected"], [0.5], 1e-6)
 
 
-# --- dueling -------------------------------------------------------------------------------------------------------
+# --- dueling --------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("distribution", [{}, *DISTRIBUTIONS.values()])
 def test_dueling_subtracts_the_mean_advantage(distribution, generator):
-    """A constant added to all advantages changes nothing; one added to the value is added to all."""
+    """A constant added to all advantages changes nothing; one added to the value reaches all."""
     agent = make_agent(make_config(dueling=True, **distribution))
     observation = generator.normal(size=(7, 3)).astype(np.float32)
     before = agent.online.head_outputs(tf.constant(observation)).numpy()
@@ -198,7 +198,7 @@ def test_dueling_streams_have_hidden_layers_of_their_own():
     ]
 
 
-# --- importance weights and errors -----------------------------------------------------------------------------------
+# --- importance weights and errors ----------------------------------------------------------------
 
 
 @pytest.mark.parametrize("loss", LOSSES)
@@ -318,7 +318,7 @@ def test_learn_gives_the_errors_of_each_update(loss):
     )
 
 
-# --- noise ---------------------------------------------------------------------------------------------------------
+# --- noise ----------------------------------------------------------------------------------------
 
 
 def test_gradient_reaches_the_sigmas():
@@ -412,7 +412,7 @@ def test_acting_noise_is_each_rows_own_and_centred(overrides):
         )
 
 
-# --- refusals ------------------------------------------------------------------------------------------------------
+# --- refusals -------------------------------------------------------------------------------------
 
 REFUSED = [
     (

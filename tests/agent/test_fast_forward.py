@@ -142,7 +142,7 @@ def test_numpy_actor_follows_the_weights_when_refreshed(generator):
     oracles.close(actor.q_values(observation), agent(observation))
 
 
-# --- every head, and noise -----------------------------------------------------------------------------------------
+# --- every head, and noise ------------------------------------------------------------------------
 
 VARIANTS = [
     *oracles.HEADS,

@@ -99,8 +99,8 @@ def test_noise_belongs_to_a_seed_and_a_layer():
     first, second = layer(number=1), layer(number=2)
     oracles.close(first.noise(SEED, INPUTS)[0], layer(number=1).noise(SEED, INPUTS)[0], 0.0)
     for other in (
-        first.noise(SEED + [1, 0], INPUTS),
-        first.noise(SEED + [0, 7], INPUTS),
+        first.noise(SEED + tf.constant([1, 0]), INPUTS),
+        first.noise(SEED + tf.constant([0, 7]), INPUTS),
         second.noise(SEED, INPUTS),
     ):
         for one, another in zip(first.noise(SEED, INPUTS), other, strict=True):

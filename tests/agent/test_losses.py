@@ -57,7 +57,7 @@ def test_unknown_loss_names_what_is_known():
         losses.per_example("hubber", 1.0)
 
 
-# --- the next action -----------------------------------------------------------------------------------------------
+# --- the next action ------------------------------------------------------------------------------
 
 
 def test_select_takes_whole_distributions_and_its_gradient_reaches_no_other_action():
@@ -86,13 +86,13 @@ def test_greedy_is_the_largest_of_what_is_legal():
         losses.greedy(q_values[0])
 
 
-# --- Munchausen ----------------------------------------------------------------------------------------------------
+# --- Munchausen -----------------------------------------------------------------------------------
 
 
 def munchausen(
     reward, discount, q_values, action, next_q_values, mask, next_mask, alpha, temperature, clip
 ):
-    """Vieillard et al. 2020, equation 5, in float64, row by row and legal action by legal action."""
+    """Vieillard et al. 2020, equation 5, in float64, one row and one legal action at a time."""
 
     def policy(q, legal):
         weights = np.array(
@@ -161,7 +161,7 @@ def test_munchausen_target(temperature, scale, masked, generator):
 
 
 def test_munchausen_target_by_hand():
-    """Two actions, q = (0, τ ln 3): π = (1/4, 3/4). The soft value of equal values q is q + τ ln 2."""
+    """Two actions, q = (0, τ ln 3): π = (1/4, 3/4). Two equal values q are worth q + τ ln 2."""
     temperature = 0.5
     q_values, next_q_values = (
         tf.constant([[0.0, temperature * np.log(3.0)]] * 2, tf.float32),
@@ -191,7 +191,7 @@ def test_munchausen_target_by_hand():
     )
 
 
-# --- C51 -----------------------------------------------------------------------------------------------------------
+# --- C51 ------------------------------------------------------------------------------------------
 
 
 def project(reward, discount, probabilities, support):
@@ -273,7 +273,7 @@ def test_project(case):
 
 
 def test_projection_keeps_the_mean_of_what_stays_within(generator):
-    """The mean of r + discount · Z, to float32; that is why C51's mean learns what a scalar learns."""
+    """The mean of r + discount · Z, to float32: so C51's mean learns what a scalar learns."""
     support = np.linspace(-10, 10, 51, dtype=np.float32)
     probabilities = generator.dirichlet(np.ones(51), size=8).astype(np.float32)
     reward, discount = (
@@ -303,7 +303,7 @@ def test_project_refuses_what_would_broadcast():
         oracles.refused(losses.project, *arguments, support)
 
 
-# --- quantiles -----------------------------------------------------------------------------------------------------
+# --- quantiles ------------------------------------------------------------------------------------
 
 
 def quantile_huber(target, quantiles, delta):

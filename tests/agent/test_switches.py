@@ -3,12 +3,14 @@
 The right answer is the fixed point of the switch's own Bellman operator, by value iteration in
 float64:
 
-* Double, dueling, prioritised, noisy, distributional DQN and every schedule of epsilon share that of plain DQN, Q*; of a
-  distribution, the mean. Both environments are deterministic, so the data need only visit everything.
+* Double, dueling, prioritised, noisy and distributional DQN and every schedule of epsilon share
+  that of plain DQN, Q*; of a distribution, the mean. Both environments are deterministic, so the
+  data need only visit everything.
 * Munchausen DQN has a soft one of its own.
-* n-step targets are not corrected for exploration: the actions within a window are the behaviour's, so what is learned is
-  E_behaviour[Σ γ^k r + γ^n max Q], which is Q* only if the behaviour is greedy after the window's first action. So these learn from
-  exploring starts, without epsilon; and `test_n_step_learns_what_uniform_behaviour_brings` shows the bias that epsilon 1 would bring.
+* n-step targets are not corrected for exploration: the actions within a window are the behaviour's.
+  What is learned is E_behaviour[Σ γ^k r + γ^n max Q]. This is Q* only if the behaviour is greedy
+  after the window's first action. So these learn from exploring starts, without epsilon, and
+  `test_n_step_learns_what_uniform_behaviour_brings` shows the bias that epsilon 1 would bring.
 """
 
 import itertools
@@ -32,11 +34,11 @@ TEMPERATURE, ALPHA, CLIP = 0.1, 0.5, -0.2
 Rows = dict[str, np.ndarray]
 
 
-# --- what is right ---------------------------------------------------------------------------------------------------
+# --- what is right --------------------------------------------------------------------------------
 
 
 def grid_step(state: int, action: int) -> tuple[int, float, bool]:
-    """Up, down, left, right on 3x3; -1 a step, 0 into the goal at (2, 2), which ends the episode."""
+    """Up, down, left, right on 3x3: -1 a step, 0 into the goal (2, 2), which ends the episode."""
     row, column = state // 3, state % 3
     row = min(2, max(0, row + (-1, 1, 0, 0)[action]))
     column = min(2, max(0, column + (0, 0, -1, 1)[action]))
@@ -120,7 +122,7 @@ def test_the_oracle_is_right_where_it_can_be_seen():
     assert np.abs(soft - chain_q_star(GAMMA)).max() > 0.05
 
 
-# --- what is learned -------------------------------------------------------------------------------------------------
+# --- what is learned ------------------------------------------------------------------------------
 
 C51 = {"distribution": "c51", "atoms": 41}
 QUANTILE = {"distribution": "quantile", "atoms": 8}

@@ -16,7 +16,8 @@ from dqn_tf.config.dqn_config import DQNConfig, show
 # Runs train.py in a fresh interpreter, then tells which heavy packages it had to load.
 PROBE = """
 import atexit, runpy, sys
-atexit.register(lambda: print("LOADED", *sorted({"tensorflow", "keras", "scipy", "matplotlib"} & set(sys.modules)), file=sys.stderr))
+HEAVY = {"tensorflow", "keras", "scipy", "matplotlib"}
+atexit.register(lambda: print("LOADED", *sorted(HEAVY & set(sys.modules)), file=sys.stderr))
 sys.argv = sys.argv[1:]
 runpy.run_path(sys.argv[0], run_name="__main__")
 """
@@ -125,7 +126,7 @@ def test_a_users_own_environment_runs_end_to_end_and_only_our_lines_are_printed(
     """A process of its own, its output piped, and the module with the environment only in its
     working directory.
     """
-    (tmp_path / "my_maze.py").write_bytes((ROOT / "tests" / "faulty.py").read_bytes())
+    (tmp_path / "my_maze.py").write_bytes((SUPPORT / "faulty.py").read_bytes())
     done = interpreter(
         ROOT / "train.py",
         *small(tmp_path, env="my_maze:Corridor-v0"),

@@ -663,7 +663,7 @@ def test_e2_broadcasting_trains_every_action():
     with pytest.raises(ValueError, match="rank 1"):
         losses.td_loss(losses.per_example("mse", 1.0), target, selected)
     with pytest.raises(TypeError, match="can't multiply sequence by non-int of type 'float'"):
-        0.9 * (1.0, 2.0)
+        _ = 0.9 * (1.0, 2.0)
 
 
 def test_e3_one_minus_a_bool_tensor():

@@ -1,5 +1,6 @@
-"""dqn_tf.engines.graph.environments against Gymnasium's own environments: steps, observations, first states, whole
-runs, with and without XLA.
+"""dqn_tf.engines.graph.environments against Gymnasium's own environments.
+
+Steps, observations, first states and whole runs are compared, with and without XLA.
 
 Gymnasium plays 1,000 episodes of each environment, unwrapped and with random actions. In every
 other episode energy is added, by all actions of MountainCar and half of Acrobot's, for random play

@@ -1,4 +1,4 @@
-"""Fetching the next batch while an update runs: the same batches in the same order as all at once."""
+"""Fetching the next batch while an update runs: the same batches, in the order of all at once."""
 
 import numpy as np
 import pytest

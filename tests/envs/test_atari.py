@@ -190,7 +190,7 @@ def test_pictures_and_rewards_are_those_of_gymnasiums_preprocessing(env, generat
     theirs.close()
 
 
-# --- several games ---------------------------------------------------------------------------------------------------
+# --- several games --------------------------------------------------------------------------------
 
 
 def test_games_at_the_same_time_are_games_one_after_the_other(generator):
@@ -298,13 +298,16 @@ def test_what_is_learned_from_and_what_is_recorded(episodic_life, monkeypatch):
 
 def test_an_evaluation_plays_games_at_once_as_one_after_the_other():
     make = atari.maker(DQNConfig(env=BREAKOUT, max_frames=120))
-    policy = lambda observation, _: observation[:, 40:44, 40].sum(axis=(1, 2)) % 4  # noqa: E731
+
+    def policy(observation, _):
+        return observation[:, 40:44, 40].sum(axis=(1, 2)) % 4
+
     together, alone = (evaluate(policy, make, [5, 9, 13], parallel=parallel) for parallel in (3, 1))
     np.testing.assert_array_equal(together.returns, alone.returns)
     np.testing.assert_array_equal(together.lengths, [30, 30, 30])
 
 
-# --- what can be wrong -----------------------------------------------------------------------------------------------
+# --- what can be wrong ----------------------------------------------------------------------------
 
 
 def test_an_unknown_game_is_named_with_a_suggestion():

@@ -52,7 +52,7 @@ def test_spaces_say_whether_there_are_masks(kind):
     assert not registry.spaces(DQNConfig(env="CartPole-v1")).masked
 
 
-# --- training, evaluation, export ----------------------------------------------------------------------------------
+# --- training, evaluation, export -----------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -170,7 +170,7 @@ def test_the_masked_signature_chooses_the_best_legal_action(overrides, tmp_path,
     assert (np.array(expected) - 7 != q_values.argmax(axis=1)).any()
 
 
-# --- what is stored ------------------------------------------------------------------------------------------------
+# --- what is stored -------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("n_step", [1, 3])
@@ -179,7 +179,7 @@ def test_stored_masks_are_those_of_their_observations(kind, n_step):
     oracles.check_stored_masks(kind, n_step)
 
 
-# --- random actions ------------------------------------------------------------------------------------------------
+# --- random actions -------------------------------------------------------------------------------
 
 
 def test_random_actions_are_uniform_over_the_legal_ones(generator):
@@ -217,7 +217,7 @@ def test_greedy_actions_are_legal_however_large_the_others_values_are():
     assert exploration.greedy_action(q_values, mask).tolist() == [1, 1, 2]
 
 
-# --- the Bellman target --------------------------------------------------------------------------------------------
+# --- the Bellman target ---------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("overrides", oracles.HEADS, ids=str)
@@ -225,7 +225,7 @@ def test_the_bellman_target_counts_on_legal_actions_only(overrides):
     oracles.check_masked_target(**overrides)
 
 
-# --- what an environment may not do --------------------------------------------------------------------------------
+# --- what an environment may not do ---------------------------------------------------------------
 
 
 @pytest.mark.parametrize(

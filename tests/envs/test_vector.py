@@ -121,7 +121,7 @@ def test_a_seed_at_reset_is_refused():
         script().reset(seed=1)
 
 
-# --- state and restore ---------------------------------------------------------------------------------------------
+# --- state and restore ----------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -177,7 +177,7 @@ def test_restore_names_the_environments_that_do_not_repeat_themselves():
     assert other.restore(*env.state())[1] == [0, 1]
 
 
-# --- errors --------------------------------------------------------------------------------------------------------
+# --- errors ---------------------------------------------------------------------------------------
 
 WHERE = (
     r"step 1 of the episode reset with seed"

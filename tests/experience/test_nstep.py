@@ -1,4 +1,4 @@
-"""Windows of n steps, against a plain loop over each environment's steps (`oracles.n_step_rows`)."""
+"""Windows of n steps against a loop over each environment's steps (`oracles.n_step_rows`)."""
 
 import numpy as np
 import pytest

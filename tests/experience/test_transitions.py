@@ -6,6 +6,8 @@ from dqn_tf.envs.spaces import Spaces
 from dqn_tf.experience.transitions import NStep, Steps, columns
 from dqn_tf.support.errors import UserError
 
+SPACES = Spaces((2,), "float32", 3)
+
 
 def steps(length: int = 3, num_envs: int = 2, dtype: str = "float32") -> Steps:
     """Steps whose every value says which column, time and environment it is from."""
@@ -19,9 +21,7 @@ def steps(length: int = 3, num_envs: int = 2, dtype: str = "float32") -> Steps:
     return made
 
 
-def transitions(
-    made: Steps, gamma: float, spaces: Spaces = Spaces((2,), "float32", 3)
-) -> dict[str, np.ndarray]:
+def transitions(made: Steps, gamma: float, spaces: Spaces = SPACES) -> dict[str, np.ndarray]:
     """One row per step."""
     return NStep(1, gamma, made.action.shape[1], spaces).add(made)
 

@@ -170,7 +170,7 @@ def test_ranges_are_of_vectors_and_numbers():
 
 @pytest.mark.parametrize("size", [9_000, 4_500, 300])
 def test_stacks_are_read_back_from_a_checkpoint(size, generator):
-    """Of a ring of several pieces, and of one that has been overwritten; what is black stays black."""
+    """Of a ring of several pieces, and of one that was overwritten; what is black stays black."""
     spaces = KINDS["image"].__class__((3, 2, 4), "uint8", actions=2, stack=4)
     frames, count = Frames(size, 1, spaces), 5_000
     pictures = generator.integers(1, 256, (count + 1, 3, 2), np.uint8)

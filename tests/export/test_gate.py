@@ -60,7 +60,7 @@ def test_the_gate_refuses_a_model_that_differs_from_the_agent(tmp_path, monkeypa
 
 
 def test_the_gate_allows_for_rounding_of_large_values_and_of_ties(tmp_path):
-    """float32 has no fifth decimal at 10,000; and of two equal Q-values either action is the best."""
+    """float32 has no fifth decimal at 10,000; of two equal Q-values either action is the best."""
     spaces = KINDS["vector"]
     large = agent(spaces)
     large.online.set_weights([array * 300 for array in large.online.get_weights()])

@@ -43,7 +43,8 @@ batch = make_batch(0, spaces=images)
 batch |= {name: batch[name].astype("uint8") for name in ("observation", "next_observation")}
 before = agent.online.get_weights()
 agent.fit(tf.data.Dataset.from_tensors(batch).repeat(3), verbose=0)
-assert all((one != other).any() for one, other in zip(before, agent.online.get_weights(), strict=True))
+after = agent.online.get_weights()
+assert all((one != other).any() for one, other in zip(before, after, strict=True))
 """
 
 

@@ -10,7 +10,7 @@ import re
 import pytest
 import tensorflow as tf
 
-from commands import ROOT, interpreter
+from commands import ROOT, SUPPORT, interpreter
 from dqn_tf import interop
 from dqn_tf.support.errors import UserError
 
@@ -44,7 +44,7 @@ def test_the_checks_pass_under_keras_2():
         "-p",
         "no:cacheprovider",
         "--tb=short",
-        ROOT / "tests" / "tf_agents_checks.py",
+        SUPPORT / "tf_agents_checks.py",
         cwd=ROOT,
         TF_USE_LEGACY_KERAS="1",
     )

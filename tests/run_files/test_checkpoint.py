@@ -98,9 +98,11 @@ for kill in range(200):
     amid += any(directory.glob(".tmp-*"))
     found, said = load(directory)
     reached = found.state["step"]
-    assert last <= reached <= last + 1, (last, reached)  # renamed, and killed before it could say so
+    # one more: renamed, and killed before it could say so
+    assert last <= reached <= last + 1, (last, reached)
     assert found.path.name == str(reached) and not said, said
-    assert (found.files["state.npz"]["online/0"] == reached).all() and (found.files["replay.npz"]["observation"] == reached % 256).all()
+    assert (found.files["state.npz"]["online/0"] == reached).all()
+    assert (found.files["replay.npz"]["observation"] == reached % 256).all()
     step = reached
 print(step, amid)
 """

@@ -17,8 +17,8 @@ from dqn_tf.support.errors import UserError
 CONFIG = DQNConfig(seed=5)
 SPACES = Spaces((4,), "float32", actions=2, action_start=1)
 HOLD = (
-    "from dqn_tf.run_files.run_directory import RunDirectory; import sys; d = RunDirectory.open(sys.argv[1]);"
-    " print('held', flush=True); sys.stdin.read()"
+    "import sys; from dqn_tf.run_files.run_directory import RunDirectory;"
+    " directory = RunDirectory.open(sys.argv[1]); print('held', flush=True); sys.stdin.read()"
 )
 
 

@@ -31,7 +31,7 @@ def load(directory: Path) -> tuple[checkpoint.Checkpoint, list[str]]:
 
 
 def remade(directory: Path, **changes) -> None:
-    """Changes the manifest and makes its own checksum right again, as only a malicious hand would."""
+    """Changes the manifest and makes its checksum right again, as only a malicious hand would."""
     path = directory / "manifest.json"
     manifest = json.loads(path.read_text(encoding="utf-8")) | changes
     del manifest["sha256"]

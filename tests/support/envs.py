@@ -164,7 +164,7 @@ class Counter(gym.Env):
 
 
 class Drifting(gym.Env):
-    """Does not repeat itself: the seed changes nothing, and every instance and episode is another."""
+    """Does not repeat itself: the seed changes nothing, and each instance and episode differs."""
 
     observation_space, action_space = (
         gym.spaces.Box(-10, 10, (1,), np.float32),

@@ -32,7 +32,7 @@ COUNTER = Spaces((2,), "float32", 3)
 BETA_1, BETA_2, RHO = 0.9, 0.999, 0.9  # of Keras's Adam and RMSprop
 
 
-# --- building what is tested ---------------------------------------------------------------------------------------
+# --- building what is tested ----------------------------------------------------------------------
 
 
 def make_config(**overrides: Any) -> DQNConfig:
@@ -155,7 +155,7 @@ def refused(function: Callable, *arguments: Any) -> None:
     raise AssertionError(f"accepted, with a result of shape {result.shape}")
 
 
-# --- losses --------------------------------------------------------------------------------------------------------
+# --- losses ---------------------------------------------------------------------------------------
 
 # 99 is a decoy: its row is terminal
 NEXT_Q = [[1.0, 7.0, -2.0], [3.0, 0.5, 99.0], [-4.0, -6.0, -5.0]]
@@ -251,7 +251,7 @@ def check_shapes_refused() -> None:
         refused(losses.td_loss, loss, *arguments)
 
 
-# --- the agent -----------------------------------------------------------------------------------------------------
+# --- the agent ------------------------------------------------------------------------------------
 
 
 class NumpyAgent:
@@ -490,7 +490,7 @@ def check_hard_copies() -> None:
         equal(agent.target.get_weights(), agent.online.get_weights() if number % 3 == 0 else before)
 
 
-# --- experience ----------------------------------------------------------------------------------------------------
+# --- experience -----------------------------------------------------------------------------------
 
 
 def check_discounts() -> None:
@@ -686,7 +686,7 @@ def check_update_count(
     env_steps_per_update: float = 2.5,
     agent: DQN | None = None,
 ) -> None:
-    """Updates are one for each full `env_steps_per_update` steps after warm-up, and none within it."""
+    """One update for each full `env_steps_per_update` steps after warm-up, and none within it."""
     config = make_config(
         num_envs=num_envs,
         updates_per_block=updates_per_block,
@@ -706,7 +706,7 @@ def check_update_count(
     assert 173 <= engine.env_step < 173 + num_envs, "the run's length"
 
 
-# --- learning ------------------------------------------------------------------------------------------------------
+# --- learning -------------------------------------------------------------------------------------
 
 PENDULUM_GAMMA = 0.8
 # Q(0) = γ Q(1), Q(1) = 1 + γ Q(0)
@@ -739,7 +739,7 @@ def check_truncation_bootstraps() -> None:
     close(pendulum_q_values(), PENDULUM_Q, 1e-2)
 
 
-# --- mutation ------------------------------------------------------------------------------------------------------
+# --- mutation -------------------------------------------------------------------------------------
 
 
 def mutated(function: Callable, *replacements: tuple[str, str]) -> Callable:

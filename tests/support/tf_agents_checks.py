@@ -91,7 +91,7 @@ MAKERS = {
 }
 
 
-# --- parity --------------------------------------------------------------------------------------------------------
+# --- parity ---------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("case", parity.CASES, ids=str)
@@ -151,7 +151,7 @@ def test_made_up_steps_hold_what_can_go_wrong():
         assert not steps.action_mask.all() and steps.action_mask.any(axis=2).all()
 
 
-# --- environments --------------------------------------------------------------------------------------------------
+# --- environments ---------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("name", MAKERS)
@@ -215,7 +215,7 @@ def test_what_dqn_cannot_play_is_refused():
         GymnasiumEnvironment("Nowhere-v0", SEED)
 
 
-# --- exported models -----------------------------------------------------------------------------------------------
+# --- exported models ------------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")
