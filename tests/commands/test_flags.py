@@ -9,7 +9,7 @@ import re
 
 import pytest
 
-from commands import ROOT, SMALL, arguments, interpreter, refused, run, small
+from commands import ROOT, SMALL, SUPPORT, arguments, interpreter, refused, run, small
 from dqn_tf.config import presets
 from dqn_tf.config.dqn_config import DQNConfig, show
 
