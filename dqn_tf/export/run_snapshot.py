@@ -51,7 +51,7 @@ def read(directory: str, which: str | None) -> Recorded:
         raise UserError(f"--run={directory}: there is no such directory.")
     config, spaces, export_dir = run.read_config()
     found = checkpoint.load_latest(run.checkpoints)
-    rows, which = found.files[checkpoint.REPLAY], which or config.export_weights
+    rows, which = found.replay, which or config.export_weights
     if rows is None:
         raise UserError(
             f"{found.path / checkpoint.REPLAY} is missing, so there are no observations to prove an"

@@ -1,14 +1,15 @@
 """Checkpoints: a numbered directory, complete or not there at all.
 
-    checkpoints/20000/manifest.json   schema, JSON state, the SHA-256 and size of each file beside it, and its own SHA-256
+    checkpoints/20000/manifest.json   schema, JSON state, SHA-256 and size of each file beside it,
+                                      and its own SHA-256
     checkpoints/20000/state.npz       arrays: networks, optimizer, running episodes
+    checkpoints/20000/best.npz        the best weights so far
     checkpoints/20000/replay.npz      the replay's rows
 
 A checkpoint is written aside, synced and renamed, so a crash at any moment leaves the previous ones
-as they were. There is no pointer file that could be wrong: the newest directory whose files match
-its manifest is the last checkpoint. Arrays are plain npz, read without pickle, and no array is
-allocated before its header has been compared with the file's size. NumPy only: nothing here needs
-TensorFlow.
+as they were. There is no pointer file that could be wrong: the last checkpoint is the newest
+directory whose files match its manifest. Arrays are plain npz, read without pickle. No array is
+allocated before its header has been compared with the file's size. Nothing here needs TensorFlow.
 """
 
 import contextlib
@@ -16,7 +17,7 @@ import hashlib
 import json
 import math
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -26,18 +27,55 @@ from dqn_tf.support.errors import UserError
 from dqn_tf.support.files import delete, replaced, sweep
 
 SCHEMA = 1
-KEEP = 2
+KEEP = 2  # checkpoints
+MANIFEST = "manifest.json"
 REPLAY = "replay.npz"
+CHUNK_BYTES = 1 << 20
 Arrays = dict[str, np.ndarray]
 
 
+class Archive(Mapping[str, np.ndarray]):
+    """An npz file whose arrays are read one by one, so that a large replay is never held twice.
+
+    The file stays open until `close`: what was checked can be read even if it is deleted meanwhile.
+    Raises UserError at once on anything but plain arrays that the file is large enough to hold.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._members: dict[str, zipfile.ZipInfo] = {}
+        with _refusal(path):
+            self._archive = zipfile.ZipFile(path)
+            members = self._archive.infolist()
+            if sum(member.file_size for member in members) > path.stat().st_size:
+                raise ValueError("it claims to hold more than its own size")
+            for member in members:
+                _require_plain(self._archive, member)
+                self._members[member.filename.removesuffix(".npy")] = member
+
+    def __getitem__(self, name: str) -> np.ndarray:
+        member = self._members[name]
+        with _refusal(self._path), self._archive.open(member) as stream:
+            return np.lib.format.read_array(stream, allow_pickle=False)
+
+    def close(self) -> None:
+        """Close the file. If it has been deleted, its disk space becomes free."""
+        self._archive.close()
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._members)
+
+    def __len__(self) -> int:
+        return len(self._members)
+
+
 class Checkpoint(NamedTuple):
-    """A checkpoint that was read and found whole."""
+    """A checkpoint that was read and found whole, but for a replay that may be lost."""
 
     path: Path
     state: dict[str, Any]
-    # None for a file that is not there; the replay's arrays are read as they are asked for
-    files: dict[str, Mapping[str, np.ndarray] | None]
+    files: dict[str, Arrays]  # by name, without the replay's
+    replay: Archive | None  # the replay's rows; None if the file is not there
 
     @property
     def step(self) -> int:
@@ -51,7 +89,7 @@ def save(
     state: Mapping[str, Any],
     files: Mapping[str, Mapping[str, np.ndarray]],
 ) -> Path:
-    """Writes checkpoint `step`, keeps the newest KEEP and sweeps what crashes left behind.
+    """Write checkpoint `step`, keep the newest KEEP, and sweep what crashes left behind.
 
     Raises OSError.
     """
@@ -61,33 +99,33 @@ def save(
         aside.mkdir(parents=True)
         listing = {}
         for name, arrays in files.items():
-            with (aside / name).open("wb") as file:
-                np.savez(file, **arrays)
-            listing[name] = {
-                "sha256": _sha256(aside / name),
-                "bytes": (aside / name).stat().st_size,
-            }
+            path = aside / name
+            with path.open("wb") as file:
+                np.savez(file, **dict[str, Any](arrays))
+            listing[name] = {"sha256": _sha256(path), "bytes": path.stat().st_size}
         manifest = {"schema": SCHEMA, "step": step, "files": listing, "state": state}
-        with (aside / "manifest.json").open("w", encoding="utf-8") as file:
+        with (aside / MANIFEST).open("w", encoding="utf-8") as file:
             json.dump(manifest | {"sha256": _json_sha256(manifest)}, file, indent=1)
     _sweep(directory, step)
     return final
 
 
-def load_latest(directory: Path, say=print, at_most: float = math.inf) -> Checkpoint:
-    """The newest whole checkpoint of step `at_most`; each broken one is named in a warning.
+def load_latest(
+    directory: Path, say: Callable[[str], Any] = print, at_most: float = math.inf
+) -> Checkpoint:
+    """Read the newest whole checkpoint up to step `at_most`; `say` a warning for each broken one.
 
     Raises UserError if none is left.
     """
-    found = [step for step in steps(directory) if step <= at_most]
-    for step in reversed(found):
+    candidates = [step for step in steps(directory) if step <= at_most]
+    for step in reversed(candidates):
         try:
             return load(directory / str(step))
         except _Broken as reason:
             say(f"warning: {reason} Trying the checkpoint before it.")
-    if found:
+    if candidates:
         raise UserError(
-            f"None of the {len(found)} checkpoints in {directory} can be read. Start anew with"
+            f"None of the {len(candidates)} checkpoints in {directory} can be read. Start anew with"
             " another --run_dir."
         )
     raise UserError(
@@ -97,96 +135,70 @@ def load_latest(directory: Path, say=print, at_most: float = math.inf) -> Checkp
 
 
 def steps(directory: Path) -> list[int]:
-    """The steps that have a checkpoint, whole or not, ascending."""
-    return (
-        sorted(
-            int(path.name)
-            for path in directory.glob("[0-9]*")
-            if path.name.isdigit() and path.is_dir()
-        )
-        if directory.is_dir()
-        else []
-    )
+    """List the steps that have a checkpoint, whole or not, ascending."""
+    if not directory.is_dir():
+        return []
+    paths = [path for path in directory.iterdir() if path.name.isdigit() and path.is_dir()]
+    return sorted(int(path.name) for path in paths)
 
 
 def load(path: Path) -> Checkpoint:
-    """One checkpoint, every file compared with its manifest.
+    """Read one checkpoint and compare every file with its manifest.
 
-    A lost replay is left to the caller to judge.
+    A lost replay is left to the caller to judge. Raises UserError on another schema.
     """
-    try:
-        manifest = json.loads((path / "manifest.json").read_text(encoding="utf-8"))
-        claimed = manifest.pop("sha256", None)
-        schema, listing, state = manifest["schema"], manifest["files"], manifest["state"]
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise _Broken(
-            f"{path / 'manifest.json'} cannot be read ({type(error).__name__})."
-        ) from error
-    whole = claimed == _json_sha256(manifest)
-    if not whole and (claimed is not None or schema == SCHEMA):
-        raise _Broken(f"{path / 'manifest.json'} is damaged.")
-    if schema != SCHEMA:
-        raise UserError(
-            f"{path} was written with checkpoint schema {schema}; this version of dqn_tf reads"
-            f" schema {SCHEMA}. Go on with the version that wrote it."
-        )
-    files: dict[str, Mapping[str, np.ndarray] | None] = {}
+    listing, state = _read_manifest(path / MANIFEST)
+    files = {}
+    replay = None
     for name, expected in listing.items():
         file = path / name
-        if not file.exists() and name == REPLAY:
-            files[name] = None
+        if name == REPLAY and not file.exists():
             continue
-        if (
-            not file.exists()
-            or file.stat().st_size != expected["bytes"]
-            or _sha256(file) != expected["sha256"]
-        ):
-            raise _Broken(f"{file} is {'damaged' if file.exists() else 'missing'}.")
-        files[name] = Archive(file) if name == REPLAY else read_arrays(file)
-    return Checkpoint(path, state, files)
+        _require_unchanged(file, expected)
+        if name == REPLAY:
+            replay = Archive(file)
+        else:
+            files[name] = read_arrays(file)
+    return Checkpoint(path, state, files, replay)
 
 
 def read_arrays(path: Path) -> Arrays:
-    """The arrays of an npz file.
+    """Read the arrays of an npz file.
 
     Raises UserError on anything but plain arrays that the file is large enough to hold.
     """
     return dict(Archive(path))
 
 
-class Archive(Mapping):
-    """An npz file whose arrays are read when they are asked for, so that taking over a large replay
-    needs no second copy of it.
+class _Broken(Exception):
+    """This checkpoint cannot be used; an older one may."""
 
-    The file is open until `close`: what was checked can be read even if it is deleted meanwhile.
-    Raises UserError at once on anything but plain arrays that the file is large enough to hold.
-    """
 
-    def __init__(self, path: Path) -> None:
-        self._path, self._members = path, {}
-        with _sentences(path):
-            self._archive = zipfile.ZipFile(path)
-            members = self._archive.infolist()
-            if sum(member.file_size for member in members) > path.stat().st_size:
-                raise ValueError("it claims to hold more than its own size")
-            for member in members:
-                _require_plain(self._archive, member)
-                self._members[member.filename.removesuffix(".npy")] = member
+def _read_manifest(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Read the listing of files and the JSON state of a manifest that is whole."""
+    try:
+        manifest = json.loads(path.read_text(encoding="utf-8"))
+        sha256 = manifest.pop("sha256", None)
+        schema, files, state = (manifest[name] for name in ("schema", "files", "state"))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise _Broken(f"{path} cannot be read ({type(error).__name__}).") from error
+    is_whole = sha256 == _json_sha256(manifest)
+    # a manifest of another schema may have no checksum of its own
+    if not is_whole and (sha256 is not None or schema == SCHEMA):
+        raise _Broken(f"{path} is damaged.")
+    if schema != SCHEMA:
+        raise UserError(
+            f"{path.parent} was written with checkpoint schema {schema}; this version of dqn_tf"
+            f" reads schema {SCHEMA}. Go on with the version that wrote it."
+        )
+    return files, state
 
-    def __getitem__(self, name: str) -> np.ndarray:
-        member = self._members[name]
-        with _sentences(self._path), self._archive.open(member) as stream:
-            return np.lib.format.read_array(stream, allow_pickle=False)
 
-    def close(self) -> None:
-        """Lets go of the file; its place on the disk is free again if it has been deleted."""
-        self._archive.close()
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._members)
-
-    def __len__(self) -> int:
-        return len(self._members)
+def _require_unchanged(file: Path, expected: Mapping[str, Any]) -> None:
+    if not file.exists():
+        raise _Broken(f"{file} is missing.")
+    if file.stat().st_size != expected["bytes"] or _sha256(file) != expected["sha256"]:
+        raise _Broken(f"{file} is damaged.")
 
 
 def _require_plain(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> None:
@@ -208,24 +220,20 @@ def _require_plain(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> None:
 
 
 @contextlib.contextmanager
-def _sentences(path: Path) -> Iterator[None]:
+def _refusal(path: Path) -> Iterator[None]:
+    """Turn whatever somebody else's file makes zipfile and NumPy raise into a UserError."""
     try:
         yield
-    # whatever a file made by somebody else can make zipfile and NumPy raise
     except Exception as error:
         raise UserError(
             f"{path} is refused: {error}. It must hold plain arrays, as dqn_tf writes them."
         ) from error
 
 
-class _Broken(Exception):
-    """This checkpoint cannot be used; an older one may."""
-
-
 def _sweep(directory: Path, newest: int) -> None:
     kept = [step for step in steps(directory) if step <= newest][-KEEP:]
     for step in steps(directory):
-        if step not in kept:  # outdated, or of a future that this run has just begun to live anew
+        if step not in kept:  # outdated, or later than the step this run was resumed from
             with contextlib.suppress(OSError):
                 delete(directory / str(step))
     sweep(directory)
@@ -238,6 +246,6 @@ def _json_sha256(value: Any) -> str:
 def _sha256(path: Path) -> str:
     digest = hashlib.sha256()
     with path.open("rb") as file:
-        while chunk := file.read(1 << 20):
+        for chunk in iter(lambda: file.read(CHUNK_BYTES), b""):
             digest.update(chunk)
     return digest.hexdigest()

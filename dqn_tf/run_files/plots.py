@@ -1,5 +1,6 @@
-"""The learning curve: what a person looks at first."""
+"""Learning curves: what a person looks at first."""
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -9,33 +10,24 @@ from matplotlib.figure import Figure
 
 from dqn_tf.run_files import metrics
 
-EPISODE, SMOOTHED, EVALUATION = "#9db7d5", "#1f4e8c", "#c8452d"
+EPISODE_COLOR = "#9db7d5"
+SMOOTHED_COLOR = "#1f4e8c"
+EVALUATION_COLOR = "#c8452d"
 
 
 def learning_curve(csv_path: Path, png_path: Path, title: str) -> None:
-    """Draws return per training episode, its running mean, and the greedy evaluations over
-    environment steps.
-    """
+    """Draw the returns of training episodes, their running mean, and the greedy evaluations."""
     rows = metrics.read(csv_path)
-    episodes, evaluations = _series(rows, "episode_return"), _series(rows, "evaluation_return")
+    episodes = _series(rows, "episode_return")
+    evaluations = _series(rows, "evaluation_return")
     figure, axes = _canvas(title)
     if len(episodes):
-        window = max(1, len(episodes) // 25)
-        axes.plot(
-            *episodes.T, ".", markersize=3, color=EPISODE, label="one training episode (exploring)"
-        )
-        axes.plot(
-            episodes[window - 1 :, 0],
-            np.convolve(episodes[:, 1], np.ones(window) / window, "valid"),
-            color=SMOOTHED,
-            linewidth=2,
-            label=f"mean of the last {window} episodes" if window > 1 else "training episodes",
-        )
+        _draw_episodes(axes, episodes)
     if len(evaluations):
         axes.plot(
             *evaluations.T,
             "o-",
-            color=EVALUATION,
+            color=EVALUATION_COLOR,
             linewidth=1,
             markersize=5,
             label="greedy evaluation",
@@ -45,26 +37,47 @@ def learning_curve(csv_path: Path, png_path: Path, title: str) -> None:
     figure.savefig(png_path)
 
 
-def learning_curves(csv_paths: dict[int, Path], png_path: Path, title: str) -> None:
-    """Draws the greedy evaluations of several seeds over environment steps, and their mean."""
+def learning_curves(csv_paths: Mapping[int, Path], png_path: Path, title: str) -> None:
+    """Draw the greedy evaluations of several seeds, and their mean if all have as many."""
     curves = {
         seed: _series(metrics.read(path), "evaluation_return") for seed, path in csv_paths.items()
     }
     figure, axes = _canvas(title)
     for curve in curves.values():
-        axes.plot(*curve.T, "o-", color=EPISODE, linewidth=1, markersize=3)
-    if len({len(curve) for curve in curves.values()}) == 1:
-        together = np.mean(list(curves.values()), axis=0)
+        axes.plot(*curve.T, "o-", color=EPISODE_COLOR, linewidth=1, markersize=3)
+    lengths = {len(curve) for curve in curves.values()}
+    if len(lengths) == 1:
+        mean_curve = np.mean(list(curves.values()), axis=0)
         axes.plot(
-            *together.T,
+            *mean_curve.T,
             "o-",
-            color=EVALUATION,
+            color=EVALUATION_COLOR,
             linewidth=2,
             markersize=5,
             label=f"greedy evaluation, mean of {len(curves)} seeds",
         )
         axes.legend(frameon=False, fontsize=9)
     figure.savefig(png_path)
+
+
+def _draw_episodes(axes: Axes, episodes: np.ndarray) -> None:
+    """Draw training episodes [E, 2] of (environment step, return) as dots and as running mean."""
+    axes.plot(
+        *episodes.T,
+        ".",
+        markersize=3,
+        color=EPISODE_COLOR,
+        label="one training episode (exploring)",
+    )
+    steps, returns = episodes.T
+    window = max(1, len(episodes) // 25)
+    axes.plot(
+        steps[window - 1 :],
+        np.convolve(returns, np.ones(window) / window, "valid"),
+        color=SMOOTHED_COLOR,
+        linewidth=2,
+        label=f"mean of the last {window} episodes" if window > 1 else "training episodes",
+    )
 
 
 def _canvas(title: str) -> tuple[Figure, Axes]:
@@ -80,6 +93,7 @@ def _canvas(title: str) -> tuple[Figure, Axes]:
     return figure, axes
 
 
-def _series(rows: list[dict[str, str]], name: str) -> np.ndarray:
+def _series(rows: Sequence[Mapping[str, str]], name: str) -> np.ndarray:
+    """Return (environment step, value) [n, 2] of the rows that have the metric."""
     pairs = [(int(row["env_step"]), float(row[name])) for row in rows if row[name]]
     return np.array(pairs, float).reshape(-1, 2)

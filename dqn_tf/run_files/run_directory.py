@@ -1,14 +1,13 @@
-"""A run directory:
-
-names of its files, its configuration, and the lock that keeps a second process out.
-"""
+"""A run directory: the names of its files, its configuration, and its lock."""
 
 import datetime
 import fcntl
 import json
 import os
 import platform
+from collections.abc import Sequence
 from pathlib import Path
+from types import TracebackType
 from typing import Any, TextIO
 
 from dqn_tf.config.dqn_config import FIXED_ON_RESUME, DQNConfig, show
@@ -21,9 +20,9 @@ CONFIG = "config.json"
 
 
 class RunDirectory:
-    """One run's files.
+    """The files of one run.
 
-    Once locked or entered, no other process gets in; the lock dies with the process.
+    Once it is locked or entered, no other process gets in; the lock dies with the process.
     """
 
     def __init__(self, path: str | Path) -> None:
@@ -37,9 +36,9 @@ class RunDirectory:
         self._lock: TextIO | None = None
 
     def lock(self) -> None:
-        """Takes the directory for this process.
+        """Take the directory for this process.
 
-        Raises UserError if another has it or it cannot be written.
+        Raises UserError if another process has it, or if it cannot be written.
         """
         if self._lock is not None:
             return
@@ -52,11 +51,11 @@ class RunDirectory:
         except OSError as error:
             with lock:
                 lock.seek(0)
-                raise UserError(
-                    f"{self.path} is in use by process"
-                    f" {lock.read().strip() or 'of unknown number'}; wait for it, or choose another"
-                    " --run_dir."
-                ) from error
+                holder = lock.read().strip() or "of unknown number"
+            raise UserError(
+                f"{self.path} is in use by process {holder}; wait for it, or choose another"
+                " --run_dir."
+            ) from error
         lock.truncate(0)  # what a dead process wrote here no longer holds
         lock.write(f"{os.getpid()} on {platform.node()}")
         lock.flush()
@@ -66,127 +65,139 @@ class RunDirectory:
         self.lock()
         return self
 
-    def __exit__(self, *_) -> None:
-        self._lock.close()
-        self._lock = None
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if self._lock is not None:
+            self._lock.close()
+            self._lock = None
 
     @classmethod
     def create(cls, path: str | Path) -> "RunDirectory":
-        """A new, empty one, locked.
+        """Make and lock a new, empty run directory.
 
         Raises UserError if the path cannot be written or already holds a run.
         """
-        run = cls(path)
+        run_dir = cls(path)
         try:
-            run.path.mkdir(parents=True, exist_ok=True)
+            run_dir.path.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise UserError(
                 f"--run_dir={path} cannot be made a directory: {error.strerror}."
             ) from error
-        run.lock()
-        if run._config.exists():
+        run_dir.lock()
+        if run_dir._config.exists():
             raise UserError(
                 f"--run_dir={path} already holds a run. Go on with --resume={path}, or choose"
                 " another directory."
             )
-        return run
+        return run_dir
 
     @classmethod
     def open(cls, path: str | Path) -> "RunDirectory":
-        """An old run's, locked. Raises UserError if it is not a run directory, or not free."""
-        run = cls(path)
-        if not run.path.is_dir():
+        """Lock the directory of an old run.
+
+        Raises UserError if it is not a run directory, or not free.
+        """
+        run_dir = cls(path)
+        if not run_dir.path.is_dir():
             raise UserError(f"--resume={path}: there is no such directory.")
-        if not run._config.is_file():
+        if not run_dir._config.is_file():
             raise UserError(f"--resume={path}: no config.json there, so it is not a run directory.")
-        run.lock()
-        return run
+        run_dir.lock()
+        return run_dir
 
     def write_config(self, config: DQNConfig, spaces: Spaces, export_dir: Path) -> None:
-        """Records what the run is, so that `--resume` needs no other flag."""
-        write_json(
-            self._config,
-            {"config": config.to_dict(), "spaces": spaces.to_dict(), "export_dir": str(export_dir)},
-        )
+        """Write config.json: with it, `--resume` needs no other flag."""
+        record = {
+            "config": config.to_dict(),
+            "spaces": spaces.to_dict(),
+            "export_dir": str(export_dir),
+        }
+        write_json(self._config, record)
 
     def read_config(self) -> tuple[DQNConfig, Spaces, Path]:
-        """What `write_config` recorded. Raises UserError if it cannot be read."""
+        """Return configuration, spaces and export directory from config.json.
+
+        Raises UserError if it cannot be read.
+        """
         try:
             record = json.loads(self._config.read_text(encoding="utf-8"))
-            return (
-                DQNConfig.from_dict(record["config"]),
-                Spaces.from_dict(record["spaces"]),
-                Path(record["export_dir"]),
-            )
+            config = DQNConfig.from_dict(record["config"])
+            spaces = Spaces.from_dict(record["spaces"])
+            return config, spaces, Path(record["export_dir"])
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise UserError(f"{self._config} cannot be read: {error}.") from error
 
     def read_evaluation(self) -> dict[str, Any] | None:
-        """The final report, if the run is complete."""
+        """Return the report in evaluation.json (`report.Report`), or None if there is none."""
         try:
             return json.loads(self.evaluation.read_text(encoding="utf-8"))
         except (OSError, ValueError):
             return None
 
 
-def new_path(config: DQNConfig, num_seeds: int = 1) -> Path:
-    """Where a run goes that was given no place:
+def default_path(env: str, first_seed: int, num_seeds: int = 1) -> Path:
+    """Return the default run directory.
 
-    runs/<env>/<time>-seed<seed>, or ...-seeds<first>-<last> for several.
+    It is runs/<env>/<time>-seed<seed>, or ...-seeds<first>-<last> for several.
     """
     now = datetime.datetime.now().strftime("%Y%m%d-%H%M%S")
-    seeds = (
-        f"seed{config.seed}"
-        if num_seeds == 1
-        else f"seeds{config.seed}-{config.seed + num_seeds - 1}"
-    )
-    return Path("runs") / directory_name(config.env) / f"{now}-{seeds}"
+    if num_seeds == 1:
+        seeds = f"seed{first_seed}"
+    else:
+        seeds = f"seeds{first_seed}-{first_seed + num_seeds - 1}"
+    return Path("runs") / directory_name(env) / f"{now}-{seeds}"
 
 
 def open_runs(path: str) -> list[RunDirectory]:
-    """The old run in this directory, or those of the seeds that were trained at once in it, locked.
+    """Lock the old run in this directory, or all runs of the several seeds in it.
 
     Raises UserError if there is none.
     """
-    return [RunDirectory.open(own) for own in seed_directories(Path(path))] or [
-        RunDirectory.open(path)
-    ]
+    paths: Sequence[str | Path] = seed_directories(Path(path)) or [path]
+    return [RunDirectory.open(run_path) for run_path in paths]
 
 
-def finished(directory: Path) -> list[tuple[RunDirectory, dict[str, Any]]]:
-    """The complete ones of the runs of several seeds in a directory, with their reports, by seed.
+def finished_runs(directory: Path) -> dict[int, tuple[RunDirectory, dict[str, Any]]]:
+    """Return run directory and report of every finished run of several seeds, by seed.
 
-    Locks nothing.
+    Nothing is locked.
     """
-    runs = [RunDirectory(path) for path in seed_directories(directory)]
-    return [(run, report) for run in runs if (report := run.read_evaluation()) is not None]
+    runs = {}
+    for path in seed_directories(directory):
+        run_dir = RunDirectory(path)
+        report = run_dir.read_evaluation()
+        if report is not None:
+            runs[report["seed"]] = run_dir, report
+    return runs
 
 
-def seed_directories(path: Path) -> list[Path]:
-    """Where the runs of seeds that were trained at once lie, by seed."""
-    return sorted(
-        (own for own in path.glob("seed[0-9]*") if (own / CONFIG).is_file()),
-        key=lambda own: (len(own.name), own.name),
-    )
+def seed_directories(directory: Path) -> list[Path]:
+    """List the run directories of several seeds that were trained at once, by seed."""
+    paths = [path for path in directory.glob("seed[0-9]*") if (path / CONFIG).is_file()]
+    return sorted(paths, key=lambda path: (len(path.name), path.name))
 
 
-def changed(before: DQNConfig, overrides: dict[str, Any]) -> tuple[DQNConfig, list[str]]:
-    """A resumed run's configuration, and its differences as sentences.
+def changed_config(before: DQNConfig, overrides: dict[str, Any]) -> tuple[DQNConfig, list[str]]:
+    """Return a resumed run's configuration and a phrase for each setting that differs.
 
-    Raises UserError listing those it cannot have.
+    Raises UserError listing the settings that cannot change.
     """
-    old, new = before.to_dict(), before.to_dict() | overrides
-    config = DQNConfig.from_dict(new)
-    differences = {
-        name: f"--{name} was {show(getattr(before, name))} and is now {show(getattr(config, name))}"
-        for name in old
-        if getattr(before, name) != getattr(config, name)
-    }
-    fixed = [text for name, text in differences.items() if name in FIXED_ON_RESUME]
-    if fixed:
+    config = DQNConfig.from_dict(before.to_dict() | overrides)
+    differences = {}
+    for name in before.to_dict():
+        old = getattr(before, name)
+        new = getattr(config, name)
+        if old != new:
+            differences[name] = f"--{name} was {show(old)} and is now {show(new)}"
+    refused = [phrase for name, phrase in differences.items() if name in FIXED_ON_RESUME]
+    if refused:
         raise UserError(
-            "A run cannot be resumed with another "
-            + "; ".join(fixed)
-            + ". Leave these flags out, or start a new run."
+            f"A run cannot be resumed with another {'; '.join(refused)}. Leave these flags out, or"
+            " start a new run."
         )
     return config, list(differences.values())

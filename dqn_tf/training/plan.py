@@ -4,7 +4,7 @@ import dataclasses
 import math
 import os
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -14,7 +14,7 @@ from dqn_tf.envs import registry
 from dqn_tf.envs.spaces import Spaces
 from dqn_tf.experience import memory_plan
 from dqn_tf.run_files.checkpoint import REPLAY, Checkpoint, load_latest
-from dqn_tf.run_files.run_directory import RunDirectory, changed, new_path, open_runs
+from dqn_tf.run_files.run_directory import RunDirectory, changed_config, default_path, open_runs
 from dqn_tf.support.errors import UserError
 from dqn_tf.training.flags import TrainingFlags
 
@@ -31,6 +31,11 @@ class RunPlan(NamedTuple):
     checkpoint: Checkpoint | None = None  # where to go on from
 
     @property
+    def seed(self) -> int:
+        """The run's seed; `prepare` has drawn it if it was not given."""
+        return self.config.seed or 0
+
+    @property
     def is_one_of_several_seeds(self) -> bool:
         """True for a run of several seeds, even if it is the last unfinished one."""
         return self.directory != self.run_dir.path
@@ -45,7 +50,7 @@ def prepare(flags: TrainingFlags) -> list[RunPlan]:
         raise UserError(
             "--replay_memory and --replay_capacity say the same thing: give one of them."
         )
-    plans = _resumed_runs(flags) if flags.resume else _new_runs(flags)
+    plans = _resumed_runs(flags.resume, flags) if flags.resume else _new_runs(flags)
     if plans:
         config = plans[0].config
         if config.engine == "graph":
@@ -61,10 +66,13 @@ def prepare(flags: TrainingFlags) -> list[RunPlan]:
 
 def _new_runs(flags: TrainingFlags) -> list[RunPlan]:
     env = flags.overrides.get("env", DQNConfig.env)
-    config = presets.configure(env, _drawn_seed(flags.num_seeds) | flags.overrides)
+    first_seed = flags.overrides.get("seed")
+    if first_seed is None:
+        first_seed = _drawn_seed(flags.num_seeds)
+    config = presets.configure(env, flags.overrides | {"seed": first_seed})
     spaces = registry.spaces(config)
     config = memory_plan.sized(config, spaces)
-    directory = Path(flags.run_dir or new_path(config, flags.num_seeds))
+    directory = Path(flags.run_dir or default_path(config.env, first_seed, flags.num_seeds))
     if flags.num_seeds == 1:
         export_dir = Path(
             flags.export_dir or Path("saved_models") / registry.directory_name(config.env)
@@ -72,7 +80,7 @@ def _new_runs(flags: TrainingFlags) -> list[RunPlan]:
         run_dir = RunDirectory(directory)
         return [RunPlan(config, spaces, run_dir, directory, export_dir, flags.on_checkpoint_error)]
     plans = []
-    for seed in range(config.seed, config.seed + flags.num_seeds):
+    for seed in range(first_seed, first_seed + flags.num_seeds):
         name = f"seed{seed}"
         run_dir = RunDirectory(directory / name)
         export_dir = (
@@ -85,12 +93,13 @@ def _new_runs(flags: TrainingFlags) -> list[RunPlan]:
     return plans
 
 
-def _resumed_runs(flags: TrainingFlags) -> list[RunPlan]:
-    plans, sentences = [], []
-    for run_dir in open_runs(flags.resume):
+def _resumed_runs(resume: str, flags: TrainingFlags) -> list[RunPlan]:
+    plans = []
+    sentences = []
+    for run_dir in open_runs(resume):
         recorded_config, spaces, export_dir = run_dir.read_config()
-        config, differences = changed(recorded_config, flags.overrides)
-        sentences += [f"Changed for the rest of the run: {text}." for text in differences]
+        config, differences = changed_config(recorded_config, flags.overrides)
+        sentences += [f"Changed for the rest of the run: {phrase}." for phrase in differences]
         report = run_dir.read_evaluation()
         if report is not None and report["env_steps"] >= config.total_steps:
             sentences.append(
@@ -105,41 +114,44 @@ def _resumed_runs(flags: TrainingFlags) -> list[RunPlan]:
                 config,
                 spaces,
                 run_dir,
-                directory=Path(flags.resume),
+                directory=Path(resume),
                 export_dir=Path(flags.export_dir or export_dir),
                 on_checkpoint_error=flags.on_checkpoint_error,
-                checkpoint=_read_checkpoint(run_dir, flags),
             )
         )
+    plans = _with_checkpoints(plans, flags)
     for sentence in dict.fromkeys(sentences):  # each once, however many seeds it holds for
         print(sentence)
-    return _at_one_step(plans, flags)
-
-
-def _at_one_step(plans: list[RunPlan], flags: TrainingFlags) -> list[RunPlan]:
-    """Take the runs of several seeds back to a step of which each has a checkpoint.
-
-    A crash may have come between the checkpoints of two of them.
-    """
-    while len({plan.checkpoint.step for plan in plans}) > 1:
-        step = min(plan.checkpoint.step for plan in plans)
-        for number, plan in enumerate(plans):
-            if plan.checkpoint.step > step:
-                earlier = _read_checkpoint(plan.run_dir, flags, step)
-                plans[number] = plan._replace(checkpoint=earlier)
     return plans
 
 
-def _drawn_seed(num_seeds: int) -> dict[str, Any]:
+def _with_checkpoints(plans: list[RunPlan], flags: TrainingFlags) -> list[RunPlan]:
+    """Give each plan its newest checkpoint, those of several seeds at one step.
+
+    A crash may have come between the checkpoints of two seeds.
+    """
+    checkpoints = [_read_checkpoint(plan.run_dir, flags) for plan in plans]
+    while len({checkpoint.step for checkpoint in checkpoints}) > 1:
+        step = min(checkpoint.step for checkpoint in checkpoints)
+        for number, plan in enumerate(plans):
+            if checkpoints[number].step > step:
+                checkpoints[number] = _read_checkpoint(plan.run_dir, flags, at_most=step)
+    return [
+        plan._replace(checkpoint=checkpoint)
+        for plan, checkpoint in zip(plans, checkpoints, strict=True)
+    ]
+
+
+def _drawn_seed(num_seeds: int) -> int:
     # so small that the seeds after it are valid too
-    return {"seed": int(np.random.SeedSequence().generate_state(1)[0]) // num_seeds}
+    return int(np.random.SeedSequence().generate_state(1)[0]) // num_seeds
 
 
 def _read_checkpoint(
     run_dir: RunDirectory, flags: TrainingFlags, at_most: float = math.inf
 ) -> Checkpoint:
     saved = load_latest(run_dir.checkpoints, at_most=at_most)
-    if saved.files[REPLAY] is None and not flags.refill_replay:
+    if saved.replay is None and not flags.refill_replay:
         raise UserError(
             f"{saved.path / REPLAY} is missing. Put it back, or add --refill_replay to"
             " collect new experience with the restored policy before learning goes on."

@@ -109,7 +109,7 @@ class RunRecorder(RunObserver):
         report = Report(
             env=self.plan.config.env,
             protocol=self.plan.config.protocol,
-            seed=self.plan.config.seed,
+            seed=self.plan.seed,
             env_steps=self.run.engine.env_step,
             updates=self.run.engine.updates,
             weights_sha256=last.sha256,
@@ -153,10 +153,10 @@ class RunRecorder(RunObserver):
 
     def _restore(self, saved: checkpoint.Checkpoint) -> None:
         engine = self.run.engine
-        rows = saved.files["replay.npz"]
-        differing = engine.restore(saved.state["engine"], saved.files["state.npz"], rows)
-        if rows is not None:
-            rows.close()
+        arrays = saved.files["state.npz"]
+        differing = engine.restore(saved.state["engine"], arrays, saved.replay)
+        if saved.replay is not None:
+            saved.replay.close()
         best = saved.files["best.npz"]
         self.run.restore(saved.state, [best[str(number)] for number in range(len(best))])
         self.saved = engine.env_step

@@ -190,7 +190,7 @@ class Run:
     def _play(self, stream: int, episodes: int) -> Evaluation:
         """Play greedy episodes on the seeds of one stream of `seeding`."""
         self.engine.actor.refresh()
-        seeds = seeding.episode_seeds(self.config.seed, stream, episodes)
+        seeds = seeding.episode_seeds(self.config.seed or 0, stream, episodes)
         with self.timings.part("evaluate"):
             evaluation = evaluate(self._act_greedily, self.make_env, seeds, check=self._check)
         if evaluation.capped:

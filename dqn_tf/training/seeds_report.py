@@ -1,5 +1,6 @@
-"""Runs of several seeds that were trained at once: what they reached together."""
+"""The summary of several seeds that were trained at once: summary.json and learning_curves.png."""
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -7,81 +8,68 @@ import numpy as np
 
 from dqn_tf.evaluation.statistics import bootstrap, iqm
 from dqn_tf.run_files import plots
-from dqn_tf.run_files.run_directory import RunDirectory, finished
+from dqn_tf.run_files.run_directory import finished_runs
 from dqn_tf.support.files import write_json
 
 
 def summarize(directory: Path) -> str:
-    """Writes summary.json and learning_curves.png into the directory that holds the runs; returns
-    the closing lines.
-    """
-    runs = {report["seed"]: (run, report) for run, report in finished(directory)}
-    summary = scores([report for _, report in runs.values()])
+    """Write summary and curves of the finished runs in `directory`; return the closing lines."""
+    runs = finished_runs(directory)
+    summary = summary_of([report for _, report in runs.values()])
     write_json(directory / "summary.json", summary)
     plots.learning_curves(
-        {seed: run.metrics for seed, (run, _) in runs.items()},
+        {seed: run_dir.metrics for seed, (run_dir, _) in runs.items()},
         directory / "learning_curves.png",
         f"DQN on {summary['env']}, {len(runs)} seeds",
     )
-    best, _ = max(runs.values(), key=lambda pair: pair[1]["score"]["mean"])
-    return text(summary, {seed: run for seed, (run, _) in runs.items()}, directory, best)
+    paths = {seed: run_dir.path for seed, (run_dir, _) in runs.items()}
+    return closing_lines(summary, paths, directory)
 
 
-def scores(reports: list[dict[str, Any]]) -> dict[str, Any]:
-    """The scores of the seeds, and over them mean and IQM with their 95 % bootstrap intervals,
-    ready for JSON.
+def summary_of(reports: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Return each seed's score, and mean and IQM over the seeds with their intervals, for JSON.
+
+    The intervals are 95 % bootstrap intervals.
     """
-    means = np.array([report["score"]["mean"] for report in reports])
-    seeds = [
-        {
-            name: report[name]
-            for name in ("seed", "env_steps", "updates", "weights_sha256", "export")
-        }
-        | {"score": report["score"]["mean"]}
-        for report in reports
-    ]
+    scores = np.array([report["score"]["mean"] for report in reports])  # [seeds]
+    rows = []
+    for report in reports:
+        names = ("seed", "env_steps", "updates", "weights_sha256", "export")
+        rows.append({name: report[name] for name in names} | {"score": report["score"]["mean"]})
     return {
         "env": reports[0]["env"],
-        "seeds": seeds,
-        "mean": float(means.mean()),
-        "mean_ci95": bootstrap(means, np.mean),
-        "iqm": float(iqm(means)),
-        "iqm_ci95": bootstrap(means, iqm),
-        "min": float(means.min()),
-        "max": float(means.max()),
+        "seeds": rows,
+        "mean": float(scores.mean()),
+        "mean_ci95": bootstrap(scores, np.mean),
+        "iqm": float(iqm(scores)),
+        "iqm_ci95": bootstrap(scores, iqm),
+        "min": float(scores.min()),
+        "max": float(scores.max()),
         "seconds": max(report["seconds"] for report in reports),
     }
 
 
-def text(
-    summary: dict[str, Any], runs: dict[int, RunDirectory], directory: Path, best: RunDirectory
-) -> str:
-    """The closing lines."""
+def closing_lines(summary: Mapping[str, Any], paths: Mapping[int, Path], directory: Path) -> str:
+    """Return the last lines on the terminal; `paths` are the run directories by seed."""
+    rows = summary["seeds"]
     low, high = summary["iqm_ci95"]
+    best = max(rows, key=lambda row: row["score"])
+    scores = [f"  seed {row['seed']}: {row['score']:.1f}   {paths[row['seed']]}" for row in rows]
     lines = [
         "",
-        (
-            f"{summary['env']}: {len(runs)} seeds at once, {summary['seeds'][0]['env_steps']:,}"
-            f" steps each, {summary['seconds']:.0f} s."
-        ),
+        f"{summary['env']}: {len(rows)} seeds at once, {rows[0]['env_steps']:,} steps each,"
+        f" {summary['seconds']:.0f} s.",
         "",
-    ]
-    lines += [
-        f"  seed {row['seed']}: {row['score']:.1f}   {runs[row['seed']].path}"
-        for row in summary["seeds"]
-    ]
-    lines += [
+        *scores,
         "",
-        (
-            f"IQM of the seeds {summary['iqm']:.1f} (95 % interval {low:.1f} to {high:.1f}), mean"
-            f" {summary['mean']:.1f}, lowest {summary['min']:.1f}, highest {summary['max']:.1f};"
-            " each the mean of greedy episodes on seeds used nowhere else"
-        ),
+        f"IQM of the seeds {summary['iqm']:.1f} (95 % interval {low:.1f} to {high:.1f}),"
+        f" mean {summary['mean']:.1f}, lowest {summary['min']:.1f}, highest {summary['max']:.1f};"
+        " each the mean of greedy episodes on seeds used nowhere else",
         "",
         f"Summary          {directory / 'summary.json'}",
         f"Learning curves  {directory / 'learning_curves.png'}",
         "",
         "Next:",
-        f"  python evaluate.py --model={best.path}",
+        f"  python evaluate.py --model={paths[best['seed']]}",
     ]
     return "\n".join(lines)

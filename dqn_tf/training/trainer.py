@@ -110,12 +110,12 @@ def start(
     recorders = []
     for plan, run in zip(plans, runs, strict=True):
         if plan.is_one_of_several_seeds:
-            run.say = _say_with_seed(progress.say, plan.config.seed)
+            run.say = _say_with_seed(progress.say, plan.seed)
         recorders.append(RunRecorder(plan, run))
     env_step = runs[0].engine.env_step
     progress.start(env_step)
     verb = "Going on with" if plans[0].checkpoint else "Training on"
-    seeds = ", ".join(str(config.seed) for config in configs)
+    seeds = ", ".join(str(plan.seed) for plan in plans)
     progress.say(
         f"{verb} {configs[0].env}, seed{'s' * (len(plans) > 1)} {seeds}, from step {env_step:,}"
         f" in {plans[0].directory}"

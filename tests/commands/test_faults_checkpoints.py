@@ -87,7 +87,7 @@ def test_a_lost_replay_is_refilled_only_if_asked_and_without_a_burst_of_updates(
     assert report(tmp_path)["updates"] == before + learning_steps // 2, (
         "one update in two steps, once the warm-up is collected anew"
     )
-    rows = checkpoint.load_latest(tmp_path / "run" / "checkpoints").files["replay.npz"]
+    rows = checkpoint.load_latest(tmp_path / "run" / "checkpoints").replay
     assert len(rows["action"]) == 400 - 256
 
 

@@ -76,7 +76,7 @@ def test_a_bad_value_ends_the_run_at_the_first_offence(tmp_path, env, said):
     )
     assert sentence.startswith(f"error: faulty:{env}-v0: ") and re.search(said, sentence), sentence
     for step in checkpoint.steps(tmp_path / "run" / "checkpoints"):
-        rows = checkpoint.load(tmp_path / "run" / "checkpoints" / str(step)).files["replay.npz"]
+        rows = checkpoint.load(tmp_path / "run" / "checkpoints" / str(step)).replay
         assert all(np.isfinite(column).all() for column in rows.values()), "it reached the replay"
 
 
@@ -84,7 +84,7 @@ def test_a_bad_value_ends_the_run_at_the_first_offence(tmp_path, env, said):
 def test_a_reward_that_is_one_number_is_taken(tmp_path, env):  # row 47
     status, text = run(small(tmp_path, env=f"faulty:{env}-v0"), tmp_path, **hit("training", 50))
     assert status == 143, text
-    rewards = checkpoint.load_latest(tmp_path / "run" / "checkpoints").files["replay.npz"]["reward"]
+    rewards = checkpoint.load_latest(tmp_path / "run" / "checkpoints").replay["reward"]
     assert rewards.dtype == np.float32 and (rewards == 1).sum() >= 2
 
 

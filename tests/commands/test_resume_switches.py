@@ -102,10 +102,7 @@ def test_restored_at_any_block_it_goes_on_to_the_bit(name, tmp_path):
             assert len(np.unique(engine.replay.rows()["priority"])) > 20
         for moment in moments[1::3]:  # in warm-up, at the first updates, and later
             other = oracles.make_engine(config, lambda: make_env(name), agent)
-            assert (
-                other.restore(moment.state, moment.files["state.npz"], moment.files["replay.npz"])
-                == []
-            )
+            assert other.restore(moment.state, moment.files["state.npz"], moment.replay) == []
             oracles.run(other)
             differing = {key for key, value in everything(other).items() if value != expected[key]}
             assert not differing, f"stopped at step {moment.path.name} with {num_envs} environments"

@@ -65,7 +65,7 @@ def test_resumes_to_the_bit(tmp_path, blocks):
             tmp_path, 1, values, {"state.npz": arrays, "replay.npz": unbroken.replay.rows()}
         )
     )
-    assert resumed.restore(found.state, found.files["state.npz"], found.files["replay.npz"]) == []
+    assert resumed.restore(found.state, found.files["state.npz"], found.replay) == []
     for each in (unbroken, resumed):
         oracles.run(each)
     oracles.equal(unbroken.agent.online.get_weights(), resumed.agent.online.get_weights())
@@ -102,7 +102,7 @@ def test_a_resume_holds_no_second_copy_of_the_frames(tmp_path, monkeypatch):
     path = checkpoint.save(tmp_path, 1, {"frames": saved.state()}, {"replay.npz": saved.rows()})
     tracemalloc.start()
     found = checkpoint.load(path)
-    taking.restore(found.files["replay.npz"], found.state["frames"])
+    taking.restore(found.replay, found.state["frames"])
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 5 * 100 * 84 * 84 < taking.ring.nbytes / 5

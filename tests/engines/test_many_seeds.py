@@ -17,7 +17,7 @@ from dqn_tf.agent.dqn import DQN, weights_sha256
 from dqn_tf.agent.networks.layers import StackedDense, narrow_matmul
 from dqn_tf.engines import factory
 from dqn_tf.envs import registry
-from dqn_tf.training.seeds_report import scores
+from dqn_tf.training.seeds_report import summary_of
 
 SEEDS = (3, 8, 5)
 
@@ -262,7 +262,7 @@ def test_the_summary_by_hand():
         }
         for seed, mean in enumerate((1.0, 2.0, 4.0, 100.0))
     ]
-    summary = scores(reports)
+    summary = summary_of(reports)
     assert (
         summary["mean"],
         summary["iqm"],

@@ -268,7 +268,7 @@ def test_a_run_resumes_to_the_bit(tmp_path):
             tmp_path, 1, values, {"state.npz": arrays, "replay.npz": unbroken.replay.rows()}
         )
     )
-    assert resumed.restore(found.state, found.files["state.npz"], found.files["replay.npz"]) == []
+    assert resumed.restore(found.state, found.files["state.npz"], found.replay) == []
     for each in (unbroken, resumed):
         oracles.run(each)
         each.close()

@@ -11,15 +11,19 @@ import pytest
 from commands import ROOT
 from dqn_tf.config.dqn_config import FIXED_ON_RESUME, DQNConfig
 from dqn_tf.envs.spaces import Spaces
-from dqn_tf.run_files.run_directory import RunDirectory, changed, new_path
+from dqn_tf.run_files.run_directory import RunDirectory, changed_config, default_path
 from dqn_tf.support.errors import UserError
 
 CONFIG = DQNConfig(seed=5)
 SPACES = Spaces((4,), "float32", actions=2, action_start=1)
-HOLD = (
-    "import sys; from dqn_tf.run_files.run_directory import RunDirectory;"
-    " directory = RunDirectory.open(sys.argv[1]); print('held', flush=True); sys.stdin.read()"
-)
+HOLD = """
+import sys
+from dqn_tf.run_files.run_directory import RunDirectory
+
+run_dir = RunDirectory.open(sys.argv[1])
+print("held", flush=True)
+sys.stdin.read()
+"""
 
 
 def made(path) -> RunDirectory:
@@ -44,7 +48,7 @@ def test_a_moved_run_is_the_same_run(tmp_path):  # row 16
 
 def test_without_a_name_the_directory_tells_environment_and_seed(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    with RunDirectory.create(new_path(DQNConfig(env="mine:Maze-v0", seed=5))) as run:
+    with RunDirectory.create(default_path("mine:Maze-v0", 5)) as run:
         assert run.path.parts[:2] == ("runs", "Maze-v0") and run.path.name.endswith("-seed5")
 
 
@@ -118,7 +122,7 @@ def test_a_second_process_is_kept_out_until_the_first_is_dead(tmp_path):  # row 
 
 
 def test_what_can_change_on_resume_is_reported():  # row 11
-    config, differences = changed(
+    config, differences = changed_config(
         CONFIG, {"learning_rate": 1e-4, "total_steps": 70_000, "gamma": CONFIG.gamma}
     )
     assert config.learning_rate == 1e-4 and config.total_steps == 70_000 and config.seed == 5
@@ -130,7 +134,7 @@ def test_what_can_change_on_resume_is_reported():  # row 11
 
 def test_what_cannot_change_is_refused_as_a_whole():  # row 10
     with pytest.raises(UserError) as refusal:
-        changed(CONFIG, {"env": "Acrobot-v1", "hidden_units": (8,), "learning_rate": 1.0})
+        changed_config(CONFIG, {"env": "Acrobot-v1", "hidden_units": (8,), "learning_rate": 1.0})
     assert "--env was CartPole-v1 and is now Acrobot-v1" in str(refusal.value)
     assert "--hidden_units was 256,256 and is now 8" in str(refusal.value)
     assert "learning_rate" not in str(refusal.value) and "learning_rate" not in FIXED_ON_RESUME
@@ -138,4 +142,4 @@ def test_what_cannot_change_is_refused_as_a_whole():  # row 10
 
 def test_a_changed_value_is_checked():
     with pytest.raises(UserError, match="--gamma=2"):
-        changed(CONFIG, {"gamma": 2.0})
+        changed_config(CONFIG, {"gamma": 2.0})
