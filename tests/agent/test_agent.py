@@ -7,7 +7,7 @@ import tensorflow as tf
 import oracles
 from dqn_tf.agent.dqn import DQN, weights_sha256
 from dqn_tf.envs.spaces import Spaces
-from envs import CHAIN_STATES, chain_q_star, chain_transitions
+from environments import CHAIN_STATES, chain_q_star, chain_transitions
 from oracles import close, equal, make_agent, make_batch, make_config, tensors
 
 CHAIN = Spaces((), "int64", 2, categories=CHAIN_STATES)

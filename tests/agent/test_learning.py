@@ -9,7 +9,7 @@ from gymnasium.wrappers import TimeLimit
 import oracles
 from dqn_tf.config import seeding
 from dqn_tf.evaluation.episodes import evaluate
-from envs import CHAIN_STATES, Chain, chain_q_star
+from environments import CHAIN_STATES, Chain, chain_q_star
 
 
 def test_value_iteration_is_right_where_it_can_be_seen():

@@ -26,7 +26,7 @@ from gymnasium.wrappers import TimeLimit
 import oracles
 from dqn_tf.config.presets import RAINBOW
 from dqn_tf.envs.gridworld import MAX_EPISODE_STEPS, GridWorld
-from envs import CHAIN_STATES, Chain, ExploringStarts, chain_q_star, chain_step
+from environments import CHAIN_STATES, Chain, ExploringStarts, chain_q_star, chain_step
 
 GAMMA = 0.9
 # of Munchausen; on both environments some log-policies are clipped and some are not

@@ -11,15 +11,16 @@ import numpy as np
 import pytest
 
 from checkpoints import Canary, remade
-from commands import SMALL, refused, report, resumed, run, small, stopped, undisturbed
+from command_server import refusal, run
 from dqn_tf.run_files import checkpoint
+from small_runs import SMALL, finished_run, report, resume_run, small_run, stopped_run
 
 
 @pytest.mark.parametrize(
     ("name", "content"), [("state.npz", b"short"), ("manifest.json", b""), ("best.npz", None)]
 )
 def test_a_damaged_checkpoint_costs_an_interval_and_no_more(tmp_path, name, content):  # rows 2-5
-    file = stopped(tmp_path) / "checkpoints" / "256" / name
+    file = stopped_run(tmp_path) / "checkpoints" / "256" / name
     file.write_bytes(content) if content is not None else file.unlink()
     # TensorFlow's state file means nothing here
     (file.parent.parent / "checkpoint").write_bytes(b"garbage")
@@ -27,27 +28,27 @@ def test_a_damaged_checkpoint_costs_an_interval_and_no_more(tmp_path, name, cont
         (tmp_path / "export").write_text(
             "a file, so that the command ends before TensorFlow is built", encoding="utf-8"
         )
-        status, text = run(resumed(tmp_path), tmp_path)
+        status, text = run(resume_run(tmp_path), tmp_path)
         assert status == 1 and f"warning: {file}" in text, text
         return
-    status, text = run(resumed(tmp_path), tmp_path)
+    status, text = run(resume_run(tmp_path), tmp_path)
     assert (
         status == 0
         and f"warning: {file} is damaged. Trying the checkpoint before it." in text
         and "from step 200" in text
     ), text
-    assert report(tmp_path)["weights_sha256"] == report(undisturbed())["weights_sha256"]
+    assert report(tmp_path)["weights_sha256"] == report(finished_run())["weights_sha256"]
 
 
 def test_when_none_is_left_nothing_is_begun_afresh(tmp_path):  # rows 2-5
-    for path in (stopped(tmp_path) / "checkpoints").iterdir():
+    for path in (stopped_run(tmp_path) / "checkpoints").iterdir():
         (path / "manifest.json").write_bytes(b"")
     before = {
         path: path.read_bytes()
         for path in (tmp_path / "run").rglob("*")
         if path.is_file() and path.name != ".lock"
     }
-    assert "None of the 2 checkpoints" in refused(resumed(tmp_path), tmp_path)
+    assert "None of the 2 checkpoints" in refusal(resume_run(tmp_path), tmp_path)
     assert before == {
         path: path.read_bytes()
         for path in (tmp_path / "run").rglob("*")
@@ -56,7 +57,7 @@ def test_when_none_is_left_nothing_is_begun_afresh(tmp_path):  # rows 2-5
 
 
 def test_a_malicious_replay_runs_nothing(tmp_path):  # row 14
-    directory = stopped(tmp_path) / "checkpoints" / "256"
+    directory = stopped_run(tmp_path) / "checkpoints" / "256"
     np.savez(directory / "replay.npz", observation=np.array([Canary(tmp_path / "canary")], object))
     listing = json.loads((directory / "manifest.json").read_text(encoding="utf-8"))["files"]
     remade(
@@ -69,19 +70,19 @@ def test_a_malicious_replay_runs_nothing(tmp_path):  # row 14
             }
         },
     )
-    assert "replay.npz is refused" in refused(resumed(tmp_path), tmp_path)
+    assert "replay.npz is refused" in refusal(resume_run(tmp_path), tmp_path)
     assert not (tmp_path / "canary").exists()
 
 
 def test_a_lost_replay_is_refilled_only_if_asked_and_without_a_burst_of_updates(tmp_path):  # row 12
-    directory = stopped(tmp_path) / "checkpoints" / "256"
+    directory = stopped_run(tmp_path) / "checkpoints" / "256"
     (directory / "replay.npz").unlink()
-    sentence = refused(resumed(tmp_path), tmp_path)
+    sentence = refusal(resume_run(tmp_path), tmp_path)
     assert f"{directory / 'replay.npz'} is missing" in sentence and "--refill_replay" in sentence
     before = json.loads((directory / "manifest.json").read_text(encoding="utf-8"))["state"][
         "engine"
     ]["updates"]
-    status, text = run(resumed(tmp_path, "--refill_replay"), tmp_path)
+    status, text = run(resume_run(tmp_path, "--refill_replay"), tmp_path)
     assert status == 0, text
     learning_steps = 400 - 256 - SMALL["warmup_env_steps"]
     assert report(tmp_path)["updates"] == before + learning_steps // 2, (
@@ -107,7 +108,7 @@ def small_disk(tmp_path):
 
 
 def test_a_full_disk_stops_the_run_or_does_not_by_flag(tmp_path, small_disk):  # row 7
-    sentence = refused(small(tmp_path), tmp_path)
+    sentence = refusal(small_run(tmp_path), tmp_path)
     kept = checkpoint.steps(small_disk)
     assert (
         "cannot be written to" in sentence
@@ -119,6 +120,6 @@ def test_a_full_disk_stops_the_run_or_does_not_by_flag(tmp_path, small_disk):  #
         "half a checkpoint was left behind"
     )
     assert checkpoint.load_latest(small_disk).state["engine"]["env_step"] == kept[-1]
-    status, text = run(resumed(tmp_path, on_checkpoint_error="continue"), tmp_path)
+    status, text = run(resume_run(tmp_path, on_checkpoint_error="continue"), tmp_path)
     assert status == 0 and "No space left on device. Training goes on." in text, text
-    assert report(tmp_path)["weights_sha256"] == report(undisturbed())["weights_sha256"]
+    assert report(tmp_path)["weights_sha256"] == report(finished_run())["weights_sha256"]

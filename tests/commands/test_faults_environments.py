@@ -11,8 +11,9 @@ import re
 import numpy as np
 import pytest
 
-from commands import hit, refused, report, run, small
+from command_server import refusal, run
 from dqn_tf.run_files import checkpoint
+from small_runs import report, signal_at, small_run
 
 
 @pytest.mark.parametrize(
@@ -33,13 +34,13 @@ from dqn_tf.run_files import checkpoint
 def test_an_environment_that_cannot_be_used_is_refused_before_anything_is_written(
     tmp_path, env, said
 ):
-    sentence = refused(small(tmp_path, env=f"faulty:{env}-v0"), tmp_path)
+    sentence = refusal(small_run(tmp_path, env=f"faulty:{env}-v0"), tmp_path)
     assert f"--env=faulty:{env}-v0" in sentence and said in sentence
     assert not (tmp_path / "run").exists()
 
 
 def test_a_reset_that_raises_is_named_with_its_seed(tmp_path):  # row 26
-    sentence = refused(small(tmp_path, env="faulty:RaisesInReset-v0"), tmp_path)
+    sentence = refusal(small_run(tmp_path, env="faulty:RaisesInReset-v0"), tmp_path)
     assert re.search(
         r"--env=faulty:RaisesInReset-v0: The environment raised OSError in reset\(seed=\d+\): no"
         r" simulator found",
@@ -71,8 +72,8 @@ def test_a_reset_that_raises_is_named_with_its_seed(tmp_path):  # row 26
     ],
 )  # Gym's step, not Gymnasium's
 def test_a_bad_value_ends_the_run_at_the_first_offence(tmp_path, env, said):
-    sentence = refused(
-        small(tmp_path, env=f"faulty:{env}-v0", checkpoint_period_env_steps=1), tmp_path
+    sentence = refusal(
+        small_run(tmp_path, env=f"faulty:{env}-v0", checkpoint_period_env_steps=1), tmp_path
     )
     assert sentence.startswith(f"error: faulty:{env}-v0: ") and re.search(said, sentence), sentence
     for step in checkpoint.steps(tmp_path / "run" / "checkpoints"):
@@ -82,7 +83,9 @@ def test_a_bad_value_ends_the_run_at_the_first_offence(tmp_path, env, said):
 
 @pytest.mark.parametrize("env", ["IntReward", "ArrayReward", "OneReward"])
 def test_a_reward_that_is_one_number_is_taken(tmp_path, env):  # row 47
-    status, text = run(small(tmp_path, env=f"faulty:{env}-v0"), tmp_path, **hit("training", 50))
+    status, text = run(
+        small_run(tmp_path, env=f"faulty:{env}-v0"), tmp_path, **signal_at("training", 50)
+    )
     assert status == 143, text
     rewards = checkpoint.load_latest(tmp_path / "run" / "checkpoints").replay["reward"]
     assert rewards.dtype == np.float32 and (rewards == 1).sum() >= 2
@@ -94,7 +97,7 @@ def test_an_environment_that_raises_in_step_can_be_found_again_and_the_run_gone_
     environments have moved on from the state that the replay and the counters are in; a checkpoint
     of that could not be resumed exactly. The last good one is named.
     """
-    sentence = refused(small(tmp_path, env="faulty:Raises-v0"), tmp_path)
+    sentence = refusal(small_run(tmp_path, env="faulty:Raises-v0"), tmp_path)
     assert re.fullmatch(
         r"error: faulty:Raises-v0: Environment 0 raised ZeroDivisionError in step\([12]\): the"
         r" simulator broke "
@@ -109,8 +112,8 @@ def test_an_environment_that_raises_in_step_can_be_found_again_and_the_run_gone_
 
 
 def test_a_loss_that_is_not_finite_stops_the_run_with_the_last_good_weights(tmp_path):  # row 23
-    sentence = refused(
-        small(tmp_path, env="faulty:HugeReward-v0", loss="mse", checkpoint_period_env_steps=8),
+    sentence = refusal(
+        small_run(tmp_path, env="faulty:HugeReward-v0", loss="mse", checkpoint_period_env_steps=8),
         tmp_path,
     )
     assert (
@@ -124,8 +127,10 @@ def test_a_loss_that_is_not_finite_stops_the_run_with_the_last_good_weights(tmp_
 
 # row 23: the loss before the one, fatal update was still finite
 def test_weights_that_are_not_finite_are_not_saved(tmp_path):
-    sentence = refused(
-        small(tmp_path, learning_rate=1e39, updates_per_block=1, checkpoint_period_env_steps=66),
+    sentence = refusal(
+        small_run(
+            tmp_path, learning_rate=1e39, updates_per_block=1, checkpoint_period_env_steps=66
+        ),
         tmp_path,
     )
     assert (
@@ -139,13 +144,13 @@ def test_weights_that_are_not_finite_are_not_saved(tmp_path):
 
 # row 34; Discrete(1, start=2): the environment insists on its own number
 def test_a_single_action_is_enough(tmp_path):
-    status, text = run(small(tmp_path, env="faulty:OneAction-v0"), tmp_path)
+    status, text = run(small_run(tmp_path, env="faulty:OneAction-v0"), tmp_path)
     assert status == 0, text
     assert report(tmp_path)["score"]["mean"] == 10
 
 
 def test_a_discrete_observation_is_one_hot(tmp_path):  # row 32
-    status, text = run(small(tmp_path, env="FrozenLake-v1"), tmp_path, **hit("none"))
+    status, text = run(small_run(tmp_path, env="FrozenLake-v1"), tmp_path, **signal_at("none"))
     assert status == 0, text
     state = checkpoint.load_latest(tmp_path / "run" / "checkpoints").files["state.npz"]
     assert state["online/0"].shape == (
@@ -156,7 +161,9 @@ def test_a_discrete_observation_is_one_hot(tmp_path):  # row 32
 
 def test_an_episode_that_never_ends_is_cut_and_it_is_said(tmp_path):  # row 46
     status, text = run(
-        small(tmp_path, env="faulty:Endless-v0", test_episodes=1, evaluation_period_env_steps=0),
+        small_run(
+            tmp_path, env="faulty:Endless-v0", test_episodes=1, evaluation_period_env_steps=0
+        ),
         tmp_path,
     )
     assert status == 0, text
@@ -170,7 +177,7 @@ def test_without_an_evaluation_the_best_weights_are_the_last(tmp_path):
     """Not the untrained ones that a run begins with; and evaluation.json is JSON that every reader
     takes.
     """
-    status, text = run(small(tmp_path, evaluation_period_env_steps=0), tmp_path)
+    status, text = run(small_run(tmp_path, evaluation_period_env_steps=0), tmp_path)
     assert status == 0 and "Score of the best" not in text, text
     said = json.loads(
         (tmp_path / "run" / "evaluation.json").read_text(encoding="utf-8"),

@@ -10,7 +10,8 @@ import subprocess
 
 import pytest
 
-from commands import refused, run, small
+from command_server import refusal, run
+from small_runs import small_run
 
 
 @pytest.mark.parametrize(
@@ -55,12 +56,12 @@ from commands import refused, run, small
     ],
 )
 def test_a_bad_flag_is_named_in_one_line(tmp_path, flags, said):
-    assert said in refused(small(tmp_path, **flags), tmp_path)
+    assert said in refusal(small_run(tmp_path, **flags), tmp_path)
     assert not (tmp_path / "run").exists() and not (tmp_path / "export").exists()
 
 
 def test_a_stray_word_is_named(tmp_path):
-    assert "'CartPole-v1' is not a flag" in refused(["CartPole-v1"], tmp_path)
+    assert "'CartPole-v1' is not a flag" in refusal(["CartPole-v1"], tmp_path)
 
 
 def test_a_seed_not_given_is_drawn_printed_and_saved(tmp_path):  # row 40
@@ -68,7 +69,7 @@ def test_a_seed_not_given_is_drawn_printed_and_saved(tmp_path):  # row 40
     for name in ("a", "b"):
         (tmp_path / name).mkdir()
         status, text = run(
-            small(tmp_path / name, seed=None),
+            small_run(tmp_path / name, seed=None),
             tmp_path,
             FAULTY='{"moment": "training", "count": 1, "signal": 15}',
         )
@@ -94,7 +95,7 @@ def test_a_seed_not_given_is_drawn_printed_and_saved(tmp_path):  # row 40
     ],
 )
 def test_an_unknown_environment_is_named_with_gymnasiums_suggestion(tmp_path, env, said):  # row 35
-    sentence = refused(small(tmp_path, env=env), tmp_path)
+    sentence = refusal(small_run(tmp_path, env=env), tmp_path)
     assert f"--env={env}" in sentence and said in sentence
 
 
@@ -108,7 +109,7 @@ def test_an_unknown_environment_is_named_with_gymnasiums_suggestion(tmp_path, en
     ],
 )
 def test_a_missing_extra_ends_with_the_line_to_type(tmp_path, env, module, line):  # row 36
-    sentence = refused(small(tmp_path, env=env), tmp_path, NOT_INSTALLED=module)
+    sentence = refusal(small_run(tmp_path, env=env), tmp_path, NOT_INSTALLED=module)
     assert f"--env={env}" in sentence and sentence.endswith(f"Type: {line}")
 
 
@@ -117,13 +118,13 @@ def test_a_missing_extra_ends_with_the_line_to_type(tmp_path, env, module, line)
 )
 def test_an_installed_extra_is_registered(tmp_path, module, env):  # row 36
     pytest.importorskip(module)
-    status, text = run(small(tmp_path, env=env, total_steps=65), tmp_path)
+    status, text = run(small_run(tmp_path, env=env, total_steps=65), tmp_path)
     assert status == 0, text
 
 
 def test_what_does_not_fit_into_memory_is_refused_with_the_estimate(tmp_path):  # row 49
-    sentence = refused(
-        small(tmp_path, env="faulty:Pixels-v0", replay_capacity=100_000_000), tmp_path
+    sentence = refusal(
+        small_run(tmp_path, env="faulty:Pixels-v0", replay_capacity=100_000_000), tmp_path
     )
     assert re.search(
         r"--replay_capacity=100000000 does not fit into memory: 100,000,000 transitions of 56,\d+"
@@ -135,7 +136,7 @@ def test_what_does_not_fit_into_memory_is_refused_with_the_estimate(tmp_path):  
 
 
 def test_the_estimate_is_printed_up_front(tmp_path):  # row 49
-    status, text = run(small(tmp_path, env="faulty:NaNReset-v0"), tmp_path)
+    status, text = run(small_run(tmp_path, env="faulty:NaNReset-v0"), tmp_path)
     assert status == 1 and text.startswith(
         "Replay memory: 300 transitions of 28 bytes, 8.2 KiB of "
     )
@@ -166,7 +167,7 @@ def read_only(tmp_path):
 @pytest.mark.parametrize("name", ["run_dir", "export_dir"])
 def test_a_directory_that_cannot_be_written_is_named(tmp_path, read_only, name):  # row 8
     for path in (read_only, read_only / "below"):
-        sentence = refused(small(tmp_path, **{name: path}), tmp_path)
+        sentence = refusal(small_run(tmp_path, **{name: path}), tmp_path)
         assert str(path) in sentence
     assert not (tmp_path / "export").exists() and (
         name == "run_dir" or not (tmp_path / "run").exists()
@@ -177,7 +178,7 @@ def test_a_directory_that_cannot_be_written_is_named(tmp_path, read_only, name):
 def test_a_file_where_a_directory_is_needed_is_named(tmp_path, name):  # row 8
     (tmp_path / "file").write_text("mine", encoding="utf-8")
     for path in (tmp_path / "file", tmp_path / "file" / "below"):
-        assert f"--{name}={path}" in refused(small(tmp_path, **{name: path}), tmp_path)
+        assert f"--{name}={path}" in refusal(small_run(tmp_path, **{name: path}), tmp_path)
     assert (tmp_path / "file").read_text(encoding="utf-8") == "mine"
     assert not (tmp_path / "export").exists() and (
         name == "run_dir" or not (tmp_path / "run").exists()

@@ -9,36 +9,45 @@ import numpy as np
 import pytest
 
 from checkpoints import remade
-from commands import arguments, hit, refused, report, resumed, run, small, stopped, undisturbed
+from command_server import refusal, run
 from dqn_tf.agent.dqn import weights_sha256
 from dqn_tf.run_files import checkpoint
 from dqn_tf.run_files.run_directory import RunDirectory
+from small_runs import (
+    arguments,
+    finished_run,
+    report,
+    resume_run,
+    signal_at,
+    small_run,
+    stopped_run,
+)
 
 
 def test_a_run_moved_elsewhere_goes_on_as_if_never_stopped(tmp_path):  # row 16
-    stopped(tmp_path)
+    stopped_run(tmp_path)
     shutil.move(tmp_path / "run", tmp_path / "moved")
     status, text = run(
         arguments(resume=tmp_path / "moved", export_dir=tmp_path / "export"), tmp_path
     )
     assert status == 0 and "from step 256" in text, text
     after = json.loads((tmp_path / "moved" / "evaluation.json").read_text(encoding="utf-8"))
-    before = report(undisturbed())
+    before = report(finished_run())
     for name in ("env_steps", "updates", "weights_sha256", "last", "best"):
         assert after[name] == before[name], name
 
 
 # row 9; a dead process's lock: test_rundir.py and every resume here
 def test_a_second_process_on_the_same_run_is_kept_out(tmp_path):
-    with RunDirectory.open(stopped(tmp_path)):
-        assert f"is in use by process {os.getpid()} on " in refused(resumed(tmp_path), tmp_path)
-        assert f"is in use by process {os.getpid()} on " in refused(small(tmp_path), tmp_path)
+    with RunDirectory.open(stopped_run(tmp_path)):
+        assert f"is in use by process {os.getpid()} on " in refusal(resume_run(tmp_path), tmp_path)
+        assert f"is in use by process {os.getpid()} on " in refusal(small_run(tmp_path), tmp_path)
 
 
 def test_what_cannot_change_is_listed_as_a_whole(tmp_path):  # row 10
-    stopped(tmp_path)
-    sentence = refused(
-        resumed(tmp_path, env="CartPole-v1", hidden_units="16,16", seed=4, gamma=0.9), tmp_path
+    stopped_run(tmp_path)
+    sentence = refusal(
+        resume_run(tmp_path, env="CartPole-v1", hidden_units="16,16", seed=4, gamma=0.9), tmp_path
     )
     for difference in (
         "--env was faulty:Corridor-v0 and is now CartPole-v1",
@@ -51,15 +60,17 @@ def test_what_cannot_change_is_listed_as_a_whole(tmp_path):  # row 10
 
 def test_an_environment_that_changed_under_its_name_is_refused(tmp_path):  # row 10
     status, text = run(
-        small(tmp_path, env="faulty:ActionsFromOutside-v0"), tmp_path, **hit("training", 20)
+        small_run(tmp_path, env="faulty:ActionsFromOutside-v0"),
+        tmp_path,
+        **signal_at("training", 20),
     )
     assert status == 143, text
-    sentence = refused(resumed(tmp_path), tmp_path, ACTIONS="3")
+    sentence = refusal(resume_run(tmp_path), tmp_path, ACTIONS="3")
     assert "actions was 2 and is now 3" in sentence
 
 
 def test_what_can_change_is_reported_and_holds_from_the_checkpoint_on(tmp_path):  # rows 11 and 13
-    weights = checkpoint.load_latest(stopped(tmp_path) / "checkpoints").files["state.npz"]
+    weights = checkpoint.load_latest(stopped_run(tmp_path) / "checkpoints").files["state.npz"]
     flags = {
         "learning_rate": 1e-30,
         "epsilon_end": 0.3,
@@ -67,7 +78,7 @@ def test_what_can_change_is_reported_and_holds_from_the_checkpoint_on(tmp_path):
         "total_steps": 440,
         "replay_capacity": 100,
     }
-    status, text = run(resumed(tmp_path, **flags), tmp_path)
+    status, text = run(resume_run(tmp_path, **flags), tmp_path)
     assert status == 0, text
     for name, before in (
         ("learning_rate", 0.0005),
@@ -104,14 +115,14 @@ def test_what_can_change_is_reported_and_holds_from_the_checkpoint_on(tmp_path):
 
 
 def test_a_complete_run_is_left_as_it_is(tmp_path):  # row 15
-    shutil.copytree(undisturbed() / "run", tmp_path / "run")
+    shutil.copytree(finished_run() / "run", tmp_path / "run")
     files = {
         path: (path.read_bytes(), path.stat().st_mtime_ns)
         for path in (tmp_path / "run").rglob("*")
         if path.is_file() and path.name != ".lock"
     }
     for flags in ({}, {"total_steps": 399}):
-        status, text = run(resumed(tmp_path, **flags), tmp_path)
+        status, text = run(resume_run(tmp_path, **flags), tmp_path)
         assert status == 0 and "is already complete: 400 of " in text, text
     assert files == {
         path: (path.read_bytes(), path.stat().st_mtime_ns)
@@ -122,9 +133,9 @@ def test_a_complete_run_is_left_as_it_is(tmp_path):  # row 15
 
 
 def test_a_checkpoint_of_another_schema_names_both_versions(tmp_path):  # row 17
-    remade(stopped(tmp_path) / "checkpoints" / "256", schema=0)
-    assert f"schema 0; this version of dqn_tf reads schema {checkpoint.SCHEMA}" in refused(
-        resumed(tmp_path), tmp_path
+    remade(stopped_run(tmp_path) / "checkpoints" / "256", schema=0)
+    assert f"schema 0; this version of dqn_tf reads schema {checkpoint.SCHEMA}" in refusal(
+        resume_run(tmp_path), tmp_path
     )
 
 
@@ -138,5 +149,5 @@ def test_a_checkpoint_of_another_schema_names_both_versions(tmp_path):  # row 17
     ],
 )
 def test_a_bad_request_to_resume_is_named(tmp_path, flags, said):
-    stopped(tmp_path)
-    assert said in refused(resumed(tmp_path, **flags), tmp_path)
+    stopped_run(tmp_path)
+    assert said in refusal(resume_run(tmp_path, **flags), tmp_path)

@@ -11,9 +11,10 @@ import signal
 
 import pytest
 
-from commands import hit, report, resumed, run, small, start, undisturbed
+from command_server import run, start
 from dqn_tf.export.publish import versions
 from dqn_tf.run_files import checkpoint
+from small_runs import finished_run, report, resume_run, signal_at, small_run
 
 SAME = ("env_steps", "updates", "weights_sha256", "last", "best")
 
@@ -30,7 +31,7 @@ def require_whole(directory) -> int:
 
 def require_same_end(directory) -> None:
     """The resumed run's results are those of the undisturbed run."""
-    after, before = report(directory), report(undisturbed())
+    after, before = report(directory), report(finished_run())
     assert {name: after[name] for name in SAME} == {name: before[name] for name in SAME}
     assert versions(directory / "export") == [1]
 
@@ -49,36 +50,36 @@ def require_same_end(directory) -> None:
 )  # the final test
 # row 18
 def test_sigterm_leaves_one_whole_checkpoint_to_go_on_from(tmp_path, moment, count, steps):
-    status, text = run(small(tmp_path), tmp_path, **hit(moment, count))
+    status, text = run(small_run(tmp_path), tmp_path, **signal_at(moment, count))
     assert status == 143 and f"Go on with: python train.py --resume={tmp_path / 'run'}" in text, (
         text
     )
     assert require_whole(tmp_path) in steps
     assert not (tmp_path / "export").exists() or not versions(tmp_path / "export")
-    status, text = run(resumed(tmp_path), tmp_path)
+    status, text = run(resume_run(tmp_path), tmp_path)
     assert status == 0, text
     require_same_end(tmp_path)
 
 
 def test_sigterm_during_the_export_lets_it_finish(tmp_path):  # row 18
-    status, text = run(small(tmp_path), tmp_path, **hit("publishing"))
+    status, text = run(small_run(tmp_path), tmp_path, **signal_at("publishing"))
     assert status == 143, text
     assert require_whole(tmp_path) == 400
     require_same_end(tmp_path)
-    status, text = run(resumed(tmp_path), tmp_path)
+    status, text = run(resume_run(tmp_path), tmp_path)
     assert status == 0 and "already complete" in text, text
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_second_signal_during_the_save_ends_it_at_once(tmp_path, number):  # row 19
-    status, text = run(small(tmp_path), tmp_path, **hit("saving", 12, number, again=1))
+    status, text = run(small_run(tmp_path), tmp_path, **signal_at("saving", 12, number, again=1))
     assert status == 128 + number and "Traceback" not in text, text
     found = checkpoint.load_latest(tmp_path / "run" / "checkpoints")
     assert found.state["engine"]["env_step"] < 200, "the one being saved is not there"
 
 
 def test_a_signal_from_outside_is_answered(tmp_path):
-    command = start(small(tmp_path, total_steps=1_000_000), tmp_path)
+    command = start(small_run(tmp_path, total_steps=1_000_000), tmp_path)
     command.wait_for(text=" from step 0 in ")
     command.kill(signal.SIGINT)
     assert command.wait() == 130 and "Traceback" not in command.text, command.text
@@ -89,17 +90,17 @@ def test_a_signal_from_outside_is_answered(tmp_path):
 # row 20: ten stops; and three kills
 def test_stopped_and_restarted_at_random_times(tmp_path, number):
     stops = 10 if number == signal.SIGTERM else 3
-    dice, words = random.Random(20), small(tmp_path)
+    dice, words = random.Random(20), small_run(tmp_path)
     for _ in range(stops):
         status, text = run(
             words,
             tmp_path,
-            **hit(
+            **signal_at(
                 "training", dice.randint(10, 45) if stops == 10 else dice.randint(110, 190), number
             ),
         )
         assert status == (143 if number == signal.SIGTERM else -9), text
-        words = resumed(tmp_path)
+        words = resume_run(tmp_path)
     if number == signal.SIGTERM:
         require_whole(tmp_path)
     status, text = run(words, tmp_path)

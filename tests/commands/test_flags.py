@@ -9,9 +9,10 @@ import re
 
 import pytest
 
-from commands import ROOT, SMALL, SUPPORT, arguments, interpreter, refused, run, small
+from command_server import ROOT, SUPPORT, interpreter, refusal, run
 from dqn_tf.config import presets
 from dqn_tf.config.dqn_config import DQNConfig, show
+from small_runs import SMALL, arguments, small_run
 
 # Runs train.py in a fresh interpreter, then tells which heavy packages it had to load.
 PROBE = """
@@ -79,9 +80,9 @@ def test_every_flag_of_the_help_page_is_real(page, tmp_path):
     } <= set(names)
     # A value that no flag takes is complained of by name; an unknown flag would be called unknown.
     for name in names:
-        sentence = refused([f"--{name}=", "--batch_size=0"], tmp_path)
+        sentence = refusal([f"--{name}=", "--batch_size=0"], tmp_path)
         assert "Unknown" not in sentence, sentence
-    assert "Unknown command line flag 'gama'" in refused(["--gama=1"], tmp_path)
+    assert "Unknown command line flag 'gama'" in refusal(["--gama=1"], tmp_path)
 
 
 def test_help_shows_the_values_of_the_environment_asked_for(tmp_path):
@@ -129,7 +130,7 @@ def test_a_users_own_environment_runs_end_to_end_and_only_our_lines_are_printed(
     (tmp_path / "my_maze.py").write_bytes((SUPPORT / "faulty.py").read_bytes())
     done = interpreter(
         ROOT / "train.py",
-        *small(tmp_path, env="my_maze:Corridor-v0"),
+        *small_run(tmp_path, env="my_maze:Corridor-v0"),
         cwd=tmp_path,
         PYTHONPATH=str(ROOT),
     )

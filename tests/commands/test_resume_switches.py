@@ -14,7 +14,7 @@ from dqn_tf.agent.dqn import weights_sha256
 from dqn_tf.config import presets
 from dqn_tf.envs.spaces import Spaces
 from dqn_tf.run_files import checkpoint
-from envs import Maze
+from environments import Maze
 
 # One agent serves both numbers of environments: a block is 12 steps and 6 updates in both.
 SETTINGS = {

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from commands import SUPPORT
+from command_server import SUPPORT
 from dqn_tf.config.dqn_config import DQNConfig
 from dqn_tf.doctor import __main__ as doctor
 from dqn_tf.doctor import advice, probe_runs, random_play
@@ -165,7 +165,7 @@ def test_masks_are_seen_and_kept_to():
 
 
 def test_an_environment_that_does_not_repeat_itself_is_found(monkeypatch):
-    from envs import Drifting
+    from environments import Drifting
 
     monkeypatch.setattr(random_play.registry, "maker", lambda config: Drifting)
     facts = random_play.inspect(DQNConfig(env="Drifting-v0"), 50)

@@ -9,10 +9,10 @@ import subprocess
 
 import pytest
 
-import serving_models
-import serving_process
+import server_process
+import signature_zoo
 from dqn_tf.serving.options import Options
-from serving_process import ROOT
+from server_process import ROOT
 
 SECTION = (
     (ROOT / "README.md")
@@ -26,10 +26,10 @@ BLOCKS = re.findall(r"```(\w+)\n(.*?)```", SECTION, re.S)
 @pytest.fixture(scope="module")
 def server(tmp_path_factory):
     directory = tmp_path_factory.mktemp("serving-readme")
-    serving_models.save(directory / "saved_models" / "CartPole-v1" / "1")
+    signature_zoo.save(directory / "saved_models" / "CartPole-v1" / "1")
     (command,) = re.findall(r"python -m dqn_tf\.serving (.*)", SECTION)
     # a relative path, as it stands there
-    with serving_process.embedded(directory, *command.split()) as started:
+    with server_process.embedded(directory, *command.split()) as started:
         yield started
 
 

@@ -12,7 +12,7 @@ import pytest
 import tensorflow as tf
 
 import oracles
-from commands import report, resumed, run, small, start
+from command_server import run, start
 from dqn_tf.agent.dqn import weights_sha256
 from dqn_tf.config import seeding
 from dqn_tf.engines.graph.engine import GraphEngine
@@ -22,6 +22,7 @@ from dqn_tf.envs import registry
 from dqn_tf.envs.gridworld import ENV_ID
 from dqn_tf.experience.transitions import NStep, Steps
 from dqn_tf.support.errors import UserError
+from small_runs import report, resume_run, small_run
 
 
 def make_engine(**overrides) -> GraphEngine:
@@ -359,7 +360,7 @@ def test_a_whole_run_and_one_that_was_stopped(tmp_path):
     for name in ("whole", "stopped"):
         directory = tmp_path / name
         directory.mkdir()
-        words = small(
+        words = small_run(
             directory,
             env="CartPole-v1",
             engine="graph",
@@ -374,7 +375,7 @@ def test_a_whole_run_and_one_that_was_stopped(tmp_path):
             command.wait_for(text="greedy return")
             command.kill(signal.SIGTERM)
             assert command.wait() == 143, command.text
-            words = resumed(directory)
+            words = resume_run(directory)
         status, text = run(words, directory)
         assert status == 0 and "Score of the last weights" in text, text
         hashes.append(report(directory)["weights_sha256"])

@@ -12,7 +12,7 @@ from dqn_tf.agent.dqn import weights_sha256
 from dqn_tf.config import seeding
 from dqn_tf.experience import exploration
 from dqn_tf.support.errors import UserError
-from envs import Chain, Counter
+from environments import Chain, Counter
 from oracles import make_config, make_engine, run
 
 

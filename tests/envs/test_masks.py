@@ -24,7 +24,7 @@ from dqn_tf.export.publish import export
 from dqn_tf.support.errors import UserError
 from dqn_tf.training import plan, trainer
 from dqn_tf.training.flags import TrainingFlags
-from envs import MAZE_ACTIONS, MAZE_STATES, Maze, maze_legal, maze_q_star
+from environments import MAZE_ACTIONS, MAZE_STATES, Maze, maze_legal, maze_q_star
 
 MASKED = Spaces((3,), "float32", 4, masked=True)
 KINDS = ("info", "dict")

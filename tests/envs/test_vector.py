@@ -7,7 +7,7 @@ from gymnasium.wrappers import TimeLimit
 from dqn_tf.config import seeding
 from dqn_tf.envs.vector import SeededVectorEnv
 from dqn_tf.support.errors import UserError
-from envs import Chain, Counter, Drifting, Scripted
+from environments import Chain, Counter, Drifting, Scripted
 
 SEED = 12
 

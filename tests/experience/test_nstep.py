@@ -6,7 +6,7 @@ import pytest
 import oracles
 from dqn_tf.envs.spaces import Spaces
 from dqn_tf.experience.transitions import NStep, Steps, columns
-from envs import Counter
+from environments import Counter
 
 
 @pytest.mark.parametrize("masked", [False, True])

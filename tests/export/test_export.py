@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from commands import hit, report, resumed, run, small, start
+from command_server import run, start
 from dqn_tf.agent.dqn import weights_sha256
 from dqn_tf.config import presets
 from dqn_tf.config.dqn_config import DQNConfig
@@ -22,6 +22,7 @@ from dqn_tf.envs.spaces import Spaces
 from dqn_tf.export import publish as module
 from dqn_tf.support.errors import UserError
 from sample_agents import KINDS, agent, observations
+from small_runs import report, resume_run, signal_at, small_run
 
 
 @pytest.fixture(scope="module")
@@ -202,11 +203,11 @@ def test_killed_amid_the_export_no_version_appears(tmp_path):  # row 52
     let finish.
     """
     # a checkpoint of the last step: the rest is test and export
-    status, text = run(small(tmp_path), tmp_path, **hit("test", 1))
+    status, text = run(small_run(tmp_path), tmp_path, **signal_at("test", 1))
     assert status == 143, text
     exports, amid = tmp_path / "export", 0
     for wait in (0.0, 0.05, 0.1, 0.2, 0.4):
-        command = start(resumed(tmp_path), tmp_path)
+        command = start(resume_run(tmp_path), tmp_path)
         command.wait_for(path=exports)
         time.sleep(wait)
         with contextlib.suppress(ProcessLookupError):
@@ -218,8 +219,8 @@ def test_killed_amid_the_export_no_version_appears(tmp_path):  # row 52
         shutil.rmtree(exports)
         (tmp_path / "run" / "evaluation.json").unlink(missing_ok=True)
     assert amid >= 2
-    assert run(resumed(tmp_path), tmp_path, **hit("publishing", 1, 9))[0] == -9
+    assert run(resume_run(tmp_path), tmp_path, **signal_at("publishing", 1, 9))[0] == -9
     assert module.versions(exports) == []
-    status, text = run(resumed(tmp_path), tmp_path)
+    status, text = run(resume_run(tmp_path), tmp_path)
     assert status == 0 and module.versions(exports) == [1], text
     assert report(tmp_path)["export"] == str(exports / "1")

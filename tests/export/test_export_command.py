@@ -13,7 +13,6 @@ import numpy as np
 import pytest
 from absl import flags
 
-from commands import stopped, undisturbed
 from dqn_tf.experience.frames import Frames, recorded_stacks
 from dqn_tf.experience.transitions import Steps
 from dqn_tf.export import __main__ as command
@@ -24,6 +23,7 @@ from dqn_tf.export.publish import versions
 from dqn_tf.run_files import checkpoint
 from dqn_tf.support.errors import UserError
 from sample_agents import KINDS
+from small_runs import finished_run, stopped_run
 
 FORMATS = ["savedmodel", "tflite"] + ["onnx"] * (
     util.find_spec("onnx") is not None and util.find_spec("onnxruntime") is not None
@@ -48,7 +48,7 @@ def manifest(version: Path) -> dict:
 
 def test_a_finished_runs_agent_is_published_anew_in_every_format(export, tmp_path):
     """With the score of the run's final test, and as it was when the run published it."""
-    run = undisturbed()
+    run = finished_run()
     printed = export(
         f"--run={run / 'run'}", f"--output={tmp_path}", f"--formats={','.join(FORMATS)}"
     )
@@ -75,7 +75,7 @@ def test_a_finished_runs_agent_is_published_anew_in_every_format(export, tmp_pat
 def test_a_run_that_goes_on_is_published_untested_and_old_versions_go(
     export, tmp_path, monkeypatch
 ):
-    run = stopped(tmp_path)
+    run = stopped_run(tmp_path)
     real = publish.export  # in this process: the fresh one has been proved above
     monkeypatch.setattr(publish, "export", lambda *arguments, fresh: real(*arguments, fresh=False))
     printed = [
@@ -124,7 +124,7 @@ def test_a_missing_package_is_named(export, monkeypatch):
 
 
 def test_what_a_run_lacks_is_said(tmp_path):
-    run = stopped(tmp_path)
+    run = stopped_run(tmp_path)
     for path in run.glob("checkpoints/*/replay.npz"):
         path.unlink()
     with pytest.raises(UserError, match="replay.npz is missing, so there are no observations"):

@@ -16,7 +16,7 @@ import pytest
 import tensorflow as tf
 from tensorflow.core.protobuf.saved_model_pb2 import SavedModel
 
-from commands import SUPPORT, interpreter
+from command_server import SUPPORT, interpreter
 from dqn_tf.export import gate, runtimes
 from dqn_tf.export.publish import export
 from dqn_tf.export.signatures import Served

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from commands import ROOT, SMALL, interpreter, report, small
+from command_server import ROOT, interpreter
 from dqn_tf.config import seeding
 from dqn_tf.config.dqn_config import DQNConfig
 from dqn_tf.envs import registry
@@ -16,6 +16,7 @@ from dqn_tf.evaluation.episodes import evaluate
 from dqn_tf.evaluation.exported_policy import ExportedPolicy
 from dqn_tf.support import tensorflow_loading
 from dqn_tf.support.errors import UserError
+from small_runs import SMALL, report, small_run
 
 # dueling and noisy are parts of Rainbow
 RUNS = {"plain": {"total_steps": 200}, "rainbow": {"total_steps": 200, "rainbow": "true"}}
@@ -53,7 +54,7 @@ assert all((one != other).any() for one, other in zip(before, after, strict=True
     reason="Keras 2 is not installed: pip install tf-keras",
 )
 def test_train_resume_export_and_evaluate(tmp_path):
-    commands = [["train.py", *small(tmp_path / name, **flags)] for name, flags in RUNS.items()]
+    commands = [["train.py", *small_run(tmp_path / name, **flags)] for name, flags in RUNS.items()]
     commands += [
         [
             "train.py",

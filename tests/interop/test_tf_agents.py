@@ -10,7 +10,7 @@ import re
 import pytest
 import tensorflow as tf
 
-from commands import ROOT, SUPPORT, interpreter
+from command_server import ROOT, SUPPORT, interpreter
 from dqn_tf import interop
 from dqn_tf.support.errors import UserError
 

@@ -19,7 +19,7 @@ import numpy as np
 import pytest
 
 from checkpoints import Canary, load, remade, save
-from commands import SUPPORT, interpreter
+from command_server import SUPPORT, interpreter
 from dqn_tf.run_files import checkpoint
 from dqn_tf.support.errors import UserError
 

@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from commands import ROOT
+from command_server import ROOT
 from dqn_tf.config.dqn_config import FIXED_ON_RESUME, DQNConfig
 from dqn_tf.envs.spaces import Spaces
 from dqn_tf.run_files.run_directory import RunDirectory, changed_config, default_path

@@ -4,15 +4,15 @@ import time
 
 import pytest
 
+import server_process
 import serving_fuzz
-import serving_process
 
 
 @pytest.fixture(scope="module")
 def server(zoo_models):
     """A server of the zoo, which has to end without a traceback."""
     flags = f"--model_base_path={zoo_models / 'zoo'}", "--model_name=zoo"
-    with serving_process.embedded(zoo_models, *flags) as started:
+    with server_process.embedded(zoo_models, *flags) as started:
         yield started
         assert started.stop() == 0 and "Traceback" not in started.text, started.text
 

@@ -16,8 +16,8 @@ from tensorflow_serving.apis import (
     regression_pb2,
 )
 
-import serving_models
-from serving_process import NAME
+import signature_zoo
+from server_process import NAME
 
 ROW = [[1.0, 2.0, 3.0, 4.0]]
 CODES = grpc.StatusCode
@@ -73,7 +73,7 @@ def test_an_empty_batch(server):
     assert tf.make_ndarray(answer.outputs["q_values"]).shape == (0, 2)
 
 
-@pytest.mark.parametrize("dtype", serving_models.DTYPES)
+@pytest.mark.parametrize("dtype", signature_zoo.DTYPES)
 @pytest.mark.parametrize("shape", [(), (2, 3)], ids=str)
 def test_every_type_comes_back(server, dtype, shape):
     kind = tf.as_dtype(dtype).as_numpy_dtype

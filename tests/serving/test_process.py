@@ -18,9 +18,9 @@ import tensorflow as tf
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from tensorflow_serving.apis import model_management_pb2, predict_pb2
 
-import serving_models
-import serving_process
-from serving_process import ROOT
+import server_process
+import signature_zoo
+from server_process import ROOT
 
 ROW = [1.0, 2.0, 3.0, 4.0]
 BODY = {"instances": [ROW]}
@@ -33,8 +33,8 @@ def directory(tmp_path_factory):
     for name in ("a", "b", "empty"):
         (made / name).mkdir()
     for path, offset in (("a/1", 100.0), ("a/2", 200.0), ("b/5", 500.0)):
-        serving_models.save_small(made / path, offset)
-    serving_models.save(made / "zoo" / "1")
+        signature_zoo.save_small(made / path, offset)
+    signature_zoo.save(made / "zoo" / "1")
     return made
 
 
@@ -122,7 +122,7 @@ def server(directory):
     (directory / "monitoring").write_text(
         'prometheus_config { enable: true path: "/metrics" }', encoding="utf-8"
     )
-    with serving_process.embedded(
+    with server_process.embedded(
         directory,
         f"--model_config_file={directory / 'models'}",
         "--model_config_file_poll_wait_seconds=0.2",
@@ -276,7 +276,7 @@ def test_what_takes_too_long_and_what_is_too_much(server):
 
     def slow(rows: int):
         started = time.monotonic()
-        address = serving_process.Address(server.host, server.rest, server.rpc)
+        address = server_process.Address(server.host, server.rest, server.rpc)
         return (
             address.predict({"signature_name": "slow", "inputs": [0.5] * rows}, "/v1/models/zoo")[
                 0
@@ -290,7 +290,7 @@ def test_what_takes_too_long_and_what_is_too_much(server):
     assert statuses <= {200, 503, 504} and 503 in statuses
     status, answer = server.predict({"signature_name": "slow", "inputs": [600.0]}, "/v1/models/zoo")
     assert status == 504 and "2500 ms" in answer["error"]
-    serving_process.wait(
+    server_process.wait(
         lambda: server.predict(BODY, "/v1/models/zoo")[0] == 200, "the stuck batch to end"
     )
 
@@ -338,12 +338,12 @@ def test_too_many_requests_at_once(server):
         connection.sendall(
             b"POST /v1/models/a:predict HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n"
         )
-    serving_process.wait(lambda: len(select.select(idle, [], [], 0)[0]) >= 8, "8 refusals")
+    server_process.wait(lambda: len(select.select(idle, [], [], 0)[0]) >= 8, "8 refusals")
     assert server.predict(BODY, "/v1/models/a")[0] == 429
     for connection in idle:
         assert connection.recv(4096).startswith((b"HTTP/1.1 504 ", b"HTTP/1.1 429 "))
         connection.close()
-    serving_process.wait(lambda: server.predict(BODY, "/v1/models/a")[0] == 200, "200")
+    server_process.wait(lambda: server.predict(BODY, "/v1/models/a")[0] == 200, "200")
 
 
 # Configuration
@@ -385,13 +385,13 @@ def test_labels_and_a_changed_file(server, directory):
     made.model_spec.version_label = "stable"
     assert server.prediction.Predict(made).model_spec.version.value == 1
     (directory / "models").write_text("this is no configuration", encoding="utf-8")
-    serving_process.wait(lambda: "stays as it was" in server.text, "a word about the file")
+    server_process.wait(lambda: "stays as it was" in server.text, "a word about the file")
     assert offset(server, "a") == 200.0
     (directory / "models").write_text(
         config(directory, "a model_version_policy{specific{versions:1}}", "b", "zoo"),
         encoding="utf-8",
     )
-    serving_process.wait(
+    server_process.wait(
         lambda: server.states("a").get(2) == "END" and server.states("b").get(5) == "AVAILABLE",
         "the new configuration",
     )
@@ -403,16 +403,16 @@ def test_labels_and_a_changed_file(server, directory):
 
 def test_it_waits_for_a_first_version_and_drains(tmp_path, directory):
     (tmp_path / "m").mkdir()
-    with serving_process.embedded(
+    with server_process.embedded(
         tmp_path,
         f"--model_base_path={tmp_path / 'm'}",
         "--file_system_poll_wait_seconds=0.2",
         "--host=0.0.0.0",
         ready=False,
     ) as server:
-        serving_process.wait(lambda: "waiting for a version" in server.text, "waiting")
+        server_process.wait(lambda: "waiting for a version" in server.text, "waiting")
         assert "REST on" not in server.text and server.process.poll() is None
-        serving_models.save(tmp_path / "m" / "1")
+        signature_zoo.save(tmp_path / "m" / "1")
         server.listens()
         assert "nothing is authenticated" in server.text
         with concurrent.futures.ThreadPoolExecutor(2) as threads:
@@ -443,7 +443,7 @@ def test_what_cannot_start(tmp_path, directory, labels, flag):
     else:
         (tmp_path / "7").mkdir()
         flags = [f"--model_base_path={tmp_path}"]
-    with serving_process.embedded(tmp_path, *flags, ready=False) as server:
+    with server_process.embedded(tmp_path, *flags, ready=False) as server:
         if flag:
             server.listens()
             assert offset(server, "a/labels/x") == 200.0
@@ -456,8 +456,8 @@ def test_what_cannot_start(tmp_path, directory, labels, flag):
 
 
 def test_sigterm_while_it_waits(tmp_path):
-    with serving_process.embedded(
+    with server_process.embedded(
         tmp_path, f"--model_base_path={tmp_path / 'none'}", ready=False
     ) as server:
-        serving_process.wait(lambda: "waiting for a version" in server.text, "waiting")
+        server_process.wait(lambda: "waiting for a version" in server.text, "waiting")
         assert server.stop() == 0 and "Traceback" not in server.text, server.text

@@ -10,7 +10,7 @@ import math
 import numpy as np
 import pytest
 
-from serving_process import NAME
+from server_process import NAME
 
 ZOO = f"/v1/models/{NAME}"
 ROW = [1.0, 2.0, 3.0, 4.0]

@@ -7,8 +7,8 @@ import time
 
 import pytest
 
-import serving_models
-import serving_process
+import server_process
+import signature_zoo
 
 ROW = [1.0, 2.0, 3.0, 4.0]
 BODY = {"signature_name": "serving_default", "instances": [ROW]}
@@ -19,7 +19,7 @@ def stock(tmp_path_factory):
     """Ready versions 1 to 4, whose q_values tell which one answers, to copy from."""
     directory = tmp_path_factory.mktemp("stock")
     for version in range(1, 5):
-        serving_models.save_small(directory / str(version), offset=float(100 * version))
+        signature_zoo.save_small(directory / str(version), offset=float(100 * version))
     return directory
 
 
@@ -28,7 +28,7 @@ def server(tmp_path_factory, stock):
     """A server whose versions come and go; each test starts from the state that `fresh` makes."""
     directory = tmp_path_factory.mktemp("serving-versions")
     shutil.copytree(stock / "1", directory / "zoo" / "1")
-    with serving_process.embedded(
+    with server_process.embedded(
         directory,
         f"--model_base_path={directory / 'zoo'}",
         "--model_name=zoo",
@@ -68,7 +68,7 @@ def test_a_request_at_work_holds_the_old_version(server, stock):
     before = publish(server, stock / "1")
     server.wait_for(before, "AVAILABLE")
     with concurrent.futures.ThreadPoolExecutor(1) as threads:
-        address = serving_process.Address(server.host, server.rest, server.rpc)
+        address = server_process.Address(server.host, server.rest, server.rpc)
         slow = threads.submit(
             address.predict, {"signature_name": "slow", "inputs": [4.0]}, "/v1/models/zoo"
         )
@@ -162,15 +162,15 @@ def test_a_half_written_version_ends_with_its_error_and_the_old_one_goes_on(serv
 @pytest.mark.parametrize(
     "warmup, works",
     [
-        ([serving_models.warmup_record()] * 3, True),
+        ([signature_zoo.warmup_record()] * 3, True),
         ([], True),
-        ([serving_models.warmup_record(width=3)], False),
-        ([serving_models.warmup_record(signature="none")], False),
-        ([serving_models.warmup_record(alias="none")], False),
+        ([signature_zoo.warmup_record(width=3)], False),
+        ([signature_zoo.warmup_record(signature="none")], False),
+        ([signature_zoo.warmup_record(alias="none")], False),
         ([b"\xff\xff"], False),
-        ([serving_models.unsupported_record()], False),
-        ([serving_models.warmup_record()] * 1000, True),
-        ([serving_models.warmup_record()] * 1001, False),
+        ([signature_zoo.unsupported_record()], False),
+        ([signature_zoo.warmup_record()] * 1000, True),
+        ([signature_zoo.warmup_record()] * 1001, False),
         ("no TFRecord", False),
     ],
     ids=[
@@ -188,7 +188,7 @@ def test_a_half_written_version_ends_with_its_error_and_the_old_one_goes_on(serv
 )
 def test_warm_up_comes_first_and_a_failure_refuses_the_version(server, tmp_path, warmup, works):
     offset = answers(server)
-    source = serving_models.save_small(
+    source = signature_zoo.save_small(
         tmp_path / "1", 900.0, [] if isinstance(warmup, str) else warmup
     )
     if isinstance(warmup, str):
@@ -215,7 +215,7 @@ def test_all_removed_and_the_directory_gone(server, stock):
     number = publish(server, stock / "3")
     server.wait_for(number, "AVAILABLE")
     aside = server.base.rename(server.base.parent / "aside")
-    serving_process.wait(lambda: "is gone" in server.text, "a word about the directory")
+    server_process.wait(lambda: "is gone" in server.text, "a word about the directory")
     assert answers(server) == 300.0, "nothing is unloaded when the whole directory is gone"
     aside.rename(server.base)
     versions = [path for path in server.base.iterdir() if path.name.isdecimal()]
@@ -236,7 +236,7 @@ def test_swaps_under_load(server, stock):
     stop, failures, counts = threading.Event(), [], [0] * 8
 
     def client(index: int) -> None:
-        address = serving_process.Address(server.host, server.rest, server.rpc)
+        address = server_process.Address(server.host, server.rest, server.rpc)
         while not stop.is_set():
             status, answer = address.predict(BODY)
             counts[index] += 1

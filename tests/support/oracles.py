@@ -25,7 +25,7 @@ from dqn_tf.envs.spaces import Spaces
 from dqn_tf.envs.vector import SeededVectorEnv
 from dqn_tf.experience import exploration, replay, transitions
 from dqn_tf.support.errors import UserError
-from envs import Counter, Maze, Pendulum, maze_legal
+from environments import Counter, Maze, Pendulum, maze_legal
 
 BOX = Spaces((3,), "float32", 4)
 COUNTER = Spaces((2,), "float32", 3)

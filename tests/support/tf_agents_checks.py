@@ -19,7 +19,7 @@ from tf_agents.policies.py_tf_eager_policy import PyTFEagerPolicy
 
 from benchmarks.parity import __main__ as parity
 from benchmarks.parity import experience
-from commands import ROOT
+from command_server import ROOT
 from dqn_tf.agent.dqn import DQN
 from dqn_tf.config import seeding
 from dqn_tf.config.dqn_config import DQNConfig
@@ -30,7 +30,7 @@ from dqn_tf.evaluation.exported_policy import ExportedPolicy
 from dqn_tf.export.publish import export
 from dqn_tf.interop.tf_agents import ExportedTFPolicy, GymnasiumEnvironment, split
 from dqn_tf.support.errors import UserError
-from envs import Chain, Counter, Scripted
+from environments import Chain, Counter, Scripted
 from oracles import close, equal, make_config
 
 SEED, EPISODES = 7, 3

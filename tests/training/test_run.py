@@ -4,16 +4,16 @@ import os
 
 import pytest
 
-from commands import SMALL, report, undisturbed
 from dqn_tf.agent.dqn import weights_sha256
 from dqn_tf.config import presets
 from dqn_tf.config.dqn_config import DQNConfig
 from dqn_tf.training import trainer
 from dqn_tf.training.run import Run, RunObserver, crossed
+from small_runs import SMALL, finished_run, report
 
 
 def small_config(**overrides) -> DQNConfig:
-    """The configuration of `commands.small`."""
+    """The configuration of `small_runs.small_run`."""
     flags = SMALL | {"hidden_units": (SMALL["hidden_units"],)} | overrides
     return presets.configure(flags["env"], flags)
 
@@ -58,7 +58,7 @@ def observed(tmp_path_factory) -> tuple[Run, Diary, list[str]]:
 def test_a_run_in_memory_ends_with_the_weights_and_scores_of_train_py(observed):
     run, _, files = observed
     last, best = run.score_both()
-    expected = report(undisturbed())
+    expected = report(finished_run())
     assert (last.sha256, last.test) == (expected["weights_sha256"], expected["last"])
     assert (best.sha256, best.test) == (
         expected["best"]["weights_sha256"],

@@ -2,8 +2,8 @@
 
 import time
 
-from commands import report, undisturbed
 from dqn_tf.training.timings import PARTS, Timings, seconds_since_process_start
+from small_runs import finished_run, report
 
 
 def test_compile_is_what_the_slowest_block_took_beyond_the_mean_of_the_others():
@@ -41,7 +41,7 @@ def test_a_process_knows_its_age():
 
 
 def test_train_py_writes_its_timings_last():
-    written = report(undisturbed())
+    written = report(finished_run())
     assert list(written)[-1] == "timings" and list(written["timings"]) == list(PARTS)
     # the command server forks after TensorFlow's import, so `import` is next to nothing here
     assert all(written["timings"][part] > 0 for part in PARTS if part != "import")

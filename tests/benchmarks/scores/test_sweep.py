@@ -11,7 +11,7 @@ import pytest
 from benchmark_helpers import help_without, run_benchmark
 from benchmarks.common.records import parse_row, read
 from benchmarks.scores import pool, records
-from commands import run
+from command_server import run
 from dqn_tf.config.dqn_config import DQNConfig
 
 TINY = [

@@ -8,13 +8,14 @@ import pytest
 import tensorflow as tf
 
 from benchmarks.shipped import __main__ as shipped
-from commands import report, run, small
+from command_server import run
 from dqn_tf.agent.dqn import weights_sha256
 from dqn_tf.config.dqn_config import DQNConfig
 from dqn_tf.envs import registry
 from dqn_tf.evaluation.episodes import evaluate
 from dqn_tf.evaluation.exported_policy import ExportedPolicy
 from dqn_tf.support.errors import UserError
+from small_runs import report, small_run
 
 SAVED_MODELS = shipped.ROOT / "saved_models"
 AGENTS = shipped.shipped(SAVED_MODELS)
@@ -30,7 +31,7 @@ def test_the_page_is_what_would_be_written():
 
 def test_a_page_is_written_of_a_run(tmp_path):
     models = tmp_path / "saved_models"
-    status, text = run(small(tmp_path, seed=3, export_dir=models / "CartPole-v1"), tmp_path)
+    status, text = run(small_run(tmp_path, seed=3, export_dir=models / "CartPole-v1"), tmp_path)
     assert status == 0, text
     assert shipped.keep(tmp_path / "run", models) == models / "CartPole-v1" / "training" / "1"
     (agent,) = shipped.shipped(models)

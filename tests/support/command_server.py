@@ -1,0 +1,210 @@
+"""Runs the project's commands without five seconds of importing TensorFlow each time.
+
+Run as a script, this file is a server: it imports TensorFlow, executes nothing in it, and forks
+once per request; the child becomes the command, with its own working directory, output and
+environment variables. Forking is safe as long as no TensorFlow operation has run before. Imported,
+it is the client: `start` and `run`.
+"""
+
+import atexit
+import json
+import os
+import runpy
+import select
+import signal
+import subprocess
+import sys
+import time
+import traceback
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+SUPPORT = ROOT / "tests" / "support"
+PATIENCE = 120  # seconds; every command here takes a few
+
+
+class Command:
+    """A running or finished command."""
+
+    def __init__(self, pid: int, output: Path) -> None:
+        self.pid = pid
+        self._output = output
+        self._status = Path(f"{output}.status")  # the server writes it when the command has ended
+
+    @property
+    def text(self) -> str:
+        """All that it has written so far, to stdout and stderr."""
+        return self._output.read_text(encoding="utf-8", errors="replace")
+
+    def wait(self) -> int:
+        """Its exit status; minus the signal's number if one killed it."""
+        deadline = time.monotonic() + PATIENCE
+        while not self._status.exists():
+            if time.monotonic() > deadline:
+                os.kill(self.pid, signal.SIGKILL)
+                raise AssertionError(f"no end after {PATIENCE} s:\n{self.text}")
+            time.sleep(0.01)
+        return int(self._status.read_text(encoding="ascii"))
+
+    def wait_for(self, *, text: str = "", path: Path | None = None) -> None:
+        """Returns once it has written that text or made that path; fails if it ends before."""
+        deadline = time.monotonic() + PATIENCE
+        while not ((text and text in self.text) or (path is not None and path.exists())):
+            assert not self._status.exists(), f"ended before {text or path}:\n{self.text}"
+            assert time.monotonic() < deadline, f"no {text or path}:\n{self.text}"
+            time.sleep(0.005)
+
+    def kill(self, number: int) -> None:
+        """Sends a signal."""
+        os.kill(self.pid, number)
+
+
+def start(words: list[str], cwd: Path, program: str = "train.py", **environ: str) -> Command:
+    """Starts `program words` in directory `cwd`.
+
+    The program is a file of the project's own directory, or a module as of `python -m`. `environ`
+    is added to its environment variables; NOT_INSTALLED=a,b makes it believe that modules a and b
+    are not.
+    """
+    output = Path(cwd) / f".output-{time.monotonic_ns()}"
+    output.touch()
+    request = {
+        "program": program,
+        "words": [str(word) for word in words],
+        "cwd": str(cwd),
+        "output": str(output),
+        "environ": environ,
+    }
+    server = _server()
+    server.stdin.write(json.dumps(request) + "\n")
+    server.stdin.flush()
+    return Command(int(server.stdout.readline()), output)
+
+
+def run(words: list[str], cwd: Path, program: str = "train.py", **environ: str) -> tuple[int, str]:
+    """Runs `program words` to its end: exit status, and all that it wrote."""
+    command = start(words, cwd, program, **environ)
+    return command.wait(), command.text
+
+
+def refusal(words: list[str], cwd: Path, program: str = "train.py", **environ: str) -> str:
+    """The sentence of a command that must end with status 1 and that one line of error, without a
+    traceback.
+    """
+    status, text = run(words, cwd, program, **environ)
+    assert status == 1, text
+    assert "Traceback" not in text, text
+    *_, last = text.strip().splitlines()
+    assert last.startswith("error: ") and text.count("error: ") == 1, text
+    return last
+
+
+def interpreter(*words: str, cwd: Path, **environ: str) -> subprocess.CompletedProcess:
+    """A Python interpreter of its own, for what a forked child cannot show."""
+    return subprocess.run(
+        [sys.executable, *map(str, words)],
+        cwd=cwd,
+        env=_environment() | environ,
+        text=True,
+        capture_output=True,
+        timeout=PATIENCE,
+        check=False,
+    )
+
+
+def _environment() -> dict[str, str]:
+    path = os.pathsep.join(filter(None, (str(ROOT), str(SUPPORT), os.environ.get("PYTHONPATH"))))
+    return os.environ | {"PYTHONPATH": path, "PYTHONDONTWRITEBYTECODE": "1"}
+
+
+_running: list[subprocess.Popen] = []
+
+
+def _server() -> subprocess.Popen:
+    if not _running:
+        server = subprocess.Popen(
+            [sys.executable, __file__],
+            env=_environment(),
+            text=True,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+        )
+        atexit.register(server.terminate)
+        _running.append(server)
+    return _running[0]
+
+
+def _serve() -> None:
+    import importlib
+
+    from dqn_tf.support import tensorflow_loading
+
+    tensorflow_loading.load_tensorflow()
+    importlib.import_module("dqn_tf.training.trainer")  # and with it, everything that a run imports
+
+    pending = bytearray()
+    children: dict[int, tuple[int, str]] = {}  # process descriptor: process id, output
+    while True:
+        ready, _, _ = select.select([0, *children], [], [])
+        for descriptor in set(ready) - {0}:
+            pid, output = children.pop(descriptor)
+            os.close(descriptor)
+            status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+            aside = Path(f"{output}.status.tmp")
+            aside.write_text(str(status), encoding="ascii")
+            aside.rename(f"{output}.status")
+        if 0 not in ready:
+            continue
+        received = os.read(0, 1 << 16)
+        if not received:
+            return
+        pending += received
+        while b"\n" in pending:
+            line, _, rest = bytes(pending).partition(b"\n")
+            pending = bytearray(rest)
+            request = json.loads(line)
+            pid = os.fork()
+            if pid == 0:
+                os._exit(_become(request))
+            children[os.pidfd_open(pid)] = pid, request["output"]
+            os.write(1, f"{pid}\n".encode())
+
+
+def _become(request: dict) -> int:
+    """The command itself, in the forked child; returns its exit status."""
+    with (
+        open(request["output"], "a", encoding="utf-8") as file,
+        open(os.devnull, encoding="ascii") as nothing,
+    ):
+        for descriptor, target in ((nothing.fileno(), 0), (file.fileno(), 1), (file.fileno(), 2)):
+            os.dup2(descriptor, target)
+    os.environ.update(request["environ"])
+    for module in filter(None, os.environ.get("NOT_INSTALLED", "").split(",")):
+        sys.modules[module] = None
+    os.chdir(request["cwd"])
+    try:
+        _execute(request["program"], request["words"])
+        status = 0
+    except SystemExit as end:
+        status = end.code if isinstance(end.code, int) else int(end.code is not None)
+    except BaseException:
+        traceback.print_exc()
+        status = 1
+    sys.stdout.flush()
+    sys.stderr.flush()
+    return status
+
+
+def _execute(program: str, words: list[str]) -> None:
+    """Runs the program as the main module, with these words behind its name."""
+    if program.endswith(".py"):
+        sys.argv = [str(ROOT / program), *words]
+        runpy.run_path(sys.argv[0], run_name="__main__")
+    else:
+        sys.argv = [program, *words]
+        sys.path.insert(0, "")  # as of `python -m`: the working directory
+        runpy.run_module(program, run_name="__main__", alter_sys=True)
+
+
+if __name__ == "__main__":
+    _serve()
