@@ -1,4 +1,4 @@
-"""From what an environment did to plain words: what is right, what to change, what is wrong."""
+"""Turns the facts of an environment into advice: what is right, what to change, what is wrong."""
 
 import math
 from collections.abc import Iterator
@@ -9,8 +9,15 @@ import numpy as np
 from dqn_tf.config.dqn_config import DQNConfig
 from dqn_tf.doctor.random_play import Facts
 
-GOOD, CHANGE, WRONG = "ok", "change", "WRONG"
-LARGE_REWARD, SMALL_REWARD, LARGE_OBSERVATION, SLOW = 10.0, 1e-2, 20.0, 500.0
+# kinds of findings, as printed
+GOOD = "ok"
+CHANGE = "change"
+WRONG = "WRONG"
+
+LARGE_REWARD = 10.0
+SMALL_REWARD = 1e-2
+LARGE_OBSERVATION = 20.0
+SLOW_STEPS_PER_SECOND = 500.0
 
 
 class Finding(NamedTuple):
@@ -22,12 +29,20 @@ class Finding(NamedTuple):
 
 
 def findings(facts: Facts, config: DQNConfig) -> list[Finding]:
-    """Everything there is to say of an environment under this configuration, in the order of a run."""
-    parts = (_spaces, _seeding, _ends, _rewards, _observations, _discount, _atoms, _speed)
-    return [finding for part in parts for finding in part(facts, config)]
+    """List all that is to be said of an environment under this configuration."""
+    return [
+        *_spaces(facts),
+        *_seeding(facts),
+        *_ends(facts),
+        *_rewards(facts, config),
+        *_observations(facts),
+        *_discount(facts, config),
+        *_atoms(facts, config),
+        *_speed(facts, config),
+    ]
 
 
-def _spaces(facts: Facts, config: DQNConfig) -> Iterator[Finding]:
+def _spaces(facts: Facts) -> Iterator[Finding]:
     masks = (
         "tells which actions are legal"
         if facts.spaces.masked
@@ -38,7 +53,7 @@ def _spaces(facts: Facts, config: DQNConfig) -> Iterator[Finding]:
         yield Finding(CHANGE, "spaces", "There is one action only, so there is nothing to choose.")
 
 
-def _seeding(facts: Facts, config: DQNConfig) -> Iterator[Finding]:
+def _seeding(facts: Facts) -> Iterator[Finding]:
     if not facts.repeats:
         yield Finding(
             WRONG,
@@ -55,32 +70,31 @@ def _seeding(facts: Facts, config: DQNConfig) -> Iterator[Finding]:
         yield Finding(
             GOOD,
             "seeding",
-            "the same seed gives the same episode; so does another seed, with the same actions: "
-            "nothing is drawn at random.",
+            "the same seed gives the same episode; so does another seed, with the same actions:"
+            " nothing is drawn at random.",
         )
 
 
-def _ends(facts: Facts, config: DQNConfig) -> Iterator[Finding]:
-    limit = (
-        "no time limit"
-        if facts.time_limit is None
-        else f"a time limit of {facts.time_limit:,} steps"
-    )
-    if not len(facts.lengths):
-        if facts.time_limit is None:
-            yield Finding(
-                CHANGE,
-                "ends",
-                f"No episode ended within {facts.steps:,} random steps, and there is no time limit."
-                " Add one: register with max_episode_steps=1000, or wrap in"
-                " gymnasium.wrappers.TimeLimit. A cut is no death: it changes no value.",
-            )
-        else:
-            yield Finding(
-                GOOD,
-                "ends",
-                f"no episode ended within {facts.steps:,} random steps; there is {limit}.",
-            )
+def _ends(facts: Facts) -> Iterator[Finding]:
+    if facts.time_limit is None:
+        limit = "no time limit"
+    else:
+        limit = f"a time limit of {facts.time_limit:,} steps"
+    if len(facts.lengths) == 0 and facts.time_limit is None:
+        yield Finding(
+            CHANGE,
+            "ends",
+            f"No episode ended within {facts.steps:,} random steps, and there is no time limit."
+            " Add one: register with max_episode_steps=1000, or wrap in"
+            " gymnasium.wrappers.TimeLimit. A cut is no death: it changes no value.",
+        )
+        return
+    if len(facts.lengths) == 0:
+        yield Finding(
+            GOOD,
+            "ends",
+            f"no episode ended within {facts.steps:,} random steps; there is {limit}.",
+        )
         return
     yield Finding(
         GOOD,
@@ -88,12 +102,9 @@ def _ends(facts: Facts, config: DQNConfig) -> Iterator[Finding]:
         f"{len(facts.lengths)} episodes of {facts.lengths.min():,} to {facts.lengths.max():,}"
         f" steps, {facts.terminated} terminated, {facts.truncated} truncated; {limit}.",
     )
-    if (
-        facts.truncated == 0
-        and facts.time_limit is None
-        and facts.lengths.max() > 2
-        and len(set(facts.lengths.tolist())) == 1
-    ):
+    always_terminates = facts.truncated == 0 and facts.time_limit is None
+    same_length = len(set(facts.lengths.tolist())) == 1
+    if always_terminates and same_length and facts.lengths[0] > 2:
         yield Finding(
             CHANGE,
             "ends",
@@ -104,10 +115,9 @@ def _ends(facts: Facts, config: DQNConfig) -> Iterator[Finding]:
 
 
 def _rewards(facts: Facts, config: DQNConfig) -> Iterator[Finding]:
-    size = float(np.abs(facts.rewards).max())
-    text = (
-        f"from {facts.rewards.min():g} to {facts.rewards.max():g}, mean {facts.rewards.mean():.3g}."
-    )
+    rewards = facts.rewards
+    size = float(np.abs(rewards).max())
+    text = f"from {rewards.min():g} to {rewards.max():g}, mean {rewards.mean():.3g}."
     if size == 0.0:
         yield Finding(
             CHANGE,
@@ -126,17 +136,18 @@ def _rewards(facts: Facts, config: DQNConfig) -> Iterator[Finding]:
             " clipping are made for rewards of about 1.",
         )
     elif size < SMALL_REWARD:
+        scale = 10.0 ** -math.floor(math.log10(size))
         yield Finding(
             CHANGE,
             "rewards",
-            f"They are {text} Multiply them by {10.0 ** -math.floor(math.log10(size)):g}: so small,"
-            " they drown in the network's initial noise.",
+            f"They are {text} Multiply them by {scale:g}: so small, they drown in the network's"
+            " initial noise.",
         )
     else:
         yield Finding(GOOD, "rewards", text)
 
 
-def _observations(facts: Facts, config: DQNConfig) -> Iterator[Finding]:
+def _observations(facts: Facts) -> Iterator[Finding]:
     spaces = facts.spaces
     if facts.outside:
         yield Finding(
@@ -156,29 +167,28 @@ def _observations(facts: Facts, config: DQNConfig) -> Iterator[Finding]:
         yield Finding(
             CHANGE,
             "observations",
-            f"They go {text} Scale them to about -1 to 1, for instance with "
-            "gymnasium.wrappers.TransformObservation: the largest entry drowns the others.",
+            f"They go {text} Scale them to about -1 to 1, for instance with"
+            " gymnasium.wrappers.TransformObservation: the largest entry drowns the others.",
         )
     else:
         yield Finding(GOOD, "observations", text)
 
 
 def _discount(facts: Facts, config: DQNConfig) -> Iterator[Finding]:
+    if config.gamma >= 1.0 and facts.terminated == 0:
+        yield Finding(
+            CHANGE,
+            "discount",
+            "--gamma=1 and no episode terminated: the values have no bound. Give a --gamma below"
+            " 1.",
+        )
     if config.gamma >= 1.0:
-        if facts.terminated == 0:
-            yield Finding(
-                CHANGE,
-                "discount",
-                "--gamma=1 and no episode terminated: the values have no bound. Give a --gamma"
-                " below 1.",
-            )
         return
     horizon = 1.0 / (1.0 - config.gamma)
-    length = (
-        float(np.median(facts.lengths))
-        if len(facts.lengths)
-        else float(facts.time_limit or facts.steps)
-    )
+    if len(facts.lengths):
+        length = float(np.median(facts.lengths))
+    else:
+        length = float(facts.time_limit or facts.steps)
     longest = float(facts.time_limit or length)
     if horizon < longest / 10.0:
         gamma = 1.0 - 1.0 / round(longest / 5.0)
@@ -221,15 +231,17 @@ def _atoms(facts: Facts, config: DQNConfig) -> Iterator[Finding]:
 
 
 def return_bounds(facts: Facts, gamma: float) -> tuple[float, float]:
-    """Smallest and largest discounted return if the extreme rewards that were seen came at every
-    step of the longest possible episode.
+    """Return the smallest and the largest possible discounted return.
+
+    They follow if the extreme rewards that were seen came at every step of the longest possible
+    episode.
     """
     steps = facts.time_limit or max([*facts.lengths.tolist(), facts.steps])
+    # the sum of gamma ** t over the episode
     total = float(steps) if gamma >= 1.0 else (1.0 - gamma**steps) / (1.0 - gamma)
-    return (
-        min(0.0, float(facts.rewards.min())) * total,
-        max(0.0, float(facts.rewards.max())) * total,
-    )
+    lowest_reward = min(0.0, float(facts.rewards.min()))
+    highest_reward = max(0.0, float(facts.rewards.max()))
+    return lowest_reward * total, highest_reward * total
 
 
 def _speed(facts: Facts, config: DQNConfig) -> Iterator[Finding]:
@@ -238,7 +250,7 @@ def _speed(facts: Facts, config: DQNConfig) -> Iterator[Finding]:
         f"{facts.steps_per_second:,.0f} steps a second; --total_steps={config.total_steps} take it"
         f" {minutes:.1f} min, learning not counted."
     )
-    if facts.steps_per_second < SLOW and minutes > 10.0:
+    if facts.steps_per_second < SLOW_STEPS_PER_SECOND and minutes > 10.0:
         yield Finding(
             CHANGE,
             "speed",

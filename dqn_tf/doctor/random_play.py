@@ -1,11 +1,12 @@
-"""Plays an environment at random and writes down what it did:
+"""Plays an environment at random and notes what it did.
 
-facts only; what to make of them is the doctor's.
+Facts only: `advice` says what to make of them.
 """
 
 import dataclasses
 import time
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 import gymnasium as gym
 import numpy as np
@@ -17,21 +18,22 @@ from dqn_tf.envs.spaces import Spaces
 from dqn_tf.support.errors import UserError
 
 PATIENCE_SECONDS = 10.0
-REPLAYED_STEPS = 200
+COMPARED_STEPS = 200  # of the episodes that are played again to see whether they repeat
 
 
 @dataclasses.dataclass(frozen=True)
 class Facts:
-    """What was seen of an environment under uniformly random legal actions.
+    """What an environment did under uniformly random legal actions.
 
     Attributes:
       spaces: as the agent sees them.
       spaces_text: observation and action space as Gymnasium writes them.
       time_limit: of the environment's registration, in steps; None without one.
       repeats: whether the same seed and actions gave the same episode, in a second copy too.
-      seed_matters: whether episodes of different seeds and the same actions differed; False is no fault.
+      seed_matters: whether different seeds and the same actions gave different episodes. False is
+        no fault.
       steps: environment steps played.
-      terminated, truncated: how many episodes ended so (both at once counts as terminated).
+      terminated, truncated: number of episodes that ended so (both at once counts as terminated).
       lengths: of the episodes that ended, [E] steps.
       rewards: of every step, [steps] float64.
       low, high: smallest and largest number of all observations; 0 where they are categories.
@@ -57,104 +59,136 @@ class Facts:
     steps_per_second: float
 
 
-def inspect(config: DQNConfig, most_steps: int) -> Facts:
-    """Plays at most `most_steps` steps or ten seconds.
+class Moment(NamedTuple):
+    """What an environment returned from a reset (no reward, no end) or from a step."""
+
+    observation: np.ndarray
+    reward: float = 0.0
+    terminated: bool = False
+    truncated: bool = False
+
+    def equals(self, other: "Moment") -> bool:
+        """Tell whether two moments are the same; NaN is the same as NaN."""
+        is_float = self.observation.dtype.kind == "f"
+        return (
+            np.array_equal(self.observation, other.observation, equal_nan=is_float)
+            and self[1:] == other[1:]
+        )
+
+
+def inspect(config: DQNConfig, max_steps: int) -> Facts:
+    """Play the configured environment for at most `max_steps` steps or ten seconds.
 
     Raises UserError where the environment breaks what its spaces say.
     """
     seed = config.seed or 0
-    make = registry.maker(config)
-    first, second = (CheckedEnv(make(), "The environment") for _ in range(2))
+    make_env = registry.maker(config)
+    first = CheckedEnv(make_env(), "The environment")
+    second = CheckedEnv(make_env(), "The environment")
     try:
-        same = [_episode(env, seed) for env in (first, first, second)]
-        other = _episode(first, seed + 1)
-        played = _play(first, most_steps, seed)
+        episode = _first_steps(first, seed)
+        repetitions = [_first_steps(env, seed) for env in (first, second)]
+        other_seed = _first_steps(first, seed + 1)
         return Facts(
             spaces=dataclasses.replace(first.spaces, masked=first.mask is not None),
             spaces_text=" ".join(
                 f"{first.env.observation_space}, {first.env.action_space}".split()
             ),
             time_limit=first.env.spec.max_episode_steps if first.env.spec else None,
-            repeats=all(_equal(same[0], episode) for episode in same[1:]),
-            seed_matters=not _equal(same[0], other),
-            **played,
+            repeats=all(_are_equal(episode, repetition) for repetition in repetitions),
+            seed_matters=not _are_equal(episode, other_seed),
+            **_play(first, max_steps, seed),
         )
     finally:
         first.env.close()
         second.env.close()
 
 
-def _action(env: CheckedEnv, generator: np.random.Generator) -> int:
+def _random_action(env: CheckedEnv, generator: np.random.Generator) -> int:
     legal = np.arange(env.spaces.actions) if env.mask is None else env.mask.nonzero()[0]
     return int(generator.choice(legal)) + env.spaces.action_start
 
 
-def _episode(env: CheckedEnv, seed: int) -> list[tuple]:
-    """The first steps of an episode: observations, rewards and ends."""
+def _first_steps(env: CheckedEnv, seed: int) -> list[Moment]:
+    """Return the reset and the first steps of an episode, under always the same actions."""
     generator = np.random.default_rng(0)
-    seen: list[tuple] = [(env.reset(seed).copy(),)]
-    for _ in range(REPLAYED_STEPS):
-        observation, *rest = env.step(_action(env, generator))
-        seen.append((observation.copy(), *rest))
-        if rest[1] or rest[2]:
+    moments = [Moment(env.reset(seed).copy())]
+    for _ in range(COMPARED_STEPS):
+        observation, reward, terminated, truncated = env.step(_random_action(env, generator))
+        moments.append(Moment(observation.copy(), reward, terminated, truncated))
+        if terminated or truncated:
             break
-    return seen
+    return moments
 
 
-def _equal(one: list[tuple], other: list[tuple]) -> bool:
-    return len(one) == len(other) and all(
-        np.array_equal(a[0], b[0], equal_nan=a[0].dtype.kind == "f") and a[1:] == b[1:]
-        for a, b in zip(one, other, strict=True)
-    )
+def _are_equal(episode: Sequence[Moment], other: Sequence[Moment]) -> bool:
+    if len(episode) != len(other):
+        return False
+    return all(moment.equals(twin) for moment, twin in zip(episode, other, strict=True))
 
 
-def _play(env: CheckedEnv, most_steps: int, seed: int) -> dict[str, Any]:
-    generator, start, spent = np.random.default_rng(seed), time.perf_counter(), 0.0
-    rewards, lengths, ends, outside = [], [], [0, 0], ""
-    observation, length = env.reset(seed), 0
-    begin, low, high = observation.copy(), observation.copy(), observation.copy()
-    while len(rewards) < most_steps and time.perf_counter() - start < PATIENCE_SECONDS:
-        action, before = _action(env, generator), time.perf_counter()
+def _play(env: CheckedEnv, max_steps: int, seed: int) -> dict[str, Any]:
+    """Play whole episodes at random; return the facts that follow from them, by name."""
+    generator = np.random.default_rng(seed)
+    rewards: list[float] = []
+    lengths: list[int] = []
+    terminated_episodes = 0
+    outside = ""
+    seconds_in_steps = 0.0
+    observation = env.reset(seed)
+    length = 0
+    first = observation.copy()
+    low = observation.copy()
+    high = observation.copy()
+    until = time.perf_counter() + PATIENCE_SECONDS
+    while len(rewards) < max_steps and time.perf_counter() < until:
+        action = _random_action(env, generator)
+        start = time.perf_counter()
         observation, reward, terminated, truncated = env.step(action)
-        spent += time.perf_counter() - before
+        seconds_in_steps += time.perf_counter() - start
         length += 1
         rewards.append(reward)
         _require_finite(observation, reward, len(rewards))
-        outside = outside or _outside(env, observation)
+        outside = outside or _beyond_bounds(env, observation)
         np.minimum(low, observation, out=low)
         np.maximum(high, observation, out=high)
         if terminated or truncated:
-            ends[0 if terminated else 1] += 1
+            terminated_episodes += terminated
             lengths.append(length)
-            observation, length = env.reset(seed + len(lengths)), 0
-    categories = env.spaces.categories
+            observation = env.reset(seed + len(lengths))
+            length = 0
+    has_categories = bool(env.spaces.categories)
     return {
         "steps": len(rewards),
-        "terminated": ends[0],
-        "truncated": ends[1],
+        "terminated": terminated_episodes,
+        "truncated": len(lengths) - terminated_episodes,
         "lengths": np.array(lengths, np.int64),
         "rewards": np.array(rewards),
-        "low": 0.0 if categories else float(low.min()),
-        "high": 0.0 if categories else float(high.max()),
+        "low": 0.0 if has_categories else float(low.min()),
+        "high": 0.0 if has_categories else float(high.max()),
         "outside": outside,
-        "varying": float(((low != begin) | (high != begin)).mean()),
-        "steps_per_second": len(rewards) / max(spent, 1e-9),
+        "varying": float(((low != first) | (high != first)).mean()),
+        "steps_per_second": len(rewards) / max(seconds_in_steps, 1e-9),
     }
 
 
 def _require_finite(observation: np.ndarray, reward: float, step: int) -> None:
-    if not np.isfinite(reward) or (
-        observation.dtype.kind == "f" and not np.isfinite(observation).all()
-    ):
-        what = "the reward" if not np.isfinite(reward) else "an observation"
-        raise UserError(
-            f"In step {step} of random play, {what} is NaN or infinite: both must be finite."
-        )
+    if not np.isfinite(reward):
+        broken = "the reward"
+    elif observation.dtype.kind == "f" and not np.isfinite(observation).all():
+        broken = "an observation"
+    else:
+        return
+    raise UserError(
+        f"In step {step} of random play, {broken} is NaN or infinite: both must be finite."
+    )
 
 
-def _outside(env: CheckedEnv, observation: np.ndarray) -> str:
+def _beyond_bounds(env: CheckedEnv, observation: np.ndarray) -> str:
+    """Describe the first number that the environment's Box does not allow; "" if there is none."""
     space = env.env.observation_space
-    space = space["observation"] if isinstance(space, gym.spaces.Dict) else space
+    if isinstance(space, gym.spaces.Dict):
+        space = space["observation"]
     if not isinstance(space, gym.spaces.Box):
         return ""  # categories were checked as they came
     beyond = (observation < space.low) | (observation > space.high)
