@@ -1,79 +1,64 @@
-"""One run of a sweep:
-
-trains as `train.py` does with the same seed, without its files, and tests the weights on fresh
-seeds.
-"""
+"""One run of a sweep: trains as `train.py` does with the same seed, without its files."""
 
 import time
 from typing import Any
 
-from dqn_tf.agent.dqn import DQN
-from dqn_tf.config import seeding
 from dqn_tf.config.dqn_config import DQNConfig
-from dqn_tf.engines.factory import make_engines
-from dqn_tf.envs import registry
-from dqn_tf.evaluation.episodes import evaluate
-from dqn_tf.experience import exploration
+from dqn_tf.engines.engine import Block
+from dqn_tf.training import trainer
+from dqn_tf.training.run import Run, RunObserver
+
+
+class CostObserver(RunObserver):
+    """Adds up the cost of the blocks, and keeps the evaluations.
+
+    Attributes:
+      seconds, cpu_seconds: wall and CPU time of collecting and learning, compilation included,
+        evaluation left out.
+      curve: (environment step, mean return) of each evaluation.
+    """
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+        self.cpu_seconds = 0.0
+        self.curve: list[tuple[int, float]] = []
+        self._start = 0.0
+        self._cpu_start = 0.0
+
+    def before_block(self, run: Run) -> None:
+        """Start both clocks."""
+        self._start = time.monotonic()
+        self._cpu_start = time.process_time()
+
+    def after_block(self, run: Run, block: Block) -> None:
+        """Add the time of the block."""
+        self.seconds += time.monotonic() - self._start
+        self.cpu_seconds += time.process_time() - self._cpu_start
+
+    def after_evaluation(self, run: Run, mean_return: float) -> None:
+        """Keep a point of the learning curve."""
+        self.curve.append((run.engine.env_step, mean_return))
 
 
 def run(config: DQNConfig) -> dict[str, Any]:
-    """Score and costs of the run, by column of the record.
+    """Train once and test; return scores and costs by column of the record.
 
     `score` is the mean of `test_episodes` greedy episodes on seeds used nowhere else, after the
-    last update; `score_best` the same for the weights that did best in the evaluations during the
-    run. `curve` holds those, (environment step, mean return). `seconds` and `cpu_seconds` are of
-    collecting and learning, compilation included, evaluation left out. Raises UserError if learning
-    breaks.
+    last update. `score_best` is the same for the weights that did best in the evaluations during
+    the run. Raises UserError if learning breaks.
     """
-    spaces, make = registry.spaces(config), registry.maker(config)
-    agent = DQN(config, spaces)
-    agent.compile()
-    engine = make_engines([config], [agent], make)[0]
-
-    def play(stream: int, episodes: int) -> float:
-        engine.actor.refresh()
-
-        def greedy(observation, mask):
-            return (
-                exploration.greedy_action(engine.actor.q_values(observation), mask)
-                + spaces.action_start
-            )
-
-        return float(
-            evaluate(
-                greedy, make, seeding.episode_seeds(config.seed, stream, episodes)
-            ).returns.mean()
-        )
-
-    curve: list[tuple[int, float]] = []
-    best, best_weights, seconds, cpu_seconds = float("-inf"), None, 0.0, 0.0
+    costs = CostObserver()
+    (trained,) = trainer.make_runs([config], [costs])
     try:
-        while engine.env_step < config.total_steps:
-            before, clock, cpu_clock = engine.env_step, time.monotonic(), time.process_time()
-            engine.run_block()
-            seconds, cpu_seconds = (
-                seconds + time.monotonic() - clock,
-                cpu_seconds + time.process_time() - cpu_clock,
-            )
-            period = config.evaluation_period_env_steps
-            if period and (
-                engine.env_step >= config.total_steps
-                or engine.env_step // period > before // period
-            ):
-                curve.append((engine.env_step, play(seeding.SELECTION, config.evaluation_episodes)))
-                if curve[-1][1] >= best:
-                    best, best_weights = curve[-1][1], agent.online.get_weights()
-        score = score_best = play(seeding.TEST, config.test_episodes)
-        if curve and curve[-1][1] < best:
-            agent.online.set_weights(best_weights)
-            score_best = play(seeding.TEST, config.test_episodes)
+        trainer.run_blocks([trained])
+        last, best = trained.score_both()
     finally:
-        engine.close()
+        trained.close()
     return {
-        "score": score,
-        "score_best": score_best,
-        "curve": curve,
-        "seconds": seconds,
-        "cpu_seconds": cpu_seconds,
-        "updates": engine.updates,
+        "score": last.test["mean"],
+        "score_best": best.test["mean"],
+        "curve": costs.curve,
+        "seconds": costs.seconds,
+        "cpu_seconds": costs.cpu_seconds,
+        "updates": trained.engine.updates,
     }

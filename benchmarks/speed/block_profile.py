@@ -5,29 +5,45 @@ multiplies matrices of the update's sizes. Prints microseconds per environment s
 machine that does nothing else.
 """
 
+import itertools
 import statistics
 import time
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from absl import flags
 
+from benchmarks.common.flags import help_page
 from benchmarks.common.tables import aligned
 from benchmarks.speed import ours
 from benchmarks.speed.settings import ANCHOR
 from dqn_tf.support import command_line, tensorflow_loading
 
-PARTS = (  # name, what it is a part of, in words
-    ("block", None, "a block"),
-    ("collect", "block", "taking its steps"),
-    ("gymnasium", "collect", "Gymnasium's environment"),
-    ("vector", "collect", "our checks and the vector environment around it"),
-    ("act", "collect", "Q-values of an observation, in NumPy"),
-    ("store", "block", "transitions and replay"),
-    ("sample", "block", "drawing batches"),
-    ("learn", "block", "updates, one compiled call"),
-    ("refresh", "block", "the new weights for acting"),
+BLOCKS = 10  # timed together, so that a clock's own cost does not show
+RATE = "matmul rate"
+
+
+class Part(NamedTuple):
+    """One part of a block, or of another part."""
+
+    name: str
+    whole: str | None  # the part that it is a part of
+    words: str
+
+
+PARTS = (
+    Part("block", None, "a block"),
+    Part("collect", "block", "taking its steps"),
+    Part("gymnasium", "collect", "Gymnasium's environment"),
+    Part("vector", "collect", "our checks and the vector environment around it"),
+    Part("act", "collect", "Q-values of an observation, in NumPy"),
+    Part("store", "block", "transitions and replay"),
+    Part("sample", "block", "drawing batches"),
+    Part("learn", "block", "updates, one compiled call"),
+    Part("refresh", "block", "the new weights for acting"),
 )
+RESTS = {"collect": "the rest of taking steps", "block": "the rest of a block"}
+HEADER = ("part", "µs per environment step: median [lowest, highest]", "share")
 
 
 class Clock:
@@ -39,15 +55,15 @@ class Clock:
     def timed(self, part: str, function: Callable) -> Callable:
         """Return the function with its time added to the part's."""
 
-        def called(*arguments: Any, **keywords: Any) -> Any:
-            clock = time.perf_counter()
+        def timed_function(*arguments: Any, **keywords: Any) -> Any:
+            start = time.perf_counter()
             try:
                 return function(*arguments, **keywords)
             finally:
-                seconds = time.perf_counter() - clock
+                seconds = time.perf_counter() - start
                 self.seconds[part] = self.seconds.get(part, 0.0) + seconds
 
-        return called
+        return timed_function
 
 
 def parse(argv: Sequence[str]) -> int:
@@ -56,63 +72,68 @@ def parse(argv: Sequence[str]) -> int:
         "rounds", 9, "how often everything is measured; medians are given", lower_bound=1
     )
     flags.DEFINE_bool("verbose", False, "tracebacks")
-    values = command_line.parse(
-        ["python -m benchmarks.speed.block_profile", *argv[1:]],
-        lambda _: (
-            f"{__doc__}\n  --rounds={flags.FLAGS['rounds'].default}\n     "
-            f" {flags.FLAGS['rounds'].help}"
-        ),
-    )
+    values = command_line.parse(["python -m benchmarks.speed.block_profile", *argv[1:]], _help)
     return values["rounds"]
+
+
+def _help(argv: Sequence[str]) -> str:
+    _, _, text = (__doc__ or "").partition("\n\n")
+    return help_page(argv[0], text, ("rounds", "verbose"), {})
 
 
 def main(rounds: int) -> None:
     """Measure and print."""
     tensorflow_loading.load_tensorflow()
-    (engine,) = ours.build(ours.configure(ANCHOR, 0, total_steps=10**9))
+    (run,) = ours.build(ours.configure(ANCHOR, 0, total_steps=10**9))
+    measured = measure(run.engine, rounds)
+    run.close()
+    print(aligned([HEADER, *lines(measured)]))
+    rate = statistics.median(measured[RATE])
+    learn = statistics.median(measured["learn"])
+    update = flops() / rate * 1e6  # microseconds of one update at that rate
+    rows = ANCHOR.batch_size
+    inner, columns = ANCHOR.hidden_units
+    print(
+        f"\nMatrices of {rows} by {inner} and {inner} by {columns} are multiplied at"
+        f" {rate / 1e9:.0f} [{min(measured[RATE]) / 1e9:.0f}, {max(measured[RATE]) / 1e9:.0f}]"
+        f" GFLOP/s.\nOne update is {flops() / 1e6:.1f} MFLOP, at that rate {update:.0f} µs:"
+        f" {update / ANCHOR.collect:.1f} µs per environment step, of {learn:.1f}."
+    )
+
+
+def measure(engine: Any, rounds: int) -> dict[str, list[float]]:
+    """Time BLOCKS blocks in each round.
+
+    Returns microseconds per environment step of each of PARTS by round, and RATE in floating-point
+    operations a second.
+    """
     while engine.env_step < ANCHOR.start:
         engine.run_block()
-    clock, rate = Clock(), matmul_rate()
-    put_in(clock, engine)
-    found: dict[str, list[float]] = {name: [] for name, _, _ in PARTS} | {"rate": []}
+    clock = Clock()
+    time_parts(clock, engine)
+    measure_rate = matmul_rate()
+    measured: dict[str, list[float]] = {part.name: [] for part in PARTS} | {RATE: []}
     for _ in range(rounds):
         clock.seconds.clear()
-        began, steps = time.perf_counter(), engine.env_step
-        for _ in range(10):
+        first_step = engine.env_step
+        start = time.perf_counter()
+        for _ in range(BLOCKS):
             engine.run_block()
-        seconds = clock.seconds | {"block": time.perf_counter() - began}
+        seconds = clock.seconds | {"block": time.perf_counter() - start}
         seconds["vector"] = seconds["step"] - seconds["gymnasium"]
-        for name, _, _ in PARTS:
-            found[name].append(seconds[name] / (engine.env_step - steps) * 1e6)
-        found["rate"].append(rate())
-    engine.close()
-    medians = {name: statistics.median(values) for name, values in found.items()}
-    print(
-        aligned(
-            [
-                ("part", "µs per environment step: median [lowest, highest]", "share"),
-                *lines(found, medians),
-            ]
-        )
-    )
-    floor = flops() / medians["rate"] / ANCHOR.collect * 1e6
-    print(
-        f"\nMatrices of {ANCHOR.batch_size} by {ANCHOR.hidden_units[0]} and"
-        f" {ANCHOR.hidden_units[0]} by {ANCHOR.hidden_units[1]} are multiplied at"
-        f" {medians['rate'] / 1e9:.0f} [{min(found['rate']) / 1e9:.0f},"
-        f" {max(found['rate']) / 1e9:.0f}] GFLOP/s.\nOne update is {flops() / 1e6:.1f} MFLOP, at"
-        f" that rate {floor * ANCHOR.collect:.0f} µs: {floor:.1f} µs per environment step, of"
-        f" {medians['learn']:.1f}."
-    )
+        for part in PARTS:
+            measured[part.name].append(seconds[part.name] / (engine.env_step - first_step) * 1e6)
+        measured[RATE].append(measure_rate())
+    return measured
 
 
-def put_in(clock: Clock, engine: Any) -> None:
-    """Time the engine's parts."""
-    inner = engine.env.envs[0].env
-    for part, owner, name in (
+def time_parts(clock: Clock, engine: Any) -> None:
+    """Put the clock into the methods of the engine's parts."""
+    gymnasium_env = engine.env.envs[0].env
+    for part, owner, method in (
         ("collect", engine, "_collect"),
         ("step", engine.env, "step"),
-        ("gymnasium", inner, "step"),
+        ("gymnasium", gymnasium_env, "step"),
         ("act", engine.actor, "q_values"),
         ("store", engine.transitions, "add"),
         ("store", engine.replay, "add"),
@@ -120,64 +141,72 @@ def put_in(clock: Clock, engine: Any) -> None:
         ("learn", engine.agent, "learn"),
         ("refresh", engine.actor, "refresh"),
     ):
-        object.__setattr__(owner, name, clock.timed(part, getattr(owner, name)))
+        # not setattr: Keras would take the function of an agent for a layer
+        object.__setattr__(owner, method, clock.timed(part, getattr(owner, method)))
 
 
-def lines(found: dict[str, list[float]], medians: dict[str, float]) -> list[tuple[str, str, str]]:
-    """A row of the table for each part, and for what is left over of each whole."""
-    result = []
-    for name, whole, words in PARTS:
-        depth = 0 if whole is None else 1 if whole == "block" else 2
-        result.append(
+def lines(measured: dict[str, list[float]]) -> list[tuple[str, str, str]]:
+    """Format a line for each part, and for what is left over of each whole."""
+    medians = {name: statistics.median(values) for name, values in measured.items()}
+    depths: dict[str | None, int] = {None: -1}
+    table = []
+    for part in PARTS:
+        depths[part.name] = depths[part.whole] + 1
+        costs = measured[part.name]
+        table.append(
             (
-                "  " * depth + words,
-                f"{medians[name]:.1f} [{min(found[name]):.1f}, {max(found[name]):.1f}]",
-                f"{medians[name] / medians['block']:.0%}",
+                "  " * depths[part.name] + part.words,
+                f"{medians[part.name]:.1f} [{min(costs):.1f}, {max(costs):.1f}]",
+                f"{medians[part.name] / medians['block']:.0%}",
             )
         )
-    for whole, words in (("collect", "the rest of taking steps"), ("block", "the rest of a block")):
-        rest = medians[whole] - sum(medians[name] for name, part_of, _ in PARTS if part_of == whole)
-        result.append((f"  {words}", f"{rest:.1f}", f"{rest / medians['block']:.0%}"))
-    return result
+    for whole, words in RESTS.items():
+        parts = sum(medians[part.name] for part in PARTS if part.whole == whole)
+        rest = medians[whole] - parts
+        table.append((f"  {words}", f"{rest:.1f}", f"{rest / medians['block']:.0%}"))
+    return table
 
 
 def flops() -> int:
-    """Multiplication and additions of one update's matrix products:
+    """Count multiplications and additions of one update's matrix products.
 
-    online and target forward, and backward twice but for the first layer.
+    Online and target network go forward. Backward takes twice as much, but for the first layer.
     """
     widths = (4, *ANCHOR.hidden_units, 2)
     layers = [
-        2 * ANCHOR.batch_size * before * after
-        for before, after in zip(widths, widths[1:], strict=False)
+        2 * ANCHOR.batch_size * inputs * outputs for inputs, outputs in itertools.pairwise(widths)
     ]
     return 4 * sum(layers) - layers[0]
 
 
 def matmul_rate() -> Callable[[], float]:
-    """What measures floating-point operations a second of the update's largest product, within one
-    compiled call as the update is.
+    """Return a function that measures floating-point operations a second.
+
+    They are those of the update's largest product, within one compiled call as the update is.
     """
     import tensorflow as tf
 
-    rows, (inner, columns), times = ANCHOR.batch_size, ANCHOR.hidden_units, 500
-    left, right = tf.ones((rows, inner)), tf.ones((inner, columns))
+    rows = ANCHOR.batch_size
+    inner, columns = ANCHOR.hidden_units
+    times = 500
+    left = tf.ones((rows, inner))
+    right = tf.ones((inner, columns))
 
     @tf.function(jit_compile=True)
     def there_and_back(left: tf.Tensor, count: tf.Tensor) -> tf.Tensor:
-        row = tf.constant(0)
-        while row < count:
+        done = tf.constant(0)
+        while done < count:
             left = tf.matmul(tf.matmul(left, right), right, transpose_b=True) * 1e-4
-            row += 1
+            done += 1
         return left
 
-    def measure() -> float:
-        began = time.perf_counter()
+    def measure_rate() -> float:
+        start = time.perf_counter()
         there_and_back(left, tf.constant(times)).numpy()
-        return 2 * rows * inner * columns * 2 * times / (time.perf_counter() - began)
+        return 2 * rows * inner * columns * 2 * times / (time.perf_counter() - start)
 
-    measure()
-    return measure
+    measure_rate()
+    return measure_rate
 
 
 if __name__ == "__main__":

@@ -1,102 +1,103 @@
-"""dqn_tf at a benchmark's setting: what its engines do, without evaluation, checkpoints and files."""
+"""dqn_tf at a benchmark's setting: training without evaluations, checkpoints and files."""
 
 import dataclasses
-from typing import Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 from benchmarks.speed.settings import Setting
 from benchmarks.speed.stopwatch import Stopwatch
 from dqn_tf.config.dqn_config import DQNConfig, is_atari
 
+if TYPE_CHECKING:
+    from dqn_tf.training.run import Run, RunObserver
+
 
 def host(setting: Setting, seed: int, watch: Stopwatch) -> float:
-    """The host engine with the blocks that it has by default, or the setting's own if those are
-    larger.
-    """
-    return measure(
-        configure(
-            setting, seed, updates_per_block=max(DQNConfig.updates_per_block, setting.updates)
-        ),
-        setting,
-        watch,
-    )
+    """Train on the host engine, in blocks of the default size or of the setting's if larger."""
+    updates = max(DQNConfig.updates_per_block, setting.updates)
+    return measure(configure(setting, seed, updates_per_block=updates), setting, watch)
 
 
 def textbook(setting: Setting, seed: int, watch: Stopwatch) -> float:
-    """The host engine with one update per compiled call."""
+    """Train on the host engine with one update per compiled call."""
     return measure(configure(setting, seed, updates_per_block=1), setting, watch)
 
 
 def graph(setting: Setting, seed: int, watch: Stopwatch) -> float:
-    """The graph engine."""
+    """Train on the graph engine."""
     return measure(configure(setting, seed, engine="graph"), setting, watch)
 
 
 def configure(setting: Setting, seed: int, **changes: Any) -> DQNConfig:
-    """The setting in dqn_tf's words, and `changes`."""
-    protocol = {"sticky_actions": 0.0} if is_atari(setting.env) else {}
-    return DQNConfig(
-        **protocol
-        | {
-            "env": setting.env,
-            "seed": seed,
-            "total_steps": setting.total_steps,
-            "num_envs": setting.num_envs,
-            "network": setting.network,
-            "hidden_units": setting.hidden_units,
-            "gamma": setting.gamma,
-            "learning_rate": setting.learning_rate,
-            "max_gradient_norm": setting.max_gradient_norm,
-            "batch_size": setting.batch_size,
-            "replay_capacity": setting.replay_capacity,
-            "target_update_period_env_steps": setting.target_period,
-            "warmup_env_steps": setting.warmup,
-            "env_steps_per_update": setting.collect / setting.updates,
-            "epsilon_start": setting.epsilon_start,
-            "epsilon_end": setting.epsilon_end,
-            "epsilon_decay_env_steps": setting.epsilon_decay,
-        }
-        | changes
-    )
+    """Express the setting in dqn_tf's words, with `changes`."""
+    values = {
+        "env": setting.env,
+        "seed": seed,
+        "total_steps": setting.total_steps,
+        "num_envs": setting.num_envs,
+        "network": setting.network,
+        "hidden_units": setting.hidden_units,
+        "gamma": setting.gamma,
+        "learning_rate": setting.learning_rate,
+        "max_gradient_norm": setting.max_gradient_norm,
+        "batch_size": setting.batch_size,
+        "replay_capacity": setting.replay_capacity,
+        "target_update_period_env_steps": setting.target_period,
+        "warmup_env_steps": setting.warmup,
+        "env_steps_per_update": setting.collect / setting.updates,
+        "epsilon_start": setting.epsilon_start,
+        "epsilon_end": setting.epsilon_end,
+        "epsilon_decay_env_steps": setting.epsilon_decay,
+        "evaluation_period_env_steps": 0,
+    }
+    if is_atari(setting.env):
+        values["sticky_actions"] = 0.0
+    return DQNConfig(**values | changes)
 
 
 def measure(config: DQNConfig, setting: Setting, watch: Stopwatch) -> float:
-    """Run to the last step; return the bytes that the replay takes per transition."""
+    """Train to the last step; return the bytes that the replay takes per transition."""
     from dqn_tf.support import tensorflow_loading
 
     tensorflow_loading.load_tensorflow()
-    from dqn_tf.engines import factory  # all libraries are loaded before the watch starts
+    # all libraries are loaded before the watch starts
+    from dqn_tf.training import trainer
+    from dqn_tf.training.run import Run, RunObserver
+
+    class Watcher(RunObserver):
+        """Shows the watch each block, and fills the replays before timing starts."""
+
+        unfilled = setting.filled
+
+        def between_blocks(self, run: Run) -> None:
+            if self.unfilled and run.engine.env_step >= config.warmup_env_steps:
+                for each_run in runs:
+                    fill(each_run.engine.replay)
+                self.unfilled = False
+
+        def after_block(self, run: Run, block: object) -> None:
+            watch.at(run.engine.env_step)
 
     watch.imported()
-    engines, unfilled = build(config, setting.num_seeds), setting.filled
-    first = engines[0]
-    while first.env_step < config.total_steps:
-        if unfilled and first.env_step >= config.warmup_env_steps:
-            for engine in engines:
-                fill(engine.replay)
-            unfilled = False
-        factory.run_block(engines)
-        watch.at(first.env_step)
-    rows = first.replay.rows()
-    for engine in engines:
-        engine.close()
-    return sum(column.nbytes for column in rows.values()) / len(first.replay)
+    runs = build(config, setting.num_seeds, [Watcher()])
+    trainer.run_blocks(runs)
+    replay = runs[0].engine.replay
+    row_bytes = sum(column.nbytes for column in replay.rows().values())
+    for run in runs:
+        run.close()
+    return row_bytes / len(replay)
 
 
-def build(config: DQNConfig, num_seeds: int = 1) -> list[Any]:
-    """The configured engine of each seed from the config's on, on environments and an agent of its
-    own.
-    """
-    from dqn_tf.agent.dqn import DQN
-    from dqn_tf.engines.factory import make_engines
-    from dqn_tf.envs import registry
+def build(
+    config: DQNConfig, num_seeds: int = 1, observers: "Sequence[RunObserver]" = ()
+) -> "list[Run]":
+    """Build the run of each seed from the config's on, each with an agent of its own."""
+    from dqn_tf.training import trainer
 
     configs = [
         dataclasses.replace(config, seed=config.seed + number) for number in range(num_seeds)
     ]
-    agents = [DQN(each, registry.spaces(each)) for each in configs]
-    for agent in agents:
-        agent.compile()
-    return make_engines(configs, agents, registry.maker(config))
+    return trainer.make_runs(configs, observers)
 
 
 def fill(replay: Any) -> None:
@@ -104,7 +105,5 @@ def fill(replay: Any) -> None:
     import numpy as np
 
     places = np.arange(replay.capacity) % len(replay)
-    replay.restore(
-        {name: column[places] for name, column in replay.rows().items()},
-        {"added": replay.capacity, "capacity": replay.capacity},
-    )
+    rows = {name: column[places] for name, column in replay.rows().items()}
+    replay.restore(rows, {"added": replay.capacity, "capacity": replay.capacity})

@@ -2,14 +2,16 @@
 
 import contextlib
 import os
+import statistics
 import time
+from array import array
 from collections.abc import Iterator
 from pathlib import Path
 
 PARTS = (
     "import",  # from the start of the process until TensorFlow is loaded
     "build",  # networks, environments and engines; a checkpoint read on --resume
-    "compile",  # what the slowest block took beyond the mean of the others
+    "compile",  # what the slowest block took beyond the median one
     "train",  # all blocks but for that: environment steps and updates
     "evaluate",  # evaluations between blocks and the final test
     "record",  # rows of metrics.csv and of TensorBoard
@@ -24,8 +26,7 @@ class Timings:
 
     def __init__(self) -> None:
         self._seconds = dict.fromkeys(PARTS, 0.0)
-        self._blocks = 0
-        self._slowest_block = 0.0
+        self._blocks = array("d")  # 8 bytes for each block
 
     def add(self, part: str, seconds: float) -> None:
         """Add to one of PARTS."""
@@ -42,17 +43,14 @@ class Timings:
 
     def add_block(self, seconds: float) -> None:
         """Add one block of the engine: `compile` and `train` follow from all of them."""
-        self._blocks += 1
-        self._slowest_block = max(self._slowest_block, seconds)
-        self._seconds["train"] += seconds
+        self._blocks.append(seconds)
 
     def to_dict(self) -> dict[str, float]:
         """Return the seconds so far, by part in the order of PARTS, rounded to milliseconds."""
         seconds = dict(self._seconds)
-        if self._blocks > 1:
-            others = seconds["train"] - self._slowest_block
-            seconds["compile"] = self._slowest_block - others / (self._blocks - 1)
-            seconds["train"] -= seconds["compile"]
+        if self._blocks:
+            seconds["compile"] = max(self._blocks) - statistics.median(self._blocks)
+            seconds["train"] = sum(self._blocks) - seconds["compile"]
         return {part: round(value, 3) for part, value in seconds.items()}
 
 
