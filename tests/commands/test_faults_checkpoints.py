@@ -1,4 +1,4 @@
-"""Fault table rows 2-7, 12 and 14, as the command's user sees them.
+"""Faults of checkpoints (faults.md), as the command's user sees them.
 
 How single files are read: test_checkpoint.py.
 """
@@ -19,7 +19,7 @@ from small_runs import SMALL, finished_run, report, resume_run, small_run, stopp
 @pytest.mark.parametrize(
     ("name", "content"), [("state.npz", b"short"), ("manifest.json", b""), ("best.npz", None)]
 )
-def test_a_damaged_checkpoint_costs_an_interval_and_no_more(tmp_path, name, content):  # rows 2-5
+def test_a_damaged_checkpoint_costs_an_interval_and_no_more(tmp_path, name, content):
     file = stopped_run(tmp_path) / "checkpoints" / "256" / name
     file.write_bytes(content) if content is not None else file.unlink()
     # TensorFlow's state file means nothing here
@@ -40,7 +40,7 @@ def test_a_damaged_checkpoint_costs_an_interval_and_no_more(tmp_path, name, cont
     assert report(tmp_path)["weights_sha256"] == report(finished_run())["weights_sha256"]
 
 
-def test_when_none_is_left_nothing_is_begun_afresh(tmp_path):  # rows 2-5
+def test_when_none_is_left_nothing_is_begun_afresh(tmp_path):
     for path in (stopped_run(tmp_path) / "checkpoints").iterdir():
         (path / "manifest.json").write_bytes(b"")
     before = {
@@ -56,7 +56,7 @@ def test_when_none_is_left_nothing_is_begun_afresh(tmp_path):  # rows 2-5
     }
 
 
-def test_a_malicious_replay_runs_nothing(tmp_path):  # row 14
+def test_a_malicious_replay_runs_nothing(tmp_path):
     directory = stopped_run(tmp_path) / "checkpoints" / "256"
     np.savez(directory / "replay.npz", observation=np.array([Canary(tmp_path / "canary")], object))
     listing = json.loads((directory / "manifest.json").read_text(encoding="utf-8"))["files"]
@@ -74,7 +74,7 @@ def test_a_malicious_replay_runs_nothing(tmp_path):  # row 14
     assert not (tmp_path / "canary").exists()
 
 
-def test_a_lost_replay_is_refilled_only_if_asked_and_without_a_burst_of_updates(tmp_path):  # row 12
+def test_a_lost_replay_is_refilled_only_if_asked_and_without_a_burst_of_updates(tmp_path):
     directory = stopped_run(tmp_path) / "checkpoints" / "256"
     (directory / "replay.npz").unlink()
     sentence = refusal(resume_run(tmp_path), tmp_path)
@@ -107,7 +107,7 @@ def small_disk(tmp_path):
     subprocess.run(["umount", str(disk)], check=True)
 
 
-def test_a_full_disk_stops_the_run_or_does_not_by_flag(tmp_path, small_disk):  # row 7
+def test_a_full_disk_stops_the_run_or_does_not_by_flag(tmp_path, small_disk):
     sentence = refusal(small_run(tmp_path), tmp_path)
     kept = checkpoint.steps(small_disk)
     assert (

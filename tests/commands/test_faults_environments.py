@@ -1,7 +1,6 @@
-"""Fault table rows 21-23, 25, 26, 29-34, 46 and 47: what an environment can do wrong, as the
-command's user sees it.
+"""Faults of environments (faults.md), as the command's user sees them.
 
-Which rows a vector environment and the transitions catch is tested in test_vector.py and
+Which of them a vector environment and the transitions catch is tested in test_vector.py and
 test_transitions.py; here: that the command ends as it should, and that nothing bad was saved.
 """
 
@@ -18,19 +17,18 @@ from small_runs import report, signal_at, small_run
 
 @pytest.mark.parametrize(
     ("env", "said"),
-    [  # row 30
+    [
         ("BoxActions", "DQN needs a Discrete action space, and this environment has Box"),
         ("MultiDiscreteActions", "DQN needs a Discrete"),
         ("MultiBinaryActions", "DQN needs a Discrete"),
         ("TupleActions", "DQN needs a Discrete"),
-        # row 31
         ("DictObservations", "FlattenObservation"),
         ("TupleObservations", "FlattenObservation"),
         ("GraphObservations", "FlattenObservation"),
         ("TextObservations", "FlattenObservation"),
         ("RaisesInConstructor", "OSError: no simulator found"),
     ],
-)  # row 26
+)
 def test_an_environment_that_cannot_be_used_is_refused_before_anything_is_written(
     tmp_path, env, said
 ):
@@ -39,7 +37,7 @@ def test_an_environment_that_cannot_be_used_is_refused_before_anything_is_writte
     assert not (tmp_path / "run").exists()
 
 
-def test_a_reset_that_raises_is_named_with_its_seed(tmp_path):  # row 26
+def test_a_reset_that_raises_is_named_with_its_seed(tmp_path):
     sentence = refusal(small_run(tmp_path, env="faulty:RaisesInReset-v0"), tmp_path)
     assert re.search(
         r"--env=faulty:RaisesInReset-v0: The environment raised OSError in reset\(seed=\d+\): no"
@@ -54,23 +52,20 @@ def test_a_reset_that_raises_is_named_with_its_seed(tmp_path):  # row 26
 @pytest.mark.parametrize(
     ("env", "said"),
     [
-        ("NaNObservation", r"observation of nan at index \[1\] in environment step 5\b"),  # row 21
+        ("NaNObservation", r"observation of nan at index \[1\] in environment step 5\b"),
         ("InfObservation", r"observation of inf at index \[0\] in environment step 5\b"),
         ("NaNReset", r"observation of nan at index \[0\] "),
-        # row 22
         ("NaNReward", r"reward of nan in environment step 5\b"),
         ("InfReward", r"reward of -inf in environment step 5\b"),
-        # row 29
         ("WrongShape", r"shape \[1\], but its space says \[2\]"),
         ("Broadcastable", r"shape \[\], but its space says \[2\]"),
         ("WrongType", "type float64, but its space says uint8"),
-        # row 47
         ("NoReward", "reward None"),
         ("TextReward", "reward '1'"),
         ("TwoRewards", r"reward array\(\[1., 1.\]\)"),
-        ("OldStep", "ValueError in step"),
+        ("OldStep", "ValueError in step"),  # Gym's step, not Gymnasium's
     ],
-)  # Gym's step, not Gymnasium's
+)
 def test_a_bad_value_ends_the_run_at_the_first_offence(tmp_path, env, said):
     sentence = refusal(
         small_run(tmp_path, env=f"faulty:{env}-v0", checkpoint_period_env_steps=1), tmp_path
@@ -82,7 +77,7 @@ def test_a_bad_value_ends_the_run_at_the_first_offence(tmp_path, env, said):
 
 
 @pytest.mark.parametrize("env", ["IntReward", "ArrayReward", "OneReward"])
-def test_a_reward_that_is_one_number_is_taken(tmp_path, env):  # row 47
+def test_a_reward_that_is_one_number_is_taken(tmp_path, env):
     status, text = run(
         small_run(tmp_path, env=f"faulty:{env}-v0"), tmp_path, **signal_at("training", 50)
     )
@@ -91,9 +86,8 @@ def test_a_reward_that_is_one_number_is_taken(tmp_path, env):  # row 47
     assert rewards.dtype == np.float32 and (rewards == 1).sum() >= 2
 
 
-# row 25
 def test_an_environment_that_raises_in_step_can_be_found_again_and_the_run_gone_on_with(tmp_path):
-    """Deviation from the table: no emergency checkpoint. The error comes amid a block, when the
+    """There is no emergency checkpoint. The error comes amid a block, when the
     environments have moved on from the state that the replay and the counters are in; a checkpoint
     of that could not be resumed exactly. The last good one is named.
     """
@@ -111,7 +105,7 @@ def test_an_environment_that_raises_in_step_can_be_found_again_and_the_run_gone_
     )
 
 
-def test_a_loss_that_is_not_finite_stops_the_run_with_the_last_good_weights(tmp_path):  # row 23
+def test_a_loss_that_is_not_finite_stops_the_run_with_the_last_good_weights(tmp_path):
     sentence = refusal(
         small_run(tmp_path, env="faulty:HugeReward-v0", loss="mse", checkpoint_period_env_steps=8),
         tmp_path,
@@ -125,8 +119,8 @@ def test_a_loss_that_is_not_finite_stops_the_run_with_the_last_good_weights(tmp_
     assert all(np.isfinite(array).all() for array in found.files["state.npz"].values())
 
 
-# row 23: the loss before the one, fatal update was still finite
 def test_weights_that_are_not_finite_are_not_saved(tmp_path):
+    """The loss before the one, fatal update was still finite."""
     sentence = refusal(
         small_run(
             tmp_path, learning_rate=1e39, updates_per_block=1, checkpoint_period_env_steps=66
@@ -142,14 +136,14 @@ def test_weights_that_are_not_finite_are_not_saved(tmp_path):
     )
 
 
-# row 34; Discrete(1, start=2): the environment insists on its own number
 def test_a_single_action_is_enough(tmp_path):
+    """Discrete(1, start=2): the environment insists on its own number."""
     status, text = run(small_run(tmp_path, env="faulty:OneAction-v0"), tmp_path)
     assert status == 0, text
     assert report(tmp_path)["score"]["mean"] == 10
 
 
-def test_a_discrete_observation_is_one_hot(tmp_path):  # row 32
+def test_a_discrete_observation_is_one_hot(tmp_path):
     status, text = run(small_run(tmp_path, env="FrozenLake-v1"), tmp_path, **signal_at("none"))
     assert status == 0, text
     state = checkpoint.load_latest(tmp_path / "run" / "checkpoints").files["state.npz"]
@@ -159,7 +153,7 @@ def test_a_discrete_observation_is_one_hot(tmp_path):  # row 32
     ), "the first layer sees sixteen categories, not one number"
 
 
-def test_an_episode_that_never_ends_is_cut_and_it_is_said(tmp_path):  # row 46
+def test_an_episode_that_never_ends_is_cut_and_it_is_said(tmp_path):
     status, text = run(
         small_run(
             tmp_path, env="faulty:Endless-v0", test_episodes=1, evaluation_period_env_steps=0

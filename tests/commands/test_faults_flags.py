@@ -1,6 +1,6 @@
-"""Fault table rows 8, 35-40 and 49:
+"""Faults of flags (faults.md).
 
-whatever is wrong before the first step ends with one sentence, and nothing is left behind.
+Whatever is wrong before the first step ends with one sentence, and nothing is left behind.
 """
 
 import json
@@ -17,19 +17,19 @@ from small_runs import small_run
 @pytest.mark.parametrize(
     ("flags", "said"),
     [
+        # out of range
         ({"gamma": 1.5}, "--gamma=1.5"),
         ({"gamma": "nan"}, "--gamma=nan"),
         ({"learning_rate": 0}, "--learning_rate=0.0"),
         ({"learning_rate": "nan"}, "--learning_rate=nan"),
         ({"epsilon_end": -0.5}, "--epsilon_end=-0.5"),
-        # row 37
         ({"total_steps": -1}, "--total_steps=-1"),
         ({"batch_size": 0}, "--batch_size=0"),
-        # row 38
+        # contradictions
         ({"batch_size": 301}, "--batch_size=301 is more than --replay_capacity=300"),
         ({"warmup_env_steps": 15}, "--warmup_env_steps=15 must be at least --batch_size=16"),
         ({"warmup_env_steps": 400}, "--warmup_env_steps=400 must be below --total_steps=400"),
-        # row 39
+        # unknown, empty, of another type
         ({"gama": 0.9}, "gama"),
         ({"env": ""}, "--env=: must be a Gymnasium id"),
         ({"batch_size": "many"}, "batch_size"),
@@ -37,10 +37,11 @@ from small_runs import small_run
         ({"hidden_units": "8,wide"}, "--hidden_units=8,wide"),
         ({"refill_replay": "perhaps"}, "refill_replay"),
         ({"on_checkpoint_error": "shrug"}, "on_checkpoint_error"),
-        # row 40
+        # seeds
         ({"seed": -1}, "--seed=-1: must be from 0 to 4294967295"),
         ({"seed": 2**32}, "--seed=4294967296"),
         ({"seed": 1.5}, "seed"),
+        # what does not go together
         (
             {"engine": "graph"},
             "--engine=graph runs what is written in TensorFlow, which is CartPole-v1,",
@@ -64,7 +65,7 @@ def test_a_stray_word_is_named(tmp_path):
     assert "'CartPole-v1' is not a flag" in refusal(["CartPole-v1"], tmp_path)
 
 
-def test_a_seed_not_given_is_drawn_printed_and_saved(tmp_path):  # row 40
+def test_a_seed_not_given_is_drawn_printed_and_saved(tmp_path):
     seeds = []
     for name in ("a", "b"):
         (tmp_path / name).mkdir()
@@ -94,7 +95,7 @@ def test_a_seed_not_given_is_drawn_printed_and_saved(tmp_path):  # row 40
         ("faulty:NoSuch-v0", "`NoSuch` doesn't exist"),
     ],
 )
-def test_an_unknown_environment_is_named_with_gymnasiums_suggestion(tmp_path, env, said):  # row 35
+def test_an_unknown_environment_is_named_with_gymnasiums_suggestion(tmp_path, env, said):
     sentence = refusal(small_run(tmp_path, env=env), tmp_path)
     assert f"--env={env}" in sentence and said in sentence
 
@@ -108,7 +109,7 @@ def test_an_unknown_environment_is_named_with_gymnasiums_suggestion(tmp_path, en
         ("MinAtar/Breakout-v1", "minatar", "pip install minatar"),
     ],
 )
-def test_a_missing_extra_ends_with_the_line_to_type(tmp_path, env, module, line):  # row 36
+def test_a_missing_extra_ends_with_the_line_to_type(tmp_path, env, module, line):
     sentence = refusal(small_run(tmp_path, env=env), tmp_path, NOT_INSTALLED=module)
     assert f"--env={env}" in sentence and sentence.endswith(f"Type: {line}")
 
@@ -116,13 +117,13 @@ def test_a_missing_extra_ends_with_the_line_to_type(tmp_path, env, module, line)
 @pytest.mark.parametrize(
     ("module", "env"), [("ale_py", "ALE/Pong-v5"), ("minatar", "MinAtar/Breakout-v1")]
 )
-def test_an_installed_extra_is_registered(tmp_path, module, env):  # row 36
+def test_an_installed_extra_is_registered(tmp_path, module, env):
     pytest.importorskip(module)
     status, text = run(small_run(tmp_path, env=env, total_steps=65), tmp_path)
     assert status == 0, text
 
 
-def test_what_does_not_fit_into_memory_is_refused_with_the_estimate(tmp_path):  # row 49
+def test_what_does_not_fit_into_memory_is_refused_with_the_estimate(tmp_path):
     sentence = refusal(
         small_run(tmp_path, env="faulty:Pixels-v0", replay_capacity=100_000_000), tmp_path
     )
@@ -135,7 +136,7 @@ def test_what_does_not_fit_into_memory_is_refused_with_the_estimate(tmp_path):  
     assert not (tmp_path / "run").exists()
 
 
-def test_the_estimate_is_printed_up_front(tmp_path):  # row 49
+def test_the_estimate_is_printed_up_front(tmp_path):
     status, text = run(small_run(tmp_path, env="faulty:NaNReset-v0"), tmp_path)
     assert status == 1 and text.startswith(
         "Replay memory: 300 transitions of 28 bytes, 8.2 KiB of "
@@ -165,7 +166,7 @@ def read_only(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["run_dir", "export_dir"])
-def test_a_directory_that_cannot_be_written_is_named(tmp_path, read_only, name):  # row 8
+def test_a_directory_that_cannot_be_written_is_named(tmp_path, read_only, name):
     for path in (read_only, read_only / "below"):
         sentence = refusal(small_run(tmp_path, **{name: path}), tmp_path)
         assert str(path) in sentence
@@ -175,7 +176,7 @@ def test_a_directory_that_cannot_be_written_is_named(tmp_path, read_only, name):
 
 
 @pytest.mark.parametrize("name", ["run_dir", "export_dir"])
-def test_a_file_where_a_directory_is_needed_is_named(tmp_path, name):  # row 8
+def test_a_file_where_a_directory_is_needed_is_named(tmp_path, name):
     (tmp_path / "file").write_text("mine", encoding="utf-8")
     for path in (tmp_path / "file", tmp_path / "file" / "below"):
         assert f"--{name}={path}" in refusal(small_run(tmp_path, **{name: path}), tmp_path)

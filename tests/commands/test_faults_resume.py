@@ -1,4 +1,4 @@
-"""Fault table rows 9-11, 13 and 15-17: going on with a run that is not quite what it was."""
+"""Faults of resuming (faults.md): going on with a run that is not quite what it was."""
 
 import csv
 import json
@@ -24,7 +24,7 @@ from small_runs import (
 )
 
 
-def test_a_run_moved_elsewhere_goes_on_as_if_never_stopped(tmp_path):  # row 16
+def test_a_run_moved_elsewhere_goes_on_as_if_never_stopped(tmp_path):
     stopped_run(tmp_path)
     shutil.move(tmp_path / "run", tmp_path / "moved")
     status, text = run(
@@ -37,14 +37,14 @@ def test_a_run_moved_elsewhere_goes_on_as_if_never_stopped(tmp_path):  # row 16
         assert after[name] == before[name], name
 
 
-# row 9; a dead process's lock: test_rundir.py and every resume here
 def test_a_second_process_on_the_same_run_is_kept_out(tmp_path):
+    """A dead process's lock is met by test_run_directory.py and by every resume here."""
     with RunDirectory.open(stopped_run(tmp_path)):
         assert f"is in use by process {os.getpid()} on " in refusal(resume_run(tmp_path), tmp_path)
         assert f"is in use by process {os.getpid()} on " in refusal(small_run(tmp_path), tmp_path)
 
 
-def test_what_cannot_change_is_listed_as_a_whole(tmp_path):  # row 10
+def test_what_cannot_change_is_listed_as_a_whole(tmp_path):
     stopped_run(tmp_path)
     sentence = refusal(
         resume_run(tmp_path, env="CartPole-v1", hidden_units="16,16", seed=4, gamma=0.9), tmp_path
@@ -58,7 +58,7 @@ def test_what_cannot_change_is_listed_as_a_whole(tmp_path):  # row 10
     assert "--gamma" not in sentence
 
 
-def test_an_environment_that_changed_under_its_name_is_refused(tmp_path):  # row 10
+def test_an_environment_that_changed_under_its_name_is_refused(tmp_path):
     status, text = run(
         small_run(tmp_path, env="faulty:ActionsFromOutside-v0"),
         tmp_path,
@@ -69,7 +69,7 @@ def test_an_environment_that_changed_under_its_name_is_refused(tmp_path):  # row
     assert "actions was 2 and is now 3" in sentence
 
 
-def test_what_can_change_is_reported_and_holds_from_the_checkpoint_on(tmp_path):  # rows 11 and 13
+def test_what_can_change_is_reported_and_holds_from_the_checkpoint_on(tmp_path):
     weights = checkpoint.load_latest(stopped_run(tmp_path) / "checkpoints").files["state.npz"]
     flags = {
         "learning_rate": 1e-30,
@@ -114,7 +114,7 @@ def test_what_can_change_is_reported_and_holds_from_the_checkpoint_on(tmp_path):
     )
 
 
-def test_a_complete_run_is_left_as_it_is(tmp_path):  # row 15
+def test_a_complete_run_is_left_as_it_is(tmp_path):
     shutil.copytree(finished_run() / "run", tmp_path / "run")
     files = {
         path: (path.read_bytes(), path.stat().st_mtime_ns)
@@ -132,7 +132,7 @@ def test_a_complete_run_is_left_as_it_is(tmp_path):  # row 15
     assert not (tmp_path / "export").exists()
 
 
-def test_a_checkpoint_of_another_schema_names_both_versions(tmp_path):  # row 17
+def test_a_checkpoint_of_another_schema_names_both_versions(tmp_path):
     remade(stopped_run(tmp_path) / "checkpoints" / "256", schema=0)
     assert f"schema 0; this version of dqn_tf reads schema {checkpoint.SCHEMA}" in refusal(
         resume_run(tmp_path), tmp_path

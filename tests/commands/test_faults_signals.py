@@ -1,7 +1,7 @@
-"""Fault table rows 18-20: a run that is stopped or killed, at any moment, goes on to the very
-weights of one that was not.
+"""Signals (faults.md): a run that is stopped or killed, at any moment, goes on to the very weights
+of one that was not.
 
-tests/faulty.py sends the signal from inside the process, so each moment is hit for certain; one
+faulty.py sends the signal from inside the process, so each moment is hit for certain; one
 test sends it from outside.
 """
 
@@ -45,10 +45,9 @@ def require_same_end(directory) -> None:
         ("training", 250, {256}),  # learning
         ("evaluation", 5, {152}),  # amid the first periodic evaluation
         ("saving", 12, {200, 208}),  # amid the second checkpoint
-        ("test", 5, {400}),
+        ("test", 5, {400}),  # the final test
     ],
-)  # the final test
-# row 18
+)
 def test_sigterm_leaves_one_whole_checkpoint_to_go_on_from(tmp_path, moment, count, steps):
     status, text = run(small_run(tmp_path), tmp_path, **signal_at(moment, count))
     assert status == 143 and f"Go on with: python train.py --resume={tmp_path / 'run'}" in text, (
@@ -61,7 +60,7 @@ def test_sigterm_leaves_one_whole_checkpoint_to_go_on_from(tmp_path, moment, cou
     require_same_end(tmp_path)
 
 
-def test_sigterm_during_the_export_lets_it_finish(tmp_path):  # row 18
+def test_sigterm_during_the_export_lets_it_finish(tmp_path):
     status, text = run(small_run(tmp_path), tmp_path, **signal_at("publishing"))
     assert status == 143, text
     assert require_whole(tmp_path) == 400
@@ -71,7 +70,7 @@ def test_sigterm_during_the_export_lets_it_finish(tmp_path):  # row 18
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_second_signal_during_the_save_ends_it_at_once(tmp_path, number):  # row 19
+def test_a_second_signal_during_the_save_ends_it_at_once(tmp_path, number):
     status, text = run(small_run(tmp_path), tmp_path, **signal_at("saving", 12, number, again=1))
     assert status == 128 + number and "Traceback" not in text, text
     found = checkpoint.load_latest(tmp_path / "run" / "checkpoints")
@@ -87,8 +86,8 @@ def test_a_signal_from_outside_is_answered(tmp_path):
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
-# row 20: ten stops; and three kills
 def test_stopped_and_restarted_at_random_times(tmp_path, number):
+    """Ten stops, or three kills."""
     stops = 10 if number == signal.SIGTERM else 3
     dice, words = random.Random(20), small_run(tmp_path)
     for _ in range(stops):

@@ -58,7 +58,7 @@ def test_overrides_win_over_the_preset():
     assert presets.configure("CartPole-v1", {"total_steps": 1234}).total_steps == 1234
 
 
-# Rows 37 and 40 of the fault table: each bad value is refused with a sentence that names it.
+# Each bad value is refused with a sentence that names it.
 @pytest.mark.parametrize(
     ("name", "value"),
     [
@@ -125,7 +125,7 @@ def test_a_value_at_its_bound_is_taken(name, value):
     assert getattr(DQNConfig(**{name: value}), name) == value
 
 
-# Row 38: fields that contradict each other.
+# Fields that contradict each other.
 @pytest.mark.parametrize(
     ("values", "names"),
     [

@@ -63,7 +63,7 @@ def test_signatures_have_names_types_and_a_free_batch(published, kind):
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("batch", [0, 1, 32])
-def test_it_answers_as_the_agent_in_the_environments_own_numbers(published, kind, batch):  # row 54
+def test_it_answers_as_the_agent_in_the_environments_own_numbers(published, kind, batch):
     spaces = KINDS[kind]
     served = tf.saved_model.load(str(published / kind / "1")).signatures["serving_default"]
     seen = observations(spaces)[:batch]
@@ -114,7 +114,7 @@ def test_the_manifest_tells_where_it_comes_from(published):
     )
 
 
-def test_no_version_is_ever_overwritten(tmp_path):  # row 51
+def test_no_version_is_ever_overwritten(tmp_path):
     """The next number is taken, whoever has made the others, also one that comes to be there at the
     last moment.
     """
@@ -198,7 +198,7 @@ def test_a_directory_that_cannot_be_written_is_named(tmp_path, monkeypatch, erro
     assert not os.listdir(tmp_path)
 
 
-def test_killed_amid_the_export_no_version_appears(tmp_path):  # row 52
+def test_killed_amid_the_export_no_version_appears(tmp_path):
     """Five times at a moment of its own, once just before the version gets its number; then it is
     let finish.
     """

@@ -116,7 +116,7 @@ print(step, amid)
 """
 
 
-def test_killed_200_times_while_saving(tmp_path):  # row 1
+def test_killed_200_times_while_saving(tmp_path):
     done = interpreter("-c", KILLED, SUPPORT, tmp_path, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     step, amid = map(int, done.stdout.split())
@@ -131,7 +131,7 @@ FILES = ("state.npz", "replay.npz", "manifest.json")
     "how",
     ["truncated", "emptied", "flipped at the front", "flipped in the middle", "flipped at the end"],
 )
-def test_a_damaged_file_means_the_checkpoint_before(tmp_path, name, how):  # rows 2, 4
+def test_a_damaged_file_means_the_checkpoint_before(tmp_path, name, how):
     save(tmp_path, 100)
     file = save(tmp_path, 200) / name
     content = bytearray(file.read_bytes())
@@ -149,7 +149,7 @@ def test_a_damaged_file_means_the_checkpoint_before(tmp_path, name, how):  # row
     assert found.state == {"step": 100} and len(said) == 1 and str(file) in said[0]
 
 
-# row 2: a generator's state has no other guard
+# A generator's state has no other guard
 def test_any_digit_changed_in_the_manifest_is_noticed(tmp_path):
     path = save(tmp_path, 100, generator=2**90 + 1) / "manifest.json"
     text = path.read_text(encoding="utf-8")
@@ -162,7 +162,7 @@ def test_any_digit_changed_in_the_manifest_is_noticed(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["state.npz", "manifest.json"])
-def test_a_missing_file_means_the_checkpoint_before(tmp_path, name):  # row 3
+def test_a_missing_file_means_the_checkpoint_before(tmp_path, name):
     save(tmp_path, 100)
     (save(tmp_path, 200) / name).unlink()
     found, said = load(tmp_path)
@@ -182,7 +182,7 @@ def test_a_missing_file_means_the_checkpoint_before(tmp_path, name):  # row 3
         "\x00\x01\x02",
     ],
 )
-def test_a_manifest_of_garbage_means_the_checkpoint_before(tmp_path, text):  # rows 4, 5
+def test_a_manifest_of_garbage_means_the_checkpoint_before(tmp_path, text):
     save(tmp_path, 100)
     (save(tmp_path, 200) / "manifest.json").write_text(text, encoding="utf-8")
     found, said = load(tmp_path)
@@ -190,13 +190,13 @@ def test_a_manifest_of_garbage_means_the_checkpoint_before(tmp_path, text):  # r
 
 
 @pytest.mark.parametrize("content", [b"", b"garbage \xff\xfe"])
-def test_tensorflows_state_file_means_nothing(tmp_path, content):  # rows 4, 5
+def test_tensorflows_state_file_means_nothing(tmp_path, content):
     save(tmp_path, 100)
     (tmp_path / "checkpoint").write_bytes(content)
     assert load(tmp_path)[0].state == {"step": 100} and not load(tmp_path)[1]
 
 
-def test_none_left_is_an_error_and_never_a_fresh_start(tmp_path):  # rows 2, 4, 5
+def test_none_left_is_an_error_and_never_a_fresh_start(tmp_path):
     for step in (100, 200):
         (save(tmp_path, step) / "manifest.json").write_bytes(b"")
     with pytest.raises(UserError, match="None of the 2 checkpoints in .* can be read"):
@@ -205,7 +205,7 @@ def test_none_left_is_an_error_and_never_a_fresh_start(tmp_path):  # rows 2, 4, 
         load(tmp_path / "none")
 
 
-def test_the_remains_of_a_crash_are_ignored_and_swept_by_the_next_save(tmp_path):  # row 6
+def test_the_remains_of_a_crash_are_ignored_and_swept_by_the_next_save(tmp_path):
     save(tmp_path, 100)
     shutil.copytree(tmp_path / "100", tmp_path / ".tmp-200-deadbeef")
     (tmp_path / "_temp").mkdir()  # not ours: left alone
@@ -215,7 +215,7 @@ def test_the_remains_of_a_crash_are_ignored_and_swept_by_the_next_save(tmp_path)
 
 
 @pytest.mark.parametrize("schema", [0, 2])
-def test_another_schema_names_both_versions(tmp_path, schema):  # row 17
+def test_another_schema_names_both_versions(tmp_path, schema):
     save(tmp_path, 100)
     remade(save(tmp_path, 200), schema=schema)
     with pytest.raises(
@@ -237,7 +237,7 @@ def small_disk(directory: Path) -> str:
     return "tmpfs" if mounted.returncode == 0 else "RLIMIT_FSIZE"
 
 
-def test_a_full_disk_leaves_the_old_checkpoint(tmp_path, record_property):  # row 7
+def test_a_full_disk_leaves_the_old_checkpoint(tmp_path, record_property):
     disk = tmp_path / "disk"
     record_property("disk", kind := small_disk(disk))
     before = (
@@ -329,7 +329,6 @@ def malicious(tmp_path: Path, kind: str) -> Path:
 
 
 @pytest.mark.parametrize("kind", MALICIOUS)
-# row 14
 def test_a_malicious_replay_is_refused_before_anything_is_allocated_or_run(tmp_path, kind):
     path = malicious(tmp_path, kind)
     tracemalloc.start()
@@ -342,7 +341,7 @@ def test_a_malicious_replay_is_refused_before_anything_is_allocated_or_run(tmp_p
     assert not (tmp_path / "canary").exists()
 
 
-def test_a_malicious_replay_with_a_matching_manifest_is_refused(tmp_path):  # row 14
+def test_a_malicious_replay_with_a_matching_manifest_is_refused(tmp_path):
     directory = save(tmp_path, 100)
     file = malicious(tmp_path, "object array").rename(directory / "replay.npz")
     listing = json.loads((directory / "manifest.json").read_text(encoding="utf-8"))["files"]

@@ -37,7 +37,7 @@ def test_the_configuration_comes_back(tmp_path):
         assert run.read_config() == (CONFIG, SPACES, tmp_path / "a" / "export")
 
 
-def test_a_moved_run_is_the_same_run(tmp_path):  # row 16
+def test_a_moved_run_is_the_same_run(tmp_path):
     with made(tmp_path / "a"):
         pass
     shutil.move(tmp_path / "a", tmp_path / "b")
@@ -59,7 +59,7 @@ def test_a_directory_that_holds_a_run_is_not_taken_for_another(tmp_path):
         RunDirectory.create(str(tmp_path / "a"))
 
 
-def test_a_file_is_no_directory(tmp_path):  # row 8
+def test_a_file_is_no_directory(tmp_path):
     (tmp_path / "a").touch()
     with pytest.raises(UserError, match="--run_dir=.*/a cannot be made a directory"):
         RunDirectory.create(str(tmp_path / "a"))
@@ -93,7 +93,7 @@ def test_an_unreadable_configuration_is_named(tmp_path, text):
             run.read_config()
 
 
-def test_a_second_process_is_kept_out_until_the_first_is_dead(tmp_path):  # row 9
+def test_a_second_process_is_kept_out_until_the_first_is_dead(tmp_path):
     with made(tmp_path / "a"):
         pass
     holder = subprocess.Popen(
@@ -121,7 +121,7 @@ def test_a_second_process_is_kept_out_until_the_first_is_dead(tmp_path):  # row 
         ) == f"{os.getpid()} on {platform.node()}"
 
 
-def test_what_can_change_on_resume_is_reported():  # row 11
+def test_what_can_change_on_resume_is_reported():
     config, differences = changed_config(
         CONFIG, {"learning_rate": 1e-4, "total_steps": 70_000, "gamma": CONFIG.gamma}
     )
@@ -132,7 +132,7 @@ def test_what_can_change_on_resume_is_reported():  # row 11
     ]
 
 
-def test_what_cannot_change_is_refused_as_a_whole():  # row 10
+def test_what_cannot_change_is_refused_as_a_whole():
     with pytest.raises(UserError) as refusal:
         changed_config(CONFIG, {"env": "Acrobot-v1", "hidden_units": (8,), "learning_rate": 1.0})
     assert "--env was CartPole-v1 and is now Acrobot-v1" in str(refusal.value)
