@@ -19,6 +19,7 @@ from dqn_tf.envs.vector import SeededVectorEnv
 from dqn_tf.experience import exploration
 from dqn_tf.experience.replay import UniformReplay
 from dqn_tf.experience.transitions import NStep
+from mutations import mutated
 
 clipped_update = functools.partial(oracles.check_update, max_gradient_norm=0.1)
 soft_update = functools.partial(oracles.check_update, tau=0.25)
@@ -390,7 +391,7 @@ MUTATIONS = {
 def test_oracle_notices(name, monkeypatch):
     owner, attribute, oracle, *replacements = MUTATIONS[name]
     original = getattr(owner, attribute)
-    mutant = oracles.mutated(original, *replacements)
+    mutant = mutated(original, *replacements)
     for place in (
         owner,
         *(
@@ -411,14 +412,14 @@ def test_death_at_the_time_limit_learns_the_number_that_it_must(monkeypatch):
     the mistake's own fixed point is what is learned.
     """
     monkeypatch.setattr(
-        NStep, "add", oracles.mutated(NStep.add, (TERMINATED, "np.where(steps.ended[end, env],"))
+        NStep, "add", mutated(NStep.add, (TERMINATED, "np.where(steps.ended[end, env],"))
     )
     oracles.close(oracles.pendulum_q_values(), oracles.PENDULUM_Q_AS_DEATH, 1e-2)
 
 
 def test_a_mutation_that_does_not_fit_is_an_error():
     with pytest.raises(AssertionError, match="0 times"):
-        oracles.mutated(losses.td_target, ("not in the source", ""))
+        mutated(losses.td_target, ("not in the source", ""))
 
 
 def test_the_oracles_hold_unmutated():

@@ -18,7 +18,7 @@ from dqn_tf.engines.host import HostEngine
 from dqn_tf.envs import registry
 from dqn_tf.envs.probes import ENVIRONMENTS, Probe, probes
 from dqn_tf.experience.transitions import NStep
-from oracles import mutated
+from mutations import mutated
 
 MISTAKES = {  # probe: owner, attribute, and a piece of its source with what is put in its place
     "truncation": (NStep, "add", ("steps.terminated[end, env]", "steps.ended[end, env]")),

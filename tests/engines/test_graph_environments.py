@@ -18,10 +18,10 @@ import pytest
 import tensorflow as tf
 from scipy import stats
 
-import oracles
 from dqn_tf.engines.graph import environments
 from dqn_tf.envs import gridworld, registry, spaces
 from dqn_tf.support.errors import UserError
+from mutations import mutated
 
 EPISODES, SINGLE_STEPS = 1000, 4000
 TOLERANCE = 1e-5
@@ -461,7 +461,7 @@ MUTATIONS = {  # name: environment, function, a piece of its source, what is put
 def test_a_mistake_is_noticed(name, monkeypatch):
     env_id, function, old, new = MUTATIONS[name]
     original, env = getattr(environments, function), environments.NATIVE[env_id]
-    mutant = oracles.mutated(original, (old, new))
+    mutant = mutated(original, (old, new))
     monkeypatch.setattr(environments, function, mutant)
     fields = {field: mutant for field, value in env._asdict().items() if value is original}
     with pytest.raises(AssertionError):

@@ -4,10 +4,7 @@ They are functions of their own because they are called twice: by the tests of t
 and by test_mutations.py, which breaks the code and demands that they notice.
 """
 
-import ast
 import dataclasses
-import inspect
-import textwrap
 from collections.abc import Callable
 from fractions import Fraction
 from typing import Any
@@ -737,34 +734,3 @@ def pendulum_q_values() -> np.ndarray:
 def check_truncation_bootstraps() -> None:
     """What lies beyond a time limit is counted."""
     close(pendulum_q_values(), PENDULUM_Q, 1e-2)
-
-
-# --- mutation -------------------------------------------------------------------------------------
-
-
-def mutated(function: Callable, *replacements: tuple[str, str]) -> Callable:
-    """The function with pieces of its own source replaced. AssertionError if a piece is not there
-    exactly once.
-
-    The source is the unparsed tree: one statement a line and no comments, however the file is
-    formatted.
-    """
-    source = ast.unparse(ast.parse(textwrap.dedent(inspect.getsource(function))))
-    for old, new in replacements:
-        old = old.replace('"', "'")  # as the unparsed tree writes strings
-        assert source.count(old) == 1, (
-            f"{function.__qualname__} holds {source.count(old)} times: {old}"
-        )
-        source = source.replace(old, new)
-    # Outside its class, super() must be told where it is.
-    source = source.replace("super()", f"super({function.__qualname__.split('.')[0]}, self)")
-    namespace = dict(function.__globals__)
-    exec(
-        compile(
-            "from __future__ import annotations\n" + source,
-            f"<mutated {function.__qualname__}>",
-            "exec",
-        ),
-        namespace,
-    )
-    return namespace[function.__name__]
