@@ -1,4 +1,1 @@
-"""`python -m dqn_tf.doctor`:
-
-does a configuration learn what is right, and is an environment fit to learn from?
-"""
+"""Does a configuration learn what is right? Is an environment fit to learn from?"""

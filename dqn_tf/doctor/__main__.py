@@ -1,10 +1,8 @@
-"""`python -m dqn_tf.doctor`:
+"""`python -m dqn_tf.doctor`: probes a configuration, or examines an environment with --env.
 
-the probes against a configuration, or, with --env, a look at an environment. TensorFlow is loaded
-late.
+TensorFlow is loaded late.
 """
 
-import dataclasses
 import sys
 import textwrap
 import time
@@ -22,14 +20,14 @@ from dqn_tf.envs import registry
 from dqn_tf.envs.probes import probes
 from dqn_tf.support import command_line, tensorflow_loading
 
-MOST_STEPS = 5_000
+MAX_STEPS = 5_000
 HELP = f"""python -m dqn_tf.doctor [--env=my_module:MyEnv-v0] [any flag of train.py that names a setting]
 
 Without --env: trains a table on {len(probes(1))} tiny environments whose Q-values are known by hand, with the improvements that you give
 (python -m dqn_tf.doctor --double --n_step=3), and tells for each whether the right Q-value was learned, or the one
 that a well-known mistake would give. A minute; exit status 1 if one is wrong.
 
-With --env: plays the environment at random ({MOST_STEPS:,} steps at most) and says in plain words what is wrong with it, and what to change
+With --env: plays the environment at random ({MAX_STEPS:,} steps at most) and says in plain words what is wrong with it, and what to change
 in it or in the configuration that you give. Exit status 1 if something is wrong; advice alone is 0.
 
   --rainbow    all of Rainbow's parts at once
@@ -48,76 +46,68 @@ def parse(argv: Sequence[str]) -> dict[str, Any]:
 
 
 def main(overrides: dict[str, Any]) -> None:
-    """Exits with 1 if something is wrong."""
+    """Examine an environment or run the probes; exit with 1 if something is wrong."""
     if not command_line.verbose():
         warnings.simplefilter("ignore")  # Gymnasium's advice; what matters is said by us
-    sys.exit(look_at(overrides) if "env" in overrides else learn_all(overrides))
+    if "env" in overrides:
+        sys.exit(examine_environment(overrides))
+    sys.exit(run_probes(overrides))
 
 
-def learn_all(overrides: dict[str, Any]) -> int:
-    """Runs every probe and prints a line for each; returns the exit status.
+def run_probes(overrides: dict[str, Any]) -> int:
+    """Run every probe and print a line for each; return the exit status.
 
     Raises UserError on settings that do not go together.
     """
-    chosen = {
-        field.name: overrides.get(field.name, field.default)
-        for field in dataclasses.fields(DQNConfig)
-    }
-    tests = probes(chosen["n_step"])
+    chosen_probes = probes(overrides.get("n_step", DQNConfig.n_step))
     tensorflow_loading.load_tensorflow(command_line.verbose())
     from dqn_tf.doctor import probe_runs  # imports TensorFlow
 
-    for probe in tests:
+    for probe in chosen_probes:
         # a refusal comes before the first probe, not after it
         probe_runs.configuration(probe, overrides)
-    start, failed = time.monotonic(), 0
+    start = time.monotonic()
+    failed = 0
     print(f"{'probe':<12} {'expected':>8} {'learned':>8} {'mistake':>8}  verdict")
-    for probe in tests:
+    for probe in chosen_probes:
         result = probe_runs.learn(probe, overrides)
-        failed += not result.passed
-        print(
-            f"{probe.name:<12} {probe.expected:8.3f} {result.learned:8.3f} {probe.wrong:8.3f} "
-            f" {result.verdict}",
-            flush=True,
-        )
+        numbers = f"{probe.expected:8.3f} {result.learned:8.3f} {probe.wrong:8.3f}"
+        print(f"{probe.name:<12} {numbers}  {result.verdict}", flush=True)
         if not result.passed:
-            print(
-                textwrap.indent(textwrap.fill(f"Right: {probe.tests}. {probe.why}.", 100), " " * 13)
-            )
-    outcome = (
-        f"{failed} of {len(tests)} probes failed"
-        if failed
-        else f"all {len(tests)} probes learned the right Q-value"
-    )
+            failed += 1
+            explanation = textwrap.fill(f"Right: {probe.tests}. {probe.why}.", 100)
+            print(textwrap.indent(explanation, " " * 13))
+    if failed:
+        outcome = f"{failed} of {len(chosen_probes)} probes failed"
+    else:
+        outcome = f"all {len(chosen_probes)} probes learned the right Q-value"
     print(
-        f'{outcome}, in {time.monotonic() - start:.0f} s. ("mistake" is the Q-value that the'
-        " probe's mistake would learn.)"
+        f"{outcome}, in {time.monotonic() - start:.0f} s. "
+        '("mistake" is the Q-value that the probe\'s mistake would learn.)'
     )
     return int(failed > 0)
 
 
-def look_at(overrides: dict[str, Any]) -> int:
-    """Inspects the environment and prints what was found; returns the exit status.
+def examine_environment(overrides: dict[str, Any]) -> int:
+    """Play the environment at random and print the advice; return the exit status.
 
     Raises UserError if it cannot be used at all.
     """
     config = presets.configure(overrides["env"], overrides)
     if config.engine == "graph":
         registry.require_native(config.env)
-    found = advice.findings(random_play.inspect(config, MOST_STEPS), config)
-    for kind, subject, text in found:
-        print(textwrap.fill(f"{kind:<7} {subject:<13} {text}", 118, subsequent_indent=" " * 22))
-    wrong, changes = (
-        sum(finding.kind == kind for finding in found) for kind in (advice.WRONG, advice.CHANGE)
-    )
-    print(
-        f"{config.env}: "
-        + (
-            f"{wrong} wrong, {changes} to change."
-            if wrong or changes
-            else "fit to learn from, with this configuration."
-        )
-    )
+    facts = random_play.inspect(config, MAX_STEPS)
+    findings = advice.findings(facts, config)
+    for kind, subject, text in findings:
+        line = f"{kind:<7} {subject:<13} {text}"
+        print(textwrap.fill(line, 118, subsequent_indent=" " * 22))
+    kinds = [finding.kind for finding in findings]
+    wrong = kinds.count(advice.WRONG)
+    changes = kinds.count(advice.CHANGE)
+    if wrong or changes:
+        print(f"{config.env}: {wrong} wrong, {changes} to change.")
+    else:
+        print(f"{config.env}: fit to learn from, with this configuration.")
     return int(wrong > 0)
 
 

@@ -77,7 +77,7 @@ def test_a_wrong_one_is_named_and_explained(monkeypatch, capsys):
             probe, probe.wrong if probe.name == "mask" else probe.expected
         ),
     )
-    assert doctor.learn_all({}) == 1
+    assert doctor.run_probes({}) == 1
     text = " ".join(capsys.readouterr().out.split())
     assert (
         "mask 2.000 3.000 3.000 WRONG: illegal actions enter the maximum of the target Right: the"
@@ -88,15 +88,15 @@ def test_a_wrong_one_is_named_and_explained(monkeypatch, capsys):
 
 def test_settings_that_do_not_go_together_are_refused_before_the_first_probe(capsys):
     with pytest.raises(UserError, match="--munchausen and --double cannot be combined"):
-        doctor.learn_all({"munchausen": True, "double": True})
+        doctor.run_probes({"munchausen": True, "double": True})
     assert capsys.readouterr().out == ""
 
 
 def test_the_graph_engine_is_not_said_to_be_probed():
     with pytest.raises(UserError, match="--engine=graph: the probes are Gymnasium environments"):
-        doctor.learn_all({"engine": "graph"})
+        doctor.run_probes({"engine": "graph"})
     with pytest.raises(UserError, match="for --env=FrozenLake-v1 use --engine=host"):
-        doctor.look_at({"engine": "graph", "env": "FrozenLake-v1"})
+        doctor.examine_environment({"engine": "graph", "env": "FrozenLake-v1"})
 
 
 def test_what_is_given_is_what_is_tested():
@@ -137,7 +137,7 @@ def test_help_and_mistakes_in_flags_need_no_tensorflow(tmp_path):
 
 
 def test_a_good_environment(capsys):
-    assert doctor.look_at({"env": "CartPole-v1"}) == 0
+    assert doctor.examine_environment({"env": "CartPole-v1"}) == 0
     text = capsys.readouterr().out
     assert "CartPole-v1: fit to learn from, with this configuration." in text
     assert "the same seed gives the same episode, another seed another one" in " ".join(
@@ -146,7 +146,7 @@ def test_a_good_environment(capsys):
 
 
 def test_a_bad_environment(capsys):
-    assert doctor.look_at({"env": "faulty:Endless-v0"}) == 1
+    assert doctor.examine_environment({"env": "faulty:Endless-v0"}) == 1
     text = " ".join(capsys.readouterr().out.split())
     assert "No episode ended within 5,000 random steps, and there is no time limit. Add one" in text
     assert "All 5,000 were 0" in text
