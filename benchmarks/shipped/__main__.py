@@ -1,8 +1,11 @@
-"""The agents that the project ships, and saved_models/README.md about them: python -m
-benchmarks.shipped --run=RUN_DIR.
+"""Writes saved_models/README.md about the agents that the project ships.
 
-    saved_models/Pong-v5/1/                                 the export, as train.py published it
-    saved_models/Pong-v5/training/1/evaluation.json         the run's report, its learning curve and metrics
+    python -m benchmarks.shipped --run=RUN_DIR
+
+With --run it first keeps the run's records beside its export:
+
+    saved_models/Pong-v5/1/             the export, as train.py published it
+    saved_models/Pong-v5/training/1/    the run's report, its learning curve and its metrics
 """
 
 import json
@@ -14,15 +17,21 @@ from typing import Any, NamedTuple
 
 from absl import flags
 
+from benchmarks.common.flags import help_page
+from benchmarks.common.processes import ROOT
+from benchmarks.common.tables import markdown
 from benchmarks.scores.variants import settings
 from dqn_tf.config.dqn_config import DQNConfig
 from dqn_tf.evaluation.find_export import PROGRAM, find_export
 from dqn_tf.support import command_line, files
 from dqn_tf.support.errors import UserError
 
-ROOT = Path(__file__).resolve().parents[2]
-TRAINING, REPORT, CURVE = "training", "evaluation.json", "learning_curve.png"
-KEPT = (CURVE, "metrics.csv")  # of a run directory, beside its report
+SAVED_MODELS = ROOT / "saved_models"
+TRAINING = "training"
+REPORT = "evaluation.json"
+CURVE = "learning_curve.png"
+METRICS = "metrics.csv"
+HEADER = ("agent", "score [95 %]", "episodes", "training", "seconds", "size", "hash")
 HEAD = """# saved_models
 
 `python train.py --env=ENV` publishes here: `ENV/VERSION/`, each version a SavedModel laid out as
@@ -41,7 +50,7 @@ of the weights, `weights_sha256`.
 
 
 class Shipped(NamedTuple):
-    """One version, what its manifest says, and the report of the run that trained it."""
+    """One version, its manifest, and the report of the run that trained it."""
 
     version: Path
     manifest: dict[str, Any]
@@ -55,18 +64,18 @@ class Shipped(NamedTuple):
 
     @property
     def command(self) -> str:
-        """What trains it anew, to the bit on the same kind of machine."""
+        """The command that trains it anew, to the bit on the same kind of machine."""
         config = DQNConfig.from_dict(self.manifest["config"])
         return f"python train.py {settings(config)} --seed={config.seed}"
 
     @property
     def megabytes(self) -> float:
-        """Of all its files."""
+        """The size of all its files."""
         return sum(path.stat().st_size for path in self.version.rglob("*") if path.is_file()) / 1e6
 
 
 class ShippedFlags(NamedTuple):
-    """A run to ship, or none to write the page anew, and where both lie."""
+    """A run to ship, or none to write only the page, and where both lie."""
 
     run: str | None
     saved_models: Path
@@ -81,7 +90,7 @@ def parse(argv: Sequence[str]) -> ShippedFlags:
         " is written anew",
     )
     flags.DEFINE_string(
-        "saved_models", os.path.relpath(ROOT / "saved_models"), "where exports and the page lie"
+        "saved_models", os.path.relpath(SAVED_MODELS), "where exports and the page lie"
     )
     flags.DEFINE_bool("verbose", False, "tracebacks")
     values = command_line.parse(["python -m benchmarks.shipped", *argv[1:]], _help)
@@ -89,57 +98,58 @@ def parse(argv: Sequence[str]) -> ShippedFlags:
 
 
 def _help(argv: Sequence[str]) -> str:
-    return "\n".join(
-        [
-            __doc__,
-            *(
-                f"  --{name}\n      {flags.FLAGS[name].help}"
-                for name in (*ShippedFlags._fields, "verbose")
-            ),
-        ]
+    text = (
+        "Writes saved_models/README.md from the manifests of the shipped agents and from what their"
+        " runs recorded. With --run it first keeps that run's report, learning curve and metrics"
+        " beside its export."
     )
+    names = (*ShippedFlags._fields, "verbose")
+    return help_page(f"{argv[0]} --run=RUN_DIR", text, names, {})
 
 
-def main(wanted: ShippedFlags) -> None:
+def main(options: ShippedFlags) -> None:
     """Keep the run's records beside its export, and write the page."""
-    if wanted.run:
-        print(f"Kept the run's records in {keep(Path(wanted.run), wanted.saved_models)}.")
-    page = wanted.saved_models / "README.md"
-    page.write_text(render(wanted.saved_models), encoding="utf-8")
+    if options.run:
+        records = keep(Path(options.run), options.saved_models)
+        print(f"Kept the run's records in {records}.")
+    page = options.saved_models / "README.md"
+    page.write_text(render(options.saved_models), encoding="utf-8")
     print(f"Wrote {page}.")
 
 
 def keep(run: Path, saved_models: Path) -> Path:
-    """Copy what a reader wants to know of the run to its export.
+    """Copy report, learning curve and metrics of the run to its export.
 
     Raises UserError if the run is unfinished or its export elsewhere.
     """
     version = find_export(str(run)).path.resolve()
+    name = version.parent.name
     if version.parent.parent != saved_models.resolve():
         raise UserError(
             f"--run={run} was exported to {version}, and what is shipped lies in"
             f" {saved_models}/ENV/VERSION."
         )
-    records = saved_models / version.parent.name / TRAINING / version.name
+    records = saved_models / name / TRAINING / version.name
     records.mkdir(parents=True, exist_ok=True)
-    for name in KEPT:
-        shutil.copyfile(run / name, records / name)
+    for file in (CURVE, METRICS):
+        shutil.copyfile(run / file, records / file)
     report = json.loads((run / REPORT).read_text(encoding="utf-8"))
-    files.write_json(
-        records / REPORT,
-        report | {"export": f"{saved_models.name}/{version.parent.name}/{version.name}"},
-    )
+    report["export"] = f"{saved_models.name}/{name}/{version.name}"
+    files.write_json(records / REPORT, report)
     return records
 
 
 def shipped(saved_models: Path) -> list[Shipped]:
-    """All versions whose run's records are kept, in the order of their names."""
-    found = []
+    """List all versions whose run's records are kept, in the order of their names.
+
+    Raises UserError if such a version is missing.
+    """
+    agents = []
     for report in sorted(saved_models.glob(f"*/{TRAINING}/*/{REPORT}")):
         version = report.parents[2] / report.parent.name
         if not (version / PROGRAM).is_file():
             raise UserError(f"{report.parent} tells of a version that is not there: {version}.")
-        found.append(
+        agents.append(
             Shipped(
                 version,
                 find_export(str(version)).manifest,
@@ -147,42 +157,53 @@ def shipped(saved_models: Path) -> list[Shipped]:
                 report.parent,
             )
         )
-    return found
+    return agents
 
 
 def render(saved_models: Path) -> str:
-    """The page, Markdown."""
+    """Write the page's text in Markdown."""
     agents = shipped(saved_models)
-    lines = [
-        "| agent | score [95 %] | episodes | training | seconds | size | hash |",
-        "| --- | --- | --- | --- | --- | --- | --- |",
+    if not agents:
+        return HEAD + "No trained agent is shipped yet.\n"
+    lines = markdown(HEADER, [_cells(agent) for agent in agents])
+    for agent in agents:
+        lines += _section(agent, saved_models)
+    return HEAD + "\n".join(lines) + "\n"
+
+
+def _cells(agent: Shipped) -> tuple[str, ...]:
+    """Format one line under HEADER."""
+    score = agent.manifest["score"]
+    low, high = score["mean_ci95"]
+    return (
+        f"[{agent.name}]({agent.name})",
+        f"{score['mean']:.1f} [{low:.1f}, {high:.1f}]",
+        str(score["episodes"]),
+        f"`{agent.command}`",
+        f"{agent.report['seconds']:,.0f}",
+        f"{agent.megabytes:.1f} MB",
+        f"`{agent.manifest['weights_sha256'][:12]}`",
+    )
+
+
+def _section(agent: Shipped, saved_models: Path) -> list[str]:
+    manifest = agent.manifest
+    records = agent.records.relative_to(saved_models).as_posix()
+    protocol = manifest["score"]["protocol"].get("game")
+    played = f"{manifest['env']}: {protocol}" if protocol else manifest["env"]
+    return [
+        "",
+        f"### {agent.name}",
+        "",
+        f"{played}. {manifest['env_steps']:,} environment steps, {agent.report['updates']:,}"
+        " updates.",
+        "",
+        f"`python evaluate.py --model=saved_models/{agent.name}`",
+        "",
+        f"![Learning curve of {agent.name}]({records}/{CURVE})",
+        "",
+        f"[{METRICS}]({records}/{METRICS}), [{REPORT}]({records}/{REPORT})",
     ]
-    for agent in agents:
-        score, (low, high) = agent.manifest["score"], agent.manifest["score"]["mean_ci95"]
-        lines.append(
-            f"| [{agent.name}]({agent.name}) | {score['mean']:.1f} [{low:.1f}, {high:.1f}] |"
-            f" {score['episodes']} | `{agent.command}` | {agent.report['seconds']:,.0f} |"
-            f" {agent.megabytes:.1f} MB | `{agent.manifest['weights_sha256'][:12]}` |"
-        )
-    for agent in agents:
-        name, records = agent.name, agent.records.relative_to(saved_models).as_posix()
-        protocol = agent.manifest["score"]["protocol"].get("game")
-        lines += [
-            "",
-            f"### {name}",
-            "",
-            f"{agent.manifest['env']}"
-            + (f": {protocol}" if protocol else "")
-            + f". {agent.manifest['env_steps']:,} environment steps, {agent.report['updates']:,}"
-            " updates.",
-            "",
-            f"`python evaluate.py --model=saved_models/{name}`",
-            "",
-            f"![Learning curve of {name}]({records}/{CURVE})",
-            "",
-            f"[metrics.csv]({records}/metrics.csv), [{REPORT}]({records}/{REPORT})",
-        ]
-    return HEAD + "\n".join(lines if agents else ["No trained agent is shipped yet."]) + "\n"
 
 
 if __name__ == "__main__":

@@ -4,14 +4,17 @@ Libraries are imported inside the functions: each runs in a process, and perhaps
 of its own.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 from benchmarks.speed.settings import Setting
 from benchmarks.speed.stopwatch import Stopwatch
 
+BUFFER_ARRAYS = ("observations", "next_observations", "actions", "rewards", "dones", "timeouts")
+
 
 def stable_baselines3(setting: Setting, seed: int, watch: Stopwatch) -> float:
-    """Stable-Baselines3's DQN.
+    """Train with Stable-Baselines3's DQN.
 
     PyTorch gets one thread for mlps: for networks this small two are slower.
     """
@@ -24,7 +27,10 @@ def stable_baselines3(setting: Setting, seed: int, watch: Stopwatch) -> float:
 
 
 def sbx(setting: Setting, seed: int, watch: Stopwatch) -> float:
-    """sbx's DQN: Stable-Baselines3's loop, with the learning in JAX. It does not clip gradients."""
+    """Train with sbx's DQN: Stable-Baselines3's loop, with the learning in JAX.
+
+    It does not clip gradients.
+    """
     import torch
     from sbx import DQN
 
@@ -32,9 +38,12 @@ def sbx(setting: Setting, seed: int, watch: Stopwatch) -> float:
     return _learn(DQN, setting, seed, watch)
 
 
-def _learn(algorithm: type, setting: Setting, seed: int, watch: Stopwatch, **more: Any) -> float:
-    """Stable-Baselines3's interface, which sbx shares; return the bytes that the replay takes per
-    transition.
+def _learn(
+    algorithm: Callable[..., Any], setting: Setting, seed: int, watch: Stopwatch, **more: Any
+) -> float:
+    """Train through Stable-Baselines3's interface, which sbx shares.
+
+    Returns the bytes that the replay takes per transition.
     """
     from stable_baselines3.common.callbacks import BaseCallback
 
@@ -53,12 +62,12 @@ def _learn(algorithm: type, setting: Setting, seed: int, watch: Stopwatch, **mor
             return True
 
     watch.imported()
-    collect, updates = setting.vector_steps()
-    policy, policy_kwargs = (
-        ("MlpPolicy", {"net_arch": list(setting.hidden_units)})
-        if setting.network == "mlp"
-        else ("CnnPolicy", {})
-    )
+    train_freq, gradient_steps = setting.vector_steps()
+    policy = "CnnPolicy"
+    policy_kwargs = {}
+    if setting.network == "mlp":
+        policy = "MlpPolicy"
+        policy_kwargs["net_arch"] = list(setting.hidden_units)
     model = algorithm(
         policy,
         _environments(setting, seed),
@@ -70,8 +79,8 @@ def _learn(algorithm: type, setting: Setting, seed: int, watch: Stopwatch, **mor
         batch_size=setting.batch_size,
         tau=1.0,
         gamma=setting.gamma,
-        train_freq=collect,
-        gradient_steps=updates,
+        train_freq=train_freq,
+        gradient_steps=gradient_steps,
         target_update_interval=setting.target_period,
         exploration_initial_eps=setting.epsilon_start,
         exploration_final_eps=setting.epsilon_end,
@@ -82,13 +91,15 @@ def _learn(algorithm: type, setting: Setting, seed: int, watch: Stopwatch, **mor
     model.learn(setting.total_steps, callback=Watch())
     watch.at(model.num_timesteps)
     buffer = model.replay_buffer
-    return sum(array.nbytes for array in _arrays(buffer)) / (buffer.buffer_size * buffer.n_envs)
+    buffer_bytes = sum(getattr(buffer, name).nbytes for name in BUFFER_ARRAYS)
+    return buffer_bytes / (buffer.buffer_size * buffer.n_envs)
 
 
 def _environments(setting: Setting, seed: int) -> Any:
-    """For images as its own Atari recipe makes them, without sticky actions:
+    """Make the environments of Stable-Baselines3.
 
-    the preprocessing in Python, and four frames stacked.
+    Atari games are as in its own recipe, without sticky actions: preprocessed in Python, and four
+    frames stacked.
     """
     from stable_baselines3.common.env_util import make_atari_env, make_vec_env
     from stable_baselines3.common.vec_env import VecFrameStack
@@ -108,44 +119,79 @@ def _environments(setting: Setting, seed: int) -> Any:
     return VecFrameStack(games, n_stack=4)
 
 
-def _arrays(buffer: Any) -> list[Any]:
-    return [
-        getattr(buffer, name)
-        for name in ("observations", "next_observations", "actions", "rewards", "dones", "timeouts")
-    ]
-
-
 def _fill(buffer: Any) -> None:
-    """Copy of the rows that are there until the buffer is full."""
+    """Fill the buffer with copies of the rows that are there."""
     count = buffer.pos
-    for array in _arrays(buffer):
+    for name in BUFFER_ARRAYS:
+        array = getattr(buffer, name)
         for place in range(count, len(array), count):
             array[place : place + count] = array[: min(count, len(array) - place)]
-    buffer.pos, buffer.full = 0, True
+    buffer.pos = 0
+    buffer.full = True
 
 
 def tf_agents(setting: Setting, seed: int, watch: Stopwatch) -> float:
-    """TF-Agents' DqnAgent:
+    """Train with TF-Agents' DqnAgent.
 
-    driver, replay and training step all in TensorFlow, each compiled, as in its own DQN example.
+    Driver, replay and training step all run in TensorFlow, each compiled, as in its own DQN
+    example. Returns the bytes that the replay takes per transition.
     """
     import tensorflow as tf
-    from tf_agents.agents.dqn.dqn_agent import DqnAgent
     from tf_agents.drivers.dynamic_step_driver import DynamicStepDriver
     from tf_agents.environments import suite_gym
     from tf_agents.environments.tf_py_environment import TFPyEnvironment
-    from tf_agents.networks.q_network import QNetwork
     from tf_agents.policies.random_tf_policy import RandomTFPolicy
     from tf_agents.replay_buffers.tf_uniform_replay_buffer import TFUniformReplayBuffer
     from tf_agents.utils import common
 
     watch.imported()
     tf.random.set_seed(seed)
-    env, counter = TFPyEnvironment(suite_gym.load(setting.env)), tf.Variable(0, dtype=tf.int64)
+    env = TFPyEnvironment(suite_gym.load(setting.env))
+    agent = _make_tf_agent(setting, env)
+    replay = TFUniformReplayBuffer(
+        agent.collect_data_spec, batch_size=env.batch_size, max_length=setting.replay_capacity
+    )
+
+    def collector(policy: Any, num_steps: int) -> Callable[..., Any]:
+        driver = DynamicStepDriver(env, policy, [replay.add_batch], num_steps=num_steps)
+        return common.function(driver.run)
+
+    random_policy = RandomTFPolicy(env.time_step_spec(), env.action_spec())
+    time_step, _ = collector(random_policy, setting.warmup)()
+    collect = collector(agent.collect_policy, setting.collect)
+    dataset = replay.as_dataset(
+        num_parallel_calls=3, sample_batch_size=setting.batch_size, num_steps=2
+    )
+    batches = iter(dataset.prefetch(3))
+
+    def train() -> None:
+        experience, _ = next(batches)
+        agent.train(experience)
+
+    compiled_train = common.function(train)
+    policy_state = agent.collect_policy.get_initial_state(env.batch_size)
+    env_step = setting.warmup
+    watch.at(env_step)
+    while env_step < setting.total_steps:
+        time_step, policy_state = collect(time_step, policy_state)
+        for _ in range(setting.updates):
+            compiled_train()
+        env_step += setting.collect
+        watch.at(env_step)
+    return sum(variable.numpy().nbytes for variable in replay.variables()) / setting.replay_capacity
+
+
+def _make_tf_agent(setting: Setting, env: Any) -> Any:
+    import tensorflow as tf
+    from tf_agents.agents.dqn.dqn_agent import DqnAgent
+    from tf_agents.networks.q_network import QNetwork
+    from tf_agents.utils import common
+
+    updates = tf.Variable(0, dtype=tf.int64)
 
     def epsilon() -> tf.Tensor:
-        steps = tf.cast(counter, tf.float32) * setting.collect / setting.updates + setting.warmup
-        share = tf.minimum(steps / max(1, setting.epsilon_decay), 1.0)
+        env_step = tf.cast(updates, tf.float32) * setting.collect / setting.updates + setting.warmup
+        share = tf.minimum(env_step / max(1, setting.epsilon_decay), 1.0)
         return setting.epsilon_start + share * (setting.epsilon_end - setting.epsilon_start)
 
     network = QNetwork(
@@ -161,38 +207,7 @@ def tf_agents(setting: Setting, seed: int, watch: Stopwatch) -> float:
         target_update_period=max(1, setting.target_period * setting.updates // setting.collect),
         td_errors_loss_fn=common.element_wise_huber_loss,
         gradient_clipping=setting.max_gradient_norm,
-        train_step_counter=counter,
+        train_step_counter=updates,
     )
     agent.initialize()
-    replay = TFUniformReplayBuffer(
-        agent.collect_data_spec, batch_size=env.batch_size, max_length=setting.replay_capacity
-    )
-    random_policy = RandomTFPolicy(env.time_step_spec(), env.action_spec())
-    time_step, _ = common.function(
-        DynamicStepDriver(env, random_policy, [replay.add_batch], num_steps=setting.warmup).run
-    )()
-    collect = common.function(
-        DynamicStepDriver(
-            env, agent.collect_policy, [replay.add_batch], num_steps=setting.collect
-        ).run
-    )
-    batches = iter(
-        replay.as_dataset(
-            num_parallel_calls=3, sample_batch_size=setting.batch_size, num_steps=2
-        ).prefetch(3)
-    )
-
-    def train() -> None:
-        experience, _ = next(batches)
-        agent.train(experience)
-
-    train = common.function(train)
-    env_step, policy_state = setting.warmup, agent.collect_policy.get_initial_state(env.batch_size)
-    watch.at(env_step)
-    while env_step < setting.total_steps:
-        time_step, policy_state = collect(time_step, policy_state)
-        for _ in range(setting.updates):
-            train()
-        env_step += setting.collect
-        watch.at(env_step)
-    return sum(variable.numpy().nbytes for variable in replay.variables()) / setting.replay_capacity
+    return agent

@@ -1,6 +1,6 @@
-"""What the systems are timed at:
+"""The work that systems are timed at, and the same work made larger in one way.
 
-the work of a setting, and the same work made larger in one way. Standard library only.
+Standard library only.
 """
 
 import dataclasses
@@ -9,7 +9,7 @@ import math
 
 @dataclasses.dataclass(frozen=True)
 class Setting:
-    """One piece of work, the same for every system. Steps are environment steps.
+    """One piece of work, the same for every system; steps are environment steps.
 
     After every `collect` steps there are `updates` updates. Timing starts `settle` steps after
     `warmup`, when everything is compiled; with `settle` None it starts before anything is built,
@@ -50,34 +50,31 @@ class Setting:
         return self.start + self.steps
 
     def vector_steps(self) -> tuple[int, int]:
-        """`collect` and `updates` for systems that count steps of all environments together:
+        """Return `collect` and `updates` for systems that count a step of all environments as one.
 
-        the same ratio in whole numbers.
+        They have the same ratio in whole numbers.
         """
         calls = self.collect // math.gcd(self.collect, self.num_envs)
         return calls, calls * self.num_envs * self.updates // self.collect
 
     def work(self) -> str:
-        """In words."""
+        """Describe the work in words."""
         network = "-".join(map(str, self.hidden_units)) if self.network == "mlp" else "Nature CNN"
-        timed = (
-            f"all {self.steps:,} steps from building to the last"
-            if self.settle is None
-            else f"{self.steps:,} steps after {self.start:,}"
-        )
         together = f", {self.num_envs} environments" if self.num_envs > 1 else ""
+        full = " (full)" if self.filled else ""
+        epsilon = f"{self.epsilon_end:g}"
+        if self.epsilon_start != self.epsilon_end:
+            decay = self.epsilon_decay
+            epsilon = f"{self.epsilon_start:g} to {self.epsilon_end:g} over {decay:,} steps"
+        timed = f"{self.steps:,} steps after {self.start:,}"
+        if self.settle is None:
+            timed = f"all {self.steps:,} steps from building to the last"
         return (
             f"{self.env}{together}, network {network}, batch {self.batch_size}, after every"
             f" {self.collect} environment steps {self.updates} update{'s' * (self.updates != 1)},"
-            f" Adam at {self.learning_rate:g}, replay"
-            f" {self.replay_capacity:,}{' (full)' * self.filled}, target copied each"
-            f" {self.target_period} steps, epsilon {self._epsilon()}; timed: {timed}"
+            f" Adam at {self.learning_rate:g}, replay {self.replay_capacity:,}{full}, target copied"
+            f" each {self.target_period} steps, epsilon {epsilon}; timed: {timed}"
         )
-
-    def _epsilon(self) -> str:
-        if self.epsilon_start == self.epsilon_end:
-            return f"{self.epsilon_end:g}"
-        return f"{self.epsilon_start:g} to {self.epsilon_end:g} over {self.epsilon_decay:,} steps"
 
 
 ANCHOR = Setting()  # CleanRL's classic-control settings, at the epsilon that they end with
@@ -135,7 +132,7 @@ MEMORY = (10_000, 1_000_000)
 
 
 def swept(sweep: str, value: int, steps: int | None) -> Setting:
-    """The anchor with one thing larger. `length` times `value` as many steps in one run."""
+    """Return the anchor with one thing larger; for `length`, `value` times as many steps."""
     base = dataclasses.replace(ANCHOR, steps=steps or ANCHOR.steps)
     if sweep == "width":
         return dataclasses.replace(base, hidden_units=(value, value))

@@ -8,6 +8,7 @@ import pytest
 import tensorflow as tf
 
 from benchmarks.shipped import __main__ as shipped
+from benchmarks.shipped.__main__ import SAVED_MODELS
 from command_server import run
 from dqn_tf.agent.dqn import weights_sha256
 from dqn_tf.config.dqn_config import DQNConfig
@@ -17,7 +18,6 @@ from dqn_tf.evaluation.exported_policy import ExportedPolicy
 from dqn_tf.support.errors import UserError
 from small_runs import report, small_run
 
-SAVED_MODELS = shipped.ROOT / "saved_models"
 AGENTS = shipped.shipped(SAVED_MODELS)
 EPISODES = {"ALE/Pong-v5": 1}  # the others are short
 each = pytest.mark.parametrize(
