@@ -17,7 +17,7 @@ from matplotlib.colors import LinearSegmentedColormap, Normalize
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrow, Polygon, Rectangle
 
-from dqn_tf.config import presets, seeding
+from dqn_tf.config import presets
 from dqn_tf.envs import registry
 from dqn_tf.envs.gridworld import (
     ARROWS,
@@ -32,7 +32,6 @@ from dqn_tf.envs.gridworld import (
     state_of,
     transition,
 )
-from dqn_tf.envs.vector import SeededVectorEnv
 from dqn_tf.support import tensorflow_loading
 
 DOCS = Path(__file__).parent.parent / "docs"
@@ -90,16 +89,11 @@ def dqn(moments: tuple[int, ...]) -> dict[int, np.ndarray]:
     import tensorflow as tf
 
     from dqn_tf.agent.dqn import DQN
-    from dqn_tf.engines.host import HostEngine
+    from dqn_tf.engines.factory import make_host_engine
 
     agent = DQN(CONFIG, registry.spaces(CONFIG))
     agent.compile()
-    engine = HostEngine(
-        CONFIG,
-        agent,
-        SeededVectorEnv(registry.maker(CONFIG), CONFIG.num_envs, SEED),
-        seeding.generators(SEED),
-    )
+    engine = make_host_engine(CONFIG, agent, registry.maker(CONFIG))
     learned = {}
     for moment in moments:
         while engine.env_step < moment:

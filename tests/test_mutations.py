@@ -16,7 +16,8 @@ from dqn_tf.agent import dqn, losses
 from dqn_tf.agent.dqn import DQN
 from dqn_tf.engines.host import HostEngine
 from dqn_tf.envs.vector import SeededVectorEnv
-from dqn_tf.experience import exploration
+from dqn_tf.experience import exploration, transitions
+from dqn_tf.experience.collector import LocalCollector
 from dqn_tf.experience.replay import UniformReplay
 from dqn_tf.experience.transitions import NStep
 from mutations import mutated
@@ -39,7 +40,7 @@ BY_ONLINE = (
     " axis=1)"
 )
 TARGET_BY_ONLINE = "self.target.set_weights(self.online.get_weights())"
-UNLEARNED = "min(env_steps, max(0, self.env_step - self.learning_starts))"
+OWED = "min(env_steps, max(0, self.env_step - self.learning_starts))"
 TERMINATED = "np.where(steps.terminated[end, env],"
 
 # name: owner, attribute, oracle, and pieces of the source with what is put in their place
@@ -240,13 +241,13 @@ MUTATIONS = {
         NStep,
         "add",
         oracles.check_n_step,
-        ("window & ~steps.ended[k:]", "window & ~steps.terminated[k:]"),
+        ("windows(steps.reward, steps.ended,", "windows(steps.reward, steps.terminated,"),
     ),
     "gamma once, however long the window": (
-        NStep,
-        "add",
+        transitions,
+        "windows",
         oracles.check_n_step,
-        ("self._gamma ** (k + 1)", "self._gamma"),
+        ("gamma ** (k + 1)", "gamma"),
     ),
     "the first step's next observation in place of the last's": (
         NStep,
@@ -270,7 +271,7 @@ MUTATIONS = {
         NStep,
         "add",
         oracles.check_n_step,
-        ("self._kept.followed_by(steps) if self._n > 1 else steps", "steps"),
+        ("self._kept.followed_by(steps)", "steps"),
     ),
     "windows given twice": (NStep, "add", oracles.check_n_step, ("finished & ~done", "finished")),
     "open windows forgotten by a resume": (
@@ -280,8 +281,8 @@ MUTATIONS = {
         ('self._done = state["done"]', "return"),
     ),
     "the next episode's legal actions stored as the last's": (
-        HostEngine,
-        "_take_infos",
+        LocalCollector,
+        "_store_final_observations",
         oracles.check_stored_masks,
         ('= infos["final_action_mask"][index]', "= steps.next_action_mask[t, index]"),
     ),
@@ -316,42 +317,42 @@ MUTATIONS = {
         ('batch.get("action_mask")', "None"),
     ),
     "the reset's observation stored as the episode's last": (
-        HostEngine,
-        "_take_infos",
+        LocalCollector,
+        "_store_final_observations",
         oracles.check_stored_rows,
-        ('if "_final_obs" in infos', "if False"),
+        ('if "_final_obs" not in infos', "if True"),
     ),
     "an observation stored one step early": (
-        HostEngine,
-        "_collect",
+        LocalCollector,
+        "collect",
         oracles.check_stored_rows,
-        ("steps.observation[t], steps.action[t] =", "steps.observation[t - 1], steps.action[t] ="),
+        ("steps.observation[t] =", "steps.observation[t - 1] ="),
     ),
     "an environment's own array kept in place of a copy": (
         SeededVectorEnv,
         "step",
         stored_rows_in_place,
-        ("observation.copy(), True", "observation, True"),
+        ("= observation.copy()", "= observation"),
     ),
     "what is left over of a block's steps forgotten": (
         HostEngine,
         "_updates_due",
         oracles.check_update_count,
-        ("self.unlearned += min(", "self.unlearned = min("),
+        ("self.env_steps_owed += min(", "self.env_steps_owed = min("),
     ),
     "warm-up paid for afterwards": (
         HostEngine,
         "_updates_due",
         oracles.check_update_count,
-        (UNLEARNED, "env_steps"),
+        (OWED, "env_steps"),
     ),
     "a binary fraction costs an update": (
         HostEngine,
         "_updates_due",
         ten_updates_a_step,
         (
-            "self.unlearned / self.config.env_steps_per_update + 1e-06",
-            "self.unlearned // self.config.env_steps_per_update",
+            "self.env_steps_owed / self.config.env_steps_per_update + 1e-06",
+            "self.env_steps_owed // self.config.env_steps_per_update",
         ),
     ),
     "rows written one place off": (
@@ -380,7 +381,7 @@ MUTATIONS = {
     ),
     "explores where it should be greedy": (
         exploration,
-        "plan",
+        "draw_exploration",
         oracles.check_explores_as_often_as_epsilon_says,
         ("< epsilon", "> epsilon"),
     ),

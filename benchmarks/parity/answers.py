@@ -9,7 +9,8 @@ from benchmarks.parity import experience
 from benchmarks.parity.experience import NUM_ENVS, SEED
 from dqn_tf.config.dqn_config import DQNConfig
 from dqn_tf.envs.spaces import Spaces
-from dqn_tf.experience.transitions import NStep, Steps
+from dqn_tf.experience.steps import Steps
+from dqn_tf.experience.transitions import NStep
 
 
 class Answer(NamedTuple):

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from dqn_tf.envs.spaces import Spaces
-from dqn_tf.experience.transitions import Steps
+from dqn_tf.experience.steps import Steps
 
 NUM_ENVS = 64
 SEED = 0

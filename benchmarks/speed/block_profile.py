@@ -129,17 +129,17 @@ def measure(engine: Any, rounds: int) -> dict[str, list[float]]:
 
 def time_parts(clock: Clock, engine: Any) -> None:
     """Put the clock into the methods of the engine's parts."""
-    gymnasium_env = engine.env.envs[0].env
+    gymnasium_env = engine.collector.env.envs[0].env
     for part, owner, method in (
-        ("collect", engine, "_collect"),
-        ("step", engine.env, "step"),
+        ("collect", engine.collector, "collect"),
+        ("step", engine.collector.env, "step"),
         ("gymnasium", gymnasium_env, "step"),
-        ("act", engine.actor, "q_values"),
+        ("act", engine.q_function, "q_values"),
         ("store", engine.transitions, "add"),
         ("store", engine.replay, "add"),
         ("sample", engine.replay, "sample"),
         ("learn", engine.agent, "learn"),
-        ("refresh", engine.actor, "refresh"),
+        ("refresh", engine.q_function, "refresh"),
     ):
         # not setattr: Keras would take the function of an agent for a layer
         object.__setattr__(owner, method, clock.timed(part, getattr(owner, method)))

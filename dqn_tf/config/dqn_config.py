@@ -55,6 +55,7 @@ FIXED_ON_RESUME = (
     "env",
     "seed",
     "engine",
+    "collector",
     "num_envs",
     "network",
     "hidden_units",
@@ -267,6 +268,13 @@ class DQNConfig:
     env_steps_per_update: float = _setting(
         2.0, DATA, "environment steps per update", _above(0), "environment steps"
     )
+    collector: str = _setting(
+        "local",
+        DATA,
+        "takes the host engine's environment steps: local steps Gymnasium's environments in this"
+        " process; my_module:MyCollector is one of your own",
+        (lambda value: value == "local" or ":" in value, "local or my_module:MyCollector"),
+    )
     updates_per_block: int = _setting(
         16,
         DATA,
@@ -445,6 +453,13 @@ class DQNConfig:
                 (
                     f"--engine=graph has no {'--prioritized' if self.prioritized else '--noisy'}:"
                     " use --engine=host."
+                ),
+            ),
+            (
+                self.engine == "graph" and self.collector != "local",
+                (
+                    f"--collector={self.collector} collects for --engine=host: --engine=graph"
+                    " steps environments of its own."
                 ),
             ),
             (

@@ -8,12 +8,10 @@ import numpy as np
 import tensorflow as tf
 
 from dqn_tf.agent.dqn import DQN
-from dqn_tf.config import seeding
 from dqn_tf.config.dqn_config import DQNConfig
-from dqn_tf.engines.host import HostEngine
+from dqn_tf.engines.factory import make_host_engine
 from dqn_tf.envs import registry
 from dqn_tf.envs.probes import GAMMA, Probe
-from dqn_tf.envs.vector import SeededVectorEnv
 from dqn_tf.support.errors import UserError
 
 # A table (one-hot, no hidden layer) that forgets its start: what is learned is the fixed point. All
@@ -81,17 +79,15 @@ def configuration(probe: Probe, overrides: dict[str, Any]) -> DQNConfig:
 def learn(probe: Probe, overrides: dict[str, Any]) -> Result:
     """Trains on the probe's environment, from networks of zeros, and reads the Q-value."""
     config = configuration(probe, overrides)
-    env = SeededVectorEnv(registry.maker(config), config.num_envs, config.seed)
+    agent = DQN(config, registry.spaces(config))
+    agent.compile()
+    for network in (agent.online, agent.target):
+        network.set_weights([np.zeros_like(weights) for weights in network.get_weights()])
+    engine = make_host_engine(config, agent, registry.maker(config))
     try:
-        agent = DQN(config, registry.spaces(config))
-        agent.compile()
-        for network in (agent.online, agent.target):
-            network.set_weights([np.zeros_like(weights) for weights in network.get_weights()])
-        engine = HostEngine(config, agent, env, seeding.generators(config.seed))
-        engine.actor.refresh()
         while engine.env_step < config.total_steps:
             engine.run_block()
     finally:
-        env.close()
+        engine.close()
     observation = tf.constant([probe.observation], agent.spaces.observation_dtype)
     return Result(probe, float(agent(observation)[0, probe.action]))

@@ -1,52 +1,62 @@
-"""The configured engines: one for each run that is trained at once."""
+"""Makes the configured engines: one for each run that is trained at once."""
 
 from collections.abc import Callable, Sequence
 
 import gymnasium as gym
 
 from dqn_tf.agent.dqn import DQN
+from dqn_tf.agent.networks.fast_forward import make_actor
 from dqn_tf.config import seeding
-from dqn_tf.config.dqn_config import DQNConfig, is_atari
+from dqn_tf.config.dqn_config import DQNConfig
 from dqn_tf.engines.engine import Block, Engine
 from dqn_tf.engines.graph import engine as graph
 from dqn_tf.engines.graph.environments import native
 from dqn_tf.engines.graph.program import GraphProgram
 from dqn_tf.engines.host import HostEngine
-from dqn_tf.envs.atari import AtariVector
-from dqn_tf.envs.vector import SeededVectorEnv
+from dqn_tf.experience.collector import make_collector
 
 
 def make_engines(
     configs: Sequence[DQNConfig], agents: Sequence[DQN], make_env: Callable[[], gym.Env]
 ) -> list[Engine]:
-    """New runs' engines, on environments from `make_env` or, for `--engine=graph`, on their native
-    twins.
+    """Make the engines of new runs, which differ in nothing but their seeds.
 
-    The runs differ in nothing but their seeds. Several of them share one program, which only the
-    graph engine has.
+    Their environments come from `make_env` or, for `--engine=graph`, are the native twins. Several
+    runs share one program, which only the graph engine has.
     """
-    first = configs[0]
-    generators = [seeding.generators(config.seed) for config in configs]
-    if first.engine == "host":
-        kind = AtariVector if is_atari(first.env) else SeededVectorEnv
+    if configs[0].engine == "host":
         return [
-            HostEngine(config, agent, kind(make_env, config.num_envs, config.seed), own)
-            for config, agent, own in zip(configs, agents, generators, strict=True)
+            make_host_engine(config, agent, make_env)
+            for config, agent in zip(configs, agents, strict=True)
         ]
-    together = agents[0] if len(agents) == 1 else DQN(first, agents[0].spaces, num_agents=len(agents))
-    if len(agents) > 1:
-        together.compile()
-    program = GraphProgram(first, together, native(first.env))
+    return make_graph_engines(configs, agents)
+
+
+def make_host_engine(config: DQNConfig, agent: DQN, make_env: Callable[[], gym.Env]) -> HostEngine:
+    """Make the host engine of one run, with the configured collector."""
+    generators = seeding.generators(config.seed or 0)
+    q_function = make_actor(agent)
+    collector = make_collector(config, make_env, q_function, generators["exploration"])
+    return HostEngine(config, agent, q_function, collector, generators)
+
+
+def make_graph_engines(configs: Sequence[DQNConfig], agents: Sequence[DQN]) -> list[Engine]:
+    """Make the graph engines of runs that share one program."""
+    first = configs[0]
+    if len(agents) == 1:
+        stacked = agents[0]
+    else:
+        stacked = DQN(first, agents[0].spaces, num_agents=len(agents))
+        stacked.compile()
+    program = GraphProgram(first, stacked, native(first.env))
     return [
-        graph.GraphEngine(config, agent, own, program, number)
-        for number, (config, agent, own) in enumerate(zip(configs, agents, generators, strict=True))
+        graph.GraphEngine(config, agent, seeding.generators(config.seed or 0), program, number)
+        for number, (config, agent) in enumerate(zip(configs, agents, strict=True))
     ]
 
 
 def run_block(engines: Sequence[Engine]) -> list[Block]:
-    """The next block of runs that `make_engines` made together."""
-    return (
-        graph.run_block(engines)
-        if isinstance(engines[0], graph.GraphEngine)
-        else [engine.run_block() for engine in engines]
-    )
+    """Run the next block of engines that `make_engines` made together."""
+    if isinstance(engines[0], graph.GraphEngine):
+        return graph.run_block(engines)
+    return [engine.run_block() for engine in engines]

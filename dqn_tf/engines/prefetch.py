@@ -1,10 +1,10 @@
 """Updates of a large network: while one runs, a helper thread fetches the batch of the next.
 
-Which rows make the batches of a block is drawn before its first update, here as everywhere; so the
-thread, which only copies what was drawn, changes nothing of what is learned.
+Which rows make the batches of a block is drawn before its first update, here as everywhere. The
+thread only copies what was drawn, so it changes nothing of what is learned.
 """
 
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 
 import numpy as np
 import tensorflow as tf
@@ -12,52 +12,60 @@ import tensorflow as tf
 from dqn_tf.agent.dqn import DQN, METRICS, Learned
 from dqn_tf.experience.replay import UniformReplay
 
-# updates of one call: one alone spends 4 % of its time on entering TensorFlow, and more keep more
-# frames in memory
+# Updates in one call: one alone spends 4 % of its time on entering TensorFlow, and more keep more
+# frames in memory.
 AT_ONCE = 4
 
+Batches = dict[str, tf.Tensor]
 
-class AheadLearner:
-    """`learn` as of `DQN`, on rows of replay instead of batches. Owns the helper thread."""
+
+class PrefetchingLearner:
+    """Learns as `DQN.learn` does, from rows of replay. Owns the helper thread."""
 
     def __init__(self, agent: DQN, replay: UniformReplay, batch_size: int) -> None:
-        self._agent, self._replay, self._batch_size = agent, replay, batch_size
+        self._agent = agent
+        self._replay = replay
+        self._batch_size = batch_size
         self._helper = ThreadPoolExecutor(1, "batches")
 
     def learn(self, most_updates: int, updates: int) -> Learned:
-        """The first `updates` of `most_updates` batches drawn now; the same as
-        `agent.learn(replay.sample(...), updates)`.
+        """Draw `most_updates` batches and do the first `updates` updates.
+
+        It learns the same as `agent.learn(replay.sample(...), updates)`.
         """
         drawn = self._replay.draw(most_updates, self._batch_size)
         parts = [slice(start, start + AT_ONCE) for start in range(0, updates, AT_ONCE)]
-        learned, counts = [], []
-        fetched = self._fetch(drawn, parts[0])
+        results: list[Learned] = []
+        counts: list[int] = []
+        future = self._fetch(drawn, parts[0])
         for number, part in enumerate(parts):
-            batches = fetched.result()
+            batches = future.result()
             if number + 1 < len(parts):
-                fetched = self._fetch(drawn, parts[number + 1])
-            counts.append(min(part.stop, updates) - part.start)
-            learned.append(self._agent.learn(batches, counts[-1]))
-        return _joined(learned, counts)
+                future = self._fetch(drawn, parts[number + 1])
+            count = min(part.stop, updates) - part.start
+            counts.append(count)
+            results.append(self._agent.learn(batches, count))
+        return _joined(results, counts)
 
     def close(self) -> None:
-        """Ends the helper thread."""
+        """End the helper thread."""
         self._helper.shutdown()
 
-    def _fetch(self, drawn: dict[str, np.ndarray], part: slice):
-        return self._helper.submit(
-            self._tensors, {name: column[part] for name, column in drawn.items()}
-        )
+    def _fetch(self, drawn: dict[str, np.ndarray], part: slice) -> "Future[Batches]":
+        drawn_part = {name: column[part] for name, column in drawn.items()}
+        return self._helper.submit(self._take, drawn_part)
 
-    def _tensors(self, drawn: dict[str, np.ndarray]) -> dict[str, tf.Tensor]:
-        return {name: tf.constant(column) for name, column in self._replay.take(drawn).items()}
+    def _take(self, drawn: dict[str, np.ndarray]) -> Batches:
+        batches = self._replay.take(drawn)
+        return {name: tf.constant(column) for name, column in batches.items()}
 
 
-def _joined(learned: list[Learned], counts: list[int]) -> Learned:
-    metrics = {
-        name: float(np.average([one.metrics[name] for one in learned], weights=counts))
-        for name in METRICS
-    }
-    metrics["gradient_norm"] = max(one.metrics["gradient_norm"] for one in learned)
-    errors = None if learned[0].error is None else np.concatenate([one.error for one in learned])
-    return Learned(metrics, learned[-1].weights, errors)
+def _joined(results: list[Learned], counts: list[int]) -> Learned:
+    """Join the results of calls with so many updates each."""
+    metrics = {}
+    for name in METRICS:
+        values = [result.metrics[name] for result in results]
+        metrics[name] = float(np.average(values, weights=counts))
+    metrics["gradient_norm"] = max(result.metrics["gradient_norm"] for result in results)
+    errors = [result.error for result in results if result.error is not None]
+    return Learned(metrics, results[-1].weights, np.concatenate(errors) if errors else None)

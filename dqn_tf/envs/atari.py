@@ -134,29 +134,40 @@ class AtariGame(gym.Env):
 
 
 class AtariVector(SeededVectorEnv):
-    """`SeededVectorEnv` of Atari games, which step at the same time."""
+    """`SeededVectorEnv` of Atari games, which step at the same time.
 
-    def __init__(self, make: Callable[[], gym.Env], num_envs: int, seed: int) -> None:
-        super().__init__(make, num_envs, seed)
-        self._life_lost: list[list[bool]] = []
+    As configured, learning sees clipped rewards, and the loss of a life as a termination.
+    """
+
+    def __init__(self, make_env: Callable[[], AtariGame], config: DQNConfig) -> None:
+        super().__init__(make_env, config.num_envs, config.seed or 0)
+        self._clip_rewards = config.clip_rewards
+        self._episodic_life = config.episodic_life
+        self._lives_lost: list[list[bool]] = []  # [T][N], of the steps since `learning_signal`
 
     def step(
         self, actions: np.ndarray
-    ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, dict]:
-        """As of `SeededVectorEnv`."""
-        for checked, action in zip(self.envs, actions.tolist(), strict=True):
-            checked.env.begin_step(action)
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, dict[str, Any]]:
+        """Step all games at once; else as `SeededVectorEnv.step`."""
+        games: list[AtariGame] = [checked.env for checked in self.envs]
+        for game, action in zip(games, actions.tolist(), strict=True):
+            game.begin_step(action)
         answer = super().step(actions)
-        self._life_lost.append([checked.env.life_lost for checked in self.envs])
+        self._lives_lost.append([game.life_lost for game in games])
         return answer
 
-    def lives_lost(self) -> np.ndarray:
-        """Which steps since this was last asked cost a life, [T, N] bool.
-
-        At a game's end it says nothing: that is a termination anyway.
-        """
-        lost, self._life_lost = np.array(self._life_lost, bool).reshape(-1, self.num_envs), []
-        return lost
+    def learning_signal(
+        self, rewards: np.ndarray, terminations: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Clip rewards to [-1, 1] and add lost lives to the terminations, as configured."""
+        # [T, N]; at a game's end it says nothing, which is a termination anyway
+        lost = np.array(self._lives_lost, bool).reshape(-1, self.num_envs)
+        self._lives_lost = []
+        if self._clip_rewards:
+            rewards = rewards.clip(-1.0, 1.0)
+        if self._episodic_life:
+            terminations = terminations | lost
+        return rewards, terminations
 
 
 def _channels_last(observation: np.ndarray) -> np.ndarray:

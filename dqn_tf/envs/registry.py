@@ -15,6 +15,7 @@ from dqn_tf.config.dqn_config import DQNConfig, is_atari
 from dqn_tf.envs import atari, gridworld, probes
 from dqn_tf.envs.checked_env import CheckedEnv
 from dqn_tf.envs.spaces import Spaces
+from dqn_tf.envs.vector import SeededVectorEnv
 from dqn_tf.support.errors import UserError
 from dqn_tf.support.imports import see_working_directory
 
@@ -62,6 +63,13 @@ def maker(config: DQNConfig) -> Callable[..., gym.Env]:
         except Exception as error:
             _explain(config.env, error)
     return make
+
+
+def vector_env(config: DQNConfig, make_env: Callable[[], gym.Env]) -> SeededVectorEnv:
+    """Make `num_envs` environments that are stepped together, on the configuration's seed."""
+    if is_atari(config.env):
+        return atari.AtariVector(make_env, config)
+    return SeededVectorEnv(make_env, config.num_envs, config.seed or 0)
 
 
 def spaces(config: DQNConfig) -> Spaces:

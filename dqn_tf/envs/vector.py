@@ -25,20 +25,19 @@ class SeededVectorEnv(gym.vector.VectorEnv):
     UserError when an environment raises, or returns what its own spaces do not allow.
     """
 
-    def __init__(self, make: Callable[[], gym.Env], num_envs: int, seed: int) -> None:
-        self.envs = [CheckedEnv(make(), f"Environment {index}") for index in range(num_envs)]
-        self.num_envs, self.spaces = num_envs, self.envs[0].spaces
+    def __init__(self, make_env: Callable[[], gym.Env], num_envs: int, seed: int) -> None:
+        self.envs = [CheckedEnv(make_env(), f"Environment {index}") for index in range(num_envs)]
+        self.num_envs = num_envs
+        self.spaces = self.envs[0].spaces
         first = self.envs[0].env
         self.metadata = first.metadata | {"autoreset_mode": AutoresetMode.SAME_STEP}
-        self.single_observation_space, self.single_action_space = (
-            first.observation_space,
-            first.action_space,
-        )
+        self.single_observation_space = first.observation_space
+        self.single_action_space = first.action_space
         self.observation_space = batch_space(self.single_observation_space, num_envs)
         self.action_space = batch_space(gym.spaces.Discrete(self.spaces.actions), num_envs)
         self._seed = seed
-        self._episode = [0] * num_envs
-        self._actions: list[list[int]] = [[] for _ in range(num_envs)]
+        self._episode = [0] * num_envs  # each environment's running episode, counted from 1
+        self._actions: list[list[int]] = [[] for _ in range(num_envs)]  # taken in that episode
         self._observation = np.zeros(
             (num_envs, *self.spaces.observation_shape), self.spaces.observation_dtype
         )
@@ -46,12 +45,14 @@ class SeededVectorEnv(gym.vector.VectorEnv):
     @property
     def action_mask(self) -> np.ndarray | None:
         """Which actions are legal now, [N, A] bool; None where the environments do not say."""
-        return None if self.envs[0].mask is None else np.stack([env.mask for env in self.envs])
+        if self.envs[0].mask is None:
+            return None
+        return np.stack([env.mask for env in self.envs])
 
     def reset(
         self, *, seed: int | None = None, options: Mapping[str, Any] | None = None
-    ) -> tuple[np.ndarray, dict]:
-        """Starts the next episode of every environment; returns the observations `[N, *shape]`.
+    ) -> tuple[np.ndarray, dict[str, Any]]:
+        """Start the next episode of every environment; return the observations `[N, *shape]`.
 
         The seeds are the run's own: `seed` is accepted only because Gymnasium's signature has it,
         and must be None.
@@ -62,15 +63,17 @@ class SeededVectorEnv(gym.vector.VectorEnv):
             )
         for index in range(self.num_envs):
             self._observation[index] = self._reset_one(index)
-        return self._observation.copy(), self._mask_info()
+        mask = self.action_mask
+        infos = {} if mask is None else {"action_mask": mask}
+        return self._observation.copy(), infos
 
     def step(
         self, actions: np.ndarray
-    ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, dict]:
-        """One step of each: observations to act on next, rewards [N] float64, terminations and
-        truncations [N] bool.
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, dict[str, Any]]:
+        """Step each environment once.
 
-        Where an episode ended, the observation is the next episode's first one, and
+        Returns the observations to act on next, rewards [N] float64, terminations and truncations
+        [N] bool. Where an episode ended, the observation is the next episode's first one, and
         `infos["final_obs"][i]` holds the true last one (`infos["_final_obs"]` marks the rows), as
         in Gymnasium's SAME_STEP mode. With masks, `infos["action_mask"]` [N, A] is the one to act
         by next and `infos["final_action_mask"][i]` the one of the true last observation.
@@ -81,43 +84,47 @@ class SeededVectorEnv(gym.vector.VectorEnv):
         infos: dict[str, Any] = {}
         for index, action in enumerate(actions.tolist()):
             observation, reward, terminated, truncated = self._step_one(index, action)
-            rewards[index], terminations[index], truncations[index] = reward, terminated, truncated
+            rewards[index] = reward
+            terminations[index] = terminated
+            truncations[index] = truncated
             if terminated or truncated:
                 if not infos:
-                    infos = {
-                        "final_obs": np.full(self.num_envs, None, object),
-                        "_final_obs": np.zeros(self.num_envs, bool),
-                        "final_action_mask": np.full(self.num_envs, None, object),
-                    }
-                infos["final_action_mask"][index] = self.envs[index].mask
+                    infos = self._final_infos()
                 # A copy: an environment may write its next episode into the same array.
-                infos["final_obs"][index], infos["_final_obs"][index] = observation.copy(), True
+                infos["final_obs"][index] = observation.copy()
+                infos["_final_obs"][index] = True
+                infos["final_action_mask"][index] = self.envs[index].mask
                 observation = self._reset_one(index)
             self._observation[index] = observation
-        if (mask := self.action_mask) is not None:
+        mask = self.action_mask
+        if mask is not None:
             infos["action_mask"] = mask
         return self._observation.copy(), rewards, terminations, truncations, infos
 
-    def _mask_info(self) -> dict[str, np.ndarray]:
-        mask = self.action_mask
-        return {} if mask is None else {"action_mask": mask}
+    def learning_signal(
+        self, rewards: np.ndarray, terminations: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Turn the steps since the last call [T, N] into what learning sees of them.
+
+        Returns rewards and terminations, which here are the environments' own.
+        """
+        return rewards, terminations
 
     def state(self) -> tuple[list[int], list[np.ndarray], np.ndarray]:
-        """What `restore` needs:
+        """Return what `restore` needs.
 
-        running episode numbers, their actions so far, and their last observations.
+        These are the numbers of the running episodes, their actions so far, and the newest
+        observations [N, *shape].
         """
-        return (
-            list(self._episode),
-            [np.array(actions, np.int64) for actions in self._actions],
-            self._observation.copy(),
-        )
+        actions = [np.array(taken, np.int64) for taken in self._actions]
+        return list(self._episode), actions, self._observation.copy()
 
     def restore(
         self, episodes: list[int], actions: list[np.ndarray], observation: np.ndarray
     ) -> tuple[np.ndarray, list[int]]:
-        """Plays the running episodes back; returns the observations and the environments that did
-        not repeat theirs.
+        """Play the running episodes back.
+
+        Returns the observations, and the environments that did not repeat theirs.
         """
         for index in range(self.num_envs):
             self._episode[index] = episodes[index] - 1
@@ -135,17 +142,24 @@ class SeededVectorEnv(gym.vector.VectorEnv):
         return self._observation.copy(), differing
 
     def close_extras(self, **kwargs: Any) -> None:
-        """Closes every environment."""
+        """Close every environment."""
         for checked in self.envs:
             checked.env.close()
 
     def _reset_one(self, index: int) -> np.ndarray:
         self._episode[index] += 1
         self._actions[index] = []
-        return self.envs[index].reset(
-            seeding.episode_seed(self._seed, seeding.TRAINING, index, self._episode[index])
-        )
+        seed = seeding.episode_seed(self._seed, seeding.TRAINING, index, self._episode[index])
+        return self.envs[index].reset(seed)
 
     def _step_one(self, index: int, action: int) -> tuple[np.ndarray, float, bool, bool]:
         self._actions[index].append(action)
         return self.envs[index].step(action + self.spaces.action_start)
+
+    def _final_infos(self) -> dict[str, Any]:
+        """Make room for the last observations of episodes that end in one step."""
+        return {
+            "final_obs": np.full(self.num_envs, None, object),
+            "_final_obs": np.zeros(self.num_envs, bool),
+            "final_action_mask": np.full(self.num_envs, None, object),
+        }

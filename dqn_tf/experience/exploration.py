@@ -1,8 +1,4 @@
-"""Exploration:
-
-schedules of epsilon, and epsilon-greedy over legal actions, as pure functions of the environment
-step.
-"""
+"""Schedules of epsilon, and epsilon-greedy over legal actions, as pure functions."""
 
 import numpy as np
 
@@ -10,50 +6,55 @@ from dqn_tf.config.dqn_config import DQNConfig, epsilon_points
 
 
 def epsilon(config: DQNConfig, env_step: np.ndarray) -> np.ndarray:
-    """Probability of a random action at each environment step, by the configured schedule; 0 where
-    noisy layers explore.
+    """Return the probability of a random action at each environment step.
+
+    It follows the configured schedule, and is 0 where noisy layers explore.
     """
     if config.noisy:
         return np.zeros_like(env_step, float)
+    start = config.epsilon_start
+    end = config.epsilon_end
+    decay_env_steps = config.epsilon_decay_env_steps
     if config.epsilon_schedule == "linear":
-        return linear_epsilon(
-            env_step, config.epsilon_start, config.epsilon_end, config.epsilon_decay_env_steps
-        )
+        return linear_epsilon(env_step, start, end, decay_env_steps)
     if config.epsilon_schedule == "exponential":
-        return exponential_epsilon(
-            env_step, config.epsilon_start, config.epsilon_end, config.epsilon_decay_env_steps
-        )
-    return np.interp(env_step, *zip(*epsilon_points(config.epsilon_schedule), strict=True))
+        return exponential_epsilon(env_step, start, end, decay_env_steps)
+    steps, epsilons = zip(*epsilon_points(config.epsilon_schedule), strict=True)
+    return np.interp(env_step, steps, epsilons)
 
 
 def linear_epsilon(
     env_step: np.ndarray, start: float, end: float, decay_env_steps: int
 ) -> np.ndarray:
-    """From `start` linearly to `end` over `decay_env_steps`, then `end`."""
+    """Fall from `start` linearly to `end` over `decay_env_steps`, then stay there."""
     return start + (end - start) * _progress(env_step, decay_env_steps)
 
 
 def exponential_epsilon(
     env_step: np.ndarray, start: float, end: float, decay_env_steps: int
 ) -> np.ndarray:
-    """From `start` to `end` over `decay_env_steps`, by the same factor at every step, then `end`."""
+    """Fall from `start` to `end` over `decay_env_steps`, by the same factor at every step."""
     return end * (start / end) ** (1.0 - _progress(env_step, decay_env_steps))
 
 
-def plan(generator: np.random.Generator, epsilon: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Decides beforehand where to explore, for epsilons of any shape.
+def draw_exploration(
+    generator: np.random.Generator, epsilon: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Draw beforehand where to explore, for epsilons of any shape.
 
-    Returns `explore` bool and `draw` float64 in [0, 1), both of epsilon's shape: where `explore`,
-    the behaviour takes `random_action` of the draw, else the greedy action. Drawing all of a
-    block's numbers at once costs the same as one.
+    Returns `explore` bool and `draw` float64 in [0, 1), both of epsilon's shape. Where `explore`,
+    the behaviour takes `random_action` of the draw, otherwise the greedy action. Drawing all of a
+    block's numbers at once costs the same as drawing one.
     """
-    return generator.random(epsilon.shape) < epsilon, generator.random(epsilon.shape)
+    explore = generator.random(epsilon.shape) < epsilon
+    draw = generator.random(epsilon.shape)
+    return explore, draw
 
 
 def random_action(draw: np.ndarray, actions: int, mask: np.ndarray | None = None) -> np.ndarray:
-    """Uniform actions from uniform draws:
+    """Turn uniform draws [N] float64 into uniform actions [N] int64.
 
-    [N] float64, mask [N, A] bool of legal actions → [N] int64.
+    `mask` [N, A] bool says which actions are legal.
     """
     if mask is None:
         return (draw * actions).astype(np.int64)
@@ -62,13 +63,14 @@ def random_action(draw: np.ndarray, actions: int, mask: np.ndarray | None = None
 
 
 def greedy_action(q_values: np.ndarray, mask: np.ndarray | None = None) -> np.ndarray:
-    """The legal action of the largest Q-value: [N, A], mask [N, A] bool → [N] int64."""
-    return (q_values if mask is None else np.where(mask, q_values, -np.inf)).argmax(axis=1)
+    """Return the legal action of the largest Q-value: [N, A], mask [N, A] bool → [N] int64."""
+    if mask is not None:
+        q_values = np.where(mask, q_values, -np.inf)
+    return q_values.argmax(axis=1)
 
 
 def _progress(env_step: np.ndarray, decay_env_steps: int) -> np.ndarray:
-    return (
-        np.minimum(1.0, env_step / decay_env_steps)
-        if decay_env_steps
-        else np.ones_like(env_step, float)
-    )
+    """Return the share of the decay that is over, from 0 to 1."""
+    if not decay_env_steps:
+        return np.ones_like(env_step, float)
+    return np.minimum(1.0, env_step / decay_env_steps)

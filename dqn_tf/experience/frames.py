@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from dqn_tf.envs.spaces import Spaces
-from dqn_tf.experience.transitions import Steps
+from dqn_tf.experience.steps import Steps
 
 # number of the black frame, with which an environment fills the stack of an episode's beginning
 BLANK = -1

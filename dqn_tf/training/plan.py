@@ -13,6 +13,7 @@ from dqn_tf.config.dqn_config import DQNConfig
 from dqn_tf.envs import registry
 from dqn_tf.envs.spaces import Spaces
 from dqn_tf.experience import memory_plan
+from dqn_tf.experience.collector import find_collector
 from dqn_tf.run_files.checkpoint import REPLAY, Checkpoint, load_latest
 from dqn_tf.run_files.run_directory import RunDirectory, changed_config, default_path, open_runs
 from dqn_tf.support.errors import UserError
@@ -55,6 +56,7 @@ def prepare(flags: TrainingFlags) -> list[RunPlan]:
         config = plans[0].config
         if config.engine == "graph":
             registry.require_native(config.env)
+        find_collector(config)
         for plan in plans:
             _require_writable(plan.export_dir)
         print(memory_plan.require(config, plans[0].spaces, len(plans)))

@@ -140,7 +140,7 @@ class Run:
         env_step = self.engine.env_step
         if self.evaluated == env_step:
             return
-        self.engine.settle()
+        self.engine.sync_agent()
         episodes = self.config.evaluation_episodes
         mean = float(self._play(seeding.SELECTION, episodes).returns.mean())
         self.evaluated = env_step
@@ -158,7 +158,7 @@ class Run:
         Without an evaluation the best weights are the last. The agent holds the weights that were
         tested last.
         """
-        self.engine.settle()
+        self.engine.sync_agent()
         last = self._test(self.agent.online.get_weights())
         if not self.evaluated or weights_sha256(self.best_weights) == last.sha256:
             return last, last
@@ -189,7 +189,7 @@ class Run:
 
     def _play(self, stream: int, episodes: int) -> Evaluation:
         """Play greedy episodes on the seeds of one stream of `seeding`."""
-        self.engine.actor.refresh()
+        self.engine.q_function.refresh()
         seeds = seeding.episode_seeds(self.config.seed or 0, stream, episodes)
         with self.timings.part("evaluate"):
             evaluation = evaluate(self._act_greedily, self.make_env, seeds, check=self._check)
@@ -202,7 +202,7 @@ class Run:
 
     def _act_greedily(self, observation: np.ndarray, mask: np.ndarray | None) -> np.ndarray:
         # [N, *shape] and [N, A] -> [N] of the environment's own action numbers
-        actions = exploration.greedy_action(self.engine.actor.q_values(observation), mask)
+        actions = exploration.greedy_action(self.engine.q_function.q_values(observation), mask)
         return actions + self.agent.spaces.action_start
 
 

@@ -74,7 +74,9 @@ def test_frozen_lake_reaches_its_goal():
     engine = oracles.run(oracles.make_engine(config, make))
     seeds = seeding.episode_seeds(config.seed, seeding.TEST, 5)
     result = evaluate(
-        lambda observation, mask: engine.actor.q_values(observation).argmax(axis=1), make, seeds
+        lambda observation, mask: engine.q_function.q_values(observation).argmax(axis=1),
+        make,
+        seeds,
     )
     assert result.returns.tolist() == [1.0] * 5
     assert result.lengths.tolist() == [6] * 5, "the shortest way"

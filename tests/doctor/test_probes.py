@@ -14,9 +14,10 @@ from gymnasium.wrappers import FrameStackObservation
 from dqn_tf.agent.dqn import DQN
 from dqn_tf.config.dqn_config import DQNConfig
 from dqn_tf.doctor.probe_runs import SETTINGS, Result, learn
-from dqn_tf.engines.host import HostEngine
 from dqn_tf.envs import registry
 from dqn_tf.envs.probes import ENVIRONMENTS, Probe, probes
+from dqn_tf.experience import transitions
+from dqn_tf.experience.collector import LocalCollector
 from dqn_tf.experience.transitions import NStep
 from mutations import mutated
 
@@ -28,11 +29,11 @@ MISTAKES = {  # probe: owner, attribute, and a piece of its source with what is 
         ("np.where(steps.terminated[end, env], 0.0, discount[start, env])", "discount[start, env]"),
     ),
     "reset": (
-        HostEngine,
-        "_take_infos",
+        LocalCollector,
+        "_store_final_observations",
         ('steps.next_observation[t, index] = infos["final_obs"][index]', "pass"),
     ),
-    "border": (NStep, "add", ("window & ~steps.ended[k:]", "window")),
+    "border": (transitions, "windows", ("reaches & ~ended[steps]", "reaches")),
     "mask": (
         DQN,
         "bellman_target",

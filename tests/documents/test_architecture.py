@@ -36,6 +36,8 @@ WITHOUT_TENSORFLOW = [
     "experience.frames",
     "experience.sum_tree",
     "experience.exploration",
+    "experience.steps",
+    "experience.collector",
     "experience.transitions",
     "run_files.checkpoint",
     "training.__main__",

@@ -22,6 +22,7 @@ from dqn_tf.envs.spaces import Spaces, describe
 from dqn_tf.envs.vector import SeededVectorEnv
 from dqn_tf.evaluation import episodes
 from dqn_tf.experience import exploration, replay, transitions
+from dqn_tf.experience.steps import Steps
 from dqn_tf.support.errors import UserError
 
 PACKAGE = Path(agents.__file__).parent
@@ -202,10 +203,10 @@ def test_a3_an_untrained_network_repeats_one_action():
     )
     greedy = network(tf.constant(frames)).numpy().argmax(axis=1)
     assert np.bincount(greedy, minlength=6).max() >= 22
-    explore, draw = exploration.plan(np.random.default_rng(0), np.ones(200))
+    explore, draw = exploration.draw_exploration(np.random.default_rng(0), np.ones(200))
     assert explore.all()
     assert np.bincount(exploration.random_action(draw, 6), minlength=6).min() > 10
-    assert not exploration.plan(np.random.default_rng(0), np.zeros(200))[0].any()
+    assert not exploration.draw_exploration(np.random.default_rng(0), np.zeros(200))[0].any()
 
 
 def test_a4_gymnasium_returns_two_and_five_values():
@@ -351,7 +352,7 @@ def test_b3_another_states_values_are_trained_into_the_other_action():
 
 
 def test_b4_terminal_states_do_not_bootstrap():
-    steps = transitions.Steps.empty(3, 1, CARTPOLE)
+    steps = Steps.empty(3, 1, CARTPOLE)
     steps.reward[:] = 1.0
     steps.terminated[1], steps.truncated[2] = True, True
     discount = transitions.NStep(1, 0.99, 1, CARTPOLE).add(steps)["discount"]

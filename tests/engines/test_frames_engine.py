@@ -7,22 +7,15 @@ import numpy as np
 import pytest
 
 import oracles
-from dqn_tf.config import seeding
 from dqn_tf.engines.host import HostEngine
 from dqn_tf.envs.spaces import Spaces
-from dqn_tf.envs.vector import SeededVectorEnv
 from dqn_tf.experience import frames
 from dqn_tf.run_files import checkpoint
 from sliding_square import SPACES, SlidingSquare
 
 
 def engine(config, spaces: Spaces = SPACES) -> HostEngine:
-    return HostEngine(
-        config,
-        oracles.make_agent(config, spaces),
-        SeededVectorEnv(SlidingSquare, config.num_envs, config.seed),
-        seeding.generators(config.seed),
-    )
+    return oracles.make_engine(config, SlidingSquare, oracles.make_agent(config, spaces))
 
 
 def small(**overrides):

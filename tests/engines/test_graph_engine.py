@@ -20,7 +20,8 @@ from dqn_tf.engines.graph.environments import NATIVE, native
 from dqn_tf.engines.graph.program import GraphProgram
 from dqn_tf.envs import registry
 from dqn_tf.envs.gridworld import ENV_ID
-from dqn_tf.experience.transitions import NStep, Steps
+from dqn_tf.experience.steps import Steps
+from dqn_tf.experience.transitions import NStep
 from dqn_tf.support.errors import UserError
 from small_runs import report, resume_run, small_run
 
@@ -300,13 +301,13 @@ def test_what_another_price_leaves_over_is_paid_for_once():
     one = oracles.run(
         make_engine(num_envs=3, env_steps_per_update=2.0, total_steps=201, updates_per_block=1)
     )
-    while one.unlearned != 1.0:
+    while one.env_steps_owed != 1.0:
         one.config = dataclasses.replace(one.config, total_steps=one.config.total_steps + 3)
         one.run_block()
     other = make_engine(num_envs=3, env_steps_per_update=0.1, total_steps=one.env_step + 30)
     other.restore(*one.state(), one.replay.rows())
     oracles.run(other)
-    assert other.unlearned < 1e-6 and 300 <= other.updates - one.updates <= 310
+    assert other.env_steps_owed < 1e-6 and 300 <= other.updates - one.updates <= 310
 
 
 def test_one_trace_serves_a_long_run_and_another_seed_is_another_run():

@@ -30,7 +30,7 @@ def enliven(engine) -> None:
             for array in engine.agent.online.get_weights()
         ]
     )
-    engine.actor.refresh()
+    engine.q_function.refresh()
 
 
 # --- what is stored -------------------------------------------------------------------------------
@@ -95,7 +95,7 @@ def test_actions_are_random_where_planned_and_else_greedy():
     rows = run(engine).replay.rows()
     generator = seeding.generators(config.seed)["exploration"]
     steps = np.arange(200).reshape(-1, 10, 2)
-    planned = [exploration.plan(generator, engine.epsilon(part)) for part in steps]
+    planned = [exploration.draw_exploration(generator, engine.epsilon(part)) for part in steps]
     explore, draw = (np.concatenate(parts).ravel() for parts in zip(*planned, strict=True))
     greedy = engine.agent(rows["observation"]).numpy().argmax(axis=1)
     np.testing.assert_array_equal(rows["action"], np.where(explore, np.floor(draw * 2), greedy))

@@ -54,7 +54,7 @@ def run_together(engines: list) -> list[list]:
         for own, block in zip(episodes, factory.run_block(engines), strict=True):
             own += block.episodes
     for engine in engines:
-        engine.settle()
+        engine.sync_agent()
     return episodes
 
 

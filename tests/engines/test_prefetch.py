@@ -5,11 +5,8 @@ import pytest
 
 import oracles
 from dqn_tf.agent.dqn import Learned
-from dqn_tf.config import seeding
 from dqn_tf.engines import prefetch
-from dqn_tf.engines.host import HostEngine
-from dqn_tf.engines.prefetch import AheadLearner
-from dqn_tf.envs.vector import SeededVectorEnv
+from dqn_tf.engines.prefetch import PrefetchingLearner
 from dqn_tf.experience.replay import PrioritizedReplay, UniformReplay
 from sliding_square import SPACES, SlidingSquare
 
@@ -50,7 +47,7 @@ def filled(prioritized: bool) -> UniformReplay:
 def test_equals_batches_fetched_all_at_once(prioritized, at_once, monkeypatch):
     monkeypatch.setattr(prefetch, "AT_ONCE", at_once)
     replay, other, agent = filled(prioritized), filled(prioritized), Recorder()
-    learner = AheadLearner(agent, replay, 6)
+    learner = PrefetchingLearner(agent, replay, 6)
     for updates in (5, 1, 4):
         agent.batches.clear()
         learned, expected = learner.learn(5, updates), other.sample(5, 6)
@@ -81,16 +78,11 @@ def test_an_engine_of_images_learns_as_with_all_at_once():
         n_step=2,
     )
     engines = [
-        HostEngine(
-            config,
-            oracles.make_agent(config, SPACES),
-            SeededVectorEnv(SlidingSquare, 2, config.seed),
-            seeding.generators(config.seed),
-        )
+        oracles.make_engine(config, SlidingSquare, oracles.make_agent(config, SPACES))
         for _ in range(2)
     ]
-    assert engines[0].ahead is not None
-    engines[1].ahead = None
+    assert engines[0].prefetching is not None
+    engines[1].prefetching = None
     for engine in engines:
         oracles.run(engine)
     assert engines[0].updates == 40

@@ -194,8 +194,8 @@ def test_pictures_and_rewards_are_those_of_gymnasiums_preprocessing(env, generat
 
 
 def test_games_at_the_same_time_are_games_one_after_the_other(generator):
-    settings = DQNConfig(env=BREAKOUT, sticky_actions=0.25, max_frames=160)
-    games = atari.AtariVector(atari.maker(settings), 3, seed=5)
+    config = DQNConfig(env=BREAKOUT, num_envs=3, seed=5, sticky_actions=0.25, max_frames=160)
+    games = registry.vector_env(config, atari.maker(config))
     games.reset()
     actions = generator.integers(4, size=(60, 3))
     answers = [games.step(action) for action in actions]
@@ -222,14 +222,15 @@ def test_games_at_the_same_time_are_games_one_after_the_other(generator):
 
 def test_lives_are_counted_and_the_game_goes_on():
     """Breakout: a ball that nobody returns costs a life, five of which are a game."""
-    games = atari.AtariVector(atari.maker(DQNConfig(env=BREAKOUT, sticky_actions=0.0)), 1, seed=5)
+    config = DQNConfig(env=BREAKOUT, seed=5, sticky_actions=0.0, episodic_life=True)
+    games = registry.vector_env(config, atari.maker(config))
     games.reset()
     ended = np.array([games.step(np.array([1]))[2][0] for _ in range(220)])
-    lost = games.lives_lost()
+    _, lost = games.learning_signal(np.zeros((220, 1)), np.zeros((220, 1), bool))
     assert lost.shape == (220, 1) and ended.sum() == 1
     over = int(ended.argmax())
     assert lost[:over].sum() == 4
-    assert games.lives_lost().shape == (0, 1)
+    assert games.learning_signal(np.zeros((0, 1)), np.zeros((0, 1), bool))[1].shape == (0, 1)
 
 
 def engine(**settings):
@@ -277,22 +278,34 @@ def test_a_run_resumes_to_the_bit(tmp_path):
 
 @pytest.mark.parametrize("episodic_life", [False, True])
 def test_what_is_learned_from_and_what_is_recorded(episodic_life, monkeypatch):
-    """Rewards are clipped and lives end only for learning:
-
-    episodes and their returns are the game's.
-    """
+    """Rewards are clipped and lives end only for learning; recorded returns are the game's."""
     run = engine(episodic_life=episodic_life)
+    first = run.collector.env.envs[0].env
     lost = np.zeros((10, 2), bool)
     lost[3, 0] = True
-    steps = run._collect()
-    steps.reward[:] = 7.0
-    steps.terminated[:] = False
-    monkeypatch.setattr(run.env, "lives_lost", lambda: lost[: len(steps.reward)])
-    learned = run._as_learned(steps)
-    assert (learned.reward == 1.0).all() and (steps.reward == 7.0).all()
-    assert (
-        learned.terminated == (lost[: len(steps.reward)] & episodic_life)
-    ).all() and not steps.terminated.any()
+    step, collect = atari.AtariGame.step, run.collector.collect
+    taken, blocks = [], []
+
+    def rich(game, action):
+        observation, _, _, _, info = step(game, action)
+        taken.append(game)
+        game.life_lost = game is first and taken.count(game) == 4
+        return observation, 7.0, False, False, info
+
+    def record(length, epsilon):
+        blocks.append(collect(length, epsilon))
+        return blocks[-1]
+
+    monkeypatch.setattr(atari.AtariGame, "step", rich)
+    monkeypatch.setattr(run.collector, "collect", record)
+    run.run_block()
+    (steps,) = blocks
+    assert (steps.reward == 1.0).all() and (steps.env_reward == 7.0).all()
+    assert (steps.terminated == (lost & episodic_life)).all() and not steps.env_ended.any()
+    rows = run.replay.rows()
+    assert (rows["reward"] > 2.9).any() and rows["reward"].max() < 3.0
+    assert (rows["discount"] == 0.0).any() == episodic_life
+    assert run.running_return.tolist() == [70.0, 70.0] and run.episodes == 0
     run.close()
 
 

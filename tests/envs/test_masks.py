@@ -91,7 +91,7 @@ def test_q_star_is_learned_and_no_illegal_action_is_taken(kind, overrides, tmp_p
     states = np.array([Maze(kind).see(state) for state in range(MAZE_STATES)])
     learned = engine.agent(tf.constant(states)).numpy()
     best = np.where(legal, q_star, -np.inf).max(axis=1)
-    chosen = exploration.greedy_action(engine.actor.q_values(states), legal)
+    chosen = exploration.greedy_action(engine.q_function.q_values(states), legal)
     oracles.close(q_star[np.arange(MAZE_STATES), chosen], best)
     if not config.noisy:  # under noise the weights never quite come to rest
         oracles.close(learned[legal], q_star[legal], 1e-2)
@@ -106,7 +106,7 @@ def test_q_star_is_learned_and_no_illegal_action_is_taken(kind, overrides, tmp_p
         evaluate(policy, make, seeds).returns.tolist()
         for policy in (
             lambda observation, mask: (
-                exploration.greedy_action(engine.actor.q_values(observation), mask)
+                exploration.greedy_action(engine.q_function.q_values(observation), mask)
                 + spaces.action_start
             ),
             ExportedPolicy(version, spaces),

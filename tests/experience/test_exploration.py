@@ -24,7 +24,7 @@ def test_explores_as_often_as_epsilon_says():
 
 
 def test_random_actions_are_uniform(generator):
-    explore, draw = exploration.plan(generator, np.full((10_000, 2), 0.5))
+    explore, draw = exploration.draw_exploration(generator, np.full((10_000, 2), 0.5))
     action = exploration.random_action(draw, 5)
     for chosen in (action, action[explore], action[~explore]):
         assert stats.chisquare(np.bincount(chosen.ravel(), minlength=5)).pvalue > 1e-4
@@ -33,7 +33,7 @@ def test_random_actions_are_uniform(generator):
 
 @pytest.mark.parametrize(("epsilon", "expected"), [(0.0, False), (1.0, True)])
 def test_never_and_always(epsilon, expected, generator):
-    explore, _ = exploration.plan(generator, np.full(1000, epsilon))
+    explore, _ = exploration.draw_exploration(generator, np.full(1000, epsilon))
     assert (explore == expected).all()
 
 
@@ -46,7 +46,10 @@ def test_plan_is_a_function_of_the_generators_state():
     for epsilon in (0.3, 0.3, 0.9):
         generator = np.random.default_rng(5)
         results.append(
-            (*exploration.plan(generator, np.full((4, 3), epsilon)), generator.integers(2**60))
+            (
+                *exploration.draw_exploration(generator, np.full((4, 3), epsilon)),
+                generator.integers(2**60),
+            )
         )
     for one, other in zip(results[0], results[1], strict=True):
         np.testing.assert_array_equal(one, other)

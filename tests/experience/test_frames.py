@@ -9,7 +9,8 @@ from dqn_tf.envs.spaces import Spaces
 from dqn_tf.experience import frames as frames_module
 from dqn_tf.experience.frames import Frames, numbered_spaces, ring_size
 from dqn_tf.experience.replay import OBSERVATIONS, PrioritizedReplay, UniformReplay
-from dqn_tf.experience.transitions import NStep, Steps, columns
+from dqn_tf.experience.steps import Steps
+from dqn_tf.experience.transitions import NStep, columns
 
 STACK = 4
 SPACES = Spaces((6, 5, STACK), "uint8", actions=3, stack=STACK)

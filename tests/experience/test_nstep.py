@@ -5,7 +5,8 @@ import pytest
 
 import oracles
 from dqn_tf.envs.spaces import Spaces
-from dqn_tf.experience.transitions import NStep, Steps, columns
+from dqn_tf.experience.steps import Steps
+from dqn_tf.experience.transitions import NStep, columns
 from environments import Counter
 
 

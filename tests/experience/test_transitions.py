@@ -3,7 +3,8 @@ import pytest
 
 import oracles
 from dqn_tf.envs.spaces import Spaces
-from dqn_tf.experience.transitions import NStep, Steps, columns
+from dqn_tf.experience.steps import Steps
+from dqn_tf.experience.transitions import NStep, columns
 from dqn_tf.support.errors import UserError
 
 SPACES = Spaces((2,), "float32", 3)

@@ -14,7 +14,7 @@ import pytest
 from absl import flags
 
 from dqn_tf.experience.frames import Frames, recorded_stacks
-from dqn_tf.experience.transitions import Steps
+from dqn_tf.experience.steps import Steps
 from dqn_tf.export import __main__ as command
 from dqn_tf.export import flags as export_flags
 from dqn_tf.export import publish, run_snapshot

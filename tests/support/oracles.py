@@ -15,12 +15,14 @@ from gymnasium.wrappers import TimeLimit
 
 from dqn_tf.agent import losses
 from dqn_tf.agent.dqn import DQN, METRICS, Learned
-from dqn_tf.config import seeding
 from dqn_tf.config.dqn_config import DQNConfig
+from dqn_tf.engines.factory import make_host_engine
 from dqn_tf.engines.host import HostEngine
+from dqn_tf.envs.checked_env import CheckedEnv
 from dqn_tf.envs.spaces import Spaces
 from dqn_tf.envs.vector import SeededVectorEnv
 from dqn_tf.experience import exploration, replay, transitions
+from dqn_tf.experience.steps import Steps
 from dqn_tf.support.errors import UserError
 from environments import Counter, Maze, Pendulum, maze_legal
 
@@ -98,10 +100,9 @@ def tensors(batch: dict[str, np.ndarray]) -> dict[str, tf.Tensor]:
 
 def make_engine(config: DQNConfig, make: Callable, agent: DQN | None = None) -> HostEngine:
     """A host engine on `config.num_envs` environments."""
-    env = SeededVectorEnv(make, config.num_envs, config.seed)
-    return HostEngine(
-        config, agent or make_agent(config, env.spaces), env, seeding.generators(config.seed)
-    )
+    if agent is None:
+        agent = make_agent(config, CheckedEnv(make(), "The environment").spaces)
+    return make_host_engine(config, agent, make)
 
 
 def run(engine: HostEngine) -> HostEngine:
@@ -492,7 +493,7 @@ def check_hard_copies() -> None:
 
 def check_discounts() -> None:
     """terminated, truncated, both, neither → 0, gamma, 0, gamma."""
-    steps = transitions.Steps.empty(4, 1, COUNTER)
+    steps = Steps.empty(4, 1, COUNTER)
     steps.terminated[:, 0], steps.truncated[:, 0] = (
         [True, False, True, False],
         [
@@ -509,11 +510,11 @@ def check_discounts() -> None:
 
 def random_steps(
     generator: np.random.Generator, length: int, num_envs: int, spaces: Spaces
-) -> transitions.Steps:
+) -> Steps:
     """Steps of made-up episodes with ends of every kind; an observation says (time, environment),
     and is negative as a next one.
     """
-    steps = transitions.Steps.empty(length, num_envs, spaces)
+    steps = Steps.empty(length, num_envs, spaces)
     place = np.stack(np.indices((length, num_envs)) + 1, axis=-1)
     steps.observation[:], steps.next_observation[:] = place, -place
     steps.action[:] = generator.integers(spaces.actions, size=(length, num_envs))
@@ -524,7 +525,7 @@ def random_steps(
     return steps
 
 
-def n_step_rows(steps: transitions.Steps, env: int, n_step: int, gamma: float) -> list[tuple]:
+def n_step_rows(steps: Steps, env: int, n_step: int, gamma: float) -> list[tuple]:
     """The finished windows of one environment in the order of time, one after the other:
 
     what `NStep` is to give as rows.
@@ -673,7 +674,7 @@ def check_epsilon() -> None:
 
 def check_explores_as_often_as_epsilon_says() -> None:
     """About epsilon of 20,000 steps explore (five standard deviations)."""
-    explore, _ = exploration.plan(np.random.default_rng(0), np.full(20_000, 0.2))
+    explore, _ = exploration.draw_exploration(np.random.default_rng(0), np.full(20_000, 0.2))
     assert abs(explore.mean() - 0.2) < 5 * np.sqrt(0.2 * 0.8 / 20_000), explore.mean()
 
 
@@ -712,7 +713,7 @@ PENDULUM_Q = np.array([PENDULUM_GAMMA, 1.0]) / (1 - PENDULUM_GAMMA**2)
 PENDULUM_Q_AS_DEATH = np.array([0.0, 1.0])
 
 
-def pendulum_q_values() -> np.ndarray:
+def pendulum_q_values(**overrides: Any) -> np.ndarray:
     """Q-values [2] learned where every episode is truncated after one step."""
     config = make_config(
         gamma=PENDULUM_GAMMA,
@@ -726,11 +727,12 @@ def pendulum_q_values() -> np.ndarray:
         learning_rate=5e-2,
         learning_rate_end=1e-3,
         target_update_period_env_steps=20,
+        **overrides,
     )
     engine = run(make_engine(config, lambda: TimeLimit(Pendulum(), 1)))
     return engine.agent(tf.range(2, dtype=tf.int64)).numpy().mean(axis=1)
 
 
-def check_truncation_bootstraps() -> None:
+def check_truncation_bootstraps(**overrides: Any) -> None:
     """What lies beyond a time limit is counted."""
-    close(pendulum_q_values(), PENDULUM_Q, 1e-2)
+    close(pendulum_q_values(**overrides), PENDULUM_Q, 1e-2)

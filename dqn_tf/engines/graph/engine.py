@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from dqn_tf.agent.dqn import DQN
+from dqn_tf.agent.networks.fast_forward import make_actor
 from dqn_tf.config.dqn_config import DQNConfig
 from dqn_tf.engines.engine import Block, Engine
 from dqn_tf.engines.graph.program import GraphProgram, Plan
@@ -26,7 +27,7 @@ class GraphEngine(Engine):
     variables.
 
     Of a program of several seeds this is one, counted from 0, and `agent` is an agent of its own
-    that `settle` brings up to date.
+    that `sync_agent` brings up to date.
     """
 
     def __init__(
@@ -38,6 +39,7 @@ class GraphEngine(Engine):
         number: int = 0,
     ) -> None:
         super().__init__(config, agent, generators)
+        self.q_function = make_actor(agent)
         self.program, self.number = program, number
         self.replay = GraphReplay(program.packing, program.packed, number)
         program.start(
@@ -52,10 +54,13 @@ class GraphEngine(Engine):
         """Steps, each followed by the updates that are due. Raises UserError if learning breaks."""
         return run_block([self])[0]
 
-    def settle(self) -> None:
+    def sync_agent(self) -> None:
         """Makes `agent` what the program has learned for this seed."""
         if self.program.agent is not self.agent:
             self.agent.load_arrays(self.program.agent.arrays(self.number))
+
+    def close(self) -> None:
+        """Do nothing: there is nothing to close."""
 
     def plan(self, steps: int) -> Plan:
         """What the program needs to know of each step [T, ...] and update [U, ...]; moves the
@@ -64,7 +69,7 @@ class GraphEngine(Engine):
         config, envs, length = self.config, self.config.num_envs, self.config.block_steps
         generator, late = self.generators["exploration"], config.n_step - 1
         moments = self.env_step + np.arange(length * envs).reshape(length, envs)
-        explore, draw = exploration.plan(generator, self.epsilon(moments))
+        explore, draw = exploration.draw_exploration(generator, self.epsilon(moments))
         due, slot, filled = np.zeros(length, np.int32), np.zeros(length, np.int32), []
         for t in range(steps):
             slot[t] = self.replay.added // envs % self.replay.row_count
@@ -109,7 +114,7 @@ class GraphEngine(Engine):
 
         what `restore` needs to go on as if never stopped.
         """
-        self.settle()
+        self.sync_agent()
         values, arrays = super().state()
         return values | {"replay": self.replay.state()}, arrays | self.program.arrays(self.number)
 
