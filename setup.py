@@ -69,6 +69,16 @@ setup(
         # builds: pip install torch --index-url https://download.pytorch.org/whl/cpu
         "bench": ["stable-baselines3>=2.7", "sbx-rl>=0.20", "tf-keras>=2.18"],
         "box2d": ["gymnasium[box2d]"],  # LunarLander-v3
+        "docs": [
+            "sphinx>=8.0",
+            "myst-parser>=4.0",
+            "furo>=2024.8.6",
+            "sphinx-autodoc2>=0.5",
+            "sphinxcontrib-mermaid>=1.0",
+        ],
+        # Not in "test": mypy wants a newer typing-extensions than tf-agents allows. Another minor
+        # version of ruff may format otherwise.
+        "lint": ["ruff>=0.17,<0.18", "mypy>=2.3,<3"],
         "minatar": ["minatar>=1.0.15"],
         # For `python -m dqn_tf.export --formats=savedmodel,onnx`. From 1.18 on onnx wants a newer
         # typing-extensions than tf-agents allows.
