@@ -60,6 +60,7 @@ def run(engine: str, seed: int, date: str, command: str, more: Sequence[str] = (
             )
         report = json.loads((place / "run" / "evaluation.json").read_text(encoding="utf-8"))
     seconds = report["timings"]
+    seconds["train"] = seconds.pop("collect") + seconds.pop("learn")
     versions = {"dqn_tf": __version__} | machine.versions(systems.OURS)
     versions["python"] = sys.version.split()[0]
     return Solved(

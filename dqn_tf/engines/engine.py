@@ -27,10 +27,18 @@ class Episode(NamedTuple):
 
 @dataclasses.dataclass
 class Block:
-    """The episodes that ended in a block, and the mean metrics of its updates (none in warm-up)."""
+    """What one block brought.
+
+    Attributes:
+      episodes: those that ended in it.
+      metrics: mean metrics of its updates; none in warm-up.
+      collect_seconds: wall time of taking and storing its steps; 0 where steps and updates are one
+        program.
+    """
 
     episodes: list[Episode]
     metrics: dict[str, float]
+    collect_seconds: float = 0.0
 
 
 class Replay(Protocol):

@@ -6,6 +6,7 @@ entering TensorFlow is paid once a block. With `updates_per_block=1` this is the
 textbook.
 """
 
+import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -55,10 +56,13 @@ class HostEngine(Engine):
         Raises UserError on a value that is not finite, before it reaches replay or a checkpoint.
         """
         before = self.env_step
+        start = time.perf_counter()
         steps = self._collect()
         self._store(steps)
+        collect_seconds = time.perf_counter() - start
         metrics = self._learn(self._updates_due(steps.action.size))
-        return Block(self._finished_episodes(steps.env_reward, steps.env_ended, before), metrics)
+        episodes = self._finished_episodes(steps.env_reward, steps.env_ended, before)
+        return Block(episodes, metrics, collect_seconds)
 
     def _collect(self) -> Steps:
         length = self._steps_left()

@@ -12,7 +12,8 @@ PARTS = (
     "import",  # from the start of the process until TensorFlow is loaded
     "build",  # networks, environments and engines; a checkpoint read on --resume
     "compile",  # what the slowest block took beyond the median one
-    "train",  # all blocks but for that: environment steps and updates
+    "collect",  # environment steps taken and stored; 0 where they are one program with the updates
+    "learn",  # the rest of all blocks: updates
     "evaluate",  # evaluations between blocks and the final test
     "record",  # rows of metrics.csv and of TensorBoard
     "checkpoint",
@@ -26,7 +27,7 @@ class Timings:
 
     def __init__(self) -> None:
         self._seconds = dict.fromkeys(PARTS, 0.0)
-        self._blocks = array("d")  # 8 bytes for each block
+        self._blocks = array("d")  # seconds of each block
 
     def add(self, part: str, seconds: float) -> None:
         """Add to one of PARTS."""
@@ -41,16 +42,20 @@ class Timings:
         finally:
             self.add(name, time.perf_counter() - start)
 
-    def add_block(self, seconds: float) -> None:
-        """Add one block of the engine: `compile` and `train` follow from all of them."""
+    def add_block(self, seconds: float, collect_seconds: float) -> None:
+        """Add one block of the engine, and how much of it was collecting.
+
+        `compile` and `learn` follow from all blocks.
+        """
         self._blocks.append(seconds)
+        self._seconds["collect"] += collect_seconds
 
     def to_dict(self) -> dict[str, float]:
         """Return the seconds so far, by part in the order of PARTS, rounded to milliseconds."""
         seconds = dict(self._seconds)
         if self._blocks:
             seconds["compile"] = max(self._blocks) - statistics.median(self._blocks)
-            seconds["train"] = sum(self._blocks) - seconds["compile"]
+            seconds["learn"] = sum(self._blocks) - seconds["compile"] - seconds["collect"]
         return {part: round(value, 3) for part, value in seconds.items()}
 
 

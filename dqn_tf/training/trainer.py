@@ -72,7 +72,8 @@ def run_blocks(runs: Sequence[Run], progress: Progress | None = None) -> None:
             run.before_block()
         start = time.perf_counter()
         blocks = run_block(engines)
-        runs[0].timings.add_block(time.perf_counter() - start)
+        collect_seconds = sum(block.collect_seconds for block in blocks)
+        runs[0].timings.add_block(time.perf_counter() - start, collect_seconds)
         for run, block in zip(runs, blocks, strict=True):
             run.after_block(block)
         if progress is not None:

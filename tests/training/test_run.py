@@ -87,7 +87,7 @@ def test_an_observer_is_told_of_every_event_in_order(observed):
 
 def test_the_timings_are_those_of_a_run_without_files(observed):
     seconds = observed[0].timings.to_dict()
-    assert all(seconds[part] > 0 for part in ("compile", "train", "evaluate"))
+    assert all(seconds[part] > 0 for part in ("compile", "collect", "learn", "evaluate"))
     assert all(seconds[part] == 0 for part in ("import", "record", "checkpoint", "export", "plot"))
 
 
