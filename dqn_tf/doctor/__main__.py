@@ -71,7 +71,7 @@ def run_probes(overrides: dict[str, Any]) -> int:
     print(f"{'probe':<12} {'expected':>8} {'learned':>8} {'mistake':>8}  verdict")
     for probe in chosen_probes:
         result = probe_runs.learn(probe, overrides)
-        numbers = f"{probe.expected:8.3f} {result.learned:8.3f} {probe.wrong:8.3f}"
+        numbers = f"{probe.expected:8.3f} {result.q_value:8.3f} {probe.wrong:8.3f}"
         print(f"{probe.name:<12} {numbers}  {result.verdict}", flush=True)
         if not result.passed:
             failed += 1

@@ -1,6 +1,4 @@
-"""Runs a probe through the whole engine, and tells from the Q-value that it learned which treatment
-it got.
-"""
+"""Trains on a probe with the whole engine and tells from the learned Q-value what was wrong."""
 
 from typing import Any, NamedTuple
 
@@ -14,8 +12,8 @@ from dqn_tf.envs import registry
 from dqn_tf.envs.probes import GAMMA, Probe
 from dqn_tf.support.errors import UserError
 
-# A table (one-hot, no hidden layer) that forgets its start: what is learned is the fixed point. All
-# else is the user's.
+# A table (one-hot, no hidden layer) that forgets its start, so that it learns the fixed point. All
+# other settings are the user's.
 SETTINGS = {
     "seed": 0,
     "gamma": GAMMA,
@@ -43,28 +41,31 @@ SETTINGS = {
 
 
 class Result(NamedTuple):
-    """A probe and the Q-value that was learned."""
+    """A probe and the Q-value that was learned on it."""
 
     probe: Probe
-    learned: float
+    q_value: float
 
     @property
     def passed(self) -> bool:
-        """Whether it is the right one."""
-        return abs(self.learned - self.probe.expected) <= self.probe.tolerance
+        """Whether the right Q-value was learned."""
+        return self._is_about(self.probe.expected)
 
     @property
     def verdict(self) -> str:
-        """In words."""
+        """What was learned, in words."""
         if self.passed:
             return "right"
-        if abs(self.learned - self.probe.wrong) <= self.probe.tolerance:
+        if self._is_about(self.probe.wrong):
             return f"WRONG: {self.probe.mistake}"
         return "WRONG, and by another mistake than this probe knows"
 
+    def _is_about(self, q_value: float) -> bool:
+        return abs(self.q_value - q_value) <= self.probe.tolerance
+
 
 def configuration(probe: Probe, overrides: dict[str, Any]) -> DQNConfig:
-    """The user's settings, as far as the probe leaves them alone.
+    """Return the user's settings, with those that the probe needs.
 
     Raises UserError on a value out of range.
     """
@@ -77,7 +78,7 @@ def configuration(probe: Probe, overrides: dict[str, Any]) -> DQNConfig:
 
 
 def learn(probe: Probe, overrides: dict[str, Any]) -> Result:
-    """Trains on the probe's environment, from networks of zeros, and reads the Q-value."""
+    """Train on the probe's environment, from networks of zeros, and read the Q-value."""
     config = configuration(probe, overrides)
     agent = DQN(config, registry.spaces(config))
     agent.compile()

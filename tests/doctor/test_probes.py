@@ -76,7 +76,7 @@ def test_a_mistake_learns_its_number(name, monkeypatch):
     monkeypatch.setattr(owner, attribute, mutated(getattr(owner, attribute), *replacements))
     wrong = learn(probe, {})
     assert not wrong.passed
-    assert wrong.learned == pytest.approx(probe.wrong, abs=probe.tolerance)
+    assert wrong.q_value == pytest.approx(probe.wrong, abs=probe.tolerance)
     assert wrong.verdict == f"WRONG: {probe.mistake}"
 
 
