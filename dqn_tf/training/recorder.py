@@ -15,7 +15,7 @@ from dqn_tf.run_files.report import BestWeights, Report
 from dqn_tf.support.errors import UserError
 from dqn_tf.support.files import write_json
 from dqn_tf.training.plan import RunPlan
-from dqn_tf.training.run import Run, RunObserver, TestedWeights, crossed
+from dqn_tf.training.run import Run, RunObserver, ScoredWeights, crossed
 
 
 class RunRecorder(RunObserver):
@@ -81,20 +81,20 @@ class RunRecorder(RunObserver):
         env_step = self.run.engine.env_step
         if self.saved == env_step > 0:
             return
-        with self.run.timings.part("checkpoint"):
-            try:
+        try:
+            with self.run.timings.part("checkpoint"):
                 self._write_checkpoint(env_step)
-            except OSError as error:
-                sentence = (
-                    f"The checkpoint of step {env_step} cannot be written to"
-                    f" {self.files.checkpoints}: {error.strerror}."
-                )
-                if self.plan.on_checkpoint_error == "stop":
-                    raise UserError(
-                        f"{sentence} Those before it are untouched."
-                        " --on_checkpoint_error=continue would train on."
-                    ) from error
-                self.run.say(f"warning: {sentence} Training goes on.")
+        except OSError as error:
+            sentence = (
+                f"The checkpoint of step {env_step} cannot be written to"
+                f" {self.files.checkpoints}: {error.strerror}."
+            )
+            if self.plan.on_checkpoint_error == "stop":
+                raise UserError(
+                    f"{sentence} Those before it are untouched. --on_checkpoint_error=continue"
+                    " would train on."
+                ) from error
+            self.run.say(f"warning: {sentence} Training goes on.")
         self.saved = env_step
 
     def finish(self) -> Report:
@@ -170,9 +170,10 @@ class RunRecorder(RunObserver):
                 " seed and actions, so the rest of this run will differ from an uninterrupted one."
             )
 
-    def _export(self, exported: TestedWeights) -> str:
+    def _export(self, exported: ScoredWeights) -> str:
         """Publish the weights as the next version; return its absolute path."""
-        run, config = self.run, self.plan.config
+        run = self.run
+        config = self.plan.config
         run.agent.online.set_weights(exported.weights)
         about = manifest.about(
             config,
@@ -192,7 +193,7 @@ class RunRecorder(RunObserver):
         title = f"DQN on {config.env}, seed {config.seed}"
         plots.learning_curve(self.files.metrics, self.files.learning_curve, title)
 
-    def _best(self, best: TestedWeights) -> BestWeights:
+    def _best(self, best: ScoredWeights) -> BestWeights:
         if not self.run.evaluated:  # nothing to choose by: the best weights are the last
             return BestWeights(self.run.engine.env_step, None, best.sha256, best.test)
         return BestWeights(self.run.best_env_step, self.run.best_mean, best.sha256, best.test)

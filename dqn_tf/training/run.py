@@ -55,7 +55,7 @@ class RunObserver:
         """
 
 
-class TestedWeights(NamedTuple):
+class ScoredWeights(NamedTuple):
     """Weights of the online network and the score that they reached on the test seeds."""
 
     weights: list[np.ndarray]
@@ -152,7 +152,7 @@ class Run:
         for observer in self.observers:
             observer.after_evaluation(self, mean)
 
-    def score_both(self) -> tuple[TestedWeights, TestedWeights]:
+    def score_both(self) -> tuple[ScoredWeights, ScoredWeights]:
         """Test the last and the best weights on seeds used nowhere else; return both.
 
         Without an evaluation the best weights are the last. The agent holds the weights that were
@@ -182,10 +182,10 @@ class Run:
         """Close the environments."""
         self.engine.close()
 
-    def _test(self, weights: list[np.ndarray]) -> TestedWeights:
+    def _test(self, weights: list[np.ndarray]) -> ScoredWeights:
         self.agent.online.set_weights(weights)
         evaluation = self._play(seeding.TEST, self.config.test_episodes)
-        return TestedWeights(weights, weights_sha256(weights), evaluation.summary())
+        return ScoredWeights(weights, weights_sha256(weights), evaluation.summary())
 
     def _play(self, stream: int, episodes: int) -> Evaluation:
         """Play greedy episodes on the seeds of one stream of `seeding`."""
