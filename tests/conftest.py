@@ -4,7 +4,6 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
-from absl import flags
 
 from dqn_tf.support import tensorflow_loading
 
@@ -18,13 +17,12 @@ def generator() -> np.random.Generator:
 
 
 @pytest.fixture
-def evaluate_py(monkeypatch, capsys) -> Callable[..., str]:
+def evaluate_py(capsys) -> Callable[..., str]:
     """Runs evaluate.py in this process with the given words; returns what it printed."""
     from dqn_tf.evaluation import __main__ as command
     from dqn_tf.evaluation import flags as evaluate_flags
 
     def run(*words, status: int = 0) -> str:
-        monkeypatch.setattr(flags, "FLAGS", flags.FlagValues())
         with pytest.raises(SystemExit) as end:
             command.main(evaluate_flags.parse(["evaluate.py", *map(str, words)]))
         assert end.value.code == status

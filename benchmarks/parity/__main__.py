@@ -9,9 +9,11 @@ of its own n-step accumulator, TF-Agents' out of a Trajectory of the same steps.
 """
 
 import sys
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
+from absl import flags
 
 from benchmarks.parity.experience import SEED, made_up_steps
 from dqn_tf import interop
@@ -96,6 +98,17 @@ def compare(case: Case) -> Comparison:
     )
 
 
+def parse(argv: Sequence[str]) -> None:
+    """Read `--help` and `--verbose`, the only flags. Raises UserError on others."""
+    command_line.parse(argv, lambda values: None, _help_page)
+
+
+def _help_page(command: str, values: flags.FlagValues) -> str:
+    text = (__doc__ or "").replace("TF_USE_LEGACY_KERAS=1 python -m benchmarks.parity\n", "")
+    usage = [f"TF_USE_LEGACY_KERAS=1 {command}"]
+    return command_line.help_page(usage, text, {"": command_line.entries(values)})
+
+
 def main(_: None) -> None:
     """Print the table."""
     tensorflow_loading.load_tensorflow()
@@ -118,4 +131,4 @@ def main(_: None) -> None:
 
 
 if __name__ == "__main__":
-    command_line.run(main, lambda argv: command_line.parse(argv, lambda _: __doc__ or ""))
+    command_line.run(main, parse)

@@ -3,6 +3,7 @@
 python -m benchmarks.scores --env=CartPole-v1
 """
 
+import dataclasses
 import os
 import sys
 import time
@@ -48,46 +49,60 @@ def parse(argv: Sequence[str]) -> ScoresFlags:
 
     Raises UserError; exits after `--help`.
     """
-    names = ", ".join(variants.VARIANTS)
-    config_flags.define_config_flags(flags.FLAGS)
-    flags.DEFINE_string("variants", DEFAULT_VARIANTS, f"which, separated by commas: {names}")
-    flags.DEFINE_integer("seeds", 10, "runs of each variant, with seeds 0, 1, ...", lower_bound=1)
-    flags.DEFINE_integer(
-        "processes",
-        os.cpu_count() or 1,
-        "runs at the same time, one TensorFlow thread each",
-        lower_bound=1,
-    )
-    common_flags.define_output_flags(
-        "scores", common_flags.DOCS / "results.md", "<env>.csv and <env>.png"
-    )
-    values = command_line.parse(["python -m benchmarks.scores", *argv[1:]], _help)
-    overrides = config_flags.config_overrides(values)
+    values = command_line.parse(argv, define, _help_page)
+    overrides = config_flags.config_overrides(values.flag_values_dict())
     if "seed" in overrides:
         raise UserError("--seed is for train.py; give --seeds=N for the seeds 0 to N - 1.")
     env = overrides.pop("env", DQNConfig.env)
-    chosen = common_flags.comma_separated("variants", values["variants"], variants.VARIANTS)
+    chosen = command_line.words("variants", values.variants, variants.VARIANTS)
     for variant in chosen:
         variants.configure(env, variant, 0, overrides)
     return ScoresFlags(
         env,
         chosen,
-        values["seeds"],
-        values["processes"],
+        values.seeds,
+        values.processes,
         overrides,
-        values["render_only"],
-        Path(values["results_dir"]),
-        Path(values["page"]),
+        values.render_only,
+        Path(values.results_dir),
+        Path(values.page),
     )
 
 
-def _help(argv: Sequence[str]) -> str:
-    return common_flags.help_page(
-        f"{argv[0]} --env=CartPole-v1 --seeds=10 --variants={DEFAULT_VARIANTS}",
-        HELP,
-        ("env", "variants", "seeds", "processes", *common_flags.OUTPUT_FLAGS),
-        {"env": DQNConfig.env},
+def define(values: flags.FlagValues) -> None:
+    """Define all flags: the settings of train.py, and what is run and recorded."""
+    config_flags.define_config_flags(values)
+    flags.DEFINE_string(
+        "variants",
+        DEFAULT_VARIANTS,
+        f"which, separated by commas: {', '.join(variants.VARIANTS)}",
+        flag_values=values,
     )
+    flags.DEFINE_integer(
+        "seeds",
+        10,
+        "runs of each variant, with seeds 0, 1, ...",
+        lower_bound=1,
+        flag_values=values,
+    )
+    flags.DEFINE_integer(
+        "processes",
+        os.cpu_count() or 1,
+        "runs at the same time, one TensorFlow thread each",
+        lower_bound=1,
+        flag_values=values,
+    )
+    page = common_flags.DOCS / "results.md"
+    common_flags.define_output_flags(values, "scores", page, "<env>.csv and <env>.png")
+
+
+def _help_page(command: str, values: flags.FlagValues) -> str:
+    usage = f"{command} --env=CartPole-v1 --seeds=10 --variants={DEFAULT_VARIANTS}"
+    settings = {field.name for field in dataclasses.fields(DQNConfig)}
+    names = [name for name in values if name not in settings]
+    env = command_line.Entry("env", values["env"].help, DQNConfig.env)
+    sections = {"": [env, *command_line.entries(values, *names)]}
+    return command_line.help_page([usage], HELP, sections)
 
 
 def main(options: ScoresFlags) -> None:

@@ -64,72 +64,107 @@ class ServingFlags(NamedTuple):
 
 def parse(argv: Sequence[str]) -> ServingFlags:
     """Read the flags. Raises UserError; exits after `--help`."""
-    _define_flags()
-    common_flags.define_output_flags(
-        "serving", common_flags.DOCS / "serving_speed.md", "the CSV files and their picture"
-    )
-    values = command_line.parse(["python -m benchmarks.serving", *argv[1:]], _help)
+    values = command_line.parse(argv, define, _help_page)
     command = ["python -m benchmarks.serving"]
     batches = BATCHES
     clients = CLIENTS
-    if values["quick"]:
+    quick: dict[str, Any] = {}
+    if values.quick:
         command.append("--quick")
         batches = BATCHES[::2]
         clients = CLIENTS[::2]
-        values |= {name: QUICK[name] for name in QUICK if not flags.FLAGS[name].present}
-    if not values["pin"]:
+        quick = {name: QUICK[name] for name in QUICK if not values[name].present}
+    if not values.pin:
         command.append("--nopin")
-    command += common_flags.typed(RECORDED_FLAGS)
+    command += common_flags.typed(values, RECORDED_FLAGS)
     return ServingFlags(
-        model=values["model"],
-        rounds=values["rounds"],
-        seconds=values["seconds"],
-        requests=values["requests"],
-        reloads=values["reloads"],
+        model=values.model,
+        rounds=quick.get("rounds", values.rounds),
+        seconds=quick.get("seconds", values.seconds),
+        requests=values.requests,
+        reloads=quick.get("reloads", values.reloads),
         batches=batches,
         clients=clients,
-        transports=common_flags.comma_separated("transports", values["transports"], TRANSPORTS),
-        batching=common_flags.comma_separated("batching", values["batching"], BATCHING),
-        pin=values["pin"],
-        render_only=values["render_only"],
-        results_dir=Path(values["results_dir"]),
-        page=Path(values["page"]),
+        transports=command_line.words("transports", values.transports, TRANSPORTS),
+        batching=command_line.words("batching", values.batching, BATCHING),
+        pin=values.pin,
+        render_only=values.render_only,
+        results_dir=Path(values.results_dir),
+        page=Path(values.page),
         command=" ".join(command),
     )
 
 
-def _define_flags() -> None:
+def define(values: flags.FlagValues) -> None:
+    """Define all flags: the load, and where it is recorded."""
     flags.DEFINE_string(
         "model",
         "saved_models/CartPole-v1",
         "what is served: a version, or a directory of versions (the newest is taken)",
+        flag_values=values,
     )
     flags.DEFINE_bool(
         "quick",
         False,
         "half a minute instead of many: one short round of half the sizes, and two new versions",
-    )
-    flags.DEFINE_integer("rounds", 3, "each cell is measured once in each", lower_bound=1)
-    flags.DEFINE_float("seconds", 2.0, "of one cell at most", lower_bound=0.05, upper_bound=60)
-    flags.DEFINE_integer(
-        "requests", 20_000, "of one cell at most", lower_bound=100, upper_bound=1_000_000
+        flag_values=values,
     )
     flags.DEFINE_integer(
-        "reloads", 20, "new versions under load; 0 leaves that out", lower_bound=0, upper_bound=1000
+        "rounds",
+        3,
+        "each cell is measured once in each",
+        lower_bound=1,
+        flag_values=values,
     )
-    flags.DEFINE_string("transports", ",".join(TRANSPORTS), "which, separated by commas")
+    flags.DEFINE_float(
+        "seconds",
+        2.0,
+        "of one cell at most",
+        lower_bound=0.05,
+        upper_bound=60,
+        flag_values=values,
+    )
+    flags.DEFINE_integer(
+        "requests",
+        20_000,
+        "of one cell at most",
+        lower_bound=100,
+        upper_bound=1_000_000,
+        flag_values=values,
+    )
+    flags.DEFINE_integer(
+        "reloads",
+        20,
+        "new versions under load; 0 leaves that out",
+        lower_bound=0,
+        upper_bound=1000,
+        flag_values=values,
+    )
     flags.DEFINE_string(
-        "batching", ",".join(BATCHING), "without --enable_batching, with it, or both"
+        "transports",
+        ",".join(TRANSPORTS),
+        "which, separated by commas",
+        flag_values=values,
+    )
+    flags.DEFINE_string(
+        "batching",
+        ",".join(BATCHING),
+        "without --enable_batching, with it, or both",
+        flag_values=values,
     )
     flags.DEFINE_bool(
-        "pin", True, "the server has one core for itself, the clients have the others"
+        "pin",
+        True,
+        "the server has one core for itself, the clients have the others",
+        flag_values=values,
     )
+    page = common_flags.DOCS / "serving_speed.md"
+    common_flags.define_output_flags(values, "serving", page, "the CSV files and their picture")
 
 
-def _help(argv: Sequence[str]) -> str:
-    model, *others = RECORDED_FLAGS
-    names = (model, "quick", *others, "pin", *common_flags.OUTPUT_FLAGS)
-    return common_flags.help_page(f"{argv[0]} --quick", HELP, names, {})
+def _help_page(command: str, values: flags.FlagValues) -> str:
+    sections = {"": command_line.entries(values)}
+    return command_line.help_page([f"{command} --quick"], HELP, sections)
 
 
 def main(options: ServingFlags) -> None:

@@ -17,7 +17,6 @@ from typing import Any, NamedTuple
 
 from absl import flags
 
-from benchmarks.common.flags import help_page
 from benchmarks.common.processes import ROOT
 from benchmarks.common.tables import markdown
 from benchmarks.scores.variants import settings
@@ -83,28 +82,35 @@ class ShippedFlags(NamedTuple):
 
 def parse(argv: Sequence[str]) -> ShippedFlags:
     """Read the flags. Raises UserError; exits after `--help`."""
+    values = command_line.parse(argv, define, _help_page)
+    return ShippedFlags(values.run, Path(values.saved_models))
+
+
+def define(values: flags.FlagValues) -> None:
+    """Define all flags."""
     flags.DEFINE_string(
         "run",
         None,
         "run directory of train.py, its export lying in --saved_models; without it, only the page"
         " is written anew",
+        flag_values=values,
     )
     flags.DEFINE_string(
-        "saved_models", os.path.relpath(SAVED_MODELS), "where exports and the page lie"
+        "saved_models",
+        os.path.relpath(SAVED_MODELS),
+        "where exports and the page lie",
+        flag_values=values,
     )
-    flags.DEFINE_bool("verbose", False, "tracebacks")
-    values = command_line.parse(["python -m benchmarks.shipped", *argv[1:]], _help)
-    return ShippedFlags(values["run"], Path(values["saved_models"]))
 
 
-def _help(argv: Sequence[str]) -> str:
-    text = (
-        "Writes saved_models/README.md from the manifests of the shipped agents and from what their"
-        " runs recorded. With --run it first keeps that run's report, learning curve and metrics"
-        " beside its export."
-    )
-    names = (*ShippedFlags._fields, "verbose")
-    return help_page(f"{argv[0]} --run=RUN_DIR", text, names, {})
+def _help_page(command: str, values: flags.FlagValues) -> str:
+    text = """
+        Writes saved_models/README.md from the manifests of the shipped agents and from what their
+        runs recorded. With --run it first keeps that run's report, learning curve and metrics
+        beside its export.
+        """
+    sections = {"": command_line.entries(values)}
+    return command_line.help_page([f"{command} --run=RUN_DIR"], text, sections)
 
 
 def main(options: ShippedFlags) -> None:

@@ -44,82 +44,115 @@ class SpeedFlags(NamedTuple):
 
 def parse(argv: Sequence[str]) -> SpeedFlags:
     """Read the flags. Raises UserError; exits after `--help`."""
-    _define_work_flags()
-    _define_run_flags()
-    common_flags.define_output_flags(
-        "speed", common_flags.DOCS / "speed.md", "the CSV files and their pictures"
-    )
-    values = command_line.parse(["python -m benchmarks.speed", *argv[1:]], _help)
-    kinds = [kind for kind in KINDS if values[kind]]
+    values = command_line.parse(argv, define, _help_page)
+    kinds = [kind for kind in KINDS if values[kind].value]
     if len(kinds) > 1:
         raise UserError(
             f"--{kinds[0]} and --{kinds[1]} are measurements of their own: give one at a time."
         )
-    kind = kinds[0] if kinds else values["setting"]
+    kind = kinds[0] if kinds else values.setting
     work = f"--{kind}" if kinds else f"--setting={kind}"
-    command = ["python -m benchmarks.speed", work, *common_flags.typed(RECORDED_FLAGS)]
+    command = ["python -m benchmarks.speed", work, *common_flags.typed(values, RECORDED_FLAGS)]
     return SpeedFlags(
         kind=kind,
-        systems=_chosen_systems(kind, values["systems"]),
-        sweeps=common_flags.comma_separated("sweeps", values["sweeps"], SWEEPS),
-        rounds=values["rounds"],
-        steps=values["steps"],
-        seeds=values["seeds"],
-        pythons=_pythons(values["python"]),
-        render_only=values["render_only"],
-        results_dir=Path(values["results_dir"]),
-        page=Path(values["page"]),
+        systems=_chosen_systems(kind, values.systems),
+        sweeps=command_line.words("sweeps", values.sweeps, SWEEPS),
+        rounds=values.rounds,
+        steps=values.steps,
+        seeds=values.seeds,
+        pythons=_pythons(values.python),
+        render_only=values.render_only,
+        results_dir=Path(values.results_dir),
+        page=Path(values.page),
         command=" ".join(command),
     )
 
 
-def _define_work_flags() -> None:
+def define(values: flags.FlagValues) -> None:
+    """Define all flags: the work, the runs, and where they are recorded."""
+    _define_work_flags(values)
+    _define_run_flags(values)
+    page = common_flags.DOCS / "speed.md"
+    common_flags.define_output_flags(values, "speed", page, "the CSV files and their pictures")
+
+
+def _define_work_flags(values: flags.FlagValues) -> None:
     flags.DEFINE_enum(
         "setting",
         "anchor",
         list(SETTINGS),
         "the work: anchor, in a steady state; zoo, a whole training; atari, Pong with the Nature"
         " CNN, and atari8, with 8 environments",
+        flag_values=values,
     )
     flags.DEFINE_bool(
         "scaling",
         False,
         "cost of a step as network, batch, environments, replay and run grow, each alone",
+        flag_values=values,
     )
-    flags.DEFINE_bool("memory", False, "peak memory, and what a transition takes in the replay")
     flags.DEFINE_bool(
-        "solve", False, "whole runs of train.py on CartPole-v1, over seeds, on both engines"
+        "memory",
+        False,
+        "peak memory, and what a transition takes in the replay",
+        flag_values=values,
     )
-    flags.DEFINE_string("sweeps", ",".join(SWEEPS), "with --scaling: what grows")
+    flags.DEFINE_bool(
+        "solve",
+        False,
+        "whole runs of train.py on CartPole-v1, over seeds, on both engines",
+        flag_values=values,
+    )
+    flags.DEFINE_string(
+        "sweeps",
+        ",".join(SWEEPS),
+        "with --scaling: what grows",
+        flag_values=values,
+    )
 
 
-def _define_run_flags() -> None:
+def _define_run_flags(values: flags.FlagValues) -> None:
     flags.DEFINE_string(
         "systems",
         None,
         f"which, separated by commas: {', '.join(systems.BY_KEY)}; if not given, those that are"
         " installed",
+        flag_values=values,
     )
-    flags.DEFINE_integer("rounds", 3, "each system is run once in each", lower_bound=1)
+    flags.DEFINE_integer(
+        "rounds",
+        3,
+        "each system is run once in each",
+        lower_bound=1,
+        flag_values=values,
+    )
     flags.DEFINE_integer(
         "steps",
         None,
         "environment steps that are timed; the setting's own if not given",
         lower_bound=10,
+        flag_values=values,
     )
-    flags.DEFINE_integer("seeds", 5, "with --solve: runs, with seeds 0, 1, ...", lower_bound=1)
+    flags.DEFINE_integer(
+        "seeds",
+        5,
+        "with --solve: runs, with seeds 0, 1, ...",
+        lower_bound=1,
+        flag_values=values,
+    )
     flags.DEFINE_multi_string(
         "python",
         [],
         "SYSTEM=PATH: the interpreter of a system that is installed elsewhere; may be given several"
         " times",
+        flag_values=values,
     )
 
 
 def _chosen_systems(kind: str, text: str | None) -> list[System]:
     if text is None:
         return [system for system in systems.SYSTEMS if kind in system.timed_at]
-    keys = common_flags.comma_separated("systems", text, systems.BY_KEY)
+    keys = command_line.words("systems", text, systems.BY_KEY)
     if kind == "solve" and any(key not in systems.ENGINES for key in keys):
         raise UserError(
             f"--solve runs train.py: --systems can name {' and '.join(systems.ENGINES)} there, not"
@@ -141,9 +174,9 @@ def _pythons(words: Sequence[str]) -> dict[str, str]:
     return pythons
 
 
-def _help(argv: Sequence[str]) -> str:
-    names = ("setting", *KINDS, *RECORDED_FLAGS, "python", *common_flags.OUTPUT_FLAGS)
-    return common_flags.help_page(f"{argv[0]} --setting=anchor", HELP, names, {})
+def _help_page(command: str, values: flags.FlagValues) -> str:
+    sections = {"": command_line.entries(values)}
+    return command_line.help_page([f"{command} --setting=anchor"], HELP, sections)
 
 
 def main(options: SpeedFlags) -> None:

@@ -13,7 +13,6 @@ from typing import Any, NamedTuple
 
 from absl import flags
 
-from benchmarks.common.flags import help_page
 from benchmarks.common.tables import aligned
 from benchmarks.speed import ours
 from benchmarks.speed.settings import ANCHOR
@@ -67,18 +66,25 @@ class Clock:
 
 
 def parse(argv: Sequence[str]) -> int:
-    """Read the one flag. Raises UserError; exits after `--help`."""
+    """Return the number of rounds. Raises UserError; exits after `--help`."""
+    rounds: int = command_line.parse(argv, define, _help_page).rounds
+    return rounds
+
+
+def define(values: flags.FlagValues) -> None:
+    """Define the one flag."""
     flags.DEFINE_integer(
-        "rounds", 9, "how often everything is measured; medians are given", lower_bound=1
+        "rounds",
+        9,
+        "how often everything is measured; medians are given",
+        lower_bound=1,
+        flag_values=values,
     )
-    flags.DEFINE_bool("verbose", False, "tracebacks")
-    values = command_line.parse(["python -m benchmarks.speed.block_profile", *argv[1:]], _help)
-    return values["rounds"]
 
 
-def _help(argv: Sequence[str]) -> str:
+def _help_page(command: str, values: flags.FlagValues) -> str:
     _, _, text = (__doc__ or "").partition("\n\n")
-    return help_page(argv[0], text, ("rounds", "verbose"), {})
+    return command_line.help_page([command], text, {"": command_line.entries(values)})
 
 
 def main(rounds: int) -> None:

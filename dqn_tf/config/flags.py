@@ -1,26 +1,32 @@
 """The configuration as absl flags: one flag for each field."""
 
 import dataclasses
+from collections.abc import Callable
 from typing import Any
 
 from absl import flags
 
-from dqn_tf.config.dqn_config import DQNConfig
+from dqn_tf.config.dqn_config import DQNConfig, show
+from dqn_tf.support.command_line import Entry
 from dqn_tf.support.errors import UserError
 
 
-def define_config_flags(flag_values: flags.FlagValues) -> None:
-    """One flag per field of DQNConfig; None means that the user did not give it."""
-    kinds = {"int": flags.DEFINE_integer, "float": flags.DEFINE_float, "bool": flags.DEFINE_bool}
+def define_config_flags(values: flags.FlagValues) -> None:
+    """Define one flag per field of DQNConfig; None means that the user did not give it."""
+    kinds: dict[str, Callable[..., Any]] = {
+        "int": flags.DEFINE_integer,
+        "float": flags.DEFINE_float,
+        "bool": flags.DEFINE_bool,
+    }
     for field in dataclasses.fields(DQNConfig):
         define = kinds.get(_kind(field), flags.DEFINE_string)
-        define(field.name, None, field.metadata["help"], flag_values=flag_values)
+        define(field.name, None, field.metadata["help"], flag_values=values)
 
 
 def config_overrides(values: dict[str, Any]) -> dict[str, Any]:
-    """The fields of DQNConfig among all flags' values that the user gave, each in its field's type.
+    """Return the fields of DQNConfig that the user gave, each in its field's type.
 
-    Raises UserError.
+    `values` are the values of all flags by name. Raises UserError.
     """
     return {
         field.name: _typed(field, values[field.name])
@@ -29,12 +35,26 @@ def config_overrides(values: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+def config_sections(config: DQNConfig) -> dict[str, list[Entry]]:
+    """Return the help page's entries of all fields by group, with the values of `config`."""
+    sections: dict[str, list[Entry]] = {}
+    for field in dataclasses.fields(DQNConfig):
+        text, source = field.metadata["help"], field.metadata["source"]
+        if source:
+            text += f" ({source})"
+        value = getattr(config, field.name)
+        shown = "" if value is None else show(value)
+        section = sections.setdefault(field.metadata["group"], [])
+        section.append(Entry(field.name, text, shown, field.metadata["unit"]))
+    return sections
+
+
 def _kind(field: dataclasses.Field) -> str:
     return field.type.removesuffix(" | None")
 
 
 def _typed(field: dataclasses.Field, value: Any) -> Any:
-    """Flags know no tuples: `--hidden_units=128,128` becomes (128, 128)."""
+    """Turn `--hidden_units=128,128` into (128, 128): flags know no tuples."""
     if not _kind(field).startswith("tuple"):
         return value
     try:

@@ -21,28 +21,37 @@ from dqn_tf.envs.probes import probes
 from dqn_tf.support import command_line, tensorflow_loading
 
 MAX_STEPS = 5_000
-HELP = f"""python -m dqn_tf.doctor [--env=my_module:MyEnv-v0] [any flag of train.py that names a setting]
-
-Without --env: trains a table on {len(probes(1))} tiny environments whose Q-values are known by hand, with the improvements that you give
-(python -m dqn_tf.doctor --double --n_step=3), and tells for each whether the right Q-value was learned, or the one
-that a well-known mistake would give. A minute; exit status 1 if one is wrong.
-
-With --env: plays the environment at random ({MAX_STEPS:,} steps at most) and says in plain words what is wrong with it, and what to change
-in it or in the configuration that you give. Exit status 1 if something is wrong; advice alone is 0.
-
-  --rainbow    all of Rainbow's parts at once
-  --verbose    tracebacks and TensorFlow's own log
-
-All settings: python train.py --help"""
 
 
 def parse(argv: Sequence[str]) -> dict[str, Any]:
-    """The settings that were given. Raises UserError; exits after `--help`."""
-    config_flags.define_config_flags(flags.FLAGS)
-    flags.DEFINE_bool("rainbow", False, "all of Rainbow's parts at once")
-    flags.DEFINE_bool("verbose", False, "tracebacks and TensorFlow's own log")
-    values = command_line.parse(["python -m dqn_tf.doctor", *argv[1:]], lambda _: HELP)
-    return (presets.RAINBOW if values["rainbow"] else {}) | config_flags.config_overrides(values)
+    """Return the settings that were given. Raises UserError; exits after `--help`."""
+    values = command_line.parse(argv, define, _help_page)
+    rainbow: dict[str, Any] = presets.RAINBOW if values.rainbow else {}
+    return rainbow | config_flags.config_overrides(values.flag_values_dict())
+
+
+def define(values: flags.FlagValues) -> None:
+    """Define all flags: the settings of train.py, and one for all of Rainbow's."""
+    config_flags.define_config_flags(values)
+    flags.DEFINE_bool("rainbow", False, "all of Rainbow's parts at once", flag_values=values)
+
+
+def _help_page(command: str, values: flags.FlagValues) -> str:
+    usage = f"{command} [--env=my_module:MyEnv-v0] [any flag of train.py that names a setting]"
+    text = f"""
+        Without --env: trains a table on {len(probes(1))} tiny environments whose Q-values are
+        known by hand, with the improvements that you give ({command} --double --n_step=3). Tells
+        for each whether the right Q-value was learned, or the one that a well-known mistake would
+        give. It takes a minute; the exit status is 1 if one is wrong.
+
+        With --env: plays the environment at random ({MAX_STEPS:,} steps at most) and says in
+        plain words what is wrong with it, and what to change in it or in the configuration that
+        you give. The exit status is 1 if something is wrong; advice alone is 0.
+
+        All settings: {command_line.other_command("training")} --help
+        """
+    sections = {"": command_line.entries(values, "rainbow", "verbose")}
+    return command_line.help_page([usage], text, sections)
 
 
 def main(overrides: dict[str, Any]) -> None:

@@ -32,23 +32,23 @@ class EvaluateFlags(NamedTuple):
 
 def parse(argv: Sequence[str]) -> EvaluateFlags:
     """Read and check evaluate.py's flags. Raises UserError; exits after `--help`."""
-    define(flags.FLAGS)
-    values = command_line.parse(_repeat_compare(argv), help_text)
-    parsed = EvaluateFlags(*(values[name] for name in EvaluateFlags._fields))
+    values = command_line.parse(_repeat_compare(argv), define, _help_page)
+    parsed = EvaluateFlags(*(getattr(values, name) for name in EvaluateFlags._fields))
     _require_models(parsed)
     for name, least in LEAST.items():
-        if values[name] < least:
-            raise UserError(f"--{name}={values[name]}: must be at least {least}.")
+        if getattr(parsed, name) < least:
+            raise UserError(f"--{name}={getattr(parsed, name)}: must be at least {least}.")
     _require_video(parsed)
     for name in ("json", "video"):
-        if values[name] is not None:
-            _require_place(name, Path(values[name]))
+        path = getattr(parsed, name)
+        if path is not None:
+            _require_place(name, Path(path))
     return parsed
 
 
-def define(flag_values: flags.FlagValues) -> None:
+def define(values: flags.FlagValues) -> None:
     """Define all flags; their defaults are here and nowhere else."""
-    to: dict[str, Any] = {"flag_values": flag_values}
+    to: dict[str, Any] = {"flag_values": values}
     flags.DEFINE_string(
         "model",
         None,
@@ -87,37 +87,15 @@ def define(flag_values: flags.FlagValues) -> None:
     flags.DEFINE_string("video", None, "file.gif or file.mp4 to record the first episodes to", **to)
     flags.DEFINE_integer("video_episodes", 1, "with --video: how many episodes to record", **to)
     flags.DEFINE_bool("render", False, "show the episodes in a window, one after the other", **to)
-    flags.DEFINE_bool("verbose", False, "tracebacks and TensorFlow's own log", **to)
 
 
-def help_text(argv: Sequence[str]) -> str:
-    """Return the help page."""
-    program = _program(argv[0])
-    lines = [
-        f"{program} --model=saved_models/CartPole-v1",
-        f"{program} --compare A B",
-        "",
-        (
-            "Scores an exported model: greedy episodes on seeds of their own, the mean return with"
-            " its 95 % interval."
-        ),
-        "",
-    ]
-    for name in (*EvaluateFlags._fields, "verbose"):
-        flag = flags.FLAGS[name]
-        default = "" if flag.default is None or flag.default is False else f"={flag.default}"
-        # absl adds to the help of a flag that may be repeated that it may be.
-        text = flag.help.partition(";")[0] if name == "compare" else flag.help
-        lines += [f"  --{name}{default}", f"      {text}"]
-    return "\n".join(lines)
-
-
-def _program(path: str) -> str:
-    """Return what a user types to run the command that was started as `path`."""
-    name = Path(path).name
-    if name == "__main__.py":
-        return "python -m dqn_tf.evaluation"
-    return f"python {path}" if name.endswith(".py") else name
+def _help_page(command: str, values: flags.FlagValues) -> str:
+    usage = [f"{command} --model=saved_models/CartPole-v1", f"{command} --compare A B"]
+    text = (
+        "Scores an exported model: greedy episodes on seeds of their own, the mean return with its"
+        " 95 % interval."
+    )
+    return command_line.help_page(usage, text, {"": command_line.entries(values)})
 
 
 def _repeat_compare(argv: Sequence[str]) -> list[str]:

@@ -4,7 +4,7 @@ alone.
 
 import importlib.util
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from absl import flags
 
@@ -28,10 +28,12 @@ class ExportFlags(NamedTuple):
 
 
 def parse(argv: Sequence[str]) -> ExportFlags:
-    """Reads the flags and proves them consistent. Raises UserError; exits after `--help`."""
-    define(flags.FLAGS)
-    values = command_line.parse(["python -m dqn_tf.export", *argv[1:]], help_text)
-    given = ExportFlags(*(values[name] for name in ExportFlags._fields))
+    """Read the flags and check that they fit together.
+
+    Raises UserError; exits after `--help`.
+    """
+    values = command_line.parse(argv, define, _help_page)
+    given = ExportFlags(*(getattr(values, name) for name in ExportFlags._fields))
     if not given.run:
         raise UserError(
             "--run is missing: name a run directory, such as"
@@ -45,9 +47,9 @@ def parse(argv: Sequence[str]) -> ExportFlags:
     return given._replace(formats=_formats(given.formats))
 
 
-def define(flag_values: flags.FlagValues) -> None:
-    """Defines them all; the defaults are here and nowhere else."""
-    to = {"flag_values": flag_values}
+def define(values: flags.FlagValues) -> None:
+    """Define all flags; the defaults are here and nowhere else."""
+    to: dict[str, Any] = {"flag_values": values}
     flags.DEFINE_string(
         "run", None, "run directory whose agent is published, as its last checkpoint has it", **to
     )
@@ -78,29 +80,16 @@ def define(flag_values: flags.FlagValues) -> None:
         "configured (--export_weights) if not given",
         **to,
     )
-    flags.DEFINE_bool("verbose", False, "tracebacks and TensorFlow's own log", **to)
 
 
-def help_text(argv: Sequence[str]) -> str:
-    """The help page."""
-    lines = [
-        f"{argv[0]} --run=RUN_DIR",
-        "",
-        (
-            "Publishes a run's agent as the next version, in one format or several. Nothing is"
-            " published until each of them, loaded by its own"
-        ),
-        (
-            "runtime in a process of its own, has given the agent's actions and Q-values on"
-            " observations recorded in the run."
-        ),
-        "",
-    ]
-    for name in (*ExportFlags._fields, "verbose"):
-        flag = flags.FLAGS[name]
-        shown = "" if flag.default in (None, False) else f"={','.join(flag.default)}"
-        lines += [f"  --{name}{shown}", f"      {flag.help}"]
-    return "\n".join(lines)
+def _help_page(command: str, values: flags.FlagValues) -> str:
+    text = (
+        "Publishes a run's agent as the next version, in one format or several. Nothing is"
+        " published until each of them, loaded by its own runtime in a process of its own, has"
+        " given the agent's actions and Q-values on observations recorded in the run."
+    )
+    sections = {"": command_line.entries(values)}
+    return command_line.help_page([f"{command} --run=RUN_DIR"], text, sections)
 
 
 def _formats(named: list[str]) -> list[str]:

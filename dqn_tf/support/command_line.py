@@ -1,22 +1,49 @@
-"""What every command shares: absl flags read, help printed, errors as one sentence.
+"""What all commands share: flags, the help page, and errors as one sentence.
 
-Nothing here imports TensorFlow, so `--help` and every mistake in a flag are answered at once.
+Nothing here imports TensorFlow, so `--help` and a mistake in a flag are answered at once.
 """
 
+import faulthandler
 import sys
 import textwrap
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
 
-from absl import app, flags
+from absl import flags
 
 from dqn_tf.support.errors import UserError
 
+WIDTH = 100
+HELP_FLAGS = ("--help", "-h", "-help", "--helpfull", "--helpshort")
+# what absl appends to the help of a flag that may be given several times
+REPEATED = ";\n    repeat this option"
+# What a checkout calls the commands that a pip installation calls dqn-train and dqn-evaluate.
+SCRIPTS = {"training": "python train.py", "evaluation": "python evaluate.py"}
+INSTALLED = {
+    "training": "dqn-train",
+    "evaluation": "dqn-evaluate",
+    "export": "dqn-export",
+    "serving": "dqn-serve",
+    "doctor": "dqn-doctor",
+}
+
+
+class Entry(NamedTuple):
+    """A flag on a help page."""
+
+    name: str
+    help: str
+    value: str = ""  # the default, as it is typed; empty if there is none
+    unit: str = ""
+
 
 def run(main: Callable[[Any], Any], parse: Callable[[Sequence[str]], Any]) -> None:
-    """Runs `main(parse(argv))` under absl; a UserError ends it with its sentence and exit status 1."""
+    """Run `main(parse(argv))`; a UserError prints its sentence and ends with exit status 1."""
+    if sys.stderr is not None:
+        faulthandler.enable()  # a crash in native code shows the Python lines that led to it
     try:
-        app.run(main, flags_parser=parse)
+        sys.exit(main(parse(sys.argv)))
     except UserError as error:
         if verbose():
             raise
@@ -25,30 +52,113 @@ def run(main: Callable[[Any], Any], parse: Callable[[Sequence[str]], Any]) -> No
 
 
 def verbose() -> bool:
-    """Whether tracebacks and TensorFlow's own log are wanted; known even where the flags are not in
-    order.
-    """
+    """Return whether `--verbose` is among the words typed, even where other flags are wrong."""
     return any(word.lstrip("-") in ("verbose", "verbose=true") for word in sys.argv[1:])
 
 
-def parse(argv: Sequence[str], help_text: Callable[[Sequence[str]], str]) -> dict[str, Any]:
-    """All flag values by name. Raises UserError on an unknown or malformed flag or a stray word."""
-    if any(word in ("--help", "-h", "-help", "--helpfull", "--helpshort") for word in argv[1:]):
-        print(help_text(argv))
+def parse(
+    argv: Sequence[str],
+    define: Callable[[flags.FlagValues], None],
+    page: Callable[[str, flags.FlagValues], str],
+) -> flags.FlagValues:
+    """Read the flags that `define` defines, and `--verbose`; `--help` prints `page` and exits.
+
+    `argv` begins with the program's path. `page` is given the command's name and the flags with
+    their defaults. Raises UserError on an unknown or malformed flag and on a stray word.
+    """
+    command = command_name(argv[0])
+    values = flags.FlagValues()
+    define(values)
+    flags.DEFINE_bool("verbose", False, "tracebacks and TensorFlow's own log", flag_values=values)
+    if any(word in HELP_FLAGS for word in argv[1:]):
+        print(page(command, values))
         sys.exit(0)
     try:
-        stray = flags.FLAGS(list(argv))[1:]
+        stray = values(list(argv))[1:]
     except flags.Error as error:
-        raise UserError(
-            f"{' '.join(str(error).split())} ({argv[0]} --help lists the flags)"
-        ) from error
+        sentence = " ".join(str(error).split())
+        raise UserError(f"{sentence} ({command} --help lists the flags)") from error
     if stray:
         raise UserError(
-            f"'{stray[0]}' is not a flag; flags look like --name=value ({argv[0]} --help lists"
+            f"'{stray[0]}' is not a flag; flags look like --name=value ({command} --help lists"
             " them)."
         )
-    return flags.FLAGS.flag_values_dict()
+    return values
 
 
-def indented(text: str) -> list[str]:
-    return textwrap.wrap(text, 100, initial_indent=" " * 6, subsequent_indent=" " * 6)
+def help_page(usage: Sequence[str], text: str, sections: Mapping[str, Iterable[Entry]]) -> str:
+    """Return a help page: how the command is typed, what it does, and its flags by section.
+
+    Paragraphs of `text` are separated by an empty line. A section with an empty title has none.
+    """
+    lines = [*usage]
+    for paragraph in text.strip().split("\n\n"):
+        lines += ["", *textwrap.wrap(" ".join(paragraph.split()), WIDTH)]
+    for title, entries in sections.items():
+        lines.append("")
+        if title:
+            lines.append(f"{title}:")
+        for entry in entries:
+            value = f"={entry.value}" if entry.value else ""
+            unit = f"  [{entry.unit}]" if entry.unit else ""
+            lines.append(f"  --{entry.name}{value}{unit}")
+            lines += textwrap.wrap(
+                entry.help, WIDTH, initial_indent=" " * 6, subsequent_indent=" " * 6
+            )
+    return "\n".join(lines)
+
+
+def entries(values: flags.FlagValues, *names: str) -> list[Entry]:
+    """Return the help page's entries of these flags, or of all, in the order of definition."""
+    shown = []
+    for name in names or values:
+        text, _, _ = values[name].help.partition(REPEATED)
+        shown.append(Entry(name, text, _typed(values[name].default)))
+    return shown
+
+
+def words(flag: str, text: str, known: Collection[str]) -> list[str]:
+    """Return the words of a list separated by commas, each once. Raises UserError on others."""
+    names = ", ".join(known)
+    chosen = list(dict.fromkeys(word for word in text.split(",") if word))
+    if not chosen:
+        raise UserError(f"--{flag}={text}: name at least one of {names}.")
+    for word in chosen:
+        if word not in known:
+            raise UserError(f"--{flag}={text}: '{word}' is none of {names}.")
+    return chosen
+
+
+def command_name(program: str) -> str:
+    """Return how the command is typed: dqn-train, python train.py, python -m dqn_tf.training.
+
+    `program` is `sys.argv[0]`: a console script, or the file of a script or a module.
+    """
+    path = Path(program)
+    if path.suffix != ".py":
+        return path.name
+    parts = [path.stem]
+    while (path.parent / "__init__.py").exists():
+        path = path.parent
+        parts.insert(0, path.name)
+    if len(parts) == 1:
+        return f"python {program}"
+    return f"python -m {'.'.join(parts).removesuffix('.__main__')}"
+
+
+def other_command(folder: str) -> str:
+    """Return how the command in `dqn_tf/<folder>` is typed, in the way this one was typed."""
+    if Path(sys.argv[0]).name.startswith("dqn-"):
+        return INSTALLED[folder]
+    return SCRIPTS.get(folder, f"python -m dqn_tf.{folder}")
+
+
+def _typed(default: Any) -> str:
+    """Return a flag's default as it is typed; empty for what need not be given."""
+    if default is None or default is False or default == "":
+        return ""
+    if default is True:
+        return "true"
+    if isinstance(default, list):
+        return ",".join(default)
+    return str(default)

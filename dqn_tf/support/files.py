@@ -18,7 +18,7 @@ HIDDEN = ".tmp-"  # how the name of whatever is not whole begins
 
 @contextlib.contextmanager
 def replaced(path: Path) -> Iterator[Path]:
-    """Yields a path to write a file or a directory to, which then takes the place of `path`.
+    """Yield a path to write a file or a directory to, which then takes the place of `path`.
 
     After an error in the block, `path` is as it was and what was written is deleted.
     """
@@ -33,7 +33,7 @@ def replaced(path: Path) -> Iterator[Path]:
 
 @contextlib.contextmanager
 def unfinished(directory: Path, suffix: str = "") -> Iterator[Path]:
-    """Yields an unused hidden path in `directory`; what lies there at the end is deleted."""
+    """Yield an unused hidden path in `directory`; what lies there at the end is deleted."""
     path = _hidden(directory, suffix)
     try:
         yield path
@@ -43,7 +43,7 @@ def unfinished(directory: Path, suffix: str = "") -> Iterator[Path]:
 
 
 def rename(aside: Path, path: Path) -> None:
-    """Syncs `aside`, renames it to `path` and syncs the new name.
+    """Sync `aside`, rename it to `path` and sync the new name.
 
     Raises OSError where `path` is a directory with something in it.
     """
@@ -53,26 +53,26 @@ def rename(aside: Path, path: Path) -> None:
 
 
 def delete(path: Path) -> None:
-    """Deletes a file or a directory under a hidden name, so that it is never seen half deleted."""
+    """Delete a file or a directory under a hidden name, so that it is never seen half deleted."""
     _remove(path.rename(_hidden(path.parent)))
 
 
 def sweep(directory: Path) -> None:
-    """Deletes what crashes left behind in `directory`, as far as it can be deleted."""
+    """Delete what crashes left behind in `directory`, as far as it can be deleted."""
     for path in directory.glob(f"{HIDDEN}*"):
         with contextlib.suppress(OSError):
             _remove(path)
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Writes a JSON file: the old or the new one is there, never half of one."""
+    """Write a JSON file: the old or the new one is there, never half of one."""
     with replaced(path) as aside, aside.open("w", encoding="utf-8") as file:
         json.dump(value, file, indent=1)
         file.write("\n")
 
 
 def sync(path: Path) -> None:
-    """Waits until a file, or a directory and everything in it, is on the disk."""
+    """Wait until a file, or a directory and everything in it, is on the disk."""
     if path.is_dir():
         for inner in path.rglob("*"):
             _sync_entry(inner)

@@ -17,10 +17,10 @@ from dqn_tf.support import command_line, files, tensorflow_loading
 from dqn_tf.support.errors import UserError
 
 MOST_COMPONENTS, MOST_ACTIONS = 16, 20  # that are printed; --json has all
-HELP = """python -m dqn_tf.traffic --logs=DIR --model=saved_models/CartPole-v1/2
-
-Puts every request in DIR, as a server wrote them with --log_requests=DIR, to another export, and says how often it would have acted as the
-version that served, how far their Q-values are apart, and whether the observations lie where training saw them.
+HELP = """
+Puts every request in DIR, as a server wrote them with --log_requests=DIR, to another export. Says
+how often it would have acted as the version that served, how far their Q-values are apart, and
+whether the observations lie where training saw them.
 """
 
 
@@ -32,40 +32,41 @@ class LogFlags(NamedTuple):
     json: str | None
 
 
-def define(flag_values: flags.FlagValues) -> None:
-    """Defines them all."""
-    flags.DEFINE_string("logs", None, "directory of the record files", flag_values=flag_values)
+def define(values: flags.FlagValues) -> None:
+    """Define all flags."""
+    flags.DEFINE_string("logs", None, "directory of the record files", flag_values=values)
     flags.DEFINE_string(
         "model",
         None,
         "the candidate: one version, a directory of versions (the newest is taken) or a run"
         " directory",
-        flag_values=flag_values,
+        flag_values=values,
     )
     flags.DEFINE_string(
         "json",
         None,
         "file to write everything to, each component's range too",
-        flag_values=flag_values,
-    )
-    flags.DEFINE_bool(
-        "verbose", False, "tracebacks and TensorFlow's own log", flag_values=flag_values
+        flag_values=values,
     )
 
 
 def parse(argv: Sequence[str]) -> LogFlags:
-    """Reads the flags. Raises UserError; exits after `--help`."""
-    define(flags.FLAGS)
-    values = command_line.parse(["python -m dqn_tf.traffic", *argv[1:]], _help)
+    """Read the flags. Raises UserError; exits after `--help`."""
+    values = command_line.parse(argv, define, _help_page)
     for name, example in (("logs", "logs"), ("model", "saved_models/CartPole-v1/2")):
-        if not values[name]:
+        if not values[name].value:
             raise UserError(f"--{name} is missing: give a directory, such as --{name}={example}.")
-    if values["json"] and not Path(values["json"]).absolute().parent.is_dir():
+    if values.json and not Path(values.json).absolute().parent.is_dir():
         raise UserError(
-            f"--json={values['json']} cannot be written: there is no directory"
-            f" {Path(values['json']).parent}."
+            f"--json={values.json} cannot be written: there is no directory"
+            f" {Path(values.json).parent}."
         )
-    return LogFlags(*(values[name] for name in LogFlags._fields))
+    return LogFlags(values.logs, values.model, values.json)
+
+
+def _help_page(command: str, values: flags.FlagValues) -> str:
+    usage = [f"{command} --logs=DIR --model=saved_models/CartPole-v1/2"]
+    return command_line.help_page(usage, HELP, {"": command_line.entries(values)})
 
 
 def main(given: LogFlags) -> None:
@@ -250,18 +251,6 @@ def _aligned(rows: list[tuple[str, ...]]) -> list[str]:
         ).rstrip()
         for row in rows
     ]
-
-
-def _help(_: Sequence[str]) -> str:
-    return "\n".join(
-        [
-            HELP,
-            *(
-                f"  --{name}\n      {flags.FLAGS[name].help}"
-                for name in (*LogFlags._fields, "verbose")
-            ),
-        ]
-    )
 
 
 if __name__ == "__main__":

@@ -8,8 +8,7 @@ import numpy as np
 import pytest
 from absl import flags
 
-from dqn_tf.config import flags as config_flags
-from dqn_tf.evaluation import flags as scoring_flags
+from dqn_tf.evaluation import flags as evaluation_flags
 from dqn_tf.export import flags as export_flags
 from dqn_tf.serving import options as serving_options
 from dqn_tf.training import flags as training_flags
@@ -33,14 +32,14 @@ COMMANDS = [
 def known_flags() -> dict[str, set[str]]:
     """The flags of each script."""
     train, evaluate, export, serving = (flags.FlagValues() for _ in range(4))
-    config_flags.define_config_flags(train)
-    scoring_flags.define(evaluate)
+    training_flags.define(train)
+    evaluation_flags.define(evaluate)
     export_flags.define(export)
     serving_options.define(serving)
     return {
-        "train.py": set(train) | {*training_flags.TrainingFlags._fields[1:], "rainbow", "verbose"},
-        "evaluate.py": set(evaluate),
-        "dqn_tf.export": set(export),
+        "train.py": {*train, "verbose"},
+        "evaluate.py": {*evaluate, "verbose"},
+        "dqn_tf.export": {*export, "verbose"},
         "dqn_tf.serving": set(serving),
     }
 

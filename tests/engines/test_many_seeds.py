@@ -231,7 +231,7 @@ def test_a_whole_run_of_several_seeds_and_one_that_was_stopped(tmp_path):
         (
             {"engine": "host"},
             (
-                "--num_seeds=3 trains them in one program, which --engine=host has not: add"
+                "--num_seeds=3 trains them in one program, which --engine=host does not support: add"
                 " --engine=graph."
             ),
         ),

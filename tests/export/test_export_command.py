@@ -11,7 +11,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from absl import flags
 
 from dqn_tf.experience.frames import Frames, recorded_stacks
 from dqn_tf.experience.steps import Steps
@@ -31,11 +30,10 @@ FORMATS = ["savedmodel", "tflite"] + ["onnx"] * (
 
 
 @pytest.fixture
-def export(monkeypatch, capsys):
+def export(capsys):
     """The command, inside this process; returns what it printed."""
 
     def run(*words: str) -> str:
-        monkeypatch.setattr(flags, "FLAGS", flags.FlagValues())
         command.main(export_flags.parse(["export", *map(str, words)]))
         return capsys.readouterr().out
 

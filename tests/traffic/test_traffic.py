@@ -6,14 +6,12 @@ a candidate against records of what was served, made by the server's own log.
 import json
 import os
 import shutil
-import sys
 
 import numpy as np
 import pytest
 import tensorflow as tf
 
 pytest.importorskip("tensorflow_serving", reason="needs the extra [serving]")
-from absl import flags
 
 from dqn_tf.serving.record_files import record_files
 from dqn_tf.serving.request_log import RequestLog, prediction_log
@@ -96,13 +94,11 @@ def logs(tmp_path, observations):
 
 
 @pytest.fixture
-def command(monkeypatch, capsys):
+def command(capsys):
     """The command in this process: what it prints."""
 
     def run(*words: str) -> str:
-        monkeypatch.setattr(flags, "FLAGS", flags.FlagValues())
-        monkeypatch.setattr(sys, "argv", ["evaluate_logs", *words])
-        evaluate_logs.main(evaluate_logs.parse(sys.argv))
+        evaluate_logs.main(evaluate_logs.parse(["traffic", *words]))
         return capsys.readouterr().out
 
     return run

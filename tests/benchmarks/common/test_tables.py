@@ -1,9 +1,6 @@
-"""benchmarks.common: tables, and the words of a flag."""
+"""benchmarks.common: tables."""
 
-import pytest
-
-from benchmarks.common import flags, tables
-from dqn_tf.support.errors import UserError
+from benchmarks.common import tables
 
 
 def test_columns_are_aligned():
@@ -18,11 +15,3 @@ def test_a_table_in_markdown():
 def test_a_spread_is_median_and_range():
     assert tables.spread([3000.0, 1.0, 20.0]).show() == "20 [1, 3,000]"
     assert tables.spread(iter([1.25, 1.5])).show(2) == "1.38 [1.25, 1.50]"
-
-
-def test_words_of_a_flag_are_each_once_and_known():
-    assert flags.comma_separated("systems", "a,b,a,", ("a", "b", "c")) == ["a", "b"]
-    with pytest.raises(UserError, match="--systems=a,x: 'x' is none of a, b."):
-        flags.comma_separated("systems", "a,x", ("a", "b"))
-    with pytest.raises(UserError, match="--systems=,: name at least one of a, b."):
-        flags.comma_separated("systems", ",", ("a", "b"))
