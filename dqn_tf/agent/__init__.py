@@ -4,9 +4,13 @@ from typing import Any
 
 
 def __getattr__(name: str) -> Any:
-    """`dqn_tf.agent.DQN`; TensorFlow is imported when it is asked for."""
+    """Return `DQN` or `Torso`; TensorFlow is imported when one of them is asked for."""
     if name == "DQN":
         from dqn_tf.agent.dqn import DQN
 
         return DQN
+    if name == "Torso":
+        from dqn_tf.agent.networks.torsos.base import Torso
+
+        return Torso
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

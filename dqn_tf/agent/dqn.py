@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from dqn_tf.agent import losses
 from dqn_tf.agent.networks.q_network import QNetwork
+from dqn_tf.agent.networks.torsos import TorsoMaker
 from dqn_tf.agent.optimizers import FusedAdam
 from dqn_tf.config.dqn_config import DQNConfig
 from dqn_tf.config.seeding import generators
@@ -45,17 +46,23 @@ class DQN(tf.keras.Model):
     """
 
     def __init__(
-        self, config: DQNConfig, spaces: Spaces | None = None, num_agents: int = 1
+        self,
+        config: DQNConfig,
+        spaces: Spaces | None = None,
+        num_agents: int = 1,
+        torso: TorsoMaker | None = None,
     ) -> None:
         super().__init__(name="dqn")
         if spaces is None:
             spaces = registry.spaces(config)
         self.settings, self.spaces, self.num_agents = config, spaces, num_agents
         generator = generators(config.seed or 0)["weights"]
-        self.online = QNetwork(spaces, config, generator, num_agents)
-        self.target = QNetwork(spaces, config, generator, num_agents)
+        self.online = QNetwork(spaces, config, generator, num_agents, torso)
+        self.target = QNetwork(spaces, config, generator, num_agents, torso)
         self.target.trainable = False
         self.target.set_weights(self.online.get_weights())
+        # where a NumPy twin acts with them, and copying them is cheap
+        self.hands_over_weights = not self.online.is_large and self.online.plan() is not None
         self.loss_mean, self.q_mean = (
             tf.keras.metrics.Mean("loss"),
             tf.keras.metrics.Mean("q_selected"),
@@ -75,12 +82,12 @@ class DQN(tf.keras.Model):
         """
         config = self.settings
         super().compile(
-            optimizer=optimizer or make_optimizer(config, self.online.convolves), **keras_options
+            optimizer=optimizer or make_optimizer(config, fused=not self.online.torso.uses_xla),
+            **keras_options,
         )
         self.optimizer.build(self.online.trainable_variables)
         self.per_example_loss = losses.per_example(loss or config.loss, config.huber_delta)
-        # XLA fuses a small MLP's update into few kernels; convolutions are faster without it.
-        self.program = tf.function(self._program, jit_compile=not self.online.convolves)
+        self.program = tf.function(self._program, jit_compile=self.online.torso.uses_xla)
         self._traced: dict[tuple[int, ...], tf.types.experimental.ConcreteFunction] = {}
 
     def call(self, observation: tf.Tensor) -> tf.Tensor:
@@ -106,7 +113,7 @@ class DQN(tf.keras.Model):
             gradients,
             self.settings.max_gradient_norm,
             self.num_agents,
-            xla=not self.online.convolves,
+            xla=self.online.torso.uses_xla,
         )
         self.optimizer.apply_gradients(zip(gradients, variables, strict=True))
         self.update_target()
@@ -159,7 +166,7 @@ class DQN(tf.keras.Model):
         self, network: QNetwork, observation: tf.Tensor, use: int, training: bool = False
     ) -> tf.Tensor:
         """One forward pass of an update, with the noise of its use."""
-        return network.head_outputs(observation, self._noise_seed(use), training)
+        return network.forward(observation, self._noise_seed(use), training).outputs
 
     def _noise_seed(self, use: int) -> tf.Tensor | None:
         """The noise of one forward pass of one update; a function of the update's number, so a
@@ -182,7 +189,8 @@ class DQN(tf.keras.Model):
         2016.
         """
         due = tf.equal(self.updates % self.settings.target_update_period_updates, 0)
-        if self.online.convolves:  # millions of weights, not to be copied onto themselves
+        # outside XLA, where the weights are not to be copied onto themselves
+        if not self.online.torso.uses_xla:
             tf.cond(due, lambda: self._move_target(self.settings.tau), lambda: None)
             return
         self._move_target(tf.where(due, tf.constant(self.settings.tau, tf.float32), 0.0))
@@ -212,7 +220,7 @@ class DQN(tf.keras.Model):
         metrics, weights, error = (output.numpy() for output in self._traced[size](*arguments))
         return Learned(
             named(metrics)[0],
-            None if self.online.large else weights,
+            weights if self.hands_over_weights else None,
             error[:updates] if self.settings.prioritized else None,
         )
 
@@ -232,12 +240,8 @@ class DQN(tf.keras.Model):
             if self.settings.prioritized:
                 errors = tf.tensor_scatter_nd_update(errors, [[row]], metrics["error"][tf.newaxis])
             row += 1
-        weights = (
-            []
-            if self.online.large
-            else [tf.reshape(variable, [-1]) for variable in self.online.variables]
-        )
-        return averaged(sums, count), tf.concat([tf.zeros(0), *weights], axis=0), errors
+        weights = self.online.flat_weights_tensor() if self.hands_over_weights else tf.zeros(0)
+        return averaged(sums, count), weights, errors
 
     def train_step(self, data: Batch) -> dict[str, tf.Tensor]:
         """Keras's hook for `fit`: one update on one batch of transitions."""

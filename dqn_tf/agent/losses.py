@@ -8,6 +8,8 @@ from collections.abc import Callable, Sequence
 
 import tensorflow as tf
 
+from dqn_tf.agent.networks.kernels import sum_of_squares
+
 Loss = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
 
 
@@ -137,10 +139,7 @@ def limit_gradients(
     touched where the limit does not bind.
     """
     lead = (num_agents,) if num_agents > 1 else ()
-    summed = [
-        _sum_of_squares(gradient, lead) if xla else 2.0 * tf.nn.l2_loss(gradient)
-        for gradient in gradients
-    ]
+    summed = [sum_of_squares(gradient, num_agents, xla) for gradient in gradients]
     norm = tf.reshape(tf.sqrt(tf.add_n(summed)), (num_agents,))
     if not limit:
         return list(gradients), norm
@@ -153,16 +152,6 @@ def limit_gradients(
         ]
 
     return scaled() if xla else tf.cond(norm[0] > limit, scaled, lambda: list(gradients)), norm
-
-
-def _sum_of_squares(gradient: tf.Tensor, lead: tuple[int, ...]) -> tf.Tensor:
-    """[*lead, ...] → [*lead].
-
-    By a product with ones: XLA adds the terms of a sum one after the other, which takes 12 µs for
-    10,000 of them.
-    """
-    rows = tf.reshape(tf.square(gradient), (*lead, -1, gradient.shape[-1]))
-    return tf.reduce_sum(tf.matmul(tf.ones((*lead, 1, rows.shape[-2])), rows), axis=(-2, -1))
 
 
 def per_example(loss: str | tf.keras.losses.Loss, huber_delta: float) -> Loss:

@@ -11,6 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 from dqn_tf.agent import losses
+from dqn_tf.agent.networks.numpy_forward import Reading
 from dqn_tf.config.dqn_config import DQNConfig
 
 
@@ -18,13 +19,10 @@ class Scalar:
     """The expected return (Mnih et al. 2015)."""
 
     atoms = 1
+    reading = Reading()
 
     def q_values(self, outputs: tf.Tensor) -> tf.Tensor:
         """[B, A] as they are."""
-        return outputs
-
-    def numpy_q_values(self, outputs: np.ndarray) -> np.ndarray:
-        """The same in NumPy."""
         return outputs
 
     def target(self, reward: tf.Tensor, discount: tf.Tensor, next_selected: tf.Tensor) -> tf.Tensor:
@@ -45,16 +43,13 @@ class Categorical:
     """
 
     def __init__(self, v_min: float, v_max: float, atoms: int) -> None:
-        self.atoms, self.support = atoms, np.linspace(v_min, v_max, atoms, dtype=np.float32)
+        self.atoms = atoms
+        self.support = np.linspace(v_min, v_max, atoms, dtype=np.float32)
+        self.reading = Reading(atoms, tuple(self.support.tolist()))
 
     def q_values(self, outputs: tf.Tensor) -> tf.Tensor:
         """Logits [B, A, N] → means [B, A]."""
         return tf.reduce_sum(tf.nn.softmax(outputs) * self.support, axis=2)
-
-    def numpy_q_values(self, outputs: np.ndarray) -> np.ndarray:
-        """The same in NumPy."""
-        weights = np.exp(outputs - outputs.max(axis=2, keepdims=True))
-        return weights @ self.support / weights.sum(axis=2)
 
     def target(self, reward: tf.Tensor, discount: tf.Tensor, next_selected: tf.Tensor) -> tf.Tensor:
         """Logits [B, N] of the next action → probabilities [B, N], shifted and projected."""
@@ -74,15 +69,13 @@ class Quantile:
     """Equally likely returns, QR-DQN (Dabney et al. 2018). It has a loss of its own."""
 
     def __init__(self, atoms: int, huber_delta: float) -> None:
-        self.atoms, self._huber_delta = atoms, huber_delta
+        self.atoms = atoms
+        self.reading = Reading(atoms)
+        self._huber_delta = huber_delta
 
     def q_values(self, outputs: tf.Tensor) -> tf.Tensor:
         """Quantiles [B, A, N] → means [B, A]."""
         return tf.reduce_mean(outputs, axis=2)
-
-    def numpy_q_values(self, outputs: np.ndarray) -> np.ndarray:
-        """The same in NumPy."""
-        return outputs.mean(axis=2)
 
     def target(self, reward: tf.Tensor, discount: tf.Tensor, next_selected: tf.Tensor) -> tf.Tensor:
         """r + discount · each quantile of the next action: [B, N]."""

@@ -8,6 +8,7 @@ from __future__ import annotations  # field types are read as text by the comman
 
 import dataclasses
 import math
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -35,6 +36,11 @@ def _finite() -> Check:
 
 def _one_of(*choices: str) -> Check:
     return (lambda value: value in choices), "one of " + ", ".join(choices)
+
+
+def _one_of_or_named(example: str, *choices: str) -> Check:
+    own = f"one of {', '.join(choices)}, or your own as my_module:{example}"
+    return (lambda value: value in choices or is_import_name(value)), own
 
 
 def _setting(
@@ -124,8 +130,9 @@ class DQNConfig:
         "auto",
         NETWORK,
         "torso of the Q-network; auto is nature_cnn for images from 36x36, minatar_cnn for smaller "
-        "ones of bool, else mlp; nips_cnn is for images too, smaller and faster",
-        _one_of("auto", "mlp", "nature_cnn", "nips_cnn", "minatar_cnn"),
+        "ones of bool, else mlp; nips_cnn is for images too, smaller and faster;"
+        " my_module:MyTorso is a dqn_tf.agent.Torso of your own",
+        _one_of_or_named("MyTorso", "auto", "mlp", "nature_cnn", "nips_cnn", "minatar_cnn"),
         source="Mnih et al. 2015, 2013; Young and Tian 2019",
     )
     hidden_units: tuple[int, ...] = _setting(
@@ -551,6 +558,11 @@ class DQNConfig:
                 " not know."
             )
         return cls(**values | {"hidden_units": tuple(values.get("hidden_units", cls.hidden_units))})
+
+
+def is_import_name(value: str) -> bool:
+    """Whether this is `my_module:Name`."""
+    return re.fullmatch(r"[^\W\d][\w.]*:[^\W\d]\w*", value) is not None
 
 
 def is_atari(env: str) -> bool:

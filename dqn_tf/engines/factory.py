@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 import gymnasium as gym
 
 from dqn_tf.agent.dqn import DQN
-from dqn_tf.agent.networks.fast_forward import make_actor
+from dqn_tf.agent.networks.fast_forward import make_q_function
 from dqn_tf.config import seeding
 from dqn_tf.config.dqn_config import DQNConfig
 from dqn_tf.engines.engine import Block, Engine
@@ -35,7 +35,7 @@ def make_engines(
 def make_host_engine(config: DQNConfig, agent: DQN, make_env: Callable[[], gym.Env]) -> HostEngine:
     """Make the host engine of one run, with the configured collector."""
     generators = seeding.generators(config.seed or 0)
-    q_function = make_actor(agent)
+    q_function = make_q_function(agent)
     collector = make_collector(config, make_env, q_function, generators["exploration"])
     return HostEngine(config, agent, q_function, collector, generators)
 

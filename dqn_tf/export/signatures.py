@@ -123,10 +123,9 @@ class Policy:
 
     def _q_values(self, observation: tf.Tensor) -> tf.Tensor:
         observation = tf.ensure_shape(observation, self._shape)
-        if not self._network.convolves:
+        if not self._network.torso.pads_empty_batch:
             return self._network(observation)
-        # TensorFlow 2.21's convolution fails on an empty batch, so that gets a row, which is then
-        # taken away again.
+        # an empty batch gets a row, which is then taken away again
         batch = tf.shape(observation)[0]
         padding = [
             [0, tf.cast(batch == 0, tf.int32)],

@@ -5,8 +5,8 @@ import pytest
 import tensorflow as tf
 
 import oracles
-from dqn_tf.agent.networks.fast_forward import make_actor
-from dqn_tf.agent.networks.q_network import combine
+from dqn_tf.agent.networks.fast_forward import make_q_function
+from dqn_tf.agent.networks.dueling import combine
 from dqn_tf.envs.spaces import Spaces
 from dqn_tf.support.errors import UserError
 from oracles import BOX, close, make_agent, make_batch, make_config, part_networks, tensors
@@ -148,18 +148,18 @@ def test_dueling_subtracts_the_mean_advantage(distribution, generator):
     """A constant added to all advantages changes nothing; one added to the value reaches all."""
     agent = make_agent(make_config(dueling=True, **distribution))
     observation = generator.normal(size=(7, 3)).astype(np.float32)
-    before = agent.online.head_outputs(tf.constant(observation)).numpy()
+    before = agent.online.forward(tf.constant(observation)).outputs.numpy()
     (value,), (advantage,) = (
         [layer for layer in stream if layer.name in ("value", "advantage")]
-        for stream in agent.online.streams
+        for stream in agent.online.head.streams
     )
     # one constant for each atom
     advantage.bias.assign_add(
         tf.tile(tf.range(float(agent.online.values.atoms)) + 2.0, [BOX.actions])
     )
-    close(agent.online.head_outputs(tf.constant(observation)), before, 1e-5)
+    close(agent.online.forward(tf.constant(observation)).outputs, before, 1e-5)
     value.bias.assign_add(tf.fill(value.bias.shape, 3.0))
-    close(agent.online.head_outputs(tf.constant(observation)), before + 3.0, 1e-5)
+    close(agent.online.forward(tf.constant(observation)).outputs, before + 3.0, 1e-5)
 
 
 def test_dueling_by_hand():
@@ -367,7 +367,7 @@ def test_noise_belongs_to_the_run_and_to_its_use():
     assert len(set(seeds)) == 9
     observation = tf.ones((1, 3))
     outputs = [
-        tuple(agent.online.head_outputs(observation, tf.constant(seed)).numpy().ravel())
+        tuple(agent.online.forward(observation, tf.constant(seed)).outputs.numpy().ravel())
         for seed in seeds
     ]
     assert len(set(outputs)) == 9
@@ -388,7 +388,7 @@ def test_call_has_no_noise(overrides):
             variable.assign(tf.fill(variable.shape, 1e3))
     close(agent(observation), before, 0.0)
     noisy = agent.online.values.q_values(
-        agent.online.head_outputs(observation, tf.constant([1, 2], tf.int32))
+        agent.online.forward(observation, tf.constant([1, 2], tf.int32)).outputs
     ).numpy()
     assert (np.abs(noisy - before) > 1e-3).all()
 
@@ -400,9 +400,10 @@ def test_call_has_no_noise(overrides):
 def test_acting_noise_is_each_rows_own_and_centred(overrides):
     """The mirror that acts draws one noise for each row; without a generator it is `call`."""
     agent = make_agent(make_config(noisy=True, hidden_units=(), **overrides))
-    actor, observation = make_actor(agent), np.tile(make_batch(1)["observation"][:1], (4000, 1))
-    close(actor.q_values(observation), agent(tf.constant(observation)), 1e-5)
-    noisy = actor.q_values(observation, np.random.default_rng(0))
+    q_function = make_q_function(agent)
+    observation = np.tile(make_batch(1)["observation"][:1], (4000, 1))
+    close(q_function.q_values(observation), agent(tf.constant(observation)), 1e-5)
+    noisy = q_function.q_values(observation, np.random.default_rng(0))
     assert len(np.unique(noisy[:, 0])) == 4000
     if agent.settings.distribution != "c51":  # whose mean is not linear in the outputs
         close(

@@ -3,7 +3,8 @@ import pytest
 import tensorflow as tf
 
 import oracles
-from dqn_tf.agent.networks.fast_forward import GraphActor, NumpyActor, make_actor
+from dqn_tf.agent.networks.fast_forward import CompiledQFunction, make_q_function
+from dqn_tf.agent.networks.numpy_forward import NumpyQFunction
 from dqn_tf.envs.spaces import Spaces
 
 
@@ -36,15 +37,15 @@ def observations(spaces: Spaces, count: int, generator: np.random.Generator) -> 
     ],
     ids=str,
 )
-def test_numpy_actor_equals_keras(spaces, hidden_units, generator):
+def test_the_numpy_q_function_equals_keras(spaces, hidden_units, generator):
     agent = oracles.make_agent(
         oracles.make_config(network="mlp", hidden_units=hidden_units), spaces
     )
-    actor = make_actor(agent)
-    assert isinstance(actor, NumpyActor)
+    q_function = make_q_function(agent)
+    assert isinstance(q_function, NumpyQFunction)
     for count in (1, 5):
         observation = observations(spaces, count, generator)
-        q_values = actor.q_values(observation)
+        q_values = q_function.q_values(observation)
         assert q_values.dtype == np.float32
         oracles.close(q_values, agent(tf.constant(observation)))
 
@@ -65,18 +66,20 @@ def test_numpy_actor_equals_keras(spaces, hidden_units, generator):
     ],
     ids=str,
 )
-def test_numpy_actor_equals_keras_for_images(spaces, network, overrides, generator):
+def test_the_numpy_q_function_equals_keras_for_images(spaces, network, overrides, generator):
     agent = oracles.make_agent(oracles.make_config(network=network, **overrides), spaces)
-    actor = make_actor(agent)
-    assert isinstance(actor, NumpyActor)
+    q_function = make_q_function(agent)
+    assert isinstance(q_function, NumpyQFunction)
     for count in (1, 3):
         observation = observations(spaces, count, generator)
         # the same, laid out the other way round
         turned = np.ascontiguousarray(observation.transpose(3, 2, 1, 0)).transpose(3, 2, 1, 0)
         for seen in (observation, turned):
-            oracles.close(actor.q_values(seen), agent(tf.constant(observation)))
+            oracles.close(q_function.q_values(seen), agent(tf.constant(observation)))
         assert (
-            np.abs(actor.q_values(observation, generator) - actor.q_values(observation)).max()
+            np.abs(
+                q_function.q_values(observation, generator) - q_function.q_values(observation)
+            ).max()
             > 1e-4
         ) == agent.settings.noisy
 
@@ -85,7 +88,7 @@ def large_agent(num_envs: int, dtype: str = "uint8"):
     agent = oracles.make_agent(
         oracles.make_config(num_envs=num_envs), Spaces((84, 84, 4), dtype, 3)
     )
-    assert agent.online.large
+    assert agent.online.is_large
     return agent
 
 
@@ -97,49 +100,49 @@ def batches_of_images(spaces: Spaces, generator: np.random.Generator) -> dict[st
 
 
 @pytest.mark.parametrize("dtype", ["uint8", "float32"])
-@pytest.mark.parametrize("num_envs, kind", [(1, NumpyActor), (8, GraphActor)])
-def test_actors_of_a_large_network_equal_keras_and_follow_the_weights(
+@pytest.mark.parametrize("num_envs, kind", [(1, NumpyQFunction), (8, CompiledQFunction)])
+def test_q_functions_of_a_large_network_equal_keras_and_follow_the_weights(
     num_envs, kind, dtype, generator
 ):
     agent = large_agent(num_envs, dtype)
-    actor = make_actor(agent)
-    assert isinstance(actor, kind)
+    q_function = make_q_function(agent)
+    assert isinstance(q_function, kind)
     for count in (1, 3):
         observation = observations(agent.spaces, count, generator)
-        oracles.close(actor.q_values(observation), agent(tf.constant(observation)))
+        oracles.close(q_function.q_values(observation), agent(tf.constant(observation)))
     before, learned = (
-        actor.q_values(observation),
+        q_function.q_values(observation),
         agent.learn(batches_of_images(agent.spaces, generator), 1),
     )
     assert learned.weights is None, "millions of weights are not copied at every call"
-    actor.refresh(learned.weights)
-    assert (actor.q_values(observation) != before).any()
-    oracles.close(actor.q_values(observation), agent(tf.constant(observation)))
+    q_function.refresh(learned.weights)
+    assert (q_function.q_values(observation) != before).any()
+    oracles.close(q_function.q_values(observation), agent(tf.constant(observation)))
 
 
-def test_a_numpy_actor_keeps_its_weights_while_the_agent_learns_on(generator):
+def test_the_numpy_q_function_keeps_its_weights_while_the_agent_learns_on(generator):
     """What TensorFlow gives as NumPy may be the variable's own memory."""
     agent = large_agent(1)
-    actor, observation = make_actor(agent), observations(agent.spaces, 2, generator)
-    before = actor.q_values(observation)
+    q_function, observation = make_q_function(agent), observations(agent.spaces, 2, generator)
+    before = q_function.q_values(observation)
     agent.learn(batches_of_images(agent.spaces, generator), 1)
-    np.testing.assert_array_equal(actor.q_values(observation), before)
+    np.testing.assert_array_equal(q_function.q_values(observation), before)
 
 
-def test_numpy_actor_follows_the_weights_when_refreshed(generator):
+def test_the_numpy_q_function_follows_the_weights_when_refreshed(generator):
     agent = oracles.make_agent()
-    actor, observation = make_actor(agent), observations(oracles.BOX, 3, generator)
-    before = actor.q_values(observation)
+    q_function, observation = make_q_function(agent), observations(oracles.BOX, 3, generator)
+    before = q_function.q_values(observation)
     agent.update(oracles.tensors(oracles.make_batch(0)))
-    np.testing.assert_array_equal(actor.q_values(observation), before)
-    actor.refresh()
-    assert (actor.q_values(observation) != before).any()
-    oracles.close(actor.q_values(observation), agent(observation))
+    np.testing.assert_array_equal(q_function.q_values(observation), before)
+    q_function.refresh()
+    assert (q_function.q_values(observation) != before).any()
+    oracles.close(q_function.q_values(observation), agent(observation))
     learned = agent.learn(
         {name: column[np.newaxis] for name, column in oracles.make_batch(1).items()}, 1
     )
-    actor.refresh(learned.weights)
-    oracles.close(actor.q_values(observation), agent(observation))
+    q_function.refresh(learned.weights)
+    oracles.close(q_function.q_values(observation), agent(observation))
 
 
 # --- every head, and noise ------------------------------------------------------------------------
@@ -155,19 +158,19 @@ VARIANTS = [
 
 
 @pytest.mark.parametrize("overrides", VARIANTS, ids=str)
-def test_numpy_actor_equals_keras_for_every_head_and_without_noise(overrides, generator):
+def test_the_numpy_q_function_equals_keras_for_every_head_and_without_noise(overrides, generator):
     agent = oracles.make_agent(oracles.make_config(**overrides))
     oracles.part_networks(agent)
     # sizes of the noise that no fresh network has
     agent.online.set_weights(agent.target.get_weights())
-    actor = make_actor(agent)
-    assert isinstance(actor, NumpyActor)
+    q_function = make_q_function(agent)
+    assert isinstance(q_function, NumpyQFunction)
     for count in (1, 5):
         observation = observations(oracles.BOX, count, generator)
-        q_values = actor.q_values(observation)
+        q_values = q_function.q_values(observation)
         assert q_values.dtype == np.float32 and q_values.shape == (count, oracles.BOX.actions)
         oracles.close(q_values, agent(tf.constant(observation)))
-        noisy = actor.q_values(observation, generator)
+        noisy = q_function.q_values(observation, generator)
         assert (np.abs(noisy - q_values).max() > 1e-3) == agent.settings.noisy
 
 
@@ -194,7 +197,9 @@ def test_noise_has_the_mean_and_variance_that_the_weights_say(generator):
     kernel, bias, kernel_sigma, bias_sigma = agent.online.get_weights()
     observation = np.array([1.5, -0.5, 2.0], np.float32)
     drawn = (
-        make_actor(agent).q_values(np.tile(observation, (count, 1)), generator).astype(np.float64)
+        make_q_function(agent)
+        .q_values(np.tile(observation, (count, 1)), generator)
+        .astype(np.float64)
     )
     squared = np.sqrt(2 / np.pi)
     variance = squared * (squared * (observation**2 @ kernel_sigma**2) + bias_sigma**2)
@@ -207,7 +212,7 @@ def test_noise_has_the_mean_and_variance_that_the_weights_say(generator):
     )
 
 
-def test_noise_of_the_numpy_actor_is_that_of_the_layers(generator):
+def test_noise_of_the_numpy_q_function_is_that_of_the_layers(generator):
     """Through hidden layers too:
 
     the mean and spread of networks whose every weight is drawn as the paper's equations 9 to 11
@@ -215,7 +220,7 @@ def test_noise_of_the_numpy_actor_is_that_of_the_layers(generator):
     """
     agent, count = noisy_agent((6,), dueling=True), 100_000
     observation = np.repeat(observations(oracles.BOX, 1, generator), count, axis=0)
-    drawn = make_actor(agent).q_values(observation, generator)
+    drawn = make_q_function(agent).q_values(observation, generator)
 
     def layer(inputs: np.ndarray, variables: list) -> np.ndarray:
         kernel, bias, kernel_sigma, bias_sigma = (variable.numpy() for variable in variables)
@@ -226,7 +231,7 @@ def test_noise_of_the_numpy_actor_is_that_of_the_layers(generator):
 
     value, advantage = (
         layer(np.maximum(layer(observation, hidden.variables), 0.0), last.variables)
-        for hidden, last in agent.online.streams
+        for hidden, last in agent.online.head.streams
     )
     expected = value + advantage - advantage.mean(axis=1, keepdims=True)
     oracles.close(drawn.std(axis=0), expected.std(axis=0), 0.05)
@@ -234,14 +239,14 @@ def test_noise_of_the_numpy_actor_is_that_of_the_layers(generator):
     assert (np.abs(drawn.mean(axis=0) - expected.mean(axis=0)) < 5 * error).all()
 
 
-def test_graph_actor_draws_its_noise_from_the_generator(generator):
+def test_the_compiled_q_function_draws_its_noise_from_the_generator(generator):
     spaces = Spaces((36, 36, 1), "uint8", 3)
     agent = oracles.make_agent(oracles.make_config(noisy=True, dueling=True), spaces)
-    actor, observation = GraphActor(agent), observations(spaces, 2, generator)
+    q_function, observation = CompiledQFunction(agent), observations(spaces, 2, generator)
     first, again, other = (
-        actor.q_values(observation, np.random.default_rng(seed)) for seed in (0, 0, 1)
+        q_function.q_values(observation, np.random.default_rng(seed)) for seed in (0, 0, 1)
     )
     np.testing.assert_array_equal(first, again)
     assert (first != other).all()
     for _ in range(2):
-        oracles.close(actor.q_values(observation), agent(tf.constant(observation)))
+        oracles.close(q_function.q_values(observation), agent(tf.constant(observation)))

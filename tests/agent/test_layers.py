@@ -3,13 +3,8 @@ import pytest
 import tensorflow as tf
 
 import oracles
-from dqn_tf.agent.networks.layers import (
-    NoisyDense,
-    TrainingDense,
-    fan_in_uniform,
-    narrow_matmul,
-    wide_matmul,
-)
+from dqn_tf.agent.networks.kernels import narrow_matmul, wide_matmul
+from dqn_tf.agent.networks.layers import NoisyDense, TrainingDense, fan_in_uniform
 
 INPUTS, UNITS = 6, 4
 SEED = tf.constant([3, 5], tf.int32)

@@ -2,7 +2,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from dqn_tf.agent.networks.q_network import QNetwork, automatic, is_image
+from dqn_tf.agent.networks.q_network import QNetwork
+from dqn_tf.agent.networks.torsos import CNN, automatic
+from dqn_tf.agent.networks.torsos.base import is_image
 from dqn_tf.config.dqn_config import DQNConfig
 from dqn_tf.envs.spaces import Spaces
 from dqn_tf.support.errors import UserError
@@ -74,10 +76,10 @@ def test_boxes_are_flattened_row_by_row_and_otherwise_left_as_they_are():
 )
 def test_only_images_of_bytes_are_scaled(dtype, kind, expected):
     model = network(Spaces((36, 36, 1), dtype, 2), kind)
-    features = model.features(tf.cast(tf.fill((1, 36, 36, 1), 255), dtype))
+    features = model.torso.encode(tf.cast(tf.fill((1, 36, 36, 1), 255), dtype))
     assert float(tf.reduce_max(features)) == float(tf.reduce_min(features)) == expected
     small = network(Spaces((4, 4, 1), "uint8", 2))
-    assert float(tf.reduce_max(small.features(tf.fill((1, 4, 4, 1), np.uint8(255))))) == 255.0
+    assert float(tf.reduce_max(small.torso.encode(tf.fill((1, 4, 4, 1), np.uint8(255))))) == 255.0
 
 
 def test_auto_takes_the_convolutions_for_images_that_they_can_see():
@@ -88,8 +90,9 @@ def test_auto_takes_the_convolutions_for_images_that_they_can_see():
         ((84, 84), False),
         ((3,), False),
     ):
-        assert is_image(shape) == network(Spaces(shape, "uint8", 2), "auto").convolves == expected
-    assert not network(Spaces((84, 84, 4), "uint8", 2), "mlp").convolves
+        torso = network(Spaces(shape, "uint8", 2), "auto").torso
+        assert is_image(shape) == isinstance(torso, CNN) == expected
+    assert not isinstance(network(Spaces((84, 84, 4), "uint8", 2), "mlp").torso, CNN)
 
 
 def test_nature_cnn_is_the_papers():

@@ -22,12 +22,12 @@ def unused(target: tf.Tensor, selected: tf.Tensor) -> tf.Tensor:
     [(Scalar(), (7, 3)), (Categorical(-3.0, 5.0, 9), (7, 3, 9)), (Quantile(6, 1.0), (7, 3, 6))],
 )
 def test_acting_sees_what_learning_sees(values, shape, generator):
-    """`numpy_q_values`, which acts, equals `q_values`, which learns; also of logits so large that
+    """`reading`, which acts, equals `q_values`, which learns; also of logits so large that
     exp overflows.
     """
     for scale in (1.0, 200.0):
         outputs = generator.normal(scale=scale, size=shape).astype(np.float32)
-        q_values = values.numpy_q_values(outputs)
+        q_values = values.reading.bind()(outputs)
         assert q_values.dtype == np.float32
         oracles.close(q_values, values.q_values(tf.constant(outputs)), 1e-5)
         assert np.isfinite(q_values).all()

@@ -31,6 +31,8 @@ LAYER = {room: -number for number, line in enumerate(LAYERS.split("\n")) for roo
 APART = ("serving",)
 
 WITHOUT_TENSORFLOW = [
+    "agent.networks.dueling",
+    "agent.networks.numpy_forward",
     "experience.memory_plan",
     "experience.replay",
     "experience.frames",

@@ -15,7 +15,7 @@ import oracles
 from dqn_tf.agent import dqn as agents
 from dqn_tf.agent import losses
 from dqn_tf.agent.networks import q_network
-from dqn_tf.agent.networks.fast_forward import make_actor
+from dqn_tf.agent.networks.fast_forward import make_q_function
 from dqn_tf.config import seeding
 from dqn_tf.config.dqn_config import DQNConfig
 from dqn_tf.envs.spaces import Spaces, describe
@@ -242,7 +242,7 @@ def test_a4_pong_gives_raw_frames():
 
 def test_a5_predict_costs_a_hundred_actions_and_more():
     agent = make_agent(hidden_units=(64, 64))
-    observation, actor = np.ones((1, 4), np.float32), make_actor(agent)
+    observation, actor = np.ones((1, 4), np.float32), make_q_function(agent)
     np.testing.assert_allclose(
         agent.predict(observation, verbose=0), actor.q_values(observation), atol=1e-5
     )
@@ -315,7 +315,7 @@ def test_b1_softmax_loses_the_values():
     )
     agent = make_agent()
     before = agent(tf.zeros((1, 4))).numpy()
-    agent.online.streams[0][-1].bias.assign_add([20.0, -10.0])
+    agent.online.head.streams[0][-1].bias.assign_add([20.0, -10.0])
     # linear, so any value can be had
     np.testing.assert_allclose(agent(tf.zeros((1, 4))) - before, [[20.0, -10.0]], rtol=1e-5)
 
@@ -438,7 +438,7 @@ def test_b9_a_target_network_does_not_scale_the_gradient():
         return [value.numpy() for value in tape.gradient(loss, agent.online.trainable_variables)]
 
     assert same(gradient(agent.target), gradient(agent.online))
-    agent.online.streams[0][-1].bias.assign_add([1.0, 1.0])  # from here on the targets differ
+    agent.online.head.streams[0][-1].bias.assign_add([1.0, 1.0])  # from here on the targets differ
     assert not same(gradient(agent.target), gradient(agent.online))
 
 

@@ -14,7 +14,8 @@ import oracles
 from command_server import run, start
 from dqn_tf.agent import losses
 from dqn_tf.agent.dqn import DQN, weights_sha256
-from dqn_tf.agent.networks.layers import StackedDense, narrow_matmul
+from dqn_tf.agent.networks.kernels import narrow_matmul
+from dqn_tf.agent.networks.layers import StackedDense
 from dqn_tf.engines import factory
 from dqn_tf.envs import registry
 from dqn_tf.training.seeds_report import summary_of

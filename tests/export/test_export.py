@@ -96,7 +96,7 @@ def test_it_answers_without_noise(settings, tmp_path):
         first["action"].numpy().tolist() == (expected.argmax(axis=1) + spaces.action_start).tolist()
     )
     noisy = made.online.values.q_values(
-        made.online.head_outputs(tf.constant(observations(spaces)), tf.constant([1, 2]))
+        made.online.forward(tf.constant(observations(spaces)), tf.constant([1, 2])).outputs
     ).numpy()
     assert np.abs(noisy - expected).max() > 0.1
 

@@ -387,7 +387,7 @@ def check_masked_target(**overrides: Any) -> None:
     agent, generator = make_agent(config, spaces), np.random.default_rng(5)
     part_networks(agent)
     for network in (agent.online, agent.target):
-        *_, last = network.streams[-1]
+        *_, last = network.head.streams[-1]
         bias = np.zeros((4, agent.online.values.atoms), np.float32)
         bias[decoy, -1] = 100.0  # of c51, the atom of the largest return
         last.bias.assign_add(bias.reshape(-1))
@@ -398,7 +398,7 @@ def check_masked_target(**overrides: Any) -> None:
         "action": np.where(generator.random(size) < 0.5, 0, mask.argmax(axis=1)).astype(np.int32)
     }
     masks = {"action_mask": mask, "next_action_mask": next_mask}
-    next_outputs = agent.target.head_outputs(batch["next_observation"]).numpy().astype(np.float64)
+    next_outputs = agent.target.forward(batch["next_observation"]).outputs.numpy().astype(np.float64)
     chooser = agent.online if config.double else agent.target
     choosing, q_values, expected = (
         chooser(batch["next_observation"]).numpy(),

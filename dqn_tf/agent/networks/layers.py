@@ -1,12 +1,67 @@
-"""Layers that Keras does not have, and how weights start."""
+"""Dense layers that Keras does not have, and how weights start."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
 
 import numpy as np
 import tensorflow as tf
 
+from dqn_tf.agent.networks import numpy_forward
+from dqn_tf.agent.networks.kernels import Matmul, training_matmul
+from dqn_tf.config.dqn_config import DQNConfig
+
+Layer = tf.keras.layers.Layer
+Initializer = tf.keras.initializers.Initializer
+
+
+class DenseLayers:
+    """Makes the dense layers of one network, as its configuration has them.
+
+    Every layer draws its weights from seeds of its own, the next ones of `seeds`.
+    """
+
+    def __init__(
+        self, config: DQNConfig, seeds: Iterator[int], uses_xla: bool, num_agents: int = 1
+    ) -> None:
+        self._noisy_sigma = config.noisy_sigma if config.noisy else None
+        self._seeds = seeds
+        self._uses_xla = uses_xla
+        self._num_agents = num_agents
+
+    def hidden(self, fan_in: int, widths: tuple[int, ...], name: str) -> list[Layer]:
+        """Return layers with relu, one after another."""
+        layers = []
+        for number, units in enumerate(widths):
+            layers.append(self._layer(fan_in, units, "relu", f"{name}_{number}"))
+            fan_in = units
+        return layers
+
+    def output(self, fan_in: int, units: int, name: str) -> Layer:
+        """Return a layer without activation."""
+        return self._layer(fan_in, units, None, name)
+
+    def _layer(self, fan_in: int, units: int, activation: str | None, name: str) -> Layer:
+        kernel = fan_in_uniform(fan_in, next(self._seeds))
+        bias = fan_in_uniform(fan_in, next(self._seeds))
+        multiply = training_matmul(units, activation is None, self._uses_xla)
+        if self._num_agents > 1:
+            return StackedDense(self._num_agents, units, activation, kernel, bias, multiply, name)
+        if self._noisy_sigma is not None:
+            number = next(self._seeds)
+            return NoisyDense(units, activation, kernel, bias, self._noisy_sigma, number, name)
+        return TrainingDense(
+            units,
+            multiply,
+            activation=activation,
+            kernel_initializer=kernel,
+            bias_initializer=bias,
+            name=name,
+        )
+
 
 class NoisyDense(tf.keras.layers.Layer):
-    """A dense layer with factorised Gaussian noise on its weights (Fortunato et al. 2018, equations
-    9 to 11).
+    """A dense layer with factorised Gaussian noise (Fortunato et al. 2018, equations 9 to 11).
 
         y = x·(μ_w + σ_w ∘ f(ε_in) f(ε_out)ᵀ) + μ_b + σ_b ∘ f(ε_out),   f(ε) = sign(ε) √|ε|
 
@@ -19,19 +74,21 @@ class NoisyDense(tf.keras.layers.Layer):
         self,
         units: int,
         activation: str | None,
-        kernel_initializer,
-        bias_initializer,
+        kernel_initializer: Initializer,
+        bias_initializer: Initializer,
         sigma: float,
         number: int,
         name: str,
     ) -> None:
         super().__init__(name=name)
-        self.units, self.activation = units, tf.keras.activations.get(activation)
-        self.sigma, self.number = sigma, number
+        self.units = units
+        self.activation = tf.keras.activations.get(activation)
+        self.sigma = sigma
+        self.number = number
         self._initializers = {"kernel": kernel_initializer, "bias": bias_initializer}
 
-    def build(self, input_shape) -> None:
-        """Means and sizes of the noise, kernel and bias."""
+    def build(self, input_shape: tf.TensorShape) -> None:
+        """Make the means and the sizes of the noise, of kernel and bias."""
         inputs = int(input_shape[-1])
         size = tf.keras.initializers.Constant(self.sigma / np.sqrt(inputs))
         self.kernel = self.add_weight(
@@ -45,37 +102,43 @@ class NoisyDense(tf.keras.layers.Layer):
         )
         self.bias_sigma = self.add_weight(name="bias_sigma", shape=(self.units,), initializer=size)
 
-    def call(self, inputs: tf.Tensor, noise_seed: tf.Tensor | None = None) -> tf.Tensor:
-        """[B, inputs] float32, int32 [2] → [B, units] float32."""
+    def call(
+        self, inputs: tf.Tensor, noise_seed: tf.Tensor | None = None, training: bool = False
+    ) -> tf.Tensor:
+        """Return [B, units] float32 of [B, inputs] float32, with the noise of an int32 [2] seed.
+
+        `training` changes nothing.
+        """
         outputs = tf.matmul(inputs, self.kernel) + self.bias
         if noise_seed is not None:
             noise_in, noise_out = self.noise(noise_seed, inputs.shape[-1])
             # The outer product is never formed: x·(σ ∘ a bᵀ) = ((x ∘ a)·σ) ∘ b.
-            outputs += (
-                tf.matmul(inputs * noise_in, self.kernel_sigma) + self.bias_sigma
-            ) * noise_out
+            noisy = tf.matmul(inputs * noise_in, self.kernel_sigma) + self.bias_sigma
+            outputs += noisy * noise_out
         return self.activation(outputs)
 
     def noise(self, seed: tf.Tensor, inputs: int) -> tuple[tf.Tensor, tf.Tensor]:
-        """f(ε_in) [inputs] and f(ε_out) [units]."""
-        drawn = tf.random.stateless_normal(
-            (inputs + self.units,), seed + tf.constant([0, self.number % 2**31], tf.int32)
-        )
+        """Return f(ε_in) [inputs] and f(ε_out) [units]."""
+        layer_seed = seed + tf.constant([0, self.number % 2**31], tf.int32)
+        drawn = tf.random.stateless_normal((inputs + self.units,), layer_seed)
         scaled = tf.sign(drawn) * tf.sqrt(tf.abs(drawn))
         return scaled[:inputs], scaled[inputs:]
 
 
 class TrainingDense(tf.keras.layers.Dense):
-    """A dense layer that computes what `Dense` does, and in training forms its gradient as
-    `multiply` does, which is faster.
+    """A dense layer that forms its gradient in training as `multiply` does, which is faster.
+
+    It computes what `Dense` computes.
     """
 
-    def __init__(self, units: int, multiply, **options) -> None:
+    def __init__(self, units: int, multiply: Matmul, **options: object) -> None:
         super().__init__(units, **options)
         self.multiply = multiply
 
-    def call(self, inputs: tf.Tensor, training: bool = False) -> tf.Tensor:
-        """[B, inputs] float32 → [B, units] float32.
+    def call(
+        self, inputs: tf.Tensor, noise_seed: tf.Tensor | None = None, training: bool = False
+    ) -> tf.Tensor:
+        """Return [B, units] float32 of [B, inputs] float32; there is no noise.
 
         Without `training` it is plain `Dense`, so an export holds nothing unusual.
         """
@@ -85,9 +148,9 @@ class TrainingDense(tf.keras.layers.Dense):
 
 
 class StackedDense(tf.keras.layers.Layer):
-    """The dense layers of `num_agents` networks that never meet, computed together:
+    """The dense layers of K independent networks, computed together.
 
-    `Dense` with one more axis in front of everything.
+    It is `Dense` with one more axis, of length K, in front of everything.
     """
 
     def __init__(
@@ -95,22 +158,20 @@ class StackedDense(tf.keras.layers.Layer):
         num_agents: int,
         units: int,
         activation: str | None,
-        kernel_initializer,
-        bias_initializer,
-        multiply,
+        kernel_initializer: Initializer,
+        bias_initializer: Initializer,
+        multiply: Matmul,
         name: str,
     ) -> None:
         super().__init__(name=name)
-        self.num_agents, self.units, self.activation, self.multiply = (
-            num_agents,
-            units,
-            tf.keras.activations.get(activation),
-            multiply,
-        )
+        self.num_agents = num_agents
+        self.units = units
+        self.activation = tf.keras.activations.get(activation)
+        self.multiply = multiply
         self._initializers = {"kernel": kernel_initializer, "bias": bias_initializer}
 
-    def build(self, input_shape) -> None:
-        """Kernels [num_agents, inputs, units] and biases [num_agents, units]."""
+    def build(self, input_shape: tf.TensorShape) -> None:
+        """Make kernels [K, inputs, units] and biases [K, units]."""
         self.kernel = self.add_weight(
             name="kernel",
             shape=(self.num_agents, int(input_shape[-1]), self.units),
@@ -120,57 +181,39 @@ class StackedDense(tf.keras.layers.Layer):
             name="bias", shape=(self.num_agents, self.units), initializer=self._initializers["bias"]
         )
 
-    def call(self, inputs: tf.Tensor, training: bool = False) -> tf.Tensor:
-        """[num_agents, B, inputs] float32 → [num_agents, B, units] float32."""
+    def call(
+        self, inputs: tf.Tensor, noise_seed: tf.Tensor | None = None, training: bool = False
+    ) -> tf.Tensor:
+        """Return [K, B, units] float32 of [K, B, inputs] float32; there is no noise."""
         multiply = self.multiply if training else tf.matmul
-        return self.activation(
-            multiply(inputs, tf.convert_to_tensor(self.kernel)) + self.bias[:, tf.newaxis]
-        )
+        product = multiply(inputs, tf.convert_to_tensor(self.kernel))
+        return self.activation(product + self.bias[:, tf.newaxis])
 
 
-@tf.autograph.experimental.do_not_convert
-@tf.custom_gradient
-def narrow_matmul(inputs: tf.Tensor, kernel: tf.Tensor):
-    """The product with a kernel of a handful of outputs, as a head has.
+def fan_in_uniform(fan_in: int, seed: int) -> Initializer:
+    """Return the uniform initializer in ±1/sqrt(fan_in), for kernel and bias alike.
 
-    Back through two outputs, XLA's matmul takes 26 µs for a batch of 128 and 84 inputs, a sum of
-    two outer products 2.
-    """
-
-    def gradient(upstream: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        to_inputs = tf.add_n(
-            [
-                upstream[..., unit, tf.newaxis] * kernel[..., tf.newaxis, :, unit]
-                for unit in range(kernel.shape[-1])
-            ]
-        )
-        return to_inputs, tf.linalg.matrix_transpose(tf.matmul(upstream, inputs, transpose_a=True))
-
-    return tf.matmul(inputs, kernel), gradient
-
-
-@tf.autograph.experimental.do_not_convert
-@tf.custom_gradient
-def wide_matmul(inputs: tf.Tensor, kernel: tf.Tensor):
-    """The product [B, inputs] · [inputs, units] with a kernel of thousands of inputs, outside XLA.
-
-    Back to 3,136 inputs from 512 units, TensorFlow's matmul of two matrices takes 0.94 ms for a
-    batch of 32, its batched one 0.47.
-    """
-
-    def gradient(upstream: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        to_inputs = tf.matmul(upstream[tf.newaxis], kernel[tf.newaxis], transpose_b=True)[0]
-        return to_inputs, tf.matmul(inputs, upstream, transpose_a=True)
-
-    return tf.matmul(inputs, kernel), gradient
-
-
-def fan_in_uniform(fan_in: int, seed: int) -> tf.keras.initializers.Initializer:
-    """Uniform in ±1/sqrt(fan_in), for kernel and bias alike (LeCun et al. 1998), as in the original
-    DQN.
-
-    Biases must not start at zero: without them a fresh ReLU network is homogeneous in its input and
-    extrapolates every value it learns along rays.
+    It is that of LeCun et al. 1998 and of the original DQN. Biases must not start at zero: without
+    them a fresh ReLU network is homogeneous in its input and extrapolates every value it learns
+    along rays.
     """
     limit = 1.0 / np.sqrt(fan_in)
     return tf.keras.initializers.RandomUniform(-limit, limit, seed=seed)
+
+
+def planned(layer: Layer, places: numpy_forward.Places) -> numpy_forward.PlannedLayer:
+    """Describe a layer with weights as plain data, for its forward pass in NumPy.
+
+    Raises TypeError for a kind of layer, or an activation, that NumPy's forward pass does not have.
+    """
+    is_rectified = layer.activation is tf.keras.activations.relu
+    if not is_rectified and layer.activation is not tf.keras.activations.linear:
+        raise TypeError(f"no NumPy twin of the activation {layer.activation.__name__}")
+    kernel, bias, *sigmas = (places[id(variable)] for variable in layer.variables)
+    if isinstance(layer, NoisyDense):
+        return numpy_forward.NoisyDense(kernel, bias, *sigmas, rectified=is_rectified)
+    if isinstance(layer, tf.keras.layers.Dense):
+        return numpy_forward.Dense(kernel, bias, is_rectified)
+    if isinstance(layer, tf.keras.layers.Conv2D) and is_rectified and layer.padding == "valid":
+        return numpy_forward.Convolution(kernel, bias, layer.strides[0])
+    raise TypeError(f"no NumPy twin of a layer of type {type(layer).__name__}")

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from dqn_tf.agent.dqn import DQN
-from dqn_tf.agent.networks.fast_forward import make_actor
+from dqn_tf.agent.networks.fast_forward import make_q_function
 from dqn_tf.config.dqn_config import DQNConfig
 from dqn_tf.engines.engine import Block, Engine
 from dqn_tf.engines.graph.program import GraphProgram, Plan
@@ -39,7 +39,7 @@ class GraphEngine(Engine):
         number: int = 0,
     ) -> None:
         super().__init__(config, agent, generators)
-        self.q_function = make_actor(agent)
+        self.q_function = make_q_function(agent)
         self.program, self.number = program, number
         self.replay = GraphReplay(program.packing, program.packed, number)
         program.start(

@@ -16,6 +16,7 @@ from onnx import helper, numpy_helper
 import dqn_tf
 from dqn_tf.agent.dqn import DQN
 from dqn_tf.agent.networks.layers import NoisyDense
+from dqn_tf.agent.networks.numpy_forward import Encoding
 from dqn_tf.agent.networks.q_network import QNetwork
 from dqn_tf.agent.values import Categorical, Quantile
 from dqn_tf.envs.spaces import Spaces
@@ -23,7 +24,6 @@ from dqn_tf.export.runtimes import FILES
 
 OPSET = 17  # ONNX 1.12, 2022
 FLOAT, INT64 = onnx.TensorProto.FLOAT, onnx.TensorProto.INT64
-CHANNELS_FIRST, CHANNELS_LAST = (0, 3, 1, 2), (0, 2, 3, 1)
 
 
 def write_onnx(agent: DQN, version: Path) -> None:
@@ -82,6 +82,34 @@ class Graph:
         """To [-1, *shape]."""
         return self.add("Reshape", tensor, self.constant(np.array([-1, *shape], np.int64)))
 
+    def channels_first(self, images: str) -> str:
+        """[B, H, W, C] → [B, C, H, W], as ONNX convolves."""
+        return self.add("Transpose", images, perm=(0, 3, 1, 2))
+
+    def channels_last(self, images: str) -> str:
+        """[B, C, H, W] → [B, H, W, C], as TensorFlow does."""
+        return self.add("Transpose", images, perm=(0, 2, 3, 1))
+
+    def layer(self, layer: tf.keras.layers.Layer, inputs: str) -> str:
+        """Add a dense layer, or a convolution with the channels first, with its activation.
+
+        Raises NotImplementedError for another kind of layer or activation.
+        """
+        kernel = tf.convert_to_tensor(layer.kernel).numpy()
+        bias = self.constant(tf.convert_to_tensor(layer.bias).numpy())
+        if isinstance(layer, tf.keras.layers.Conv2D):
+            kernel = self.constant(kernel.transpose(3, 2, 0, 1))
+            outputs = self.add("Conv", inputs, kernel, bias, strides=layer.strides)
+        elif isinstance(layer, (tf.keras.layers.Dense, NoisyDense)):
+            outputs = self.add("Gemm", inputs, self.constant(kernel), bias)
+        else:
+            raise NotImplementedError(f"a layer of type {type(layer).__name__}")
+        if layer.activation is tf.keras.activations.relu:
+            return self.add("Relu", outputs)
+        if layer.activation is tf.keras.activations.linear:
+            return outputs
+        raise NotImplementedError(f"the activation {layer.activation.__name__}")
+
     def reduce_mean(self, tensor: str, axis: int) -> str:
         """The mean along an axis, which is kept with length 1."""
         return self.add("ReduceMean", tensor, axes=[axis], keepdims=1)
@@ -89,14 +117,13 @@ class Graph:
 
 def q_values(graph: Graph, network: QNetwork, spaces: Spaces) -> str:
     """As of `QNetwork.call`."""
-    shared = features(graph, network, spaces)
-    for layer in network.torso:
-        shared = apply(graph, layer, shared)
-    streams, atoms = [], network.values.atoms
-    for stream in network.streams:
-        out = shared
+    features = network.torso.onnx(graph, encode(graph, network.torso.encoding))
+    atoms = network.head.atoms
+    streams = []
+    for stream in network.head.streams:
+        out = features
         for layer in stream:
-            out = apply(graph, layer, out)
+            out = graph.layer(layer, out)
         streams.append(graph.reshape(out, (stream[-1].units // atoms, atoms)) if atoms > 1 else out)
     if len(streams) == 2:
         value, advantage = streams
@@ -108,49 +135,18 @@ def q_values(graph: Graph, network: QNetwork, spaces: Spaces) -> str:
     return expected(graph, network.values, streams[0], spaces.actions)
 
 
-def features(graph: Graph, network: QNetwork, spaces: Spaces) -> str:
-    """As of `QNetwork.features`; for convolutions with the channels first."""
-    if spaces.categories:
-        start = graph.constant(np.array(spaces.category_start, spaces.observation_dtype))
+def encode(graph: Graph, encoding: Encoding) -> str:
+    """Add what `Torso.encode` does."""
+    if encoding.categories:
+        start = graph.constant(np.array(encoding.category_start, encoding.observation_dtype))
         place = graph.add("Cast", graph.add("Sub", "observation", start), to=INT64)
-        depth, off_and_on = (
-            graph.constant(np.int64(spaces.categories)),
-            graph.constant(np.array([0.0, 1.0], np.float32)),
-        )
+        depth = graph.constant(np.int64(encoding.categories))
+        off_and_on = graph.constant(np.array([0.0, 1.0], np.float32))
         return graph.add("OneHot", place, depth, off_and_on, axis=-1)
-    seen = graph.add("Cast", "observation", to=FLOAT)
-    if network.scales:
-        seen = graph.add("Div", seen, graph.constant(np.float32(255.0)))
-    if network.convolves:
-        return graph.add("Transpose", seen, perm=CHANNELS_FIRST)
-    return graph.reshape(seen, (int(np.prod(spaces.observation_shape)),))
-
-
-def apply(graph: Graph, layer: tf.keras.layers.Layer, inputs: str) -> str:
-    """One layer with its activation."""
-    if isinstance(layer, tf.keras.layers.Flatten):
-        return graph.add("Flatten", graph.add("Transpose", inputs, perm=CHANNELS_LAST))
-    kernel, bias = (
-        tf.convert_to_tensor(layer.kernel).numpy(),
-        graph.constant(tf.convert_to_tensor(layer.bias).numpy()),
-    )
-    if isinstance(layer, tf.keras.layers.Conv2D):
-        outputs = graph.add(
-            "Conv",
-            inputs,
-            graph.constant(kernel.transpose(3, 2, 0, 1)),
-            bias,
-            strides=layer.strides,
-        )
-    elif isinstance(layer, (tf.keras.layers.Dense, NoisyDense)):
-        outputs = graph.add("Gemm", inputs, graph.constant(kernel), bias)
-    else:
-        raise NotImplementedError(f"a layer of type {type(layer).__name__}")
-    if layer.activation is tf.keras.activations.relu:
-        return graph.add("Relu", outputs)
-    if layer.activation is tf.keras.activations.linear:
-        return outputs
-    raise NotImplementedError(f"the activation {layer.activation.__name__}")
+    features = graph.add("Cast", "observation", to=FLOAT)
+    if encoding.scales_pixels:
+        features = graph.add("Div", features, graph.constant(np.float32(255.0)))
+    return features
 
 
 def expected(graph: Graph, values: object, outputs: str, actions: int) -> str:

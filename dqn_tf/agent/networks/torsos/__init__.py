@@ -1,0 +1,77 @@
+"""The torsos by name, and those of a module of your own."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from dqn_tf.agent.networks.torsos.base import Torso, is_image
+from dqn_tf.agent.networks.torsos.cnn import CNN, MinAtarCNN, NatureCNN, NipsCNN
+from dqn_tf.agent.networks.torsos.mlp import MLP
+from dqn_tf.config.dqn_config import DQNConfig
+from dqn_tf.envs.spaces import Spaces
+from dqn_tf.support.errors import UserError
+from dqn_tf.support.imports import import_named
+
+TORSOS: dict[str, type[Torso]] = {
+    "mlp": MLP,
+    "nature_cnn": NatureCNN,
+    "nips_cnn": NipsCNN,
+    "minatar_cnn": MinAtarCNN,
+}
+# a torso's class, or any function of (spaces, config, seeds) that returns one
+TorsoMaker = Callable[..., Torso]
+
+
+def make_torso(
+    config: DQNConfig,
+    spaces: Spaces,
+    seeds: Iterator[int],
+    num_agents: int = 1,
+    maker: TorsoMaker | None = None,
+) -> Torso:
+    """Return the torso that `config.network` names or, if given, that `maker` makes.
+
+    Raises UserError if there is no such torso, or if it cannot take the spaces or several agents.
+    """
+    name = f"--network={config.network}" if maker is None else f"The torso {maker}"
+    if maker is None:
+        maker = find_torso(config.network, spaces)
+    if isinstance(maker, type) and issubclass(maker, Torso):
+        reason = maker.refusal(spaces)
+        if reason:
+            raise UserError(f"{name}: {reason}")
+    options: dict[str, Any] = {}
+    if num_agents > 1:
+        if not getattr(maker, "can_stack", False):
+            raise UserError(f"{name} cannot train several seeds at once: leave out --num_seeds.")
+        options["num_agents"] = num_agents
+    torso = maker(spaces, config, seeds, **options)
+    if not isinstance(torso, Torso):
+        raise UserError(f"{name} is no dqn_tf.agent.Torso, but a {type(torso).__name__}.")
+    return torso
+
+
+def find_torso(network: str, spaces: Spaces) -> TorsoMaker:
+    """Return the torso of a name, `auto`, or `my_module:MyTorso`. Raises UserError."""
+    if network == "auto":
+        network = automatic(spaces)
+    if network in TORSOS:
+        return TORSOS[network]
+    maker: TorsoMaker = import_named("network", network)
+    if not callable(maker):
+        raise UserError(f"--network={network} is no class or function that makes a torso.")
+    return maker
+
+
+def automatic(spaces: Spaces) -> str:
+    """Return the name of the torso for these observations.
+
+    A small picture of things that are there or not, [height, width, kinds] bool, is MinAtar's kind.
+    """
+    if is_image(spaces.observation_shape):
+        return "nature_cnn"
+    if spaces.observation_dtype == "bool" and not MinAtarCNN.refusal(spaces):
+        return "minatar_cnn"
+    return "mlp"
+
+
+__all__ = ["CNN", "MLP", "TORSOS", "Torso", "automatic", "find_torso", "make_torso"]

@@ -1,0 +1,101 @@
+"""The interface of a torso: from an encoded observation to what the head reads."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from dqn_tf.agent.networks.numpy_forward import Encoding, Places, PlannedLayer
+from dqn_tf.config.dqn_config import DQNConfig
+from dqn_tf.envs.spaces import Spaces
+
+SMALLEST_IMAGE = 36  # below this the Nature torso's three convolutions have nothing left to see
+
+
+class Torso(tf.keras.layers.Layer):
+    """A Keras layer from features [B, ...] to [B, width] float32, made anew for each network.
+
+    A torso of your own makes its layers in `__init__`, after `super().__init__(spaces, config,
+    seeds)`, sets `width`, and has a `call`. Give each initializer `next(seeds)`, or the run's seed
+    does not decide the weights. Everything else may stay as it is here: the update then runs
+    without XLA, acting uses a compiled call, and an export to ONNX is refused.
+    """
+
+    width: int
+    # widths of the hidden layers that each stream of the head has for itself
+    head_units: tuple[int, ...] = ()
+    # XLA fuses an update of small dense layers into few kernels, and compiles for seconds. What
+    # does not use it has an Adam, a norm and a target update that read the weights once.
+    uses_xla: bool = False
+    # for layers that fail on an empty batch, which servers send
+    pads_empty_batch: bool = False
+    # `call` takes `noise_seed`, int32 [2] or None, too
+    takes_noise: bool = False
+    # `__init__` takes `num_agents`; `call` then returns [K, B / K, width] of features [B, ...]
+    can_stack: bool = False
+
+    def __init__(
+        self, spaces: Spaces, config: DQNConfig, seeds: Iterator[int], name: str = "torso"
+    ) -> None:
+        super().__init__(name=name)
+        self.encoding = make_encoding(spaces)
+
+    @classmethod
+    def refusal(cls, spaces: Spaces) -> str:
+        """Say in a sentence why the torso cannot take these spaces; empty if it can."""
+        return ""
+
+    def encode(self, observation: tf.Tensor) -> tf.Tensor:
+        """Return the features of observations [B, *shape] in the environment's own dtype.
+
+        They are float32: one-hot for a Discrete space, images of bytes scaled to [0, 1], all else
+        as it is. A torso that needs something else has an `encode` of its own.
+        """
+        encoding = self.encoding
+        if encoding.categories:
+            return tf.one_hot(observation - encoding.category_start, encoding.categories)
+        features = tf.cast(observation, tf.float32)
+        return features / 255.0 if encoding.scales_pixels else features
+
+    def call(self, features: tf.Tensor, training: bool = False) -> tf.Tensor:
+        """Return [B, width] float32 of features [B, ...]."""
+        raise NotImplementedError(f"{type(self).__name__} has no method `call`")
+
+    def plan(self, places: Places) -> tuple[PlannedLayer, ...] | None:
+        """Describe the torso as plain data for its forward pass in NumPy; None if it has none.
+
+        `layers.planned` describes a dense layer or a convolution. What is described is compared
+        with the network before it acts.
+        """
+        return None
+
+    def onnx(self, graph: Any, features: str) -> str:
+        """Add the torso to a graph of ONNX; return the name of its output.
+
+        `graph` is an `export.formats.onnx.Graph`, `features` names what `encode` returns.
+        """
+        raise NotImplementedError(f"the torso {type(self).__name__} has no ONNX twin")
+
+
+def make_encoding(spaces: Spaces) -> Encoding:
+    """Return how observations of these spaces become features."""
+    return Encoding(
+        spaces.observation_shape,
+        spaces.observation_dtype,
+        spaces.categories,
+        spaces.category_start,
+        spaces.observation_dtype == "uint8" and is_image(spaces.observation_shape),
+    )
+
+
+def is_image(shape: tuple[int, ...]) -> bool:
+    """Return whether observations are images [height, width, channels] for the Nature torso."""
+    return len(shape) == 3 and min(shape[:2]) >= SMALLEST_IMAGE
+
+
+def encoded_width(spaces: Spaces) -> int:
+    """Return how many numbers an observation's features are."""
+    return spaces.categories or int(np.prod(spaces.observation_shape))

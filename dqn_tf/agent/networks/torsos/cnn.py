@@ -1,0 +1,137 @@
+"""Convolutions over images [height, width, channels], and a dense layer after them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import tensorflow as tf
+
+from dqn_tf.agent.networks.layers import DenseLayers, Layer, fan_in_uniform, planned
+from dqn_tf.agent.networks.numpy_forward import Places, PlannedLayer, Reshape
+from dqn_tf.agent.networks.torsos.base import Torso
+from dqn_tf.agent.networks.torsos.mlp import shared_and_own
+from dqn_tf.config.dqn_config import DQNConfig
+from dqn_tf.envs.spaces import Spaces
+
+Layout = tuple[tuple[int, int, int], ...]  # of (filters, size, stride)
+
+
+class CNN(Torso):
+    """Convolutions without padding, channels last, each with a relu; then dense layers.
+
+    Dueling, the last dense layer is the streams'. The update is faster without XLA: for MinAtar's
+    network 0.9 ms in place of 2.1, for nature_cnn 13 in place of 185.
+    """
+
+    layout: Layout
+    dense_units: tuple[int, ...]
+    # TensorFlow 2.21's convolution fails on an empty batch
+    pads_empty_batch = True
+    takes_noise = True
+
+    def __init__(self, spaces: Spaces, config: DQNConfig, seeds: Iterator[int]) -> None:
+        super().__init__(spaces, config, seeds)
+        shared, self.head_units = shared_and_own(self.dense_units, config.dueling)
+        self.convolutions, flat_width = make_convolutions(
+            self.layout, spaces.observation_shape, seeds
+        )
+        self.flatten = tf.keras.layers.Flatten()
+        self.width = shared[-1] if shared else flat_width
+        dense = DenseLayers(config, seeds, self.uses_xla)
+        self.hidden = dense.hidden(flat_width, shared, "hidden")
+
+    @classmethod
+    def refusal(cls, spaces: Spaces) -> str:
+        """Say in a sentence why the torso cannot take these spaces; empty if it can."""
+        shape = list(spaces.observation_shape)
+        if len(shape) != 3:
+            return (
+                "convolutions need observations of shape [height, width, channels], and here it is"
+                f" {shape}. Use --network=mlp."
+            )
+        height, width, _ = shape
+        for _, size, stride in cls.layout:
+            if min(height, width) < size:
+                return (
+                    f"observations of shape {shape} are too small for these convolutions. Use"
+                    " --network=auto."
+                )
+            height = (height - size) // stride + 1
+            width = (width - size) // stride + 1
+        return ""
+
+    def call(
+        self, features: tf.Tensor, training: bool = False, noise_seed: tf.Tensor | None = None
+    ) -> tf.Tensor:
+        """Return [B, width] of images [B, height, width, channels]."""
+        for convolution in self.convolutions:
+            features = convolution(features)
+        features = self.flatten(features)
+        for layer in self.hidden:
+            features = layer(features, noise_seed=noise_seed, training=training)
+        return features
+
+    def plan(self, places: Places) -> tuple[PlannedLayer, ...]:
+        """Describe the torso as plain data."""
+        return (
+            *(planned(layer, places) for layer in self.convolutions),
+            Reshape((-1,)),
+            *(planned(layer, places) for layer in self.hidden),
+        )
+
+    def onnx(self, graph: Any, features: str) -> str:
+        """Add the torso to a graph of ONNX, which knows convolutions with channels first only."""
+        features = graph.channels_first(features)
+        for layer in self.convolutions:
+            features = graph.layer(layer, features)
+        features = graph.add("Flatten", graph.channels_last(features))
+        for layer in self.hidden:
+            features = graph.layer(layer, features)
+        return features
+
+
+class NatureCNN(CNN):
+    """The network of Mnih et al. 2015, table 1."""
+
+    layout = ((32, 8, 4), (64, 4, 2), (64, 3, 1))
+    dense_units = (512,)
+
+
+class NipsCNN(CNN):
+    """The network of Mnih et al. 2013, section 4.1: a third of the arithmetic of NatureCNN."""
+
+    layout = ((16, 8, 4), (32, 4, 2))
+    dense_units = (256,)
+
+
+class MinAtarCNN(CNN):
+    """The network of Young and Tian 2019, section 4."""
+
+    layout = ((16, 3, 1),)
+    dense_units = (128,)
+
+
+def make_convolutions(
+    layout: Layout, shape: tuple[int, ...], seeds: Iterator[int]
+) -> tuple[list[Layer], int]:
+    """Return the convolutions over images of this shape, and the numbers that they give."""
+    height, width, channels = shape
+    layers = []
+    for number, (filters, size, stride) in enumerate(layout):
+        fan_in = size * size * channels
+        layers.append(
+            tf.keras.layers.Conv2D(
+                filters,
+                size,
+                stride,
+                activation="relu",
+                kernel_initializer=fan_in_uniform(fan_in, next(seeds)),
+                bias_initializer=fan_in_uniform(fan_in, next(seeds)),
+                name=f"conv_{number}",
+            )
+        )
+        height = (height - size) // stride + 1
+        width = (width - size) // stride + 1
+        channels = filters
+    return layers, height * width * channels
