@@ -39,8 +39,8 @@ def _one_of(*choices: str) -> Check:
 
 
 def _one_of_or_named(example: str, *choices: str) -> Check:
-    own = f"one of {', '.join(choices)}, or your own as my_module:{example}"
-    return (lambda value: value in choices or is_import_name(value)), own
+    sentence = f"{', '.join(choices)} or my_module:{example}"
+    return (lambda value: value in choices or is_import_name(value)), sentence
 
 
 def _setting(
@@ -280,7 +280,7 @@ class DQNConfig:
         DATA,
         "takes the host engine's environment steps: local steps Gymnasium's environments in this"
         " process; my_module:MyCollector is one of your own",
-        (lambda value: value == "local" or ":" in value, "local or my_module:MyCollector"),
+        _one_of_or_named("MyCollector", "local"),
     )
     updates_per_block: int = _setting(
         16,
@@ -546,11 +546,8 @@ class DQNConfig:
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> DQNConfig:
         """Raises UserError on a name that this version does not know."""
-        values = {
-            name: value
-            for name, value in values.items()
-            if name not in FORMER_SETTINGS or value != FORMER_SETTINGS[name]
-        }
+        former = FORMER_SETTINGS.items()
+        values = {name: value for name, value in values.items() if (name, value) not in former}
         unknown = sorted(set(values) - {field.name for field in dataclasses.fields(cls)})
         if unknown:
             raise UserError(
