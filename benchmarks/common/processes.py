@@ -14,12 +14,13 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from dqn_tf.support.errors import UserError
 
 ROOT = Path(__file__).resolve().parents[2]
 SECONDS_TO_END = 20  # after SIGTERM; then SIGKILL
+ChildType = TypeVar("ChildType", bound="Child")
 
 
 class Child:
@@ -49,7 +50,7 @@ class Child:
             )
         self._pending = b""  # what was read beyond the last line
 
-    def __enter__(self) -> "Child":
+    def __enter__(self: ChildType) -> ChildType:
         return self
 
     def __exit__(self, *_: object) -> None:

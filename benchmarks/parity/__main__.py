@@ -22,7 +22,7 @@ from dqn_tf.envs.spaces import Spaces
 from dqn_tf.support import command_line, tensorflow_loading
 
 TOLERANCE = 1e-5
-SETTINGS = {
+SETTINGS: dict[str, Any] = {
     "seed": SEED,
     "hidden_units": (32, 16),
     "gamma": 0.97,

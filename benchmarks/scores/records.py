@@ -52,6 +52,7 @@ class Row(NamedTuple):
 
 def row(config: DQNConfig, variant: str, result: dict[str, Any], threshold: float | None) -> Row:
     """Make the record of one finished run, from what `run_one.run` returned."""
+    assert config.seed is not None
     steps_to_threshold = None
     if threshold is not None:
         at_or_above = (step for step, value in result["curve"] if value >= threshold)

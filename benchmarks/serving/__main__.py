@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
 TRANSPORTS = ("rest", "grpc")
 BATCHING = ("off", "on")
-BATCHES = (1, 8, 64)
-CLIENTS = (1, 4, 16, 32)
+BATCHES: tuple[int, ...] = (1, 8, 64)
+CLIENTS: tuple[int, ...] = (1, 4, 16, 32)
 RELOAD_CLIENTS = 8
 RECORDED_FLAGS = (  # part of a row's command
     "model",
@@ -190,7 +190,7 @@ def measure(options: ServingFlags, version: Path) -> None:
     cores = rounds.separate_cores() if options.pin else rounds.Cores()
     versions = {"dqn_tf": __version__} | machine.versions(PACKAGES)
     versions["python"] = platform.python_version()
-    shared = {
+    shared: dict[str, Any] = {
         "model": options.model,
         "placed": str(cores),
         "versions": machine.show_versions(versions),
@@ -225,7 +225,7 @@ def cells(options: ServingFlags) -> "list[Cell]":
 
 
 def _record_cell(
-    results: Path, number: int, cell: "Cell", answer: dict[str, Any], shared: dict[str, str]
+    results: Path, number: int, cell: "Cell", answer: dict[str, Any], shared: dict[str, Any]
 ) -> None:
     from benchmarks.common.records import append
     from benchmarks.serving import records
@@ -246,7 +246,7 @@ def _record_cell(
 
 
 def _record_reloads(
-    results: Path, cell: "Cell", answer: dict[str, Any], shared: dict[str, str]
+    results: Path, cell: "Cell", answer: dict[str, Any], shared: dict[str, Any]
 ) -> None:
     from benchmarks.common.records import append
     from benchmarks.serving import records

@@ -116,8 +116,10 @@ async def measure(order: Order) -> dict[str, Any]:
     """
     generator = np.random.default_rng(0)
     observations = generator.normal(0, 0.05, (order.batch, *order.shape)).astype(np.float32)
-    client_type = {"rest": Rest, "grpc": Grpc}[order.transport]
-    clients = [client_type(order, observations) for _ in range(order.clients)]
+    clients: list[Rest | Grpc] = []
+    for _ in range(order.clients):
+        client_type = Rest if order.transport == "rest" else Grpc
+        clients.append(client_type(order, observations))
     for client in clients:
         for _ in range(WARM_REQUESTS if not order.until else 1):
             await _attempt(client, [], Counter())

@@ -105,7 +105,7 @@ def by_cell(rows: list[Row]) -> dict[Cell, list[Row]]:
 
 def floor_lines(rows: list[Row]) -> list[tuple[str, ...]]:
     """Format one line under FLOOR_HEADER for each batch of the floor."""
-    lines = []
+    lines: list[tuple[str, ...]] = []
     for cell, rounds in by_cell(rows).items():
         if cell.transport == FLOOR:
             rate = spread(row.requests_per_second for row in rounds)
@@ -116,7 +116,7 @@ def floor_lines(rows: list[Row]) -> list[tuple[str, ...]]:
 def load_lines(rows: list[Row], batch: int) -> list[tuple[str, ...]]:
     """Format one line under HEADER for each cell with that batch."""
     floors = {row.round: row for row in rows if row.transport == FLOOR and row.batch == batch}
-    lines = []
+    lines: list[tuple[str, ...]] = []
     for cell, rounds in by_cell(rows).items():
         if cell.transport == FLOOR or cell.batch != batch:
             continue

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 from statistics import median
+from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -70,7 +71,7 @@ def _draw_lines(
     p99_ms = [median(row.p99_ms for row in rounds) for rounds in by_clients.values()]
     rates = [median(row.requests_per_second for row in rounds) for rounds in by_clients.values()]
     label, color, marker = STYLES[transport, batching]
-    style = {"color": color, "marker": marker, "markersize": 5}
+    style: dict[str, Any] = {"color": color, "marker": marker, "markersize": 5}
     latency.plot(clients, p50_ms, label=label, linewidth=1.8, **style)
     latency.plot(clients, p99_ms, linestyle=":", linewidth=1.2, **style)
     rate.plot(clients, rates, label=label, linewidth=1.8, **style)

@@ -41,6 +41,7 @@ PARTS = (
     Part("learn", "block", "updates, one compiled call"),
     Part("refresh", "block", "the new weights for acting"),
 )
+PART_NAMES = [part.name for part in PARTS]
 RESTS = {"collect": "the rest of taking steps", "block": "the rest of a block"}
 HEADER = ("part", "µs per environment step: median [lowest, highest]", "share")
 
@@ -118,7 +119,7 @@ def measure(engine: Any, rounds: int) -> dict[str, list[float]]:
     clock = Clock()
     time_parts(clock, engine)
     measure_rate = matmul_rate()
-    measured: dict[str, list[float]] = {part.name: [] for part in PARTS} | {RATE: []}
+    measured: dict[str, list[float]] = {name: [] for name in (*PART_NAMES, RATE)}
     for _ in range(rounds):
         clock.seconds.clear()
         first_step = engine.env_step

@@ -30,7 +30,7 @@ def graph(setting: Setting, seed: int, watch: Stopwatch) -> float:
 
 def configure(setting: Setting, seed: int, **changes: Any) -> DQNConfig:
     """Express the setting in dqn_tf's words, with `changes`."""
-    values = {
+    values: dict[str, Any] = {
         "env": setting.env,
         "seed": seed,
         "total_steps": setting.total_steps,
@@ -94,9 +94,9 @@ def build(
     """Build the run of each seed from the config's on, each with an agent of its own."""
     from dqn_tf.training import trainer
 
-    configs = [
-        dataclasses.replace(config, seed=config.seed + number) for number in range(num_seeds)
-    ]
+    assert config.seed is not None
+    seeds = range(config.seed, config.seed + num_seeds)
+    configs = [dataclasses.replace(config, seed=seed) for seed in seeds]
     return trainer.make_runs(configs, observers)
 
 

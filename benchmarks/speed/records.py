@@ -38,6 +38,20 @@ class Row(NamedTuple):
         return [(int(step), float(cost)) for step, cost in pairs]
 
 
+# parts of a whole train.py; in `dqn_tf.training.timings`, `train` is collect and learn
+PARTS = (
+    "import",
+    "build",
+    "compile",
+    "train",
+    "evaluate",
+    "record",
+    "checkpoint",
+    "export",
+    "plot",
+)
+
+
 class Solved(NamedTuple):
     """One whole `train.py`.
 
@@ -86,7 +100,7 @@ FILES: dict[str, type[Row] | type[Solved]] = {
 
 def row(job: Job, number: int, answer: dict[str, Any], date: str, command: str) -> Row:
     """Make the record of one run, from what its process answered."""
-    measured = {
+    measured: dict[str, Any] = {
         name: round(value, 3) if isinstance(value, float) else value
         for name, value in answer.items()
     }

@@ -6,9 +6,8 @@ Ratios are of runs of the same round.
 from statistics import median
 
 from benchmarks.common.tables import Spread, spread
-from benchmarks.speed.records import Row, Solved
+from benchmarks.speed.records import PARTS, Row, Solved
 from benchmarks.speed.systems import BASE
-from benchmarks.speed.time_to_solve import PARTS
 
 HEADER = (
     "system",
@@ -63,7 +62,7 @@ def ratios(rows: list[Row], base: list[Row]) -> list[float]:
 def speed_lines(rows: list[Row]) -> list[tuple[str, ...]]:
     """Format one line under HEADER for each system of one measurement."""
     groups = by_system(rows)
-    lines = []
+    lines: list[tuple[str, ...]] = []
     for system, runs in groups.items():
         against_base = ratios(runs, groups.get(BASE, []))
         lines.append(
@@ -104,7 +103,7 @@ def growth_lines(sweep: str, rows: list[Row]) -> list[tuple[str, ...]]:
 
     A factor is the last point over the first of the same round.
     """
-    lines = []
+    lines: list[tuple[str, ...]] = []
     for system, runs in by_system(rows).items():
         system_costs = costs(runs)
         first = min(system_costs)
@@ -133,7 +132,7 @@ def memory_lines(rows: list[Row]) -> list[tuple[str, ...]]:
 
     The growth is over the system's smallest capacity.
     """
-    lines = []
+    lines: list[tuple[str, ...]] = []
     for system, system_rows in by_system(rows).items():
         by_capacity: dict[int, list[Row]] = {}
         for row in system_rows:

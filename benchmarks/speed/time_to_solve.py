@@ -7,26 +7,16 @@ import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from benchmarks.common import machine, processes
 from benchmarks.speed import systems
-from benchmarks.speed.records import Solved
+from benchmarks.speed.records import PARTS, Solved
 from dqn_tf import __version__
 from dqn_tf.envs import registry
 from dqn_tf.support.errors import UserError
 
 ENV = "CartPole-v1"
-PARTS = (
-    "import",
-    "build",
-    "compile",
-    "train",
-    "evaluate",
-    "record",
-    "checkpoint",
-    "export",
-    "plot",
-)
 
 
 def run(engine: str, seed: int, date: str, command: str, more: Sequence[str] = ()) -> Solved:
@@ -44,7 +34,7 @@ def run(engine: str, seed: int, date: str, command: str, more: Sequence[str] = (
             f"--export_dir={place / 'export'}",
             *more,
         ]
-        clock = time.perf_counter()
+        start = time.perf_counter()
         process = subprocess.run(
             [sys.executable, str(processes.ROOT / "train.py"), *words],
             env=processes.environment({}),
@@ -52,7 +42,7 @@ def run(engine: str, seed: int, date: str, command: str, more: Sequence[str] = (
             text=True,
             check=False,
         )
-        wall_seconds = time.perf_counter() - clock
+        wall_seconds = time.perf_counter() - start
         if process.returncode:
             raise UserError(
                 f"train.py --engine={engine} with seed {seed} ended with status"
@@ -61,22 +51,26 @@ def run(engine: str, seed: int, date: str, command: str, more: Sequence[str] = (
         report = json.loads((place / "run" / "evaluation.json").read_text(encoding="utf-8"))
     seconds = report["timings"]
     seconds["train"] = seconds.pop("collect") + seconds.pop("learn")
+    other_seconds = wall_seconds - sum(seconds.values())
     versions = {"dqn_tf": __version__} | machine.versions(systems.OURS)
     versions["python"] = sys.version.split()[0]
+    spec = registry.make_env(ENV).spec
+    assert spec is not None and spec.reward_threshold is not None
+    columns: dict[str, Any] = {f"{part}_seconds": seconds[part] for part in PARTS}
     return Solved(
-        ENV,
-        engine,
-        seed,
-        report["env_steps"],
-        round(wall_seconds, 3),
-        *(seconds[part] for part in PARTS),
-        round(wall_seconds - sum(seconds.values()), 3),
-        report["last"]["mean"],
-        report["last"]["episodes"],
-        float(registry.make_env(ENV).spec.reward_threshold),
-        systems.threads(systems.BY_KEY[engine]),
-        machine.show_versions(versions),
-        machine.describe(),
-        date,
-        command,
+        env=ENV,
+        engine=engine,
+        seed=seed,
+        env_steps=report["env_steps"],
+        wall_seconds=round(wall_seconds, 3),
+        **columns,
+        other_seconds=round(other_seconds, 3),
+        score=report["last"]["mean"],
+        episodes=report["last"]["episodes"],
+        threshold=float(spec.reward_threshold),
+        threads=systems.threads(systems.BY_KEY[engine]),
+        versions=machine.show_versions(versions),
+        machine=machine.describe(),
+        date=date,
+        command=command,
     )

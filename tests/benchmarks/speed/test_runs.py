@@ -194,7 +194,7 @@ def test_a_whole_training_is_taken_apart():
             "--test_episodes=3",
         ],
     )
-    parts = [getattr(row, f"{part}_seconds") for part in (*time_to_solve.PARTS, "other")]
+    parts = [getattr(row, f"{part}_seconds") for part in (*records.PARTS, "other")]
     assert all(part > 0 for part in parts), row
     assert sum(parts) == pytest.approx(row.wall_seconds, abs=0.01)
     assert (row.seed, row.env_steps, row.episodes, row.threshold) == (
