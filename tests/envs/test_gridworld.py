@@ -120,7 +120,7 @@ def test_the_page_shows_what_the_example_computes(example):
         ("Value iteration (Q*)", example["value_iteration"]()),
         ("Tabular Q-learning", example["q_learning"](example["MOMENTS"][-1])),
     ):
-        assert "\n".join(example["table"](name, q)) in page
+        assert "\n".join(example["markdown"](name, q)) in page
     assert len(re.findall(r"^\| \(\d, \d\)", page, re.MULTILINE)) == 3 * len(AFTER)
 
 
