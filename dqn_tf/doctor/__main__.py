@@ -120,5 +120,10 @@ def examine_environment(overrides: dict[str, Any]) -> int:
     return int(wrong > 0)
 
 
-if __name__ == "__main__":
+def command() -> None:
+    """Run the command with the words that were typed."""
     command_line.run(main, parse)
+
+
+if __name__ == "__main__":
+    command()

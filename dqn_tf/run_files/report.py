@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from dqn_tf.run_files.run_directory import RunDirectory
+from dqn_tf.support.command_line import other_command
 
 
 @dataclasses.dataclass(frozen=True)
@@ -66,7 +67,7 @@ def closing_lines(report: Report, files: RunDirectory, export_dir: Path) -> str:
         f"SavedModel      {version}",
         "",
         "Next:",
-        f"  python evaluate.py --model={version.parent}",
+        f"  {other_command('evaluation')} --model={version.parent}",
         f"  tensorboard --logdir={files.tensorboard}",
     ]
     return "\n".join(lines)

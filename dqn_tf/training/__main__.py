@@ -3,13 +3,13 @@
 import sys
 
 from dqn_tf.support import command_line, tensorflow_loading
-from dqn_tf.training import flags as training_flags
+from dqn_tf.training.flags import TrainingFlags, parse_training_flags
 from dqn_tf.training.plan import prepare
 from dqn_tf.training.timings import Timings, seconds_since_process_start
 
 
-def main(flags: training_flags.TrainingFlags) -> None:
-    """Plan the run, and only then loads TensorFlow and trains."""
+def main(flags: TrainingFlags) -> None:
+    """Plan the run, and only then load TensorFlow and train."""
     timings = Timings()
     timings.add("import", seconds_since_process_start())
     plans = prepare(flags)
@@ -25,7 +25,7 @@ def main(flags: training_flags.TrainingFlags) -> None:
 
 def command() -> None:
     """Run the command with the words that were typed."""
-    command_line.run(main, training_flags.parse_training_flags)
+    command_line.run(main, parse_training_flags)
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ from dqn_tf.engines.factory import make_engines, run_block
 from dqn_tf.envs import registry
 from dqn_tf.run_files import checkpoint
 from dqn_tf.run_files.report import closing_lines
+from dqn_tf.support.command_line import other_command
 from dqn_tf.support.errors import UserError
 from dqn_tf.support.interrupts import Interrupted, Interrupts
 from dqn_tf.training import seeds_report
@@ -46,8 +47,7 @@ def train(plans: Sequence[RunPlan], timings: Timings | None = None) -> int:
             for recorder in recorders:
                 recorder.save()
             step = recorders[0].run.engine.env_step
-            resume = f"python train.py --resume={plans[0].directory}"
-            progress.say(f"Stopped at step {step:,}. Go on with: {resume}")
+            progress.say(f"Stopped at step {step:,}. Go on with: {resume_command(plans)}")
             return interrupts.exit_status
         progress.close()
         if plans[0].is_one_of_several_seeds:
@@ -144,9 +144,13 @@ def way_back(plans: Sequence[RunPlan]) -> str:
     if not steps:
         return "No checkpoint had been taken."
     return (
-        f"The last checkpoint is of step {steps[-1]:,}; go on from it with: python train.py"
-        f" --resume={plans[0].directory}"
+        f"The last checkpoint is of step {steps[-1]:,}; go on from it with: {resume_command(plans)}"
     )
+
+
+def resume_command(plans: Sequence[RunPlan]) -> str:
+    """Return the command that goes on with the runs."""
+    return f"{other_command('training')} --resume={plans[0].directory}"
 
 
 @contextlib.contextmanager
