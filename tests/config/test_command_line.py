@@ -5,7 +5,7 @@ import sys
 import pytest
 from absl import flags
 
-from commands import ROOT
+from command_server import ROOT
 from dqn_tf.support import command_line
 from dqn_tf.support.errors import UserError
 
