@@ -1,10 +1,9 @@
-"""Stacked frames, each kept once: a ring of single frames, in which an observation is the numbers
-of its frames.
+"""Stacked frames, each kept once, in a ring of single frames. NumPy only.
 
 Of the S frames of an observation all but one were in the observation before it. `numbered` stores
-what is new in each step and puts the numbers of the frames [S] in the observations' places; windows
+what is new in each step and puts the numbers of the frames [S] in the observations' places. Windows
 of n steps and replay then carry these like any other observation, and `stacks` gives the pictures
-back once a batch is needed. NumPy only.
+back once a batch is needed.
 """
 
 import dataclasses
@@ -22,28 +21,31 @@ SPARE = 64  # one frame more per so many transitions: an episode of L steps has 
 # frames of one array in a checkpoint, so that a resume holds no second copy of them all
 CHUNK = 4096
 
+Rows = Mapping[str, np.ndarray]
+
 
 class Frames:
-    """The newest frames [H, W] of N environments whose observations are stacks [H, W, S], newest
-    last.
+    """The newest frames [H, W] of N environments, whose observations are stacks [H, W, S].
 
-    Frames are counted from 0; number i lies at i modulo `size`. What a stack holds is compared,
-    never assumed, where an episode begins or a stack does not follow from the one before; so every
-    observation comes back as it was, however the environment fills its stacks.
+    Frames are counted from 0; number i lies at i modulo `size`. The newest is the last of a stack.
+    What a stack holds is compared, never assumed, where an episode begins or a stack does not
+    follow from the one before. So every observation comes back as it was, however the environment
+    fills its stacks.
     """
 
     def __init__(self, size: int, num_envs: int, spaces: Spaces) -> None:
-        *shape, self.stack = spaces.observation_shape
-        self.size, self.added = size, 0
-        # the last one stays black
-        self.ring = np.zeros((size + 1, *shape), spaces.observation_dtype)
-        # numbers of the newest stack of each environment
+        *frame_shape, self.stack = spaces.observation_shape
+        self.size = size
+        self.added = 0
+        # The place after the ring stays black: it is the blank frame's.
+        self.ring = np.zeros((size + 1, *frame_shape), spaces.observation_dtype)
+        # numbers of the newest stack of each environment, [N, S]
         self._current = np.full((num_envs, self.stack), BLANK)
-        self._begins = np.ones(num_envs, bool)  # whether the next stack need not be that one
-        # the newest frame's pixels in a stack
-        self._newest = (
-            np.arange(int(np.prod(spaces.observation_shape))) % self.stack == self.stack - 1
-        )
+        # whether a new episode's stack comes next, [N]
+        self._begins = np.ones(num_envs, bool)
+        # which pixels of a flat stack are the newest frame's, [H · W · S]
+        pixels = np.arange(int(np.prod(spaces.observation_shape)))
+        self._newest = pixels % self.stack == self.stack - 1
 
     @property
     def first(self) -> int:
@@ -51,25 +53,24 @@ class Frames:
         return max(0, self.added - self.size)
 
     def numbered(self, steps: Steps) -> Steps:
-        """The same steps, with [T, N, S] int64 as observation and next_observation:
+        """Keep the frames of `steps`, and return the steps with their numbers as observations.
 
-        the numbers of their frames, which are now kept.
+        observation and next_observation are [T, N, S] int64.
         """
-        observation, next_observation = (
-            np.empty((*steps.action.shape, self.stack), np.int64) for _ in range(2)
-        )
+        numbers_shape = (*steps.action.shape, self.stack)
+        observation = np.empty(numbers_shape, np.int64)
+        next_observation = np.empty(numbers_shape, np.int64)
         follows = self._follows(steps)
         for t, env in np.ndindex(*steps.action.shape):
             if self._begins[env]:
                 self._current[env] = self._compared(env, steps.observation[t, env])
             observation[t, env] = self._current[env]
+            next_stack = steps.next_observation[t, env]
             if follows[t, env]:
-                self._current[env] = [
-                    *self._current[env, 1:],
-                    self._store(steps.next_observation[t, env, ..., -1]),
-                ]
+                newest = self._store(next_stack[..., -1])
+                self._current[env] = [*self._current[env, 1:], newest]
             else:
-                self._current[env] = self._compared(env, steps.next_observation[t, env])
+                self._current[env] = self._compared(env, next_stack)
             next_observation[t, env] = self._current[env]
             self._begins[env] = steps.ended[t, env]
         return dataclasses.replace(
@@ -77,29 +78,28 @@ class Frames:
         )
 
     def _follows(self, steps: Steps) -> np.ndarray:
-        """Whether a step's next stack is its stack without the oldest frame and with some newest
-        one, [T, N] bool.
-        """
+        """Tell where a next stack is the stack without its oldest frame and one newer, [T, N]."""
         # Pixel by pixel in memory's order, an older frame's is followed by the next frame's: two
         # thirds of the time that parts of stacks take.
-        before, after = (
-            stacks.reshape(*steps.action.shape, -1)
-            for stacks in (steps.observation, steps.next_observation)
-        )
-        return ((after[..., :-1] == before[..., 1:]) | self._newest[:-1]).all(axis=2)
+        flat = (*steps.action.shape, -1)
+        before = steps.observation.reshape(flat)
+        after = steps.next_observation.reshape(flat)
+        is_shifted = after[..., :-1] == before[..., 1:]  # [T, N, H · W · S - 1]
+        return (is_shifted | self._newest[:-1]).all(axis=2)
 
     def stacks(self, numbers: np.ndarray) -> np.ndarray:
-        """[..., S] int64 → [..., H, W, S], the observations with these frames."""
+        """Return the observations with these frames: [..., S] int64 → [..., H, W, S]."""
         places = np.where(numbers < 0, self.size, numbers % self.size)
-        stacks = np.empty((*numbers.shape[:-1], *self.ring.shape[1:], self.stack), self.ring.dtype)
+        frame_shape = self.ring.shape[1:]
+        stacks = np.empty((*numbers.shape[:-1], *frame_shape, self.stack), self.ring.dtype)
         for k in range(self.stack):  # five times as fast as gathering all and turning the axes
             stacks[..., k] = self.ring[places[..., k]]
         return stacks
 
     def rows(self) -> dict[str, np.ndarray]:
-        """The filled part of the ring in pieces, as it lies:
+        """Return the filled part of the ring in pieces, as it lies.
 
-        with `state`, all that `restore` needs. No copies.
+        With `state`, this is all that `restore` needs. No copies.
         """
         filled = min(self.added, self.size)
         return {
@@ -108,7 +108,7 @@ class Frames:
         }
 
     def state(self) -> dict[str, Any]:
-        """What lies beside the frames."""
+        """Return what lies beside the frames."""
         return {
             "added": self.added,
             "size": self.size,
@@ -116,16 +116,19 @@ class Frames:
             "begins": self._begins.tolist(),
         }
 
-    def restore(self, rows: Mapping[str, np.ndarray], state: Mapping[str, Any]) -> None:
-        """Takes over what `rows` and `state` gave, a piece at a time; of a larger ring, the newest
-        frames that fit. Numbers stay.
+    def restore(self, rows: Rows, state: Mapping[str, Any]) -> None:
+        """Take over what `rows` and `state` returned, a piece at a time.
+
+        Of a larger ring these are the newest frames that fit. Numbers stay.
         """
-        self.added, size = state["added"], state["size"]
-        self._current[:], self._begins[:] = state["current"], state["begins"]
+        self.added = state["added"]
+        size = state["size"]
+        self._current[:] = state["current"]
+        self._begins[:] = state["begins"]
         for start in range(0, min(self.added, size), CHUNK):
             piece = rows[f"frames/{start}"]
             places = np.arange(start, start + len(piece))
-            # the last that was put there
+            # the number of the last frame that was put there
             numbers = self.added - 1 - (self.added - 1 - places) % size
             kept = numbers >= self.first
             self.ring[numbers[kept] % self.size] = piece[kept]
@@ -136,13 +139,14 @@ class Frames:
         return self.added - 1
 
     def _compared(self, env: int, stack: np.ndarray) -> list[int]:
-        """Numbers of a stack's frames:
+        """Return the numbers of a stack's frames.
 
-        of the black one, of those known from this environment's newest stack, or new ones.
+        Each is the black one's, one of this environment's newest stack, the one before it, or new.
         """
-        numbers = []
+        numbers: list[int] = []
         for k in range(self.stack):
-            frame, known = stack[..., k], self._current[env, k]
+            frame = stack[..., k]
+            known = self._current[env, k]
             if not frame.any():
                 numbers.append(BLANK)
             elif known >= self.first and np.array_equal(frame, self.ring[known % self.size]):
@@ -154,36 +158,39 @@ class Frames:
         return numbers
 
 
-def recorded_stacks(
-    numbers: np.ndarray, rows: Mapping[str, np.ndarray], state: Mapping[str, Any]
-) -> np.ndarray:
-    """[n, S] int64 → [n, H, W, S], out of what `rows` and `state` gave; only the pieces that are
-    needed are read.
+def recorded_stacks(numbers: np.ndarray, rows: Rows, state: Mapping[str, Any]) -> np.ndarray:
+    """Return stacks out of what `rows` and `state` returned: [n, S] int64 → [n, H, W, S].
+
+    Only the pieces that are needed are read.
     """
-    places, first = numbers % state["size"], rows["frames/0"]
+    places = numbers % state["size"]
     starts = np.where(numbers < 0, BLANK, places // CHUNK * CHUNK)
+    first = rows["frames/0"]
     stacks = np.zeros((*numbers.shape, *first.shape[1:]), first.dtype)  # a blank frame is black
     for start in np.unique(starts[starts >= 0]):
-        piece, here = rows[f"frames/{start}"], starts == start
+        piece = rows[f"frames/{start}"]
+        here = starts == start
         stacks[here] = piece[places[here] - start]
     return np.moveaxis(stacks, 1, -1)
 
 
 def numbered_spaces(spaces: Spaces) -> Spaces:
-    """Spaces in which an observation is the numbers of its frames."""
+    """Return the spaces in which an observation is the numbers of its frames."""
     return dataclasses.replace(
         spaces, observation_shape=spaces.observation_shape[-1:], observation_dtype="int64"
     )
 
 
 def ring_size(capacity: int, num_envs: int, n_step: int, spaces: Spaces) -> int:
-    """Frames that `capacity` transitions need:
+    """Return the number of frames that `capacity` transitions need.
 
-    one each, one more per episode, and those of unfinished windows.
+    It is one each, one more per episode, and those of unfinished windows.
     """
-    return capacity + capacity // SPARE + num_envs * (n_step + spaces.observation_shape[-1]) + SPARE
+    unfinished = num_envs * (n_step + spaces.observation_shape[-1])
+    return capacity + capacity // SPARE + unfinished + SPARE
 
 
 def bytes_per_frame(spaces: Spaces) -> int:
-    """Memory that one frame takes."""
-    return int(np.prod(spaces.observation_shape[:-1])) * np.dtype(spaces.observation_dtype).itemsize
+    """Return the memory that one frame takes."""
+    pixels = int(np.prod(spaces.observation_shape[:-1]))
+    return pixels * np.dtype(spaces.observation_dtype).itemsize

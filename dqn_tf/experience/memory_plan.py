@@ -6,51 +6,59 @@ import os
 
 from dqn_tf.config.dqn_config import DQNConfig, memory_bytes
 from dqn_tf.envs.spaces import Spaces
-from dqn_tf.experience import transitions
 from dqn_tf.experience.frames import bytes_per_frame, numbered_spaces, ring_size
 from dqn_tf.experience.replay import bytes_per_row
+from dqn_tf.experience.transitions import columns
 from dqn_tf.support.errors import UserError
 
-NUMBER = 8  # bytes of a row's oldest frame, and of its priority
+NUMBER_BYTES = 8  # of a row's oldest frame, and of its priority
+MANY_ROWS = 10**6  # so many that what does not grow with them does not count
 
 
-def sized(config: DQNConfig, spaces: Spaces) -> DQNConfig:
-    """With `replay_memory`, the configuration whose `replay_capacity` is the largest that fits into
-    it. Raises UserError if that is none.
+def with_capacity(config: DQNConfig, spaces: Spaces) -> DQNConfig:
+    """Turn `replay_memory`, where it is set, into the largest `replay_capacity` that fits into it.
+
+    Raises UserError if not one transition fits.
     """
     if config.replay_memory is None:
         return config
-    memory, per_row = (
-        memory_bytes(config.replay_memory),
-        replay_bytes(dataclasses.replace(config, replay_capacity=10**6), spaces) / 10**6,
-    )
+    memory = memory_bytes(config.replay_memory)
+    per_row = replay_bytes(MANY_ROWS, config, spaces) / MANY_ROWS
     capacity = int(memory / per_row)
     # what does not grow with the number of rows
-    while capacity > 0 and _bytes(capacity, config, spaces) > memory:
-        capacity -= max(1, math.ceil((_bytes(capacity, config, spaces) - memory) / per_row))
+    while capacity > 0 and replay_bytes(capacity, config, spaces) > memory:
+        excess = replay_bytes(capacity, config, spaces) - memory
+        capacity -= max(1, math.ceil(excess / per_row))
     if capacity < 1:
         raise UserError(
-            f"--replay_memory={config.replay_memory} holds not one transition: one takes"
-            f" {int(per_row):,} bytes."
+            f"--replay_memory={config.replay_memory} is too small for a single transition: one"
+            f" takes {int(per_row):,} bytes."
         )
     return dataclasses.replace(config, replay_capacity=capacity, replay_memory=None)
 
 
-def replay_bytes(config: DQNConfig, spaces: Spaces) -> int:
-    """Memory of the whole replay: rows, and where observations are stacks, their frames."""
-    return _bytes(config.replay_capacity, config, spaces)
+def replay_bytes(capacity: int, config: DQNConfig, spaces: Spaces) -> int:
+    """Return the memory of a replay of `capacity` rows, with the frames of stacked observations."""
+    priorities = NUMBER_BYTES * capacity if config.prioritized else 0
+    if not spaces.stack:
+        return capacity * bytes_per_row(columns(spaces)) + priorities
+    row = bytes_per_row(columns(numbered_spaces(spaces))) + NUMBER_BYTES
+    frames = ring_size(capacity, config.num_envs, config.n_step, spaces)
+    return capacity * row + priorities + frames * bytes_per_frame(spaces)
 
 
-def require(config: DQNConfig, spaces: Spaces, runs: int = 1) -> str:
-    """The plan of one run, or of several at once, in a sentence.
+def require_memory(config: DQNConfig, spaces: Spaces, runs: int = 1) -> str:
+    """Return a sentence on the memory of one run, or of several at once.
 
     Raises UserError if it does not fit into what is free.
     """
-    needed, free = replay_bytes(config, spaces) * runs, free_memory()
+    needed = replay_bytes(config.replay_capacity, config, spaces) * runs
+    free = free_memory()
     row = needed // config.replay_capacity
+    seeds = f" for {runs} seeds" if runs > 1 else ""
     plan = (
-        f"{config.replay_capacity:,} transitions of {row:,}"
-        f" bytes{f' for {runs} seeds' * (runs > 1)}, {show(needed)} of {show(free)} free"
+        f"{config.replay_capacity:,} transitions of {row:,} bytes{seeds},"
+        f" {format_bytes(needed)} of {format_bytes(free)} free"
     )
     if needed > free:
         raise UserError(
@@ -61,31 +69,20 @@ def require(config: DQNConfig, spaces: Spaces, runs: int = 1) -> str:
 
 
 def free_memory() -> int:
-    """Bytes that a process could take now."""
+    """Return the bytes that a process could take now."""
     try:
         with open("/proc/meminfo", encoding="ascii") as file:
-            return next(
-                int(line.split()[1]) * 1024 for line in file if line.startswith("MemAvailable")
-            )
-    except (OSError, StopIteration):
-        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+            for line in file:
+                if line.startswith("MemAvailable"):
+                    return int(line.split()[1]) * 1024
+    except OSError:
+        pass
+    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
 
 
-def show(count: int) -> str:
-    """A number of bytes as a person reads it."""
+def format_bytes(count: int) -> str:
+    """Write a number of bytes as a person reads it."""
     for unit, scale in (("GiB", 2**30), ("MiB", 2**20)):
         if count >= scale:
             return f"{count / scale:.1f} {unit}"
     return f"{count / 2**10:.1f} KiB"
-
-
-def _bytes(capacity: int, config: DQNConfig, spaces: Spaces) -> int:
-    priorities = NUMBER * capacity if config.prioritized else 0
-    if not spaces.stack:
-        return capacity * bytes_per_row(transitions.columns(spaces)) + priorities
-    rows = capacity * (bytes_per_row(transitions.columns(numbered_spaces(spaces))) + NUMBER)
-    return (
-        rows
-        + priorities
-        + ring_size(capacity, config.num_envs, config.n_step, spaces) * bytes_per_frame(spaces)
-    )

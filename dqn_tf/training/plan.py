@@ -59,7 +59,7 @@ def prepare(flags: TrainingFlags) -> list[RunPlan]:
         find_collector(config)
         for plan in plans:
             _require_writable(plan.export_dir)
-        print(memory_plan.require(config, plans[0].spaces, len(plans)))
+        print(memory_plan.require_memory(config, plans[0].spaces, len(plans)))
     if flags.resume:
         return plans
     # The last step: a refused run leaves nothing behind.
@@ -73,7 +73,7 @@ def _new_runs(flags: TrainingFlags) -> list[RunPlan]:
         first_seed = _drawn_seed(flags.num_seeds)
     config = presets.configure(env, flags.overrides | {"seed": first_seed})
     spaces = registry.spaces(config)
-    config = memory_plan.sized(config, spaces)
+    config = memory_plan.with_capacity(config, spaces)
     directory = Path(flags.run_dir or default_path(config.env, first_seed, flags.num_seeds))
     if flags.num_seeds == 1:
         export_dir = Path(
@@ -109,7 +109,7 @@ def _resumed_runs(resume: str, flags: TrainingFlags) -> list[RunPlan]:
                 f" {config.total_steps:,} steps. Give a larger --total_steps to train it further."
             )
             continue
-        config = memory_plan.sized(config, spaces)
+        config = memory_plan.with_capacity(config, spaces)
         _require_same_spaces(spaces, registry.spaces(config))
         plans.append(
             RunPlan(

@@ -1,7 +1,5 @@
 """The plan of a replay's memory against what it really takes."""
 
-import dataclasses
-
 import numpy as np
 import pytest
 
@@ -34,9 +32,8 @@ def taken(config: DQNConfig, spaces: Spaces) -> int:
 @pytest.mark.parametrize("prioritized", [False, True])
 def test_the_plan_is_what_is_taken(spaces, prioritized):
     config = DQNConfig(replay_capacity=20_000, num_envs=8, n_step=3, prioritized=prioritized)
-    assert memory_plan.replay_bytes(config, spaces) == pytest.approx(
-        taken(config, spaces), rel=0.01
-    )
+    planned = memory_plan.replay_bytes(20_000, config, spaces)
+    assert planned == pytest.approx(taken(config, spaces), rel=0.01)
 
 
 @pytest.mark.parametrize("prioritized", [False, True])
@@ -48,21 +45,19 @@ def test_an_atari_transition_takes_at_most_7300_bytes(prioritized):
 @pytest.mark.parametrize("spaces", [ATARI, VECTOR], ids=["frames", "vectors"])
 @pytest.mark.parametrize("size", ["2GiB", "0.5GiB", "12.5MiB"])
 def test_a_size_picks_the_largest_capacity_that_fits(spaces, size):
-    config = memory_plan.sized(DQNConfig(replay_memory=size, num_envs=8, n_step=3), spaces)
+    config = memory_plan.with_capacity(DQNConfig(replay_memory=size, num_envs=8, n_step=3), spaces)
     assert config.replay_memory is None
-    more = dataclasses.replace(config, replay_capacity=config.replay_capacity + 2)
-    assert (
-        memory_plan.replay_bytes(config, spaces)
-        <= memory_bytes(size)
-        < memory_plan.replay_bytes(more, spaces)
+    fits, more = (
+        memory_plan.replay_bytes(config.replay_capacity + rows, config, spaces) for rows in (0, 2)
     )
+    assert fits <= memory_bytes(size) < more
 
 
 def test_what_is_too_small_or_no_size_is_refused():
     with pytest.raises(
-        UserError, match="--replay_memory=3KiB holds not one transition: one takes 7,2"
+        UserError, match="--replay_memory=3KiB is too small for a single transition: one takes 7,2"
     ):
-        memory_plan.sized(DQNConfig(replay_memory="3KiB"), ATARI)
+        memory_plan.with_capacity(DQNConfig(replay_memory="3KiB"), ATARI)
     for size in ("2", "2GB", "GiB", "-1GiB", "nanGiB"):
         with pytest.raises(UserError, match=f"--replay_memory={size}: must be a size such as 2GiB"):
             DQNConfig(replay_memory=size)
@@ -70,11 +65,11 @@ def test_what_is_too_small_or_no_size_is_refused():
 
 def test_a_plan_beyond_what_is_free_is_refused(monkeypatch):
     monkeypatch.setattr(memory_plan, "free_memory", lambda: 10 * 2**20)
-    assert memory_plan.require(DQNConfig(replay_capacity=1000), ATARI).endswith(
+    assert memory_plan.require_memory(DQNConfig(replay_capacity=1000), ATARI).endswith(
         "MiB of 10.0 MiB free (74%)."
     )
     with pytest.raises(
         UserError,
         match=r"--replay_capacity=2000 does not fit into memory: .* At most 1,\d+ would\.",
     ):
-        memory_plan.require(DQNConfig(replay_capacity=2000), ATARI)
+        memory_plan.require_memory(DQNConfig(replay_capacity=2000), ATARI)

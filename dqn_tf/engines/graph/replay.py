@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from dqn_tf.envs.spaces import Spaces
 from dqn_tf.experience import transitions
-from dqn_tf.experience.replay import kept, spread
+from dqn_tf.experience.replay import kept_rows, spread
 
 
 class Packing:
@@ -115,7 +115,7 @@ class GraphReplay:
 
         With an unchanged capacity every row lies where it lay.
         """
-        self.added, places, sources = kept(
+        self.added, places, sources = kept_rows(
             int(state["added"]), int(state["capacity"]), self.capacity
         )
         mine = np.zeros((self.capacity, self._packing.width), np.float32)
