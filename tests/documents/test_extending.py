@@ -1,0 +1,114 @@
+"""docs/extending.md: each recipe's files are written and its commands typed."""
+
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+import demo_server
+
+ROOT = Path(__file__).parents[2]
+PAGE = (ROOT / "docs" / "extending.md").read_text(encoding="utf-8")
+RECIPES = dict(re.findall(r"^## ([^\n]+)\n(.*?)(?=^## |\Z)", PAGE, re.MULTILINE | re.DOTALL))
+FILE = re.compile(r"^`([\w/]+\.py)`\n\n```python\n(.*?)```", re.MULTILINE | re.DOTALL)
+SMALL = ["--test_episodes=2", "--evaluation_episodes=2", "--seed=1", "--run_dir=run"]
+
+
+def write_files(directory: Path, text: str) -> list[Path]:
+    """Writes the files that the text shows below the directory."""
+    paths = []
+    for name, code in FILE.findall(text):
+        path = directory / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(code, encoding="utf-8")
+        paths.append(path)
+    return paths
+
+
+def commands(text: str) -> list[list[str]]:
+    blocks = re.findall(r"```bash\n(.*?)```", text, re.DOTALL)
+    return [shlex.split(line) for block in blocks for line in block.splitlines()]
+
+
+def run(words: list[str], directory: Path) -> str:
+    """Types a command in the directory; returns what it prints."""
+    environ = os.environ | {"PYTHONPATH": str(ROOT)}
+    words = [
+        sys.executable,
+        *(str(ROOT / word) if word.endswith(".py") else word for word in words),
+    ]
+    done = subprocess.run(
+        words, cwd=directory, env=environ, capture_output=True, text=True, timeout=250, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+@pytest.fixture
+def directory(tmp_path) -> Path:
+    """Holds every file of the page that is not in dqn_tf."""
+    for text in RECIPES.values():
+        if "dqn_tf/serving/http" not in text:
+            write_files(tmp_path, text)
+    return tmp_path
+
+
+@pytest.mark.parametrize("recipe", [name for name, text in RECIPES.items() if "train.py" in text])
+def test_a_recipe_trains_and_its_export_is_evaluated(recipe, directory):
+    for words in commands(RECIPES[recipe]):
+        assert words[0] == "python"
+        printed = run([*words[1:], *(SMALL if "train.py" in words else [])], directory)
+    if recipe == "A source of experience":
+        counts = re.search(r"Actions taken: \[(\d+), (\d+)\]", printed)
+        assert counts and int(counts[1]) + int(counts[2]) == 2000
+    evaluated = run(["evaluate.py", "--model=run", "--episodes=2"], directory)
+    assert "interval" in evaluated
+
+
+def test_a_torso_says_what_it_cannot_read(directory):
+    words = ["train.py", "--env=CartPole-v1", "--network=gru_torso:GRUTorso"]
+    done = subprocess.run(
+        [sys.executable, str(ROOT / words[0]), *words[1:]],
+        cwd=directory,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert "it reads observations [T, values], not [4]" in done.stderr
+
+
+def test_the_servers_recipe_numbers_the_replies(tmp_path, monkeypatch):
+    """In a copy of the package, with the file added and the line put in its place."""
+    text = RECIPES["A feature of the server"]
+    shutil.copytree(ROOT / "dqn_tf", tmp_path / "dqn_tf")
+    (path,) = write_files(tmp_path, text)
+    place = re.search(r"after `([^`]+)`", text)[1]
+    line = re.search(r":\n\n```python\n(api = [^\n]+)\n```", text)[1]
+    server = tmp_path / "dqn_tf" / "serving" / "http" / "server.py"
+    source = server.read_text(encoding="utf-8")
+    assert source.count(f"        {place}\n") == 1
+    module = ".".join(path.relative_to(tmp_path).with_suffix("").parts)
+    name = re.search(r"def (with_\w+)", path.read_text(encoding="utf-8"))[1]
+    source = source.replace(f"        {place}\n", f"        {place}\n        {line}\n")
+    server.write_text(f"from {module} import {name}\n{source}", encoding="utf-8")
+    monkeypatch.setattr(demo_server, "ROOT", tmp_path)
+    monkeypatch.chdir(tmp_path)
+    with demo_server.serving(ROOT / "saved_models" / "CartPole-v1") as running:
+        for number in (1, 2):
+            with urllib.request.urlopen(running.url + "/v1/models/dqn", timeout=30) as reply:
+                assert reply.headers["X-Request-Number"] == str(number)
+
+
+def test_each_file_of_ones_own_is_short():
+    for text in RECIPES.values():
+        for name, code in FILE.findall(text):
+            assert len(code.splitlines()) < 60, name
