@@ -1,4 +1,5 @@
-"""Scores and speed, each command printing a table and writing CSV:
+"""Measurements of dqn_tf: scores, speed, serving, and parity with TF-Agents.
 
-python -m benchmarks.scores --help.
+Each command records rows in CSV files and writes a page of docs/ from them:
+`python -m benchmarks.scores --help`.
 """

@@ -96,13 +96,41 @@ def parse(argv: Sequence[str]) -> ServingFlags:
 
 
 def define(values: flags.FlagValues) -> None:
-    """Define all flags: the load, and where it is recorded."""
+    """Define all flags: the load, its length, and where it is recorded."""
+    _define_load_flags(values)
+    _define_length_flags(values)
+    page = common_flags.DOCS / "serving_speed.md"
+    common_flags.define_output_flags(values, "serving", page, "the CSV files and their picture")
+
+
+def _define_load_flags(values: flags.FlagValues) -> None:
     flags.DEFINE_string(
         "model",
         "saved_models/CartPole-v1",
         "what is served: a version, or a directory of versions (the newest is taken)",
         flag_values=values,
     )
+    flags.DEFINE_string(
+        "transports",
+        ",".join(TRANSPORTS),
+        "which, separated by commas",
+        flag_values=values,
+    )
+    flags.DEFINE_string(
+        "batching",
+        ",".join(BATCHING),
+        "without --enable_batching, with it, or both",
+        flag_values=values,
+    )
+    flags.DEFINE_bool(
+        "pin",
+        True,
+        "the server has one core for itself, the clients have the others",
+        flag_values=values,
+    )
+
+
+def _define_length_flags(values: flags.FlagValues) -> None:
     flags.DEFINE_bool(
         "quick",
         False,
@@ -140,26 +168,6 @@ def define(values: flags.FlagValues) -> None:
         upper_bound=1000,
         flag_values=values,
     )
-    flags.DEFINE_string(
-        "transports",
-        ",".join(TRANSPORTS),
-        "which, separated by commas",
-        flag_values=values,
-    )
-    flags.DEFINE_string(
-        "batching",
-        ",".join(BATCHING),
-        "without --enable_batching, with it, or both",
-        flag_values=values,
-    )
-    flags.DEFINE_bool(
-        "pin",
-        True,
-        "the server has one core for itself, the clients have the others",
-        flag_values=values,
-    )
-    page = common_flags.DOCS / "serving_speed.md"
-    common_flags.define_output_flags(values, "serving", page, "the CSV files and their picture")
 
 
 def _help_page(command: str, values: flags.FlagValues) -> str:

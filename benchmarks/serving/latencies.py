@@ -12,7 +12,7 @@ def summarize(latencies: Sequence[float], errors: Counter[str], seconds: float) 
 
     The percentiles are in milliseconds, NaN without any answer.
     """
-    median, late = float("nan"), float("nan")
+    median = late = float("nan")
     if latencies:
         median, late = np.percentile(latencies, [50, 99]) * 1000
     return {

@@ -10,7 +10,8 @@ from benchmarks.scores import statistics
 
 
 def test_probability_of_improvement_is_mann_whitneys():
-    scores, others = np.array([1.0, 2.0, 2.0, 7.0]), np.array([0.0, 2.0, 3.0])
+    scores = np.array([1.0, 2.0, 2.0, 7.0])
+    others = np.array([0.0, 2.0, 3.0])
     # 1 beats 0; each 2 beats 0 and ties with 2; 7 beats all: (1 + 1.5 + 1.5 + 3) / 12.
     estimate = statistics.probability_of_improvement(scores, others)
     assert estimate.value == pytest.approx(7 / 12)
@@ -20,7 +21,8 @@ def test_probability_of_improvement_is_mann_whitneys():
 
 def test_interval_of_the_probability_of_improvement_is_that_of_all_resamples():
     """Two runs each: 16 resamples, all of them listed."""
-    scores, others = np.array([1.0, 4.0]), np.array([0.0, 2.0])
+    scores = np.array([1.0, 4.0])
+    others = np.array([0.0, 2.0])
     every = [
         np.mean(
             [

@@ -20,7 +20,7 @@ from small_runs import report, small_run
 
 AGENTS = shipped.shipped(SAVED_MODELS)
 EPISODES = {"ALE/Pong-v5": 1}  # the others are short
-each = pytest.mark.parametrize(
+every_agent = pytest.mark.parametrize(
     "agent", AGENTS, ids=[f"{agent.version.parent.name}/{agent.version.name}" for agent in AGENTS]
 )
 
@@ -37,7 +37,8 @@ def test_a_page_is_written_of_a_run(tmp_path):
     (agent,) = shipped.shipped(models)
     assert "--seed=3" in agent.command and "--env=faulty:Corridor-v0" in agent.command
     assert str(tmp_path) not in (agent.records / "evaluation.json").read_text()
-    page, score = shipped.render(models), report(tmp_path)["score"]
+    page = shipped.render(models)
+    score = report(tmp_path)["score"]
     assert (
         f"{score['mean']:.1f} [" in page
         and agent.manifest["weights_sha256"][:12] in page
@@ -50,7 +51,7 @@ def test_a_page_is_written_of_a_run(tmp_path):
         shipped.shipped(models)
 
 
-@each
+@every_agent
 def test_a_shipped_agent_is_whole(agent):
     """Its weights are those of the manifest and of the report, it is small, and it was made by the
     command that the page gives.
@@ -67,19 +68,21 @@ def test_a_shipped_agent_is_whole(agent):
     assert not json.dumps(agent.report).count("/tmp/")
 
 
-@each
+@every_agent
 def test_a_shipped_agent_plays_as_its_page_says(agent):
     pytest.importorskip(
         {"ALE": "ale_py", "MinAtar": "minatar", "LunarLander-v3": "Box2D"}.get(
             agent.manifest["env"].partition("/")[0], "numpy"
         )
     )
-    env, config = agent.manifest["env"], DQNConfig.from_dict(agent.manifest["config"])
+    env = agent.manifest["env"]
+    config = DQNConfig.from_dict(agent.manifest["config"])
     policy = ExportedPolicy(agent.version, registry.spaces(config))
     played = evaluate(
         policy, registry.maker(config), range(7_000_000, 7_000_000 + EPISODES.get(env, 10))
     )
-    score, spread = agent.manifest["score"], agent.manifest["score"]["std"]
+    score = agent.manifest["score"]
+    spread = score["std"]
     assert played.returns.mean() >= score["mean"] - 4 * max(spread, 1.0) / np.sqrt(
         len(played.returns)
     )

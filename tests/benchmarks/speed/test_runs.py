@@ -96,8 +96,8 @@ def test_a_run_that_fails_is_a_sentence(bare):
 
 def test_rounds_take_turns(monkeypatch):
     monkeypatch.setattr(rounds, "measure", lambda job, seed, python: {"python": python})
-    one, other = (jobs.Job(systems.BY_KEY[key], ANCHOR, "anchor") for key in ("host", "sb3"))
-    answers = list(rounds.run([one, other], 2, {"sb3": "elsewhere"}))
+    todo = [jobs.Job(systems.BY_KEY[key], ANCHOR, "anchor") for key in ("host", "sb3")]
+    answers = list(rounds.run(todo, 2, {"sb3": "elsewhere"}))
     assert [(job.system.key, number, answer["python"]) for job, number, answer in answers] == [
         ("host", 1, sys.executable),
         ("sb3", 1, "elsewhere"),
@@ -162,7 +162,8 @@ def test_a_tiny_measurement_end_to_end(tmp_path, bare):
 @pytest.mark.parametrize("key", ["sb3", "sbx", "tf_agents"])
 def test_a_peer_that_is_installed_does_the_same_work(key):
     system = systems.BY_KEY[key]
-    if reason := systems.why_not(system, sys.executable):
+    reason = systems.why_not(system, sys.executable)
+    if reason:
         pytest.skip(reason)
     answer = rounds.measure(
         jobs.Job(system, Setting(warmup=200, settle=100, steps=200), "anchor"),
@@ -210,7 +211,8 @@ def test_a_whole_training_is_taken_apart():
 def test_the_floor_counts_the_products_of_one_update():
     forward = 2 * 128 * (4 * 120 + 120 * 84 + 84 * 2)
     # nobody asks for the gradient of the observation
-    to_weights, to_inputs = forward, forward - 2 * 128 * 4 * 120
+    to_weights = forward
+    to_inputs = forward - 2 * 128 * 4 * 120
     assert block_profile.flops() == 2 * forward + to_weights + to_inputs
 
 

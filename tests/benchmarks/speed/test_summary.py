@@ -5,7 +5,7 @@ from benchmarks.speed import summary, systems
 
 
 def test_ratios_are_of_the_same_round():
-    own = [
+    runs = [
         speed_row(round=1, env_steps_per_second=3000.0),
         speed_row(round=2, env_steps_per_second=8000.0),
         speed_row(round=4, env_steps_per_second=1.0),
@@ -15,16 +15,16 @@ def test_ratios_are_of_the_same_round():
         speed_row(system=systems.BASE, round=1, env_steps_per_second=1000.0),
         speed_row(system=systems.BASE, round=3, env_steps_per_second=7.0),
     ]
-    assert summary.ratios(own, base) == [
+    assert summary.ratios(runs, base) == [
         3.0,
         4.0,
     ], "medians of all runs would have given 3000 / 1000"
-    ours_line, base_line = summary.speed_lines(own[:2] + base[:2])
+    ours_line, base_line = summary.speed_lines(runs[:2] + base[:2])
     assert (
         ours_line[:5] == (HOST, "1", "2", "5,500 [3,000, 8,000]", "3.50 [3.00, 4.00]")
         and base_line[4] == "1.00 [1.00, 1.00]"
     )
-    (alone,) = summary.speed_lines(own)
+    (alone,) = summary.speed_lines(runs)
     assert alone[4] == "—"
 
 

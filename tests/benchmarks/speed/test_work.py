@@ -31,7 +31,8 @@ def test_the_steps_of_several_environments_keep_the_ratio():
 
 
 def test_settings_are_the_same_work_for_dqn_tf():
-    anchor, zoo = ours.configure(ANCHOR, 1), ours.configure(SETTINGS["zoo"], 1)
+    anchor = ours.configure(ANCHOR, 1)
+    zoo = ours.configure(SETTINGS["zoo"], 1)
     assert (
         anchor.env_steps_per_update,
         anchor.total_steps,
@@ -47,7 +48,8 @@ def test_settings_are_the_same_work_for_dqn_tf():
         for value in values:
             # raises on what no run could do
             ours.configure(settings.swept(sweep, value, None), 1)
-    wide, long = settings.swept("width", 512, 100), settings.swept("length", 10, 100)
+    wide = settings.swept("width", 512, 100)
+    long = settings.swept("length", 10, 100)
     assert (
         wide == dataclasses.replace(ANCHOR, hidden_units=(512, 512), steps=100)
         and long.steps == 1000
