@@ -18,7 +18,6 @@ from dqn_tf.agent.networks.kernels import narrow_matmul
 from dqn_tf.agent.networks.layers import StackedDense
 from dqn_tf.engines import factory
 from dqn_tf.envs import registry
-from dqn_tf.training.seeds_report import summary_of
 from small_runs import SMALL, arguments
 
 SEEDS = (3, 8, 5)
@@ -231,10 +230,8 @@ def test_a_whole_run_of_several_seeds_and_one_that_was_stopped(tmp_path):
     [
         (
             {"engine": "host"},
-            (
-                "--num_seeds=3 trains them in one program, which --engine=host does not support: add"
-                " --engine=graph."
-            ),
+            "--num_seeds=3 trains them in one program, which --engine=host does not support:"
+            " add --engine=graph.",
         ),
         ({"num_seeds": 0}, "--num_seeds=0: must be at least 1."),
         ({"seed": 2**32 - 2}, f"--seed={2**32}: must be from 0 to {2**32 - 1}."),
@@ -248,28 +245,3 @@ def test_a_whole_run_of_several_seeds_and_one_that_was_stopped(tmp_path):
 def test_what_cannot_be_is_said(flags, sentence, tmp_path):
     status, text = run(words(tmp_path, **flags), tmp_path)
     assert status == 1 and sentence in text and not list(tmp_path.glob("[!.]*")), text
-
-
-def test_the_summary_by_hand():
-    reports = [
-        {
-            "env": "E",
-            "seed": seed,
-            "env_steps": 9,
-            "updates": 2,
-            "weights_sha256": "",
-            "export": "",
-            "seconds": seed,
-            "score": {"mean": mean},
-        }
-        for seed, mean in enumerate((1.0, 2.0, 4.0, 100.0))
-    ]
-    summary = summary_of(reports)
-    assert (
-        summary["mean"],
-        summary["iqm"],
-        summary["min"],
-        summary["max"],
-        summary["seconds"],
-    ) == (26.75, 3.0, 1.0, 100.0, 3)
-    assert summary["iqm_ci95"][0] < 3.0 < summary["iqm_ci95"][1]
