@@ -1,6 +1,6 @@
 """Where the time of a block goes, and the floor under it: python -m benchmarks.speed.block_profile.
 
-Runs the host engine at the anchor setting with its parts timed, and measures how fast this machine
+Runs the host engine at the anchor setting with its parts timed. Measures how fast this machine
 multiplies matrices of the update's sizes. Prints microseconds per environment step. Run it on a
 machine that does nothing else.
 """

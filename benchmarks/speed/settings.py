@@ -12,8 +12,8 @@ class Setting:
     """One piece of work, the same for every system; steps are environment steps.
 
     After every `collect` steps there are `updates` updates. Timing starts `settle` steps after
-    `warmup`, when everything is compiled; with `settle` None it starts before anything is built,
-    and covers the whole training.
+    `warmup`, when everything is compiled. With `settle` None it starts before anything is built and
+    covers the whole training.
     """
 
     env: str = "CartPole-v1"
