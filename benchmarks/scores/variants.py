@@ -5,7 +5,8 @@ import hashlib
 from typing import Any
 
 from dqn_tf.config import presets
-from dqn_tf.config.dqn_config import DQNConfig, show
+from dqn_tf.config.dqn_config import DQNConfig
+from dqn_tf.config.notation import show
 from dqn_tf.support.errors import UserError
 
 EVALUATIONS = 20  # greedy evaluations during a run: the points of its learning curve

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from benchmarks.speed.settings import Setting
 from benchmarks.speed.stopwatch import Stopwatch
-from dqn_tf.config.dqn_config import DQNConfig, is_atari
+from dqn_tf.config.dqn_config import DQNConfig
+from dqn_tf.config.notation import is_atari
 
 if TYPE_CHECKING:
     from dqn_tf.training.run import Run, RunObserver

@@ -6,7 +6,8 @@ from typing import Any
 
 from absl import flags
 
-from dqn_tf.config.dqn_config import DQNConfig, show
+from dqn_tf.config.dqn_config import DQNConfig
+from dqn_tf.config.notation import show
 from dqn_tf.support.command_line import Entry
 from dqn_tf.support.errors import UserError
 
@@ -50,16 +51,18 @@ def config_sections(config: DQNConfig) -> dict[str, list[Entry]]:
 
 
 def _kind(field: dataclasses.Field) -> str:
-    return field.type.removesuffix(" | None")
+    return str(field.type).removesuffix(" | None")
 
 
 def _typed(field: dataclasses.Field, value: Any) -> Any:
-    """Turn `--hidden_units=128,128` into (128, 128): flags know no tuples."""
-    if not _kind(field).startswith("tuple"):
+    """Return the value in its field's type: `--hidden_units=128,128` is (128, 128)."""
+    kind = _kind(field)
+    if not kind.startswith("tuple["):
         return value
+    words = [word for word in value.split(",") if word]
+    if kind == "tuple[str, ...]":
+        return tuple(words)
     try:
-        return tuple(int(word) for word in value.split(",") if word)
+        return tuple(int(word) for word in words)
     except ValueError as error:
-        raise UserError(
-            f"--{field.name}={value}: must be whole numbers such as 256,256."
-        ) from error
+        raise UserError(f"--{field.name}={value}: must be {field.metadata['allowed']}.") from error

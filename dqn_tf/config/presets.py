@@ -6,8 +6,9 @@ from dqn_tf.config.dqn_config import DQNConfig
 
 
 class Preset(NamedTuple):
-    """Plain DQN tuned for one environment, the improvements recommended on top of it, and what a
-    run with both should reach.
+    """Plain DQN tuned for one environment, and the improvements recommended on top of it.
+
+    `claim` is what a run with both should reach.
     """
 
     plain: dict[str, Any]
@@ -16,14 +17,11 @@ class Preset(NamedTuple):
 
     @property
     def values(self) -> dict[str, Any]:
-        """What differs from DQNConfig's defaults in a run of `train.py`:
-
-        the recommended values on top of the plain ones.
-        """
+        """What differs from DQNConfig's defaults in a run of `train.py`."""
         return self.plain | self.recommended
 
 
-# Of any Atari game. The settings of Mnih et al. 2015 cut to what fits into a night: Adam, a smaller
+# For any Atari game. The settings of Mnih et al. 2015 cut to what fits into a night: Adam, a smaller
 # replay and a faster falling epsilon.
 ATARI = Preset(
     {
@@ -47,7 +45,7 @@ ATARI = Preset(
     "none: it was tuned on no game",
 )
 
-# Of any MinAtar game: the settings of the published rows (Obando-Ceron and Castro 2021; Daley et
+# For any MinAtar game: the settings of the published rows (Obando-Ceron and Castro 2021; Daley et
 # al. 2025). Their loss is half the squared error with an epsilon of 3.125e-4: with twice the
 # gradient, twice the epsilon is the same step.
 MINATAR = Preset(
@@ -180,7 +178,7 @@ PRESETS = {
 
 # All of Rainbow's parts (Hessel et al. 2018) with the settings of its table 1 that do not depend on
 # the environment.
-RAINBOW = {
+RAINBOW: dict[str, Any] = {
     "double": True,
     "dueling": True,
     "prioritized": True,
@@ -192,16 +190,15 @@ RAINBOW = {
 
 
 def find(env: str) -> Preset | None:
-    """The environment's preset; of an Atari or MinAtar game without one of its own, that of all of
-    them.
-    """
+    """Return the environment's preset, or that of its family (Atari, MinAtar), or None."""
     return PRESETS.get(env) or FAMILIES.get(env.rpartition("/")[0])
 
 
 def configure(env: str, overrides: dict[str, Any]) -> DQNConfig:
-    """The environment's preset, if it has one, with `overrides` on top.
+    """Return the configuration of the environment's preset, if it has one, with `overrides` on top.
 
     Raises UserError on a bad value.
     """
     preset = find(env)
-    return DQNConfig(**{"env": env} | (preset.values if preset else {}) | overrides)
+    values = preset.values if preset else {}
+    return DQNConfig(**{"env": env} | values | overrides)

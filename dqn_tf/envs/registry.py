@@ -11,7 +11,8 @@ from typing import Any, NoReturn
 import gymnasium as gym
 
 from dqn_tf.config import presets
-from dqn_tf.config.dqn_config import DQNConfig, is_atari
+from dqn_tf.config.dqn_config import DQNConfig
+from dqn_tf.config.notation import is_atari
 from dqn_tf.envs import atari, gridworld, probes
 from dqn_tf.envs.checked_env import CheckedEnv
 from dqn_tf.envs.spaces import Spaces

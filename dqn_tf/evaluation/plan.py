@@ -8,7 +8,8 @@ from typing import Any, NamedTuple
 import gymnasium as gym
 
 from dqn_tf.config import presets, seeding
-from dqn_tf.config.dqn_config import DQNConfig, is_atari
+from dqn_tf.config.dqn_config import DQNConfig
+from dqn_tf.config.notation import is_atari
 from dqn_tf.envs import registry
 from dqn_tf.envs.atari import PROTOCOL
 from dqn_tf.envs.spaces import Spaces

@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from dqn_tf.config.dqn_config import DQNConfig, epsilon_points
+from dqn_tf.config.dqn_config import DQNConfig
+from dqn_tf.config.notation import epsilon_points
 
 
 def epsilon(config: DQNConfig, env_step: np.ndarray) -> np.ndarray:

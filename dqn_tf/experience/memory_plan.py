@@ -4,7 +4,8 @@ import dataclasses
 import math
 import os
 
-from dqn_tf.config.dqn_config import DQNConfig, memory_bytes
+from dqn_tf.config.dqn_config import DQNConfig
+from dqn_tf.config.notation import memory_bytes
 from dqn_tf.envs.spaces import Spaces
 from dqn_tf.experience.frames import bytes_per_frame, numbered_spaces, ring_size
 from dqn_tf.experience.replay import bytes_per_row

@@ -10,7 +10,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, TextIO
 
-from dqn_tf.config.dqn_config import FIXED_ON_RESUME, DQNConfig, show
+from dqn_tf.config.dqn_config import FIXED_ON_RESUME, DQNConfig
+from dqn_tf.config.notation import show
 from dqn_tf.envs.registry import directory_name
 from dqn_tf.envs.spaces import Spaces
 from dqn_tf.support.errors import UserError

@@ -1,44 +1,44 @@
-"""SIGINT and SIGTERM as a request that the run answers between two blocks."""
+"""SIGINT and SIGTERM as a request to stop, which a run answers between two blocks."""
 
 import os
 import signal
 
 
 class Interrupted(Exception):
-    """Raised by `Interrupts.check` once a signal has come."""
+    """Says that a signal has come; `Interrupts.check` raises it."""
 
 
 class Interrupts:
-    """While entered, the first SIGINT or SIGTERM is remembered; a second one ends the process at
-    once.
+    """Remembers the first SIGINT or SIGTERM; a second one ends the process at once.
 
-    The exit status of an answered signal is 128 plus its number: 130 for SIGINT, 143 for SIGTERM.
+    It does so while it is entered. The exit status of an answered signal is 128 plus its number:
+    130 for SIGINT, 143 for SIGTERM.
     """
 
     signal: int | None = None
 
     def __enter__(self) -> "Interrupts":
-        self._before = {
+        self._handlers = {
             number: signal.signal(number, self._receive)
             for number in (signal.SIGINT, signal.SIGTERM)
         }
         return self
 
-    def __exit__(self, *_) -> None:
-        for number, handler in self._before.items():
+    def __exit__(self, *_: object) -> None:
+        for number, handler in self._handlers.items():
             signal.signal(number, handler)
 
     def check(self) -> None:
-        """Raises Interrupted if a signal has come."""
+        """Raise Interrupted if a signal has come."""
         if self.signal is not None:
             raise Interrupted
 
     @property
     def exit_status(self) -> int:
-        """0 if no signal came, else what a shell expects of a process that this signal ended."""
+        """0 without a signal, else what a shell expects of a process that the signal ended."""
         return 0 if self.signal is None else 128 + self.signal
 
-    def _receive(self, number: int, _) -> None:
+    def _receive(self, number: int, _: object) -> None:
         if self.signal is not None:
             os._exit(128 + number)
         self.signal = number

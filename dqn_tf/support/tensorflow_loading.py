@@ -1,4 +1,4 @@
-"""Loads TensorFlow without its chatter, so that the terminal shows our lines only."""
+"""Loads TensorFlow quietly, so that the terminal shows our lines only."""
 
 import contextlib
 import importlib.util
@@ -14,11 +14,10 @@ from dqn_tf.support.errors import UserError
 
 
 def load_tensorflow(verbose: bool = False) -> None:
-    """Imports TensorFlow; its native log and library warnings are shown only if `verbose`.
+    """Import TensorFlow; show its native log and library warnings only if `verbose`.
 
-    TensorFlow's C++ code writes to file descriptor 2 before any log level holds, so the descriptor
-    itself is turned away while the library loads. If loading fails, what was written is shown.
-    Raises UserError if Keras 2 is wanted and not there.
+    If loading fails, what was written meanwhile is shown. Raises UserError if TF_USE_LEGACY_KERAS
+    asks for Keras 2 and it is not installed.
     """
     if wants_keras_2() and importlib.util.find_spec("tf_keras") is None:
         raise UserError(
@@ -32,24 +31,24 @@ def load_tensorflow(verbose: bool = False) -> None:
     logging.set_verbosity(logging.ERROR)
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     warnings.filterwarnings("ignore")
-    with stderr_aside(shown_on_failure=True):
+    with hidden_stderr(show_on_failure=True):
         import tensorflow
     tensorflow.get_logger().setLevel("ERROR")
 
 
 @contextlib.contextmanager
-def stderr_aside(shown_on_failure: bool) -> Iterator[None]:
-    """Turns file descriptor 2 away, to which C++ code writes whatever any log level says."""
+def hidden_stderr(show_on_failure: bool) -> Iterator[None]:
+    """Redirect file descriptor 2, to which C++ code writes before any log level holds."""
     sys.stderr.flush()
     terminal = os.dup(2)
-    with tempfile.TemporaryFile() as aside:
-        os.dup2(aside.fileno(), 2)
+    with tempfile.TemporaryFile() as hidden:
+        os.dup2(hidden.fileno(), 2)
         try:
             yield
         except BaseException:
-            if shown_on_failure:
-                aside.seek(0)
-                os.write(terminal, aside.read())
+            if show_on_failure:
+                hidden.seek(0)
+                os.write(terminal, hidden.read())
             raise
         finally:
             os.dup2(terminal, 2)
@@ -57,8 +56,6 @@ def stderr_aside(shown_on_failure: bool) -> Iterator[None]:
 
 
 def wants_keras_2() -> bool:
-    """Whether the variable is set by which TensorFlow makes `tf.keras` the Keras 2 of the package
-    tf-keras.
-    """
-    # what TensorFlow takes for yes
+    """Return whether TF_USE_LEGACY_KERAS asks for Keras 2, from the package tf-keras."""
+    # the values that TensorFlow takes for yes
     return os.environ.get("TF_USE_LEGACY_KERAS") in ("1", "true", "True")

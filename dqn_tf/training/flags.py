@@ -10,7 +10,8 @@ from absl import flags
 
 from dqn_tf.config import flags as config_flags
 from dqn_tf.config import presets
-from dqn_tf.config.dqn_config import DQNConfig, show
+from dqn_tf.config.dqn_config import DQNConfig
+from dqn_tf.config.notation import show
 from dqn_tf.support import command_line
 from dqn_tf.support.errors import UserError
 

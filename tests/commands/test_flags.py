@@ -11,7 +11,8 @@ import pytest
 
 from command_server import ROOT, SUPPORT, interpreter, refusal, run
 from dqn_tf.config import presets
-from dqn_tf.config.dqn_config import DQNConfig, show
+from dqn_tf.config.dqn_config import DQNConfig
+from dqn_tf.config.notation import show
 from small_runs import SMALL, arguments, small_run
 
 # Runs train.py in a fresh interpreter, then tells which heavy packages it had to load.

@@ -8,12 +8,14 @@ import pytest
 
 from dqn_tf.config import presets
 from dqn_tf.config.dqn_config import FIXED_ON_RESUME, DQNConfig
+from dqn_tf.config.ranges import Choice, Format, Range
 from dqn_tf.support.errors import UserError
 
 
 def test_a_config_survives_json():
     config = DQNConfig(seed=7, hidden_units=(32, 16), learning_rate_end=1e-5, total_steps=2000)
     assert DQNConfig.from_dict(json.loads(json.dumps(config.to_dict()))) == config
+    assert DQNConfig(hidden_units=[32, 16]).hidden_units == (32, 16)
 
 
 def test_a_config_cannot_be_changed():
@@ -39,8 +41,40 @@ def test_a_former_setting_is_read_where_it_changed_nothing():
         DQNConfig.from_dict({"precision": "bfloat16"})
 
 
-def test_fields_fixed_on_resume_exist():
-    assert set(FIXED_ON_RESUME) <= {field.name for field in dataclasses.fields(DQNConfig)}
+def test_what_shapes_a_checkpoint_is_fixed_on_resume():
+    shapes = {"env", "seed", "engine", "num_envs", "network", "hidden_units", "optimizer"}
+    heads = {"dueling", "noisy", "distribution", "atoms", "v_min", "v_max"}
+    rows = {"n_step", "prioritized", "collector"}
+    atari = {"frame_skip", "noop_max", "sticky_actions", "full_action_space", "max_frames"}
+    assert set(FIXED_ON_RESUME) >= shapes | heads | rows | atari
+    assert not {"learning_rate", "gamma", "total_steps"} & set(FIXED_ON_RESUME)
+
+
+def test_a_search_can_read_what_a_setting_may_be():
+    allowed = {field.name: field.metadata["allowed"] for field in dataclasses.fields(DQNConfig)}
+    learning_rate = allowed["learning_rate"]
+    assert isinstance(learning_rate, Range) and learning_rate.log and learning_rate.above == 0
+    assert (allowed["gamma"].low, allowed["gamma"].high, allowed["gamma"].log) == (0.0, 1.0, False)
+    assert isinstance(allowed["loss"], Choice) and allowed["loss"].names == ("huber", "mse")
+
+
+@pytest.mark.parametrize(
+    ("allowed", "values", "others", "text"),
+    [
+        (Range(low=1), (1, 2.5), (0, math.inf, math.nan), "at least 1"),
+        (Range(above=0), (1e-9,), (0, math.inf), "a finite number above 0"),
+        (Range(0.0, 1.0), (0.0, 1.0), (-0.1, 1.1, math.nan), "from 0.0 to 1.0"),
+        (Range(high=0), (0, -3), (1, -math.inf), "a finite number, at most 0"),
+        (Range(), (-3.0,), (math.nan, math.inf), "a finite number"),
+        (Choice("a", "b"), ("a",), ("c", "my_module:A"), "one of a, b"),
+        (Choice("a", own="A"), ("a", "my_module:A"), ("c", ":A", "m:"), "a or my_module:A"),
+        (Format("two words", lambda value: len(value.split()) == 2), ("a b",), ("a",), "two words"),
+    ],
+)
+def test_ranges_hold_values_and_say_what_they_hold(allowed, values, others, text):
+    assert all(value in allowed for value in values)
+    assert not any(value in allowed for value in others)
+    assert str(allowed) == text
 
 
 @pytest.mark.parametrize("env", presets.PRESETS)
@@ -135,6 +169,29 @@ def test_a_value_at_its_bound_is_taken(name, value):
             {"warmup_env_steps": 500, "total_steps": 500},
             ("warmup_env_steps=500", "total_steps=500"),
         ),
+        ({"n_step": 101, "replay_capacity": 100, "batch_size": 8}, ("n_step=101", "100 can hold")),
+        (
+            {"num_envs": 101, "replay_capacity": 100, "batch_size": 8},
+            ("num_envs=101", "100 can hold"),
+        ),
+        (
+            {"warmup_env_steps": 140, "n_step": 5, "num_envs": 4},
+            ("warmup_env_steps=140", "batch_size=128 and the 4 steps", "n_step=5 waits"),
+        ),
+        ({"distribution": "c51", "v_min": 1.0, "v_max": 1.0}, ("v_min=1.0", "v_max=1.0")),
+        ({"munchausen": True, "distribution": "c51"}, ("munchausen and", "distribution=c51")),
+        ({"munchausen": True, "double": True}, ("munchausen and", "nodouble")),
+        (
+            {"epsilon_schedule": "exponential", "epsilon_end": 0.0},
+            ("epsilon_schedule=exponential", "epsilon_end=0"),
+        ),
+        ({"engine": "graph", "noisy": True}, ("engine=graph has no --noisy", "engine=host")),
+        ({"engine": "graph", "prioritized": True}, ("engine=graph has no --prioritized",)),
+        (
+            {"engine": "graph", "collector": "my_module:MyCollector"},
+            ("collector=my_module:MyCollector", "engine=host"),
+        ),
+        ({"frame_skip": 3}, ("frame_skip is of the protocol", "env=CartPole-v1")),
         (
             {"export_weights": "best", "evaluation_period_env_steps": 0},
             ("export_weights=best", "evaluation_period_env_steps"),
@@ -144,4 +201,5 @@ def test_a_value_at_its_bound_is_taken(name, value):
 def test_fields_that_contradict_each_other_are_named(values, names):
     with pytest.raises(UserError) as refusal:
         DQNConfig(**values)
-    assert all(f"--{name}" in str(refusal.value) for name in names)
+    assert all(name in str(refusal.value) for name in names)
+    assert str(refusal.value).startswith("--")

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from dqn_tf.config.dqn_config import DQNConfig, memory_bytes
+from dqn_tf.config.dqn_config import DQNConfig
+from dqn_tf.config.notation import memory_bytes
 from dqn_tf.engines.host import make_frames, make_replay
 from dqn_tf.envs.spaces import Spaces
 from dqn_tf.experience import memory_plan

@@ -41,6 +41,6 @@ def write_tflite(agent: DQN, version: Path) -> None:
         [serving_default.get_concrete_function()], module
     )
     # what the converter says there is in its exception, too
-    with tensorflow_loading.stderr_aside(shown_on_failure=False):
+    with tensorflow_loading.hidden_stderr(show_on_failure=False):
         model = converter.convert()
     (version / FILES["tflite"]).write_bytes(model)

@@ -1,0 +1,158 @@
+"""What is wrong with a configuration: one small check each, which returns a sentence or None.
+
+A sentence names the flags at fault and says what would be right.
+"""
+
+import dataclasses
+from collections.abc import Callable
+
+from dqn_tf.config.notation import is_atari, show
+from dqn_tf.config.settings import ATARI, Settings
+from dqn_tf.support.errors import UserError
+
+
+def require_valid(config: Settings) -> None:
+    """Raise UserError with the sentence of the first check that finds something wrong."""
+    for check in CHECKS:
+        sentence = check(config)
+        if sentence is not None:
+            raise UserError(sentence)
+
+
+def check_ranges(config: Settings) -> str | None:
+    """Require every value in its setting's range; None stands for "not given"."""
+    for field in dataclasses.fields(config):
+        value = getattr(config, field.name)
+        allowed = field.metadata["allowed"]
+        if value is not None and allowed is not None and value not in allowed:
+            return f"--{field.name}={show(value)}: must be {allowed}."
+    return None
+
+
+def check_replay(config: Settings) -> str | None:
+    """Require room in the replay for a batch, a window, and a row of each environment."""
+    for name in ("batch_size", "n_step", "num_envs"):
+        value = getattr(config, name)
+        if value > config.replay_capacity:
+            return (
+                f"--{name}={value} is more than --replay_capacity={config.replay_capacity} can"
+                " hold."
+            )
+    return None
+
+
+def check_warmup_fills_a_batch(config: Settings) -> str | None:
+    """Require a full batch at the first update: a window of n steps is there after its last."""
+    waiting = (config.n_step - 1) * config.num_envs
+    if config.warmup_env_steps >= config.batch_size + waiting:
+        return None
+    windows = ""
+    if config.n_step > 1:
+        windows = (
+            f" and the {config.n_step - 1} steps of each environment that --n_step={config.n_step}"
+            " waits for"
+        )
+    return (
+        f"--warmup_env_steps={config.warmup_env_steps} must be at least"
+        f" --batch_size={config.batch_size}{windows}: the first update needs a full batch."
+    )
+
+
+def check_warmup_leaves_steps(config: Settings) -> str | None:
+    """Require steps to learn from after warm-up."""
+    if config.warmup_env_steps < config.total_steps:
+        return None
+    return (
+        f"--warmup_env_steps={config.warmup_env_steps} must be below"
+        f" --total_steps={config.total_steps}, or nothing is learned."
+    )
+
+
+def check_atoms(config: Settings) -> str | None:
+    """Require two different returns for the atoms of c51 to lie between."""
+    if config.distribution != "c51" or config.v_min < config.v_max:
+        return None
+    return (
+        f"--v_min={config.v_min} must be below --v_max={config.v_max}: between them lie the atoms"
+        " of --distribution=c51."
+    )
+
+
+def check_munchausen(config: Settings) -> str | None:
+    """Require plain Q-values beside Munchausen's soft bootstrap, and no other bootstrap."""
+    if not config.munchausen:
+        return None
+    if config.distribution != "none":
+        return (
+            f"--munchausen and --distribution={config.distribution} cannot be combined: its target"
+            " is a number, not a distribution. Leave one out."
+        )
+    if config.double:
+        return (
+            "--munchausen and --double cannot be combined: its soft bootstrap has no greedy next"
+            " action to choose. Leave one out (--nodouble, where the preset has it)."
+        )
+    return None
+
+
+def check_exponential_epsilon(config: Settings) -> str | None:
+    """Require an end above 0 for an exponential, which never reaches 0."""
+    if config.epsilon_schedule != "exponential" or config.epsilon_end > 0:
+        return None
+    return (
+        "--epsilon_schedule=exponential never reaches --epsilon_end=0: give an --epsilon_end above"
+        " 0."
+    )
+
+
+def check_graph_engine(config: Settings) -> str | None:
+    """Require what the graph engine has: no priorities, no noise, no collector of one's own."""
+    if config.engine != "graph":
+        return None
+    for name in ("prioritized", "noisy"):
+        if getattr(config, name):
+            return f"--engine=graph has no --{name}: use --engine=host."
+    if config.collector != "local":
+        return (
+            f"--collector={config.collector} collects for --engine=host: --engine=graph steps"
+            " environments of its own."
+        )
+    return None
+
+
+def check_atari_settings(config: Settings) -> str | None:
+    """Require an Atari game where its protocol is set."""
+    if is_atari(config.env):
+        return None
+    for field in dataclasses.fields(config):
+        changed = getattr(config, field.name) != field.default
+        if field.metadata["group"] == ATARI and changed:
+            return (
+                f"--{field.name} is of the protocol of Atari games (ALE/...), and"
+                f" --env={config.env} is none. Leave it out."
+            )
+    return None
+
+
+def check_best_weights(config: Settings) -> str | None:
+    """Require evaluations to choose the best weights by."""
+    if config.export_weights != "best" or config.evaluation_period_env_steps:
+        return None
+    return (
+        "--export_weights=best needs evaluations to choose by: give --evaluation_period_env_steps"
+        " above 0."
+    )
+
+
+CHECKS: tuple[Callable[[Settings], str | None], ...] = (
+    check_ranges,
+    check_replay,
+    check_warmup_fills_a_batch,
+    check_warmup_leaves_steps,
+    check_atoms,
+    check_munchausen,
+    check_exponential_epsilon,
+    check_graph_engine,
+    check_atari_settings,
+    check_best_weights,
+)

@@ -1,0 +1,49 @@
+"""How settings are written: sizes, schedules, names of a user's own parts, and values as typed."""
+
+import itertools
+import re
+from typing import Any
+
+UNITS = {"KiB": 2**10, "MiB": 2**20, "GiB": 2**30}
+
+
+def show(value: Any) -> str:
+    """Return a value as it is typed on the command line."""
+    return ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
+
+
+def is_atari(env: str) -> bool:
+    """Return whether this id is one of ale-py's games."""
+    return env.startswith("ALE/")
+
+
+def is_import_name(value: str) -> bool:
+    """Return whether this is `my_module:Name`."""
+    return re.fullmatch(r"[^\W\d][\w.]*:[^\W\d]\w*", value) is not None
+
+
+def memory_bytes(size: str) -> int:
+    """Return the bytes of a size such as 2GiB; 0 if it is not a size."""
+    number, unit = size[:-3], size[-3:]
+    try:
+        return int(float(number) * UNITS[unit])
+    except (KeyError, ValueError, OverflowError):
+        return 0
+
+
+def epsilon_points(schedule: str) -> list[tuple[int, float]]:
+    """Return the points of `step:epsilon,step:epsilon,...`.
+
+    The list is empty if `schedule` is not written so, if steps do not rise, or if an epsilon is
+    not in [0, 1].
+    """
+    points = []
+    try:
+        for point in schedule.split(","):
+            step, epsilon = point.split(":")
+            points.append((int(step), float(epsilon)))
+    except ValueError:
+        return []
+    steps_rise = all(earlier < later for (earlier, _), (later, _) in itertools.pairwise(points))
+    in_range = all(0.0 <= epsilon <= 1.0 for _, epsilon in points)
+    return points if steps_rise and in_range else []
