@@ -21,8 +21,8 @@ class Preset(NamedTuple):
         return self.plain | self.recommended
 
 
-# For any Atari game. The settings of Mnih et al. 2015 cut to what fits into a night: Adam, a smaller
-# replay and a faster falling epsilon.
+# For any Atari game: the settings of Mnih et al. 2015 cut to what fits into a night, with Adam, a
+# smaller replay and a faster falling epsilon.
 ATARI = Preset(
     {
         "total_steps": 2_000_000,
