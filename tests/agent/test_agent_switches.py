@@ -5,8 +5,8 @@ import pytest
 import tensorflow as tf
 
 import oracles
-from dqn_tf.agent.networks.fast_forward import make_q_function
 from dqn_tf.agent.networks.dueling import combine
+from dqn_tf.agent.networks.fast_forward import make_q_function
 from dqn_tf.envs.spaces import Spaces
 from dqn_tf.support.errors import UserError
 from oracles import BOX, close, make_agent, make_batch, make_config, part_networks, tensors

@@ -39,24 +39,18 @@ for name in sys.argv[2:]:
     module.main(Path(name) / "1", Path(name))
 assert not [name for name in sys.modules if name.partition(".")[0] == "dqn_tf"]
 """
-# Each command as the installed `saved_model_cli` runs it, in a child: TensorFlow is imported once.
+# Each command as the installed `saved_model_cli` runs it. They share one process, since importing
+# TensorFlow takes far longer than any of them.
 SAVED_MODEL_CLI = """
-import json, os, sys
+import contextlib, json, sys
 from tensorflow.python.tools import saved_model_cli
-for number, (output, *words) in enumerate(json.load(sys.stdin)):
-    if number > 1:
-        os.wait()  # two at a time
-    if not os.fork():
-        file = os.open(output, os.O_WRONLY | os.O_CREAT)
-        os.dup2(file, 1), os.dup2(file, 2)
-        sys.argv = ["saved_model_cli", *words]
-        saved_model_cli.main()
-        sys.exit()
-while True:
-    try:
-        os.wait()
-    except ChildProcessError:
-        break
+for output, *words in json.load(sys.stdin):
+    sys.argv = ["saved_model_cli", *words]
+    with open(output, "w") as file, contextlib.redirect_stdout(file):
+        try:
+            saved_model_cli.main()
+        except SystemExit as end:
+            assert not end.code, (words, end.code)
 """
 
 
@@ -79,9 +73,7 @@ def signature_def(version: Path) -> dict:
 
 @pytest.fixture(scope="module")
 def cli(published, tmp_path_factory) -> Callable[[str, str], str]:
-    """What `saved_model_cli` writes when it shows, scans or runs a variant; all its commands are
-    children of one process.
-    """
+    """What `saved_model_cli` writes when it shows, scans or runs a variant."""
     work, commands = tmp_path_factory.mktemp("cli"), []
     for name, version in published.items():
         aside = work / version.parent.name

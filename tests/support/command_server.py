@@ -21,6 +21,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 SUPPORT = ROOT / "tests" / "support"
 PATIENCE = 120  # seconds; every command here takes a few
+# what a run of train.py imports, at its beginning and for its final score
+PRELOADED = ("dqn_tf.training.trainer", "scipy.stats")
 
 
 class Command:
@@ -140,7 +142,8 @@ def _serve() -> None:
     from dqn_tf.support import tensorflow_loading
 
     tensorflow_loading.load_tensorflow()
-    importlib.import_module("dqn_tf.training.trainer")  # and with it, everything that a run imports
+    for module in PRELOADED:
+        importlib.import_module(module)
 
     pending = bytearray()
     children: dict[int, tuple[int, str]] = {}  # process descriptor: process id, output

@@ -1,4 +1,4 @@
-"""A torso outside dqn_tf: a GRU over the steps of an observation, and a CartPole that shows eight."""
+"""A torso outside dqn_tf: a GRU over an observation's steps, and a CartPole that shows eight of them."""
 
 import gymnasium as gym
 import tensorflow as tf

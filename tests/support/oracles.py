@@ -398,7 +398,9 @@ def check_masked_target(**overrides: Any) -> None:
         "action": np.where(generator.random(size) < 0.5, 0, mask.argmax(axis=1)).astype(np.int32)
     }
     masks = {"action_mask": mask, "next_action_mask": next_mask}
-    next_outputs = agent.target.forward(batch["next_observation"]).outputs.numpy().astype(np.float64)
+    next_outputs = (
+        agent.target.forward(batch["next_observation"]).outputs.numpy().astype(np.float64)
+    )
     chooser = agent.online if config.double else agent.target
     choosing, q_values, expected = (
         chooser(batch["next_observation"]).numpy(),

@@ -1,5 +1,6 @@
 """Small agents of every kind that can be exported, and observations for them."""
 
+import functools
 from pathlib import Path
 
 import numpy as np
@@ -56,8 +57,9 @@ def agent(spaces: Spaces, **settings) -> DQN:
     return made
 
 
+@functools.cache
 def variant(name: str) -> DQN:
-    """The agent of one variant, the same at every call."""
+    """The agent of one variant, the same at every call; nothing may change it."""
     kind, settings = VARIANTS[name]
     return agent(KINDS[kind], **settings)
 
