@@ -44,9 +44,21 @@ setup(
     ),
     long_description=(HERE / "README.md").read_text(encoding="utf-8"),
     long_description_content_type="text/markdown",
+    author="The dqn_tf developers",
+    keywords=["reinforcement learning", "deep Q-network", "DQN", "TensorFlow", "Keras"],
     license="Apache-2.0",
+    license_files=["LICENSE"],
     packages=find_packages(include=["dqn_tf", "dqn_tf.*"]),
-    package_data={"dqn_tf.serving.demo": ["page/*"]},
+    package_data={"dqn_tf": ["py.typed"], "dqn_tf.serving.demo": ["page/*"]},
+    entry_points={
+        "console_scripts": [
+            "dqn-train=dqn_tf.training.__main__:command",
+            "dqn-evaluate=dqn_tf.evaluation.__main__:command",
+            "dqn-export=dqn_tf.export.__main__:command",
+            "dqn-serve=dqn_tf.serving.__main__:command",
+            "dqn-doctor=dqn_tf.doctor.__main__:command",
+        ]
+    },
     python_requires=">=3.10,<3.14",
     install_requires=[
         # never tensorflow-cpu: other packages pull in tensorflow, and two copies overwrite each
@@ -103,6 +115,9 @@ setup(
         "video": ["imageio>=2.30", "imageio-ffmpeg>=0.5", "pygame>=2.1.3"],
     },
     classifiers=[
+        "Intended Audience :: Science/Research",
+        "Topic :: Scientific/Engineering :: Artificial Intelligence",
+        "Typing :: Typed",
         "Programming Language :: Python :: 3.10",
         "Programming Language :: Python :: 3.11",
         "Programming Language :: Python :: 3.12",

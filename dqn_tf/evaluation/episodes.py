@@ -18,6 +18,10 @@ MAX_PARALLEL = (
 # 30 minutes of an Atari game; an episode that is still running then is cut and counted.
 MAX_EPISODE_STEPS = 27_000
 
+# what evaluate.py plays if it is not told otherwise
+DEFAULT_EPISODES = 100
+DEFAULT_SEED = 0
+
 # Maps observations [N, *shape] and masks of legal actions [N, A] bool, or None, to actions [N].
 ActFunction = Callable[[np.ndarray, np.ndarray | None], np.ndarray]
 
@@ -34,15 +38,39 @@ class Evaluation:
     lengths: np.ndarray
     capped: int
 
+    @property
+    def mean(self) -> float:
+        """The mean return."""
+        return float(self.returns.mean())
+
+    @property
+    def mean_ci95(self) -> list[float]:
+        """The 95 % bootstrap interval of the mean return."""
+        return statistics.bootstrap(self.returns, np.mean)
+
+    @property
+    def iqm(self) -> float:
+        """The interquartile mean of the returns."""
+        return float(statistics.iqm(self.returns))
+
+    @property
+    def iqm_ci95(self) -> list[float]:
+        """The 95 % bootstrap interval of the interquartile mean."""
+        return statistics.bootstrap(self.returns, statistics.iqm)
+
+    def __str__(self) -> str:
+        low, high = self.mean_ci95
+        return f"mean {self.mean:.1f} [{low:.1f}, {high:.1f}] of {len(self.seeds)} episodes"
+
     def summary(self) -> dict[str, Any]:
         """Return mean, standard deviation, IQM, both 95 % intervals and extremes, JSON-ready."""
         return {
             "episodes": len(self.seeds),
-            "mean": float(self.returns.mean()),
-            "mean_ci95": statistics.bootstrap(self.returns, np.mean),
+            "mean": self.mean,
+            "mean_ci95": self.mean_ci95,
             "std": float(self.returns.std(ddof=1)) if len(self.returns) > 1 else 0.0,
-            "iqm": float(statistics.iqm(self.returns)),
-            "iqm_ci95": statistics.bootstrap(self.returns, statistics.iqm),
+            "iqm": self.iqm,
+            "iqm_ci95": self.iqm_ci95,
             "min": float(self.returns.min()),
             "max": float(self.returns.max()),
             "mean_length": float(self.lengths.mean()),

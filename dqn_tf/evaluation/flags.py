@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from absl import flags
 
-from dqn_tf.evaluation.episodes import MAX_EPISODE_STEPS
+from dqn_tf.evaluation.episodes import DEFAULT_EPISODES, DEFAULT_SEED, MAX_EPISODE_STEPS
 from dqn_tf.support import command_line
 from dqn_tf.support.errors import UserError
 
@@ -65,10 +65,10 @@ def define(values: flags.FlagValues) -> None:
     flags.DEFINE_string(
         "env", None, "environment id; the one that the model was trained on if not given", **to
     )
-    flags.DEFINE_integer("episodes", 100, "episodes to play", **to)
+    flags.DEFINE_integer("episodes", DEFAULT_EPISODES, "episodes to play", **to)
     flags.DEFINE_integer(
         "seed",
-        0,
+        DEFAULT_SEED,
         "the episodes' seeds derive from it; whatever it is, no training episode has one of them",
         **to,
     )

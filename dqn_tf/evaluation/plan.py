@@ -47,12 +47,12 @@ def prepare(flags: EvaluateFlags) -> EvaluationPlan:
     """Plan the evaluation. Raises UserError for everything that TensorFlow is not needed to see."""
     names = flags.compare if flags.compare else [str(flags.model)]
     versions = [find_export(name) for name in names]
-    env = _environment(versions, flags.env)
-    config = _protocol(versions, env) or presets.configure(env, {})
+    config = configuration(versions, flags.env)
+    env = config.env
     make = registry.maker(config)
     spaces = registry.spaces(config)
     for version in versions:
-        _require_fit(version, env, spaces)
+        require_fit(version, env, spaces)
     seeds = list(seeding.episode_seeds(flags.seed, seeding.TEST, flags.episodes))
     fps = 0.0
     if flags.video is not None:
@@ -61,6 +61,15 @@ def prepare(flags: EvaluateFlags) -> EvaluationPlan:
     if flags.render:
         video.require_drawing(make, "human", "--render", seeds[0])
     return EvaluationPlan(versions, env, spaces, make, seeds, fps, config.protocol, flags)
+
+
+def configuration(versions: list[Version], env: str | None) -> DQNConfig:
+    """Return the configuration of environment `env`, or of the one the versions were trained on.
+
+    An Atari game keeps the protocol that they were trained under. Raises UserError.
+    """
+    name = _environment(versions, env)
+    return _protocol(versions, name) or presets.configure(name, {})
 
 
 def play(
@@ -152,7 +161,7 @@ def _protocol(versions: list[Version], env: str) -> DQNConfig | None:
     return DQNConfig(env=env, **protocol)
 
 
-def _require_fit(version: Version, env: str, spaces: Spaces) -> None:
+def require_fit(version: Version, env: str, spaces: Spaces) -> None:
     """Raise UserError if the manifest names other spaces than the environment's."""
     recorded: Any = version.manifest.get("spaces")
     if not isinstance(recorded, dict):

@@ -30,7 +30,7 @@ def main(flags: ExportFlags) -> None:
     tested = (
         f"Score: {report.score_line(score)}"
         if score
-        else f"Not tested yet: python evaluate.py --model={version}"
+        else f"Not tested yet: {command_line.other_command('evaluation')} --model={version}"
     )
     print(
         f"{run.config.env}, the {run.which} weights of step {run.env_steps:,}, as"
@@ -40,5 +40,10 @@ def main(flags: ExportFlags) -> None:
         print(f"Deleted: version{'s' * (len(deleted) > 1)} {', '.join(map(str, deleted))}.")
 
 
-if __name__ == "__main__":
+def command() -> None:
+    """Run the command with the words that were typed."""
     command_line.run(main, parse)
+
+
+if __name__ == "__main__":
+    command()

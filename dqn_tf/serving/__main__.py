@@ -44,5 +44,10 @@ def main(words: list[str]) -> int:
         return 1
 
 
-if __name__ == "__main__":
+def command() -> None:
+    """Run the command with the words that were typed."""
     sys.exit(main(sys.argv[1:]))
+
+
+if __name__ == "__main__":
+    command()

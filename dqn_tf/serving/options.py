@@ -2,6 +2,7 @@
 
 import dataclasses
 import os
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -158,7 +159,7 @@ def parse(words: list[str]) -> Options:
     except flags.Error as error:
         raise StartError(str(error)) from error
     if values.help:
-        print("python -m dqn_tf.serving --model_base_path=saved_models/CartPole-v1")
+        print(f"{_command_name()} --model_base_path=saved_models/CartPole-v1")
         print(values.main_module_help() or values.get_help())
         raise SystemExit(0)
     if rest:
@@ -173,6 +174,12 @@ def parse(words: list[str]) -> Options:
         base_path = os.path.abspath(options.model_base_path)
         options = dataclasses.replace(options, model_base_path=base_path)
     return options
+
+
+def _command_name() -> str:
+    """Return dqn-serve if the server was started so."""
+    name = Path(sys.argv[0]).name
+    return name if name.startswith("dqn-") else "python -m dqn_tf.serving"
 
 
 def _check_models(options: Options) -> None:

@@ -1,0 +1,46 @@
+"""`dqn_tf.export_policy`: publishes an agent that no run trained, such as one of `DQN.fit`."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from dqn_tf.agent.dqn import DQN
+from dqn_tf.agent.networks.fast_forward import random_observations
+from dqn_tf.envs import registry
+from dqn_tf.export import manifest, publish
+
+OBSERVATIONS = 256  # made up for the gate where none are given
+
+
+def export_policy(
+    agent: DQN,
+    directory: str | Path,
+    observations: np.ndarray | None = None,
+    formats: Sequence[str] = ("savedmodel",),
+    env_steps: int = 0,
+) -> Path:
+    """Publish the agent's greedy policy as the next version in `directory`; return its path.
+
+        >>> version = export_policy(agent, "saved_models/CartPole-v1", observations)
+        >>> policy = load_policy(version)
+
+    What is written is loaded again and must answer `observations` [n, *shape] as the agent does.
+    They should come from the environment: the manifest keeps their range, by which served traffic
+    is judged. Made-up ones serve if none are given. `formats` are savedmodel, tflite and onnx;
+    `env_steps` of training go into the manifest. Raises UserError with nothing published.
+    """
+    config = agent.settings
+    seen = np.zeros((0, *agent.spaces.observation_shape)) if observations is None else observations
+    about = manifest.about(
+        config,
+        "last",
+        env_steps,
+        None,
+        seen,
+        agent.spaces,
+        registry.action_meanings(registry.maker(config)),
+    )
+    if observations is None:
+        observations = random_observations(agent.spaces, OBSERVATIONS)
+    return publish.export(agent, directory, observations, about, formats)
