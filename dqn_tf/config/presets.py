@@ -194,11 +194,11 @@ def find(env: str) -> Preset | None:
     return PRESETS.get(env) or FAMILIES.get(env.rpartition("/")[0])
 
 
-def configure(env: str, overrides: dict[str, Any]) -> DQNConfig:
+def configure(env: str, overrides: dict[str, Any] | None = None) -> DQNConfig:
     """Return the configuration of the environment's preset, if it has one, with `overrides` on top.
 
     Raises UserError on a bad value.
     """
     preset = find(env)
     values = preset.values if preset else {}
-    return DQNConfig(**{"env": env} | values | overrides)
+    return DQNConfig(**{"env": env} | values | (overrides or {}))

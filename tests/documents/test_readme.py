@@ -116,7 +116,7 @@ def test_every_command_in_chinese_is_one_in_english():
 
 
 @pytest.mark.parametrize("name", PAGES)
-def test_the_library_example_runs(name):
+def test_the_library_examples_run(name, tmp_path, monkeypatch):
     examples = re.findall(r"```python\n(.*?)```", PAGES[name], re.DOTALL)
     example = next(example for example in examples if "fit(" in example)
     generator = np.random.default_rng(0)
@@ -132,3 +132,8 @@ def test_the_library_example_runs(name):
     exec(compile(example, name, "exec"), names)  # the project's own page, and only in a test
     assert names["q_values"].shape == (200, 2)
     assert int(names["agent"].updates.numpy()) > 0
+    for example in examples:
+        if "evaluate(" in example:
+            monkeypatch.chdir(tmp_path)
+            exec(compile(example, name, "exec"), names)
+            assert names["actions"].shape == (200,) and len(names["scores"].returns) == 20
