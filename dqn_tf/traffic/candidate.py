@@ -1,7 +1,4 @@
-"""A candidate export asked again what was served:
-
-its agreement with the answers given, and the drift of the observations.
-"""
+"""Sends served requests to a candidate export and compares its answers with those given."""
 
 import collections
 from typing import Any, NamedTuple
@@ -9,19 +6,19 @@ from typing import Any, NamedTuple
 import numpy as np
 import tensorflow as tf
 
+from dqn_tf.evaluation.exported_policy import load_saved_model
 from dqn_tf.evaluation.find_export import Version
 from dqn_tf.support.errors import UserError
-from dqn_tf.traffic.agreement import Agreement, Drift
-from dqn_tf.traffic.records import Served, Traffic
+from dqn_tf.traffic.agreement import Agreement, Choices, Drift
+from dqn_tf.traffic.records import Arrays, RecordedRequest, Traffic
 
 BYTES = "observation_bytes"  # the input that holds an observation's bytes as a string
 
 
-class Replayed(NamedTuple):
-    """What came out:
+class Comparison(NamedTuple):
+    """What a candidate's answers showed: by the version that had served, and in all.
 
-    by the version that had served, in all, and of the observations; None where there were none of
-    the candidate's shape.
+    `drift` is None where no observation of the candidate's shape was served.
     """
 
     versions: dict[int, Agreement]
@@ -29,128 +26,111 @@ class Replayed(NamedTuple):
     drift: Drift | None
 
 
+class Range(NamedTuple):
+    """The smallest and the largest value of each component of an observation."""
+
+    low: np.ndarray
+    high: np.ndarray
+
+
 class Candidate:
-    """An export, asked by the signatures that were asked then; by epsilon_greedy with the same
-    seeds, so that both explore alike.
+    """An export that answers recorded requests by the signatures that they were sent to.
+
+    `epsilon_greedy` gets the recorded seeds, so that both models explore alike. `range` is what the
+    manifest says of training's observations; None where it says nothing.
     """
 
     def __init__(self, version: Version) -> None:
-        """Raises UserError if it cannot be loaded or is none of dqn_tf's."""
-        try:
-            # kept: signatures do not keep the variables alive
-            self._loaded = tf.saved_model.load(str(version.path))
-        except Exception as error:  # each damage has its own
-            raise UserError(
-                f"{version.path} cannot be loaded; the SavedModel is broken: {_first_line(error)}"
-            ) from error
+        """Load the version. Raises UserError if it is broken or not exported by dqn_tf."""
+        # Kept, since signatures do not keep the variables alive.
+        self._loaded = load_saved_model(version.path)
         self._signatures = self._loaded.signatures
-        if "serving_default" not in self._signatures:
-            raise UserError(
-                f"{version.path} has no signature serving_default, so it is no model that dqn_tf"
-                " exported."
-            )
-        self._start = version.manifest.get("spaces", {}).get("action_start", 0)
+        self._action_start = version.manifest.get("spaces", {}).get("action_start", 0)
         inputs = self._signatures["serving_default"].structured_input_signature[1]
-        specification = inputs.get("observation")
-        self._shape = (
-            None
-            if specification is None or None in specification.shape[1:]
-            else tuple(specification.shape[1:])
-        )
-        self._dtype = None if specification is None else specification.dtype.as_numpy_dtype
-        self._ranges = ranges(version.manifest, self._shape)
+        self._spec: tf.TensorSpec | None = inputs.get("observation")
+        self._shape: tuple[int, ...] | None = None  # of one observation, where it is known
+        if self._spec is not None and None not in self._spec.shape[1:]:
+            self._shape = tuple(self._spec.shape[1:])
+        self.range = read_range(version.manifest, self._shape)
 
-    def replay(self, traffic: Traffic) -> Replayed:
-        """Asks for every batch; what cannot be asked is counted in `traffic.skipped`."""
+    def compare(self, traffic: Traffic) -> Comparison:
+        """Answer every batch; what cannot be answered is counted in `traffic.skipped`."""
         versions: dict[int, Agreement] = collections.defaultdict(Agreement)
         total = Agreement()
-        drift = Drift(self._shape, *(self._ranges or ())) if self._shape is not None else None
-        for served in traffic.batches():
-            if drift is not None and (observations := self._observations(served)) is not None:
-                drift.add(observations)
-            answer = self._ask(served)
+        drift = None
+        if self._shape is not None:
+            drift = Drift(self._shape, *(self.range or ()))
+        for batch in traffic.batches():
+            if drift is not None:
+                drift.add(self._observations(batch, drift.low.shape))
+            answer = self._answer(batch)
             if isinstance(answer, str):
-                traffic.skipped[answer] += served.requests
+                traffic.skipped[answer] += batch.requests
                 continue
-            sides = self._choice(served.outputs), self._choice(answer)
-            if None in sides:
-                traffic.skipped["without action and q_values"] += served.requests
+            served = self._choices(batch.outputs)
+            candidate = self._choices(answer)
+            if served is None or candidate is None:
+                traffic.skipped["without action and q_values"] += batch.requests
                 continue
-            for agreement in (versions[served.version], total):
-                agreement.add(served.requests, *sides)
-        return Replayed(
-            dict(sorted(versions.items())),
-            total,
-            drift if drift is not None and drift.rows else None,
-        )
+            versions[batch.version].add(batch.requests, served, candidate)
+            total.add(batch.requests, served, candidate)
+        has_drift = drift is not None and drift.rows > 0
+        return Comparison(dict(sorted(versions.items())), total, drift if has_drift else None)
 
-    @property
-    def ranged(self) -> bool:
-        """Whether the manifest says what training saw."""
-        return self._ranges is not None
-
-    def _ask(self, served: Served) -> dict[str, np.ndarray] | str:
-        """Its answer, or in a few words why there is none."""
-        signature = self._signatures.get(served.signature)
+    def _answer(self, batch: RecordedRequest) -> Arrays | str:
+        """Return the candidate's answer, or the reason why there is none."""
+        signature = self._signatures.get(batch.signature)
         if signature is None:
-            return f"by {served.signature}, a signature that the candidate has not"
-        if set(signature.structured_input_signature[1]) != set(served.inputs):
-            return f"by {served.signature} with inputs that the candidate's does not take"
+            return f"by {batch.signature}, a signature that the candidate does not have"
+        if set(signature.structured_input_signature[1]) != set(batch.inputs):
+            return f"by {batch.signature} with inputs that the candidate's does not take"
         try:
-            answer = signature(
-                **{name: tf.constant(array) for name, array in served.inputs.items()}
-            )
-            return {name: tensor.numpy() for name, tensor in answer.items()}
+            inputs = {name: tf.constant(array) for name, array in batch.inputs.items()}
+            return {name: tensor.numpy() for name, tensor in signature(**inputs).items()}
         except (tf.errors.OpError, ValueError, TypeError):
             return (
-                f"by {served.signature} with inputs of a shape or type that the candidate's does"
+                f"by {batch.signature} with inputs of a shape or type that the candidate's does"
                 " not take"
             )
 
-    def _choice(
-        self, outputs: dict[str, np.ndarray]
-    ) -> tuple[np.ndarray, np.ndarray | None] | None:
+    def _choices(self, outputs: Arrays) -> Choices | None:
+        """Return actions and Q-values of an answer; None if it has neither."""
         q_values = outputs.get("q_values")
         if "action" in outputs:
-            return outputs["action"], q_values
-        return None if q_values is None else (q_values.argmax(axis=1) + self._start, q_values)
-
-    def _observations(self, served: Served) -> np.ndarray | None:
-        if "observation" in served.inputs:
-            observations = served.inputs["observation"]
-        elif BYTES in served.inputs:
-            size = int(np.prod(self._shape)) * np.dtype(self._dtype).itemsize
-            strings = [text for text in served.inputs[BYTES].ravel().tolist() if len(text) == size]
-            observations = np.frombuffer(b"".join(strings), self._dtype).reshape(-1, *self._shape)
-        else:
+            return Choices(outputs["action"], q_values)
+        if q_values is None:
             return None
-        return (
-            observations
-            if observations.shape[1:] == self._shape and observations.dtype.kind in "fiub"
-            else None
-        )
+        return Choices(q_values.argmax(axis=1) + self._action_start, q_values)
+
+    def _observations(self, batch: RecordedRequest, shape: tuple[int, ...]) -> np.ndarray:
+        """Return the observations of the candidate's shape, [N, *shape]."""
+        none = np.zeros((0, *shape))
+        if "observation" in batch.inputs:
+            observations = batch.inputs["observation"]
+            is_alike = observations.shape[1:] == shape and observations.dtype.kind in "fiub"
+            return observations if is_alike else none
+        if BYTES not in batch.inputs or self._spec is None:
+            return none
+        dtype = np.dtype(self._spec.dtype.as_numpy_dtype)
+        size = int(np.prod(shape)) * dtype.itemsize
+        strings = [text for text in batch.inputs[BYTES].ravel().tolist() if len(text) == size]
+        return np.frombuffer(b"".join(strings), dtype).reshape(-1, *shape)
 
 
-def ranges(
-    manifest: dict[str, Any], shape: tuple[int, ...] | None
-) -> tuple[np.ndarray, np.ndarray] | None:
-    """The smallest and largest value of each component in training, by the manifest; None where it
-    says nothing, as for images.
+def read_range(manifest: dict[str, Any], shape: tuple[int, ...] | None) -> Range | None:
+    """Return the range of training's observations, by the manifest.
+
+    None where it says nothing, as for images. Raises UserError if it does not fit the shape.
     """
-    found = manifest.get("observation_range")
-    if found is None or shape is None:
+    entry = manifest.get("observation_range")
+    if entry is None or shape is None:
         return None
     try:
-        return tuple(
-            np.broadcast_to(np.asarray(found[end], np.float64), shape) for end in ("min", "max")
-        )
+        low = np.broadcast_to(np.asarray(entry["min"], np.float64), shape)
+        high = np.broadcast_to(np.asarray(entry["max"], np.float64), shape)
     except (KeyError, TypeError, ValueError) as error:
         raise UserError(
             "The manifest's observation_range is not a min and a max for each component of an"
             " observation."
         ) from error
-
-
-def _first_line(error: Exception) -> str:
-    lines = str(error).strip().splitlines()
-    return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
+    return Range(low, high)

@@ -1,62 +1,59 @@
-"""Records of served requests, read back in batches:
+"""Reads the records of served requests, in batches.
 
-TFRecord of PredictionLog, by dqn_tf.serving or by TF Serving's own request logger.
+They are TFRecords of PredictionLog, written by dqn_tf.serving or by TF Serving's request logger.
 """
 
 import collections
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import tensorflow as tf
 from google.protobuf.message import DecodeError
+from tensorflow.core.framework.tensor_pb2 import TensorProto
 from tensorflow_serving.apis import predict_pb2, prediction_log_pb2
 
 from dqn_tf.support.errors import UserError
 
-ROWS = 512  # of one batch, unless a single request has more
+MAX_ROWS = 512  # of one batch, unless a single request has more
+
+Arrays = dict[str, np.ndarray]
 
 
-class Served(NamedTuple):
-    """One request or several alike:
-
-    what was asked by the same signature, and what one version answered. Arrays [rows, ...].
-    """
+class RecordedRequest(NamedTuple):
+    """A request to a signature and a version's answer, or several alike. Arrays [rows, ...]."""
 
     version: int
     signature: str
-    inputs: dict[str, np.ndarray]
-    outputs: dict[str, np.ndarray]
+    inputs: Arrays
+    outputs: Arrays
     requests: int = 1
 
     @property
     def rows(self) -> int:
-        """How many observations."""
+        """The number of observations."""
         return len(next(iter(self.inputs.values())))
 
     @property
-    def kind(self) -> tuple:
-        """Equal for those that can stand in one batch."""
-        arrays = (
-            sorted((name, array.dtype.str, array.shape[1:]) for name, array in part.items())
-            for part in (self.inputs, self.outputs)
-        )
-        return (self.version, self.signature, *map(tuple, arrays))
+    def batch_key(self) -> tuple:
+        """Equal for requests that can stand in one batch."""
+        return (self.version, self.signature, _layout(self.inputs), _layout(self.outputs))
 
 
 class Traffic:
-    """All record files of a directory. `damaged` and `skipped` are known once `batches` has been
-    read to its end.
+    """All record files of a directory.
 
     Attributes:
       files: the files, in the order of their names.
       damaged: a sentence for each file whose end could not be read; what is before it counts.
       skipped: how many requests were left out, by reason.
+
+    `damaged` and `skipped` are complete once `batches` has been read to its end.
     """
 
     def __init__(self, directory: Path) -> None:
-        """Raises UserError if there is no such directory or no file in it."""
+        """Raise UserError if there is no such directory or no file in it."""
         try:
             self.files = sorted(path for path in directory.iterdir() if path.is_file())
         except OSError as error:
@@ -69,29 +66,28 @@ class Traffic:
         self.damaged: list[str] = []
         self.skipped: collections.Counter[str] = collections.Counter()
 
-    def batches(self) -> Iterator[Served]:
-        """The requests in their order, those that follow one another and are alike in batches of up
-        to ROWS rows.
-        """
-        waiting: list[Served] = []
-        for served in self._requests():
-            if waiting and (
-                served.kind != waiting[0].kind
-                or served.rows + sum(each.rows for each in waiting) > ROWS
-            ):
-                yield _joined(waiting)
-                waiting = []
-            waiting.append(served)
-        if waiting:
-            yield _joined(waiting)
+    def batches(self) -> Iterator[RecordedRequest]:
+        """Yield the requests in their order; neighbours that are alike become one batch.
 
-    def _requests(self) -> Iterator[Served]:
+        A batch has up to MAX_ROWS rows.
+        """
+        batch: list[RecordedRequest] = []
+        for request in self._requests():
+            rows = request.rows + sum(other.rows for other in batch)
+            if batch and (request.batch_key != batch[0].batch_key or rows > MAX_ROWS):
+                yield _join(batch)
+                batch = []
+            batch.append(request)
+        if batch:
+            yield _join(batch)
+
+    def _requests(self) -> Iterator[RecordedRequest]:
         for content in self._records():
-            served = _parse(content)
-            if isinstance(served, Served):
-                yield served
+            request = _parse(content)
+            if isinstance(request, RecordedRequest):
+                yield request
             else:
-                self.skipped[served] += 1
+                self.skipped[request] += 1
 
     def _records(self) -> Iterator[bytes]:
         for path in self.files:
@@ -110,43 +106,49 @@ class Traffic:
                 ) from error
 
 
-def _parse(content: bytes) -> Served | str:
-    """The request, or in a few words why it cannot be used."""
+def _parse(content: bytes) -> RecordedRequest | str:
+    """Return the request, or the reason why it cannot be used."""
     try:
         log = prediction_log_pb2.PredictionLog.FromString(content)
     except DecodeError:
         return "no PredictionLog"
     if not log.HasField("predict_log"):
         return "not of predict"
-    request, response = log.predict_log.request, log.predict_log.response
+    request = log.predict_log.request
+    response = log.predict_log.response
     try:
-        inputs, outputs = (
-            {name: tf.make_ndarray(tensor) for name, tensor in part.items()}
-            for part in (request.inputs, response.outputs)
-        )
+        inputs = _parse_tensors(request.inputs)
+        outputs = _parse_tensors(response.outputs)
     except (TypeError, ValueError):
         return "with a tensor that is not whole"
-    if (
-        not inputs
-        or not outputs
-        or len({array.shape[:1] for array in (*inputs.values(), *outputs.values())}) != 1
-    ):
+    batches = {array.shape[:1] for array in (*inputs.values(), *outputs.values())}
+    if not inputs or not outputs or len(batches) != 1:
         return "without a row for each observation"
     version = _version(response) or _version(request)
-    return Served(version, request.model_spec.signature_name or "serving_default", inputs, outputs)
+    signature = request.model_spec.signature_name or "serving_default"
+    return RecordedRequest(version, signature, inputs, outputs)
+
+
+def _parse_tensors(tensors: Mapping[str, TensorProto]) -> Arrays:
+    return {name: tf.make_ndarray(tensor) for name, tensor in tensors.items()}
 
 
 def _version(message: predict_pb2.PredictRequest | predict_pb2.PredictResponse) -> int:
     return message.model_spec.version.value
 
 
-def _joined(alike: list[Served]) -> Served:
-    first = alike[0]
-    inputs, outputs = (
-        {
-            name: np.concatenate([getattr(each, part)[name] for each in alike])
-            for name in getattr(first, part)
-        }
-        for part in ("inputs", "outputs")
+def _layout(arrays: Arrays) -> tuple:
+    """Return name, dtype and shape of one row, of each array."""
+    return tuple(sorted((name, array.dtype.str, array.shape[1:]) for name, array in arrays.items()))
+
+
+def _join(batch: list[RecordedRequest]) -> RecordedRequest:
+    return batch[0]._replace(
+        inputs=_concatenate([request.inputs for request in batch]),
+        outputs=_concatenate([request.outputs for request in batch]),
+        requests=len(batch),
     )
-    return first._replace(inputs=inputs, outputs=outputs, requests=len(alike))
+
+
+def _concatenate(parts: list[Arrays]) -> Arrays:
+    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}

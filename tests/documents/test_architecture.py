@@ -73,6 +73,8 @@ WITHOUT_TENSORFLOW = [
     "export.run_snapshot",
     "export.flags",
     "traffic.__main__",
+    "traffic.flags",
+    "traffic.report",
     "traffic.agreement",
     "evaluation.__main__",
     "evaluation.episodes",

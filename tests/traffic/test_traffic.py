@@ -16,8 +16,9 @@ pytest.importorskip("tensorflow_serving", reason="needs the extra [serving]")
 from dqn_tf.serving.record_files import record_files
 from dqn_tf.serving.request_log import RequestLog, prediction_log
 from dqn_tf.support.errors import UserError
-from dqn_tf.traffic import __main__ as evaluate_logs
-from dqn_tf.traffic.agreement import Agreement, Drift
+from dqn_tf.traffic import __main__ as traffic_command
+from dqn_tf.traffic import flags as traffic_flags
+from dqn_tf.traffic.agreement import Agreement, Choices, Drift
 
 WEIGHTS = np.array([[1.0, -1.0], [0.5, 0.25], [-1.0, 1.0]], np.float32)
 
@@ -98,7 +99,7 @@ def command(capsys):
     """The command in this process: what it prints."""
 
     def run(*words: str) -> str:
-        evaluate_logs.main(evaluate_logs.parse(["traffic", *words]))
+        traffic_command.main(traffic_flags.parse(["traffic", *words]))
         return capsys.readouterr().out
 
     return run
@@ -197,7 +198,7 @@ def test_what_cannot_be_asked_is_left_out_with_its_reason(
     printed = command(f"--logs={logs}", f"--model={candidate / '1'}")
     assert "1 request of 90 rows in 1 file " in printed and "100.0%" in printed
     for reason in (
-        "by unknown, a signature that the candidate has not",
+        "by unknown, a signature that the candidate does not have",
         "no PredictionLog",
         "not of predict",
         "with inputs that the candidate's does not take",
@@ -216,7 +217,11 @@ def test_values_that_are_not_finite():
     ] == [0.5, 0.5]
     agreement = Agreement()
     actions = np.array([0])
-    agreement.add(1, (actions, np.array([[1.0, np.nan]])), (actions, np.array([[0.5, 0.0]])))
+    agreement.add(
+        1,
+        Choices(actions, np.array([[1.0, np.nan]])),
+        Choices(actions, np.array([[0.5, 0.0]])),
+    )
     assert (
         agreement.summary()["q_differences_not_finite"] == 1
         and agreement.summary()["q_difference_max"] == 0.5
