@@ -53,7 +53,12 @@ def find_export(name: str) -> Version:
 def version_number(path: Path) -> int | None:
     """Return the number that a directory is named after, if it is named after one."""
     name = path.resolve().name
-    return int(name) if name.isascii() and name.isdigit() else None
+    return int(name) if is_version_name(name) else None
+
+
+def is_version_name(name: str) -> bool:
+    """Return whether a directory's name is a version number."""
+    return name.isascii() and name.isdigit()
 
 
 def _export_of_run(run: Path) -> Path:

@@ -1,4 +1,4 @@
-"""`python -m dqn_tf.export --run=RUN_DIR`: publishes a run's agent anew. TensorFlow is loaded late."""
+"""Publishes a run's agent anew: `python -m dqn_tf.export --run=RUN_DIR`."""
 
 from pathlib import Path
 
@@ -8,9 +8,14 @@ from dqn_tf.export.flags import ExportFlags, parse
 from dqn_tf.support import command_line, tensorflow_loading
 
 
+def command() -> None:
+    """Run the command that the process was started with."""
+    command_line.run(main, parse)
+
+
 def main(flags: ExportFlags) -> None:
-    """Reads the run, and only then loads TensorFlow and publishes. Raises UserError."""
-    run = run_snapshot.read(flags.run, flags.weights)
+    """Read the run; only then load TensorFlow and publish. Raises UserError."""
+    run = run_snapshot.read_snapshot(flags.run, flags.weights)
     meanings = registry.action_meanings(registry.maker(run.config))
     tensorflow_loading.load_tensorflow(command_line.verbose())
     from dqn_tf.agent.dqn import DQN, weights_sha256
@@ -21,28 +26,31 @@ def main(flags: ExportFlags) -> None:
     for variable, array in zip(agent.online.variables, run.weights, strict=True):
         variable.assign(array)
     score = run_snapshot.score(run, weights_sha256(agent.online.get_weights()))
-    about = manifest.about(
-        run.config, run.which, run.env_steps, score, run.held, run.spaces, meanings
+    about = manifest.describe_run(
+        run.config,
+        run.weights_name,
+        run.env_steps,
+        score,
+        run.replay_observations,
+        run.spaces,
+        meanings,
     )
     directory = Path(flags.output) if flags.output else run.export_dir
-    version = publish.export(agent, directory, run.observations, about, flags.formats, fresh=True)
+    version = publish.export(
+        agent, directory, run.gate_observations, about, flags.formats, fresh=True
+    )
     deleted = publish.prune(directory, flags.keep) if flags.keep else []
-    tested = (
-        f"Score: {report.score_line(score)}"
-        if score
-        else f"Not tested yet: {command_line.other_command('evaluation')} --model={version}"
-    )
     print(
-        f"{run.config.env}, the {run.which} weights of step {run.env_steps:,}, as"
-        f" {', '.join(flags.formats)}: {version}\n{tested}"
+        f"{run.config.env}, the {run.weights_name} weights of step {run.env_steps:,}, as"
+        f" {', '.join(flags.formats)}: {version}"
     )
+    if score:
+        print(f"Score: {report.score_line(score)}")
+    else:
+        evaluation = command_line.other_command("evaluation")
+        print(f"Not tested yet: {evaluation} --model={version}")
     if deleted:
         print(f"Deleted: version{'s' * (len(deleted) > 1)} {', '.join(map(str, deleted))}.")
-
-
-def command() -> None:
-    """Run the command with the words that were typed."""
-    command_line.run(main, parse)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,4 @@
-"""The flags of `python -m dqn_tf.export`, their help page, and everything that is wrong with them
-alone.
-"""
+"""The flags of `python -m dqn_tf.export`, their help page, and the checks that need only them."""
 
 import importlib.util
 from collections.abc import Sequence
@@ -12,13 +10,17 @@ from dqn_tf.support import command_line
 from dqn_tf.support.errors import UserError
 
 SAVEDMODEL = "savedmodel"
-# what each format needs beside TensorFlow
-PACKAGES = {SAVEDMODEL: (), "tflite": (), "onnx": ("onnx", "onnxruntime")}
-FEWEST = 2  # versions that are kept: the one that is served, and one to go back to
+# What each format needs beside TensorFlow.
+PACKAGES: dict[str, tuple[str, ...]] = {
+    SAVEDMODEL: (),
+    "tflite": (),
+    "onnx": ("onnx", "onnxruntime"),
+}
+FEWEST_KEPT = 2  # versions that are kept: the one that is served, and one to go back to
 
 
 class ExportFlags(NamedTuple):
-    """What the user asked for."""
+    """The flags' values."""
 
     run: str
     output: str | None
@@ -28,23 +30,21 @@ class ExportFlags(NamedTuple):
 
 
 def parse(argv: Sequence[str]) -> ExportFlags:
-    """Read the flags and check that they fit together.
-
-    Raises UserError; exits after `--help`.
-    """
+    """Read and check the flags. Raises UserError; exits after `--help`."""
     values = command_line.parse(argv, define, _help_page)
-    given = ExportFlags(*(getattr(values, name) for name in ExportFlags._fields))
-    if not given.run:
+    parsed = ExportFlags(*(getattr(values, name) for name in ExportFlags._fields))
+    if not parsed.run:
         raise UserError(
             "--run is missing: name a run directory, such as"
             " --run=runs/CartPole-v1/20260101-120000-seed1."
         )
-    if given.keep is not None and given.keep < FEWEST:
+    if parsed.keep is not None and parsed.keep < FEWEST_KEPT:
         raise UserError(
-            f"--keep={given.keep}: must be at least {FEWEST}, the version that is served and one to"
-            " go back to."
+            f"--keep={parsed.keep}: must be at least {FEWEST_KEPT}, the version that is served and"
+            " one to go back to."
         )
-    return given._replace(formats=_formats(given.formats))
+    _require_formats(parsed.formats)
+    return parsed._replace(formats=list(dict.fromkeys(parsed.formats)))
 
 
 def define(values: flags.FlagValues) -> None:
@@ -84,30 +84,29 @@ def define(values: flags.FlagValues) -> None:
 
 def _help_page(command: str, values: flags.FlagValues) -> str:
     text = (
-        "Publishes a run's agent as the next version, in one format or several. Nothing is"
-        " published until each of them, loaded by its own runtime in a process of its own, has"
-        " given the agent's actions and Q-values on observations recorded in the run."
+        "Publishes a run's agent as the next version, in one format or several. Each is loaded by"
+        " its own runtime in a process of its own. Nothing is published until each has given the"
+        " agent's actions and Q-values on observations recorded in the run."
     )
     sections = {"": command_line.entries(values)}
     return command_line.help_page([f"{command} --run=RUN_DIR"], text, sections)
 
 
-def _formats(named: list[str]) -> list[str]:
-    text = f"--formats={','.join(named)}"
-    for name in named:
+def _require_formats(formats: list[str]) -> None:
+    flag = f"--formats={','.join(formats)}"
+    for name in formats:
         if name not in PACKAGES:
-            raise UserError(f"{text}: '{name}' is none of {', '.join(PACKAGES)}.")
+            raise UserError(f"{flag}: '{name}' is none of {', '.join(PACKAGES)}.")
         missing = [
             package for package in PACKAGES[name] if importlib.util.find_spec(package) is None
         ]
         if missing:
             raise UserError(
-                f"{text}: {name} needs packages that are not installed. Type: pip install"
+                f"{flag}: {name} needs packages that are not installed. Type: pip install"
                 f" {' '.join(missing)}"
             )
-    if SAVEDMODEL not in named:
+    if SAVEDMODEL not in formats:
         raise UserError(
-            f"{text}: {SAVEDMODEL} must be among them, since a version without one cannot be"
+            f"{flag}: {SAVEDMODEL} must be among them, since a version without one cannot be"
             " served."
         )
-    return list(dict.fromkeys(named))

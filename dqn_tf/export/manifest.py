@@ -1,7 +1,6 @@
-"""What an export says of itself, in assets.extra/dqn_tf.json and by its signature `metadata`."""
+"""What an export says about itself, in assets.extra/dqn_tf.json and by its signature `metadata`."""
 
 import platform
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,11 +12,38 @@ from dqn_tf.config.dqn_config import DQNConfig
 from dqn_tf.envs.spaces import Spaces
 from dqn_tf.evaluation.episodes import MAX_EPISODE_STEPS
 
-MANIFEST = Path("assets.extra") / "dqn_tf.json"
+
+def describe_run(
+    config: DQNConfig,
+    weights_name: str,
+    env_steps: int,
+    score: dict[str, Any] | None,
+    observations: np.ndarray,
+    spaces: Spaces,
+    action_meanings: list[str] | None,
+) -> dict[str, Any]:
+    """Return what a run knows about the agent that it exports.
+
+    `weights_name` is "last" or "best". `score` is the final test's summary, None if there was no
+    test. `observations` [n, *shape] are those of the replay. The environment's names of its actions
+    are there if it has any.
+    """
+    run: dict[str, Any] = {
+        "env": config.env,
+        "weights": weights_name,
+        "env_steps": env_steps,
+        "score": score and score | {"protocol": scoring_protocol(config)},
+    }
+    ranges = observation_range(observations, spaces)
+    if ranges:
+        run["observation_range"] = ranges
+    if action_meanings:
+        run["action_meanings"] = action_meanings
+    return run
 
 
-def complete(about: dict[str, Any], agent: DQN, formats: list[str]) -> dict[str, Any]:
-    """What the caller knows of the run, and what the agent and this process know."""
+def make_manifest(about: dict[str, Any], agent: DQN, formats: list[str]) -> dict[str, Any]:
+    """Return `about`, completed with what the agent and this process know."""
     return about | {
         "formats": formats,
         "weights_sha256": weights_sha256(agent.online.get_weights()),
@@ -29,51 +55,25 @@ def complete(about: dict[str, Any], agent: DQN, formats: list[str]) -> dict[str,
     }
 
 
-def about(
-    config: DQNConfig,
-    weights: str,
-    env_steps: int,
-    score: dict[str, Any] | None,
-    observed: np.ndarray,
-    spaces: Spaces,
-    action_meanings: list[str] | None,
-) -> dict[str, Any]:
-    """What a run knows of the agent that it exports.
-
-    `score` is the final test's summary, None where there was no test; `observed` [n, *shape] what
-    the replay held. The environment's names of its actions are there if it has any.
-    """
-    known = {
-        "env": config.env,
-        "weights": weights,
-        "env_steps": env_steps,
-        "score": score and score | {"protocol": protocol(config)},
-    }
-    ranges = observation_range(observed, spaces)
-    return (
-        known
-        | ({"observation_range": ranges} if ranges else {})
-        | ({"action_meanings": action_meanings} if action_meanings else {})
-    )
-
-
-def protocol(config: DQNConfig) -> dict[str, Any]:
-    """How the final test is played, as far as it decides what a score means."""
-    return {
+def scoring_protocol(config: DQNConfig) -> dict[str, Any]:
+    """Return how the final test is played, as far as it decides what a score means."""
+    protocol = {
         "policy": "greedy",
         "episode_seeds": f"of the test, derived from seed {config.seed}",
         "most_env_steps": MAX_EPISODE_STEPS,
-    } | ({"game": config.protocol} if config.protocol else {})
+    }
+    return protocol | ({"game": config.protocol} if config.protocol else {})
 
 
-def observation_range(observed: np.ndarray, spaces: Spaces) -> dict[str, Any] | None:
-    """Smallest and largest value of each component, of vectors and numbers; None for images, and if
-    nothing was observed.
+def observation_range(observations: np.ndarray, spaces: Spaces) -> dict[str, Any] | None:
+    """Return the smallest and largest value of each component of vectors or numbers.
+
+    None for images, and if there are no observations.
     """
-    if len(spaces.observation_shape) > 1 or not len(observed):
+    if len(spaces.observation_shape) > 1 or not len(observations):
         return None
     return {
-        "observations": len(observed),
-        "min": observed.min(axis=0).tolist(),
-        "max": observed.max(axis=0).tolist(),
+        "observations": len(observations),
+        "min": observations.min(axis=0).tolist(),
+        "max": observations.max(axis=0).tolist(),
     }

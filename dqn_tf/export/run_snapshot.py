@@ -1,6 +1,6 @@
-"""What a run directory holds of its agent:
+"""Reads an agent from a run directory: its weights, its score and observations to prove an export.
 
-weights, score and observations. NumPy only; nothing is locked, so the run may still be going on.
+NumPy only. Nothing is locked, so the run may still be going on.
 """
 
 from collections.abc import Mapping
@@ -17,30 +17,30 @@ from dqn_tf.run_files import checkpoint
 from dqn_tf.run_files.run_directory import RunDirectory, seed_directories
 from dqn_tf.support.errors import UserError
 
-RECORDED = 256  # observations that an export is proved on
+GATE_OBSERVATIONS = 256  # how many observations an export is proved on
 
 
-class Recorded(NamedTuple):
+class RunSnapshot(NamedTuple):
     """A run as its last checkpoint has it."""
 
     config: DQNConfig
     spaces: Spaces
     export_dir: Path
     weights: list[np.ndarray]  # of the online network, in the order of its variables
-    which: str  # last or best
+    weights_name: str  # "last" or "best"
     env_steps: int
     report: dict[str, Any] | None  # the run's evaluation.json, once it has finished
-    # what the replay holds as observations; where they are stacked frames, the frames' numbers
-    held: np.ndarray
-    observations: np.ndarray  # some of the observations, evenly spaced
+    # The replay's observations; where they are stacks of frames, the frames' numbers.
+    replay_observations: np.ndarray
+    gate_observations: np.ndarray  # some of the observations, evenly spaced
 
 
-def read(directory: str, which: str | None) -> Recorded:
-    """Reads a run directory.
+def read_snapshot(directory: str, weights_name: str | None) -> RunSnapshot:
+    """Read a run directory; `weights_name` is "last", "best" or None for the run's own choice.
 
-    Raises UserError if it is none, has no checkpoint, or not what is asked for.
+    Raises UserError if it is no run directory, or has no checkpoint or no such weights.
     """
-    run, path = RunDirectory(directory), Path(directory)
+    path = Path(directory)
     seeds = seed_directories(path)
     if seeds:
         raise UserError(
@@ -49,60 +49,63 @@ def read(directory: str, which: str | None) -> Recorded:
         )
     if not path.is_dir():
         raise UserError(f"--run={directory}: there is no such directory.")
+    run = RunDirectory(path)
     config, spaces, export_dir = run.read_config()
-    found = checkpoint.load_latest(run.checkpoints)
-    rows, which = found.replay, which or config.export_weights
+    latest = checkpoint.load_latest(run.checkpoints)
+    rows = latest.replay
     if rows is None:
         raise UserError(
-            f"{found.path / checkpoint.REPLAY} is missing, so there are no observations to prove an"
-            " export on. Put it back."
+            f"{latest.path / checkpoint.REPLAY} is missing, so there are no observations to prove"
+            " an export on. Put it back."
         )
-    held = rows["observation"]
-    observations = _observations(held, rows, found.state["engine"]["replay"])
-    return Recorded(
+    weights_name = weights_name or config.export_weights
+    return RunSnapshot(
         config,
         spaces,
         export_dir,
-        _weights(found, which),
-        which,
-        found.step,
+        _read_weights(latest, weights_name),
+        weights_name,
+        latest.step,
         run.read_evaluation(),
-        held,
-        observations,
+        rows["observation"],
+        _gate_observations(rows, latest.state["engine"]["replay"]),
     )
 
 
-def score(recorded: Recorded, weights_sha256: str) -> dict[str, Any] | None:
-    """The final test's summary for the weights with this hash; None if the run did not test these."""
-    if recorded.report is None:
+def score(snapshot: RunSnapshot, weights_sha256: str) -> dict[str, Any] | None:
+    """Return the final test's summary for the weights with this hash; None if it has none."""
+    report = snapshot.report
+    if report is None:
         return None
-    last, best = recorded.report, recorded.report["best"]
-    tested = {last["weights_sha256"]: last["last"]} | {best["weights_sha256"]: best["test"]}
-    return tested.get(weights_sha256)
+    tests = {
+        report["weights_sha256"]: report["last"],
+        report["best"]["weights_sha256"]: report["best"]["test"],
+    }
+    return tests.get(weights_sha256)
 
 
-def _weights(found: checkpoint.Checkpoint, which: str) -> list[np.ndarray]:
-    if which == "best":
-        if not found.state["evaluated"]:
+def _read_weights(latest: checkpoint.Checkpoint, weights_name: str) -> list[np.ndarray]:
+    if weights_name == "best":
+        if not latest.state["evaluated"]:
             raise UserError(
-                f"--weights=best: by {found.path} the run had not evaluated yet, so there is no"
+                f"--weights=best: by {latest.path} the run had not evaluated yet, so there is no"
                 " best. Use --weights=last."
             )
-        best = found.files["best.npz"]
+        best = latest.files["best.npz"]
         return [best[str(number)] for number in range(len(best))]
-    state = found.files["state.npz"]
-    return [
-        state[f"online/{number}"]
-        for number in range(sum(name.startswith("online/") for name in state))
-    ]
+    state = latest.files["state.npz"]
+    count = sum(name.startswith("online/") for name in state)
+    return [state[f"online/{number}"] for number in range(count)]
 
 
-def _observations(
-    held: np.ndarray, rows: Mapping[str, np.ndarray], state: Mapping[str, Any]
-) -> np.ndarray:
+def _gate_observations(rows: Mapping[str, np.ndarray], state: Mapping[str, Any]) -> np.ndarray:
+    """Return up to GATE_OBSERVATIONS of the replay's observations, [n, *shape]."""
+    observations = rows["observation"]
     if "frames" not in state:
-        return held[spread(len(held), RECORDED)]
-    first = state["frames"]["added"] - state["frames"]["size"]
-    # of which no frame has been overwritten
-    whole = held[((held < 0) | (held >= first)).all(axis=1)]
-    return recorded_stacks(whole[spread(len(whole), RECORDED)], rows, state["frames"])
+        return observations[spread(len(observations), GATE_OBSERVATIONS)]
+    # Here an observation is the numbers of its frames; negative ones stand for black frames.
+    oldest = state["frames"]["added"] - state["frames"]["size"]
+    is_whole = ((observations < 0) | (observations >= oldest)).all(axis=1)
+    stacks = observations[is_whole]
+    chosen = stacks[spread(len(stacks), GATE_OBSERVATIONS)]
+    return recorded_stacks(chosen, rows, state["frames"])

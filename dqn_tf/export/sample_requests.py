@@ -1,7 +1,8 @@
-"""Requests to an export: those of its warm-up file, and those that the gate asks."""
+"""Requests to an export: those of its warm-up file, and those that the gate sends."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -13,22 +14,24 @@ WARMUP = Path("assets.extra") / "tf_serving_warmup_requests"
 WARMUP_BATCHES = (1, 8)
 WARMUP_EPSILON = 0.1
 
+InputSpecs = Mapping[str, Sequence[tf.TensorSpec]]  # the inputs of each signature
 
-def requests(
-    signatures: Mapping[str, list[tf.TensorSpec]],
+
+def make_requests(
+    signatures: InputSpecs,
     spaces: Spaces,
     observation: np.ndarray,
     epsilon: float,
     keys: list[str],
     mask: np.ndarray | None = None,
 ) -> list[Request]:
-    """One request to each signature, given by its inputs, about these observations [B, *shape].
+    """Return one request to each signature about these observations [B, *shape].
 
-    Rows are numbered for seeds; `keys` are those that `metadata` is asked for, in turn. All actions
-    are legal unless `mask` [B, A] bool is given.
+    The rows' numbers are their seeds; `keys` are those that `metadata` is asked for, in turn. All
+    actions are legal unless `mask` [B, A] bool is given.
     """
     batch = len(observation)
-    rows = {
+    inputs: dict[str, Any] = {
         "observation": observation,
         "observation_bytes": [row.tobytes() for row in observation],
         "epsilon": np.full(batch, epsilon),
@@ -36,43 +39,48 @@ def requests(
         "key": np.resize(np.array(keys, object), batch),
         "action_mask": np.ones((batch, spaces.actions), bool) if mask is None else mask,
     }
-    return [
-        Request(
-            name,
-            {
-                spec.name: tf.make_tensor_proto(
-                    rows[spec.name], spec.dtype, np.shape(rows[spec.name])
-                )
-                for spec in inputs
-            },
-        )
-        for name, inputs in signatures.items()
-    ]
+    requests = []
+    for name, specs in signatures.items():
+        # The shape is given, since an empty list would have none.
+        tensors = {
+            spec.name: tf.make_tensor_proto(
+                inputs[spec.name], spec.dtype, np.shape(inputs[spec.name])
+            )
+            for spec in specs
+        }
+        requests.append(Request(name, tensors))
+    return requests
 
 
-def fitted(observations: np.ndarray, batch: int, spaces: Spaces) -> np.ndarray:
-    """`batch` of the observations, the same ones again where there are fewer; zeros where there are
-    none.
-    """
-    return np.resize(observations, (batch, *spaces.observation_shape)).astype(
-        spaces.observation_dtype
-    )
+def make_warmup_requests(
+    signatures: InputSpecs, spaces: Spaces, observations: np.ndarray, keys: list[str]
+) -> list[Request]:
+    """Return a request to each signature for every batch of WARMUP_BATCHES."""
+    requests = []
+    for size in WARMUP_BATCHES:
+        batch = take_batch(observations, size, spaces)
+        requests += make_requests(signatures, spaces, batch, WARMUP_EPSILON, keys)
+    return requests
 
 
-def write_warmup(version: Path, records: list[Request]) -> None:
-    """The file that TensorFlow Serving sends through a version before it goes live.
+def take_batch(observations: np.ndarray, size: int, spaces: Spaces) -> np.ndarray:
+    """Return `size` observations: repeated if there are fewer, zeros if there are none."""
+    batch = np.resize(observations, (size, *spaces.observation_shape))
+    return batch.astype(spaces.observation_dtype)
+
+
+def write_warmup(version: Path, requests: list[Request]) -> None:
+    """Write the file that TensorFlow Serving sends through a version before it goes live.
 
     Raises tf.errors.OpError.
     """
     (version / WARMUP).parent.mkdir(exist_ok=True)
     with tf.io.TFRecordWriter(str(version / WARMUP)) as writer:
-        for record in records:
-            writer.write(encode(record))
+        for request in requests:
+            writer.write(encode(request))
 
 
 def read_warmup(version: Path) -> list[Request]:
-    """What `write_warmup` wrote, as it lies on the disk."""
-    return [
-        decode(record)
-        for record in tf.data.TFRecordDataset(str(version / WARMUP)).as_numpy_iterator()
-    ]
+    """Read what `write_warmup` wrote."""
+    records = tf.data.TFRecordDataset(str(version / WARMUP)).as_numpy_iterator()
+    return [decode(record) for record in records]

@@ -8,15 +8,16 @@
     observation_bytes  observation_bytes (images of bytes)      action, q_values
     metadata           key                                      value
 
-observation [B, *shape] has the environment's own dtype; epsilon [B] is float32, seed [B] int64,
-observation_bytes [B] string, each the raw bytes of one observation. action [B] is int64 in the
-environment's own numbers, q_values [B, A] float32. Where the environment has masks, each signature
-that gives an action has a twin `…_masked` that takes action_mask [B, A] bool as well and acts among
-the legal actions. `metadata` takes keys [B] of the manifest and gives their values [B] as JSON
-text, empty for an unknown key.
+observation [B, *shape] has the environment's own dtype. epsilon [B] is float32, seed [B] int64.
+observation_bytes [B] are strings, each the raw bytes of one observation. action [B] is int64 in the
+environment's own numbers, q_values [B, A] float32.
 
-Every input's shape is checked inside the graph, since servers do not check it: what does not fit is
-INVALID_ARGUMENT, never broadcast.
+Where the environment has masks, each signature that gives an action has a twin `…_masked`. It takes
+action_mask [B, A] bool as well and acts among the legal actions. `metadata` takes keys [B] of the
+manifest and gives their values [B] as JSON text, empty for an unknown key.
+
+Every input's shape is checked inside the graph, since servers do not check it. What does not fit is
+INVALID_ARGUMENT and is never broadcast.
 """
 
 import json
@@ -31,55 +32,60 @@ from dqn_tf.agent.dqn import DQN
 from dqn_tf.agent.networks.q_network import QNetwork
 from dqn_tf.envs.spaces import Spaces
 
-EXPLORES, CHOOSES = (1, 0), (2, 0)  # keys of the hash: a row's two random numbers are independent
-RESOLUTION = 2**53  # random numbers that a float64 tells apart
+# Keys of the hash: with two, the two random numbers of a row are independent.
+EXPLORES = (1, 0)
+CHOOSES = (2, 0)
+RESOLUTION = 2**53  # random numbers that a float64 can tell apart
 
-Answer = dict[str, tf.Tensor]
+Outputs = dict[str, tf.Tensor]
 
 
-class Served(tf.Module):
-    """What is exported.
+class ExportModule(tf.Module):
+    """The module that is saved: the network's variables and the signatures that use them.
 
-    `endpoints` are the signatures by name; `metadata` is what the signature of that name knows.
+    `endpoints` are the signatures by name, as compiled functions. `metadata` is what the signature
+    of that name knows.
     """
 
     def __init__(self, agent: DQN, metadata: dict[str, Any]) -> None:
         super().__init__()
-        # Only the variables are tracked: a tracked Keras model is traced by Keras with float32,
-        # whatever it observes.
+        # Only the variables are tracked: Keras traces a tracked model with float32, whatever it
+        # observes.
         self.network_variables = [
             variable if isinstance(variable, tf.Variable) else variable.value
             for variable in agent.online.variables
         ]
-        self.endpoints = endpoints(Policy(agent.online, agent.spaces), metadata)
+        self.endpoints = _compile_endpoints(agent.online, agent.spaces, metadata)
+
+    def input_specs(self) -> dict[str, tuple[tf.TensorSpec, ...]]:
+        """Return the inputs of each signature."""
+        return {name: function.input_signature for name, function in self.endpoints.items()}
 
 
-class Policy:
-    """The network, without noise, and the policies that come of its Q-values. Tensors to tensors."""
+class SignatureFunctions:
+    """The network without noise, and the policies that follow from its Q-values.
+
+    Each method maps tensors to tensors and is one signature, uncompiled.
+    """
 
     def __init__(self, network: QNetwork, spaces: Spaces) -> None:
-        self._network, self._spaces, self._shape = (
-            network,
-            spaces,
-            (None, *spaces.observation_shape),
-        )
+        self._network = network
+        self._spaces = spaces
 
     def serving_default(
         self, observation: tf.Tensor, action_mask: tf.Tensor | None = None
-    ) -> Answer:
-        """The greedy action, and all Q-values."""
+    ) -> Outputs:
+        """Return the greedy action and all Q-values."""
         q_values = self._q_values(observation)
-        return {
-            "action": self._named(losses.greedy(q_values, self._mask(action_mask, q_values))),
-            "q_values": q_values,
-        }
+        action = losses.greedy(q_values, self._mask(action_mask, q_values))
+        return {"action": self._environment_action(action), "q_values": q_values}
 
-    def q_values(self, observation: tf.Tensor) -> Answer:
-        """The Q-values alone."""
+    def q_values(self, observation: tf.Tensor) -> Outputs:
+        """Return the Q-values alone."""
         return {"q_values": self._q_values(observation)}
 
-    def action(self, observation: tf.Tensor, action_mask: tf.Tensor | None = None) -> Answer:
-        """The greedy action alone."""
+    def action(self, observation: tf.Tensor, action_mask: tf.Tensor | None = None) -> Outputs:
+        """Return the greedy action alone."""
         return {"action": self.serving_default(observation, action_mask)["action"]}
 
     def epsilon_greedy(
@@ -88,125 +94,117 @@ class Policy:
         epsilon: tf.Tensor,
         seed: tf.Tensor,
         action_mask: tf.Tensor | None = None,
-    ) -> Answer:
-        """With probability epsilon a uniform legal action, else the greedy one.
+    ) -> Outputs:
+        """Return a uniform legal action with probability epsilon, else the greedy one.
 
         A row's outcome is a function of that row alone.
         """
         q_values = self._q_values(observation)
-        epsilon, seed = (
-            _of_batch(rows, (None,), name, q_values)
-            for rows, name in ((epsilon, "epsilon"), (seed, "seed"))
-        )
+        epsilon = _require_rows(epsilon, (None,), "epsilon", q_values)
+        seed = _require_rows(seed, (None,), "seed", q_values)
         mask = self._mask(action_mask, q_values)
-        legal = tf.cast(tf.ones_like(q_values, tf.bool) if mask is None else mask, tf.float64)
-        # among the legal ones, counted from 0
+        legal = tf.ones_like(q_values, tf.float64) if mask is None else tf.cast(mask, tf.float64)
+        # The drawn action's place among the legal ones, counted from 0: [B].
         place = tf.floor(uniform(seed, CHOOSES) * tf.reduce_sum(legal, axis=1))
         drawn = tf.argmax(tf.cumsum(legal, axis=1) > place[:, tf.newaxis], axis=1)
         explores = uniform(seed, EXPLORES) < tf.cast(epsilon, tf.float64)
-        return {
-            "action": self._named(tf.where(explores, drawn, losses.greedy(q_values, mask))),
-            "q_values": q_values,
-        }
+        action = tf.where(explores, drawn, losses.greedy(q_values, mask))
+        return {"action": self._environment_action(action), "q_values": q_values}
 
     def observation_bytes(
         self, observation_bytes: tf.Tensor, action_mask: tf.Tensor | None = None
-    ) -> Answer:
-        """`serving_default` on raw bytes, row by row in C order."""
+    ) -> Outputs:
+        """Return what `serving_default` does, for observations as raw bytes in C order."""
         rows = tf.io.decode_raw(tf.ensure_shape(observation_bytes, (None,)), tf.uint8)
         # With the batch given, bytes of a wrong length are an error; a free -1 would make them
         # other rows.
-        observation = tf.reshape(
-            rows, (tf.shape(observation_bytes)[0], *self._spaces.observation_shape)
-        )
+        batch = tf.shape(observation_bytes)[0]
+        observation = tf.reshape(rows, (batch, *self._spaces.observation_shape))
         return self.serving_default(observation, action_mask)
 
     def _q_values(self, observation: tf.Tensor) -> tf.Tensor:
-        observation = tf.ensure_shape(observation, self._shape)
+        observation = tf.ensure_shape(observation, (None, *self._spaces.observation_shape))
         if not self._network.torso.pads_empty_batch:
             return self._network(observation)
-        # an empty batch gets a row, which is then taken away again
+        # A convolution of TensorFlow 2.21 fails on an empty batch. So that gets a row of zeros,
+        # which is taken away again. Not by tf.pad: oneDNN fuses a padding into the convolution
+        # that follows it, and the row would be lost.
         batch = tf.shape(observation)[0]
-        padding = [
-            [0, tf.cast(batch == 0, tf.int32)],
-            *[[0, 0]] * len(self._spaces.observation_shape),
-        ]
-        return self._network(tf.pad(observation, padding))[:batch]
+        missing = tf.cast(batch == 0, tf.int32)
+        row = tf.zeros((missing, *self._spaces.observation_shape), observation.dtype)
+        return self._network(tf.concat([observation, row], axis=0))[:batch]
 
     def _mask(self, action_mask: tf.Tensor | None, q_values: tf.Tensor) -> tf.Tensor | None:
         if action_mask is None:
             return None
-        return _of_batch(action_mask, (None, self._spaces.actions), "action_mask", q_values)
+        return _require_rows(action_mask, (None, self._spaces.actions), "action_mask", q_values)
 
-    def _named(self, action: tf.Tensor) -> tf.Tensor:
+    def _environment_action(self, action: tf.Tensor) -> tf.Tensor:
         return action + self._spaces.action_start
 
 
-def endpoints(policy: Policy, metadata: dict[str, Any]) -> dict[str, Callable]:
-    """The signatures by name, as compiled functions."""
-    spaces = policy._spaces
-    observation = tf.TensorSpec(
-        (None, *spaces.observation_shape), spaces.observation_dtype, "observation"
-    )
-    acting = {
-        "serving_default": (policy.serving_default, observation),
-        "action": (policy.action, observation),
-        "epsilon_greedy": (
-            policy.epsilon_greedy,
-            observation,
-            tf.TensorSpec((None,), tf.float32, "epsilon"),
-            tf.TensorSpec((None,), tf.int64, "seed"),
-        ),
-    }
-    if spaces.observation_dtype == "uint8" and len(spaces.observation_shape) == 3:
-        acting["observation_bytes"] = (
-            policy.observation_bytes,
-            tf.TensorSpec((None,), tf.string, "observation_bytes"),
-        )
-    compiled = {name: _compiled(*parts) for name, parts in acting.items()}
-    if spaces.masked:
-        mask = tf.TensorSpec((None, spaces.actions), tf.bool, "action_mask")
-        compiled |= {f"{name}_masked": _compiled(*parts, mask) for name, parts in acting.items()}
-    return compiled | {
-        "q_values": _compiled(policy.q_values, observation),
-        "metadata": _compiled(lookup(metadata), tf.TensorSpec((None,), tf.string, "key")),
-    }
-
-
 def uniform(seed: tf.Tensor, key: tuple[int, int]) -> tf.Tensor:
-    """Seeds [B] int64 → [B] float64 in [0, 1), each a function of its seed alone: SipHash, keyed
-    (Aumasson and Bernstein 2012).
+    """Draw a number from [0, 1) for each seed, a function of that seed alone.
 
-    TensorFlow's stateless generators take one seed for a whole tensor, so what a row draws would
-    depend on its place.
+    seed [B] int64 → [B] float64, by SipHash with a key (Aumasson and Bernstein 2012). TensorFlow's
+    stateless generators take one seed for a whole tensor, so a row's number would depend on its
+    place.
     """
     hashed = tf.strings.to_hash_bucket_strong(tf.strings.as_string(seed), RESOLUTION, key)
     return tf.cast(hashed, tf.float64) / RESOLUTION
 
 
-def lookup(metadata: dict[str, Any]) -> Callable[[tf.Tensor], Answer]:
-    """key [B] string → value [B] string: the JSON text of that entry, empty for an unknown one."""
-    values = tf.constant(["", *map(json.dumps, metadata.values())])
+def _compile_endpoints(
+    network: QNetwork, spaces: Spaces, metadata: dict[str, Any]
+) -> dict[str, Any]:
+    """Return the signatures by name, as compiled functions."""
+    functions = SignatureFunctions(network, spaces)
+    observation = tf.TensorSpec(
+        (None, *spaces.observation_shape), spaces.observation_dtype, "observation"
+    )
+    observation_bytes = tf.TensorSpec((None,), tf.string, "observation_bytes")
+    epsilon = tf.TensorSpec((None,), tf.float32, "epsilon")
+    seed = tf.TensorSpec((None,), tf.int64, "seed")
+    mask = tf.TensorSpec((None, spaces.actions), tf.bool, "action_mask")
+    key = tf.TensorSpec((None,), tf.string, "key")
 
-    def find(key: tf.Tensor) -> Answer:
-        known = tf.cast(
-            tf.ensure_shape(key, (None,))[:, tf.newaxis] == tf.constant(list(metadata)), tf.int64
-        )
-        return {
-            "value": tf.gather(
-                values, tf.reduce_sum(known * np.arange(1, len(metadata) + 1), axis=1)
-            )
-        }
+    acting: dict[str, tuple[Callable[..., Outputs], list[tf.TensorSpec]]] = {
+        "serving_default": (functions.serving_default, [observation]),
+        "action": (functions.action, [observation]),
+        "epsilon_greedy": (functions.epsilon_greedy, [observation, epsilon, seed]),
+    }
+    if spaces.observation_dtype == "uint8" and len(spaces.observation_shape) == 3:
+        acting["observation_bytes"] = (functions.observation_bytes, [observation_bytes])
+
+    endpoints = {name: _compile(function, inputs) for name, (function, inputs) in acting.items()}
+    if spaces.masked:
+        for name, (function, inputs) in acting.items():
+            endpoints[f"{name}_masked"] = _compile(function, [*inputs, mask])
+    endpoints["q_values"] = _compile(functions.q_values, [observation])
+    endpoints["metadata"] = _compile(_lookup(metadata), [key])
+    return endpoints
+
+
+def _lookup(metadata: dict[str, Any]) -> Callable[[tf.Tensor], Outputs]:
+    """Return the signature `metadata`: key [B] string → value [B] string, the entry's JSON text."""
+    names = tf.constant(list(metadata))  # [K]
+    values = tf.constant(["", *map(json.dumps, metadata.values())])  # [K + 1], unknown keys first
+    numbers = np.arange(1, len(metadata) + 1)
+
+    def find(key: tf.Tensor) -> Outputs:
+        is_entry = tf.ensure_shape(key, (None,))[:, tf.newaxis] == names  # [B, K]
+        number = tf.reduce_sum(tf.cast(is_entry, tf.int64) * numbers, axis=1)
+        return {"value": tf.gather(values, number)}
 
     return find
 
 
-def _of_batch(
+def _require_rows(
     rows: tf.Tensor, shape: tuple[int | None, ...], name: str, q_values: tf.Tensor
 ) -> tf.Tensor:
-    """An input that must have a row for each observation:
+    """Return `rows`, checked in the graph to have one row for each observation.
 
-    a single one would be broadcast. (A reshape would be optimised away.)
+    A single row would be broadcast. (A check by reshape would be optimised away.)
     """
     equal = tf.debugging.assert_equal(
         tf.shape(rows)[0], tf.shape(q_values)[0], f"{name} must have as many rows as observation"
@@ -215,5 +213,5 @@ def _of_batch(
         return tf.ensure_shape(rows, shape)
 
 
-def _compiled(function: Callable[..., Answer], *inputs: tf.TensorSpec) -> Callable:
+def _compile(function: Callable[..., Outputs], inputs: list[tf.TensorSpec]) -> Any:
     return tf.function(function, input_signature=inputs, autograph=False)

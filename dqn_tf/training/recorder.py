@@ -8,7 +8,7 @@ from dqn_tf.engines.engine import Block
 from dqn_tf.envs import registry
 from dqn_tf.export import manifest
 from dqn_tf.export.publish import export
-from dqn_tf.export.run_snapshot import RECORDED
+from dqn_tf.export.run_snapshot import GATE_OBSERVATIONS
 from dqn_tf.run_files import checkpoint, plots
 from dqn_tf.run_files.metrics import MetricsWriter
 from dqn_tf.run_files.report import BestWeights, Report
@@ -175,7 +175,7 @@ class RunRecorder(RunObserver):
         run = self.run
         config = self.plan.config
         run.agent.online.set_weights(exported.weights)
-        about = manifest.about(
+        about = manifest.describe_run(
             config,
             config.export_weights,
             run.engine.env_step,
@@ -184,7 +184,7 @@ class RunRecorder(RunObserver):
             self.plan.spaces,
             registry.action_meanings(run.make_env),
         )
-        observations = run.engine.replay.observations(RECORDED)
+        observations = run.engine.replay.observations(GATE_OBSERVATIONS)
         return str(export(run.agent, self.plan.export_dir, observations, about).resolve())
 
     def _draw_learning_curve(self) -> None:

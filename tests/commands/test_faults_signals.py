@@ -12,7 +12,7 @@ import signal
 import pytest
 
 from command_server import run, start
-from dqn_tf.export.publish import versions
+from dqn_tf.export.publish import published_versions
 from dqn_tf.run_files import checkpoint
 from small_runs import finished_run, report, resume_run, signal_at, small_run
 
@@ -33,7 +33,7 @@ def require_same_end(directory) -> None:
     """The resumed run's results are those of the undisturbed run."""
     after, before = report(directory), report(finished_run())
     assert {name: after[name] for name in SAME} == {name: before[name] for name in SAME}
-    assert versions(directory / "export") == [1]
+    assert published_versions(directory / "export") == [1]
 
 
 @pytest.mark.parametrize(
@@ -54,7 +54,7 @@ def test_sigterm_leaves_one_whole_checkpoint_to_go_on_from(tmp_path, moment, cou
         text
     )
     assert require_whole(tmp_path) in steps
-    assert not (tmp_path / "export").exists() or not versions(tmp_path / "export")
+    assert not (tmp_path / "export").exists() or not published_versions(tmp_path / "export")
     status, text = run(resume_run(tmp_path), tmp_path)
     assert status == 0, text
     require_same_end(tmp_path)

@@ -127,13 +127,13 @@ def test_no_version_is_ever_overwritten(tmp_path):
     aside = tmp_path / "aside"
     (aside / "variables").mkdir(parents=True)
     # as if 8 had come between looking and renaming
-    real, late = module.versions, iter([[1, 7], [1, 7, 8]])
-    module.versions = lambda directory: next(late)
+    real, late = module.published_versions, iter([[1, 7], [1, 7, 8]])
+    module.published_versions = lambda directory: next(late)
     try:
-        assert module._publish(aside, tmp_path) == tmp_path / "9"
+        assert module._rename_to_next_version(aside, tmp_path) == tmp_path / "9"
     finally:
-        module.versions = real
-    assert module.versions(tmp_path) == [1, 7, 8, 9]
+        module.published_versions = real
+    assert module.published_versions(tmp_path) == [1, 7, 8, 9]
     assert all(
         (tmp_path / name / "theirs").read_text(encoding="utf-8") == name for name in ("1", "7")
     )
@@ -158,7 +158,7 @@ def test_the_oldest_versions_go_and_nothing_else_ever(tmp_path, keep, left):
     (tmp_path / "notes").touch()
     (tmp_path / "0x1").mkdir()
     deleted = module.prune(tmp_path, keep)
-    assert module.versions(tmp_path) == left and deleted == [
+    assert module.published_versions(tmp_path) == left and deleted == [
         number for number in (1, 2, 3) if number not in left
     ]
     assert sorted(path.name for path in tmp_path.iterdir() if not path.name.isdigit()) == [
@@ -171,7 +171,7 @@ def test_whatever_is_asked_the_newest_two_stay(tmp_path):
     spaces = KINDS["vector"]
     for _ in range(3):
         module.export(agent(spaces), tmp_path, observations(spaces), {})
-    assert module.prune(tmp_path, 0) == [1] and module.versions(tmp_path) == [2, 3]
+    assert module.prune(tmp_path, 0) == [1] and module.published_versions(tmp_path) == [2, 3]
 
 
 @pytest.mark.parametrize(
@@ -213,14 +213,14 @@ def test_killed_amid_the_export_no_version_appears(tmp_path):
         with contextlib.suppress(ProcessLookupError):
             command.kill(9)
         command.wait()
-        if module.versions(exports):  # too late: then it is whole
+        if module.published_versions(exports):  # too late: then it is whole
             assert (exports / "1" / "assets.extra" / "dqn_tf.json").exists()
-        amid += not module.versions(exports)
+        amid += not module.published_versions(exports)
         shutil.rmtree(exports)
         (tmp_path / "run" / "evaluation.json").unlink(missing_ok=True)
     assert amid >= 2
     assert run(resume_run(tmp_path), tmp_path, **signal_at("publishing", 1, 9))[0] == -9
-    assert module.versions(exports) == []
+    assert module.published_versions(exports) == []
     status, text = run(resume_run(tmp_path), tmp_path)
-    assert status == 0 and module.versions(exports) == [1], text
+    assert status == 0 and module.published_versions(exports) == [1], text
     assert report(tmp_path)["export"] == str(exports / "1")

@@ -18,7 +18,7 @@ from dqn_tf.export import __main__ as command
 from dqn_tf.export import flags as export_flags
 from dqn_tf.export import publish, run_snapshot
 from dqn_tf.export.manifest import observation_range
-from dqn_tf.export.publish import versions
+from dqn_tf.export.publish import published_versions
 from dqn_tf.run_files import checkpoint
 from dqn_tf.support.errors import UserError
 from sample_agents import KINDS
@@ -51,7 +51,11 @@ def test_a_finished_runs_agent_is_published_anew_in_every_format(export, tmp_pat
         f"--run={run / 'run'}", f"--output={tmp_path}", f"--formats={','.join(FORMATS)}"
     )
     report = json.loads((run / "run" / "evaluation.json").read_text(encoding="utf-8"))
-    assert versions(tmp_path) == [1] and str(tmp_path / "1") in printed and "Score: mean" in printed
+    assert (
+        published_versions(tmp_path) == [1]
+        and str(tmp_path / "1") in printed
+        and "Score: mean" in printed
+    )
     made, first = manifest(tmp_path / "1"), manifest(run / "export" / "1")
     assert made["weights_sha256"] == report["weights_sha256"] and made["formats"] == FORMATS
     for name in (
@@ -86,7 +90,8 @@ def test_a_run_that_goes_on_is_published_untested_and_old_versions_go(
         and "Deleted" not in printed[1]
     )
     assert (
-        versions(tmp_path / "out") == [2, 3] and manifest(tmp_path / "out" / "3")["score"] is None
+        published_versions(tmp_path / "out") == [2, 3]
+        and manifest(tmp_path / "out" / "3")["score"] is None
     )
     newest = checkpoint.load_latest(run / "checkpoints")
     assert manifest(tmp_path / "out" / "3")["env_steps"] == newest.step == 256
@@ -126,16 +131,16 @@ def test_what_a_run_lacks_is_said(tmp_path):
     for path in run.glob("checkpoints/*/replay.npz"):
         path.unlink()
     with pytest.raises(UserError, match="replay.npz is missing, so there are no observations"):
-        run_snapshot.read(str(run), None)
+        run_snapshot.read_snapshot(str(run), None)
     shutil.rmtree(run / "checkpoints")
     with pytest.raises(UserError, match="holds no checkpoint"):
-        run_snapshot.read(str(run), None)
+        run_snapshot.read_snapshot(str(run), None)
     (tmp_path / "seeds" / "seed4").mkdir(parents=True)
     shutil.copy(run / "config.json", tmp_path / "seeds" / "seed4")
     with pytest.raises(
         UserError, match="holds the runs of 1 seeds; name one of them, such as .*seed4"
     ):
-        run_snapshot.read(str(tmp_path / "seeds"), None)
+        run_snapshot.read_snapshot(str(tmp_path / "seeds"), None)
 
 
 def test_a_score_is_that_of_the_very_weights():
@@ -144,7 +149,7 @@ def test_a_score_is_that_of_the_very_weights():
         "last": {"mean": 1.0},
         "best": {"weights_sha256": "b", "test": {"mean": 2.0}},
     }
-    run = run_snapshot.Recorded(*[None] * 6, report, None, None)
+    run = run_snapshot.RunSnapshot(*[None] * 6, report, None, None)
     assert [run_snapshot.score(run, sha) for sha in "abc"] == [{"mean": 1.0}, {"mean": 2.0}, None]
     assert run_snapshot.score(run._replace(report=None), "a") is None
 

@@ -202,14 +202,14 @@ def judged(signature: str, made: DQN, change=lambda answer: None, **inputs) -> s
     request = Request(
         signature, {name: tf.make_tensor_proto(array) for name, array in inputs.items()}
     )
-    return gate.fault(made, request, answer, {})
+    return gate.find_fault(made, request, answer, {})
 
 
 def test_what_is_an_action_as_good_as_the_agents():
     """By more than rounding, another action is a fault; an explored one is not, if it is legal."""
     made, seen = agent(KINDS["masked"]), observations(KINDS["masked"], 8)
     second = made(tf.constant(seen)).numpy().argsort(axis=1)[:, -2] + 7
-    mask = gate.without_best(made(tf.constant(seen)).numpy())
+    mask = gate.forbid_best(made(tf.constant(seen)).numpy())
     other = {"change": lambda answer: answer.update(action=second)}
     assert judged("serving_default", made, observation=seen) == ""
     assert (
@@ -259,8 +259,10 @@ def test_what_is_an_action_as_good_as_the_agents():
         assert judged("serving_default", made, change, observation=seen) == says
     value = Request("metadata", {"key": tf.make_tensor_proto([b"env"])})
     assert (
-        gate.fault(made, value, {"value": np.array([json.dumps("x").encode()])}, {"env": "x"}) == ""
+        gate.find_fault(made, value, {"value": np.array([json.dumps("x").encode()])}, {"env": "x"})
+        == ""
     )
     assert (
-        gate.fault(made, value, {"value": np.array([b""])}, {"env": "x"}) == "its value is another"
+        gate.find_fault(made, value, {"value": np.array([b""])}, {"env": "x"})
+        == "its value is another"
     )

@@ -11,7 +11,7 @@ import pytest
 import tensorflow as tf
 
 from dqn_tf.experience import exploration
-from dqn_tf.export.signatures import CHOOSES, EXPLORES, Policy, Served, endpoints, uniform
+from dqn_tf.export.signatures import CHOOSES, EXPLORES, ExportModule, uniform
 from sample_agents import KINDS, agent, observations
 
 METADATA = {"env": "CartPole-v1", "score": {"mean": 1.5, "ci95": [1.0, 2.0]}, "text": "\u00fc"}
@@ -22,7 +22,7 @@ def signatures(tmp_path_factory) -> dict[str, dict]:
     """The signatures of each kind, saved and loaded again."""
     base, loaded = tmp_path_factory.mktemp("signatures"), {}
     for kind in ("masked", "image", "discrete"):
-        served = Served(agent(KINDS[kind]), METADATA)
+        served = ExportModule(agent(KINDS[kind]), METADATA)
         tf.saved_model.save(served, str(base / kind), signatures=served.endpoints)
         loaded[kind] = tf.saved_model.load(str(base / kind))
     return {
@@ -184,7 +184,7 @@ def test_metadata_is_looked_up_row_by_row(signatures):
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_each_signature_that_acts_has_a_masked_twin_where_there_are_masks(kind):
-    names = set(endpoints(Policy(agent(KINDS[kind]).online, KINDS[kind]), METADATA))
+    names = set(ExportModule(agent(KINDS[kind]), METADATA).endpoints)
     acting = {"serving_default", "action", "epsilon_greedy"} | (
         {"observation_bytes"} if kind == "image" else set()
     )

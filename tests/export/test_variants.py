@@ -19,7 +19,7 @@ from tensorflow.core.protobuf.saved_model_pb2 import SavedModel
 from command_server import SUPPORT, interpreter
 from dqn_tf.export import gate, runtimes
 from dqn_tf.export.publish import export
-from dqn_tf.export.signatures import Served
+from dqn_tf.export.signatures import ExportModule
 from sample_agents import VARIANTS, observations, variant, without_rounding
 
 FORMATS = ["savedmodel", "tflite"] + ["onnx"] * (
@@ -112,7 +112,7 @@ def cli(published, tmp_path_factory) -> Callable[[str, str], str]:
 @pytest.mark.parametrize("name", VARIANTS)
 def test_saved_model_cli_shows_and_scans_it(name, cli):
     shown, spaces = cli(name, "show"), variant(name).spaces
-    for signature in Served(variant(name), {}).endpoints:
+    for signature in ExportModule(variant(name), {}).endpoints:
         assert f"signature_def['{signature}']" in shown
     batched = (
         ", ".join(map(str, (-1, *spaces.observation_shape))) if spaces.observation_shape else "-1"
@@ -249,7 +249,7 @@ def test_tensorflows_cpp_loader_answers_as_the_agent_and_refuses_what_does_not_f
                         ),
                     )
                 )
-            if "observation_bytes" in Served(variant(name), {}).endpoints:
+            if "observation_bytes" in ExportModule(variant(name), {}).endpoints:
                 rows = (
                     np.array([np.void(row.tobytes()) for row in seen[:batch]])
                     if batch
@@ -324,13 +324,15 @@ def test_each_format_answers_in_a_process_without_dqn_tf(published):
             variant(name),
             json.loads((version / "assets.extra" / "dqn_tf.json").read_text(encoding="utf-8")),
         )
-        served = Served(agent, manifest)
+        served = ExportModule(agent, manifest)
         asked[name] = (
             agent,
             manifest,
-            gate.questions(version, agent, served, observations(agent.spaces), manifest, FORMATS),
+            gate.gate_requests(
+                version, agent, served, observations(agent.spaces), manifest, FORMATS
+            ),
         )
-        runtimes.write_questions(version.parent, gate.serialised(asked[name][2]))
+        runtimes.write_questions(version.parent, gate.serialise(asked[name][2]))
     done = interpreter(
         "-c",
         FRESH,
@@ -345,7 +347,7 @@ def test_each_format_answers_in_a_process_without_dqn_tf(published):
         for (kind, request), answer in zip(
             questions, runtimes.read_answers(published[name].parent), strict=True
         ):
-            assert gate.fault(agent, request, answer, manifest) == "", (
+            assert gate.find_fault(agent, request, answer, manifest) == "", (
                 name,
                 kind,
                 request.signature,

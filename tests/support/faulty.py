@@ -52,7 +52,7 @@ def _hit_before(module: str, function: str, moment: str) -> None:
 
 
 _hit_before("dqn_tf.support.files", "_sync_entry", "saving")
-_hit_before("dqn_tf.export.publish", "_publish", "publishing")
+_hit_before("dqn_tf.export.publish", "_rename_to_next_version", "publishing")
 
 
 class Corridor(gym.Env):

@@ -38,8 +38,11 @@ def observations(spaces: Spaces, count: int = 64) -> np.ndarray:
         return generator.integers(
             spaces.category_start, spaces.category_start + spaces.categories, count
         )
-    if spaces.observation_dtype == "uint8":
-        return generator.integers(0, 256, (count, *spaces.observation_shape), np.uint8)
+    if np.issubdtype(spaces.observation_dtype, np.integer):
+        most = min(256, np.iinfo(spaces.observation_dtype).max + 1)
+        return generator.integers(
+            0, most, (count, *spaces.observation_shape), spaces.observation_dtype
+        )
     if spaces.observation_dtype == "bool":
         return generator.random((count, *spaces.observation_shape)) < 0.2
     return generator.normal(size=(count, *spaces.observation_shape)).astype(np.float32)

@@ -1,4 +1,4 @@
-"""The network for TensorFlow Lite: one file, one signature, the batch left open."""
+"""The network for TensorFlow Lite: one file, one signature, any batch size."""
 
 from pathlib import Path
 
@@ -10,37 +10,32 @@ from dqn_tf.support import tensorflow_loading
 
 
 def write_tflite(agent: DQN, version: Path) -> None:
-    """Writes observation → q_values, and the greedy action where all actions are legal.
+    """Write observation → q_values, and the greedy action where all actions are legal.
 
     Raises whatever TensorFlow's converter raises.
     """
-    network, spaces = agent.online, agent.spaces
+    network = agent.online
+    spaces = agent.spaces
     module = tf.Module()
-    module.variables_of_network = [
+    module.network_variables = [
         variable if isinstance(variable, tf.Variable) else variable.value
         for variable in network.variables
     ]
-
-    @tf.function(
-        input_signature=[
-            tf.TensorSpec(
-                (None, *spaces.observation_shape), spaces.observation_dtype, "observation"
-            )
-        ],
-        autograph=False,
+    observation_spec = tf.TensorSpec(
+        (None, *spaces.observation_shape), spaces.observation_dtype, "observation"
     )
+
+    @tf.function(input_signature=[observation_spec], autograph=False)
     def serving_default(observation: tf.Tensor) -> dict[str, tf.Tensor]:
         q_values = network(observation)
-        return (
-            {"q_values": q_values}
-            if spaces.masked
-            else {"action": tf.argmax(q_values, axis=1) + spaces.action_start, "q_values": q_values}
-        )
+        if spaces.masked:
+            return {"q_values": q_values}
+        return {"action": tf.argmax(q_values, axis=1) + spaces.action_start, "q_values": q_values}
 
     converter = tf.lite.TFLiteConverter.from_concrete_functions(
         [serving_default.get_concrete_function()], module
     )
-    # what the converter says there is in its exception, too
+    # What the converter writes to stderr is in its exception, too.
     with tensorflow_loading.hidden_stderr(show_on_failure=False):
         model = converter.convert()
     (version / FILES["tflite"]).write_bytes(model)

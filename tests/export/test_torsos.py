@@ -1,0 +1,58 @@
+"""Every torso with every layout and dtype of observations that it takes, as it is exported."""
+
+import importlib.util
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from dqn_tf.envs.spaces import Spaces
+from dqn_tf.export.publish import export
+from dqn_tf.export.signatures import ExportModule
+from sample_agents import agent, observations, without_rounding
+
+LAYOUTS = {
+    "number": (),
+    "vector": (5,),
+    "matrix": (4, 3),
+    "picture": (6, 7, 3),
+    "image": (36, 36, 2),
+}
+TORSOS = {  # with the layouts that each takes
+    "mlp": ("number", "vector", "matrix", "picture", "image"),
+    "minatar_cnn": ("picture", "image"),
+    "nips_cnn": ("image",),
+    "nature_cnn": ("image",),
+}
+DTYPES = ("float32", "bool", "uint8", "int8", "uint16", "int16", "int32", "int64", "uint64")
+CASES = [
+    pytest.param(torso, layout, dtype, id=f"{torso}-{layout}-{dtype}")
+    for torso, layouts in TORSOS.items()
+    for layout in layouts
+    for dtype in DTYPES
+]
+HAS_ONNX = importlib.util.find_spec("onnx") and importlib.util.find_spec("onnxruntime")
+FORMATS = ["savedmodel", "tflite"] + ["onnx"] * bool(HAS_ONNX)
+
+
+@pytest.mark.parametrize("torso, layout, dtype", CASES)
+def test_the_compiled_signature_answers_any_batch_as_the_agent_does(torso, layout, dtype):
+    """An empty batch too: a server may be asked for it, and the gate asks for it."""
+    spaces = Spaces(LAYOUTS[layout], dtype, actions=3, action_start=2)
+    made = agent(spaces, network=torso)
+    serve = ExportModule(made, {}).endpoints["serving_default"]
+    for batch in (0, 1, 3):
+        seen = observations(spaces, batch)
+        answer = serve(tf.constant(seen))
+        expected = made(tf.constant(seen)).numpy() if batch else np.zeros((0, 3), np.float32)
+        without_rounding(answer["q_values"].numpy(), expected)
+        assert answer["action"].numpy().tolist() == (expected.argmax(axis=1) + 2).tolist()
+
+
+@pytest.mark.parametrize(
+    "torso, layout", [("nature_cnn", "image"), ("nips_cnn", "image"), ("minatar_cnn", "picture")]
+)
+def test_images_of_floats_are_published_in_every_format(torso, layout, tmp_path):
+    spaces = Spaces(LAYOUTS[layout], "float32", actions=3)
+    made = agent(spaces, network=torso)
+    assert export(made, tmp_path, observations(spaces), {}, FORMATS) == tmp_path / "1"
