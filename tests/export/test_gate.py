@@ -12,6 +12,7 @@ import pytest
 import tensorflow as tf
 
 from dqn_tf.agent.dqn import DQN
+from dqn_tf.agent.networks.torsos.base import Torso
 from dqn_tf.export import gate
 from dqn_tf.export import publish as module
 from dqn_tf.export.formats import tflite
@@ -116,11 +117,11 @@ def test_an_onnx_model_that_differs_is_refused(tmp_path, monkeypatch, part):
         )
         return
     else:
-        write = onnx.model
+        make_model = onnx.make_model
         monkeypatch.setattr(
             onnx,
-            "model",
-            lambda network, spaces: write(
+            "make_model",
+            lambda network, spaces: make_model(
                 network,
                 KINDS["discrete"].__class__(
                     **spaces.to_dict()
@@ -135,6 +136,18 @@ def test_an_onnx_model_that_differs_is_refused(tmp_path, monkeypatch, part):
         tmp_path,
         made,
         "ONNX model, asked for serving_default, answered otherwise than the agent",
+        formats=["savedmodel", "onnx"],
+    )
+
+
+@has_onnx
+def test_a_torso_without_an_onnx_twin_is_named(tmp_path, monkeypatch):
+    made = agent(KINDS["vector"])
+    monkeypatch.setattr(type(made.online.torso), "onnx", Torso.onnx)
+    refused(
+        tmp_path,
+        made,
+        "This network cannot be made a model for onnx: the torso MLP has no ONNX twin",
         formats=["savedmodel", "onnx"],
     )
 
