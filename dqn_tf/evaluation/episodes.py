@@ -12,9 +12,8 @@ from dqn_tf.envs.checked_env import CheckedEnv
 from dqn_tf.evaluation import statistics
 from dqn_tf.support.errors import UserError
 
-MAX_PARALLEL = (
-    32  # environments stepped together, so that one call of the policy serves all of them
-)
+# Environments stepped together, so that one call of the policy serves all of them.
+MAX_PARALLEL = 32
 # 30 minutes of an Atari game; an episode that is still running then is cut and counted.
 MAX_EPISODE_STEPS = 27_000
 

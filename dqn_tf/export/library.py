@@ -9,8 +9,7 @@ from dqn_tf.agent.dqn import DQN
 from dqn_tf.agent.networks.fast_forward import random_observations
 from dqn_tf.envs import registry
 from dqn_tf.export import manifest, publish
-
-OBSERVATIONS = 256  # made up for the gate where none are given
+from dqn_tf.export.run_snapshot import GATE_OBSERVATIONS
 
 
 def export_policy(
@@ -32,7 +31,7 @@ def export_policy(
     """
     config = agent.settings
     seen = np.zeros((0, *agent.spaces.observation_shape)) if observations is None else observations
-    about = manifest.about(
+    about = manifest.describe_run(
         config,
         "last",
         env_steps,
@@ -42,5 +41,5 @@ def export_policy(
         registry.action_meanings(registry.maker(config)),
     )
     if observations is None:
-        observations = random_observations(agent.spaces, OBSERVATIONS)
+        observations = random_observations(agent.spaces, GATE_OBSERVATIONS)
     return publish.export(agent, directory, observations, about, formats)
