@@ -1,0 +1,71 @@
+"""dqn_tf.evaluate, load_policy and export_policy: what the commands do, as functions."""
+
+import json
+
+import numpy as np
+import pytest
+
+from dqn_tf import DQN, DQNConfig, UserError, compare, evaluate, export_policy, load_policy
+from dqn_tf.export.manifest import MANIFEST
+
+
+@pytest.fixture(scope="module")
+def agent() -> DQN:
+    """A small untrained agent."""
+    return DQN(DQNConfig(env="CartPole-v1", seed=5, hidden_units=(8,)))
+
+
+def test_the_scores_are_those_of_evaluate_py(models, tmp_path, evaluate_py):
+    for seed in (0, 7):
+        file = tmp_path / f"{seed}.json"
+        evaluate_py(
+            f"--model={models / 'CartPole-v1'}", "--episodes=6", f"--seed={seed}", f"--json={file}"
+        )
+        written = json.loads(file.read_text(encoding="utf-8"))
+        scores = evaluate(models / "CartPole-v1", episodes=6, seed=seed)
+        assert scores.returns.tolist() == written["returns"] and scores.seeds == written["seeds"]
+        assert (scores.mean, scores.mean_ci95) == (written["mean"], written["mean_ci95"])
+        assert (scores.iqm, scores.iqm_ci95) == (written["iqm"], written["iqm_ci95"])
+        assert str(scores).startswith(f"mean {scores.mean:.1f} [")
+
+
+def test_a_path_a_policy_and_a_function_play_the_same_episodes(models):
+    policy = load_policy(models / "CartPole-v1")
+    scores = evaluate(str(models / "CartPole-v1"), episodes=5)
+    for other in (
+        evaluate(policy, episodes=5),
+        evaluate(policy, DQNConfig(env="CartPole-v1"), episodes=5),
+        evaluate(lambda observation, mask: policy(observation), "CartPole-v1", episodes=5),
+    ):
+        assert other.returns.tolist() == scores.returns.tolist()
+        assert compare(scores, other)["ties"] == 5
+
+
+def test_an_agent_scores_as_its_export_does(agent, tmp_path):
+    observations = np.random.default_rng(0).normal(size=(50, 4)).astype(np.float32)
+    version = export_policy(agent, tmp_path, observations, env_steps=123)
+    assert version == tmp_path / "1"
+    scores, exported = evaluate(agent, episodes=5), evaluate(version, episodes=5)
+    assert scores.returns.tolist() == exported.returns.tolist()
+    manifest = json.loads((version / MANIFEST).read_text(encoding="utf-8"))
+    assert manifest["env"] == "CartPole-v1" and manifest["env_steps"] == 123
+    assert manifest["observation_range"]["observations"] == 50 and manifest["score"] is None
+
+
+def test_an_agent_is_exported_without_observations_too(agent, tmp_path):
+    version = export_policy(agent, tmp_path)
+    manifest = json.loads((version / MANIFEST).read_text(encoding="utf-8"))
+    assert "observation_range" not in manifest, "made-up observations are no range of training"
+    assert load_policy(version)(np.zeros((3, 4), np.float32)).shape == (3,)
+
+
+def test_what_cannot_be_played_is_refused(agent, models):
+    for arguments, sentence in (
+        ((lambda observation, mask: observation,), "name it, as env="),
+        ((agent, "Acrobot-v1"), "made for CartPole-v1, and Acrobot-v1 has other spaces"),
+        ((models / "CartPole-v1", "Acrobot-v1"), "does not fit Acrobot-v1"),
+        (("nowhere",), "nowhere: there is no such directory"),
+        ((agent, "NoSuch-v0"), "NoSuch-v0"),
+    ):
+        with pytest.raises(UserError, match=sentence):
+            evaluate(*arguments)
