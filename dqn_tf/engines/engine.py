@@ -150,7 +150,7 @@ class Engine(abc.ABC):
     def close(self) -> None:
         """Close what the engine opened."""
 
-    def _steps_left(self) -> int:
+    def steps_left(self) -> int:
         """Return the steps of all environments together in the next block.
 
         The last block may be shorter than the others.

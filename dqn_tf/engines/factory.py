@@ -9,7 +9,8 @@ from dqn_tf.agent.networks.fast_forward import make_q_function
 from dqn_tf.config import seeding
 from dqn_tf.config.dqn_config import DQNConfig
 from dqn_tf.engines.engine import Block, Engine
-from dqn_tf.engines.graph import engine as graph
+from dqn_tf.engines.graph.engine import GraphEngine
+from dqn_tf.engines.graph.engine import run_block as run_graph_block
 from dqn_tf.engines.graph.environments import native
 from dqn_tf.engines.graph.program import GraphProgram
 from dqn_tf.engines.host import HostEngine
@@ -50,13 +51,14 @@ def make_graph_engines(configs: Sequence[DQNConfig], agents: Sequence[DQN]) -> l
         stacked.compile()
     program = GraphProgram(first, stacked, native(first.env))
     return [
-        graph.GraphEngine(config, agent, seeding.generators(config.seed or 0), program, number)
+        GraphEngine(config, agent, seeding.generators(config.seed or 0), program, number)
         for number, (config, agent) in enumerate(zip(configs, agents, strict=True))
     ]
 
 
 def run_block(engines: Sequence[Engine]) -> list[Block]:
     """Run the next block of engines that `make_engines` made together."""
-    if isinstance(engines[0], graph.GraphEngine):
-        return graph.run_block(engines)
+    graph_engines = [engine for engine in engines if isinstance(engine, GraphEngine)]
+    if graph_engines:
+        return run_graph_block(graph_engines)
     return [engine.run_block() for engine in engines]

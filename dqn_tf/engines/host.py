@@ -65,7 +65,7 @@ class HostEngine(Engine):
         return Block(episodes, metrics, collect_seconds)
 
     def _collect(self) -> Steps:
-        length = self._steps_left()
+        length = self.steps_left()
         size = (length, self.config.num_envs)
         env_steps = self.env_step + np.arange(length * self.config.num_envs).reshape(size)
         steps = self.collector.collect(length, self.epsilon(env_steps))

@@ -40,74 +40,64 @@ class AtariGame(gym.Env):
     stack = STACK
 
     def __init__(self, config: DQNConfig, render_mode: str | None = None) -> None:
-        from ale_py.vector_env import AtariVectorEnv  # of the extra [atari]
-
         self.spec = specification(config.env)
         self.metadata = {
             "render_modes": ["rgb_array"],
             "render_fps": FRAMES_PER_SECOND // config.frame_skip,
         }
         self.render_mode = render_mode
-
-        def console(height: int, width: int, **keywords) -> AtariVectorEnv:
-            return AtariVectorEnv(
-                self.spec.kwargs["game"],
-                1,
-                num_threads=1,
-                img_height=height,
-                img_width=width,
-                frameskip=config.frame_skip,
-                noop_max=config.noop_max,
-                repeat_action_probability=config.sticky_actions,
-                full_action_space=config.full_action_space,
-                max_num_frames_per_episode=config.max_frames,
-                reward_clipping=False,
-                episodic_life=False,
-                use_fire_reset=False,
-                autoreset_mode=gym.vector.AutoresetMode.NEXT_STEP,
-                **keywords,
-            )
-
-        self._games = console(SIZE, SIZE, stack_num=STACK)
+        game = self.spec.kwargs["game"]
+        self._console = _make_console(
+            game, config, img_height=SIZE, img_width=SIZE, stack_num=STACK
+        )
         # A second console plays along, as the same seed and actions make the same game: where
         # nobody looks, drawing costs nothing.
-        self._screen = console(*SCREEN, stack_num=1, grayscale=False) if render_mode else None
+        self._screen: Any = None
+        if render_mode:
+            height, width = SCREEN
+            self._screen = _make_console(
+                game, config, img_height=height, img_width=width, stack_num=1, grayscale=False
+            )
         self.observation_space = gym.spaces.Box(0, 255, (SIZE, SIZE, STACK), np.uint8)
-        self.action_space = self._games.single_action_space
-        self.life_lost, self._lives, self._begun, self._picture = (
-            False,
-            0,
-            False,
-            np.zeros((*SCREEN, 3), np.uint8),
-        )
+        self.action_space = self._console.single_action_space
+        self.life_lost = False
+        self._lives = 0
+        self._is_begun = False  # whether `begin_step` was called for the next step
+        self._picture = np.zeros((*SCREEN, 3), np.uint8)
 
     def reset(
         self, *, seed: int | None = None, options: Mapping[str, Any] | None = None
     ) -> tuple[np.ndarray, dict[str, Any]]:
-        """Starts the episode that this seed decides, whatever was played before."""
+        """Start the episode that this seed decides, whatever was played before."""
         super().reset(seed=seed)
-        seeds = np.array([self.np_random.integers(2**31) if seed is None else seed])
-        observation, info = self._games.reset(seed=seeds)
+        game_seed = self.np_random.integers(2**31) if seed is None else seed
+        seeds = np.array([game_seed])
+        observation, info = self._console.reset(seed=seeds)
         if self._screen:
-            self._picture = self._screen.reset(seed=seeds)[0][0, 0]
-        self.life_lost, self._lives, self._begun = False, int(info["lives"][0]), False
+            pictures, _ = self._screen.reset(seed=seeds)
+            self._picture = pictures[0, 0]
+        self.life_lost = False
+        self._lives = int(info["lives"][0])
+        self._is_begun = False
         return _channels_last(observation), {}
 
     def begin_step(self, action: int) -> None:
-        """Begins a step in the game's own thread; `step` with the same action then finishes it."""
-        self._games.send(np.array([action]))
-        self._begun = True
+        """Begin a step in the game's own thread; `step` with the same action then finishes it."""
+        self._console.send(np.array([action]))
+        self._is_begun = True
 
     def step(self, action: int) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:
-        """One step, or the end of one that was begun."""
-        if not self._begun:
+        """Take a step, or finish one that was begun."""
+        if not self._is_begun:
             self.begin_step(action)
-        self._begun = False
+        self._is_begun = False
         if self._screen:
-            self._picture = self._screen.step(np.array([action]))[0][0, 0]
-        observation, reward, terminated, truncated, info = self._games.recv()
+            pictures, *_ = self._screen.step(np.array([action]))
+            self._picture = pictures[0, 0]
+        observation, reward, terminated, truncated, info = self._console.recv()
         lives = int(info["lives"][0])
-        self.life_lost, self._lives = lives < self._lives, lives
+        self.life_lost = lives < self._lives
+        self._lives = lives
         return (
             _channels_last(observation),
             float(reward[0]),
@@ -117,20 +107,42 @@ class AtariGame(gym.Env):
         )
 
     def render(self) -> np.ndarray:
-        """The screen as it shows on a television, each of its wide pixels four, [420, 640, 3]
-        uint8.
+        """Return the screen as it shows on a television, [420, 640, 3] uint8.
+
+        Each of its wide pixels is four.
         """
         return self._picture.repeat(2, axis=0).repeat(4, axis=1)
 
     def get_action_meanings(self) -> list[str]:
-        """The joystick's positions, such as NOOP and UPFIRE, in the order of the actions."""
-        return [action.name for action in self._games.ale.get_action_set()]
+        """Return the joystick's positions, such as NOOP and UPFIRE, in the order of the actions."""
+        return [action.name for action in self._console.ale.get_action_set()]
 
     def close(self) -> None:
-        """Ends the games' threads."""
-        self._games.close()
+        """End the games' threads."""
+        self._console.close()
         if self._screen:
             self._screen.close()
+
+
+def _make_console(game: str, config: DQNConfig, **pictures: Any) -> Any:
+    """Make an `AtariVectorEnv` of one game under the configured protocol."""
+    from ale_py.vector_env import AtariVectorEnv  # of the extra [atari]
+
+    return AtariVectorEnv(
+        game,
+        1,
+        num_threads=1,
+        frameskip=config.frame_skip,
+        noop_max=config.noop_max,
+        repeat_action_probability=config.sticky_actions,
+        full_action_space=config.full_action_space,
+        max_num_frames_per_episode=config.max_frames,
+        reward_clipping=False,
+        episodic_life=False,
+        use_fire_reset=False,
+        autoreset_mode=gym.vector.AutoresetMode.NEXT_STEP,
+        **pictures,
+    )
 
 
 class AtariVector(SeededVectorEnv):
@@ -139,7 +151,7 @@ class AtariVector(SeededVectorEnv):
     As configured, learning sees clipped rewards, and the loss of a life as a termination.
     """
 
-    def __init__(self, make_env: Callable[[], AtariGame], config: DQNConfig) -> None:
+    def __init__(self, make_env: Callable[[], gym.Env], config: DQNConfig) -> None:
         super().__init__(make_env, config.num_envs, config.seed or 0)
         self._clip_rewards = config.clip_rewards
         self._episodic_life = config.episodic_life
@@ -149,7 +161,7 @@ class AtariVector(SeededVectorEnv):
         self, actions: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, dict[str, Any]]:
         """Step all games at once; else as `SeededVectorEnv.step`."""
-        games: list[AtariGame] = [checked.env for checked in self.envs]
+        games: list[Any] = [checked.env for checked in self.envs]  # of AtariGame
         for game, action in zip(games, actions.tolist(), strict=True):
             game.begin_step(action)
         answer = super().step(actions)
@@ -171,11 +183,12 @@ class AtariVector(SeededVectorEnv):
 
 
 def _channels_last(observation: np.ndarray) -> np.ndarray:
-    return observation[0].transpose(1, 2, 0)  # a view: whoever keeps it copies it
+    """Turn [1, S, H, W] into [H, W, S], a view: whoever keeps it copies it."""
+    return observation[0].transpose(1, 2, 0)
 
 
 def specification(env: str) -> gym.envs.registration.EnvSpec:
-    """The game's registration.
+    """Return the game's registration.
 
     Raises UserError for an unknown game, a missing package or ROM, or a kind that has no pictures.
     """
@@ -203,16 +216,15 @@ def specification(env: str) -> gym.envs.registration.EnvSpec:
 
 def _require_rom(env: str, roms: ModuleType, game: str) -> None:
     try:
-        path, reason = roms.get_rom_path(game), f"{PACKAGE} has none for {game}"
+        if roms.get_rom_path(game) is not None:
+            return
+        reason = f"{PACKAGE} has none for {game}"
     except OSError as error:  # not there, or not the one that ale-py knows
-        path, reason = None, " ".join(str(error).split())
-    if path is None:
-        mend = (
-            "unset ALE_ROMS_DIR"
-            if os.environ.get("ALE_ROMS_DIR")
-            else f"pip install --force-reinstall {PACKAGE}"
-        )
-        raise UserError(f"--env={env}: the game's ROM cannot be used: {reason}. Type: {mend}")
+        reason = " ".join(str(error).split())
+    mend = f"pip install --force-reinstall {PACKAGE}"
+    if os.environ.get("ALE_ROMS_DIR"):
+        mend = "unset ALE_ROMS_DIR"
+    raise UserError(f"--env={env}: the game's ROM cannot be used: {reason}. Type: {mend}")
 
 
 def maker(config: DQNConfig) -> Callable[..., AtariGame]:

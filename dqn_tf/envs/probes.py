@@ -1,9 +1,8 @@
-"""Probes: tiny environments, each made so that one well-known mistake learns one other Q-value,
-known beforehand.
+"""Probes: tiny environments, each made so that one well-known mistake learns one other Q-value.
 
 In every state one action is legal, so a Q-value follows by hand, whatever the improvements that are
 switched on: there is no maximum to choose, and a log-policy is 0. gamma is 1/2 unless a probe says
-otherwise. `learn` of `dqn_tf.doctor` runs them.
+otherwise. `dqn_tf.doctor` runs them.
 """
 
 import dataclasses
@@ -37,28 +36,27 @@ class Script(gym.Env):
     def __init__(
         self, table: tuple[Row, ...], starts: tuple[int, ...] = (0,), frames: bool = False
     ) -> None:
-        self._table, self._starts, self._frames = table, starts, frames
-        self._seen, self._actions = (
-            max(column) + 1
-            for column in zip(*((row.seen, row.legal) for row in table), strict=True)
-        )
-        self.observation_space = (
-            gym.spaces.Box(0.0, 1.0, (self._seen,), np.float32)
-            if frames
-            else gym.spaces.Discrete(self._seen)
-        )
+        self._table = table
+        self._starts = starts
+        self._frames = frames
+        self._state = starts[0]
+        self._seen_count = max(row.seen for row in table) + 1
+        self._actions = max(row.legal for row in table) + 1
+        self.observation_space: gym.Space[Any] = gym.spaces.Discrete(self._seen_count)
+        if frames:
+            self.observation_space = gym.spaces.Box(0.0, 1.0, (self._seen_count,), np.float32)
         self.action_space = gym.spaces.Discrete(self._actions)
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
-    ) -> tuple[Any, dict]:
-        """A start."""
+    ) -> tuple[Any, dict[str, Any]]:
+        """Draw a start."""
         super().reset(seed=seed)
         self._state = self._starts[int(self.np_random.integers(len(self._starts)))]
         return self._observation(), self._info()
 
-    def step(self, action: int) -> tuple[Any, float, bool, bool, dict]:
-        """As the table says."""
+    def step(self, action: int) -> tuple[Any, float, bool, bool, dict[str, Any]]:
+        """Do what the table says."""
         row = self._table[self._state]
         if action != row.legal:
             raise ValueError(f"action {action} is illegal here, as the mask said")
@@ -67,14 +65,14 @@ class Script(gym.Env):
 
     def _observation(self) -> Any:
         seen = self._table[self._state].seen
-        return np.eye(self._seen, dtype=np.float32)[seen] if self._frames else seen
+        if not self._frames:
+            return seen
+        return np.eye(self._seen_count, dtype=np.float32)[seen]
 
-    def _info(self) -> dict:
-        return (
-            {"action_mask": np.arange(self._actions) == self._table[self._state].legal}
-            if self._actions > 1
-            else {}
-        )
+    def _info(self) -> dict[str, Any]:
+        if self._actions == 1:
+            return {}
+        return {"action_mask": np.arange(self._actions) == self._table[self._state].legal}
 
 
 LOOP = (Row(0, 1.0),)
@@ -93,31 +91,44 @@ MEMORY = (
 
 
 def memory() -> gym.Env:
-    """Blank, left or right, blank, end:
+    """Make an environment that shows blank, then left or right, then blank, and ends.
 
-    paid 2 at the end where "right" was shown. Observes the last two frames, Box [2, 3].
+    The end pays 2 where "right" was shown. Observes the last two frames, Box [2, 3].
     """
     return FrameStackObservation(Script(MEMORY, starts=(0, 3), frames=True), STACK)
 
 
-ENVIRONMENTS = {  # id: entry point, its arguments, time limit
-    "dqn_tf/ProbeLoop-v0": ("Script", {"table": LOOP}, None),
-    "dqn_tf/ProbeCut-v0": ("Script", {"table": LOOP}, 1),
-    "dqn_tf/ProbeReset-v0": ("Script", {"table": APPROACH}, 2),
-    "dqn_tf/ProbeEnd-v0": ("Script", {"table": END}, None),
-    "dqn_tf/ProbeMask-v0": ("Script", {"table": MASKS, "starts": (0, 1)}, 4),
-    "dqn_tf/ProbeTenth-v0": ("Script", {"table": TENTH}, None),
-    "dqn_tf/ProbeFrames-v0": ("memory", {}, None),
+class Registration(NamedTuple):
+    """How an environment is registered: its entry point here, arguments and time limit."""
+
+    entry: str
+    arguments: dict[str, Any]
+    max_episode_steps: int | None = None
+
+
+ENVIRONMENTS = {
+    "dqn_tf/ProbeLoop-v0": Registration("Script", {"table": LOOP}),
+    "dqn_tf/ProbeCut-v0": Registration("Script", {"table": LOOP}, 1),
+    "dqn_tf/ProbeReset-v0": Registration("Script", {"table": APPROACH}, 2),
+    "dqn_tf/ProbeEnd-v0": Registration("Script", {"table": END}),
+    "dqn_tf/ProbeMask-v0": Registration("Script", {"table": MASKS, "starts": (0, 1)}, 4),
+    "dqn_tf/ProbeTenth-v0": Registration("Script", {"table": TENTH}),
+    "dqn_tf/ProbeFrames-v0": Registration("memory", {}),
 }
 
 
 def register() -> None:
-    """Makes `gymnasium.make` know the probes."""
-    for env_id, (entry, arguments, limit) in ENVIRONMENTS.items():
-        gym.register(env_id, f"{__name__}:{entry}", kwargs=arguments, max_episode_steps=limit)
+    """Make the probes known to `gymnasium.make`."""
+    for env_id, registration in ENVIRONMENTS.items():
+        gym.register(
+            env_id,
+            f"{__name__}:{registration.entry}",
+            kwargs=registration.arguments,
+            max_episode_steps=registration.max_episode_steps,
+        )
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class Probe:
     """One mistake, and the two Q-values that tell whether it was made.
 
@@ -139,126 +150,121 @@ class Probe:
     tests: str
     mistake: str
     why: str
-    overrides: dict[str, Any]
-    observation: Any
-    action: int
     expected: float
     wrong: float
+    overrides: dict[str, Any] = dataclasses.field(default_factory=dict)
+    observation: Any = 0
+    action: int = 0
     tolerance: float = 0.05
 
 
+TRUNCATION = Probe(
+    name="truncation",
+    env="dqn_tf/ProbeCut-v0",
+    tests="a time limit is no end: what lies beyond it counts",
+    mistake="truncation taken for death",
+    why="a reward of 1 for ever is 1 / (1 - γ) = 2, though every episode is cut after one step; as"
+    " deaths it is 1",
+    expected=2.0,
+    wrong=1.0,
+)
+TERMINATION = Probe(
+    name="termination",
+    env="dqn_tf/ProbeEnd-v0",
+    tests="nothing comes after an end",
+    mistake="a terminal state bootstraps",
+    why="one reward of 1, then the end: Q = 1; with a bootstrap Q = 1 + γ Q = 2",
+    expected=1.0,
+    wrong=2.0,
+)
+RESET = Probe(
+    name="reset",
+    env="dqn_tf/ProbeReset-v0",
+    tests="a cut episode's last observation is its own",
+    mistake="the next episode's first observation is stored as the last one",
+    why="state 1 pays 1 and stays: Q(1) = 2; if its cut leads to the start 0, Q(1) = 1 + γ Q(0),"
+    " Q(0) = γ Q(1), so Q(1) = 4/3",
+    observation=1,
+    expected=2.0,
+    wrong=4 / 3,
+)
+MASK = Probe(
+    name="mask",
+    env="dqn_tf/ProbeMask-v0",
+    tests="the bootstrap is of a legal action",
+    mistake="illegal actions enter the maximum of the target",
+    why="action 0 pays 1 for ever where it is legal: Q = 2; action 1, legal elsewhere, is worth 4,"
+    " and unmasked Q = 1 + γ 4 = 3",
+    overrides={"n_step": 1},
+    expected=2.0,
+    wrong=3.0,
+)
+PRIORITIES = Probe(
+    name="priorities",
+    env="dqn_tf/ProbeTenth-v0",
+    tests="importance weights undo what prioritised sampling prefers",
+    mistake="importance weights are lost",
+    why="with γ = 0, one reward in ten is 4, the others 0: the mean is 0.4; drawn in proportion to"
+    " the error it is 4 / (1 + √9) = 1",
+    overrides={
+        "prioritized": True,
+        "priority_alpha": 1.0,
+        "priority_beta_start": 1.0,
+        "gamma": 0.0,
+        "loss": "mse",
+        "distribution": "none",
+    },
+    expected=0.4,
+    wrong=1.0,
+)
+TARGET = Probe(
+    name="target",
+    env="dqn_tf/ProbeLoop-v0",
+    tests="the bootstrap stands still until the target is copied",
+    mistake="the online network is its own target",
+    why="from Q = 0 and with one copy in the run, Q is 1 before it and 1 + γ = 1.5 after it; its"
+    " own target goes on to 2",
+    overrides={"n_step": 1, "target_update_period_env_steps": 700},
+    expected=1.5,
+    wrong=2.0,
+)
+FRAMES = Probe(
+    name="frames",
+    env="dqn_tf/ProbeFrames-v0",
+    tests="a stack of frames ends with the newest",
+    mistake="the stack is one frame late",
+    why="after blank and right, one step before the 2 is paid, Q = γ 2 = 1; a frame late, that"
+    " stack is seen as it is paid: Q = 2",
+    observation=((1.0, 0.0, 0.0), (0.0, 0.0, 1.0)),
+    expected=1.0,
+    wrong=2.0,
+)
+
+
+def border(window: int) -> Probe:
+    """Return the probe of the border between two episodes, for windows of so many steps."""
+    return Probe(
+        name="border",
+        env="dqn_tf/ProbeEnd-v0",
+        tests=f"a window of {window} steps ends with its episode",
+        mistake="n-step windows run into the next episode",
+        why=f"every episode is one step that pays 1: Q = 1; over the border {window} of them are"
+        f" summed, 2 (1 - γ^{window})",
+        overrides={"n_step": window},
+        expected=1.0,
+        wrong=2.0 * (1.0 - GAMMA**window),
+    )
+
+
 def probes(n_step: int) -> tuple[Probe, ...]:
-    """All probes, for a learner of `n_step` steps (at least 2 where windows are tested)."""
-    window = max(2, n_step)
+    """Return all probes, for a learner of `n_step` steps (at least 2 where windows are tested)."""
     return (
-        Probe(
-            "truncation",
-            "dqn_tf/ProbeCut-v0",
-            "a time limit is no end: what lies beyond it counts",
-            "truncation taken for death",
-            "a reward of 1 for ever is 1 / (1 - γ) = 2, though every episode is cut after one step;"
-            " as deaths it is 1",
-            {},
-            0,
-            0,
-            expected=2.0,
-            wrong=1.0,
-        ),
-        Probe(
-            "termination",
-            "dqn_tf/ProbeEnd-v0",
-            "nothing comes after an end",
-            "a terminal state bootstraps",
-            "one reward of 1, then the end: Q = 1; with a bootstrap Q = 1 + γ Q = 2",
-            {},
-            0,
-            0,
-            expected=1.0,
-            wrong=2.0,
-        ),
-        Probe(
-            "reset",
-            "dqn_tf/ProbeReset-v0",
-            "a cut episode's last observation is its own",
-            "the next episode's first observation is stored as the last one",
-            "state 1 pays 1 and stays: Q(1) = 2; if its cut leads to the start 0, Q(1) = 1 + γ"
-            " Q(0), Q(0) = γ Q(1), so Q(1) = 4/3",
-            {},
-            1,
-            0,
-            expected=2.0,
-            wrong=4 / 3,
-        ),
-        Probe(
-            "border",
-            "dqn_tf/ProbeEnd-v0",
-            f"a window of {window} steps ends with its episode",
-            "n-step windows run into the next episode",
-            f"every episode is one step that pays 1: Q = 1; over the border {window} of them are"
-            f" summed, 2 (1 - γ^{window})",
-            {"n_step": window},
-            0,
-            0,
-            expected=1.0,
-            wrong=2.0 * (1.0 - GAMMA**window),
-        ),
-        Probe(
-            "mask",
-            "dqn_tf/ProbeMask-v0",
-            "the bootstrap is of a legal action",
-            "illegal actions enter the maximum of the target",
-            "action 0 pays 1 for ever where it is legal: Q = 2; action 1, legal elsewhere, is worth"
-            " 4, and unmasked Q = 1 + γ 4 = 3",
-            {"n_step": 1},
-            0,
-            0,
-            expected=2.0,
-            wrong=3.0,
-        ),
-        Probe(
-            "priorities",
-            "dqn_tf/ProbeTenth-v0",
-            "importance weights undo what prioritised sampling prefers",
-            "importance weights are lost",
-            "with γ = 0, one reward in ten is 4, the others 0: the mean is 0.4; drawn in proportion"
-            " to the error it is 4 / (1 + √9) = 1",
-            {
-                "prioritized": True,
-                "priority_alpha": 1.0,
-                "priority_beta_start": 1.0,
-                "gamma": 0.0,
-                "loss": "mse",
-                "distribution": "none",
-            },
-            0,
-            0,
-            expected=0.4,
-            wrong=1.0,
-        ),
-        Probe(
-            "target",
-            "dqn_tf/ProbeLoop-v0",
-            "the bootstrap stands still until the target is copied",
-            "the online network is its own target",
-            "from Q = 0 and with one copy in the run, Q is 1 before it and 1 + γ = 1.5 after it;"
-            " its own target goes on to 2",
-            {"n_step": 1, "target_update_period_env_steps": 700},
-            0,
-            0,
-            expected=1.5,
-            wrong=2.0,
-        ),
-        Probe(
-            "frames",
-            "dqn_tf/ProbeFrames-v0",
-            "a stack of frames ends with the newest",
-            "the stack is one frame late",
-            "after blank and right, one step before the 2 is paid, Q = γ 2 = 1; a frame late, that"
-            " stack is seen as it is paid: Q = 2",
-            {},
-            ((1.0, 0.0, 0.0), (0.0, 0.0, 1.0)),
-            0,
-            expected=1.0,
-            wrong=2.0,
-        ),
+        TRUNCATION,
+        TERMINATION,
+        RESET,
+        border(max(2, n_step)),
+        MASK,
+        PRIORITIES,
+        TARGET,
+        FRAMES,
     )

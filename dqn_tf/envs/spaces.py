@@ -1,6 +1,4 @@
-"""What the agent needs to know of an environment's spaces, and the sentence for those it cannot
-use.
-"""
+"""What the agent needs to know of an environment's spaces."""
 
 from __future__ import annotations
 
@@ -12,6 +10,8 @@ import numpy as np
 
 from dqn_tf.support.errors import UserError
 
+MASKED_KEYS = {"observation", "action_mask"}  # of a Dict observation with an action mask
+
 
 @dataclasses.dataclass(frozen=True)
 class Spaces:
@@ -19,14 +19,15 @@ class Spaces:
 
     Attributes:
       observation_shape: shape of one observation; () for a Discrete space.
-      observation_dtype: dtype kept in replay and fed to the network: the space's own integer or bool type,
-        float32 for every floating type.
+      observation_dtype: dtype kept in replay and fed to the network: the space's own integer or
+        bool type, float32 for every floating type.
+      actions: number of actions; the agent counts them from 0.
       categories: number of values of a Discrete observation (one-hot inside the network), else 0.
       category_start: the smallest value of a Discrete observation.
-      actions: number of actions; the agent counts them from 0.
       action_start: what the environment calls action 0.
       masked: whether the environment says which actions are legal.
-      stack: successive frames that lie side by side in an observation's last axis, newest last; 0 where an observation is whole.
+      stack: successive frames that lie side by side in an observation's last axis, newest last; 0
+        where an observation is whole.
     """
 
     observation_shape: tuple[int, ...]
@@ -39,46 +40,44 @@ class Spaces:
     stack: int = 0
 
     def to_dict(self) -> dict[str, Any]:
-        """A JSON-ready copy."""
+        """Return a JSON-ready copy."""
         return dataclasses.asdict(self) | {"observation_shape": list(self.observation_shape)}
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Spaces:
-        """Reads `to_dict` back."""
+        """Read `to_dict` back."""
         return cls(**values | {"observation_shape": tuple(values["observation_shape"])})
 
 
 def describe(observation_space: gym.Space, action_space: gym.Space) -> Spaces:
-    """Spaces of one environment. Raises UserError for those that DQN or its network cannot use."""
+    """Describe the spaces of one environment.
+
+    Raises UserError for those that DQN or its network cannot use.
+    """
     if not isinstance(action_space, gym.spaces.Discrete):
         raise UserError(
             f"DQN needs a Discrete action space, and this environment has {action_space}: it"
             " chooses among numbered actions. Discretise the actions in a wrapper, or use an"
             " algorithm for continuous control."
         )
-    actions = {"actions": int(action_space.n), "action_start": int(action_space.start)}
-    if isinstance(observation_space, gym.spaces.Dict) and set(observation_space) == {
-        "observation",
-        "action_mask",
-    }:
-        return dataclasses.replace(
-            describe(observation_space["observation"], action_space), masked=True
-        )
+    actions = int(action_space.n)
+    action_start = int(action_space.start)
+    if isinstance(observation_space, gym.spaces.Dict) and set(observation_space) == MASKED_KEYS:
+        spaces = describe(observation_space["observation"], action_space)
+        return dataclasses.replace(spaces, masked=True)
     if isinstance(observation_space, gym.spaces.Discrete):
         return Spaces(
             (),
             "int64",
+            actions,
             categories=int(observation_space.n),
             category_start=int(observation_space.start),
-            **actions,
+            action_start=action_start,
         )
     if isinstance(observation_space, gym.spaces.Box):
-        floating = np.issubdtype(observation_space.dtype, np.floating)
-        return Spaces(
-            observation_space.shape,
-            "float32" if floating else str(observation_space.dtype),
-            **actions,
-        )
+        is_floating = np.issubdtype(observation_space.dtype, np.floating)
+        dtype = "float32" if is_floating else str(observation_space.dtype)
+        return Spaces(observation_space.shape, dtype, actions, action_start=action_start)
     raise UserError(
         f"The observation space is {observation_space}: dqn_tf takes Box and Discrete observations,"
         " and a Dict of observation and action_mask. Wrap the environment in"

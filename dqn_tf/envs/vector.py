@@ -47,7 +47,7 @@ class SeededVectorEnv(gym.vector.VectorEnv):
         """Which actions are legal now, [N, A] bool; None where the environments do not say."""
         if self.envs[0].mask is None:
             return None
-        return np.stack([env.mask for env in self.envs])
+        return np.array([env.mask for env in self.envs])
 
     def reset(
         self, *, seed: int | None = None, options: Mapping[str, Any] | None = None

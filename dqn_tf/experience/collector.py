@@ -100,8 +100,8 @@ class LocalCollector:
         steps = self._steps.part(slice(length))
         explore, draw = exploration.draw_exploration(self._generator, epsilon)  # [T, N] each
         random_actions = exploration.random_action(draw, self._actions)  # [T, N]
-        any_explores = explore.any(axis=1).tolist()
-        all_explore = explore.all(axis=1).tolist()
+        any_explores = np.any(explore, axis=1).tolist()
+        all_explore = np.all(explore, axis=1).tolist()
         observation = self.observation
         for t in range(length):
             if self.action_mask is not None:

@@ -17,7 +17,7 @@ from dqn_tf.agent.dqn import weights_sha256
 from dqn_tf.config import seeding
 from dqn_tf.engines.graph.engine import GraphEngine
 from dqn_tf.engines.graph.environments import NATIVE, native
-from dqn_tf.engines.graph.program import GraphProgram
+from dqn_tf.engines.graph.program import BlockInputs, GraphProgram
 from dqn_tf.envs import registry
 from dqn_tf.envs.gridworld import ENV_ID
 from dqn_tf.experience.steps import Steps
@@ -55,7 +55,7 @@ class SlowLoop:
         self.config, self.env = engine.config, engine.program.env
         self.agent = oracles.make_agent(self.config, engine.agent.spaces)
         self.update = tf.function(self.agent.update)
-        self.state = engine.program.running["state"].numpy()
+        self.state = engine.program.running.state.numpy()
         self.length = np.zeros(self.config.num_envs, int)
         self.windows = NStep(
             self.config.n_step, self.config.gamma, self.config.num_envs, self.agent.spaces
@@ -65,13 +65,13 @@ class SlowLoop:
         self.episodes, self.returns, self.taken = [], np.zeros(self.config.num_envs), 0
         self.capacity = self.config.replay_capacity // self.config.num_envs * self.config.num_envs
 
-    def block(self, plan: dict[str, np.ndarray], steps: int) -> None:
+    def block(self, inputs: BlockInputs, steps: int) -> None:
         """One block with the numbers that the engine had."""
         update = 0
         for t in range(steps):
-            self.step(plan["explore"][t], plan["random"][t], plan["fresh"][t])
-            for _ in range(plan["due"][t]):
-                self.update(oracles.tensors(self.batch(plan["places"][update])))
+            self.step(inputs.explore[t], inputs.random[t], inputs.fresh[t])
+            for _ in range(inputs.due[t]):
+                self.update(oracles.tensors(self.batch(inputs.places[update])))
                 update += 1
 
     def step(self, explore: np.ndarray, random: np.ndarray, fresh: np.ndarray) -> None:
@@ -99,6 +99,8 @@ class SlowLoop:
                 ),
                 none,
                 none,
+                reward[np.newaxis],
+                (terminated | truncated)[np.newaxis],
             )
         ):
             self.given[row.pop("env")].append(row)
@@ -164,13 +166,18 @@ def test_it_is_the_slow_loop(overrides):
     a last block that is shorter.
     """
     engine = make_engine(**overrides)
-    slow, plans, plan = SlowLoop(engine), [], engine.plan
-    engine.plan = lambda steps: plans.append((plan(steps), steps)) or plans[-1][0]
+    slow, blocks, draw_inputs = SlowLoop(engine), [], engine.draw_inputs
+
+    def record(steps):
+        blocks.append((draw_inputs(steps), steps))
+        return blocks[-1][0]
+
+    engine.draw_inputs = record
     episodes = []
     while engine.env_step < engine.config.total_steps:
         episodes += engine.run_block().episodes
-        slow.block(*plans[-1])
-        if len(plans) % 5 and engine.env_step < engine.config.total_steps:
+        slow.block(*blocks[-1])
+        if len(blocks) % 5 and engine.env_step < engine.config.total_steps:
             continue
         held, rows = slow.replay(), engine.replay.rows()
         assert len(engine.replay) == len(held)
@@ -189,9 +196,8 @@ def test_it_is_the_slow_loop(overrides):
 
 @pytest.mark.parametrize("per_block", [1, 3, 50])
 def test_each_update_follows_its_own_steps_and_draws_from_all_that_is_there(per_block):
-    """The plan, on which the slow loop relies:
-
-    when updates are due, from which rows, with which epsilon.
+    """The inputs, on which the slow loop relies: when updates are due, from which rows, with which
+    epsilon.
     """
     engine = make_engine(
         updates_per_block=per_block,
@@ -207,15 +213,15 @@ def test_each_update_follows_its_own_steps_and_draws_from_all_that_is_there(per_
     )
     taken, updates, lowest, highest, explored = 0, 0, [], [], []
     while taken < 3000:
-        steps = engine._steps_left()
-        plan = engine.plan(steps)
-        assert plan["due"][steps:].sum() == 0
+        steps = engine.steps_left()
+        inputs = engine.draw_inputs(steps)
+        assert inputs.due[steps:].sum() == 0
         first = 0
         for t in range(steps):
             taken += 2
-            count = plan["due"][t]
+            count = inputs.due[t]
             assert updates + count == int((max(0, taken - 50) + 1e-6) / 1.5)
-            places = plan["places"][first : first + count]
+            places = inputs.places[first : first + count]
             # three steps make a row, so those of the last two steps of both environments are not
             # there yet
             there = min(taken - 4, 500)
@@ -225,7 +231,7 @@ def test_each_update_follows_its_own_steps_and_draws_from_all_that_is_there(per_
                 highest + (places == there - 1).any(axis=1).tolist(),
             )
             updates, first = updates + count, first + count
-        explored.append(plan["explore"][:steps])
+        explored.append(inputs.explore[:steps])
     assert engine.env_step == 3000 and min(np.mean(lowest), np.mean(highest)) > 0.05, (
         "the oldest or the newest row is never drawn"
     )

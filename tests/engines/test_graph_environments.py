@@ -306,12 +306,12 @@ MUTATIONS = {  # name: environment, function, a piece of its source, what is put
         "angle + 1.01 * CART_SECONDS",
     ),
     "gravity upwards": ("CartPole-v1", "_cart_pole_step", "(GRAVITY * sine", "(-GRAVITY * sine"),
-    "pushed the other way": ("CartPole-v1", "_cart_pole_step", "(PUSH *", "(-PUSH *"),
+    "pushed the other way": ("CartPole-v1", "_cart_pole_step", "push = PUSH *", "push = -PUSH *"),
     "new speeds move the cart": (
         "CartPole-v1",
         "_cart_pole_step",
-        "position + CART_SECONDS * speed,",
-        "position + CART_SECONDS * (speed + CART_SECONDS * acceleration),",
+        "position + CART_SECONDS * speed",
+        "position + CART_SECONDS * (speed + CART_SECONDS * acceleration)",
     ),
     "the track has no end": (
         "CartPole-v1",

@@ -1,14 +1,14 @@
-"""The graph engine: environments, acting, replay and updates in one compiled TensorFlow program,
-entered once a block.
+"""The graph engine: environments, acting, replay and updates in one compiled TensorFlow program.
 
-It does what the host engine does, for the environments of `envs.native`. Each step of all
-environments is followed at once by the updates that are due, so actions are chosen by the newest
-weights whatever the length of a block. All randomness comes from the run's NumPy generators: before
-a block, the host draws what its steps and updates will need, so the program resumes to the bit.
-Several seeds may share a program; each has an engine of its own.
+It does what the host engine does, for the environments of `engines.graph.environments`, and is
+entered once a block. Each step of all environments is followed at once by the updates that are due,
+so actions are chosen by the newest weights whatever the length of a block. All randomness comes
+from the run's NumPy generators: before a block, the host draws what its steps and updates will
+need, so the program resumes to the bit. Several seeds may share a program; each has an engine of
+its own.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -16,19 +16,21 @@ import numpy as np
 from dqn_tf.agent.dqn import DQN
 from dqn_tf.agent.networks.fast_forward import make_q_function
 from dqn_tf.config.dqn_config import DQNConfig
-from dqn_tf.engines.engine import Block, Engine
-from dqn_tf.engines.graph.program import GraphProgram, Plan
+from dqn_tf.engines.engine import Arrays, Block, Engine
+from dqn_tf.engines.graph.program import BlockInputs, GraphProgram, SeedOutcome
 from dqn_tf.engines.graph.replay import GraphReplay
 from dqn_tf.experience import exploration
 
 
 class GraphEngine(Engine):
-    """One seed's side of a graph run: its counts, its random numbers, its part of the program's
-    variables.
+    """One seed's side of a graph run.
 
-    Of a program of several seeds this is one, counted from 0, and `agent` is an agent of its own
-    that `sync_agent` brings up to date.
+    It has the seed's counts, random numbers and part of the program's variables. Where several
+    seeds share the program this is number `number` of them, counted from 0, and `agent` is an agent
+    of its own that `sync_agent` brings up to date.
     """
+
+    replay: GraphReplay
 
     def __init__(
         self,
@@ -40,91 +42,77 @@ class GraphEngine(Engine):
     ) -> None:
         super().__init__(config, agent, generators)
         self.q_function = make_q_function(agent)
-        self.program, self.number = program, number
+        self.program = program
+        self.number = number
         self.replay = GraphReplay(program.packing, program.packed, number)
-        program.start(
-            number,
-            generators["exploration"].random(
-                (config.num_envs, program.env.random_size), np.float32
-            ),
-        )
+        size = (config.num_envs, program.env.random_size)
+        program.start(number, generators["exploration"].random(size, np.float32))
         program.agent.load_arrays(agent.arrays(), number)
 
     def run_block(self) -> Block:
-        """Steps, each followed by the updates that are due. Raises UserError if learning breaks."""
+        """Take steps, each followed by the updates that are due.
+
+        Raises UserError if learning breaks.
+        """
         return run_block([self])[0]
 
     def sync_agent(self) -> None:
-        """Makes `agent` what the program has learned for this seed."""
+        """Copy what the program has learned for this seed into `agent`."""
         if self.program.agent is not self.agent:
             self.agent.load_arrays(self.program.agent.arrays(self.number))
 
     def close(self) -> None:
         """Do nothing: there is nothing to close."""
 
-    def plan(self, steps: int) -> Plan:
-        """What the program needs to know of each step [T, ...] and update [U, ...]; moves the
-        counts on.
-        """
-        config, envs, length = self.config, self.config.num_envs, self.config.block_steps
-        generator, late = self.generators["exploration"], config.n_step - 1
-        moments = self.env_step + np.arange(length * envs).reshape(length, envs)
-        explore, draw = exploration.draw_exploration(generator, self.epsilon(moments))
-        due, slot, filled = np.zeros(length, np.int32), np.zeros(length, np.int32), []
-        for t in range(steps):
-            slot[t] = self.replay.added // envs % self.replay.row_count
-            self.env_step += envs
-            # before, what was written is empty, and the next step writes over it
-            if self.env_step > late * envs:
-                self.replay.added += envs
-            due[t] = self._updates_due(envs)
-            filled += [len(self.replay)] * due[t]
-        places = np.zeros((config.most_updates, config.batch_size), np.int32)
-        places[: len(filled)] = self.generators["replay"].integers(
-            np.array(filled, np.int64)[:, np.newaxis], size=(len(filled), config.batch_size)
-        )
-        return {
-            "explore": explore,
-            "random": exploration.random_action(draw, self.agent.spaces.actions).astype(np.int32),
-            "fresh": generator.random((length, envs, self.program.env.random_size), np.float32),
-            "slot": slot,
-            "due": due,
-            "places": places,
-        }
+    def draw_inputs(self, steps: int) -> BlockInputs:
+        """Draw and count what the program needs for a block of so many steps; move the counts on.
 
-    def outcome(
-        self,
-        reward: np.ndarray,
-        ended: np.ndarray,
-        before: int,
-        updates: int,
-        metrics: dict[str, float],
-    ) -> Block:
-        """What a block brought this seed, after environment step `before`.
+        The arrays are as long as the longest block: what lies behind the last step is not used.
+        """
+        config = self.config
+        length = config.block_steps
+        size = (length, config.num_envs)
+        generator = self.generators["exploration"]
+        env_steps = self.env_step + np.arange(length * config.num_envs).reshape(size)
+        explore, draw = exploration.draw_exploration(generator, self.epsilon(env_steps))
+        slot = np.zeros(length, np.int32)
+        due = np.zeros(length, np.int32)
+        filled: list[int] = []  # of each update, the rows that it can draw
+        for t in range(steps):
+            slot[t] = self._take_slot()
+            due[t] = self._updates_due(config.num_envs)
+            filled += [len(self.replay)] * int(due[t])
+        return BlockInputs(
+            explore=explore,
+            random=exploration.random_action(draw, self.agent.spaces.actions).astype(np.int32),
+            fresh=generator.random((*size, self.program.env.random_size), np.float32),
+            slot=slot,
+            due=due,
+            places=self._draw_places(filled),
+        )
+
+    def finish_block(self, outcome: SeedOutcome, before: int, updates: int) -> Block:
+        """Count what a block after environment step `before` brought this seed.
 
         Raises UserError if learning broke.
         """
+        metrics = outcome.metrics if updates else {}
         if updates:
             self._require_finite(metrics)
             self.updates += updates
-        return Block(self._finished_episodes(reward, ended, before), metrics if updates else {})
+        return Block(self._finished_episodes(outcome.reward, outcome.ended, before), metrics)
 
-    def state(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-        """Everything that moves, as JSON values and as arrays:
-
-        what `restore` needs to go on as if never stopped.
-        """
+    def state(self) -> tuple[dict[str, Any], Arrays]:
+        """As described in `Engine`; what runs in the program is among it."""
         self.sync_agent()
         values, arrays = super().state()
-        return values | {"replay": self.replay.state()}, arrays | self.program.arrays(self.number)
+        values["replay"] = self.replay.state()
+        return values, arrays | self.program.arrays(self.number)
 
     def restore(
-        self,
-        values: dict[str, Any],
-        arrays: dict[str, np.ndarray],
-        rows: dict[str, np.ndarray] | None,
+        self, values: dict[str, Any], arrays: Arrays, rows: Mapping[str, np.ndarray] | None
     ) -> list[int]:
-        """As of `Engine`; nothing needs to be played back."""
+        """As described in `Engine`; nothing needs to be played back."""
         super().restore(values, arrays, rows)
         self.program.agent.load_arrays(arrays, self.number)
         self.program.load(arrays, self.number)
@@ -132,18 +120,38 @@ class GraphEngine(Engine):
             self.replay.restore(rows, values["replay"])
         return []
 
+    def _take_slot(self) -> int:
+        """Count one step of all environments; return the row of replay that it is written to."""
+        num_envs = self.config.num_envs
+        slot = self.replay.added // num_envs % self.replay.row_count
+        self.env_step += num_envs
+        # The rows of the first n - 1 steps are empty, and the next step writes over them.
+        if self.env_step > (self.config.n_step - 1) * num_envs:
+            self.replay.added += num_envs
+        return slot
+
+    def _draw_places(self, filled: list[int]) -> np.ndarray:
+        """Draw the batch of each update from its `filled` rows: [U, B] int32."""
+        batch_size = self.config.batch_size
+        places = np.zeros((self.config.most_updates, batch_size), np.int32)
+        below = np.array(filled, np.int64)[:, np.newaxis]
+        size = (len(filled), batch_size)
+        places[: len(filled)] = self.generators["replay"].integers(below, size=size)
+        return places
+
 
 def run_block(engines: Sequence[GraphEngine]) -> list[Block]:
-    """The next block of all seeds of one program, which are at the same step.
+    """Run the next block of all seeds of one program, which are at the same step.
 
     Raises UserError if learning breaks for one of them.
     """
     first = engines[0]
-    before, steps = first.env_step, first._steps_left()
-    plans = [engine.plan(steps) for engine in engines]
-    outcomes, metrics = first.program.run(plans, steps)
-    updates = int(plans[0]["due"].sum())
+    before = first.env_step
+    steps = first.steps_left()
+    inputs = [engine.draw_inputs(steps) for engine in engines]
+    outcomes = first.program.run(inputs, steps)
+    updates = int(inputs[0].due.sum())
     return [
-        engine.outcome(*outcome, before, updates, means)
-        for engine, outcome, means in zip(engines, outcomes, metrics, strict=True)
+        engine.finish_block(outcome, before, updates)
+        for engine, outcome in zip(engines, outcomes, strict=True)
     ]

@@ -1,13 +1,13 @@
-"""Environments, acting, replay and updates as one compiled TensorFlow program, for one seed or for
-several that never meet.
+"""Environments, acting, replay and updates as one compiled TensorFlow program.
 
-It is a function of its variables and of the numbers that it is given: all randomness is drawn on
-the host. Wherever seeds and environments share an axis, K seeds with N environments each, the first
-N places are the first seed's.
+It serves one seed, or several that never meet. It is a function of its variables and of the numbers
+that it is given: all randomness is drawn on the host. Wherever seeds and environments share an
+axis, K seeds with N environments each, the first N places are the first seed's.
 """
 
+import dataclasses
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import NamedTuple
 
 import numpy as np
 import tensorflow as tf
@@ -16,119 +16,151 @@ from dqn_tf.agent.dqn import DQN, averaged, gathered, named
 from dqn_tf.config.dqn_config import DQNConfig
 from dqn_tf.engines.graph.environments import NativeEnv
 from dqn_tf.engines.graph.replay import Packing
-from dqn_tf.engines.graph.transitions import GraphNStep
+from dqn_tf.engines.graph.transitions import GraphNStep, Step, Windows
 
-Plan = dict[str, np.ndarray]
-State = dict[str, Any]
+Arrays = dict[str, np.ndarray]
+
+
+@dataclasses.dataclass
+class BlockInputs:
+    """What the program needs to know of each step [T, ...] and update [U, ...] of a block.
+
+    Attributes:
+      explore: [T, N] bool, where the action is `random`.
+      random: [T, N] int32, a random action.
+      fresh: [T, N, random_size] float32 in [0, 1), of which first states are made.
+      slot: [T] int32, the row of replay that the step is written to.
+      due: [T] int32, the updates after the step.
+      places: [U, B] int32, the transitions in each update's batch.
+    """
+
+    explore: np.ndarray
+    random: np.ndarray
+    fresh: np.ndarray
+    slot: np.ndarray
+    due: np.ndarray
+    places: np.ndarray
+
+
+class SeedOutcome(NamedTuple):
+    """What a block brought one seed: rewards [T, N], ends [T, N] bool, its updates' metrics."""
+
+    reward: np.ndarray
+    ended: np.ndarray
+    metrics: dict[str, float]
+
+
+class Running(NamedTuple):
+    """What is under way: states [K · N, S], episodes' steps [K · N], n-step windows."""
+
+    state: tf.Tensor
+    length: tf.Tensor
+    windows: Windows
 
 
 class GraphProgram:
-    """`block_steps` steps at most of all environments, each followed by the updates that are due.
-    Holds what moves beside the agent.
+    """At most `block_steps` steps of all environments, each followed by the updates that are due.
 
-    `running`: the environments' states and the n-step windows; `packed`: the contents of all
+    Holds what moves beside the agent: `running`, and `packed`, which is the contents of all
     replays, [rows, K · N · width].
     """
 
     def __init__(self, config: DQNConfig, agent: DQN, env: NativeEnv) -> None:
-        self.agent, self.env, self.block_steps = agent, env, config.block_steps
-        self.seeds, self.envs = agent.num_agents, agent.num_agents * config.num_envs
+        self.agent = agent
+        self.env = env
+        self.block_steps = config.block_steps
+        self.seeds = agent.num_agents
+        self.num_envs = agent.num_agents * config.num_envs  # K · N
         self.packing = Packing(config.replay_capacity, config.num_envs, self.seeds, agent.spaces)
         self.transitions = GraphNStep(config.n_step, config.gamma)
         self.packed = tf.Variable(tf.zeros(self.packing.shape))
-        self.running = tf.nest.map_structure(
-            tf.Variable,
-            {
-                "state": tf.zeros((self.envs, env.state_size)),
-                "length": tf.zeros(self.envs, tf.int32),
-                "pending": self.transitions.start(self.envs, agent.spaces),
-            },
+        start = Running(
+            state=tf.zeros((self.num_envs, env.state_size)),
+            length=tf.zeros(self.num_envs, tf.int32),
+            windows=self.transitions.start(self.num_envs, agent.spaces),
         )
+        self.running = tf.nest.map_structure(tf.Variable, start)
         self.program = tf.function(self._program, jit_compile=True)
 
-    def run(
-        self, plans: Sequence[Plan], steps: int
-    ) -> tuple[list[tuple[np.ndarray, np.ndarray]], list[dict[str, float]]]:
-        """What `plans`, one for each seed, say:
-
-        each seed's rewards [T, N] and ends [T, N] bool, and the metrics of its updates.
-        """
-        outcome, means = self.program(self._joined(plans), tf.constant(steps))
-        reward, ended = np.split(outcome.numpy()[:steps], 2, axis=1)
-        outcomes = zip(
-            np.split(reward, self.seeds, axis=1),
-            np.split(ended > 0.5, self.seeds, axis=1),
-            strict=True,
-        )
-        return list(outcomes), named(means.numpy())
+    def run(self, inputs: Sequence[BlockInputs], steps: int) -> list[SeedOutcome]:
+        """Run a block of so many steps with the inputs of each seed."""
+        outcome, metrics = self.program(self._joined(inputs), tf.constant(steps))
+        reward, ended = np.split(outcome.numpy()[:steps], 2, axis=1)  # [T, K · N] each
+        rewards = np.split(reward, self.seeds, axis=1)
+        ends = np.split(ended > 0.5, self.seeds, axis=1)
+        outcomes = zip(rewards, ends, named(metrics.numpy()), strict=True)
+        return [SeedOutcome(*seed_outcome) for seed_outcome in outcomes]
 
     def start(self, seed: int, uniform: np.ndarray) -> None:
-        """Puts the environments of one seed into the first states that follow from `uniform` [N,
-        random_size].
-        """
-        self.load({"running/state": self.env.initial(tf.constant(uniform)).numpy()}, seed)
+        """Put one seed's environments into the first states of `uniform` [N, random_size]."""
+        state = self.env.initial(tf.constant(uniform)).numpy()
+        self.load({"running/state": state}, seed)
 
-    def arrays(self, seed: int) -> dict[str, np.ndarray]:
-        """What is running, of one seed, by name."""
+    def arrays(self, seed: int) -> Arrays:
+        """Return what is running of one seed, by name."""
         return {
             name: np.split(variable.numpy(), self.seeds, axis=axis)[seed]
             for name, (variable, axis) in self._named().items()
         }
 
     def load(self, arrays: Mapping[str, np.ndarray], seed: int) -> None:
-        """Sets what of `arrays` gave is there."""
+        """Restore those of one seed's arrays that are given."""
         for name, (variable, axis) in self._named().items():
             if name in arrays:
-                value = np.array(variable.numpy())
-                np.split(value, self.seeds, axis=axis)[seed][...] = arrays[name]
-                variable.assign(value)
+                contents = np.array(variable.numpy())
+                np.split(contents, self.seeds, axis=axis)[seed][...] = arrays[name]
+                variable.assign(contents)
 
     def _named(self) -> dict[str, tuple[tf.Variable, int]]:
-        """Each variable, and the axis of its environments."""
-        running = self.running
-        return {
-            "running/state": (running["state"], 0),
-            "running/episode_length": (running["length"], 0),
-        } | {f"windows/{name}": (variable, 1) for name, variable in running["pending"].items()}
+        """Return each variable by its name in a checkpoint, and the axis of its environments."""
+        named_variables = {
+            "running/state": (self.running.state, 0),
+            "running/episode_length": (self.running.length, 0),
+        }
+        for name, variable in self.running.windows._asdict().items():
+            named_variables[f"windows/{name}"] = (variable, 1)
+        return named_variables
 
-    def _joined(self, plans: Sequence[Plan]) -> dict[str, tf.Tensor]:
-        """One plan of all:
-
-        where they differ, side by side; when updates are due, and where rows go, they agree on.
-        """
-        places = [self.packing.places(plan["places"], seed) for seed, plan in enumerate(plans)]
+    def _joined(self, inputs: Sequence[BlockInputs]) -> dict[str, tf.Tensor]:
+        """Join the seeds' inputs side by side; they agree on when updates are due and on slots."""
         joined = {
-            name: np.concatenate([plan[name] for plan in plans], axis=1)
+            name: np.concatenate([getattr(seed_inputs, name) for seed_inputs in inputs], axis=1)
             for name in ("explore", "random", "fresh")
         }
-        joined |= {
-            "places": np.concatenate(places, axis=1),
-            "slot": plans[0]["slot"],
-            "due": plans[0]["due"],
-        }
+        places = [
+            self.packing.shared_places(seed_inputs.places, seed)
+            for seed, seed_inputs in enumerate(inputs)
+        ]
+        joined["places"] = np.concatenate(places, axis=1)  # [U, K · B]
+        joined["slot"] = inputs[0].slot
+        joined["due"] = inputs[0].due
         return {name: tf.constant(column) for name, column in joined.items()}
 
-    def _program(self, plan: dict[str, tf.Tensor], steps: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        """Returns each step's rewards and ends, [T, 2KN], and the updates' metrics, [3, K]."""
-        t, update, sums = tf.constant(0), tf.constant(0), tf.zeros((3, self.seeds))
+    def _program(
+        self, inputs: dict[str, tf.Tensor], steps: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        """Return each step's rewards and ends, [T, 2 · K · N], and the updates' metrics, [3, K]."""
+        t = tf.constant(0)
+        update = tf.constant(0)
+        sums = tf.zeros((3, self.seeds))
         running = tf.nest.map_structure(tf.convert_to_tensor, self.running)
-        packed = tf.convert_to_tensor(self.packed)
-        outcome = tf.zeros((self.block_steps, 2 * self.envs))
+        packed = tf.convert_to_tensor(self.packed)  # [rows, K · N · width]
+        outcome = tf.zeros((self.block_steps, 2 * self.num_envs))
         while t < steps:
-            running, row, reward, ended = self._step(
-                running, plan["explore"][t], plan["random"][t], plan["fresh"][t]
+            running, rows, reward, ended = self._step(
+                running, inputs["explore"][t], inputs["random"][t], inputs["fresh"][t]
             )
+            # one row [1, K · N · width] in the place of the oldest
             packed = tf.tensor_scatter_nd_update(
-                packed, [[plan["slot"][t]]], self.packing.pack(row)
+                packed, [[inputs["slot"][t]]], self.packing.pack(rows)
             )
-            outcome = tf.tensor_scatter_nd_update(
-                outcome, [[t]], tf.concat([reward, tf.cast(ended, tf.float32)], axis=0)[tf.newaxis]
-            )
-            last = update + plan["due"][t]
+            # one row [1, 2 · K · N] at t
+            reward_and_end = tf.concat([reward, tf.cast(ended, tf.float32)], axis=0)
+            outcome = tf.tensor_scatter_nd_update(outcome, [[t]], reward_and_end[tf.newaxis])
+            last = update + inputs["due"][t]
             while update < last:
-                sums = gathered(
-                    sums, self.agent.update(self.packing.batch(packed, plan["places"][update]))
-                )
+                batch = self.packing.batch(packed, inputs["places"][update])  # [K · B, ...]
+                sums = gathered(sums, self.agent.update(batch))
                 update += 1
             t += 1
         tf.nest.map_structure(lambda variable, value: variable.assign(value), self.running, running)
@@ -136,32 +168,28 @@ class GraphProgram:
         return outcome, averaged(sums, update)
 
     def _step(
-        self, running: State, explore: tf.Tensor, random: tf.Tensor, fresh: tf.Tensor
-    ) -> tuple[State, State, tf.Tensor, tf.Tensor]:
-        """One step of each environment:
+        self, running: Running, explore: tf.Tensor, random: tf.Tensor, fresh: tf.Tensor
+    ) -> tuple[Running, dict[str, tf.Tensor], tf.Tensor, tf.Tensor]:
+        """Step each environment once.
 
-        what is running then, the rows for replay, rewards [KN] and ends [KN].
+        Returns what is running then, the rows for replay, rewards [K · N] and ends [K · N] bool.
         """
-        observation = self.env.observe(running["state"])
+        observation = self.env.observe(running.state)
         greedy = tf.argmax(self.agent(observation), axis=1, output_type=tf.int32)
-        action = tf.where(explore, random, greedy)
-        state, reward, terminated = self.env.step(running["state"], action)
-        length = running["length"] + 1
+        action = tf.where(explore, random, greedy)  # [K · N]
+        state, reward, terminated = self.env.step(running.state, action)
+        length = running.length + 1
         truncated = length >= self.env.max_episode_steps
-        row, pending = self.transitions.add(
-            running["pending"],
-            observation,
-            action,
-            reward,
-            terminated,
-            truncated,
-            self.env.observe(state),
+        step = Step(
+            observation=observation,
+            action=action,
+            reward=reward,
+            terminated=terminated,
+            truncated=truncated,
+            next_observation=self.env.observe(state),
         )
+        rows, windows = self.transitions.add(running.windows, step)
         ended = terminated | truncated
         state = tf.where(ended[:, tf.newaxis], self.env.initial(fresh), state)
-        return (
-            {"state": state, "length": tf.where(ended, 0, length), "pending": pending},
-            row,
-            reward,
-            ended,
-        )
+        length = tf.where(ended, 0, length)
+        return Running(state, length, windows), rows, reward, ended

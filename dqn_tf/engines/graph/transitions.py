@@ -1,81 +1,114 @@
-"""`transitions` once more, for a compiled program:
+"""n-step windows inside a compiled program, as `experience.transitions` makes them in NumPy.
 
-where terminated becomes `discount`, and n-step windows.
+This is where the graph engine's terminated becomes `discount`.
 """
+
+from typing import NamedTuple
 
 import tensorflow as tf
 
 from dqn_tf.envs.spaces import Spaces
 
-Columns = dict[str, tf.Tensor]
+
+class Step(NamedTuple):
+    """One step of N environments, [N, ...] each; `next_observation` is never a reset's."""
+
+    observation: tf.Tensor
+    action: tf.Tensor
+    reward: tf.Tensor
+    terminated: tf.Tensor
+    truncated: tf.Tensor
+    next_observation: tf.Tensor
+
+
+class Windows(NamedTuple):
+    """The windows under way, [n - 1, N, ...] each, the oldest first.
+
+    Attributes:
+      observation, action: of the window's first step.
+      reward: float32, the discounted sum over its steps so far.
+      discount: float32, gamma to the power of the number of these steps, or 0 at a termination.
+      next_observation: the true one after its last step so far.
+      open: bool, whether its episode has not ended.
+    """
+
+    observation: tf.Tensor
+    action: tf.Tensor
+    reward: tf.Tensor
+    discount: tf.Tensor
+    next_observation: tf.Tensor
+    open: tf.Tensor
 
 
 class GraphNStep:
-    """Turns steps of N environments into transitions over n of them: the rows of
-    `transitions.NStep`, one per environment and step.
+    """Turns steps of N environments into transitions over n of them: the rows of `NStep`.
 
-    A window is given n - 1 steps after its first one, also if its episode ended before, so that
-    every step gives N rows. Those of the first n - 1 steps are empty, and not to be used. The
-    windows that are under way are `pending`: columns [n - 1, N, ...].
+    A window gives its row n - 1 steps after its first one, also if its episode ended before, so
+    that every step gives N rows. The rows of the first n - 1 steps are empty, and not to be used.
     """
 
     def __init__(self, n_step: int, gamma: float) -> None:
-        self._n, self._gamma = n_step, gamma
+        self._n = n_step
+        self._gamma = gamma
 
-    def start(self, envs: int, spaces: Spaces) -> Columns:
-        """What is pending before the first step."""
-        size, observation = (self._n - 1, envs), tf.dtypes.as_dtype(spaces.observation_dtype)
-        numbers = {
-            "reward": tf.zeros(size),
-            "discount": tf.zeros(size),
-            "action": tf.zeros(size, tf.int32),
-            "open": tf.zeros(size, tf.bool),
-        }
-        return numbers | {
-            name: tf.zeros((*size, *spaces.observation_shape), observation)
-            for name in ("observation", "next_observation")
-        }
+    def start(self, num_envs: int, spaces: Spaces) -> Windows:
+        """Return the windows before the first step."""
+        size = (self._n - 1, num_envs)
+        observation = tf.zeros(
+            (*size, *spaces.observation_shape), tf.dtypes.as_dtype(spaces.observation_dtype)
+        )
+        return Windows(
+            observation=observation,
+            action=tf.zeros(size, tf.int32),
+            reward=tf.zeros(size),
+            discount=tf.zeros(size),
+            next_observation=observation,
+            open=tf.zeros(size, tf.bool),
+        )
 
-    def add(
-        self,
-        pending: Columns,
-        observation: tf.Tensor,
-        action: tf.Tensor,
-        reward: tf.Tensor,
-        terminated: tf.Tensor,
-        truncated: tf.Tensor,
-        next_observation: tf.Tensor,
-    ) -> tuple[Columns, Columns]:
-        """The rows [N, ...] whose n steps are over with this one, and what is pending then.
+    def add(self, pending: Windows, step: Step) -> tuple[dict[str, tf.Tensor], Windows]:
+        """Return the rows [N, ...] of the windows that `step` fills, and the other windows."""
+        # Truncation keeps the discount (Pardo et al. 2018, equation 6).
+        step_discount = tf.where(step.terminated, 0.0, self._gamma)  # [N]
+        ended = step.terminated | step.truncated
+        # The windows reach this step unless their episode ended before.
+        reaches = pending.open  # [n - 1, N]
+        sums = pending.reward + tf.where(reaches, pending.discount * step.reward, 0.0)
+        discount = tf.where(reaches, pending.discount * step_discount, pending.discount)
+        last = tf.where(
+            _as_wide_as(step.next_observation, reaches),
+            step.next_observation,
+            pending.next_observation,
+        )
+        extended = Windows(
+            observation=pending.observation,
+            action=pending.action,
+            reward=sums,
+            discount=discount,
+            next_observation=last,
+            open=reaches & ~ended,
+        )
+        new = Windows(
+            observation=step.observation,
+            action=step.action,
+            reward=step.reward,
+            discount=step_discount,
+            next_observation=step.next_observation,
+            open=~ended,
+        )
+        windows = tf.nest.map_structure(_append, extended, new)  # [n, N, ...]
+        full = tf.nest.map_structure(lambda column: column[0], windows)
+        rows = full._asdict()
+        del rows["open"]
+        return rows, tf.nest.map_structure(lambda column: column[1:], windows)
 
-        `next_observation` is never a reset's.
-        """
-        # truncation keeps it (Pardo et al. 2018, equation 6)
-        step_discount = tf.where(terminated, 0.0, self._gamma)
-        going_on, ended = pending["open"], terminated | truncated
-        wide = tf.reshape(going_on, (*going_on.shape, *[1] * (len(next_observation.shape) - 1)))
-        windows = {
-            "observation": pending["observation"],
-            "action": pending["action"],
-            "reward": pending["reward"] + tf.where(going_on, pending["discount"] * reward, 0.0),
-            "discount": tf.where(
-                going_on, pending["discount"] * step_discount, pending["discount"]
-            ),
-            "next_observation": tf.where(wide, next_observation, pending["next_observation"]),
-            "open": going_on & ~ended,
-        }
-        new = {
-            "observation": observation,
-            "action": action,
-            "reward": reward,
-            "discount": step_discount,
-            "next_observation": next_observation,
-            "open": ~ended,
-        }
-        every = {
-            name: tf.concat([column, new[name][tf.newaxis]], axis=0)
-            for name, column in windows.items()
-        }
-        return {name: column[0] for name, column in every.items() if name != "open"}, {
-            name: column[1:] for name, column in every.items()
-        }
+
+def _append(columns: tf.Tensor, newest: tf.Tensor) -> tf.Tensor:
+    """[n - 1, N, ...] and [N, ...] → [n, N, ...]."""
+    return tf.concat([columns, newest[tf.newaxis]], axis=0)
+
+
+def _as_wide_as(observation: tf.Tensor, flags: tf.Tensor) -> tf.Tensor:
+    """Give `flags` [n - 1, N] the axes of an observation [N, *shape]: [n - 1, N, 1, ...]."""
+    axes = [1] * (len(observation.shape) - 1)
+    return tf.reshape(flags, (*flags.shape, *axes))
