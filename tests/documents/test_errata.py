@@ -25,7 +25,7 @@ from dqn_tf.experience import exploration, replay, transitions
 from dqn_tf.experience.steps import Steps
 from dqn_tf.support.errors import UserError
 
-PACKAGE = Path(agents.__file__).parent
+PACKAGE = Path(agents.__file__).parents[1]
 TEXT = (Path(__file__).parents[2] / "docs" / "errata.md").read_text(encoding="utf-8")
 ENTRIES = dict(
     re.findall(r"^### ([A-E]\d+)\. [^\n]+\n(.*?)(?=^##|\Z)", TEXT, re.MULTILINE | re.DOTALL)
