@@ -30,7 +30,7 @@ masked_soft_target = functools.partial(oracles.check_masked_target, munchausen=T
 ten_updates_a_step = functools.partial(oracles.check_update_count, 1, 1, 0.1)
 
 EACH_TENSOR = "for tensor in (reward, discount, next_q):"
-SELECTED = 'losses.select(self._outputs(self.online, batch["observation"], 0, training=True)'
+SELECTED = "losses.select(forward.outputs, "
 TARGET, NEXT_OUTPUTS = (
     "self.bellman_target(batch)",
     'next_outputs = self._outputs(self.target, batch["next_observation"]',
@@ -61,7 +61,7 @@ MUTATIONS = {
             SELECTED,
             (
                 'losses.select(self.target(batch["observation"]) + 0.0 *'
-                ' self.online(batch["observation"])'
+                ' self.online(batch["observation"]), '
             ),
         ),
     ),

@@ -7,16 +7,17 @@ import numpy as np
 import tensorflow as tf
 
 from dqn_tf.agent import losses
-from dqn_tf.agent.networks.q_network import QNetwork
+from dqn_tf.agent.auxiliary import make_auxiliary_losses, reductions
+from dqn_tf.agent.networks.q_network import Forward, QNetwork
 from dqn_tf.agent.networks.torsos import TorsoMaker
 from dqn_tf.agent.optimizers import FusedAdam
+from dqn_tf.agent.update_metrics import BlockMetrics
 from dqn_tf.config.dqn_config import DQNConfig
 from dqn_tf.config.seeding import generators
 from dqn_tf.envs import registry
 from dqn_tf.envs.spaces import Spaces
 
 Batch = dict[str, tf.Tensor]
-METRICS = ("loss", "q_selected", "gradient_norm")
 
 
 class Learned(NamedTuple):
@@ -63,10 +64,10 @@ class DQN(tf.keras.Model):
         self.target.set_weights(self.online.get_weights())
         # where a NumPy twin acts with them, and copying them is cheap
         self.hands_over_weights = not self.online.is_large and self.online.plan() is not None
-        self.loss_mean, self.q_mean = (
-            tf.keras.metrics.Mean("loss"),
-            tf.keras.metrics.Mean("q_selected"),
-        )
+        self.auxiliary_losses = make_auxiliary_losses(config)
+        self.block_metrics = BlockMetrics(reductions(self.auxiliary_losses), num_agents)
+        names = ["loss", "q_selected", *(loss.name for loss in self.auxiliary_losses)]
+        self.fit_metrics = [tf.keras.metrics.Mean(name) for name in names]
         self(tf.zeros((num_agents, *spaces.observation_shape), spaces.observation_dtype))
 
     def compile(
@@ -97,16 +98,24 @@ class DQN(tf.keras.Model):
     def update(self, batch: Batch) -> dict[str, tf.Tensor]:
         """One gradient step on one batch, and the target's turn if it has come.
 
-        Returns loss, q_selected (its mean) and gradient_norm (before it is limited), each [num_agents],
-        and each transition's error [B].
+        Returns loss, q_selected (its mean), gradient_norm (before it is limited) and each auxiliary
+        loss by its name, [num_agents] each, and each transition's error [B].
         """
-        target, values = self.bellman_target(batch), self.online.values
+        target = self.bellman_target(batch)
+        values = self.online.values
+        metrics = {}
         with tf.GradientTape() as tape:
-            selected = losses.select(
-                self._outputs(self.online, batch["observation"], 0, training=True), batch["action"]
-            )
-            losses_each, error = values.loss(target, selected, self.per_example_loss)
-            loss = self._mean(losses_each * batch["weight"] if "weight" in batch else losses_each)
+            forward = self._forward(self.online, batch["observation"], 0, training=True)
+            selected = losses.select(forward.outputs, batch["action"])  # [B], or [B, N]
+            rows, error = values.loss(target, selected, self.per_example_loss)  # [B] each
+            for auxiliary in self.auxiliary_losses:
+                terms = auxiliary.rows(batch, forward, values.q_values(forward.outputs))  # [B]
+                metrics[auxiliary.name] = self._mean(terms)
+                rows += auxiliary.weight * terms
+            rows = rows * batch["weight"] if "weight" in batch else rows
+            loss = self._mean(rows)  # [num_agents]
+            if self.online.losses:  # what Keras layers add: add_loss, kernel_regularizer
+                loss += tf.add_n(self.online.losses) / self.num_agents
         variables = self.online.trainable_variables
         gradients = tape.gradient(loss, variables)
         gradients, norm = losses.limit_gradients(
@@ -118,7 +127,7 @@ class DQN(tf.keras.Model):
         self.optimizer.apply_gradients(zip(gradients, variables, strict=True))
         self.update_target()
         q_selected = values.q_values(selected[:, tf.newaxis]) if values.atoms > 1 else selected
-        return {
+        return metrics | {
             "loss": loss,
             "q_selected": self._mean(q_selected),
             "gradient_norm": norm,
@@ -165,8 +174,14 @@ class DQN(tf.keras.Model):
     def _outputs(
         self, network: QNetwork, observation: tf.Tensor, use: int, training: bool = False
     ) -> tf.Tensor:
-        """One forward pass of an update, with the noise of its use."""
-        return network.forward(observation, self._noise_seed(use), training).outputs
+        """Return the outputs of one forward pass of an update."""
+        return self._forward(network, observation, use, training).outputs
+
+    def _forward(
+        self, network: QNetwork, observation: tf.Tensor, use: int, training: bool = False
+    ) -> Forward:
+        """Do one forward pass of an update, with the noise of its use."""
+        return network.forward(observation, self._noise_seed(use), training)
 
     def _noise_seed(self, use: int) -> tf.Tensor | None:
         """The noise of one forward pass of one update; a function of the update's number, so a
@@ -219,7 +234,7 @@ class DQN(tf.keras.Model):
             self._traced[size] = self.program.get_concrete_function(*arguments)
         metrics, weights, error = (output.numpy() for output in self._traced[size](*arguments))
         return Learned(
-            named(metrics)[0],
+            self.block_metrics.by_name(metrics)[0],
             weights if self.hands_over_weights else None,
             error[:updates] if self.settings.prioritized else None,
         )
@@ -227,28 +242,28 @@ class DQN(tf.keras.Model):
     def _program(self, batches: Batch, count: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
         """`count` updates:
 
-        metrics [3, num_agents], online weights [P], and with prioritised replay the errors [U, B], 0
+        metrics [metrics, num_agents], online weights [P], and with prioritised replay the errors [U, B], 0
         where none was learned.
         """
-        row, sums = tf.constant(0), tf.zeros((len(METRICS), self.num_agents))
+        row, gathered = tf.constant(0), self.block_metrics.start()
         errors = tf.zeros(batches["reward"].shape if self.settings.prioritized else 0)
         # not `for row in tf.range(count)`: XLA would compile anew, a second or two, for each new
         # count
         while row < count:
             metrics = self.update({name: column[row] for name, column in batches.items()})
-            sums = gathered(sums, metrics)
+            gathered = self.block_metrics.add(gathered, metrics)
             if self.settings.prioritized:
                 errors = tf.tensor_scatter_nd_update(errors, [[row]], metrics["error"][tf.newaxis])
             row += 1
         weights = self.online.flat_weights_tensor() if self.hands_over_weights else tf.zeros(0)
-        return averaged(sums, count), weights, errors
+        return self.block_metrics.reduce(gathered, count), weights, errors
 
     def train_step(self, data: Batch) -> dict[str, tf.Tensor]:
         """Keras's hook for `fit`: one update on one batch of transitions."""
         metrics = self.update(data)
-        self.loss_mean.update_state(metrics["loss"])
-        self.q_mean.update_state(metrics["q_selected"])
-        return {"loss": self.loss_mean.result(), "q_selected": self.q_mean.result()}
+        for mean in self.fit_metrics:
+            mean.update_state(metrics[mean.name])
+        return {mean.name: mean.result() for mean in self.fit_metrics}
 
     def arrays(self, index: int = 0) -> dict[str, np.ndarray]:
         """Returns everything that learning moves, by name: both networks and the optimizer.
@@ -282,29 +297,6 @@ class DQN(tf.keras.Model):
     def _part(self, value: np.ndarray, index: int) -> np.ndarray:
         """Returns a view of one agent's part; all share the optimizer's count of updates."""
         return value[index] if self.num_agents > 1 and value.ndim else value[...]
-
-
-def gathered(sums: tf.Tensor, metrics: dict[str, tf.Tensor]) -> tf.Tensor:
-    """The sums [3, num_agents] of loss and q_selected and the largest gradient norm, with one more
-    update's metrics.
-    """
-    return tf.stack(
-        [
-            sums[0] + metrics["loss"],
-            sums[1] + metrics["q_selected"],
-            tf.maximum(sums[2], metrics["gradient_norm"]),
-        ]
-    )
-
-
-def averaged(sums: tf.Tensor, updates: tf.Tensor) -> tf.Tensor:
-    """Of `gathered` sums the means, and the largest gradient norm: [3, num_agents], as in METRICS."""
-    return tf.concat([sums[:2] / tf.cast(tf.maximum(updates, 1), tf.float32), sums[2:]], axis=0)
-
-
-def named(metrics: np.ndarray) -> list[dict[str, float]]:
-    """What `averaged` gave, of each agent by name."""
-    return [dict(zip(METRICS, column, strict=True)) for column in metrics.T.tolist()]
 
 
 def make_optimizer(config: DQNConfig, fused: bool) -> tf.keras.optimizers.Optimizer:

@@ -1,6 +1,7 @@
 """How settings are written: sizes, schedules, names of a user's own parts, and values as typed."""
 
 import itertools
+import math
 import re
 from typing import Any
 
@@ -20,6 +21,24 @@ def is_atari(env: str) -> bool:
 def is_import_name(value: str) -> bool:
     """Return whether this is `my_module:Name`."""
     return re.fullmatch(r"[^\W\d][\w.]*:[^\W\d]\w*", value) is not None
+
+
+def weighted_names(text: str) -> list[tuple[str, float]]:
+    """Return the parts of `my_module:name=weight,...`; a weight that is not given is 1.
+
+    The list is empty if `text` is empty or not written so.
+    """
+    names = []
+    for part in text.split(","):
+        name, has_weight, weight = part.strip().partition("=")
+        try:
+            number = float(weight) if has_weight else 1.0
+        except ValueError:
+            return []
+        if not is_import_name(name) or not math.isfinite(number):
+            return []
+        names.append((name, number))
+    return names
 
 
 def memory_bytes(size: str) -> int:

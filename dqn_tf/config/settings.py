@@ -9,7 +9,7 @@ from __future__ import annotations  # field types are read as text by the comman
 import dataclasses
 from typing import Any
 
-from dqn_tf.config.notation import epsilon_points, memory_bytes
+from dqn_tf.config.notation import epsilon_points, memory_bytes, weighted_names
 from dqn_tf.config.ranges import Allowed, Choice, Format, Range
 
 NATURE = "Mnih et al. 2015"
@@ -138,6 +138,16 @@ class Settings:
         "TD error at which the Huber loss turns linear",
         Range(above=0),
         unit="return",
+    )
+    auxiliary_losses: str = setting(
+        "",
+        LEARNING,
+        "further terms of the loss, each a function of your own with its weight:"
+        " my_module:my_loss=0.1,my_module:other_loss",
+        Format(
+            "empty, or names and weights such as my_module:my_loss=0.1",
+            lambda value: not value or bool(weighted_names(value)),
+        ),
     )
     batch_size: int = setting(
         128, LEARNING, "transitions per update", Range(low=1, log=True), unit="transitions"

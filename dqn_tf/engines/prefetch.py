@@ -9,7 +9,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 import numpy as np
 import tensorflow as tf
 
-from dqn_tf.agent.dqn import DQN, METRICS, Learned
+from dqn_tf.agent.dqn import DQN, Learned
 from dqn_tf.experience.replay import UniformReplay
 
 # Updates in one call: one alone spends 4 % of its time on entering TensorFlow, and more keep more
@@ -45,7 +45,7 @@ class PrefetchingLearner:
             count = min(part.stop, updates) - part.start
             counts.append(count)
             results.append(self._agent.learn(batches, count))
-        return _joined(results, counts)
+        return self._joined(results, counts)
 
     def close(self) -> None:
         """End the helper thread."""
@@ -59,13 +59,9 @@ class PrefetchingLearner:
         batches = self._replay.take(drawn)
         return {name: tf.constant(column) for name, column in batches.items()}
 
-
-def _joined(results: list[Learned], counts: list[int]) -> Learned:
-    """Join the results of calls with so many updates each."""
-    metrics = {}
-    for name in METRICS:
-        values = [result.metrics[name] for result in results]
-        metrics[name] = float(np.average(values, weights=counts))
-    metrics["gradient_norm"] = max(result.metrics["gradient_norm"] for result in results)
-    errors = [result.error for result in results if result.error is not None]
-    return Learned(metrics, results[-1].weights, np.concatenate(errors) if errors else None)
+    def _joined(self, results: list[Learned], counts: list[int]) -> Learned:
+        """Join the results of calls with so many updates each."""
+        parts = [result.metrics for result in results]
+        metrics = self._agent.block_metrics.join(parts, counts)
+        errors = [result.error for result in results if result.error is not None]
+        return Learned(metrics, results[-1].weights, np.concatenate(errors) if errors else None)

@@ -33,7 +33,12 @@ class RunRecorder(RunObserver):
         if plan.checkpoint is not None:
             self._restore(plan.checkpoint)
         self.recorded = run.engine.env_step  # up to here the blocks are in metrics.csv
-        self.metrics = MetricsWriter(self.files.metrics, self.files.tensorboard, self.recorded)
+        self.metrics = MetricsWriter(
+            self.files.metrics,
+            self.files.tensorboard,
+            self.recorded,
+            [auxiliary.name for auxiliary in run.agent.auxiliary_losses],
+        )
         run.observers.append(self)
 
     @property

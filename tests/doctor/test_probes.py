@@ -45,7 +45,7 @@ MISTAKES = {  # probe: owner, attribute, and a piece of its source with what is 
     "priorities": (
         DQN,
         "update",
-        ('losses_each * batch["weight"] if "weight" in batch else losses_each', "losses_each"),
+        ('rows * batch["weight"] if "weight" in batch else rows', "rows"),
     ),
     "target": (
         DQN,

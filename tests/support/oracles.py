@@ -14,7 +14,8 @@ import tensorflow as tf
 from gymnasium.wrappers import TimeLimit
 
 from dqn_tf.agent import losses
-from dqn_tf.agent.dqn import DQN, METRICS, Learned
+from dqn_tf.agent.dqn import DQN, Learned
+from dqn_tf.agent.update_metrics import UPDATE_METRICS
 from dqn_tf.config.dqn_config import DQNConfig
 from dqn_tf.engines.factory import make_host_engine
 from dqn_tf.engines.host import HostEngine
@@ -122,7 +123,7 @@ def without_learning(agent: DQN) -> list[int]:
         rows = len(batches["action"])
         assert 0 < int(count) <= rows, f"{int(count)} updates of {rows} batches"
         counts.append(int(count))
-        return Learned(dict.fromkeys(METRICS, 0.0), None, None)
+        return Learned(dict.fromkeys(UPDATE_METRICS, 0.0), None, None)
 
     agent.learn = learn
     return counts
