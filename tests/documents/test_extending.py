@@ -67,6 +67,9 @@ def test_a_recipe_trains_and_its_export_is_evaluated(recipe, directory):
     if recipe == "A source of experience":
         counts = re.search(r"Actions taken: \[(\d+), (\d+)\]", printed)
         assert counts and int(counts[1]) + int(counts[2]) == 2000
+    if recipe == "A loss":
+        header = (directory / "run" / "metrics.csv").read_text(encoding="utf-8").splitlines()[0]
+        assert header.endswith(",conservative")
     evaluated = run(["evaluate.py", "--model=run", "--episodes=2"], directory)
     assert "interval" in evaluated
 

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from dqn_tf.agent.dqn import DQN, averaged, gathered, named
+from dqn_tf.agent.dqn import DQN
 from dqn_tf.config.dqn_config import DQNConfig
 from dqn_tf.engines.graph.environments import NativeEnv
 from dqn_tf.engines.graph.replay import Packing
@@ -88,7 +88,9 @@ class GraphProgram:
         reward, ended = np.split(outcome.numpy()[:steps], 2, axis=1)  # [T, K · N] each
         rewards = np.split(reward, self.seeds, axis=1)
         ends = np.split(ended > 0.5, self.seeds, axis=1)
-        outcomes = zip(rewards, ends, named(metrics.numpy()), strict=True)
+        outcomes = zip(
+            rewards, ends, self.agent.block_metrics.by_name(metrics.numpy()), strict=True
+        )
         return [SeedOutcome(*seed_outcome) for seed_outcome in outcomes]
 
     def start(self, seed: int, uniform: np.ndarray) -> None:
@@ -139,10 +141,10 @@ class GraphProgram:
     def _program(
         self, inputs: dict[str, tf.Tensor], steps: tf.Tensor
     ) -> tuple[tf.Tensor, tf.Tensor]:
-        """Return each step's rewards and ends, [T, 2 · K · N], and the updates' metrics, [3, K]."""
+        """Return each step's rewards and ends, [T, 2 · K · N], and the updates' metrics, [metrics, K]."""
         t = tf.constant(0)
         update = tf.constant(0)
-        sums = tf.zeros((3, self.seeds))
+        gathered = self.agent.block_metrics.start()  # [metrics, K]
         running = tf.nest.map_structure(tf.convert_to_tensor, self.running)
         packed = tf.convert_to_tensor(self.packed)  # [rows, K · N · width]
         outcome = tf.zeros((self.block_steps, 2 * self.num_envs))
@@ -160,12 +162,12 @@ class GraphProgram:
             last = update + inputs["due"][t]
             while update < last:
                 batch = self.packing.batch(packed, inputs["places"][update])  # [K · B, ...]
-                sums = gathered(sums, self.agent.update(batch))
+                gathered = self.agent.block_metrics.add(gathered, self.agent.update(batch))
                 update += 1
             t += 1
         tf.nest.map_structure(lambda variable, value: variable.assign(value), self.running, running)
         self.packed.assign(packed)
-        return outcome, averaged(sums, update)
+        return outcome, self.agent.block_metrics.reduce(gathered, update)
 
     def _step(
         self, running: Running, explore: tf.Tensor, random: tf.Tensor, fresh: tf.Tensor
