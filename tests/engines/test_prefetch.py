@@ -5,6 +5,7 @@ import pytest
 
 import oracles
 from dqn_tf.agent.dqn import Learned
+from dqn_tf.agent.update_metrics import UPDATE_METRICS, BlockMetrics
 from dqn_tf.engines import prefetch
 from dqn_tf.engines.prefetch import PrefetchingLearner
 from dqn_tf.experience.replay import PrioritizedReplay, UniformReplay
@@ -15,6 +16,8 @@ COLUMNS = {"number": ((), "int64"), "observation": ((2,), "float32")}
 
 class Recorder:
     """An agent that only remembers what it was given; row i's error is i."""
+
+    block_metrics = BlockMetrics(UPDATE_METRICS, 1)
 
     def __init__(self) -> None:
         self.batches = []
