@@ -1,5 +1,1 @@
-"""An agent as a product:
-
-a SavedModel that loads wherever TensorFlow does, and on request the same network for TFLite and
-ONNX.
-"""
+"""Publishes an agent as a SavedModel and, on request, as the same network for TFLite and ONNX."""

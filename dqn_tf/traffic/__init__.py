@@ -1,1 +1,1 @@
-"""Served requests, put to a candidate."""
+"""Compares a candidate export with the requests that were served."""

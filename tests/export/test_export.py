@@ -1,7 +1,4 @@
-"""dqn_tf.export:
-
-what is published loads anywhere, answers as the agent did, and is never overwritten or half there.
-"""
+"""export/publish.py: what is published loads anywhere, answers as the agent did, and is whole."""
 
 import contextlib
 import json

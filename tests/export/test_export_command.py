@@ -1,8 +1,4 @@
-"""`python -m dqn_tf.export`:
-
-from a run directory to a version, proved in a fresh process; and everything that stands in the way,
-as a sentence.
-"""
+"""`python -m dqn_tf.export`: from a run directory to a version, and each fault as a sentence."""
 
 import json
 import shutil

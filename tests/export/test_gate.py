@@ -1,7 +1,4 @@
-"""dqn_tf.export.gate:
-
-whatever answers otherwise than the agent is not published, in whichever format it does so.
-"""
+"""export/gate.py: what answers otherwise than the agent is not published, in any format."""
 
 import json
 from importlib import util

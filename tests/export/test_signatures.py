@@ -1,7 +1,4 @@
-"""dqn_tf.export.signatures:
-
-what each signature answers, and that nothing is broadcast or taken for something else.
-"""
+"""export/signatures.py: what each signature answers, and that nothing is broadcast."""
 
 import json
 from collections.abc import Callable

@@ -1,7 +1,4 @@
-"""Every kind of agent, exported in every format:
-
-TensorFlow's own tools, its C++ loader without Python, and a process without dqn_tf.
-"""
+"""Every kind of agent in every format: by TensorFlow's tools, by its C++ loader, without dqn_tf."""
 
 import json
 import re
@@ -17,6 +14,8 @@ import tensorflow as tf
 from tensorflow.core.protobuf.saved_model_pb2 import SavedModel
 
 from command_server import SUPPORT, interpreter
+from dqn_tf.agent.dqn import DQN
+from dqn_tf.envs.spaces import Spaces
 from dqn_tf.export import gate, runtimes
 from dqn_tf.export.publish import export
 from dqn_tf.export.signatures import ExportModule
@@ -208,99 +207,59 @@ def wrong(observation: np.ndarray) -> dict[str, np.ndarray]:
     }
 
 
+def ask_what_fits(cases: Cases, version: Path, agent: DQN, batch: int) -> list[int]:
+    """Ask each signature that acts about `batch` observations; return the cases' numbers."""
+    spaces, both = agent.spaces, ["action", "q_values"]
+    seen = observations(spaces, 32)[:batch]
+    explored = {"epsilon": np.zeros(batch, np.float32), "seed": np.arange(batch)}
+    numbers = [
+        cases.ask(version, "serving_default", both, observation=seen),
+        cases.ask(version, "epsilon_greedy", both, observation=seen, **explored),
+    ]
+    if spaces.masked:
+        inputs = {"observation": seen, "action_mask": np.ones((batch, spaces.actions), bool)}
+        numbers.append(cases.ask(version, "serving_default_masked", both, **inputs))
+    if "observation_bytes" in ExportModule(agent, {}).endpoints:
+        rows = [np.void(row.tobytes()) for row in seen]
+        content = np.array(rows) if batch else np.zeros(0, "V4")
+        numbers.append(cases.ask(version, "observation_bytes", both, observation_bytes=content))
+    return numbers
+
+
+def ask_what_does_not_fit(cases: Cases, version: Path, spaces: Spaces) -> dict[str, int]:
+    """Ask for everything that must be refused; return the cases' numbers by what is wrong."""
+    seen = observations(spaces, 32)
+    one_seed = {"epsilon": np.zeros(32, np.float32), "seed": np.zeros(1, np.int64)}
+    numbers = {
+        "one seed": cases.ask(version, "epsilon_greedy", ["action"], observation=seen, **one_seed)
+    }
+    if spaces.masked:
+        inputs = {"observation": seen, "action_mask": np.ones((1, spaces.actions), bool)}
+        numbers["one mask"] = cases.ask(version, "serving_default_masked", ["action"], **inputs)
+    for what, observation in wrong(seen).items():
+        for signature in ("serving_default", "q_values"):
+            number = cases.ask(version, signature, ["q_values"], observation=observation)
+            numbers[f"{what}, {signature}"] = number
+    return numbers
+
+
 @pytest.mark.skipif(
     sys.platform != "linux", reason="the names of TensorFlow's C++ libraries are those of Linux"
 )
 def test_tensorflows_cpp_loader_answers_as_the_agent_and_refuses_what_does_not_fit(
     published, tmp_path
 ):
-    """One process, without TensorFlow's Python:
+    """Batches 0, 1 and 32 of each variant, and everything of a wrong shape or type.
 
-    batches 0, 1 and 32 of each variant, and everything of a wrong shape or type.
+    All in one process without TensorFlow's Python.
     """
     cases, right, refused = Cases(tmp_path), [], []
     for name, version in published.items():
-        spaces, seen = variant(name).spaces, observations(variant(name).spaces, 32)
         for batch in (0, 1, 32):
-            given = {"observation": seen[:batch]}
-            right.append(
-                (
-                    name,
-                    batch,
-                    cases.ask(version, "serving_default", ["action", "q_values"], **given),
-                )
-            )
-            explored = given | {"epsilon": np.zeros(batch, np.float32), "seed": np.arange(batch)}
-            right.append(
-                (
-                    name,
-                    batch,
-                    cases.ask(version, "epsilon_greedy", ["action", "q_values"], **explored),
-                )
-            )
-            if spaces.masked:
-                mask = given | {"action_mask": np.ones((batch, spaces.actions), bool)}
-                right.append(
-                    (
-                        name,
-                        batch,
-                        cases.ask(
-                            version, "serving_default_masked", ["action", "q_values"], **mask
-                        ),
-                    )
-                )
-            if "observation_bytes" in ExportModule(variant(name), {}).endpoints:
-                rows = (
-                    np.array([np.void(row.tobytes()) for row in seen[:batch]])
-                    if batch
-                    else np.zeros(0, "V4")
-                )
-                right.append(
-                    (
-                        name,
-                        batch,
-                        cases.ask(
-                            version,
-                            "observation_bytes",
-                            ["action", "q_values"],
-                            observation_bytes=rows,
-                        ),
-                    )
-                )
-        one_seed = {"epsilon": np.zeros(32, np.float32), "seed": np.zeros(1, np.int64)}
-        refused.append(
-            (
-                name,
-                "one seed",
-                cases.ask(version, "epsilon_greedy", ["action"], observation=seen, **one_seed),
-            )
-        )
-        if spaces.masked:
-            mask = np.ones((1, spaces.actions), bool)
-            refused.append(
-                (
-                    name,
-                    "one mask",
-                    cases.ask(
-                        version,
-                        "serving_default_masked",
-                        ["action"],
-                        observation=seen,
-                        action_mask=mask,
-                    ),
-                )
-            )
-        for what, observation in wrong(seen).items():
-            refused.append(
-                (
-                    name,
-                    what,
-                    cases.ask(version, "serving_default", ["q_values"], observation=observation),
-                )
-            )
-            refused.append(
-                (name, what, cases.ask(version, "q_values", ["q_values"], observation=observation))
-            )
+            for number in ask_what_fits(cases, version, variant(name), batch):
+                right.append((name, batch, number))
+        for what, number in ask_what_does_not_fit(cases, version, variant(name).spaces).items():
+            refused.append((name, what, number))
     codes, answers = cases.run()
     for name, batch, number in right:
         agent = variant(name)
@@ -308,10 +267,8 @@ def test_tensorflows_cpp_loader_answers_as_the_agent_and_refuses_what_does_not_f
         assert codes[number][0] == 0, (name, batch, codes[number])
         without_rounding(answers[number, 1], expected)
         assert answers[number, 0].dtype == np.int64
-        assert (
-            answers[number, 0].tolist()
-            == (expected.argmax(axis=1) + agent.spaces.action_start).tolist()
-        ), name
+        actions = expected.argmax(axis=1) + agent.spaces.action_start
+        assert answers[number, 0].tolist() == actions.tolist(), name
     for name, what, number in refused:
         assert codes[number][0] == INVALID_ARGUMENT, (name, what, codes[number])
 

@@ -1,7 +1,4 @@
-"""dqn_tf.traffic:
-
-a candidate against records of what was served, made by the server's own log.
-"""
+"""dqn_tf.traffic: a candidate against records of what was served, from the server's own log."""
 
 import json
 import os
