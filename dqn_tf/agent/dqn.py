@@ -212,8 +212,11 @@ class DQN(tf.keras.Model):
 
     def _move_target(self, share: tf.Tensor | float) -> None:
         for target, online in zip(self.target.variables, self.online.variables, strict=True):
-            # Not target + share · (online - target): a hard copy must be exact to the bit.
-            target.assign(share * online + (1.0 - share) * target)
+            if tf.as_dtype(target.dtype).is_floating:
+                # Not target + share · (online - target): a hard copy must be exact to the bit.
+                target.assign(share * online + (1.0 - share) * target)
+            else:  # such as the seed of a dropout layer
+                target.assign(tf.where(share > 0.0, online, target))
 
     @property
     def updates(self) -> tf.Variable:

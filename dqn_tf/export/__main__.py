@@ -23,8 +23,7 @@ def main(flags: ExportFlags) -> None:
     from dqn_tf.run_files import report
 
     agent = DQN(run.config, run.spaces)
-    for variable, array in zip(agent.online.variables, run.weights, strict=True):
-        variable.assign(array)
+    agent.online.assign_weights(run.weights)
     score = run_snapshot.score(run, weights_sha256(agent.online.get_weights()))
     about = manifest.describe_run(
         run.config,

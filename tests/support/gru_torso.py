@@ -1,4 +1,4 @@
-"""A torso outside dqn_tf: a GRU over an observation's steps, and a CartPole that shows eight of them."""
+"""A torso outside dqn_tf, a GRU over the steps of an observation; a CartPole that shows eight."""
 
 import gymnasium as gym
 import tensorflow as tf

@@ -68,7 +68,10 @@ def make_q_function(agent: DQN) -> NumpyQFunction | CompiledQFunction:
 
 
 def require_same_q_values(q_function: NumpyQFunction, network: QNetwork, spaces: Spaces) -> None:
-    """Raise UserError unless both give the same Q-values but for rounding, on random observations."""
+    """Raise UserError unless both give the same Q-values, up to rounding.
+
+    They are compared on random observations.
+    """
     observation = random_observations(spaces, COMPARED)
     expected = network(tf.constant(observation)).numpy()
     difference = np.abs(q_function.q_values(observation) - expected)

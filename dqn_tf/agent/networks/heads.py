@@ -6,7 +6,7 @@ import tensorflow as tf
 
 from dqn_tf.agent.networks import numpy_forward
 from dqn_tf.agent.networks.dueling import combine
-from dqn_tf.agent.networks.layers import DenseLayers, Layer, planned
+from dqn_tf.agent.networks.layers import DenseLayers, planned
 
 
 class Head(tf.keras.layers.Layer):
@@ -30,7 +30,7 @@ class Head(tf.keras.layers.Layer):
         outputs = {"value": atoms, "advantage": actions * atoms}
         if not dueling:
             outputs = {"q_values": actions * atoms}
-        self.streams: list[list[Layer]] = []
+        self.streams: list[list[tf.keras.layers.Layer]] = []
         for name, units in outputs.items():
             hidden = dense.hidden(width, hidden_units, f"{name}_hidden")
             last_width = hidden_units[-1] if hidden_units else width

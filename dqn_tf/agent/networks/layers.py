@@ -11,9 +11,6 @@ from dqn_tf.agent.networks import numpy_forward
 from dqn_tf.agent.networks.kernels import Matmul, training_matmul
 from dqn_tf.config.dqn_config import DQNConfig
 
-Layer = tf.keras.layers.Layer
-Initializer = tf.keras.initializers.Initializer
-
 
 class DenseLayers:
     """Makes the dense layers of one network, as its configuration has them.
@@ -29,7 +26,9 @@ class DenseLayers:
         self._uses_xla = uses_xla
         self._num_agents = num_agents
 
-    def hidden(self, fan_in: int, widths: tuple[int, ...], name: str) -> list[Layer]:
+    def hidden(
+        self, fan_in: int, widths: tuple[int, ...], name: str
+    ) -> list[tf.keras.layers.Layer]:
         """Return layers with relu, one after another."""
         layers = []
         for number, units in enumerate(widths):
@@ -37,11 +36,13 @@ class DenseLayers:
             fan_in = units
         return layers
 
-    def output(self, fan_in: int, units: int, name: str) -> Layer:
+    def output(self, fan_in: int, units: int, name: str) -> tf.keras.layers.Layer:
         """Return a layer without activation."""
         return self._layer(fan_in, units, None, name)
 
-    def _layer(self, fan_in: int, units: int, activation: str | None, name: str) -> Layer:
+    def _layer(
+        self, fan_in: int, units: int, activation: str | None, name: str
+    ) -> tf.keras.layers.Layer:
         kernel = fan_in_uniform(fan_in, next(self._seeds))
         bias = fan_in_uniform(fan_in, next(self._seeds))
         multiply = training_matmul(units, activation is None, self._uses_xla)
@@ -74,8 +75,8 @@ class NoisyDense(tf.keras.layers.Layer):
         self,
         units: int,
         activation: str | None,
-        kernel_initializer: Initializer,
-        bias_initializer: Initializer,
+        kernel_initializer: tf.keras.initializers.Initializer,
+        bias_initializer: tf.keras.initializers.Initializer,
         sigma: float,
         number: int,
         name: str,
@@ -158,8 +159,8 @@ class StackedDense(tf.keras.layers.Layer):
         num_agents: int,
         units: int,
         activation: str | None,
-        kernel_initializer: Initializer,
-        bias_initializer: Initializer,
+        kernel_initializer: tf.keras.initializers.Initializer,
+        bias_initializer: tf.keras.initializers.Initializer,
         multiply: Matmul,
         name: str,
     ) -> None:
@@ -190,7 +191,7 @@ class StackedDense(tf.keras.layers.Layer):
         return self.activation(product + self.bias[:, tf.newaxis])
 
 
-def fan_in_uniform(fan_in: int, seed: int) -> Initializer:
+def fan_in_uniform(fan_in: int, seed: int) -> tf.keras.initializers.Initializer:
     """Return the uniform initializer in ±1/sqrt(fan_in), for kernel and bias alike.
 
     It is that of LeCun et al. 1998 and of the original DQN. Biases must not start at zero: without
@@ -201,19 +202,24 @@ def fan_in_uniform(fan_in: int, seed: int) -> Initializer:
     return tf.keras.initializers.RandomUniform(-limit, limit, seed=seed)
 
 
-def planned(layer: Layer, places: numpy_forward.Places) -> numpy_forward.PlannedLayer:
+def planned(
+    layer: tf.keras.layers.Layer, places: numpy_forward.Places
+) -> numpy_forward.PlannedLayer:
     """Describe a layer with weights as plain data, for its forward pass in NumPy.
 
     Raises TypeError for a kind of layer, or an activation, that NumPy's forward pass does not have.
     """
+    is_convolution = isinstance(layer, tf.keras.layers.Conv2D) and layer.padding == "valid"
+    if not is_convolution and not isinstance(layer, (tf.keras.layers.Dense, NoisyDense)):
+        raise TypeError(f"no NumPy twin of a layer of type {type(layer).__name__}")
     is_rectified = layer.activation is tf.keras.activations.relu
-    if not is_rectified and layer.activation is not tf.keras.activations.linear:
+    is_linear = layer.activation is tf.keras.activations.linear
+    if not is_rectified and (is_convolution or not is_linear):
         raise TypeError(f"no NumPy twin of the activation {layer.activation.__name__}")
     kernel, bias, *sigmas = (places[id(variable)] for variable in layer.variables)
-    if isinstance(layer, NoisyDense):
-        return numpy_forward.NoisyDense(kernel, bias, *sigmas, rectified=is_rectified)
-    if isinstance(layer, tf.keras.layers.Dense):
-        return numpy_forward.Dense(kernel, bias, is_rectified)
-    if isinstance(layer, tf.keras.layers.Conv2D) and is_rectified and layer.padding == "valid":
+    if is_convolution:
         return numpy_forward.Convolution(kernel, bias, layer.strides[0])
-    raise TypeError(f"no NumPy twin of a layer of type {type(layer).__name__}")
+    if isinstance(layer, NoisyDense):
+        kernel_sigma, bias_sigma = sigmas
+        return numpy_forward.NoisyDense(kernel, bias, kernel_sigma, bias_sigma, is_rectified)
+    return numpy_forward.Dense(kernel, bias, is_rectified)

@@ -1,8 +1,8 @@
 """A Q-network's forward pass in NumPy, described by plain data.
 
-A network describes itself as a `ForwardPlan`, which can be pickled and sent. A plan and the weights,
-one after another in one array, make a `NumpyQFunction`. Nothing here needs TensorFlow, so a remote
-process can act with it.
+A network describes itself as a `ForwardPlan`, which can be pickled and sent. A plan and the
+weights, one after another in one array, make a `NumpyQFunction`. Nothing here needs TensorFlow, so
+a remote process can act with it.
 
 A call into TensorFlow costs more than the arithmetic of a small network, or of a large one on a
 single observation. So the host engine acts with this too.
@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import math
 from collections.abc import Callable
 from typing import Protocol
 
@@ -32,11 +31,12 @@ class Place:
     """Where an array lies in the flat weights."""
 
     start: int
+    stop: int
     shape: tuple[int, ...]
 
     def view(self, weights: np.ndarray) -> np.ndarray:
         """Return the array, as a view of the flat weights [P]."""
-        return weights[self.start : self.start + math.prod(self.shape)].reshape(self.shape)
+        return weights[self.start : self.stop].reshape(self.shape)
 
     def row(self, weights: np.ndarray) -> np.ndarray:
         """Return the array [units] as a row [1, units].
@@ -44,7 +44,7 @@ class Place:
         NumPy adds arrays of two dimensions to each other three times as fast as it broadcasts one
         along the other.
         """
-        return self.view(weights).reshape(1, -1)
+        return weights[self.start : self.stop].reshape(1, -1)
 
 
 Places = dict[int, Place]  # of a network's variables, each by its id

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -67,7 +67,7 @@ class QNetwork(tf.keras.Model):
         self.is_large = self.count_params() > LARGE
 
     def call(self, observation: tf.Tensor) -> tf.Tensor:
-        """Return Q-values [B, A] float32 of observations in the environment's dtype, without noise."""
+        """Return Q-values [B, A] float32, without noise, of observations in their own dtype."""
         return self.values.q_values(self.forward(observation).outputs)
 
     def forward(
@@ -84,20 +84,35 @@ class QNetwork(tf.keras.Model):
         return Forward(features, self.head(features, noise_seed=noise_seed, training=training))
 
     def plan(self) -> ForwardPlan | None:
-        """Describe the forward pass of one agent as plain data; None if the torso has no NumPy twin."""
+        """Describe the forward pass as plain data; None if it has no NumPy twin.
+
+        Neither a torso without a twin has one, nor several stacked agents.
+        """
         if self.num_agents > 1:
             return None
-        places, end = {}, 0
+        places = {}
+        stop = 0
         for variable in self._float_variables():
-            shape = tuple(variable.shape)
-            places[id(variable)] = Place(end, shape)
-            end += int(np.prod(shape))
+            start = stop
+            stop += int(np.prod(variable.shape))
+            places[id(variable)] = Place(start, stop, tuple(variable.shape))
         torso = self.torso.plan(places)
         if torso is None:
             return None
         return ForwardPlan(
-            self.torso.encoding, torso, self.head.plan(places), self.values.reading, end
+            self.torso.encoding, torso, self.head.plan(places), self.values.reading, stop
         )
+
+    def assign_weights(self, arrays: Sequence[np.ndarray]) -> None:
+        """Set the variables to those of `variables` or of `get_weights`.
+
+        The second has no states of random generators, as dropout layers have, and leaves them.
+        """
+        variables = self.variables
+        if len(arrays) < len(variables):
+            variables = self.weights
+        for variable, array in zip(variables, arrays, strict=True):
+            variable.assign(array)
 
     def flat_weights(self) -> np.ndarray:
         """Return the float32 weights one after another, [P]: a copy."""

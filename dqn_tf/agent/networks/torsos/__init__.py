@@ -50,16 +50,16 @@ def make_torso(
     return torso
 
 
-def find_torso(network: str, spaces: Spaces) -> TorsoMaker:
+def find_torso(network: str, spaces: Spaces) -> type[Torso]:
     """Return the torso of a name, `auto`, or `my_module:MyTorso`. Raises UserError."""
     if network == "auto":
         network = automatic(spaces)
     if network in TORSOS:
         return TORSOS[network]
-    maker: TorsoMaker = import_named("network", network)
-    if not callable(maker):
-        raise UserError(f"--network={network} is no class or function that makes a torso.")
-    return maker
+    torso = import_named("network", network)
+    if not (isinstance(torso, type) and issubclass(torso, Torso)):
+        raise UserError(f"--network={network} is no subclass of dqn_tf.agent.Torso.")
+    return torso
 
 
 def automatic(spaces: Spaces) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from dqn_tf.agent.networks.layers import DenseLayers, Layer, fan_in_uniform, planned
+from dqn_tf.agent.networks.layers import DenseLayers, fan_in_uniform, planned
 from dqn_tf.agent.networks.numpy_forward import Places, PlannedLayer, Reshape
 from dqn_tf.agent.networks.torsos.base import Torso
 from dqn_tf.agent.networks.torsos.mlp import shared_and_own
@@ -114,7 +114,7 @@ class MinAtarCNN(CNN):
 
 def make_convolutions(
     layout: Layout, shape: tuple[int, ...], seeds: Iterator[int]
-) -> tuple[list[Layer], int]:
+) -> tuple[list[tf.keras.layers.Layer], int]:
     """Return the convolutions over images of this shape, and the numbers that they give."""
     height, width, channels = shape
     layers = []
