@@ -71,28 +71,28 @@ def make_agent(torso, spaces: Spaces = oracles.BOX, **overrides) -> DQN:
 # --- from the command line -----------------------------------------------------------------
 
 
+@pytest.mark.timeout(600)
 def test_a_torso_outside_dqn_tf_is_trained_resumed_exported_and_evaluated(tmp_path):
     """A run that was killed and resumed ends with the weights of one that was not."""
-    hashes = []
-    for name in ("undisturbed", "killed"):
-        directory = tmp_path / name
+    undisturbed, killed = tmp_path / "undisturbed", tmp_path / "killed"
+    commands = {}
+    for directory in (undisturbed, killed):
         directory.mkdir()
-        command = start(small_run(directory, **GRU), directory)
-        if name == "killed":
-            command.wait_for(text="step 304: greedy return")
-            command.kill(signal.SIGKILL)
-            assert command.wait() == -signal.SIGKILL
-            command = start(resume_run(directory), directory)
+        commands[directory] = start(small_run(directory, **GRU), directory)
+    commands[killed].wait_for(text="step 304: greedy return")
+    commands[killed].kill(signal.SIGKILL)
+    assert commands[killed].wait() == -signal.SIGKILL
+    commands[killed] = start(resume_run(killed), killed)
+    for command in commands.values():
         assert command.wait() == 0, command.text
-        hashes.append(report(directory)["weights_sha256"])
-    assert hashes[0] == hashes[1]
-    recorded = json.loads((directory / "run" / "config.json").read_text(encoding="utf-8"))
+    assert report(killed)["weights_sha256"] == report(undisturbed)["weights_sha256"]
+    recorded = json.loads((killed / "run" / "config.json").read_text(encoding="utf-8"))
     assert recorded["config"]["network"] == "gru_torso:GRUTorso"
-    words = [f"--run={directory / 'run'}", "--weights=best", "--output=again"]
-    status, text = run(words, directory, "dqn_tf.export")
+    words = [f"--run={killed / 'run'}", "--weights=best", "--output=again"]
+    status, text = run(words, killed, "dqn_tf.export")
     assert status == 0, text
     words = ["--model=again", "--env=gru_torso:StackedCartPole-v0", "--episodes=2"]
-    status, text = run(words, directory, "evaluate.py")
+    status, text = run(words, killed, "evaluate.py")
     assert status == 0 and "2 episodes" in text, text
 
 

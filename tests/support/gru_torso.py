@@ -18,7 +18,6 @@ class GRUTorso(Torso):
             self.width,
             kernel_initializer=tf.keras.initializers.GlorotUniform(next(seeds)),
             recurrent_initializer=tf.keras.initializers.Orthogonal(seed=next(seeds)),
-            unroll=True,
         )
 
     @classmethod
