@@ -23,20 +23,19 @@ Batch = dict[str, tf.Tensor]
 class Learned(NamedTuple):
     """What a block of updates brought, in NumPy."""
 
-    # means; of the gradient norm the largest, so that one bad update shows
-    metrics: dict[str, float]
-    # the online network's then, one after the other, [P] float32; of a large one None
-    weights: np.ndarray | None
-    error: np.ndarray | None  # with prioritised replay, each transition's [updates, B]
+    metrics: dict[str, float]  # as `update_metrics` reduces them
+    weights: np.ndarray | None  # the online network's, [P] float32; None if it is large
+    error: np.ndarray | None  # each transition's [updates, B], with prioritised replay
 
 
 class DQN(tf.keras.Model):
     """A deep Q-network with its target (Mnih et al. 2015), as a Keras model.
 
-        agent = DQN(config, spaces) agent.compile()                       # or compile(optimizer=…,
-        loss=…), as any Keras model agent(observation)                    # q_values [B, A]
-        agent.fit(dataset_of_transitions)     # offline agent.learn(batches, updates)         # what
-        the host engine calls: that many updates in one compiled call
+        agent = DQN(config)
+        agent.compile()  # or compile(optimizer=…, loss=…), as any Keras model
+        agent(observation)  # q_values [B, A]
+        agent.fit(dataset_of_transitions)  # offline
+        agent.learn(batches, updates)  # so many updates in one compiled call
 
     A batch of transitions is a dict of observation [B, *shape], action [B] int32, reward [B]
     float32, discount [B] float32 (gamma, or 0 at a termination) and next_observation [B, *shape].
@@ -76,10 +75,10 @@ class DQN(tf.keras.Model):
         loss: tf.keras.losses.Loss | str | None = None,
         **keras_options: Any,
     ) -> None:
-        """Sets optimizer and loss ("huber", "mse" or a Keras loss); those of the config where not
-        given.
+        """Set optimizer and loss: "huber", "mse" or a Keras loss.
 
-        Whatever the optimizer, it gets gradients within the config's `max_gradient_norm`.
+        What is not given comes from the configuration. Every optimizer gets gradients within the
+        configuration's `max_gradient_norm`.
         """
         config = self.settings
         super().compile(
@@ -92,11 +91,11 @@ class DQN(tf.keras.Model):
         self._traced: dict[tuple[int, ...], tf.types.experimental.ConcreteFunction] = {}
 
     def call(self, observation: tf.Tensor) -> tf.Tensor:
-        """Q-values [B, A] float32 of the online network."""
+        """Return Q-values [B, A] float32 of the online network."""
         return self.online(observation)
 
     def update(self, batch: Batch) -> dict[str, tf.Tensor]:
-        """One gradient step on one batch, and the target's turn if it has come.
+        """Take one gradient step on one batch; update the target network when it is due.
 
         Returns loss, q_selected (its mean), gradient_norm (before it is limited) and each auxiliary
         loss by its name, [num_agents] each, and each transition's error [B].
@@ -135,15 +134,16 @@ class DQN(tf.keras.Model):
         }
 
     def _mean(self, rows: tf.Tensor) -> tf.Tensor:
-        """[B] → the mean of each agent's share, [num_agents]."""
+        """Return the mean of each agent's share: [B] → [num_agents]."""
         return tf.reduce_mean(tf.reshape(rows, (self.num_agents, -1)), axis=1)
 
     def bellman_target(self, batch: Batch) -> tf.Tensor:
-        """What the selected outputs are drawn towards, without gradient:
+        """Return the Bellman target of the selected outputs, without gradient.
 
-        [B], or [B, N] for distributions.
+        It is [B], or [B, N] for distributions.
         """
-        config, next_mask = self.settings, batch.get("next_action_mask")
+        config = self.settings
+        next_mask = batch.get("next_action_mask")
         next_outputs = self._outputs(self.target, batch["next_observation"], 1)
         if config.munchausen:
             q_values = self._outputs(self.target, batch["observation"], 1)
@@ -161,11 +161,9 @@ class DQN(tf.keras.Model):
             )
         # Double DQN: the online network chooses, the target network values (van Hasselt et al.
         # 2016, equation 4).
-        choosing = (
-            self._outputs(self.online, batch["next_observation"], 2)
-            if config.double
-            else next_outputs
-        )
+        choosing = next_outputs
+        if config.double:
+            choosing = self._outputs(self.online, batch["next_observation"], 2)
         next_action = losses.greedy(self.target.values.q_values(choosing), next_mask)
         return self.target.values.target(
             batch["reward"], batch["discount"], losses.select(next_outputs, next_action)
@@ -184,24 +182,21 @@ class DQN(tf.keras.Model):
         return network.forward(observation, self._noise_seed(use), training)
 
     def _noise_seed(self, use: int) -> tf.Tensor | None:
-        """The noise of one forward pass of one update; a function of the update's number, so a
-        resumed run draws the same.
+        """Return the seed of the noise of one forward pass, int32 [2]; None without noisy layers.
+
+        It is a function of the update's number, so a resumed run draws the same noise.
         """
         if not self.settings.noisy:
             return None
-        return tf.stack(
-            [
-                tf.cast(self.updates, tf.int32) * 3 + use,
-                tf.constant((self.settings.seed or 0) % 2**31, tf.int32),
-            ]
-        )
+        number = tf.cast(self.updates, tf.int32) * 3 + use  # an update has three passes at most
+        run_seed = tf.constant((self.settings.seed or 0) % 2**31, tf.int32)
+        return tf.stack([number, run_seed])
 
     def update_target(self) -> None:
-        """target ← tau · online + (1 - tau) · target, after every `target_update_period_updates`-th
-        update.
+        """Move the target network: target ← tau · online + (1 - tau) · target.
 
-        tau = 1 is the hard copy of Mnih et al. 2015; smaller is the soft update of Lillicrap et al.
-        2016.
+        It happens after every `target_update_period_updates`-th update. tau = 1 is the hard copy of
+        Mnih et al. 2015; a smaller one is the soft update of Lillicrap et al. 2016.
         """
         due = tf.equal(self.updates % self.settings.target_update_period_updates, 0)
         # outside XLA, where the weights are not to be copied onto themselves
@@ -220,12 +215,13 @@ class DQN(tf.keras.Model):
 
     @property
     def updates(self) -> tf.Variable:
-        """Gradient steps taken, a scalar int64 variable: the learner's only clock."""
+        """Return the gradient steps taken, a scalar int64 variable: the learner's only clock."""
         return self.optimizer.iterations
 
     def learn(self, batches: dict[str, np.ndarray | tf.Tensor], updates: int) -> Learned:
-        """That many updates on the first rows of `batches` (each column [U, B, ...]), in one
-        compiled call.
+        """Do so many updates in one compiled call, on the first batches of `batches`.
+
+        Each column is [U, B, ...]; as many batches serve every call, so that it is compiled once.
         """
         arguments = (
             {name: tf.convert_to_tensor(column) for name, column in batches.items()},
@@ -243,12 +239,13 @@ class DQN(tf.keras.Model):
         )
 
     def _program(self, batches: Batch, count: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-        """`count` updates:
+        """Do `count` updates.
 
-        metrics [metrics, num_agents], online weights [P], and with prioritised replay the errors [U, B], 0
-        where none was learned.
+        Returns their metrics [metrics, num_agents], the online weights [P] and, with prioritised
+        replay, the errors [U, B], which are 0 in rows that were not learned.
         """
-        row, gathered = tf.constant(0), self.block_metrics.start()
+        row = tf.constant(0)
+        gathered = self.block_metrics.start()
         errors = tf.zeros(batches["reward"].shape if self.settings.prioritized else 0)
         # not `for row in tf.range(count)`: XLA would compile anew, a second or two, for each new
         # count
@@ -262,14 +259,14 @@ class DQN(tf.keras.Model):
         return self.block_metrics.reduce(gathered, count), weights, errors
 
     def train_step(self, data: Batch) -> dict[str, tf.Tensor]:
-        """Keras's hook for `fit`: one update on one batch of transitions."""
+        """Do one update on one batch of transitions: Keras's hook for `fit`."""
         metrics = self.update(data)
         for mean in self.fit_metrics:
             mean.update_state(metrics[mean.name])
         return {mean.name: mean.result() for mean in self.fit_metrics}
 
     def arrays(self, index: int = 0) -> dict[str, np.ndarray]:
-        """Returns everything that learning moves, by name: both networks and the optimizer.
+        """Return everything that learning moves, by name: both networks and the optimizer.
 
         With several agents, it is that of one of them, as if it were alone.
         """
@@ -278,7 +275,7 @@ class DQN(tf.keras.Model):
         }
 
     def load_arrays(self, arrays: dict[str, np.ndarray], index: int = 0) -> None:
-        """Sets what `arrays` gave, be it of a DQN with another number of agents."""
+        """Set what `arrays` returned, also of a DQN with another number of agents."""
         for name, variable in self._named().items():
             # a copy: what `numpy` gives may be the very memory that others read
             value = np.array(variable.numpy())
@@ -298,14 +295,14 @@ class DQN(tf.keras.Model):
         }
 
     def _part(self, value: np.ndarray, index: int) -> np.ndarray:
-        """Returns a view of one agent's part; all share the optimizer's count of updates."""
+        """Return a view of one agent's part; all share the optimizer's count of updates."""
         return value[index] if self.num_agents > 1 and value.ndim else value[...]
 
 
 def make_optimizer(config: DQNConfig, fused: bool) -> tf.keras.optimizers.Optimizer:
-    """Adam or RMSProp with the config's step size and epsilon.
+    """Make Adam or RMSProp with the configuration's step size and epsilon.
 
-    Adam as `FusedAdam` if `fused`, which pays for large networks.
+    With `fused`, Adam is `FusedAdam`, which pays for large networks.
     """
     rate = config.learning_rate
     if config.learning_rate_end is not None:
@@ -321,9 +318,9 @@ def make_optimizer(config: DQNConfig, fused: bool) -> tf.keras.optimizers.Optimi
 
 
 def optimizer_variables(optimizer: tf.keras.optimizers.Optimizer) -> list[tf.Variable]:
-    """What the optimizer remembers:
+    """Return the optimizer's count of updates and its moments.
 
-    its count of updates and its moments. The step size is configuration, and not among them.
+    The step size is configuration, and not among them.
     """
     # a method in Keras 2
     variables = optimizer.variables() if callable(optimizer.variables) else optimizer.variables
@@ -331,9 +328,9 @@ def optimizer_variables(optimizer: tf.keras.optimizers.Optimizer) -> list[tf.Var
 
 
 def weights_sha256(weights: list[np.ndarray]) -> str:
-    """SHA-256 over shape, dtype and bytes of each array in turn:
+    """Return the SHA-256 over shape, dtype and bytes of each array in turn.
 
-    equal if and only if the weights are, to the bit.
+    It is equal if and only if the weights are, to the bit.
     """
     digest = hashlib.sha256()
     for array in weights:

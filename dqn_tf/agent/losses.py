@@ -14,36 +14,33 @@ Loss = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
 
 
 def select(outputs: tf.Tensor, action: tf.Tensor) -> tf.Tensor:
-    """Outputs of the actions taken: [B, A] or [B, A, N], [B] int → [B] or [B, N], by one-hot
-    product.
+    """Select the outputs of the actions taken, by a product with their one-hots.
 
-    The gradient of each row reaches the selected action's outputs and no other.
+    Outputs [B, A] or [B, A, N] and actions [B] int → [B] or [B, N]. The gradient of each row reaches the selected action's outputs and no other.
     """
     outputs.shape.with_rank_at_least(2)
     action.shape.assert_has_rank(1)
     action.shape.assert_is_compatible_with(outputs.shape[:1])
     one_hot = tf.one_hot(action, outputs.shape[1], dtype=outputs.dtype)
-    return tf.reduce_sum(
-        outputs * (one_hot if outputs.shape.rank == 2 else one_hot[:, :, tf.newaxis]), axis=1
-    )
+    if outputs.shape.rank == 3:
+        one_hot = one_hot[:, :, tf.newaxis]  # [B, A, 1]
+    return tf.reduce_sum(outputs * one_hot, axis=1)
 
 
 def greedy(q_values: tf.Tensor, mask: tf.Tensor | None = None) -> tf.Tensor:
-    """The legal action of the largest Q-value:
+    """Return the legal action of the largest Q-value: [B, A], mask [B, A] bool → [B] int64.
 
-    [B, A], mask [B, A] bool → [B] int64. Of an all-illegal row, action 0.
+    It is action 0 in a row without a legal action.
     """
     q_values.shape.assert_has_rank(2)
-    return tf.argmax(
-        q_values if mask is None else tf.where(mask, q_values, q_values.dtype.min), axis=1
-    )
+    legal = q_values if mask is None else tf.where(mask, q_values, q_values.dtype.min)
+    return tf.argmax(legal, axis=1)
 
 
 def td_target(reward: tf.Tensor, discount: tf.Tensor, next_q: tf.Tensor) -> tf.Tensor:
-    """r + discount · Q_target(s', a*), without gradient (Mnih et al. 2015, algorithm 1; van Hasselt
-    et al. 2016, equation 4).
+    """Return r + discount · Q_target(s', a*), without gradient.
 
-    reward, discount (the product of the gammas, or 0 where the episode terminated) and next_q, the
+    Sources: Mnih et al. 2015, algorithm 1; van Hasselt et al. 2016, equation 4. reward, discount (the product of the gammas, or 0 where the episode terminated) and next_q, the
     target network's value of the next action, are [B] float32; so is the result.
     """
     for tensor in (reward, discount, next_q):
@@ -64,8 +61,9 @@ def munchausen_target(
     temperature: float,
     clip: float,
 ) -> tf.Tensor:
-    """r + α·[τ log π(a|s)] clipped to [clip, 0] + discount · Σ_a' π(a'|s') (Q(s', a') - τ log
-    π(a'|s')), without gradient.
+    """Return the Munchausen target, without gradient.
+
+        r + α · clip(τ log π(a|s), clip, 0) + discount · Σ_a' π(a'|s') (Q(s', a') - τ log π(a'|s'))
 
     π = softmax(Q / τ) over the legal actions, all of the target network (Vieillard et al. 2020,
     equation 5). reward, discount and action are [B], q_values and next_q_values [B, A], masks [B,
@@ -93,10 +91,9 @@ def _log_policy(q_values: tf.Tensor, mask: tf.Tensor | None, temperature: float)
 def project(
     reward: tf.Tensor, discount: tf.Tensor, next_probabilities: tf.Tensor, support: tf.Tensor
 ) -> tf.Tensor:
-    """The distribution of r + discount · Z' on the atoms of `support`, without gradient (Bellemare
-    et al. 2017, algorithm 1).
+    """Project the distribution of r + discount · Z' onto the atoms of `support`, without gradient.
 
-    reward, discount [B], next_probabilities [B, N] on `support` [N], which is evenly spaced;
+    Source: Bellemare et al. 2017, algorithm 1. reward, discount [B], next_probabilities [B, N] on `support` [N], which is evenly spaced;
     returns [B, N] float32. Mass beyond the support lands on its ends. Each shifted atom is shared
     between its two neighbours in proportion to nearness.
     """
@@ -112,10 +109,9 @@ def project(
 
 
 def quantile_huber(target: tf.Tensor, quantiles: tf.Tensor, delta: float) -> tf.Tensor:
-    """Quantile Huber loss of each transition: target [B, M] samples, quantiles [B, N] → [B] (Dabney
-    et al. 2018, equation 10).
+    """Return the quantile Huber loss of each transition (Dabney et al. 2018, equation 10).
 
-    Summed over the N quantiles at the levels (i + 1/2) / N, averaged over the M samples.
+    target [B, M] samples, quantiles [B, N] → [B]. It is summed over the N quantiles at the levels (i + 1/2) / N, averaged over the M samples.
     """
     target.shape.assert_has_rank(2)
     quantiles.shape.assert_has_rank(2)
@@ -131,10 +127,9 @@ def quantile_huber(target: tf.Tensor, quantiles: tf.Tensor, delta: float) -> tf.
 def limit_gradients(
     gradients: Sequence[tf.Tensor], limit: float, num_agents: int = 1, xla: bool = True
 ) -> tuple[list[tf.Tensor], tf.Tensor]:
-    """Gradients scaled down to a global norm of `limit` (Pascanu et al. 2013, algorithm 1; 0 leaves
-    them as they are), and the norm before.
+    """Scale gradients down to a global norm of `limit`; return them and the norm before.
 
-    With K > 1 agents each has its own norm, [K], over its share of every gradient, which is
+    Source: Pascanu et al. 2013, algorithm 1. A limit of 0 leaves them as they are. With K > 1 agents each has its own norm, [K], over its share of every gradient, which is
     [K, ...]. Outside `xla`, where there is a single agent, gradients are read once, and not
     touched where the limit does not bind.
     """
@@ -155,7 +150,10 @@ def limit_gradients(
 
 
 def per_example(loss: str | tf.keras.losses.Loss, huber_delta: float) -> Loss:
-    """The loss of a name ("huber" or "mse") or of a Keras loss, as a function [B, 1], [B, 1] → [B]."""
+    """Return a loss as a function [B, 1], [B, 1] → [B].
+
+    `loss` is "huber", "mse" or a Keras loss. Raises ValueError for anything else.
+    """
     if loss == "huber":
         loss = tf.keras.losses.Huber(delta=huber_delta)
     elif loss == "mse":
@@ -168,7 +166,7 @@ def per_example(loss: str | tf.keras.losses.Loss, huber_delta: float) -> Loss:
 
 
 def td_loss(loss: Loss, target: tf.Tensor, q_selected: tf.Tensor) -> tf.Tensor:
-    """Loss of each transition: target [B], q_selected [B] → [B] float32."""
+    """Return the loss of each transition: target [B], q_selected [B] → [B] float32."""
     target.shape.assert_has_rank(1)
     q_selected.shape.assert_has_rank(1)
     target.shape.assert_is_compatible_with(q_selected.shape)

@@ -22,24 +22,24 @@ class Scalar:
     reading = Reading()
 
     def q_values(self, outputs: tf.Tensor) -> tf.Tensor:
-        """[B, A] as they are."""
+        """Return the outputs [B, A] as they are."""
         return outputs
 
     def target(self, reward: tf.Tensor, discount: tf.Tensor, next_selected: tf.Tensor) -> tf.Tensor:
-        """r + discount · Q(s', a*), all [B]."""
+        """Return r + discount · Q(s', a*), all [B]."""
         return losses.td_target(reward, discount, next_selected)
 
     def loss(
         self, target: tf.Tensor, selected: tf.Tensor, td_loss: losses.Loss
     ) -> tuple[tf.Tensor, tf.Tensor]:
-        """The compiled loss and |TD error|, both [B]."""
+        """Return the compiled loss and |TD error|, both [B]."""
         return losses.td_loss(td_loss, target, selected), tf.abs(target - selected)
 
 
 class Categorical:
-    """Probabilities of returns on evenly spaced atoms, C51 (Bellemare et al.
+    """Probabilities of returns on evenly spaced atoms, C51 (Bellemare et al. 2017).
 
-    2017). It has a loss of its own.
+    It has a loss of its own.
     """
 
     def __init__(self, v_min: float, v_max: float, atoms: int) -> None:
@@ -48,11 +48,11 @@ class Categorical:
         self.reading = Reading(atoms, tuple(self.support.tolist()))
 
     def q_values(self, outputs: tf.Tensor) -> tf.Tensor:
-        """Logits [B, A, N] → means [B, A]."""
+        """Return the means: logits [B, A, N] → [B, A]."""
         return tf.reduce_sum(tf.nn.softmax(outputs) * self.support, axis=2)
 
     def target(self, reward: tf.Tensor, discount: tf.Tensor, next_selected: tf.Tensor) -> tf.Tensor:
-        """Logits [B, N] of the next action → probabilities [B, N], shifted and projected."""
+        """Shift and project: logits [B, N] of the next action → probabilities [B, N]."""
         return losses.project(
             reward, discount, tf.nn.softmax(next_selected), tf.constant(self.support)
         )
@@ -60,7 +60,7 @@ class Categorical:
     def loss(
         self, target: tf.Tensor, selected: tf.Tensor, td_loss: losses.Loss
     ) -> tuple[tf.Tensor, tf.Tensor]:
-        """Cross-entropy [B]; prioritised replay goes by it too (Hessel et al. 2018)."""
+        """Return the cross-entropy [B]; prioritised replay goes by it too (Hessel et al. 2018)."""
         cross_entropy = -tf.reduce_sum(target * tf.nn.log_softmax(selected), axis=1)
         return cross_entropy, cross_entropy
 
@@ -74,17 +74,17 @@ class Quantile:
         self._huber_delta = huber_delta
 
     def q_values(self, outputs: tf.Tensor) -> tf.Tensor:
-        """Quantiles [B, A, N] → means [B, A]."""
+        """Return the means: quantiles [B, A, N] → [B, A]."""
         return tf.reduce_mean(outputs, axis=2)
 
     def target(self, reward: tf.Tensor, discount: tf.Tensor, next_selected: tf.Tensor) -> tf.Tensor:
-        """r + discount · each quantile of the next action: [B, N]."""
+        """Return r + discount · each quantile of the next action, [B, N]."""
         return tf.stop_gradient(reward[:, tf.newaxis] + discount[:, tf.newaxis] * next_selected)
 
     def loss(
         self, target: tf.Tensor, selected: tf.Tensor, td_loss: losses.Loss
     ) -> tuple[tf.Tensor, tf.Tensor]:
-        """Quantile Huber loss and the error of the means, both [B]."""
+        """Return the quantile Huber loss and the error of the means, both [B]."""
         error = tf.abs(tf.reduce_mean(target, axis=1) - tf.reduce_mean(selected, axis=1))
         return losses.quantile_huber(target, selected, self._huber_delta), error
 
@@ -93,7 +93,7 @@ Values = Scalar | Categorical | Quantile
 
 
 def make_values(config: DQNConfig) -> Values:
-    """What the configured network's outputs mean."""
+    """Return what the configured network's outputs mean."""
     if config.distribution == "c51":
         return Categorical(config.v_min, config.v_max, config.atoms)
     if config.distribution == "quantile":

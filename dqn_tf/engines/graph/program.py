@@ -141,7 +141,7 @@ class GraphProgram:
     def _program(
         self, inputs: dict[str, tf.Tensor], steps: tf.Tensor
     ) -> tuple[tf.Tensor, tf.Tensor]:
-        """Return each step's rewards and ends, [T, 2 · K · N], and the updates' metrics, [metrics, K]."""
+        """Return rewards and ends of each step, [T, 2 · K · N], and metrics, [metrics, K]."""
         t = tf.constant(0)
         update = tf.constant(0)
         gathered = self.agent.block_metrics.start()  # [metrics, K]
