@@ -16,7 +16,8 @@ Loss = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
 def select(outputs: tf.Tensor, action: tf.Tensor) -> tf.Tensor:
     """Select the outputs of the actions taken, by a product with their one-hots.
 
-    Outputs [B, A] or [B, A, N] and actions [B] int → [B] or [B, N]. The gradient of each row reaches the selected action's outputs and no other.
+    Outputs [B, A] or [B, A, N] and actions [B] int → [B] or [B, N]. The gradient of each row
+    reaches the selected action's outputs and no other.
     """
     outputs.shape.with_rank_at_least(2)
     action.shape.assert_has_rank(1)
@@ -40,8 +41,9 @@ def greedy(q_values: tf.Tensor, mask: tf.Tensor | None = None) -> tf.Tensor:
 def td_target(reward: tf.Tensor, discount: tf.Tensor, next_q: tf.Tensor) -> tf.Tensor:
     """Return r + discount · Q_target(s', a*), without gradient.
 
-    Sources: Mnih et al. 2015, algorithm 1; van Hasselt et al. 2016, equation 4. reward, discount (the product of the gammas, or 0 where the episode terminated) and next_q, the
-    target network's value of the next action, are [B] float32; so is the result.
+    Sources: Mnih et al. 2015, algorithm 1; van Hasselt et al. 2016, equation 4. reward, discount
+    (the product of the gammas, or 0 where the episode terminated) and next_q, the target network's
+    value of the next action, are [B] float32; so is the result.
     """
     for tensor in (reward, discount, next_q):
         tensor.shape.assert_has_rank(1)
@@ -93,9 +95,9 @@ def project(
 ) -> tf.Tensor:
     """Project the distribution of r + discount · Z' onto the atoms of `support`, without gradient.
 
-    Source: Bellemare et al. 2017, algorithm 1. reward, discount [B], next_probabilities [B, N] on `support` [N], which is evenly spaced;
-    returns [B, N] float32. Mass beyond the support lands on its ends. Each shifted atom is shared
-    between its two neighbours in proportion to nearness.
+    Source: Bellemare et al. 2017, algorithm 1. reward, discount [B], next_probabilities [B, N] on
+    `support` [N], which is evenly spaced; returns [B, N] float32. Mass beyond the support lands on
+    its ends. Each shifted atom is shared between its two neighbours in proportion to nearness.
     """
     next_probabilities.shape.assert_has_rank(2)
     reward.shape.assert_has_rank(1)
@@ -111,7 +113,8 @@ def project(
 def quantile_huber(target: tf.Tensor, quantiles: tf.Tensor, delta: float) -> tf.Tensor:
     """Return the quantile Huber loss of each transition (Dabney et al. 2018, equation 10).
 
-    target [B, M] samples, quantiles [B, N] → [B]. It is summed over the N quantiles at the levels (i + 1/2) / N, averaged over the M samples.
+    target [B, M] samples, quantiles [B, N] → [B]. It is summed over the N quantiles at the levels
+    (i + 1/2) / N, averaged over the M samples.
     """
     target.shape.assert_has_rank(2)
     quantiles.shape.assert_has_rank(2)
@@ -129,9 +132,10 @@ def limit_gradients(
 ) -> tuple[list[tf.Tensor], tf.Tensor]:
     """Scale gradients down to a global norm of `limit`; return them and the norm before.
 
-    Source: Pascanu et al. 2013, algorithm 1. A limit of 0 leaves them as they are. With K > 1 agents each has its own norm, [K], over its share of every gradient, which is
-    [K, ...]. Outside `xla`, where there is a single agent, gradients are read once, and not
-    touched where the limit does not bind.
+    Source: Pascanu et al. 2013, algorithm 1. A limit of 0 leaves them as they are. With K > 1
+    agents each has its own norm, [K], over its share of every gradient, which is [K, ...]. Outside
+    `xla`, where there is a single agent, gradients are read once, and not touched where the limit
+    does not bind.
     """
     lead = (num_agents,) if num_agents > 1 else ()
     summed = [sum_of_squares(gradient, num_agents, xla) for gradient in gradients]

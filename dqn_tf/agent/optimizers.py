@@ -9,7 +9,8 @@ import tensorflow as tf
 class FusedAdam(tf.keras.optimizers.Adam):
     """Keras's Adam as one kernel per variable, equal to it up to rounding.
 
-    It is the variant of Kingma and Ba 2015 before the end of section 2.1. On 3.3 million weights an update takes 2 ms instead of 5.
+    It is the variant of Kingma and Ba 2015 before the end of section 2.1. On 3.3 million weights an
+    update takes 2 ms instead of 5.
     """
 
     def __init__(
