@@ -94,9 +94,6 @@ class DQN(tf.keras.Model):
         """Return Q-values [B, A] float32 of the online network."""
         return self.online(observation)
 
-    # AutoGraph would spend half a second on reading the source of everything that is called here,
-    # and find nothing to convert.
-    @tf.autograph.experimental.do_not_convert
     def update(self, batch: Batch) -> dict[str, tf.Tensor]:
         """Take one gradient step on one batch; update the target network when it is due.
 

@@ -12,7 +12,6 @@ def mutated(function: Callable, *replacements: tuple[str, str]) -> Callable:
     The source is the unparsed tree: one statement a line and no comments, however the file is
     formatted. AssertionError if a piece is not there exactly once.
     """
-    function = inspect.unwrap(function)  # below its decorators, which are in the source too
     name = function.__qualname__
     source = ast.unparse(ast.parse(textwrap.dedent(inspect.getsource(function))))
     for old, new in replacements:
