@@ -21,7 +21,7 @@ from benchmarks.serving.server import Server
 from browser import Browser, binary
 from demo_server import ROOT, balance, publish
 from dqn_tf.serving import options
-from dqn_tf.traffic import __main__ as evaluate_logs
+from dqn_tf.traffic import flags as traffic_flags
 
 PAGE = (ROOT / "docs" / "serving.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"```(\w+)\n(.*?)```", PAGE, re.S)
@@ -115,7 +115,7 @@ def test_every_flag_exists_and_every_program_is_there():
             assert options.parse(words[3:])
         elif words[:3] == ["python", "-m", "dqn_tf.traffic"]:
             values = flags.FlagValues()
-            evaluate_logs.define(values)
+            traffic_flags.define(values)
             known = set(values)
         elif words[0] == "python":
             source = Path(ROOT / words[1]).read_text(encoding="utf-8")

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from dqn_tf import DQN, DQNConfig, UserError, compare, evaluate, export_policy, load_policy
-from dqn_tf.export.manifest import MANIFEST
+from dqn_tf.evaluation.find_export import MANIFEST
 
 
 @pytest.fixture(scope="module")
