@@ -81,7 +81,10 @@ class QNetwork(tf.keras.Model):
         encoded = self.torso.encode(observation)
         noise = {"noise_seed": noise_seed} if self.torso.takes_noise else {}
         features = self.torso(encoded, training=training, **noise)
-        return Forward(features, self.head(features, noise_seed=noise_seed, training=training))
+        # Not `self.head(...)`: Keras would put one more operation before the streams, and gradients
+        # that meet there would be added in another order.
+        outputs = self.head.call(features, noise_seed=noise_seed, training=training)
+        return Forward(features, outputs)
 
     def plan(self) -> ForwardPlan | None:
         """Describe the forward pass as plain data; None if it has no NumPy twin.
