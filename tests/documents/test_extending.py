@@ -1,16 +1,14 @@
 """docs/extending.md: each recipe's files are written and its commands typed."""
 
-import os
 import re
 import shlex
 import shutil
-import subprocess
-import sys
 import urllib.request
 from pathlib import Path
 
 import pytest
 
+import command_server
 import demo_server
 
 ROOT = Path(__file__).parents[2]
@@ -36,18 +34,11 @@ def commands(text: str) -> list[list[str]]:
     return [shlex.split(line) for block in blocks for line in block.splitlines()]
 
 
-def run(words: list[str], directory: Path) -> str:
-    """Types a command in the directory; returns what it prints."""
-    environ = os.environ | {"PYTHONPATH": str(ROOT)}
-    words = [
-        sys.executable,
-        *(str(ROOT / word) if word.endswith(".py") else word for word in words),
-    ]
-    done = subprocess.run(
-        words, cwd=directory, env=environ, capture_output=True, text=True, timeout=250, check=False
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
+def run(program: str, words: list[str], directory: Path) -> str:
+    """Types `python program words` in the directory; returns what it prints."""
+    status, text = command_server.run(words, directory, program, PYTHONPATH=str(directory))
+    assert status == 0, text
+    return text
 
 
 @pytest.fixture
@@ -61,32 +52,25 @@ def directory(tmp_path) -> Path:
 
 @pytest.mark.parametrize("recipe", [name for name, text in RECIPES.items() if "train.py" in text])
 def test_a_recipe_trains_and_its_export_is_evaluated(recipe, directory):
-    for words in commands(RECIPES[recipe]):
-        assert words[0] == "python"
-        printed = run([*words[1:], *(SMALL if "train.py" in words else [])], directory)
+    for python, program, *words in commands(RECIPES[recipe]):
+        assert python == "python"
+        if program == "-m":
+            program, *words = words
+        printed = run(program, [*words, *(SMALL if program == "train.py" else [])], directory)
     if recipe == "A source of experience":
         counts = re.search(r"Actions taken: \[(\d+), (\d+)\]", printed)
         assert counts and int(counts[1]) + int(counts[2]) == 2000
     if recipe == "A loss":
         header = (directory / "run" / "metrics.csv").read_text(encoding="utf-8").splitlines()[0]
         assert header.endswith(",conservative")
-    evaluated = run(["evaluate.py", "--model=run", "--episodes=2"], directory)
+    evaluated = run("evaluate.py", ["--model=run", "--episodes=2"], directory)
     assert "interval" in evaluated
 
 
 def test_a_torso_says_what_it_cannot_read(directory):
-    words = ["train.py", "--env=CartPole-v1", "--network=gru_torso:GRUTorso"]
-    done = subprocess.run(
-        [sys.executable, str(ROOT / words[0]), *words[1:]],
-        cwd=directory,
-        env=os.environ | {"PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
-    assert done.returncode == 1
-    assert "it reads observations [T, values], not [4]" in done.stderr
+    words = ["--env=CartPole-v1", "--network=gru_torso:GRUTorso"]
+    sentence = command_server.refusal(words, directory, PYTHONPATH=str(directory))
+    assert "it reads observations [T, values], not [4]" in sentence
 
 
 def test_the_servers_recipe_numbers_the_replies(tmp_path, monkeypatch):

@@ -65,8 +65,8 @@ def start(words: list[str], cwd: Path, program: str = "train.py", **environ: str
     """Starts `program words` in directory `cwd`.
 
     The program is a file of the project's own directory, or a module as of `python -m`. `environ`
-    is added to its environment variables; NOT_INSTALLED=a,b makes it believe that modules a and b
-    are not.
+    is added to its environment variables; what PYTHONPATH names is searched first, and
+    NOT_INSTALLED=a,b makes it believe that modules a and b are not.
     """
     output = Path(cwd) / f".output-{time.monotonic_ns()}"
     output.touch()
@@ -182,6 +182,7 @@ def _become(request: dict) -> int:
         for descriptor, target in ((nothing.fileno(), 0), (file.fileno(), 1), (file.fileno(), 2)):
             os.dup2(descriptor, target)
     os.environ.update(request["environ"])
+    sys.path[:0] = filter(None, request["environ"].get("PYTHONPATH", "").split(os.pathsep))
     for module in filter(None, os.environ.get("NOT_INSTALLED", "").split(",")):
         sys.modules[module] = None
     os.chdir(request["cwd"])
