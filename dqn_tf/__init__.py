@@ -9,6 +9,8 @@ itself loads neither TensorFlow nor Gymnasium.
 """
 
 import importlib
+import os
+import sys
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -24,6 +26,10 @@ if TYPE_CHECKING:
     from dqn_tf.experience.collector import Collector as Collector
     from dqn_tf.export.library import export_policy as export_policy
     from dqn_tf.support.errors import UserError as UserError
+
+if "keras" not in sys.modules:
+    # `import tensorflow` imports Keras, which takes its backend from here or from keras.json.
+    os.environ["KERAS_BACKEND"] = "tensorflow"
 
 __version__ = "0.1.0"
 

@@ -3,12 +3,10 @@
 from pathlib import Path
 
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
 
 from benchmarks.scores import statistics
 from benchmarks.scores.summary import Summary
+from dqn_tf.support.figures import Axes, Figure, FigureCanvasAgg
 
 PLAIN_COLOR = "#777777"
 COLORS = ("#1f4e8c", "#c8452d", "#2e8b57")

@@ -4,13 +4,10 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
-
 from benchmarks.serving.page import by_cell
 from benchmarks.serving.records import Row
 from benchmarks.serving.rounds import FLOOR, Cell
+from dqn_tf.support.figures import Axes, Figure, FigureCanvasAgg
 
 # (transport, batching): label, colour and marker
 STYLES = {

@@ -2,13 +2,11 @@
 
 from pathlib import Path
 
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
-
 from benchmarks.speed.records import Row
 from benchmarks.speed.settings import AXES
 from benchmarks.speed.summary import by_system, costs
 from benchmarks.speed.systems import SYSTEMS
+from dqn_tf.support.figures import Figure, FigureCanvasAgg
 
 COLORS = ("#1f4e8c", "#c8452d", "#2e8b57", "#8a5fa8", "#b8860b", "#777777")
 MARKERS = "osD^vP"

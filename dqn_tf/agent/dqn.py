@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from dqn_tf.agent import losses
 from dqn_tf.agent.auxiliary import make_auxiliary_losses, reductions
+from dqn_tf.agent.networks.layers import DTYPE, require_keras
 from dqn_tf.agent.networks.q_network import Forward, QNetwork
 from dqn_tf.agent.networks.torsos import TorsoMaker
 from dqn_tf.agent.optimizers import FusedAdam
@@ -52,7 +53,8 @@ class DQN(tf.keras.Model):
         num_agents: int = 1,
         torso: TorsoMaker | None = None,
     ) -> None:
-        super().__init__(name="dqn")
+        require_keras()
+        super().__init__(name="dqn", dtype=DTYPE)
         if spaces is None:
             spaces = registry.spaces(config)
         self.settings, self.spaces, self.num_agents = config, spaces, num_agents
@@ -66,7 +68,7 @@ class DQN(tf.keras.Model):
         self.auxiliary_losses = make_auxiliary_losses(config)
         self.block_metrics = BlockMetrics(reductions(self.auxiliary_losses), num_agents)
         names = ["loss", "q_selected", *(loss.name for loss in self.auxiliary_losses)]
-        self.fit_metrics = [tf.keras.metrics.Mean(name) for name in names]
+        self.fit_metrics = [tf.keras.metrics.Mean(name, dtype=DTYPE) for name in names]
         self(tf.zeros((num_agents, *spaces.observation_shape), spaces.observation_dtype))
 
     def compile(

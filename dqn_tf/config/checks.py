@@ -10,6 +10,8 @@ from dqn_tf.config.notation import is_atari, show
 from dqn_tf.config.settings import ATARI, Settings
 from dqn_tf.support.errors import UserError
 
+LARGEST = 2**63 - 1  # what an int64 holds
+
 
 def require_valid(config: Settings) -> None:
     """Raise UserError with the sentence of the first check that finds something wrong."""
@@ -26,6 +28,8 @@ def check_ranges(config: Settings) -> str | None:
         allowed = field.metadata["allowed"]
         if value is not None and allowed is not None and value not in allowed:
             return f"--{field.name}={show(value)}: must be {allowed}."
+        if isinstance(value, int) and value > LARGEST:
+            return f"--{field.name}={value}: must be at most {LARGEST}."
     return None
 
 

@@ -6,8 +6,8 @@ import dataclasses
 import math
 from typing import Any
 
-from dqn_tf.config import checks
-from dqn_tf.config.notation import is_atari
+from dqn_tf.config import checks, kinds
+from dqn_tf.config.notation import is_atari, show
 from dqn_tf.config.settings import Settings
 from dqn_tf.support.errors import UserError
 
@@ -25,8 +25,13 @@ class DQNConfig(Settings):
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):
             value = getattr(self, field.name)
-            if isinstance(value, list):  # as JSON has tuples
-                object.__setattr__(self, field.name, tuple(value))
+            try:
+                value = kinds.cast(value, str(field.type))
+            except TypeError as error:
+                raise UserError(
+                    f"--{field.name}={show(value)}: must be {kinds.describe(str(field.type))}."
+                ) from error
+            object.__setattr__(self, field.name, value)
         checks.require_valid(self)
 
     @property
@@ -75,8 +80,10 @@ class DQNConfig(Settings):
     def from_dict(cls, values: dict[str, Any]) -> DQNConfig:
         """Return the configuration that `to_dict` gave.
 
-        Raises UserError on a name that this version does not know.
+        Raises UserError on a name that this version does not know, and on what is no dict.
         """
+        if not isinstance(values, dict):
+            raise UserError(f"A configuration has a name for each value, and {values!r} has none.")
         former = FORMER_SETTINGS.items()
         values = {name: value for name, value in values.items() if (name, value) not in former}
         unknown = sorted(set(values) - {field.name for field in dataclasses.fields(cls)})

@@ -6,6 +6,7 @@ from typing import Any
 
 from absl import flags
 
+from dqn_tf.config import presets
 from dqn_tf.config.dqn_config import DQNConfig
 from dqn_tf.config.notation import show
 from dqn_tf.support.command_line import Entry
@@ -29,11 +30,14 @@ def config_overrides(values: dict[str, Any]) -> dict[str, Any]:
 
     `values` are the values of all flags by name. Raises UserError.
     """
-    return {
+    overrides = {
         field.name: _typed(field, values[field.name])
         for field in dataclasses.fields(DQNConfig)
         if values[field.name] is not None
     }
+    if "env" in overrides:
+        overrides["env"] = presets.full_id(overrides["env"])
+    return overrides
 
 
 def config_sections(config: DQNConfig) -> dict[str, list[Entry]]:

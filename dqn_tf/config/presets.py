@@ -1,5 +1,6 @@
 """DQNConfig values for named environments, each with the claim that docs/results.md holds it to."""
 
+import re
 from typing import Any, NamedTuple
 
 from dqn_tf.config.dqn_config import DQNConfig
@@ -191,7 +192,17 @@ RAINBOW: dict[str, Any] = {
 
 def find(env: str) -> Preset | None:
     """Return the environment's preset, or that of its family (Atari, MinAtar), or None."""
+    env = full_id(env)
     return PRESETS.get(env) or FAMILIES.get(env.rpartition("/")[0])
+
+
+def full_id(env: str) -> str:
+    """Return an id with its version: CartPole is the CartPole-v1 that has a preset.
+
+    Gymnasium takes the newest version of an id without one. An id that has no preset is returned as
+    it is.
+    """
+    return next((name for name in PRESETS if re.fullmatch(rf"{re.escape(env)}-v\d+", name)), env)
 
 
 def configure(env: str, overrides: dict[str, Any] | None = None) -> DQNConfig:
@@ -199,6 +210,7 @@ def configure(env: str, overrides: dict[str, Any] | None = None) -> DQNConfig:
 
     Raises UserError on a bad value.
     """
+    env = full_id(env)
     preset = find(env)
     values = preset.values if preset else {}
-    return DQNConfig(**{"env": env} | values | (overrides or {}))
+    return DQNConfig(**values | (overrides or {}) | {"env": env})

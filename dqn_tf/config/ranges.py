@@ -4,7 +4,7 @@ Each of them answers `value in allowed`, and `str(allowed)` completes the senten
 """
 
 import dataclasses
-import math
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -25,7 +25,8 @@ class Range:
 
     def __contains__(self, value: float) -> bool:
         return (
-            math.isfinite(value)
+            abs(value)
+            <= sys.float_info.max  # False for NaN, and for whole numbers beyond any float
             and (self.low is None or value >= self.low)
             and (self.high is None or value <= self.high)
             and (self.above is None or value > self.above)

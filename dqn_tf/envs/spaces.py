@@ -8,6 +8,7 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 
+from dqn_tf.config import kinds
 from dqn_tf.support.errors import UserError
 
 MASKED_KEYS = {"observation", "action_mask"}  # of a Dict observation with an action mask
@@ -45,8 +46,16 @@ class Spaces:
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Spaces:
-        """Read `to_dict` back."""
-        return cls(**values | {"observation_shape": tuple(values["observation_shape"])})
+        """Read `to_dict` back. Raises UserError if it is not what `to_dict` gives."""
+        try:
+            kinds_by_name = {field.name: str(field.type) for field in dataclasses.fields(cls)}
+            cast = {name: kinds.cast(value, kinds_by_name[name]) for name, value in values.items()}
+            np.dtype(cast["observation_dtype"])
+            return cls(**cast)
+        except (AttributeError, KeyError, TypeError) as error:
+            raise UserError(
+                f"These are no spaces of an environment, as dqn_tf writes them: {values!r:.200}."
+            ) from error
 
 
 def describe(observation_space: gym.Space, action_space: gym.Space) -> Spaces:

@@ -4,14 +4,17 @@ Only JSON files are opened here.
 """
 
 import json
+import os
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from dqn_tf.support import files
 from dqn_tf.support.errors import UserError
 
 PROGRAM = "saved_model.pb"
 MANIFEST = Path("assets.extra") / "dqn_tf.json"
 REPORT = "evaluation.json"
+CONFIG = "config.json"
 
 
 class Version(NamedTuple):
@@ -33,7 +36,7 @@ def find_export(name: str) -> Version:
     saved_model.pb is taken) or a run directory (the export that its evaluation.json names is
     taken). Raises UserError for everything else; a file is never opened.
     """
-    path = Path(name)
+    path = Path(os.path.expanduser(name))
     if path.is_file():
         raise UserError(
             f"{path} refused: evaluate.py loads SavedModels only, each a directory with a {PROGRAM}"
@@ -50,6 +53,25 @@ def find_export(name: str) -> Version:
         raise UserError(f"{error.filename or path} cannot be read: {error.strerror}.") from error
 
 
+def require_same_env(directory: Path, env: str) -> None:
+    """Raise UserError if `directory` holds versions of another environment's agent.
+
+    A server would swap one for the other. Versions that do not say what they play are not judged.
+    """
+    if not directory.is_dir():
+        return
+    for _, version in reversed(_versions(directory)):
+        manifest = version / MANIFEST
+        other = _read_json(manifest).get("env") if manifest.is_file() else None
+        if isinstance(other, str) and other != env:
+            raise UserError(
+                f"{directory} holds versions of an agent for {other}, and a server would swap one"
+                f" for the other: give {env} another directory."
+            )
+        if isinstance(other, str):
+            return
+
+
 def version_number(path: Path) -> int | None:
     """Return the number that a directory is named after, if it is named after one."""
     name = path.resolve().name
@@ -62,26 +84,54 @@ def is_version_name(name: str) -> bool:
 
 
 def _export_of_run(run: Path) -> Path:
-    export = _read_json(run / REPORT).get("export")
+    """Return the version that a run published, where it is now.
+
+    Together with the run it may have been moved, and another project may be where it was. So the
+    place beside the run comes first, and a version of other weights is not the run's.
+    """
+    report = _read_json(run / REPORT)
+    export = report.get("export")
     if not isinstance(export, str):
         raise UserError(f"{run / REPORT} names no export, so there is nothing to evaluate.")
-    if not (Path(export) / PROGRAM).is_file():
-        raise UserError(
-            f"{run / REPORT} names the export {export}, and no SavedModel is there. If it was"
-            " moved, name its new place."
-        )
-    return Path(export)
+    recorded = _read_json(run / CONFIG).get("run_dir") if (run / CONFIG).is_file() else None
+    places = [Path(export)]
+    if isinstance(recorded, str):
+        places.insert(0, files.moved(Path(export), Path(recorded), run))
+    for place in places:
+        if (place / PROGRAM).is_file() and _has_weights_of(place, report):
+            return place
+    other = " with the weights of this run" if (Path(export) / PROGRAM).is_file() else ""
+    raise UserError(
+        f"{run / REPORT} names the export {export}, and no SavedModel is there{other}. If it was"
+        " moved, name its new place."
+    )
 
 
-def _newest_version(base: Path) -> Path:
+def _has_weights_of(version: Path, report: dict[str, Any]) -> bool:
+    """Tell whether the version may hold the last or the best weights of a run's report."""
+    manifest = version / MANIFEST
+    weights = _read_json(manifest).get("weights_sha256") if manifest.is_file() else None
+    best = report.get("best")
+    known = [report.get("weights_sha256")]
+    if isinstance(best, dict):
+        known.append(best.get("weights_sha256"))
+    return weights is None or not any(known) or weights in known
+
+
+def _versions(base: Path) -> list[tuple[int, Path]]:
+    """Return numbers and paths of the versions that hold a SavedModel, ascending."""
     numbered = [(version_number(path), path) for path in _subdirectories(base)]
-    versions = [
+    return sorted(
         (number, path)
         for number, path in numbered
         if number is not None and (path / PROGRAM).is_file()
-    ]
+    )
+
+
+def _newest_version(base: Path) -> Path:
+    versions = _versions(base)
     if versions:
-        return max(versions)[1]
+        return versions[-1][1]
     if (base / "checkpoints").is_dir():
         raise UserError(
             f"{base} is a run that has not finished, so it has no export yet. Go on with: python"
@@ -105,7 +155,7 @@ def _subdirectories(path: Path) -> list[Path]:
 def _read_json(path: Path) -> dict[str, Any]:
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise UserError(f"{path} is damaged: it is not JSON.") from error
     if not isinstance(values, dict):
         raise UserError(f"{path} is damaged: it holds no JSON object.")

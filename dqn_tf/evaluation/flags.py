@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from absl import flags
 
 from dqn_tf.evaluation.episodes import DEFAULT_EPISODES, DEFAULT_SEED, MAX_EPISODE_STEPS
-from dqn_tf.support import command_line
+from dqn_tf.support import command_line, files
 from dqn_tf.support.errors import UserError
 
 VIDEO_SUFFIXES = (".gif", ".mp4")
@@ -42,25 +42,24 @@ def parse(argv: Sequence[str]) -> EvaluateFlags:
     for name in ("json", "video"):
         path = getattr(parsed, name)
         if path is not None:
-            _require_place(name, Path(path))
+            files.require_file(name, Path(path))
     return parsed
 
 
 def define(values: flags.FlagValues) -> None:
     """Define all flags; their defaults are here and nowhere else."""
     to: dict[str, Any] = {"flag_values": values}
-    flags.DEFINE_string(
+    command_line.define_path(
         "model",
         None,
         "what to evaluate: a directory of numbered versions (the newest is taken), one version, or"
         " a run directory (its export is taken)",
-        **to,
+        values,
     )
-    flags.DEFINE_multi_string(
+    command_line.define_paths(
         "compare",
-        None,
         "instead of --model, as --compare A B: plays two models on the same seeds",
-        **to,
+        values,
     )
     flags.DEFINE_string(
         "env", None, "environment id; the one that the model was trained on if not given", **to
@@ -78,13 +77,15 @@ def define(values: flags.FlagValues) -> None:
         "an episode that is still running after so many steps is cut there and counted",
         **to,
     )
-    flags.DEFINE_string(
+    command_line.define_path(
         "json",
         None,
         "file to write everything to: scores, seeds, returns and lengths of every episode",
-        **to,
+        values,
     )
-    flags.DEFINE_string("video", None, "file.gif or file.mp4 to record the first episodes to", **to)
+    command_line.define_path(
+        "video", None, "file.gif or file.mp4 to record the first episodes to", values
+    )
     flags.DEFINE_integer("video_episodes", 1, "with --video: how many episodes to record", **to)
     flags.DEFINE_bool("render", False, "show the episodes in a window, one after the other", **to)
 
@@ -99,13 +100,18 @@ def _help_page(command: str, values: flags.FlagValues) -> str:
 
 
 def _repeat_compare(argv: Sequence[str]) -> list[str]:
-    """Turn `--compare A B` into `--compare=A --compare=B`, which absl can read."""
+    """Turn `--compare A B` into `--compare=A --compare=B`, which absl can read.
+
+    Raises UserError if nothing follows.
+    """
     if "--compare" not in argv:
         return list(argv)
     place = argv.index("--compare")
     following = argv[place + 1 : place + 3]
     paths = list(itertools.takewhile(lambda word: not word.startswith("-"), following))
-    repeated = [f"--compare={path}" for path in paths or [""]]
+    if not paths:
+        raise _two_models()
+    repeated = [f"--compare={path}" for path in paths]
     return [*argv[:place], *repeated, *argv[place + 1 + len(paths) :]]
 
 
@@ -116,14 +122,18 @@ def _require_models(parsed: EvaluateFlags) -> None:
                 "--model is missing: name an export, such as --model=saved_models/CartPole-v1."
             )
         return
-    if len(parsed.compare) != 2 or "" in parsed.compare:
-        raise UserError(
-            "--compare takes two models: --compare saved_models/CartPole-v1/1"
-            " saved_models/CartPole-v1/2."
-        )
+    if len(parsed.compare) != 2:
+        raise _two_models()
     for name in ("model", "video", "render"):
         if getattr(parsed, name):
             raise UserError(f"--{name} and --compare exclude each other.")
+
+
+def _two_models() -> UserError:
+    return UserError(
+        "--compare takes two models: --compare saved_models/CartPole-v1/1"
+        " saved_models/CartPole-v1/2."
+    )
 
 
 def _require_video(parsed: EvaluateFlags) -> None:
@@ -136,10 +146,3 @@ def _require_video(parsed: EvaluateFlags) -> None:
             "--render and --video exclude each other: an environment draws either a window or"
             " frames."
         )
-
-
-def _require_place(name: str, path: Path) -> None:
-    if path.is_dir():
-        raise UserError(f"--{name}={path} cannot be written: it is a directory.")
-    if not path.parent.is_dir():
-        raise UserError(f"--{name}={path} cannot be written: there is no directory {path.parent}.")

@@ -3,9 +3,10 @@
 from pathlib import Path
 
 from dqn_tf.envs import registry
+from dqn_tf.evaluation.find_export import require_same_env
 from dqn_tf.export import run_snapshot
 from dqn_tf.export.flags import ExportFlags, parse
-from dqn_tf.support import command_line, tensorflow_loading
+from dqn_tf.support import command_line, files, tensorflow_loading
 
 
 def command() -> None:
@@ -16,6 +17,9 @@ def command() -> None:
 def main(flags: ExportFlags) -> None:
     """Read the run; only then load TensorFlow and publish. Raises UserError."""
     run = run_snapshot.read_snapshot(flags.run, flags.weights)
+    directory = Path(flags.output) if flags.output else run.export_dir
+    files.require_directory("output", directory)
+    require_same_env(directory, run.config.env)
     meanings = registry.action_meanings(registry.maker(run.config))
     tensorflow_loading.load_tensorflow(command_line.verbose())
     from dqn_tf.agent.dqn import DQN, weights_sha256
@@ -34,7 +38,6 @@ def main(flags: ExportFlags) -> None:
         run.spaces,
         meanings,
     )
-    directory = Path(flags.output) if flags.output else run.export_dir
     version = publish.export(
         agent, directory, run.gate_observations, about, flags.formats, fresh=True
     )

@@ -50,14 +50,14 @@ def parse(argv: Sequence[str]) -> ExportFlags:
 def define(values: flags.FlagValues) -> None:
     """Define all flags; the defaults are here and nowhere else."""
     to: dict[str, Any] = {"flag_values": values}
-    flags.DEFINE_string(
-        "run", None, "run directory whose agent is published, as its last checkpoint has it", **to
+    command_line.define_path(
+        "run", None, "run directory whose agent is published, as its last checkpoint has it", values
     )
-    flags.DEFINE_string(
+    command_line.define_path(
         "output",
         None,
         "where the next numbered version goes; where the run itself exports to if not given",
-        **to,
+        values,
     )
     flags.DEFINE_list(
         "formats",

@@ -12,6 +12,7 @@ number. No version is ever overwritten.
 """
 
 import contextlib
+import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -39,17 +40,21 @@ def export(
     about: dict[str, Any],
     formats: Sequence[str] = ("savedmodel",),
     fresh: bool = False,
+    once: bool = False,
 ) -> Path:
     """Publish the agent's online network as the next version in `directory`; return its path.
 
     `observations` [n, *shape], seen in the environment, are what the gate compares on. `about` goes
-    into the manifest. With `fresh` the gate loads everything in a process of its own. Raises
-    UserError, with nothing published, if the directory cannot be written, a format cannot be made,
-    or what was written does not answer as the agent does.
+    into the manifest. With `fresh` the gate loads everything in a process of its own. With `once` a
+    version that says the very same of itself is returned, if there is one. Raises UserError, with
+    nothing published, if the directory cannot be written, a format cannot be made, or what was
+    written does not answer as the agent does.
     """
     directory = Path(directory)
     formats = list(formats)
     manifest = make_manifest(about, agent, formats)
+    if once and (published := _same_version(directory, manifest)) is not None:
+        return published
     module = ExportModule(agent, manifest)
     try:
         with files.unfinished(directory) as aside:
@@ -142,6 +147,20 @@ def _rename_to_next_version(aside: Path, directory: Path) -> Path:
                 raise
             continue
         return version
+
+
+def _same_version(directory: Path, manifest: dict[str, Any]) -> Path | None:
+    """Return the newest whole version with this manifest, or None."""
+    text = json.dumps(manifest, sort_keys=True)
+    for number in reversed(published_versions(directory)):
+        if not _is_whole(directory, number):
+            continue
+        version = directory / str(number)
+        with contextlib.suppress(OSError, ValueError, RecursionError):
+            found = json.loads((version / MANIFEST).read_text(encoding="utf-8"))
+            if json.dumps(found, sort_keys=True) == text:
+                return version
+    return None
 
 
 def _is_whole(directory: Path, number: int) -> bool:

@@ -1,12 +1,15 @@
 """The metrics of a run: the name and unit of each, metrics.csv, and TensorBoard's events."""
 
+import contextlib
 import csv
-import io
-from collections.abc import Sequence
+import shutil
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import tensorflow as tf
 
+from dqn_tf.run_files.event_files import drop_later_events
 from dqn_tf.support import files
 
 # name: unit. The columns of metrics.csv after env_step, and TensorBoard's tags.
@@ -36,14 +39,16 @@ class MetricsWriter:
         tensorboard_dir: Path,
         env_step: int,
         extra_names: Sequence[str] = (),
+        say: Callable[[str], Any] = print,
     ) -> None:
         """Open the files of a run that has reached `env_step`.
 
-        Rows of later steps, which an interrupted run wrote after its last checkpoint, are dropped.
-        The columns are env_step, LOGGED_METRICS, and `extra_names`, such as auxiliary losses. A
-        resumed run keeps the extra columns that it had.
+        Rows and events of later steps, which an interrupted run wrote after its last checkpoint,
+        are dropped. The columns are env_step, LOGGED_METRICS, and `extra_names`, such as auxiliary
+        losses. A resumed run keeps the extra columns that it had. If metrics.csv holds what is no
+        row, it is kept beside the new one, and `say` is told. Raises OSError.
         """
-        rows = read(csv_path) if env_step else []
+        rows = _kept_rows(csv_path, say) if env_step else []
         earlier_names = list(rows[0]) if rows else []
         names = dict.fromkeys(["env_step", *LOGGED_METRICS, *earlier_names, *extra_names])
         with files.replaced(csv_path) as aside:
@@ -53,36 +58,96 @@ class MetricsWriter:
             self._csv.writeheader()
             self._csv.writerows(row for row in rows if int(row["env_step"]) <= env_step)
             self._file.flush()
-        self._events = tf.summary.create_file_writer(str(tensorboard_dir))
+        drop_later_events(tensorboard_dir, env_step)
+        with _os_errors():
+            self._events = tf.summary.create_file_writer(str(tensorboard_dir))
 
     def write(self, env_step: int, **values: float) -> None:
-        """Write one row. Raises ValueError on a name that is no column."""
+        """Write one row. Raises OSError, and ValueError on a name that is no column."""
         texts = {name: f"{value:.8g}" for name, value in values.items()}
         self._csv.writerow({"env_step": env_step} | texts)
-        with self._events.as_default():
+        with _os_errors(), self._events.as_default():
             for name, value in values.items():
                 tf.summary.scalar(name, value, step=env_step)
 
     def flush(self) -> None:
-        """Bring what was written to disk."""
+        """Bring what was written to disk. Raises OSError."""
         self._file.flush()
-        self._events.flush()
+        with _os_errors():
+            self._events.flush()
 
     def close(self) -> None:
-        """Flush and close both files."""
-        self._file.close()
-        self._events.close()
+        """Close both files; what cannot be brought to disk any more is lost."""
+        with contextlib.suppress(OSError):
+            self._file.close()
+        with contextlib.suppress(OSError), _os_errors():
+            self._events.close()
+
+
+@contextlib.contextmanager
+def _os_errors() -> Iterator[None]:
+    """Turn what TensorFlow raises on a full disk into OSError."""
+    try:
+        yield
+    except tf.errors.OpError as error:
+        # without the name of the operation that failed
+        raise OSError(0, error.message.rpartition("}} ")[2].splitlines()[0]) from error
+
+
+def _kept_rows(csv_path: Path, say: Callable[[str], Any]) -> list[dict[str, str]]:
+    """Read the rows of a resumed run's metrics.csv; keep a copy of one that holds anything else."""
+    if not csv_path.exists():
+        return []
+    rows, is_whole = _read_table(csv_path)
+    if not is_whole:
+        number = 1
+        while (copy := csv_path.with_name(f"metrics.damaged-{number}.csv")).exists():
+            number += 1
+        shutil.copyfile(csv_path, copy)
+        say(
+            f"warning: {csv_path} holds lines that are not metrics of dqn_tf. It goes on with the"
+            f" {len(rows):,} rows that are; what was there is kept in {copy}."
+        )
+    return rows
 
 
 def read(csv_path: Path) -> list[dict[str, str]]:
-    """Read the whole rows of a metrics.csv; a last line torn by a crash is left out."""
-    if not csv_path.exists():
-        return []
-    text = csv_path.read_text(encoding="utf-8", errors="replace")
-    whole_lines = text[: text.rfind("\n") + 1]
-    return [row for row in csv.DictReader(io.StringIO(whole_lines)) if _is_whole(row)]
+    """Read the rows of a metrics.csv; what is no row is left out."""
+    return _read_table(csv_path)[0] if csv_path.exists() else []
 
 
-def _is_whole(row: dict[str, str]) -> bool:
-    """Tell whether a row has exactly one text for each column, and a step."""
-    return None not in row and None not in row.values() and row["env_step"].isdigit()
+def _read_table(csv_path: Path) -> tuple[list[dict[str, str]], bool]:
+    """Return the rows of a metrics.csv, and whether they are all that is in it.
+
+    A last line torn by a crash does not count, nor does a byte-order mark. A header that is missing
+    is taken to be the usual one.
+    """
+    text = csv_path.read_text(encoding="utf-8-sig", errors="replace")
+    lines = text[: text.rfind("\n") + 1].splitlines()
+    if not lines:
+        return [], True
+    names = lines[0].split(",")
+    if names[0].isdigit():
+        names = ["env_step", *LOGGED_METRICS]
+    else:
+        del lines[0]
+    if "env_step" not in names or "" in names or len(set(names)) < len(names):
+        return [], not lines
+    rows = [dict(zip(names, line.split(","), strict=False)) for line in lines]
+    sizes = [line.count(",") + 1 for line in lines]
+    whole = [
+        row for row, size in zip(rows, sizes, strict=True) if size == len(names) and _is_row(row)
+    ]
+    return whole, len(whole) == len(lines)
+
+
+def _is_row(row: dict[str, str]) -> bool:
+    """Tell whether a row has a step, and numbers or nothing."""
+    if not (row["env_step"].isascii() and row["env_step"].isdigit()):
+        return False
+    try:
+        for text in filter(None, row.values()):
+            float(text)
+    except ValueError:
+        return False
+    return True

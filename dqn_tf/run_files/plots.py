@@ -4,11 +4,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
 
 from dqn_tf.run_files import metrics
+from dqn_tf.support import files
+from dqn_tf.support.figures import Axes, Figure, FigureCanvasAgg
 
 EPISODE_COLOR = "#9db7d5"
 SMOOTHED_COLOR = "#1f4e8c"
@@ -34,7 +33,7 @@ def learning_curve(csv_path: Path, png_path: Path, title: str) -> None:
         )
     if len(episodes) or len(evaluations):
         axes.legend(frameon=False, fontsize=9)
-    figure.savefig(png_path)
+    _save(figure, png_path)
 
 
 def learning_curves(csv_paths: Mapping[int, Path], png_path: Path, title: str) -> None:
@@ -57,7 +56,12 @@ def learning_curves(csv_paths: Mapping[int, Path], png_path: Path, title: str) -
             label=f"greedy evaluation, mean of {len(curves)} seeds",
         )
         axes.legend(frameon=False, fontsize=9)
-    figure.savefig(png_path)
+    _save(figure, png_path)
+
+
+def _save(figure: Figure, png_path: Path) -> None:
+    with files.replaced(png_path) as aside:
+        figure.savefig(aside)
 
 
 def _draw_episodes(axes: Axes, episodes: np.ndarray) -> None:

@@ -1,11 +1,12 @@
 """A run directory: the names of its files, its configuration, and its lock."""
 
+import contextlib
 import datetime
 import fcntl
 import json
 import os
 import platform
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, TextIO
@@ -14,8 +15,9 @@ from dqn_tf.config.dqn_config import FIXED_ON_RESUME, DQNConfig
 from dqn_tf.config.notation import show
 from dqn_tf.envs.registry import directory_name
 from dqn_tf.envs.spaces import Spaces
+from dqn_tf.run_files.evaluation_file import read_report
 from dqn_tf.support.errors import UserError
-from dqn_tf.support.files import write_json
+from dqn_tf.support.files import moved, write_json, writing
 
 CONFIG = "config.json"
 
@@ -57,9 +59,10 @@ class RunDirectory:
                 f"{self.path} is in use by process {holder}; wait for it, or choose another"
                 " --run_dir."
             ) from error
-        lock.truncate(0)  # what a dead process wrote here no longer holds
-        lock.write(f"{os.getpid()} on {platform.node()}")
-        lock.flush()
+        with contextlib.suppress(OSError):  # who holds the lock need not be readable to hold it
+            lock.truncate(0)  # what a dead process wrote here no longer holds
+            lock.write(f"{os.getpid()} on {platform.node()}")
+            lock.flush()
         self._lock = lock
 
     def __enter__(self) -> "RunDirectory":
@@ -73,7 +76,8 @@ class RunDirectory:
         traceback: TracebackType | None,
     ) -> None:
         if self._lock is not None:
-            self._lock.close()
+            with contextlib.suppress(OSError):
+                self._lock.close()
             self._lock = None
 
     @classmethod
@@ -90,6 +94,7 @@ class RunDirectory:
                 f"--run_dir={path} cannot be made a directory: {error.strerror}."
             ) from error
         run_dir.lock()
+        run_dir._require_kinds()
         if run_dir._config.exists():
             raise UserError(
                 f"--run_dir={path} already holds a run. Go on with --resume={path}, or choose"
@@ -109,16 +114,22 @@ class RunDirectory:
         if not run_dir._config.is_file():
             raise UserError(f"--resume={path}: no config.json there, so it is not a run directory.")
         run_dir.lock()
+        run_dir._require_kinds()
         return run_dir
 
     def write_config(self, config: DQNConfig, spaces: Spaces, export_dir: Path) -> None:
-        """Write config.json: with it, `--resume` needs no other flag."""
+        """Write config.json: with it, `--resume` needs no other flag.
+
+        Raises UserError if it cannot be written.
+        """
         record = {
             "config": config.to_dict(),
             "spaces": spaces.to_dict(),
-            "export_dir": str(export_dir),
+            "export_dir": os.path.abspath(export_dir),
+            "run_dir": os.path.abspath(self.path),
         }
-        write_json(self._config, record)
+        with writing(self._config):
+            write_json(self._config, record)
 
     def read_config(self) -> tuple[DQNConfig, Spaces, Path]:
         """Return configuration, spaces and export directory from config.json.
@@ -129,16 +140,33 @@ class RunDirectory:
             record = json.loads(self._config.read_text(encoding="utf-8"))
             config = DQNConfig.from_dict(record["config"])
             spaces = Spaces.from_dict(record["spaces"])
-            return config, spaces, Path(record["export_dir"])
+            export_dir = Path(record["export_dir"])
+            if "run_dir" in record:  # an earlier version kept a path of the working directory
+                export_dir = moved(export_dir, Path(record["run_dir"]), self.path)
+            return config, spaces, export_dir
+        except UserError as error:
+            raise UserError(f"{self._config} cannot be read: {error}") from error
+        except RecursionError as error:
+            raise UserError(f"{self._config} cannot be read: it is nested too deep.") from error
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-            raise UserError(f"{self._config} cannot be read: {error}.") from error
+            reason = f"{error} is missing" if isinstance(error, KeyError) else error
+            raise UserError(f"{self._config} cannot be read: {reason}.") from error
 
-    def read_evaluation(self) -> dict[str, Any] | None:
-        """Return the report in evaluation.json (`report.Report`), or None if there is none."""
-        try:
-            return json.loads(self.evaluation.read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            return None
+    def read_evaluation(self, say: Callable[[str], Any] = print) -> dict[str, Any] | None:
+        """Return the report in evaluation.json (`report.Report`), or None if there is none.
+
+        `say` is told of one that cannot be used.
+        """
+        return read_report(self.evaluation, say)
+
+    def _require_kinds(self) -> None:
+        """Raise UserError where a directory stands in a file's place, or a file in one's."""
+        for path in (self._config, self.metrics, self.evaluation, self.learning_curve):
+            if path.is_dir():
+                raise UserError(f"{path} is a directory, and a file of the run has to be there.")
+        for path in (self.checkpoints, self.tensorboard):
+            if path.exists() and not path.is_dir():
+                raise UserError(f"{path} is a file, and a directory of the run has to be there.")
 
 
 def default_path(env: str, first_seed: int, num_seeds: int = 1) -> Path:

@@ -4,6 +4,8 @@ Nothing here imports TensorFlow, so `--help` and a mistake in a flag are answere
 """
 
 import faulthandler
+import os
+import re
 import sys
 import textwrap
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
@@ -12,6 +14,7 @@ from typing import Any, NamedTuple
 
 from absl import flags
 
+from dqn_tf.support import terminal
 from dqn_tf.support.errors import UserError
 
 WIDTH = 100
@@ -39,21 +42,65 @@ class Entry(NamedTuple):
 
 
 def run(main: Callable[[Any], Any], parse: Callable[[Sequence[str]], Any]) -> None:
-    """Run `main(parse(argv))`; a UserError prints its sentence and ends with exit status 1."""
-    if sys.stderr is not None:
+    """Run `main(parse(argv))`; a UserError prints its sentence and ends with exit status 1.
+
+    So does an OSError that nothing has named better, such as a full disk. Ctrl-C where nothing
+    handles it ends with 130.
+    """
+    with terminal.lasting():
         faulthandler.enable()  # a crash in native code shows the Python lines that led to it
-    try:
-        sys.exit(main(parse(sys.argv)))
-    except UserError as error:
-        if verbose():
-            raise
-        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
-        sys.exit(1)
+        try:
+            sys.exit(main(parse(sys.argv)))
+        except (UserError, OSError) as error:
+            if verbose():
+                raise
+            sentence = _os_sentence(error) if isinstance(error, OSError) else str(error)
+            print(f"error: {' '.join(sentence.split())}", file=sys.stderr)
+            sys.exit(1)
+        except KeyboardInterrupt:
+            if verbose():
+                raise
+            sys.exit(130)
 
 
 def verbose() -> bool:
     """Return whether `--verbose` is among the words typed, even where other flags are wrong."""
     return any(word.lstrip("-") in ("verbose", "verbose=true") for word in sys.argv[1:])
+
+
+class _PathParser(flags.ArgumentParser):
+    """Reads a path of this machine; `~` and `~user` are home directories."""
+
+    syntactic_help = "a path"
+
+    def parse(self, argument: str) -> str:
+        """Return the path. Raises ValueError on what cannot be one."""
+        if not argument:
+            raise ValueError("it must name a file or a directory.")
+        if re.match(r"[A-Za-z][A-Za-z0-9+.-]*://", argument):
+            raise ValueError("it is an address, and must be a path of this machine.")
+        path = os.path.expanduser(argument)
+        if path.startswith("~") and not os.path.lexists(path):
+            user = path.partition("/")[0]
+            raise ValueError(f"there is no user {user[1:]!r}; a directory named so is ./{user}.")
+        try:
+            os.stat(path)
+        except (FileNotFoundError, NotADirectoryError):
+            pass  # it may be what is to be made
+        except OSError as error:
+            raise ValueError(f"{error.strerror}.") from error
+        return path
+
+
+def define_path(name: str, default: str | None, text: str, values: flags.FlagValues) -> None:
+    """Define a flag whose value is a path."""
+    flags.DEFINE(_PathParser(), name, default, text, values, flags.ArgumentSerializer())
+
+
+def define_paths(name: str, text: str, values: flags.FlagValues) -> None:
+    """Define a flag that is given once for each of several paths."""
+    serializer: flags.ArgumentSerializer = flags.ArgumentSerializer()
+    flags.DEFINE_multi(_PathParser(), serializer, name, None, text, flag_values=values)
 
 
 def parse(
@@ -151,6 +198,11 @@ def other_command(folder: str) -> str:
     if Path(sys.argv[0]).name.startswith("dqn-"):
         return INSTALLED[folder]
     return SCRIPTS.get(folder, f"python -m dqn_tf.{folder}")
+
+
+def _os_sentence(error: OSError) -> str:
+    reason = error.strerror or str(error) or type(error).__name__
+    return f"{error.filename}: {reason}." if error.filename else f"{reason}."
 
 
 def _typed(default: Any) -> str:

@@ -1,4 +1,4 @@
-"""SIGINT and SIGTERM as a request to stop, which a run answers between two blocks."""
+"""SIGINT, SIGTERM and SIGHUP as a request to stop, which a run answers between two blocks."""
 
 import os
 import signal
@@ -9,19 +9,20 @@ class Interrupted(Exception):
 
 
 class Interrupts:
-    """Remembers the first SIGINT or SIGTERM; a second one ends the process at once.
+    """Remembers the first SIGINT, SIGTERM or SIGHUP; a second one ends the process at once.
 
     It does so while it is entered. The exit status of an answered signal is 128 plus its number:
-    130 for SIGINT, 143 for SIGTERM.
+    130 for SIGINT, 143 for SIGTERM, 129 for SIGHUP, which comes when a terminal is closed. A
+    SIGHUP that the process was told to ignore, as `nohup` does, stays ignored.
     """
 
     signal: int | None = None
 
     def __enter__(self) -> "Interrupts":
-        self._handlers = {
-            number: signal.signal(number, self._receive)
-            for number in (signal.SIGINT, signal.SIGTERM)
-        }
+        numbers = [signal.SIGINT, signal.SIGTERM]
+        if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:
+            numbers.append(signal.SIGHUP)
+        self._handlers = {number: signal.signal(number, self._receive) for number in numbers}
         return self
 
     def __exit__(self, *_: object) -> None:

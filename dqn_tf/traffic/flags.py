@@ -2,11 +2,11 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from absl import flags
 
-from dqn_tf.support import command_line
+from dqn_tf.support import command_line, files
 from dqn_tf.support.errors import UserError
 
 EXAMPLES = {"logs": "logs", "model": "saved_models/CartPole-v1/2"}
@@ -27,27 +27,23 @@ def parse(argv: Sequence[str]) -> TrafficFlags:
     for name, example in EXAMPLES.items():
         if not getattr(parsed, name):
             raise UserError(f"--{name} is missing: give a directory, such as --{name}={example}.")
-    if parsed.json and not Path(parsed.json).absolute().parent.is_dir():
-        raise UserError(
-            f"--json={parsed.json} cannot be written: there is no directory"
-            f" {Path(parsed.json).parent}."
-        )
+    if parsed.json:
+        files.require_file("json", Path(parsed.json))
     return parsed
 
 
 def define(values: flags.FlagValues) -> None:
     """Define all flags."""
-    to: dict[str, Any] = {"flag_values": values}
-    flags.DEFINE_string("logs", None, "directory of the record files", **to)
-    flags.DEFINE_string(
+    command_line.define_path("logs", None, "directory of the record files", values)
+    command_line.define_path(
         "model",
         None,
         "the candidate: one version, a directory of versions (the newest is taken) or a run"
         " directory",
-        **to,
+        values,
     )
-    flags.DEFINE_string(
-        "json", None, "file to write everything to, each component's range too", **to
+    command_line.define_path(
+        "json", None, "file to write everything to, each component's range too", values
     )
 
 

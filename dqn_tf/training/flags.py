@@ -65,23 +65,23 @@ def define(values: flags.FlagValues) -> None:
         " each has its own directory in --run_dir and its SavedModel there",
         flag_values=values,
     )
-    flags.DEFINE_string(
+    command_line.define_path(
         "run_dir",
         None,
         "directory to write; runs/<env>/<time>-seed<seed> if not given",
-        flag_values=values,
+        values,
     )
-    flags.DEFINE_string(
+    command_line.define_path(
         "export_dir",
         None,
         "where the next numbered SavedModel goes; saved_models/<env> if not given",
-        flag_values=values,
+        values,
     )
-    flags.DEFINE_string(
+    command_line.define_path(
         "resume",
         None,
         "run directory to go on with; other flags then change its settings",
-        flag_values=values,
+        values,
     )
     flags.DEFINE_bool(
         "refill_replay",

@@ -2,20 +2,27 @@
 
 import dataclasses
 import math
-import os
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
 from dqn_tf.config import presets
-from dqn_tf.config.dqn_config import DQNConfig
+from dqn_tf.config.dqn_config import FIXED_ON_RESUME, DQNConfig
 from dqn_tf.envs import registry
 from dqn_tf.envs.spaces import Spaces
+from dqn_tf.evaluation.find_export import require_same_env
 from dqn_tf.experience import memory_plan
 from dqn_tf.experience.collector import find_collector
 from dqn_tf.run_files.checkpoint import REPLAY, Checkpoint, load_latest
-from dqn_tf.run_files.run_directory import RunDirectory, changed_config, default_path, open_runs
+from dqn_tf.run_files.run_directory import (
+    CONFIG,
+    RunDirectory,
+    changed_config,
+    default_path,
+    open_runs,
+)
+from dqn_tf.support import files
 from dqn_tf.support.errors import UserError
 from dqn_tf.training.flags import TrainingFlags
 
@@ -58,7 +65,8 @@ def prepare(flags: TrainingFlags) -> list[RunPlan]:
             registry.require_native(config.env)
         find_collector(config)
         for plan in plans:
-            _require_writable(plan.export_dir)
+            files.require_directory("export_dir", plan.export_dir)
+            require_same_env(plan.export_dir, config.env)
         print(memory_plan.require_memory(config, plans[0].spaces, len(plans)))
     if flags.resume:
         return plans
@@ -122,6 +130,8 @@ def _resumed_runs(resume: str, flags: TrainingFlags) -> list[RunPlan]:
             )
         )
     plans = _with_checkpoints(plans, flags)
+    for plan in plans:
+        _require_own_config(plan)
     for sentence in dict.fromkeys(sentences):  # each once, however many seeds it holds for
         print(sentence)
     return plans
@@ -142,6 +152,25 @@ def _with_checkpoints(plans: list[RunPlan], flags: TrainingFlags) -> list[RunPla
         plan._replace(checkpoint=checkpoint)
         for plan, checkpoint in zip(plans, checkpoints, strict=True)
     ]
+
+
+def _require_own_config(plan: RunPlan) -> None:
+    """Raise UserError if config.json says what cannot have changed since the checkpoint."""
+    assert plan.checkpoint is not None
+    saved = plan.checkpoint.state.get("config")  # earlier versions saved none
+    if not isinstance(saved, dict):
+        return
+    now = plan.config.to_dict()
+    differences = [
+        f"--{name} was {saved[name]} and is {now[name]} there"
+        for name in FIXED_ON_RESUME
+        if name in saved and saved[name] != now[name]
+    ]
+    if differences:
+        raise UserError(
+            f"{plan.run_dir.path / CONFIG} is not the configuration that the run was trained with:"
+            f" {'; '.join(differences)}. Put it back, or start a new run."
+        )
 
 
 def _drawn_seed(num_seeds: int) -> int:
@@ -172,14 +201,4 @@ def _require_same_spaces(before: Spaces, now: Spaces) -> None:
             "The environment is not the one that the run was started with: "
             + "; ".join(differences)
             + "."
-        )
-
-
-def _require_writable(export_dir: Path) -> None:
-    candidates = (export_dir, *export_dir.parents, Path("."))
-    existing = next(path for path in candidates if path.exists())
-    if not existing.is_dir() or not os.access(existing, os.W_OK):
-        raise UserError(
-            f"--export_dir={export_dir} cannot be written: {existing} is not a directory that may"
-            " be written to."
         )

@@ -1,6 +1,8 @@
 """What one run leaves on disk: metrics, checkpoints, and at its end the export and the report."""
 
+import contextlib
 import time
+from collections.abc import Iterator
 
 import numpy as np
 
@@ -32,13 +34,19 @@ class RunRecorder(RunObserver):
         self.files.write_config(plan.config, plan.spaces, plan.export_dir)
         if plan.checkpoint is not None:
             self._restore(plan.checkpoint)
+        self._resumed_at = run.engine.env_step
         self.recorded = run.engine.env_step  # up to here the blocks are in metrics.csv
-        self.metrics = MetricsWriter(
-            self.files.metrics,
-            self.files.tensorboard,
-            self.recorded,
-            [auxiliary.name for auxiliary in run.agent.auxiliary_losses],
-        )
+        self._has_lost_metrics = False
+        try:
+            self.metrics = MetricsWriter(
+                self.files.metrics,
+                self.files.tensorboard,
+                self.recorded,
+                [auxiliary.name for auxiliary in run.agent.auxiliary_losses],
+                run.say,
+            )
+        except OSError as error:
+            raise self._metrics_error(error) from error
         run.observers.append(self)
 
     @property
@@ -53,7 +61,7 @@ class RunRecorder(RunObserver):
     def after_block(self, run: Run, block: Block) -> None:
         """Write the block's episodes, and its metrics if a log period ended in it."""
         seconds = time.monotonic() - self._block_start
-        with run.timings.part("record"):
+        with run.timings.part("record"), self._recording():
             self._write_episodes(block)
             env_step = run.engine.env_step
             if crossed(run.config.log_period_env_steps, self.recorded, env_step):
@@ -69,7 +77,8 @@ class RunRecorder(RunObserver):
 
     def after_evaluation(self, run: Run, mean_return: float) -> None:
         """Write the evaluation's row."""
-        self.metrics.write(run.engine.env_step, evaluation_return=mean_return)
+        with self._recording():
+            self.metrics.write(run.engine.env_step, evaluation_return=mean_return)
 
     def between_blocks(self, run: Run) -> None:
         """Save a checkpoint if one is due, and at the end of the run."""
@@ -86,6 +95,8 @@ class RunRecorder(RunObserver):
         env_step = self.run.engine.env_step
         if self.saved == env_step > 0:
             return
+        with self._recording():
+            self.metrics.flush()
         try:
             with self.run.timings.part("checkpoint"):
                 self._write_checkpoint(env_step)
@@ -103,7 +114,11 @@ class RunRecorder(RunObserver):
         self.saved = env_step
 
     def finish(self) -> Report:
-        """Test the last and the best weights, export one of them, write curve and report."""
+        """Test the last and the best weights, export one of them, write curve and report.
+
+        A run that is resumed after its export, but before its report, finds its export again.
+        Raises UserError.
+        """
         last, best = self.run.score_both()
         exported = last if self.plan.config.export_weights == "last" else best
         with self.run.timings.part("export"):
@@ -126,7 +141,13 @@ class RunRecorder(RunObserver):
             seconds=round(seconds, 2),
             timings=self.run.timings.to_dict(),
         )
-        write_json(self.files.evaluation, report.to_dict())
+        try:
+            write_json(self.files.evaluation, report.to_dict())
+        except OSError as error:
+            raise UserError(
+                f"{self.files.evaluation} cannot be written: {error.strerror}. The export {version}"
+                " is published, and a resumed run only writes what is missing"
+            ) from error
         return report
 
     def close(self) -> None:
@@ -144,10 +165,14 @@ class RunRecorder(RunObserver):
             )
 
     def _write_checkpoint(self, env_step: int) -> None:
-        self.metrics.flush()
         values, arrays = self.run.engine.state()
         require_finite(arrays, env_step)
-        state = {"engine": values, **self.run.state(), "seconds": self.seconds}
+        state = {
+            "engine": values,
+            **self.run.state(),
+            "seconds": self.seconds,
+            "config": self.plan.config.to_dict(),
+        }
         best = {str(number): array for number, array in enumerate(self.run.best_weights)}
         files = {
             "state.npz": arrays,
@@ -157,6 +182,15 @@ class RunRecorder(RunObserver):
         checkpoint.save(self.files.checkpoints, env_step, state, files)
 
     def _restore(self, saved: checkpoint.Checkpoint) -> None:
+        try:
+            self._restore_from(saved)
+        except (KeyError, IndexError, TypeError, ValueError) as error:
+            raise UserError(
+                f"The checkpoint {saved.path} does not fit the configuration in {self.files.path}"
+                f" ({type(error).__name__}: {error}). Put config.json back as it was"
+            ) from error
+
+    def _restore_from(self, saved: checkpoint.Checkpoint) -> None:
         engine = self.run.engine
         arrays = saved.files["state.npz"]
         differing = engine.restore(saved.state["engine"], arrays, saved.replay)
@@ -190,13 +224,39 @@ class RunRecorder(RunObserver):
             registry.action_meanings(run.make_env),
         )
         observations = run.engine.replay.observations(GATE_OBSERVATIONS)
-        return str(export(run.agent, self.plan.export_dir, observations, about).resolve())
+        # Only a run that was resumed at its end can have been here before.
+        was_at_end = self.plan.checkpoint is not None and self._resumed_at == run.engine.env_step
+        version = export(run.agent, self.plan.export_dir, observations, about, once=was_at_end)
+        return str(version.resolve())
 
     def _draw_learning_curve(self) -> None:
-        self.metrics.flush()
+        """Draw the curve; a picture that cannot be drawn ends no run."""
         config = self.plan.config
         title = f"DQN on {config.env}, seed {config.seed}"
-        plots.learning_curve(self.files.metrics, self.files.learning_curve, title)
+        try:
+            self.metrics.flush()
+            plots.learning_curve(self.files.metrics, self.files.learning_curve, title)
+        except (OSError, ValueError, RuntimeError) as error:
+            self.run.say(f"warning: {self.files.learning_curve} cannot be drawn: {error}")
+
+    @contextlib.contextmanager
+    def _recording(self) -> Iterator[None]:
+        """Stop the run if its metrics cannot be written, or say so once and go on without them."""
+        try:
+            yield
+        except OSError as error:
+            sentence = self._metrics_error(error)
+            if self.plan.on_checkpoint_error == "stop":
+                raise sentence from error
+            if not self._has_lost_metrics:
+                self._has_lost_metrics = True
+                self.run.say(f"warning: {sentence} Training goes on.")
+
+    def _metrics_error(self, error: OSError) -> UserError:
+        return UserError(
+            f"{self.files.metrics} or the events in {self.files.tensorboard} cannot be written:"
+            f" {error.strerror or error}."
+        )
 
     def _best(self, best: ScoredWeights) -> BestWeights:
         if not self.run.evaluated:  # nothing to choose by: the best weights are the last

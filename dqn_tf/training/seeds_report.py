@@ -10,19 +10,21 @@ from dqn_tf.evaluation.statistics import bootstrap, iqm
 from dqn_tf.run_files import plots
 from dqn_tf.run_files.run_directory import finished_runs
 from dqn_tf.support.command_line import other_command
-from dqn_tf.support.files import write_json
+from dqn_tf.support.files import write_json, writing
 
 
 def summarize(directory: Path) -> str:
     """Write summary and curves of the finished runs in `directory`; return the closing lines."""
     runs = finished_runs(directory)
     summary = summary_of([report for _, report in runs.values()])
-    write_json(directory / "summary.json", summary)
-    plots.learning_curves(
-        {seed: run_dir.metrics for seed, (run_dir, _) in runs.items()},
-        directory / "learning_curves.png",
-        f"DQN on {summary['env']}, {len(runs)} seeds",
-    )
+    with writing(directory / "summary.json"):
+        write_json(directory / "summary.json", summary)
+    with writing(directory / "learning_curves.png"):
+        plots.learning_curves(
+            {seed: run_dir.metrics for seed, (run_dir, _) in runs.items()},
+            directory / "learning_curves.png",
+            f"DQN on {summary['env']}, {len(runs)} seeds",
+        )
     paths = {seed: run_dir.path for seed, (run_dir, _) in runs.items()}
     return closing_lines(summary, paths, directory)
 

@@ -6,7 +6,7 @@ import tensorflow as tf
 
 from dqn_tf.agent.networks import numpy_forward
 from dqn_tf.agent.networks.dueling import combine
-from dqn_tf.agent.networks.layers import DenseLayers, planned
+from dqn_tf.agent.networks.layers import DTYPE, DenseLayers, planned
 
 
 class Head(tf.keras.layers.Layer):
@@ -25,7 +25,7 @@ class Head(tf.keras.layers.Layer):
         dueling: bool,
         dense: DenseLayers,
     ) -> None:
-        super().__init__(name="head")
+        super().__init__(name="head", dtype=DTYPE)
         self.atoms = atoms
         outputs = {"value": atoms, "advantage": actions * atoms}
         if not dueling:

@@ -10,6 +10,26 @@ import tensorflow as tf
 from dqn_tf.agent.networks import numpy_forward
 from dqn_tf.agent.networks.kernels import Matmul, training_matmul
 from dqn_tf.config.dqn_config import DQNConfig
+from dqn_tf.support.errors import UserError
+
+# Layers have it outright: Keras's own default comes from keras.json, or from whoever sets a policy.
+DTYPE = "float32"
+
+
+def require_keras() -> None:
+    """Raise UserError if Keras was set up for something else than float32 on TensorFlow."""
+    keras = tf.keras.backend
+    backend = keras.backend() if hasattr(keras, "backend") else "tensorflow"
+    if backend != "tensorflow":
+        raise UserError(
+            f"Keras was imported with the backend {backend}, and dqn_tf needs tensorflow: import"
+            " dqn_tf before keras, or set KERAS_BACKEND=tensorflow."
+        )
+    if keras.floatx() != DTYPE:
+        raise UserError(
+            f"Keras's type of numbers is {keras.floatx()} here, by keras.json or set_floatx, and"
+            f" dqn_tf learns in {DTYPE}: call tf.keras.backend.set_floatx({DTYPE!r}) first."
+        )
 
 
 class DenseLayers:
@@ -58,6 +78,7 @@ class DenseLayers:
             kernel_initializer=kernel,
             bias_initializer=bias,
             name=name,
+            dtype=DTYPE,
         )
 
 
@@ -81,7 +102,7 @@ class NoisyDense(tf.keras.layers.Layer):
         number: int,
         name: str,
     ) -> None:
-        super().__init__(name=name)
+        super().__init__(name=name, dtype=DTYPE)
         self.units = units
         self.activation = tf.keras.activations.get(activation)
         self.sigma = sigma
@@ -164,7 +185,7 @@ class StackedDense(tf.keras.layers.Layer):
         multiply: Matmul,
         name: str,
     ) -> None:
-        super().__init__(name=name)
+        super().__init__(name=name, dtype=DTYPE)
         self.num_agents = num_agents
         self.units = units
         self.activation = tf.keras.activations.get(activation)

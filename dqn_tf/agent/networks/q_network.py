@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from dqn_tf.agent.networks.heads import Head
-from dqn_tf.agent.networks.layers import DenseLayers
+from dqn_tf.agent.networks.layers import DTYPE, DenseLayers
 from dqn_tf.agent.networks.numpy_forward import ForwardPlan, Place
 from dqn_tf.agent.networks.torsos import TorsoMaker, make_torso
 from dqn_tf.agent.values import make_values
@@ -47,7 +47,7 @@ class QNetwork(tf.keras.Model):
         num_agents: int = 1,
         torso: TorsoMaker | None = None,
     ) -> None:
-        super().__init__(name="q_network")
+        super().__init__(name="q_network", dtype=DTYPE)
         self.spaces = spaces
         self.num_agents = num_agents
         self.values = make_values(config)

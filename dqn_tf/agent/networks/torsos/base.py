@@ -40,7 +40,7 @@ class Torso(tf.keras.layers.Layer):
     def __init__(
         self, spaces: Spaces, config: DQNConfig, seeds: Iterator[int], name: str = "torso"
     ) -> None:
-        super().__init__(name=name)
+        super().__init__(name=name, dtype="float32")
         self.encoding = make_encoding(spaces)
 
     @classmethod

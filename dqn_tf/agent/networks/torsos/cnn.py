@@ -7,7 +7,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from dqn_tf.agent.networks.layers import DenseLayers, fan_in_uniform, planned
+from dqn_tf.agent.networks.layers import DTYPE, DenseLayers, fan_in_uniform, planned
 from dqn_tf.agent.networks.numpy_forward import Places, PlannedLayer, Reshape
 from dqn_tf.agent.networks.torsos.base import Torso
 from dqn_tf.agent.networks.torsos.mlp import shared_and_own
@@ -36,7 +36,7 @@ class CNN(Torso):
         self.convolutions, flat_width = make_convolutions(
             self.layout, spaces.observation_shape, seeds
         )
-        self.flatten = tf.keras.layers.Flatten()
+        self.flatten = tf.keras.layers.Flatten("channels_last", dtype=DTYPE)
         self.width = shared[-1] if shared else flat_width
         dense = DenseLayers(config, seeds, self.uses_xla)
         self.hidden = dense.hidden(flat_width, shared, "hidden")
@@ -129,6 +129,8 @@ def make_convolutions(
                 kernel_initializer=fan_in_uniform(fan_in, next(seeds)),
                 bias_initializer=fan_in_uniform(fan_in, next(seeds)),
                 name=f"conv_{number}",
+                data_format="channels_last",
+                dtype=DTYPE,
             )
         )
         height = (height - size) // stride + 1
