@@ -35,13 +35,19 @@ def main(words: list[str]) -> int:
     """Return the exit status: 0 after SIGTERM or SIGINT, 1 for what a person has to mend."""
     try:
         parsed = options.parse(words)
+        options.check_addresses(parsed)
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
         with silence():
             from dqn_tf.serving import server  # imports TensorFlow, so only after the flags
-        return server.run(parsed)
+        server.run(parsed)
     except StartError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
+    with contextlib.suppress(OSError):
+        sys.stdout.flush()
+        sys.stderr.flush()
+    # Not sys.exit: it would wait for every thread, however long its model runs.
+    os._exit(0)
 
 
 def command() -> None:

@@ -26,11 +26,12 @@ from dqn_tf.serving.models.version_policy import ModelConfig, VersionPolicy
 PLATFORM = "tensorflow"
 TENSORFLOW_TYPE = 1  # the deprecated model_type that means the same platform
 PROMETHEUS_PATH = "/monitoring/prometheus/metrics"
-LEAST_BATCHING = {
-    "max_batch_size": 1,
-    "batch_timeout_micros": 0,
-    "max_enqueued_batches": 1,
-    "num_batch_threads": 1,
+# least and largest value of each parameter
+BATCHING_RANGES = {
+    "max_batch_size": (1, 2**31 - 1),
+    "batch_timeout_micros": (0, 60_000_000),
+    "max_enqueued_batches": (1, 2**31 - 1),
+    "num_batch_threads": (1, 1024),
 }
 FIELD = descriptor_pb2.FieldDescriptorProto
 MESSAGES: dict[str, dict[str, str | int]] = {
@@ -102,9 +103,11 @@ def read_batching(path: str | Path, flag: str) -> BatchingOptions:
     }
     sizes = tuple(config.allowed_batch_sizes)
     options = BatchingOptions(**values, allowed_batch_sizes=sizes)
-    for name, least in LEAST_BATCHING.items():
+    for name, (least, most) in BATCHING_RANGES.items():
         if getattr(options, name) < least:
             raise StartError(f"--{flag}={path}: {name} must be at least {least}.")
+        if getattr(options, name) > most:
+            raise StartError(f"--{flag}={path}: {name} must be at most {most}.")
     if sizes:
         ascend = list(sizes) == sorted(set(sizes)) and sizes[0] >= 1
         if not ascend or sizes[-1] != options.max_batch_size:
@@ -153,7 +156,7 @@ def model_configs(config: model_server_config_pb2.ModelServerConfig) -> list[Mod
 
 
 def _model_config(model: model_server_config_pb2.ModelConfig) -> ModelConfig:
-    if not os.path.isabs(model.base_path):
+    if not os.path.isabs(model.base_path) or "\0" in model.base_path:
         raise invalid_argument(
             f"Expected model {model.name} to have an absolute path, got base_path:"
             f" {model.base_path!r}"

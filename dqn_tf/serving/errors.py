@@ -1,5 +1,7 @@
 """Errors with a canonical code and a message; HTTP and gRPC each have a number for the code."""
 
+import time
+
 HTTP_STATUS = {
     "INVALID_ARGUMENT": 400,
     "FAILED_PRECONDITION": 400,
@@ -38,8 +40,10 @@ GRPC_NUMBERS = {
     "UNAUTHENTICATED": 16,
 }
 CODE_NAMES = {number: name for name, number in GRPC_NUMBERS.items()}
-LONGEST_MESSAGE = 1024  # characters of a gRPC message
+LONGEST_MESSAGE = 1024  # bytes of a gRPC message as it is sent
 CUT_MARK = "...TRUNCATED"
+# gRPC sends these bytes as they are, and each of the others as three: %F0
+SENT_AS_THEY_ARE = frozenset(range(0x20, 0x7F)) - {ord("%")}
 
 
 class ServingError(Exception):
@@ -62,11 +66,26 @@ def invalid_argument(message: str) -> ServingError:
     return ServingError("INVALID_ARGUMENT", message)
 
 
+def check_deadline(deadline: float | None) -> None:
+    """Raise DEADLINE_EXCEEDED after the deadline, a time.monotonic()."""
+    if deadline is not None and time.monotonic() > deadline:
+        raise ServingError("DEADLINE_EXCEEDED", "The time was over before the answer was there")
+
+
 def shorten(message: str) -> str:
     """Cut the message where gRPC's metadata would not carry it."""
-    if len(message) <= LONGEST_MESSAGE:
+    message = message.encode("utf-8", "replace").decode()
+    if _sent_bytes(message[: LONGEST_MESSAGE + 1]) <= LONGEST_MESSAGE:
         return message
-    return message[: LONGEST_MESSAGE - len(CUT_MARK)] + CUT_MARK
+    room = LONGEST_MESSAGE - len(CUT_MARK)
+    end = 0
+    while (room := room - _sent_bytes(message[end])) >= 0:
+        end += 1
+    return message[:end] + CUT_MARK
+
+
+def _sent_bytes(text: str) -> int:
+    return sum(1 if byte in SENT_AS_THEY_ARE else 3 for byte in text.encode())
 
 
 def to_serving_error(error: Exception) -> ServingError:

@@ -1,137 +1,150 @@
 """The flags, under TensorFlow Serving's names where it has them, as one frozen value."""
 
 import dataclasses
+import math
 import os
+import socket
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from absl import flags
 
 from dqn_tf.serving.errors import StartError
 
-LEAST_LOG_BYTES = 1 << 16
 FREE_PORT = "; -1 takes a free one and prints it"
-PORTS = ("port", "rest_api_port")
-AT_LEAST_ONE = (
-    "rest_api_timeout_in_ms",
-    "rest_api_num_threads",
-    "grpc_max_threads",
-    "max_request_bytes",
-    "max_json_depth",
-    "max_concurrent_requests",
-)
+INT32_MAX = 2**31 - 1
+DAY = 86_400.0  # seconds
+LEAST_POLL_SECONDS = 0.01
+
+
+def _flag(default: Any, help_text: str, least: float = 0, most: float = INT32_MAX) -> Any:
+    """Return a field: its default, its help, and for a number the range that it must be in."""
+    metadata = {"help": help_text, "range": (least, most)}
+    return dataclasses.field(default=default, metadata=metadata)
 
 
 @dataclasses.dataclass(frozen=True)
 class Options:
     """The value of each flag. Field = flag, default = the flag's default."""
 
-    model_base_path: str = ""
-    model_name: str = "default"
-    model_config_file: str = ""
-    model_config_file_poll_wait_seconds: float = 0.0
-    host: str = "127.0.0.1"
-    port: int = 8500
-    grpc_max_threads: int = 16
-    grpc_channel_arguments: str = ""
-    enable_grpc_healthcheck_service: bool = False
-    enable_serialization_as_tensor_content: bool = False
-    enable_signature_method_name_check: bool = False
-    rest_api_port: int = 8501
-    rest_api_timeout_in_ms: int = 30_000
-    rest_api_num_threads: int = 4
-    rest_api_enable_cors_support: bool = False
-    max_request_bytes: int = 64 << 20
-    max_json_depth: int = 500_000
-    max_concurrent_requests: int = 256
-    file_system_poll_wait_seconds: float = 1.0
-    max_num_load_retries: int = 5
-    load_retries_interval_micros: int = 60_000_000
-    enable_model_warmup: bool = True
-    allow_version_labels_for_unavailable_models: bool = False
-    enable_batching: bool = False
-    batching_parameters_file: str = ""
-    enable_per_model_batching_params: bool = False
-    monitoring_config_file: str = ""
-    tensorflow_intra_op_parallelism: int = 0
-    tensorflow_inter_op_parallelism: int = 0
-    demo: bool = False
-    log_requests: str = ""
-    log_requests_max_bytes: int = 1 << 30
-    log_requests_sample: float = 1.0
+    model_base_path: str = _flag(
+        "", "directory that holds the versions: MODEL_BASE_PATH/1, MODEL_BASE_PATH/2, ..."
+    )
+    model_name: str = _flag("default", "name under which clients ask for it")
+    model_config_file: str = _flag(
+        "", "text ModelServerConfig that lists several models, in place of --model_base_path"
+    )
+    model_config_file_poll_wait_seconds: float = _flag(
+        0.0, "seconds between two checks for a changed --model_config_file; 0 reads it once", 0, DAY
+    )
+    host: str = _flag(
+        "127.0.0.1",
+        "address to listen on; nothing is authenticated, so another network should reach it only"
+        " through a proxy that authenticates",
+    )
+    allowed_hosts: str = _flag(
+        "",
+        "further names, separated by commas, under which HTTP may be asked; addresses, --host and"
+        " names without a dot, such as localhost, always may",
+    )
+    port: int = _flag(8500, "port of gRPC; 0 is none" + FREE_PORT, -1, 65535)
+    grpc_max_threads: int = _flag(
+        16,
+        "gRPC requests at work at a time, quick and slow ones each; with batching, at most so many"
+        " are joined",
+        1,
+        1024,
+    )
+    grpc_channel_arguments: str = _flag("", "arguments of gRPC's server, as NAME=VALUE,NAME=VALUE")
+    enable_grpc_healthcheck_service: bool = _flag(
+        False, "answers health checks of ModelService and PredictionService"
+    )
+    enable_serialization_as_tensor_content: bool = _flag(
+        False, "replies over gRPC hold tensors as bytes"
+    )
+    enable_signature_method_name_check: bool = _flag(
+        False,
+        "classify and regress need a signature made for them, which TensorFlow 2 does not write",
+    )
+    rest_api_port: int = _flag(8501, "port of HTTP; 0 is none" + FREE_PORT, -1, 65535)
+    rest_api_timeout_in_ms: int = _flag(
+        30_000, "a REST request that takes longer, its body included, is answered with 504", 1
+    )
+    rest_api_num_threads: int = _flag(
+        4, "threads for REST requests of models that take long", 1, 1024
+    )
+    rest_api_enable_cors_support: bool = _flag(
+        False, "lets pages of other origins call the REST API"
+    )
+    max_request_bytes: int = _flag(
+        64 << 20, "largest REST body or gRPC message, packed or unpacked", 1
+    )
+    max_request_rows: int = _flag(
+        32_768, "most rows of one request, where a signature leaves their number free", 1
+    )
+    max_json_depth: int = _flag(500_000, "deepest nesting of a REST body", 1)
+    max_concurrent_requests: int = _flag(
+        256,
+        "requests at work at a time, over REST and over gRPC; more are refused at once, quick ones"
+        " never",
+        1,
+    )
+    max_connections: int = _flag(
+        1024, "connections at a time, over HTTP and over gRPC; a new one replaces one that waits", 1
+    )
+    file_system_poll_wait_seconds: float = _flag(
+        1.0, "seconds between two checks for new versions; 0 checks once", 0, DAY
+    )
+    max_num_load_retries: int = _flag(5, "how often a version that failed to load is tried again")
+    load_retries_interval_micros: int = _flag(
+        60_000_000, "microseconds between two tries", 0, DAY * 1e6
+    )
+    enable_model_warmup: bool = _flag(
+        True, "runs assets.extra/tf_serving_warmup_requests before a version is available"
+    )
+    allow_version_labels_for_unavailable_models: bool = _flag(
+        False, "labels may name versions that are not loaded yet"
+    )
+    enable_batching: bool = _flag(False, "joins requests that wait at the same time into one run")
+    batching_parameters_file: str = _flag("", "text BatchingParameters")
+    enable_per_model_batching_params: bool = _flag(
+        False, "a batching_params.pbtxt in a version's directory holds for that version"
+    )
+    monitoring_config_file: str = _flag(
+        "", "text MonitoringConfig that turns on Prometheus metrics"
+    )
+    tensorflow_intra_op_parallelism: int = _flag(
+        0, "threads of one operation; 0 lets TensorFlow choose", 0, 1024
+    )
+    tensorflow_inter_op_parallelism: int = _flag(
+        0, "operations of one request at a time; 0 lets TensorFlow choose", 0, 1024
+    )
+    demo: bool = _flag(
+        False,
+        "serves a page at / on which an agent plays CartPole-v1 or the 3x3 grid in the browser,"
+        " asking this server for every step",
+    )
+    log_requests: str = _flag(
+        "",
+        "directory to which predict requests and their answers are written, as TFRecord of"
+        " PredictionLog",
+    )
+    log_requests_max_bytes: int = _flag(
+        1 << 30, "most that this directory may hold; the oldest file goes first", 1 << 16, 2**62
+    )
+    log_requests_sample: float = _flag(
+        1.0, "share of the requests that is written, above 0 and at most 1", 0, 1
+    )
 
     def channel_arguments(self) -> list[tuple[str, int | str]]:
         """Return `grpc_channel_arguments` in pairs."""
         pairs = [pair.partition("=") for pair in self.grpc_channel_arguments.split(",") if pair]
-        return [
-            (name, int(value) if value.lstrip("-").isdecimal() else value)
-            for name, _, value in pairs
-        ]
+        return [(name, int(value) if _is_integer(value) else value) for name, _, value in pairs]
 
 
-HELP = {
-    "model_base_path": (
-        "directory that holds the versions: MODEL_BASE_PATH/1, MODEL_BASE_PATH/2, ..."
-    ),
-    "model_name": "name under which clients ask for it",
-    "model_config_file": (
-        "text ModelServerConfig that lists several models, in place of --model_base_path"
-    ),
-    "model_config_file_poll_wait_seconds": (
-        "seconds between two checks for a changed --model_config_file; 0 reads it once"
-    ),
-    "host": (
-        "address to listen on; nothing is authenticated, so another network should reach it only"
-        " through a proxy that authenticates"
-    ),
-    "port": "port of gRPC; 0 is none" + FREE_PORT,
-    "grpc_max_threads": "threads for gRPC; with batching, at most so many requests are joined",
-    "grpc_channel_arguments": "arguments of gRPC's server, as NAME=VALUE,NAME=VALUE",
-    "enable_grpc_healthcheck_service": (
-        "answers health checks of ModelService and PredictionService"
-    ),
-    "enable_serialization_as_tensor_content": "replies over gRPC hold tensors as bytes",
-    "enable_signature_method_name_check": (
-        "classify and regress need a signature made for them, which TensorFlow 2 does not write"
-    ),
-    "rest_api_port": "port of HTTP; 0 is none" + FREE_PORT,
-    "rest_api_timeout_in_ms": "a REST request that takes longer is answered with 504",
-    "rest_api_num_threads": "threads for REST requests of models that take long",
-    "rest_api_enable_cors_support": "lets pages of other origins call the REST API",
-    "max_request_bytes": "largest REST body, packed or unpacked",
-    "max_json_depth": "deepest nesting of a REST body",
-    "max_concurrent_requests": "requests at work at a time; more are refused at once",
-    "file_system_poll_wait_seconds": "seconds between two checks for new versions; 0 checks once",
-    "max_num_load_retries": "how often a version that failed to load is tried again",
-    "load_retries_interval_micros": "microseconds between two tries",
-    "enable_model_warmup": (
-        "runs assets.extra/tf_serving_warmup_requests before a version is available"
-    ),
-    "allow_version_labels_for_unavailable_models": (
-        "labels may name versions that are not loaded yet"
-    ),
-    "enable_batching": "joins requests that wait at the same time into one run",
-    "batching_parameters_file": "text BatchingParameters",
-    "enable_per_model_batching_params": (
-        "a batching_params.pbtxt in a version's directory holds for that version"
-    ),
-    "monitoring_config_file": "text MonitoringConfig that turns on Prometheus metrics",
-    "tensorflow_intra_op_parallelism": "threads of one operation; 0 lets TensorFlow choose",
-    "tensorflow_inter_op_parallelism": (
-        "operations of one request at a time; 0 lets TensorFlow choose"
-    ),
-    "demo": (
-        "serves a page at / on which an agent plays CartPole-v1 or the 3x3 grid in the browser,"
-        " asking this server for every step"
-    ),
-    "log_requests": (
-        "directory to which predict requests and their answers are written, as TFRecord of"
-        " PredictionLog"
-    ),
-    "log_requests_max_bytes": "most that this directory may hold; the oldest file goes first",
-    "log_requests_sample": "share of the requests that is written, above 0 and at most 1",
-}
+FIELDS = dataclasses.fields(Options)
+HELP: dict[str, str] = {field.name: field.metadata["help"] for field in FIELDS}
 DEFINE: dict[Any, Any] = {
     bool: flags.DEFINE_bool,
     int: flags.DEFINE_integer,
@@ -142,7 +155,7 @@ DEFINE: dict[Any, Any] = {
 
 def define(values: flags.FlagValues) -> None:
     """Register one flag for each field."""
-    for field in dataclasses.fields(Options):
+    for field in FIELDS:
         DEFINE[field.type](field.name, field.default, HELP[field.name], flag_values=values)
 
 
@@ -156,7 +169,7 @@ def parse(words: list[str]) -> Options:
     flags.DEFINE_bool("help", False, "prints this", short_name="h", flag_values=values)
     try:
         rest = values(["dqn_tf.serving", *words])[1:]
-    except flags.Error as error:
+    except (flags.Error, OverflowError) as error:  # 1e999 overflows where an integer is expected
         raise StartError(str(error)) from error
     if values.help:
         print(f"{_command_name()} --model_base_path=saved_models/CartPole-v1")
@@ -164,16 +177,78 @@ def parse(words: list[str]) -> Options:
         raise SystemExit(0)
     if rest:
         raise StartError(f"{rest[0]!r} is no flag; give --model_base_path=DIRECTORY.")
-    fields: dict[str, Any] = {
-        field.name: values[field.name].value for field in dataclasses.fields(Options)
-    }
+    fields: dict[str, Any] = {field.name: values[field.name].value for field in FIELDS}
     options = Options(**fields)
-    for check in (_check_models, _check_ports, _check_numbers, _check_combinations):
+    for check in (_check_ranges, _check_models, _check_ports, _check_combinations):
         check(options)
-    if options.model_base_path:
-        base_path = os.path.abspath(options.model_base_path)
-        options = dataclasses.replace(options, model_base_path=base_path)
-    return options
+    return dataclasses.replace(
+        options,
+        model_base_path=_absolute(options.model_base_path),
+        log_requests=os.path.expanduser(options.log_requests),
+    )
+
+
+def check_addresses(options: Options) -> None:
+    """Raise StartError for an address that cannot be listened on, before anything is loaded."""
+    for flag in ("port", "rest_api_port"):
+        value = getattr(options, flag)
+        try:
+            _bind_once(options.host, max(0, value))
+        except (OSError, UnicodeError, ValueError) as error:
+            reason = getattr(error, "strerror", None) or error
+            raise StartError(f"--{flag}={value} on --host={options.host}: {reason}") from error
+
+
+def _bind_once(host: str, port: int) -> None:
+    """Bind a socket to one of the host's addresses. Raises OSError, UnicodeError, ValueError."""
+    problem: OSError | None = None
+    for family, kind, protocol, _, address in socket.getaddrinfo(
+        host, port, type=socket.SOCK_STREAM
+    ):
+        try:
+            with socket.socket(family, kind, protocol) as probe:
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                probe.bind(address)
+        except OSError as error:
+            problem = error
+        else:
+            return
+    if problem is not None:
+        raise problem
+
+
+def _absolute(path: str) -> str:
+    return os.path.abspath(os.path.expanduser(path)) if path else ""
+
+
+def _is_integer(text: str) -> bool:
+    return text.removeprefix("-").isdecimal()
+
+
+def _check_ranges(options: Options) -> None:
+    if not 0 < options.log_requests_sample <= 1:
+        raise StartError(
+            f"--log_requests_sample={options.log_requests_sample} must be a share of the requests:"
+            " above 0 and at most 1."
+        )
+    for field in FIELDS:
+        value = getattr(options, field.name)
+        if field.type not in (int, float):
+            continue
+        least, most = cast(tuple[float, float], field.metadata["range"])
+        if math.isnan(value):
+            raise StartError(f"--{field.name}={value} must be a number.")
+        if value < 0 <= least:
+            raise StartError(f"--{field.name}={value} must not be negative.")
+        if value < least:
+            raise StartError(f"--{field.name}={value} must be at least {least:,}.")
+        if value > most:
+            raise StartError(f"--{field.name}={value} must be at most {most:,}.")
+    for name in ("file_system_poll_wait_seconds", "model_config_file_poll_wait_seconds"):
+        if 0 < getattr(options, name) < LEAST_POLL_SECONDS:
+            raise StartError(
+                f"--{name}={getattr(options, name)} must be 0 or at least {LEAST_POLL_SECONDS}."
+            )
 
 
 def _command_name() -> str:
@@ -189,43 +264,44 @@ def _check_models(options: Options) -> None:
         )
     if options.model_config_file and not Path(options.model_config_file).is_file():
         raise StartError(f"--model_config_file={options.model_config_file} is no file.")
+    if options.model_base_path:
+        if not options.model_name:
+            raise StartError("--model_name= is empty: clients could not ask for the model.")
+        _check_base_path(options.model_base_path)
+
+
+def _check_base_path(path: str) -> None:
+    """Raise StartError for a version given in place of the directory of versions."""
+    base = Path(_absolute(path))
+    if (base / "saved_model.pb").is_file():
+        raise StartError(
+            f"--model_base_path={path} is a version itself. Give the directory around it:"
+            f" --model_base_path={base.parent}"
+        )
+    if (base / "config.json").is_file() and (base / "checkpoints").is_dir():
+        raise StartError(
+            f"--model_base_path={path} is a run. Give the directory of versions to which it was"
+            f" exported; {base / 'evaluation.json'} names it."
+        )
+    if base.exists() and not base.is_dir():
+        raise StartError(f"--model_base_path={path} is no directory.")
 
 
 def _check_ports(options: Options) -> None:
-    for name in PORTS:
-        port = getattr(options, name)
-        if not -1 <= port <= 65535:
-            raise StartError(f"--{name}={port} must be a port, 0 for none, or -1 for any free one.")
     if options.port == options.rest_api_port == 0:
         raise StartError("--port and --rest_api_port are both off: nothing could be asked.")
     if options.port == options.rest_api_port > 0:
         raise StartError("--port and --rest_api_port are the same: nothing could be asked.")
     for pair in options.grpc_channel_arguments.split(","):
-        if pair and not pair.partition("=")[2]:
+        name, _, value = pair.partition("=")
+        is_wrong = not name or not value
+        if _is_integer(value) and not -INT32_MAX <= int(value) <= INT32_MAX:
+            is_wrong = True
+        if pair and is_wrong:
             raise StartError(
                 f"--grpc_channel_arguments={options.grpc_channel_arguments}: {pair!r} is not"
-                " NAME=VALUE."
+                " NAME=VALUE, with a text or a number of 32 bits."
             )
-
-
-def _check_numbers(options: Options) -> None:
-    for field in dataclasses.fields(options):
-        value = getattr(options, field.name)
-        if field.type in (int, float) and field.name not in PORTS and value < 0:
-            raise StartError(f"--{field.name}={value} must not be negative.")
-    if not 0 < options.log_requests_sample <= 1:
-        raise StartError(
-            f"--log_requests_sample={options.log_requests_sample} must be a share of the requests:"
-            " above 0 and at most 1."
-        )
-    if options.log_requests_max_bytes < LEAST_LOG_BYTES:
-        raise StartError(
-            f"--log_requests_max_bytes={options.log_requests_max_bytes} must be at least"
-            f" {LEAST_LOG_BYTES:,}."
-        )
-    for name in AT_LEAST_ONE:
-        if getattr(options, name) == 0:
-            raise StartError(f"--{name}=0 would refuse every request; it must be at least 1.")
 
 
 def _check_combinations(options: Options) -> None:

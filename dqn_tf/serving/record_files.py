@@ -34,6 +34,8 @@ class RecordFiles:
         numbers = [int(path.stem.partition("-")[2]) for path in record_files(directory)]
         self._number = max(numbers, default=0)
         self._writer: tf.io.TFRecordWriter | None = None
+        self._path: Path | None = None  # of the present file
+        self._identity = 0  # its inode
         self._size = 0
 
     def write(self, content: bytes) -> None:
@@ -48,8 +50,11 @@ class RecordFiles:
             self.close()
             # as large as the new file may become
             self._make_room(max(size, share))
-            self._writer = tf.io.TFRecordWriter(str(self._new_file()))
+            self._path = self._new_file()
+            self._identity = self._path.stat().st_ino
+            self._writer = tf.io.TFRecordWriter(str(self._path))
             self._size = 0
+        self._check_present()
         self._writer.write(content)
         self._size += size
 
@@ -57,6 +62,7 @@ class RecordFiles:
         """Make all that was written readable."""
         if self._writer is not None:
             self._writer.flush()
+            self._check_present()
 
     def close(self) -> None:
         """End the present file; the next record begins a new one."""
@@ -65,9 +71,23 @@ class RecordFiles:
             writer.close()
 
     def abandon(self) -> None:
-        """End the present file after an error, whether that works or not."""
+        """End the present file after an error, whether that works or not; leave no empty one."""
         with contextlib.suppress(OSError, tf.errors.OpError):
             self.close()
+        with contextlib.suppress(OSError):
+            if self._path is not None and self._path.stat().st_size == 0:
+                self._path.unlink()
+        self._path = None
+
+    def _check_present(self) -> None:
+        """Raise OSError if the present file was removed: the disk takes records for it still."""
+        assert self._path is not None
+        try:
+            is_present = self._path.stat().st_ino == self._identity
+        except FileNotFoundError:
+            is_present = False
+        if not is_present:
+            raise OSError(0, f"{self._path} was removed")
 
     def _new_file(self) -> Path:
         while True:

@@ -82,14 +82,20 @@ class RequestLog:
             self._queued_bytes += size
             self._changed.notify()
 
-    def close(self) -> None:
-        """Write what is queued, flush, and print how many requests were written and dropped."""
+    def close(self, seconds: float | None = None) -> None:
+        """Write what is queued, flush, and print how many requests were written and dropped.
+
+        After so many `seconds` the rest is dropped.
+        """
         with self._changed:
             if self._is_closing:
                 return
             self._is_closing = True
             self._changed.notify()
-        self._thread.join()
+        self._thread.join(seconds)
+        if self._thread.is_alive():
+            with self._changed:
+                self.dropped += len(self._queue) + self._unflushed
         _print(f"{self.written} requests written, {self.dropped} dropped")
 
     def _write_all(self) -> None:

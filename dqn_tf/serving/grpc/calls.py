@@ -4,6 +4,7 @@ gRPC answers with them, and the warm-up runs them.
 """
 
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, ExitStack
 from typing import Any
 
 from google.protobuf import any_pb2
@@ -24,18 +25,29 @@ from dqn_tf.serving.models.served_model import VersionHandle
 from dqn_tf.serving.models.signature import Arrays, Signature
 
 HoldVersion = Callable[[model_pb2.ModelSpec], VersionHandle]
+# a context for what takes long, which is entered before a deadline
+SlowLane = Callable[[float | None], AbstractContextManager[None]]
 
 
 class PredictionCalls:
     """The calls. `hold(spec)` holds the version that a request is for.
 
-    Each `deadline` is a time.monotonic().
+    What takes long happens in the context `slow_lane(deadline)`. Each `deadline` is a
+    time.monotonic().
     """
 
     def __init__(
-        self, runner: SignatureRunner, hold: HoldVersion, as_content: bool, check_method: bool
+        self,
+        runner: SignatureRunner,
+        hold: HoldVersion,
+        as_content: bool,
+        check_method: bool,
+        max_rows: int,
+        slow_lane: SlowLane,
     ) -> None:
         self._runner = runner
+        self._slow_lane = slow_lane
+        self._max_rows = max_rows
         self._hold = hold
         self._as_content = as_content
         self._check_method = check_method
@@ -44,13 +56,16 @@ class PredictionCalls:
         self, request: predict_pb2.PredictRequest, deadline: float | None
     ) -> predict_pb2.PredictResponse:
         """Take named tensors and return named tensors."""
-        with self._hold(request.model_spec) as handle:
+        with self._hold(request.model_spec) as handle, ExitStack() as lane:
             signature = handle.model.signature(request.model_spec.signature_name)
             signature.check_names(request.inputs)
             names = _filtered_outputs(request.output_filter, signature)
             inputs = {
-                alias: tensors.to_array(request.inputs[alias], alias) for alias in signature.inputs
+                alias: tensors.to_array(request.inputs[alias], tensor, alias, self._max_rows)
+                for alias, tensor in signature.inputs.items()
             }
+            if handle.batcher is not None or not signature.is_fast(inputs):
+                lane.enter_context(self._slow_lane(deadline))
             outputs = self._runner.run(handle, signature, inputs, names, deadline)
             response = predict_pb2.PredictResponse()
             _fill_spec(response.model_spec, handle, signature)
@@ -133,7 +148,7 @@ class PredictionCalls:
         self, verb: str, request: Any, deadline: float | None, spec: model_pb2.ModelSpec
     ) -> Any:
         """Classify or regress the request's examples, and fill the response's `spec`."""
-        with self._hold(request.model_spec) as handle:
+        with self._hold(request.model_spec) as handle, self._slow_lane(deadline):
             signature = handle.model.signature(request.model_spec.signature_name)
 
             def run(signature: Signature, inputs: Arrays, outputs: tuple[str, ...]) -> Arrays:

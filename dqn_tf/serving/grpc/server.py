@@ -1,52 +1,213 @@
-"""Starts gRPC's server with both services and, if it is turned on, the health service."""
+"""gRPC's server: both services and, if it is turned on, the health service.
 
+A message is received as bytes, and looked at before protobuf reads it. To the server each call is
+one with a stream of messages, of which it takes the first: so it knows of a call before its message
+is there, and can end one whose message does not come.
+"""
+
+import functools
 import logging
+import threading
+import time
+from collections.abc import Iterator
 from concurrent import futures
+from typing import Any
 
 import grpc
-from grpc_health.v1 import health, health_pb2, health_pb2_grpc
-from tensorflow_serving.apis import model_service_pb2_grpc, prediction_service_pb2_grpc
+from google.protobuf.message import DecodeError, Message
+from tensorflow_serving.apis import model_management_pb2
 
-from dqn_tf.serving.grpc.services import ModelService, PredictionService
+from dqn_tf.serving.errors import (
+    GRPC_NUMBERS,
+    ServingError,
+    invalid_argument,
+    shorten,
+    to_serving_error,
+)
+from dqn_tf.serving.grpc import health, services, wire
+from dqn_tf.serving.grpc.lanes import Lanes
+from dqn_tf.serving.grpc.pending import PendingCalls
+from dqn_tf.serving.grpc.services import Method
 from dqn_tf.serving.models.runner import SignatureRunner
 from dqn_tf.serving.options import Options
+from dqn_tf.serving.workload import HEAVY_BYTES, LARGE_BYTES, Claim, Workload
 
-LARGEST_MESSAGE = 2**31 - 1  # bytes
+NO_DEADLINE = 1e8  # seconds; gRPC reports a longer time for a call without deadline
+LARGEST_REPLY = 2**31 - 1  # bytes
+MOST_WAITING = 256  # calls whose message is not there yet
+HANDSHAKE_MS = 10_000
+IDLE_MS = 120_000  # that a connection may be without a call
+KEEPALIVE_MS = 30_000  # after which a silent client is asked whether it is there
+STATUS_CODES = {code.value[0]: code for code in grpc.StatusCode}
 
-
-def start(runner: SignatureRunner, options: Options) -> tuple[grpc.Server, int]:
-    """Return a server that answers, and its port. Raises OSError."""
-    # they would show a traceback for each message that cannot be read
-    for name in ("grpc._common", "grpc._server"):
-        logging.getLogger(name).setLevel(logging.CRITICAL)
-    server = grpc.server(
-        futures.ThreadPoolExecutor(options.grpc_max_threads, "grpc"),
-        maximum_concurrent_rpcs=options.max_concurrent_requests,
-        options=[
-            ("grpc.max_receive_message_length", LARGEST_MESSAGE),
-            ("grpc.max_send_message_length", LARGEST_MESSAGE),
-            ("grpc.so_reuseport", 0),
-            *options.channel_arguments(),
-        ],
-    )
-    prediction_service = PredictionService(runner, options)
-    prediction_service_pb2_grpc.add_PredictionServiceServicer_to_server(prediction_service, server)
-    model_service_pb2_grpc.add_ModelServiceServicer_to_server(ModelService(runner, options), server)
-    if options.enable_grpc_healthcheck_service:
-        _add_health(server)
-    host = f"[{options.host}]" if ":" in options.host else options.host
-    try:
-        port = server.add_insecure_port(f"{host}:{max(options.port, 0)}")
-    except RuntimeError as error:
-        raise OSError(0, str(error)) from error
-    if port == 0:
-        raise OSError(0, "the address cannot be bound")
-    server.start()
-    return server, port
+log = logging.getLogger("dqn_tf.serving")
 
 
-def _add_health(server: grpc.Server) -> None:
-    servicer = health.HealthServicer()
-    for name in ("ModelService", "PredictionService"):
-        servicer.set(name, health_pb2.HealthCheckResponse.SERVING)
-    health_pb2_grpc.add_HealthServicer_to_server(servicer, server)
+class GrpcServer:
+    """Answers both services' calls."""
+
+    def __init__(self, runner: SignatureRunner, options: Options, workload: Workload) -> None:
+        # gRPC's own threads would log a traceback for each client that goes away
+        for name in ("grpc._common", "grpc._server"):
+            logging.getLogger(name).setLevel(logging.CRITICAL)
+        self._options = options
+        self._calls = PendingCalls(MOST_WAITING)
+        answerer = _Answerer(runner, options, workload, self._calls)
+        # one for each call that waits for its message, and for each in a lane
+        threads = MOST_WAITING + options.max_concurrent_requests + options.grpc_max_threads
+        self._server = grpc.server(
+            futures.ThreadPoolExecutor(threads, "grpc"),
+            handlers=[answerer],
+            maximum_concurrent_rpcs=2 * threads,
+            options=[
+                ("grpc.max_receive_message_length", options.max_request_bytes),
+                ("grpc.max_send_message_length", LARGEST_REPLY),
+                ("grpc.per_message_decompression", 0),  # wire.unpack does it, within a limit
+                ("grpc.max_allowed_incoming_connections", options.max_connections),
+                ("grpc.server_handshake_timeout_ms", HANDSHAKE_MS),
+                ("grpc.keepalive_time_ms", KEEPALIVE_MS),
+                ("grpc.max_connection_idle_ms", IDLE_MS),
+                ("grpc.keepalive_permit_without_calls", 1),
+                ("grpc.so_reuseport", 0),
+                *options.channel_arguments(),
+            ],
+        )
+
+    def start(self, host: str, port: int) -> int:
+        """Listen; return the port. Raises OSError."""
+        address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+        try:
+            bound = int(self._server.add_insecure_port(address))
+        except RuntimeError as error:
+            raise OSError(0, str(error)) from error
+        if bound == 0:
+            raise OSError(0, "the address cannot be bound")
+        self._server.start()
+        return bound
+
+    def stop(self, seconds: float) -> threading.Event:
+        """Take no more calls; the event is set when all have ended, or were cut off in time."""
+        self._calls.stop()
+        event: threading.Event = self._server.stop(seconds)
+        return event
+
+
+class _Answerer(grpc.GenericRpcHandler):
+    """Finds the method of each call, and answers it."""
+
+    def __init__(
+        self,
+        runner: SignatureRunner,
+        options: Options,
+        workload: Workload,
+        pending_calls: PendingCalls,
+    ) -> None:
+        self._runner = runner
+        self._limit = options.max_request_bytes
+        self._workload = workload
+        self._pending_calls = pending_calls
+        self._lanes = Lanes(options.grpc_max_threads, options.max_concurrent_requests)
+        self._handlers = {
+            name: grpc.stream_unary_rpc_method_handler(
+                functools.partial(self._answer, name.rpartition("/")[2], method)
+            )
+            for name, method in services.methods(runner, options, self._lanes).items()
+        }
+        if options.enable_grpc_healthcheck_service:
+            self._handlers |= health.handlers(pending_calls)
+
+    def service(self, details: grpc.HandlerCallDetails) -> grpc.RpcMethodHandler | None:
+        """Return the handler of a call; None for a method that there is not."""
+        return self._handlers.get(details.method)
+
+    def _answer(
+        self, api: str, method: Method, messages: Iterator[bytes], context: grpc.ServicerContext
+    ) -> bytes:
+        """Return the serialized response, or abort with the status of its error."""
+        pending = self._pending_calls.begin(context)
+        try:
+            message = next(messages, None)
+        except Exception:  # the client has gone, or was too slow
+            return b""
+        finally:
+            pending.work()
+        started = time.perf_counter()
+        names: list[str] = []
+        code = "OK"
+        claim = self._workload.bytes.claim()
+        try:
+            reply = self._respond(method, message, context, claim, names)
+            claim.set(len(reply))
+            return reply
+        except Exception as error:
+            cause = to_serving_error(error)
+            code = cause.code
+            if code == "INTERNAL":
+                log.error("%s failed", api, exc_info=error)
+            context.abort(STATUS_CODES[GRPC_NUMBERS[code]], shorten(cause.message))
+            raise AssertionError from error  # abort raises
+        finally:
+            pending.send(claim.release)
+            self._count(api, names, code, time.perf_counter() - started)
+
+    def _respond(
+        self,
+        method: Method,
+        message: bytes | None,
+        context: grpc.ServicerContext,
+        claim: Claim,
+        names: list[str],
+    ) -> bytes:
+        if message is None:
+            raise ServingError("UNIMPLEMENTED", "A call needs exactly one message")
+        deadline = _deadline(context)
+        claim.add(len(message))
+        with self._workload.turn(len(message), deadline):
+            message = wire.unpack(message, self._limit, deadline)
+        claim.add(len(message))
+        size = len(message)
+        with self._workload.turn(size, deadline), self._lanes.quick(deadline):
+            request = self._parse(method, message, deadline)
+            # the turn of a large one lasts until the reply is there; a small one needs none
+            if size > LARGE_BYTES or size <= HEAVY_BYTES:
+                return self._call(method, request, context, deadline, names)
+        with self._lanes.quick(deadline):
+            return self._call(method, request, context, deadline, names)
+
+    def _parse(self, method: Method, message: bytes, deadline: float | None) -> Message:
+        request_class = method.request_class
+        if len(message) > HEAVY_BYTES:
+            wire.check(message, request_class.DESCRIPTOR, deadline)
+        try:
+            return request_class.FromString(message)
+        except DecodeError as error:
+            raise invalid_argument(f"The message cannot be read: {error}") from None
+
+    def _call(
+        self,
+        method: Method,
+        request: Any,
+        context: grpc.ServicerContext,
+        deadline: float | None,
+        names: list[str],
+    ) -> bytes:
+        if hasattr(request, "model_spec"):
+            names.append(request.model_spec.name)
+        response = method.call(request, deadline, context.is_active)
+        if isinstance(response, model_management_pb2.ReloadConfigResponse):
+            context.set_code(STATUS_CODES[response.status.error_code])
+            context.set_details(shorten(response.status.error_message))
+        return bytes(response.SerializeToString())
+
+    def _count(self, api: str, names: list[str], code: str, seconds: float) -> None:
+        # a name that nobody serves is not worth a counter of its own
+        model = names[0] if names and names[0] in self._runner.manager.models else ""
+        self._runner.metrics.count_request(model, api, "GRPC", code, seconds)
+
+
+def _deadline(context: grpc.ServicerContext) -> float | None:
+    """Return the client's deadline as a time.monotonic(); None if it has none."""
+    seconds = context.time_remaining()
+    if seconds is None or seconds > NO_DEADLINE:
+        return None
+    return time.monotonic() + seconds

@@ -1,36 +1,78 @@
-"""PredictionService and ModelService on the official servicers."""
+"""The methods of PredictionService and ModelService: which message each takes, and what it does."""
 
-import logging
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
-import grpc
+from google.protobuf.message import Message
 from tensorflow_serving.apis import (
+    classification_pb2,
+    get_model_metadata_pb2,
     get_model_status_pb2,
+    inference_pb2,
     model_management_pb2,
     model_pb2,
-    model_service_pb2_grpc,
-    prediction_service_pb2_grpc,
+    predict_pb2,
+    regression_pb2,
 )
 
 from dqn_tf.serving import config_files
-from dqn_tf.serving.errors import GRPC_NUMBERS, invalid_argument, shorten, to_serving_error
+from dqn_tf.serving.errors import GRPC_NUMBERS, check_deadline, invalid_argument, to_serving_error
 from dqn_tf.serving.grpc.calls import PredictionCalls
+from dqn_tf.serving.grpc.lanes import Lanes
 from dqn_tf.serving.models.manager import ModelManager
 from dqn_tf.serving.models.runner import SignatureRunner
 from dqn_tf.serving.models.served_model import VersionHandle
 from dqn_tf.serving.options import Options
 
-NO_DEADLINE = 1e8  # seconds; gRPC reports a longer time for a call without deadline
 POLL_SECONDS = 0.05  # between two polls for a model that a client waits for
-STATUS_CODES = {code.value[0]: code for code in grpc.StatusCode}
 STATES = {
     name: getattr(get_model_status_pb2.ModelVersionStatus, name)
     for name in ("START", "LOADING", "AVAILABLE", "UNLOADING", "END")
 }
 
-log = logging.getLogger("dqn_tf.serving")
+
+class Method(NamedTuple):
+    """One method: the class of its request, and its function.
+
+    `call(request, deadline, is_active)` returns the response; the deadline is a time.monotonic(),
+    and `is_active()` is False once the client has gone.
+    """
+
+    request_class: type[Message]
+    call: Callable[[Any, float | None, Callable[[], bool]], Message]
+
+
+def methods(runner: SignatureRunner, options: Options, lanes: Lanes) -> dict[str, Method]:
+    """Return all methods by their full names."""
+    calls = PredictionCalls(
+        runner,
+        lambda spec: hold_version(runner.manager, spec),
+        as_content=options.enable_serialization_as_tensor_content,
+        check_method=options.enable_signature_method_name_check,
+        max_rows=options.max_request_rows,
+        slow_lane=lanes.slow,
+    )
+    model_service = ModelService(runner.manager, options, lanes)
+    prediction = "/tensorflow.serving.PredictionService"
+    model = "/tensorflow.serving.ModelService"
+    return {
+        f"{prediction}/Predict": _plain(predict_pb2.PredictRequest, calls.predict),
+        f"{prediction}/Classify": _plain(classification_pb2.ClassificationRequest, calls.classify),
+        f"{prediction}/Regress": _plain(regression_pb2.RegressionRequest, calls.regress),
+        f"{prediction}/MultiInference": _plain(
+            inference_pb2.MultiInferenceRequest, calls.multi_inference
+        ),
+        f"{prediction}/GetModelMetadata": _plain(
+            get_model_metadata_pb2.GetModelMetadataRequest, calls.metadata
+        ),
+        f"{model}/GetModelStatus": _plain(
+            get_model_status_pb2.GetModelStatusRequest, model_service.status
+        ),
+        f"{model}/HandleReloadConfigRequest": Method(
+            model_management_pb2.ReloadConfigRequest, model_service.reload
+        ),
+    }
 
 
 def hold_version(manager: ModelManager, spec: model_pb2.ModelSpec) -> VersionHandle:
@@ -42,93 +84,23 @@ def hold_version(manager: ModelManager, spec: model_pb2.ModelSpec) -> VersionHan
     return manager.hold(spec.name, version, label)
 
 
-class Service:
-    """What all calls share: the client's deadline, errors as status, counts."""
-
-    def __init__(self, runner: SignatureRunner) -> None:
-        self.runner = runner
-
-    def answer(
-        self, api: str, call: Callable[..., Any], request: Any, context: grpc.ServicerContext
-    ) -> Any:
-        """Return call(request, deadline), or abort with the status of its error."""
-        started = time.perf_counter()
-        code = "OK"
-        try:
-            return call(request, _deadline(context))
-        except Exception as error:
-            cause = to_serving_error(error)
-            code = cause.code
-            if code == "INTERNAL":
-                log.error("%s failed", api, exc_info=error)
-            context.abort(STATUS_CODES[GRPC_NUMBERS[code]], shorten(cause.message))
-        finally:
-            seconds = time.perf_counter() - started
-            name = request.model_spec.name if hasattr(request, "model_spec") else ""
-            # a name that nobody serves is not worth a counter of its own
-            model = name if name in self.runner.manager.models else ""
-            self.runner.metrics.count_request(model, api, "GRPC", code, seconds)
-
-
-class PredictionService(Service, prediction_service_pb2_grpc.PredictionServiceServicer):
-    """PredictionService of tensorflow_serving/apis/prediction_service.proto."""
-
-    def __init__(self, runner: SignatureRunner, options: Options) -> None:
-        super().__init__(runner)
-        self.calls = PredictionCalls(
-            runner,
-            lambda spec: hold_version(runner.manager, spec),
-            options.enable_serialization_as_tensor_content,
-            options.enable_signature_method_name_check,
-        )
-
-    def Predict(self, request: Any, context: grpc.ServicerContext) -> Any:
-        return self.answer("Predict", self.calls.predict, request, context)
-
-    def Classify(self, request: Any, context: grpc.ServicerContext) -> Any:
-        return self.answer("Classify", self.calls.classify, request, context)
-
-    def Regress(self, request: Any, context: grpc.ServicerContext) -> Any:
-        return self.answer("Regress", self.calls.regress, request, context)
-
-    def MultiInference(self, request: Any, context: grpc.ServicerContext) -> Any:
-        return self.answer("MultiInference", self.calls.multi_inference, request, context)
-
-    def GetModelMetadata(self, request: Any, context: grpc.ServicerContext) -> Any:
-        return self.answer("GetModelMetadata", self.calls.metadata, request, context)
-
-
-class ModelService(Service, model_service_pb2_grpc.ModelServiceServicer):
+class ModelService:
     """ModelService of tensorflow_serving/apis/model_service.proto."""
 
-    def __init__(self, runner: SignatureRunner, options: Options) -> None:
-        super().__init__(runner)
+    def __init__(self, manager: ModelManager, options: Options, lanes: Lanes) -> None:
+        self._manager = manager
+        self._lanes = lanes
         self._allow_unavailable = options.allow_version_labels_for_unavailable_models
 
-    def GetModelStatus(self, request: Any, context: grpc.ServicerContext) -> Any:
-        return self.answer("GetModelStatus", self._status, request, context)
-
-    def HandleReloadConfigRequest(self, request: Any, context: grpc.ServicerContext) -> Any:
-        response = model_management_pb2.ReloadConfigResponse()
-        try:
-            self._reload(request, context)
-        except Exception as error:
-            cause = to_serving_error(error)
-            number = GRPC_NUMBERS[cause.code]
-            response.status.error_code = number
-            response.status.error_message = cause.message
-            context.set_code(STATUS_CODES[number])
-            context.set_details(shorten(cause.message))
-        return response
-
-    def _status(
+    def status(
         self, request: get_model_status_pb2.GetModelStatusRequest, _: float | None
     ) -> get_model_status_pb2.GetModelStatusResponse:
+        """Return the states of a model's versions. Raises ServingError."""
         spec = request.model_spec
         _check_spec(spec)
         version = spec.version.value if spec.WhichOneof("version_choice") == "version" else None
         response = get_model_status_pb2.GetModelStatusResponse()
-        for entry in self.runner.manager.status(spec.name, version):
+        for entry in self._manager.status(spec.name, version):
             state = STATES[entry.state]
             version_status = response.model_version_status.add(version=entry.version, state=state)
             version_status.status.error_code = 0
@@ -137,33 +109,41 @@ class ModelService(Service, model_service_pb2_grpc.ModelServiceServicer):
                 version_status.status.error_message = entry.error.message
         return response
 
-    def _reload(
-        self, request: model_management_pb2.ReloadConfigRequest, context: grpc.ServicerContext
-    ) -> None:
-        if request.config.WhichOneof("config") != "model_config_list":
-            raise invalid_argument(
-                "ServerModelConfig type not supported by HandleReloadConfigRequest. Only"
-                " model_config_list is"
-            )
-        manager = self.runner.manager
-        manager.configure(config_files.model_configs(request.config))
+    def reload(
+        self,
+        request: model_management_pb2.ReloadConfigRequest,
+        deadline: float | None,
+        is_active: Callable[[], bool],
+    ) -> model_management_pb2.ReloadConfigResponse:
+        """Serve what the request lists; the response holds the status."""
+        response = model_management_pb2.ReloadConfigResponse()
 
         def keep_waiting() -> bool:
+            check_deadline(deadline)
             time.sleep(POLL_SECONDS)
-            return bool(context.is_active())
+            return is_active()
 
-        manager.wait(keep_waiting)
-        manager.assign_labels(self._allow_unavailable)
+        try:
+            if request.config.WhichOneof("config") != "model_config_list":
+                raise invalid_argument(
+                    "ServerModelConfig type not supported by HandleReloadConfigRequest. Only"
+                    " model_config_list is"
+                )
+            configs = config_files.model_configs(request.config)
+            with self._lanes.aside():
+                self._manager.reload(configs, keep_waiting, self._allow_unavailable)
+        except Exception as error:
+            cause = to_serving_error(error)
+            response.status.error_code = GRPC_NUMBERS[cause.code]
+            response.status.error_message = cause.message
+        return response
+
+
+def _plain(request_class: type[Message], call: Callable[[Any, float | None], Message]) -> Method:
+    """Return a method that does not care whether its client is still there."""
+    return Method(request_class, lambda request, deadline, _: call(request, deadline))
 
 
 def _check_spec(spec: model_pb2.ModelSpec) -> None:
     if not spec.name:
         raise invalid_argument("Missing ModelSpec, or its name is empty")
-
-
-def _deadline(context: grpc.ServicerContext) -> float | None:
-    """Return the client's deadline as a time.monotonic(); None if it has none."""
-    seconds = context.time_remaining()
-    if seconds is None or seconds > NO_DEADLINE:
-        return None
-    return time.monotonic() + seconds

@@ -1,5 +1,9 @@
-"""Converts TensorProto to NumPy and back, by the rules of TensorFlow's own C++ reader."""
+"""Converts TensorProto to NumPy and back, by the rules of TensorFlow's own C++ reader.
 
+A shape is a claim: it is compared with the values that came before anything is made of its size.
+"""
+
+import itertools
 import math
 from collections.abc import Sequence
 from typing import Any
@@ -8,11 +12,14 @@ import numpy as np
 import tensorflow as tf
 from tensorflow.core.framework import tensor_pb2
 
-from dqn_tf.serving.errors import invalid_argument
+from dqn_tf.serving.errors import ServingError, invalid_argument
+from dqn_tf.serving.models.signature import TensorInfo
 
-# bytes of a tensor that a short proto may unfold into by repeating its last value
-LARGEST_UNFOLDED = 1 << 28
-LARGEST_RANK = 32  # of a NumPy array
+# A short list of values may unfold by repeating its last one: to as many bytes, or to as many times
+# its own.
+UNFOLDED_BYTES = 256 << 10
+UNFOLDED_TIMES = 8
+SLICE_ELEMENTS = 1 << 16  # that are converted in one go
 VALUE_FIELDS = {
     tf.float32: "float_val",
     tf.float64: "double_val",
@@ -36,31 +43,36 @@ BY_NUMBER = {
 BY_DTYPE = {dtype: (number, field) for number, (field, dtype) in BY_NUMBER.items()}
 
 
-def to_array(proto: tensor_pb2.TensorProto, alias: str) -> np.ndarray:
-    """Convert the tensor of the input `alias`.
+def to_array(
+    proto: tensor_pb2.TensorProto, tensor: TensorInfo, alias: str, max_rows: int
+) -> np.ndarray:
+    """Convert the value of the input `tensor`, whose name is `alias`.
 
     If the list of values is shorter than the shape, its last value is repeated; an empty list is
-    zeros; a longer one is cut. Raises INVALID_ARGUMENT for what is no tensor.
+    zeros; a longer one is cut. Raises INVALID_ARGUMENT for what is no tensor, or too large a one.
     """
-    dimensions = proto.tensor_shape.dim
-    is_known = proto.dtype in BY_NUMBER and not proto.tensor_shape.unknown_rank
-    if not is_known or len(dimensions) > LARGEST_RANK:
-        raise invalid_argument(f"tensor parsing error: {alias}")
+    if proto.dtype not in BY_NUMBER or proto.tensor_shape.unknown_rank:
+        raise _parsing_error(alias)
     field, dtype = BY_NUMBER[proto.dtype]
-    shape = [dimension.size for dimension in dimensions]
-    count = math.prod(shape)
+    shape = [dimension.size for dimension in proto.tensor_shape.dim]
     if min(shape, default=0) < 0:
-        raise invalid_argument(f"tensor parsing error: {alias}")
-    if proto.tensor_content:
-        if dtype.hasobject or len(proto.tensor_content) != count * dtype.itemsize:
-            raise invalid_argument(f"tensor parsing error: {alias}")
-        return np.frombuffer(proto.tensor_content, dtype).reshape(shape)
+        raise _parsing_error(alias)
+    tensor.check_rank(len(shape), alias)
+    count = math.prod(shape)
+    content = proto.tensor_content
     values = getattr(proto, field)
-    if count > len(values) and count * dtype.itemsize > LARGEST_UNFOLDED:
-        raise invalid_argument(
-            f"tensor parsing error: {alias}: {len(values)} values for a shape of {count}"
-        )
-    return _flat_array(values, count, field, dtype).reshape(shape)
+    has_content = len(content) > 0
+    _check_claim(
+        shape, len(content) // dtype.itemsize if has_content else len(values), dtype, alias
+    )
+    tensor.check_size(shape[0] if shape else 0, count, max_rows, alias)
+    if not has_content:
+        return _flat_array(values, count, field, dtype).reshape(shape)
+    if dtype.hasobject or len(content) != count * dtype.itemsize:
+        raise _parsing_error(alias)
+    if dtype == np.bool_:  # in C++, a bool that is neither 0 nor 1 may do anything
+        return (np.frombuffer(content, np.uint8) != 0).reshape(shape)
+    return np.frombuffer(content, dtype).reshape(shape)
 
 
 def fill(proto: tensor_pb2.TensorProto, array: np.ndarray, as_content: bool) -> None:
@@ -80,7 +92,22 @@ def fill(proto: tensor_pb2.TensorProto, array: np.ndarray, as_content: bool) -> 
     flat = array.ravel()
     if field == "half_val":
         flat = flat.view(np.uint16)
-    getattr(proto, field).extend(flat.tolist())
+    values = getattr(proto, field)
+    for start in range(0, len(flat), SLICE_ELEMENTS):
+        values.extend(flat[start : start + SLICE_ELEMENTS].tolist())
+
+
+def _check_claim(shape: list[int], given: int, dtype: np.dtype, alias: str) -> None:
+    """Raise INVALID_ARGUMENT if the shape claims far more elements than were given.
+
+    A dimension of 0 counts as 1: the operations of a model may make something of the others.
+    """
+    claimed = math.prod(max(1, size) for size in shape)
+    free = UNFOLDED_BYTES // dtype.itemsize
+    if claimed > max(free, UNFOLDED_TIMES * given):
+        error = _parsing_error(alias)
+        error.message += f": {given} values for a shape of {claimed}"
+        raise error
 
 
 def _flat_array(values: Sequence[Any], count: int, field: str, dtype: np.dtype) -> np.ndarray:
@@ -92,11 +119,28 @@ def _flat_array(values: Sequence[Any], count: int, field: str, dtype: np.dtype) 
         return flat
     if not values:
         return np.zeros(count, dtype)
+    wide = np.dtype(np.int64) if field in ("half_val", "int_val") else dtype
+    flat = _from_iterable(values, min(count, len(values)), wide)
     if field == "half_val":
-        flat = np.array(values[:count], np.int64).astype(np.uint16).view(dtype)
+        flat = flat.astype(np.uint16).view(dtype)
     elif field == "int_val":
-        flat = np.array(values[:count], np.int64).astype(dtype)
-    else:
-        flat = np.array(values[:count], dtype)
+        flat = flat.astype(dtype)
     missing = count - len(flat)
     return np.pad(flat, (0, missing), "edge") if missing else flat
+
+
+def _from_iterable(values: Sequence[Any], count: int, dtype: np.dtype) -> np.ndarray:
+    """Return the first `count` values, of which there are as many; other threads have turns."""
+    if count <= SLICE_ELEMENTS:
+        return np.fromiter(values, dtype, count)
+    flat = np.empty(count, dtype)
+    iterator = iter(values)
+    for start in range(0, count, SLICE_ELEMENTS):
+        size = min(SLICE_ELEMENTS, count - start)
+        part = itertools.islice(iterator, size)
+        flat[start : start + size] = np.fromiter(part, dtype, size)
+    return flat
+
+
+def _parsing_error(alias: str) -> ServingError:
+    return invalid_argument(f"tensor parsing error: {alias}")

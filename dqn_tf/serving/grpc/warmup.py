@@ -1,5 +1,7 @@
 """Runs the requests that a version brings along, before it answers anybody's."""
 
+import contextlib
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -24,7 +26,12 @@ def run(path: Path, runner: SignatureRunner, handle: VersionHandle, check_method
     if not file.is_file():
         return 0
     calls = PredictionCalls(
-        runner, lambda _: handle.duplicate(), as_content=False, check_method=check_method
+        runner,
+        lambda _: handle.duplicate(),
+        as_content=False,
+        check_method=check_method,
+        max_rows=sys.maxsize,
+        slow_lane=lambda _: contextlib.nullcontext(),
     )
     count = 0
     try:

@@ -1,10 +1,14 @@
-"""Reads the body of a request, within its limit."""
+"""Reads the body of a request, within its limits."""
 
+import asyncio
 import zlib
 
 from aiohttp import web
 
-from dqn_tf.serving.errors import ServingError, invalid_argument
+from dqn_tf.serving.errors import ServingError, check_deadline, invalid_argument
+from dqn_tf.serving.workload import HEAVY_BYTES, Claim
+
+UNPACKED_BYTES = 128 << 10  # that are unpacked in one go
 
 
 class BodyTooLarge(ServingError):
@@ -14,32 +18,71 @@ class BodyTooLarge(ServingError):
         super().__init__("RESOURCE_EXHAUSTED", f"The body is larger than {limit} bytes")
 
 
-async def read_body(request: web.BaseRequest, limit: int) -> bytes:
-    """Return the whole body, unpacked if it is gzip. Raises BodyTooLarge, INVALID_ARGUMENT."""
-    if (request.content_length or 0) > limit:
-        raise BodyTooLarge(limit)
-    if request.headers.get("Expect", "").lower() == "100-continue":
-        await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-    parts = []
-    size = 0
-    async for part in request.content.iter_any():
-        parts.append(part)
-        size += len(part)
-        if size > limit:
-            raise BodyTooLarge(limit)
-    body = b"".join(parts)
-    is_gzip = request.headers.get("Content-Encoding", "").lower() == "gzip"
-    return _unpack(body, limit) if is_gzip else body
+class Body:
+    """A body as it was received."""
+
+    def __init__(self, received: bytearray, is_gzip: bool) -> None:
+        self.received = received
+        self.is_gzip = is_gzip
+
+    def content(self, limit: int, claim: Claim, deadline: float) -> bytearray:
+        """Return the whole body, unpacked if it is gzip.
+
+        Raises BodyTooLarge, RESOURCE_EXHAUSTED, INVALID_ARGUMENT, DEADLINE_EXCEEDED.
+        """
+        if self.is_gzip:
+            return _unpack(self.received, limit, claim, deadline)
+        return self.received
 
 
-def _unpack(body: bytes, limit: int) -> bytes:
+class BodyReader:
+    """Receives bodies of at most `limit` bytes.
+
+    Of long ones, a part of one is taken at each turn of the event loop. The others wait in their
+    sockets, and short requests in between.
+    """
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._turn = asyncio.Lock()
+
+    async def read(self, request: web.BaseRequest, claim: Claim) -> Body:
+        """Receive the body. Raises BodyTooLarge, RESOURCE_EXHAUSTED."""
+        if (request.content_length or 0) > self._limit:
+            raise BodyTooLarge(self._limit)
+        if request.headers.get("Expect", "").lower() == "100-continue":
+            await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        # One block of memory that grows: many small ones would leave holes when they are freed.
+        received = bytearray()
+        async for part in request.content.iter_any():
+            if len(received) + len(part) > self._limit:
+                raise BodyTooLarge(self._limit)
+            claim.add(len(part))
+            received += part
+            if len(received) > HEAVY_BYTES:
+                async with self._turn:
+                    await asyncio.sleep(0)
+        is_gzip = request.headers.get("Content-Encoding", "").lower() == "gzip"
+        return Body(received, is_gzip)
+
+
+def _unpack(packed: bytearray, limit: int, claim: Claim, deadline: float) -> bytearray:
     decompressor = zlib.decompressobj(zlib.MAX_WBITS | 16)
+    unpacked = bytearray()
+    rest: bytes | bytearray = packed
     try:
-        unpacked = decompressor.decompress(body, limit + 1)
+        while not decompressor.eof:
+            check_deadline(deadline)
+            piece = decompressor.decompress(rest, UNPACKED_BYTES)
+            rest = decompressor.unconsumed_tail
+            if len(unpacked) + len(piece) > limit:
+                raise BodyTooLarge(limit)
+            claim.add(len(piece))
+            unpacked += piece
+            if not rest and len(piece) < UNPACKED_BYTES:
+                break
     except zlib.error as error:
         raise invalid_argument(f"The body is said to be gzip, but is not: {error}") from None
-    if len(unpacked) > limit:
-        raise BodyTooLarge(limit)
     if not decompressor.eof:
         raise invalid_argument("The gzip body is cut off")
     return unpacked

@@ -1,134 +1,253 @@
-"""Answers API requests: predict, classify, regress, status and metadata."""
+"""Answers API requests: predict, classify, regress, status and metadata.
+
+The event loop does only what takes a bounded time: it parses and converts bodies of a few
+kilobytes, and runs models that are known to be fast. Threads do the rest.
+"""
 
 import asyncio
 import concurrent.futures
-import functools
 import time
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import TypeVar
 
+import numpy as np
 from aiohttp import web
-from tensorflow_serving.apis import input_pb2
 
-from dqn_tf.serving.errors import ServingError, invalid_argument
-from dqn_tf.serving.http import json_examples, json_reader, json_tensors, json_writer, routes
-from dqn_tf.serving.http.body import read_body
-from dqn_tf.serving.http.places import Place
+from dqn_tf.serving.errors import ServingError, check_deadline, invalid_argument
+from dqn_tf.serving.http import json_examples, json_reader, json_writer, routes
+from dqn_tf.serving.http.body import Body, BodyReader
+from dqn_tf.serving.http.documents import Document, SmallDocument, read_document
 from dqn_tf.serving.http.routes import Route
 from dqn_tf.serving.models import classify_regress, status
 from dqn_tf.serving.models.runner import SignatureRunner
 from dqn_tf.serving.models.served_model import VersionHandle
 from dqn_tf.serving.models.signature import Arrays, Signature
 from dqn_tf.serving.options import Options
+from dqn_tf.serving.workload import HEAVY_BYTES, LARGE_BYTES, Claim, Place, Places, Workload
 
-SMALL_BODY = 64 << 10  # bytes; a larger body is parsed in a thread
+# output elements of which the event loop writes the reply
+FEW_ELEMENTS = 1024
 
 Result = TypeVar("Result")
 
 
 class ApiHandlers:
-    """The handlers. `request["place"]` is the request's place among those at work."""
+    """The handlers. `request["claim"]` counts the bytes that a request holds."""
 
-    def __init__(self, runner: SignatureRunner, options: Options) -> None:
+    def __init__(self, runner: SignatureRunner, options: Options, workload: Workload) -> None:
         self.runner = runner
         self.options = options
-        self._threads = concurrent.futures.ThreadPoolExecutor(options.rest_api_num_threads, "rest")
+        self.workload = workload
+        self._bodies = BodyReader(options.max_request_bytes)
+        self.places = Places(options.max_concurrent_requests)
+        self.threads = concurrent.futures.ThreadPoolExecutor(options.rest_api_num_threads, "rest")
+        # Large requests have a thread of their own: they must not hold up the others.
+        self.large_thread = concurrent.futures.ThreadPoolExecutor(1, "rest-large")
 
     async def handle(self, request: web.BaseRequest) -> web.Response:
         """Answer one request. Raises ServingError, BodyTooLarge, and what a model raises."""
         deadline = time.monotonic() + self.options.rest_api_timeout_in_ms / 1000
-        route = routes.parse(request.method, request.raw_path)
+        route = routes.parse(request.method, request["path"])
         request["route"] = route
         if route.verb == "status":
-            body = status.status(self.runner.manager.status(route.name, route.version))
+            reply = status.status(self.runner.manager.status(route.name, route.version))
         elif route.verb == "metadata":
             with self._hold(route) as handle:
-                body = status.metadata(handle.model)
+                reply = status.metadata(handle.model)
         else:
-            content = await read_body(request, self.options.max_request_bytes)
-            body = await self._call(route, content, deadline, request["place"])
-        return web.Response(body=body, content_type="application/json")
-
-    async def _call(self, route: Route, content: bytes, deadline: float, place: Place) -> bytes:
-        is_small = len(content) <= SMALL_BODY
-        read = functools.partial(json_reader.read, content, self.options.max_json_depth)
-        document = read() if is_small else await self._in_thread(read, place)
-        signature_name = _signature_name(document)
-        examples = json_examples.read_input(document) if route.verb != "predict" else None
-        with self._hold(route) as handle:
-            signature = _signature(handle, signature_name)
-            if examples is not None:
-                infer = functools.partial(
-                    self._infer, handle.duplicate(), route.verb, signature, examples, deadline
-                )
-                return await self._in_thread(infer, place)
-            if handle.batcher is not None:
-                return await self._predict_in_batch(handle, signature, document, deadline)
-            predict = functools.partial(
-                self._predict, handle.duplicate(), signature, document, deadline
-            )
-            if is_small and signature.is_fast:
-                return predict()
-            return await self._in_thread(predict, place)
+            claim: Claim = request["claim"]
+            body = await self._bodies.read(request, claim)
+            with Place(self.places) as place:
+                reply = await _Call(self, route, deadline, place, claim).answer(body)
+            claim.set(len(reply))  # the body is not needed any more
+        return web.Response(body=reply, content_type="application/json")
 
     def _hold(self, route: Route) -> VersionHandle:
         return self.runner.manager.hold(route.name, route.version, route.label)
 
-    def _predict(
-        self,
-        handle: VersionHandle,
-        signature: Signature,
-        document: dict[str, Any],
-        deadline: float,
-    ) -> bytes:
-        with handle:
-            inputs, is_rows = json_tensors.read_inputs(document, signature)
-            outputs = self.runner.run(handle, signature, inputs, deadline=deadline)
-            reply = json_writer.prediction(outputs, is_rows)
-            self.runner.observe(handle, signature, inputs, outputs)
-            return reply
 
-    async def _predict_in_batch(
-        self,
-        handle: VersionHandle,
-        signature: Signature,
-        document: dict[str, Any],
-        deadline: float,
+class _Call:
+    """One predict, classify or regress request."""
+
+    def __init__(
+        self, handlers: ApiHandlers, route: Route, deadline: float, place: Place, claim: Claim
+    ) -> None:
+        self._runner = handlers.runner
+        self._options = handlers.options
+        self._workload = handlers.workload
+        self._handlers = handlers
+        self._route = route
+        self._deadline = deadline
+        self._place = place
+        self._claim = claim
+        self._size = 0
+
+    async def answer(self, body: Body) -> bytes:
+        """Return the reply."""
+        self._size = len(body.received)
+        is_small = self._size <= HEAVY_BYTES and not body.is_gzip
+        document = await self._read(body, is_small)
+        signature_name = document.signature_name()
+        serialized = None
+        if self._route.verb != "predict":
+            serialized = await self._in_thread(lambda: self._examples(document))
+        try:
+            handle = self._runner.manager.hold(
+                self._route.name, self._route.version, self._route.label
+            )
+        except ServingError:
+            # that there is no such model comes after what is wrong with the syntax
+            if not isinstance(document, SmallDocument):
+                await self._in_thread(document.check)
+            raise
+        with handle:
+            signature = _signature(handle, signature_name)
+            if serialized is not None:
+                return await self._infer(handle, signature, serialized)
+            if is_small and isinstance(document, SmallDocument):
+                return await self._predict_small(handle, signature, document)
+            return await self._predict(handle, signature, document)
+
+    async def _predict_small(
+        self, handle: VersionHandle, signature: Signature, document: Document
     ) -> bytes:
-        inputs, is_rows = json_tensors.read_inputs(document, signature)
-        future = self.runner.submit(handle, signature, inputs, None, deadline)
-        outputs = await _result(future)
-        reply = json_writer.prediction(outputs, is_rows)
-        self.runner.observe(handle, signature, inputs, outputs)
+        """Predict from a small body: converted here, and run here if that is known to be fast."""
+        inputs, is_rows = document.inputs(signature, self._options.max_request_rows)
+        if handle.batcher is not None:
+            outputs = await self._in_batch(handle, signature, inputs)
+        elif signature.is_fast(inputs):
+            outputs = self._runner.run(handle, signature, inputs, deadline=self._deadline)
+        else:
+            outputs = await self._in_thread_with(
+                handle, lambda held: self._run(held, signature, inputs)
+            )
+        if _is_short(outputs):
+            reply = self._write(outputs, is_rows)
+        else:
+            reply = await self._in_thread(lambda: self._write(outputs, is_rows))
+        self._runner.observe(handle, signature, inputs, outputs)
         return reply
 
-    def _infer(
-        self,
-        handle: VersionHandle,
-        verb: str,
-        signature: Signature,
-        examples: input_pb2.Input,
-        deadline: float,
+    async def _predict(
+        self, handle: VersionHandle, signature: Signature, document: Document
     ) -> bytes:
-        def run(signature: Signature, inputs: Arrays, outputs: tuple[str, ...]) -> Arrays:
-            return self.runner.run(handle, signature, inputs, outputs, deadline)
+        """Predict in threads."""
+        if handle.batcher is None:
+            return await self._in_thread_with(
+                handle, lambda held: self._predict_whole(held, signature, document)
+            )
+        inputs, is_rows = await self._in_thread(lambda: self._convert(signature, document))
+        outputs = await self._in_batch(handle, signature, inputs)
+        reply = await self._in_thread(lambda: self._write(outputs, is_rows))
+        self._runner.observe(handle, signature, inputs, outputs)
+        return reply
 
-        with handle:
-            serialized = classify_regress.serialized_examples(examples)
-            check_method = self.options.enable_signature_method_name_check
-            if verb == "classify":
+    def _predict_whole(
+        self, handle: VersionHandle, signature: Signature, document: Document
+    ) -> bytes:
+        inputs, is_rows = self._convert(signature, document)
+        outputs = self._run(handle, signature, inputs)
+        reply = self._write(outputs, is_rows)
+        self._runner.observe(handle, signature, inputs, outputs)
+        return reply
+
+    async def _infer(
+        self, handle: VersionHandle, signature: Signature, serialized: np.ndarray
+    ) -> bytes:
+        check_method = self._options.enable_signature_method_name_check
+
+        def infer(held: VersionHandle) -> bytes:
+            def run(signature: Signature, inputs: Arrays, outputs: tuple[str, ...]) -> Arrays:
+                return self._runner.run(held, signature, inputs, outputs, self._deadline)
+
+            if self._route.verb == "classify":
                 classes = classify_regress.classify(run, signature, serialized, check_method)
                 return json_examples.classifications(classes)
             numbers = classify_regress.regress(run, signature, serialized, check_method)
             return json_examples.regressions(numbers)
 
-    async def _in_thread(self, work: Callable[[], Result], place: Place) -> Result:
-        """Run `work` in a thread. The place is kept until it ends, even after a timeout."""
-        place.keep()
-        loop = asyncio.get_running_loop()
-        future = self._threads.submit(work)
-        future.add_done_callback(lambda _: loop.call_soon_threadsafe(place.release))
+        return await self._in_thread_with(handle, infer)
+
+    async def _read(self, body: Body, is_small: bool) -> Document:
+        limit = self._options.max_request_bytes
+        if is_small:
+            content = body.received
+            members = json_reader.read_plain_body(content, self._options.max_json_depth)
+            if members is not None:
+                return SmallDocument(members)
+        else:
+            content = await self._in_thread(
+                lambda: body.content(limit, self._claim, self._deadline)
+            )
+            self._size = len(content)
+        return await self._in_thread(lambda: self._read_long(content))
+
+    def _read_long(self, content: bytes | bytearray) -> Document:
+        with self._workload.turn(self._size, self._deadline):
+            return read_document(content, self._options.max_json_depth, self._deadline)
+
+    def _examples(self, document: Document) -> np.ndarray:
+        with self._workload.turn(self._size, self._deadline):
+            return document.examples()
+
+    def _convert(self, signature: Signature, document: Document) -> tuple[Arrays, bool]:
+        with self._workload.turn(self._size, self._deadline):
+            return document.inputs(signature, self._options.max_request_rows)
+
+    def _run(self, handle: VersionHandle, signature: Signature, inputs: Arrays) -> Arrays:
+        return self._runner.run(handle, signature, inputs, deadline=self._deadline)
+
+    def _write(self, outputs: Arrays, is_rows: bool) -> bytes:
+        size = sum(array.nbytes for array in outputs.values())
+        with self._workload.turn(size, self._deadline):
+            return json_writer.prediction(outputs, is_rows, self._deadline)
+
+    async def _in_thread_with(
+        self, handle: VersionHandle, work: Callable[[VersionHandle], Result]
+    ) -> Result:
+        """Run `work` in a thread, with a hold of its own on the version."""
+        held = handle.duplicate()
+
+        def work_and_release() -> Result:
+            with held:
+                return work(held)
+
+        return await self._in_thread(work_and_release)
+
+    async def _in_batch(
+        self, handle: VersionHandle, signature: Signature, inputs: Arrays
+    ) -> Arrays:
+        """Wait for a run that is joined with others."""
+        self._keep()
+        try:
+            future = self._runner.submit(handle, signature, inputs, None, self._deadline)
+        except BaseException:
+            self._release()
+            raise
+        future.add_done_callback(lambda _: self._release())
         return await _result(future)
+
+    async def _in_thread(self, work: Callable[[], Result]) -> Result:
+        """Run `work` in a thread. Place and bytes are kept until it ends, even after a timeout."""
+
+        def work_in_time() -> Result:
+            check_deadline(self._deadline)
+            return work()
+
+        is_large = self._size > LARGE_BYTES
+        threads = self._handlers.large_thread if is_large else self._handlers.threads
+        self._keep()
+        future = threads.submit(work_in_time)
+        future.add_done_callback(lambda _: self._release())
+        return await _result(future)
+
+    def _keep(self) -> None:
+        self._place.keep()
+        self._claim.keep()
+
+    def _release(self) -> None:
+        self._place.release()
+        self._claim.release()
 
 
 async def _result(future: "concurrent.futures.Future[Result]") -> Result:
@@ -138,13 +257,12 @@ async def _result(future: "concurrent.futures.Future[Result]") -> Result:
     return await asyncio.shield(waiting)
 
 
-def _signature_name(document: dict[str, Any]) -> str:
-    name = document.get("signature_name", "")
-    if not isinstance(name, str):
-        raise invalid_argument(
-            "JSON Value: not formatted correctly. 'signature_name' key must be a string value."
-        )
-    return name
+def _is_short(outputs: Arrays) -> bool:
+    """Return True if the event loop may write the reply."""
+    if sum(array.size for array in outputs.values()) > FEW_ELEMENTS:
+        return False
+    strings = [array for array in outputs.values() if array.dtype == object]
+    return sum(len(text) for array in strings for text in array.flat) <= HEAVY_BYTES
 
 
 def _signature(handle: VersionHandle, name: str) -> Signature:

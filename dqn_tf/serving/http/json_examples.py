@@ -1,39 +1,42 @@
 """Converts the body of a classify or regress request to tf.Examples, and the results to JSON."""
 
 import json
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
-from tensorflow.core.example import example_pb2, feature_pb2
-from tensorflow_serving.apis import classification_pb2, input_pb2, regression_pb2
+from tensorflow.core.example import example_pb2
+from tensorflow_serving.apis import classification_pb2, regression_pb2
 
 from dqn_tf.serving.errors import invalid_argument
 from dqn_tf.serving.http import json_tensors, json_writer
+from dqn_tf.serving.models import classify_regress
 
 INT64_MIN = -(2**63)
 INT64_MAX = 2**63 - 1
 
 
-def read_input(document: dict[str, Any]) -> input_pb2.Input:
-    """Read `examples`, a list of objects of features, and the features of `context` for each.
-
-    Raises INVALID_ARGUMENT.
-    """
-    objects = document.get("examples")
-    if not isinstance(objects, list) or not objects:
+def check_list(examples: Any) -> list:
+    """Return `examples` if it is a list that is not empty. Raises INVALID_ARGUMENT."""
+    if not isinstance(examples, list) or not examples:
         raise invalid_argument(
             "JSON Value: key 'examples' is expected to be a list/array that is not empty"
         )
-    request_input = input_pb2.Input()
-    if "context" in document:
-        with_context = request_input.example_list_with_context
-        _fill_example(with_context.context, document["context"])
-        examples = with_context.examples
-    else:
-        examples = request_input.example_list.examples
-    for features in objects:
-        _fill_example(examples.add(), features)
-    return request_input
+    return examples
+
+
+def serialize(pieces: Iterable[list], context: Any) -> np.ndarray:
+    """Return the serialized examples [B] of lists of objects of features.
+
+    In place of an object there may be an Example. The features of `context`, unless it is None,
+    are in each. Raises INVALID_ARGUMENT.
+    """
+    prefix = b"" if context is None else _serialize(context)
+    serialized: list[bytes] = []
+    for piece in pieces:
+        serialized += [_serialize(features) for features in check_list(piece)]
+        classify_regress.check_examples(len(serialized))
+    return classify_regress.with_context(prefix, serialized)
 
 
 def classifications(result: classification_pb2.ClassificationResult) -> bytes:
@@ -57,16 +60,13 @@ def _pairs(row: classification_pb2.Classifications) -> bytes:
     return b"[%s]" % b",".join(pairs)
 
 
-def _fill_example(example: example_pb2.Example, features: Any) -> None:
-    if not isinstance(features, dict):
-        raise invalid_argument("Example must be JSON object")
-    for name, content in features.items():
-        feature = example.features.feature[name.encode("utf-8", "replace").decode()]
-        _fill_feature(feature, name, content if isinstance(content, list) else [content])
-
-
-def _fill_feature(feature: feature_pb2.Feature, name: str, values: list) -> None:
+def add_feature(example: example_pb2.Example, name: str, values: list) -> None:
+    """Add values to a feature of the example. Raises INVALID_ARGUMENT."""
+    feature = example.features.feature[name.encode("utf-8", "replace").decode()]
     kinds = {_kind(value, name) for value in values}
+    present = feature.WhichOneof("kind")
+    if present is not None:
+        kinds.add(present)
     if len(kinds) > 1:
         raise invalid_argument(
             f"Unexpected element type in feature: {name}: it mixes {' and '.join(sorted(kinds))}"
@@ -79,14 +79,24 @@ def _fill_feature(feature: feature_pb2.Feature, name: str, values: list) -> None
         feature.int64_list.value.extend(int(value) for value in values)
 
 
+def _serialize(features: Any) -> bytes:
+    if isinstance(features, example_pb2.Example):
+        return bytes(features.SerializeToString())
+    if not isinstance(features, dict):
+        raise invalid_argument("Example must be JSON object")
+    example = example_pb2.Example()
+    for name, content in features.items():
+        add_feature(example, name, content if isinstance(content, list) else [content])
+    return bytes(example.SerializeToString())
+
+
 def _kind(value: Any, name: str) -> str:
     is_integer = isinstance(value, int) and INT64_MIN <= value <= INT64_MAX
     if isinstance(value, bool) or is_integer:
         return "int64_list"
     if isinstance(value, float):
         return "float_list"
-    is_base64 = isinstance(value, dict) and not json_tensors.is_named(value)
-    if isinstance(value, str) or is_base64:
+    if isinstance(value, (str, bytes)) or json_tensors.is_base64(value):
         return "bytes_list"
     raise invalid_argument(
         f"Feature: {name} has element with unexpected JSON type, or an integer beyond 64 bits"

@@ -1,19 +1,23 @@
-"""Converts the body of a predict request to named arrays, by the rules of TensorFlow Serving.
+"""Converts JSON values to arrays, by the rules of TensorFlow Serving.
 
 Rows (`instances`) are a list of values, or of objects that hold every input. Columns (`inputs`) are
 a value, a list, or an object. Integer types take only integer tokens, bool only true and false,
 strings text or {"b64": ...}. 8- and 16-bit integers wrap around; floats beyond float32 are
 infinite.
+
+The types of all values are looked at before NumPy makes an array of them: of a text and numbers it
+would make an array of texts, each as long as the longest.
 """
 
 import base64
 import binascii
+import itertools
 from typing import Any
 
 import numpy as np
 
 from dqn_tf.serving.errors import ServingError, invalid_argument
-from dqn_tf.serving.models.signature import Arrays, Signature
+from dqn_tf.serving.models.signature import Arrays, Signature, TensorInfo
 
 FLOATS = ("float32", "float64")
 # least value and first value beyond; what is narrower than 32 bits wraps around
@@ -27,201 +31,222 @@ INTEGER_RANGES = {
     "uint32": (0, 2**32),
     "uint64": (0, 2**64),
 }
-LARGEST_RANK = 254  # of a tensor in TensorFlow
+LEAF_TYPES: dict[str, set[type]] = {
+    "string": {str, dict},
+    "bool": {bool},
+    **{name: {int, float} for name in FLOATS},
+    **{name: {int} for name in INTEGER_RANGES},
+}
 QUOTED = 60  # characters of a value that an error quotes
 
 
-def read_inputs(document: dict[str, Any], signature: Signature) -> tuple[Arrays, bool]:
+def read_inputs(
+    document: dict[str, Any], signature: Signature, max_rows: int
+) -> tuple[Arrays, bool]:
     """Return the signature's inputs in the document, and True if they came as rows.
 
     Raises INVALID_ARGUMENT, UNIMPLEMENTED.
     """
-    is_rows = "instances" in document
-    if is_rows and "inputs" in document:
+    is_rows = check_form(document.keys())
+    if not is_rows:
+        return _read_columns(document["inputs"], signature, max_rows), False
+    rows = document["instances"]
+    if not isinstance(rows, list) or not rows:
+        raise empty_rows()
+    return read_rows(rows, signature, max_rows, is_named(rows[0])), True
+
+
+def check_form(keys: Any) -> bool:
+    """Return True for rows, False for columns. Raises INVALID_ARGUMENT for both or neither."""
+    is_rows = "instances" in keys
+    if is_rows and "inputs" in keys:
         raise invalid_argument(
             "JSON Value: Not formatted correctly expecting only one of 'inputs' or 'instances' keys"
             " to exist"
         )
-    if not is_rows and "inputs" not in document:
+    if not is_rows and "inputs" not in keys:
         raise invalid_argument("Missing 'inputs' or 'instances' key")
-    if is_rows:
-        columns = _columns_of_rows(document["instances"], signature)
-    else:
-        columns = _columns(document["inputs"], signature)
-    inputs = {
-        alias: _array(columns[alias], tensor.dtype.name, alias)
-        for alias, tensor in signature.inputs.items()
-    }
-    return inputs, is_rows
+    return is_rows
 
 
-def is_named(value: Any) -> bool:
-    """Return True for an object of named inputs; {"b64": text} is a value."""
-    is_base64 = isinstance(value, dict) and len(value) == 1 and isinstance(value.get("b64"), str)
-    return isinstance(value, dict) and not is_base64
+def empty_rows() -> ServingError:
+    """Return the error of `instances` that is no list, or an empty one."""
+    return invalid_argument(
+        "JSON Value: Expecting 'instances' to be a list/array that is not empty"
+    )
 
 
-def to_bytes(leaf: Any, alias: str) -> bytes:
-    """Return the bytes of a text, or of {"b64": text}. Raises INVALID_ARGUMENT."""
-    if isinstance(leaf, str):
-        return leaf.encode("utf-8", "surrogateescape")
-    if is_named(leaf) or not isinstance(leaf, dict):
-        raise _wrong_type(leaf, "string", alias)
-    text = leaf["b64"].replace("-", "+").replace("_", "/")
-    if "=" not in text:
-        text += "=" * (-len(text) % 4)
-    try:
-        return base64.b64decode(text, validate=True)
-    except (binascii.Error, ValueError):
-        raise invalid_argument(f"Unable to base64 decode the value of {alias!r}") from None
-
-
-def _columns_of_rows(rows: Any, signature: Signature) -> dict[str, list]:
-    if not isinstance(rows, list) or not rows:
-        raise invalid_argument(
-            "JSON Value: Expecting 'instances' to be a list/array that is not empty"
-        )
-    has_names = is_named(rows[0])
-    if not has_names and len(signature.inputs) != 1:
-        raise invalid_argument(
-            "instances is a plain list, but expecting list of objects as multiple input tensors"
-            " required as per tensorinfo_map"
-        )
+def read_rows(rows: list, signature: Signature, max_rows: int, has_names: bool) -> Arrays:
+    """Return the inputs in a list of rows. Raises INVALID_ARGUMENT."""
+    check_one_input(signature, has_names, "instances")
     for index, row in enumerate(rows):
         if is_named(row) != has_names:
             mismatch = "object but got value" if has_names else "value/list but got object"
             raise invalid_argument(f"Expecting {mismatch} at item {index} of input list")
         if has_names and row.keys() != signature.inputs.keys():
-            raise invalid_argument(
-                f"Failed to process element: {index} of 'instances' list. Its keys must be equal"
-                f" to: {','.join(signature.inputs)}"
-            )
-    if not has_names:
-        return dict.fromkeys(signature.inputs, rows)
-    return {alias: [row[alias] for row in rows] for alias in signature.inputs}
+            raise wrong_keys(signature, index)
+    inputs = {}
+    for alias, tensor in signature.inputs.items():
+        values = [row[alias] for row in rows] if has_names else rows
+        try:
+            inputs[alias] = to_array(values, tensor, alias, max_rows)
+        except ServingError as error:
+            # so does TensorFlow Serving, also for a type that it does not support
+            raise invalid_argument(error.message) from None
+    return inputs
 
 
-def _columns(value: Any, signature: Signature) -> dict[str, Any]:
-    if not is_named(value):
-        if len(signature.inputs) != 1:
-            raise invalid_argument(
-                "inputs is a plain value/list, but expecting an object as multiple input tensors"
-                " required as per tensorinfo_map"
-            )
-        return dict.fromkeys(signature.inputs, value)
-    for alias in signature.inputs:
-        if alias not in value:
-            raise invalid_argument(f"Missing named input: {alias} in 'inputs' object.")
-    return value
+def wrong_keys(signature: Signature, index: int) -> ServingError:
+    """Return the error of a row whose keys are not the inputs of the signature."""
+    return invalid_argument(
+        f"Failed to process element: {index} of 'instances' list. Its keys must be equal to:"
+        f" {','.join(signature.inputs)}"
+    )
 
 
-def _array(value: Any, dtype: str, alias: str) -> np.ndarray:
-    """Return a dense array of `dtype`.
+def check_one_input(signature: Signature, has_names: bool, key: str) -> None:
+    """Raise INVALID_ARGUMENT if values without names are given for several inputs."""
+    if has_names or len(signature.inputs) == 1:
+        return
+    if key == "instances":
+        raise invalid_argument(
+            "instances is a plain list, but expecting list of objects as multiple input tensors"
+            " required as per tensorinfo_map"
+        )
+    raise invalid_argument(
+        "inputs is a plain value/list, but expecting an object as multiple input tensors required"
+        " as per tensorinfo_map"
+    )
 
-    Most values need no look at each number. What NumPy finds odd is checked one by one, to say what
-    is wrong with it.
+
+def missing_input(alias: str) -> ServingError:
+    """Return the error of columns without the input `alias`."""
+    return invalid_argument(f"Missing named input: {alias} in 'inputs' object.")
+
+
+def is_named(value: Any) -> bool:
+    """Return True for an object of named inputs; {"b64": text} is a value."""
+    return isinstance(value, dict) and not is_base64(value)
+
+
+def is_base64(value: Any) -> bool:
+    """Return True for {"b64": text}."""
+    return isinstance(value, dict) and len(value) == 1 and isinstance(value.get("b64"), str)
+
+
+def to_bytes(leaf: Any, alias: str) -> bytes:
+    """Return the bytes of a text, of {"b64": text}, or themselves. Raises INVALID_ARGUMENT."""
+    if isinstance(leaf, bytes):
+        return leaf
+    if isinstance(leaf, str):
+        return leaf.encode("utf-8", "surrogateescape")
+    if not is_base64(leaf):
+        raise wrong_type(leaf, "string", alias)
+    return decode_base64(leaf["b64"].encode("utf-8", "surrogateescape"), alias)
+
+
+def decode_base64(text: bytes, alias: str) -> bytes:
+    """Decode base64 in the usual or the URL's alphabet, padded or not. Raises INVALID_ARGUMENT."""
+    text = text.replace(b"-", b"+").replace(b"_", b"/")
+    if b"=" not in text:
+        text += b"=" * (-len(text) % 4)
+    try:
+        return base64.b64decode(text, validate=True)
+    except (binascii.Error, ValueError):
+        raise wrong_base64(alias) from None
+
+
+def wrong_base64(alias: str) -> ServingError:
+    """Return the error of a text that is no base64."""
+    return invalid_argument(f"Unable to base64 decode the value of {alias!r}")
+
+
+def to_array(
+    value: Any, tensor: TensorInfo, alias: str, max_rows: int, outer_rank: int = 0
+) -> np.ndarray:
+    """Return the dense array of a value that is nested in `outer_rank` further lists.
+
+    Raises INVALID_ARGUMENT; UNIMPLEMENTED for a type that JSON does not have.
     """
-    is_number = dtype in FLOATS or dtype in INTEGER_RANGES
-    if not is_number and dtype not in ("bool", "string"):
+    dtype = tensor.dtype.name
+    if dtype not in LEAF_TYPES:
         raise ServingError(
             "UNIMPLEMENTED",
             f"Conversion of JSON to {dtype}, the type of {alias!r}, is not supported",
         )
-    array = _number_array(value, dtype) if is_number else None
-    if array is not None:
-        return array
-    shape, leaves = _flatten(value, alias)
+    shape, leaves = _flatten(value, tensor, alias, outer_rank)
+    if outer_rank == 0 and shape:
+        tensor.check_size(shape[0], len(leaves), max_rows, alias)
+    if not set(map(type, leaves)) <= LEAF_TYPES[dtype]:
+        odd_leaf = next(leaf for leaf in leaves if type(leaf) not in LEAF_TYPES[dtype])
+        raise wrong_type(odd_leaf, dtype, alias)
     if dtype == "string":
         flat = np.empty(len(leaves), object)
         flat[:] = [to_bytes(leaf, alias) for leaf in leaves]
         return flat.reshape(shape)
-    for leaf in leaves:
-        if not _fits(leaf, dtype):
-            raise _wrong_type(leaf, dtype, alias)
+    if dtype in INTEGER_RANGES:
+        return _integers(leaves, dtype, alias).reshape(shape)
     if dtype == "bool":
         return np.array(leaves, bool).reshape(shape)
-    if dtype in FLOATS:
-        return _cast(np.array(leaves, np.float64), dtype).reshape(shape)
-    wide = np.uint64 if dtype == "uint64" else np.int64
-    return np.array(leaves, wide).astype(dtype).reshape(shape)
-
-
-def _number_array(value: Any, dtype: str) -> np.ndarray | None:
-    """Return `value` as an array of a numeric dtype; None unless all values certainly fit."""
-    try:
-        array = np.array(value)
-    except (ValueError, OverflowError):
-        return None
-    if array.dtype.kind not in "fiu" or array.size == 0 or _holds_bool(value, array):
-        return None
-    if dtype in FLOATS:
-        return _cast(array, dtype)
-    least, beyond = INTEGER_RANGES[dtype]
-    if array.dtype.kind == "f" or int(array.min()) < least or int(array.max()) >= beyond:
-        return None
-    return array.astype(dtype)
-
-
-def _holds_bool(value: Any, array: np.ndarray) -> bool:
-    """Return True if a bool is among the numbers: NumPy takes true for 1."""
-    leaves = value if array.ndim else [value]
-    for _ in range(array.ndim - 1):
-        leaves = [item for part in leaves for item in part]
-    return bool in set(map(type, leaves))
-
-
-def _cast(array: np.ndarray, dtype: str) -> np.ndarray:
     with np.errstate(over="ignore"):
-        return array.astype(dtype)
+        return np.array(leaves, np.float64).astype(dtype).reshape(shape)
 
 
-def _flatten(value: Any, alias: str) -> tuple[list[int], list]:
-    """Return the shape and the leaves of nested lists of equal lengths. Raises INVALID_ARGUMENT."""
-    shape: list[int] = []
-    level = [value]
-    while level and isinstance(level[0], list):
-        if len(shape) == LARGEST_RANK:
-            raise invalid_argument(
-                f"The lists of {alias!r} are nested deeper than {LARGEST_RANK}, the largest rank of"
-                " a tensor"
-            )
-        size = len(level[0])
-        for part in level:
-            if not isinstance(part, list):
-                raise invalid_argument(
-                    f"JSON Value: {_quote(part)} of {alias!r} found at incorrect level:"
-                    f" {len(shape) + 1} in the JSON DOM."
-                )
-            if len(part) != size:
-                raise invalid_argument(
-                    f"Encountered list at unexpected size: {len(part)} at level: {len(shape)}"
-                    f" expected size: {size} (input {alias!r})"
-                )
-        shape.append(size)
-        level = [leaf for part in level for leaf in part]
-    for leaf in level:
-        if isinstance(leaf, list):
-            raise invalid_argument(
-                f"Encountered list at unexpected level: {len(shape)} expected < {len(shape)} (input"
-                f" {alias!r})"
-            )
-    return shape, level
-
-
-def _fits(leaf: Any, dtype: str) -> bool:
-    if dtype == "bool":
-        return isinstance(leaf, bool)
-    if dtype in FLOATS:
-        return type(leaf) in (int, float)
-    least, beyond = INTEGER_RANGES[dtype]
-    return type(leaf) is int and least <= leaf < beyond
-
-
-def _wrong_type(leaf: Any, dtype: str, alias: str) -> ServingError:
+def wrong_type(leaf: Any, dtype: str, alias: str) -> ServingError:
+    """Return the error of a value that does not fit the type of its input."""
     return invalid_argument(
         f"JSON Value: {_quote(leaf)} Type: {_type_name(leaf)} is not of expected type: {dtype}"
         f" (input {alias!r})"
     )
+
+
+def _read_columns(value: Any, signature: Signature, max_rows: int) -> Arrays:
+    has_names = is_named(value)
+    check_one_input(signature, has_names, "inputs")
+    inputs = {}
+    for alias, tensor in signature.inputs.items():
+        if has_names and alias not in value:
+            raise missing_input(alias)
+        inputs[alias] = to_array(value[alias] if has_names else value, tensor, alias, max_rows)
+    return inputs
+
+
+def _flatten(value: Any, tensor: TensorInfo, alias: str, outer_rank: int) -> tuple[list[int], list]:
+    """Return the shape and the leaves of nested lists of equal lengths. Raises INVALID_ARGUMENT."""
+    shape: list[int] = []
+    level = [value]
+    while level and type(level[0]) is list:
+        tensor.check_rank(outer_rank + len(shape) + 1, alias)
+        if set(map(type, level)) != {list}:
+            odd_part = next(part for part in level if type(part) is not list)
+            raise invalid_argument(
+                f"JSON Value: {_quote(odd_part)} of {alias!r} found at incorrect level:"
+                f" {len(shape) + 1} in the JSON DOM."
+            )
+        size = len(level[0])
+        if set(map(len, level)) != {size}:
+            odd_size = next(len(part) for part in level if len(part) != size)
+            raise invalid_argument(
+                f"Encountered list at unexpected size: {odd_size} at level: {len(shape)}"
+                f" expected size: {size} (input {alias!r})"
+            )
+        shape.append(size)
+        level = list(itertools.chain.from_iterable(level))
+    if list in set(map(type, level)):
+        raise invalid_argument(
+            f"Encountered list at unexpected level: {len(shape)} expected < {len(shape)} (input"
+            f" {alias!r})"
+        )
+    return shape, level
+
+
+def _integers(leaves: list[int], dtype: str, alias: str) -> np.ndarray:
+    least, beyond = INTEGER_RANGES[dtype]
+    if leaves and not (least <= min(leaves) and max(leaves) < beyond):
+        odd_leaf = next(leaf for leaf in leaves if not least <= leaf < beyond)
+        raise wrong_type(odd_leaf, dtype, alias)
+    wide = np.uint64 if dtype == "uint64" else np.int64
+    return np.array(leaves, wide).astype(dtype)
 
 
 def _type_name(leaf: Any) -> str:
@@ -232,7 +257,10 @@ def _type_name(leaf: Any) -> str:
 
 
 def _quote(leaf: Any) -> str:
+    """Return the beginning of a value, whatever its size and depth."""
     if isinstance(leaf, dict):
-        keys = ", ".join(str(key) for key in list(leaf)[:3])
+        keys = ", ".join(str(key)[:QUOTED] for key in itertools.islice(leaf, 3))
         return f"{{{keys[:QUOTED]}}}"
+    if isinstance(leaf, list):
+        return f"[{len(leaf)} values]"
     return str(leaf)[:QUOTED]

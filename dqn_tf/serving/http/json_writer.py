@@ -3,24 +3,29 @@
 A float is written as the shortest text that gives the same float back: with `.0` on whole numbers
 and, like C's %g, with an exponent where the number is large or small (0.1, 2.0, 9e+06, 1e-05).
 orjson's text is the same between 1e-4 and 1e6; other floats are written one by one.
+
+Long arrays are written in slices, between which other threads have their turn.
 """
 
 import base64
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
 import orjson
 
-from dqn_tf.serving.errors import invalid_argument
+from dqn_tf.serving.errors import check_deadline, invalid_argument
 
-FLOATS = ("float32", "float64")
 INTEGERS = ("int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64")
-PLAIN_DTYPES = (*FLOATS, *INTEGERS, "bool")
+DTYPES = {np.dtype(name) for name in ("float32", "float64", *INTEGERS, "bool", "object")}
 PLAIN_MIN, PLAIN_MAX = 1e-4, 1e6  # between them no float needs an exponent
 FEW_DIGITS = 6  # that %g writes by itself
 PRECISION = {"float32": 9, "float64": 17}  # digits that tell any two floats apart
+FEW_ELEMENTS = 16
+SLICE_ELEMENTS = 1 << 15  # of an array that are written in one go
+
+Arrays = Mapping[str, np.ndarray]
 
 
 def error(message: str) -> bytes:
@@ -28,33 +33,29 @@ def error(message: str) -> bytes:
     return json.dumps({"error": message.encode("utf-8", "replace").decode()}).encode()
 
 
-def prediction(outputs: Mapping[str, np.ndarray], is_rows: bool) -> bytes:
+def prediction(outputs: Arrays, is_rows: bool, deadline: float | None = None) -> bytes:
     """Write the reply to a predict request, in rows or in columns.
 
-    In rows, raises INVALID_ARGUMENT unless all outputs have the same first dimension.
+    In rows, raises INVALID_ARGUMENT unless all outputs have the same first dimension. Raises
+    DEADLINE_EXCEEDED after the deadline, a time.monotonic().
     """
     for name, array in outputs.items():
-        if array.dtype.name not in PLAIN_DTYPES and array.dtype != object:
+        if array.dtype not in DTYPES:
             raise invalid_argument(
                 f"Failed to write JSON value for tensor type: {array.dtype.name} of output {name!r}"
             )
     if is_rows:
         _check_rows(outputs)
-    is_plain = all(_is_plain(array) for array in outputs.values())
-    write = _write_plain if is_plain else _write
     if len(outputs) == 1:
         ((name, array),) = outputs.items()
-        return b'{"%s":%s}' % (b"predictions" if is_rows else b"outputs", write(array, name))
-    if not is_rows:
-        return b'{"outputs":%s}' % _object(outputs, write)
-    if is_plain:
-        return b'{"predictions":%s}' % _plain_rows(outputs)
-    size = len(next(iter(outputs.values())))
-    objects = (
-        _object({name: array[row, ...] for name, array in outputs.items()}, write)
-        for row in range(size)
-    )
-    return b'{"predictions":[%s]}' % b",".join(objects)
+        key = b"predictions" if is_rows else b"outputs"
+        return b'{"%s":%s}' % (key, _value(array, name, deadline))
+    if is_rows:
+        return b'{"predictions":[%s]}' % b",".join(_rows(outputs, deadline))
+    members = [
+        b"%s:%s" % (_text(name), _value(array, name, deadline)) for name, array in outputs.items()
+    ]
+    return b'{"outputs":{%s}}' % b",".join(members)
 
 
 def number(value: np.floating) -> bytes:
@@ -74,7 +75,7 @@ def number(value: np.floating) -> bytes:
     return (text + ".0" if is_whole else text).encode()
 
 
-def _check_rows(outputs: Mapping[str, np.ndarray]) -> None:
+def _check_rows(outputs: Arrays) -> None:
     sizes = {name: array.shape[0] if array.ndim else None for name, array in outputs.items()}
     first_size = next(iter(sizes.values()))
     for name, size in sizes.items():
@@ -89,47 +90,92 @@ def _check_rows(outputs: Mapping[str, np.ndarray]) -> None:
             )
 
 
+def _rows(outputs: Arrays, deadline: float | None) -> Iterator[bytes]:
+    """Write an object for each row, some rows at a time."""
+    names = [_text(name) for name in outputs]
+    form = b"{%s}" % b",".join(name.replace(b"%", b"%%") + b":%s" for name in names)
+    size = len(next(iter(outputs.values())))
+    row_elements = sum(array.size for array in outputs.values()) // max(1, size)
+    step = max(1, SLICE_ELEMENTS // max(1, row_elements))
+    for start in range(0, size, step):
+        check_deadline(deadline)
+        columns = [_elements(array[start : start + step], name) for name, array in outputs.items()]
+        yield b",".join([form % row for row in zip(*columns, strict=True)])
+
+
+def _value(array: np.ndarray, name: str, deadline: float | None) -> bytes:
+    """Write one array, some elements of its first dimension at a time."""
+    if array.ndim == 0:
+        return _elements(array.reshape(1), name)[0]
+    step = max(1, SLICE_ELEMENTS * len(array) // max(1, array.size))
+    slices = []
+    for start in range(0, len(array), step):
+        check_deadline(deadline)
+        slices.append(b",".join(_elements(array[start : start + step], name)))
+    return b"[%s]" % b",".join(slices)
+
+
+def _elements(array: np.ndarray, name: str) -> list[bytes]:
+    """Write the elements of the first dimension, each for itself."""
+    if array.dtype == object:
+        write = _base64 if name.endswith("_bytes") else _text_of_bytes
+        return [_nested(element, write) for element in array]
+    if array.size == 0:
+        return [_nested(element, lambda _: b"") for element in array]
+    if array.ndim == 1:
+        return _numbers(array)
+    brackets = array.ndim - 1
+    text = _whole(array)[brackets + 1 : -brackets - 1]
+    opening = b"[" * brackets
+    closing = b"]" * brackets
+    return [opening + part + closing for part in text.split(closing + b"," + opening)]
+
+
+def _whole(array: np.ndarray) -> bytes:
+    """Write all of an array [n, m, ...] of numbers."""
+    array = np.ascontiguousarray(array)
+    if _is_plain(array):
+        return orjson.dumps(array, option=orjson.OPT_SERIALIZE_NUMPY)
+    texts = _numbers(array.ravel())
+    for size in reversed(array.shape):
+        texts = [
+            b"[%s]" % b",".join(texts[start : start + size]) for start in range(0, len(texts), size)
+        ]
+    return texts[0]
+
+
+def _numbers(flat: np.ndarray) -> list[bytes]:
+    """Write each number of an array [n]."""
+    flat = np.ascontiguousarray(flat)
+    if _is_plain(flat):
+        return orjson.dumps(flat, option=orjson.OPT_SERIALIZE_NUMPY)[1:-1].split(b",")
+    is_odd = ~_plain_floats(flat)
+    plain = np.where(is_odd, flat.dtype.type(0), flat)
+    texts = orjson.dumps(plain, option=orjson.OPT_SERIALIZE_NUMPY)[1:-1].split(b",")
+    for index in np.flatnonzero(is_odd).tolist():
+        texts[index] = number(flat[index])
+    return texts
+
+
 def _is_plain(array: np.ndarray) -> bool:
     """Return True if orjson writes all values as wanted."""
-    if array.dtype.name not in FLOATS:
-        return array.dtype != object
+    if array.dtype.kind != "f":
+        return True
+    if array.size > FEW_ELEMENTS:
+        return bool(_plain_floats(array).all())
+    # for so few, Python is faster than NumPy
+    return all(PLAIN_MIN <= abs(value) < PLAIN_MAX or value == 0 for value in array.flat)
+
+
+def _plain_floats(array: np.ndarray) -> np.ndarray:
     size = np.abs(array)
-    is_between = (size >= PLAIN_MIN) & (size < PLAIN_MAX)
-    return bool((is_between | (size == 0)).all())
+    return ((size >= PLAIN_MIN) & (size < PLAIN_MAX)) | (size == 0)
 
 
-def _write_plain(array: np.ndarray, _: str) -> bytes:
-    value = np.ascontiguousarray(array) if array.ndim else array[()]
-    return orjson.dumps(value, option=orjson.OPT_SERIALIZE_NUMPY)
-
-
-def _plain_rows(outputs: Mapping[str, np.ndarray]) -> bytes:
-    names = list(outputs)
-    columns = [np.ascontiguousarray(array) for array in outputs.values()]
-    rows = [dict(zip(names, row, strict=True)) for row in zip(*columns, strict=True)]
-    return orjson.dumps(rows, option=orjson.OPT_SERIALIZE_NUMPY)
-
-
-def _object(arrays: Mapping[str, np.ndarray], write: Callable[[np.ndarray, str], bytes]) -> bytes:
-    members = (b"%s:%s" % (_text(name), write(array, name)) for name, array in arrays.items())
-    return b"{%s}" % b",".join(members)
-
-
-def _write(array: np.ndarray | Any, name: str) -> bytes:
-    """Write value by value."""
-    array = np.asarray(array)
-    if array.dtype == object:
-        is_binary = name.endswith("_bytes")
-        return _nested(array, _base64 if is_binary else _text_of_bytes)
-    return _nested(array, number) if array.dtype.name in FLOATS else _write_plain(array, name)
-
-
-def _nested(array: np.ndarray, write: Callable[[Any], bytes]) -> bytes:
-    if array.ndim == 0:
-        return write(array[()])
-    if array.ndim == 1:
-        return b"[%s]" % b",".join(write(value) for value in array)
-    return b"[%s]" % b",".join(_nested(part, write) for part in array)
+def _nested(value: Any, write: Callable[[Any], bytes]) -> bytes:
+    if isinstance(value, np.ndarray):
+        return b"[%s]" % b",".join([_nested(part, write) for part in value])
+    return write(value)
 
 
 def _base64(value: bytes) -> bytes:
@@ -141,4 +187,7 @@ def _text_of_bytes(value: bytes) -> bytes:
 
 
 def _text(text: str) -> bytes:
-    return json.dumps(text, ensure_ascii=False).encode("utf-8", "surrogateescape")
+    try:
+        return orjson.dumps(text)
+    except TypeError:  # bytes that are no UTF-8 go back as they came
+        return json.dumps(text, ensure_ascii=False).encode("utf-8", "surrogateescape")

@@ -24,8 +24,18 @@ class Pages:
 
     def answer(self, method: str, path: str) -> web.Response:
         """Return the page at `path`."""
-        if path == self._metrics_path and method == "GET":
-            return web.Response(body=self._metrics.text(), headers={"Content-Type": "text/plain"})
-        page = self._lookup(path) if self._lookup is not None and method == "GET" else None
+        if self._metrics_path is not None and path.partition("?")[0] == self._metrics_path:
+            return self._metrics_page(path)
+        page = None
+        if self._lookup is not None and method in ("GET", "HEAD"):
+            page = self._lookup(path)
         status, content_type, body = page or (404, "text/html", NOT_FOUND)
         return web.Response(status=status, body=body, headers={"Content-Type": content_type})
+
+    def _metrics_page(self, path: str) -> web.Response:
+        """Answer any method, and refuse a query, as TensorFlow Serving does."""
+        if path == self._metrics_path:
+            return web.Response(body=self._metrics.text(), headers={"Content-Type": "text/plain"})
+        message = f"Unexpected path: {path}. Should be {self._metrics_path}"
+        body = message.encode("utf-8", "replace")
+        return web.Response(status=400, body=body, content_type="text/plain")

@@ -4,7 +4,7 @@ import dataclasses
 import re
 from urllib.parse import unquote
 
-from dqn_tf.serving.errors import invalid_argument
+from dqn_tf.serving.errors import ServingError, invalid_argument
 from dqn_tf.serving.models.version_policy import LARGEST_VERSION
 
 API = re.compile(r"/v1/", re.I)
@@ -28,11 +28,19 @@ class Route:
     label: str | None
 
 
+class VersionNumberError(ServingError):
+    """A version in the path that is beyond 64 bits. TensorFlow Serving does not say so."""
+
+    def __init__(self, version: str) -> None:
+        message = f"Failed to convert version: {version[:40]} to numeric."
+        super().__init__("INVALID_ARGUMENT", message)
+
+
 def parse(method: str, path: str) -> Route:
     """Return the route of a request.
 
     Raises INVALID_ARGUMENT for any path and method below /v1/ that TensorFlow Serving does not
-    know.
+    know, VersionNumberError.
     """
     if method == "POST":
         match = POST_PATH.fullmatch(path)
@@ -59,7 +67,7 @@ def _route(verb: str, match: re.Match[str]) -> Route:
 
 def _number(version: str) -> int:
     if len(version) > 40 or int(version) > LARGEST_VERSION:
-        raise invalid_argument(f"Failed to convert version: {version[:40]} to numeric.")
+        raise VersionNumberError(version)
     return int(version)
 
 

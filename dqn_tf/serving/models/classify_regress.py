@@ -9,13 +9,18 @@ import numpy as np
 from tensorflow_serving.apis import classification_pb2, input_pb2, regression_pb2
 
 from dqn_tf.serving.errors import ServingError, invalid_argument
-from dqn_tf.serving.models.signature import Arrays, Signature
+from dqn_tf.serving.models.signature import MOST_STRINGS, Arrays, Signature
 
 INPUT = "inputs"
 CLASSES = "classes"
 SCORES = "scores"
 OUTPUT = "outputs"
 METHODS = {"classify": "tensorflow/serving/classify", "regress": "tensorflow/serving/regress"}
+
+# Each example gets a copy of the context: all together as many bytes, or as many times what was
+# sent.
+CONTEXT_BYTES = 4 << 20
+CONTEXT_TIMES = 8
 
 RunSignature = Callable[[Signature, Arrays, tuple[str, ...]], Arrays]
 
@@ -29,12 +34,34 @@ def serialized_examples(request_input: input_pb2.Input) -> np.ndarray:
     examples = getattr(request_input, kind).examples if kind else ()
     if not examples:
         raise invalid_argument("Input is empty")
+    check_examples(len(examples))
     context = b""
     if kind == "example_list_with_context":
         context = request_input.example_list_with_context.context.SerializeToString()
-    flat = np.empty(len(examples), object)
+    return with_context(context, [example.SerializeToString() for example in examples])
+
+
+def check_examples(count: int) -> None:
+    """Raise INVALID_ARGUMENT for too many examples."""
+    if count > MOST_STRINGS:
+        raise invalid_argument(f"There are more than {MOST_STRINGS} examples in one request")
+
+
+def with_context(context: bytes, serialized: list[bytes]) -> np.ndarray:
+    """Return the examples [B], each with the features of the context.
+
+    Raises INVALID_ARGUMENT if its copies were far larger than what was sent.
+    """
+    sent = len(context) + sum(map(len, serialized))
+    copies = len(context) * len(serialized)
+    if copies > max(CONTEXT_BYTES, CONTEXT_TIMES * sent):
+        raise invalid_argument(
+            f"The context would be copied to {copies} bytes for {len(serialized)} examples, which"
+            " is too much"
+        )
+    flat = np.empty(len(serialized), object)
     # protobuf merges messages that are joined
-    flat[:] = [context + example.SerializeToString() for example in examples]
+    flat[:] = [context + example for example in serialized]
     return flat
 
 

@@ -1,6 +1,11 @@
 """Loads a version's directory into a LoadedModel, or says why not."""
 
+import contextlib
 import logging
+import os
+import tempfile
+import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import tensorflow as tf
@@ -12,25 +17,43 @@ from dqn_tf.serving.models.loaded_model import LoadedModel
 from dqn_tf.serving.options import Options
 
 TAG = "serve"
+TENSORFLOW_PRIORITY = 5  # as with nice
+PATTERN_CHARACTERS = set("[]*?\\")
 VARIABLE_OPS = {"VarHandleOp", "VariableV2", "Variable"}  # operations that hold weights
+
+
+def start_threads(options: Options) -> None:
+    """Start TensorFlow's threads with a lower priority than those that talk to clients.
+
+    Otherwise, where models keep all cores busy, a thread that holds Python's interpreter would have
+    to wait for a core, and everybody for that thread.
+    """
+
+    def start() -> None:
+        with contextlib.suppress(OSError):
+            os.setpriority(os.PRIO_PROCESS, 0, TENSORFLOW_PRIORITY)  # of this thread, on Linux
+        tf.compat.v1.Session(graph=tf.Graph(), config=_session_config(options)).close()
+
+    thread = threading.Thread(target=start)
+    thread.start()
+    thread.join()
 
 
 def load(name: str, version: int, path: Path, options: Options) -> LoadedModel:
     """Load the version at `path`: restore its weights and run its initializer.
 
-    Raises ServingError with the code of what went wrong.
+    Raises ServingError with the code of what went wrong, and the path.
     """
-    _refuse_incomplete(path)
-    graph = tf.Graph()
-    config = tf.compat.v1.ConfigProto(
-        intra_op_parallelism_threads=options.tensorflow_intra_op_parallelism,
-        inter_op_parallelism_threads=options.tensorflow_inter_op_parallelism,
-        use_per_session_threads=False,
-    )
-    session = tf.compat.v1.Session(graph=graph, config=config)
     try:
-        with graph.as_default():
-            meta_graph = tf.compat.v1.saved_model.load(session, [TAG], str(path))
+        _refuse_incomplete(path)
+    except OSError as error:
+        code = "PERMISSION_DENIED" if isinstance(error, PermissionError) else "UNKNOWN"
+        raise ServingError(code, f"{error.filename} cannot be read: {error.strerror}") from error
+    graph = tf.Graph()
+    session = tf.compat.v1.Session(graph=graph, config=_session_config(options))
+    try:
+        with graph.as_default(), _plain_path(path) as plain_path:
+            meta_graph = tf.compat.v1.saved_model.load(session, [TAG], str(plain_path))
         return LoadedModel(name, version, session, meta_graph)
     except Exception as error:
         session.close()
@@ -39,6 +62,26 @@ def load(name: str, version: int, path: Path, options: Options) -> LoadedModel:
             raise to_serving_error(error) from error
         code = "NOT_FOUND" if isinstance(error, OSError) else "INVALID_ARGUMENT"
         raise ServingError(code, f"{path}: {error}") from error
+
+
+def _session_config(options: Options) -> tf.compat.v1.ConfigProto:
+    return tf.compat.v1.ConfigProto(
+        intra_op_parallelism_threads=options.tensorflow_intra_op_parallelism,
+        inter_op_parallelism_threads=options.tensorflow_inter_op_parallelism,
+        use_per_session_threads=False,
+    )
+
+
+@contextlib.contextmanager
+def _plain_path(path: Path) -> Iterator[Path]:
+    """Return a path without characters that TensorFlow takes for a pattern."""
+    if not set(str(path)) & PATTERN_CHARACTERS:
+        yield path
+        return
+    with tempfile.TemporaryDirectory(prefix="dqn_tf-serving-") as directory:
+        link = Path(directory) / "version"
+        link.symlink_to(path.absolute())
+        yield link
 
 
 def _refuse_incomplete(path: Path) -> None:
@@ -52,9 +95,10 @@ def _refuse_incomplete(path: Path) -> None:
         raise ServingError(
             "NOT_FOUND", f"Could not find SavedModel .pb at supplied export directory path: {path}"
         )
+    content = description.read_bytes()
     saved_model = saved_model_pb2.SavedModel()
     try:
-        saved_model.ParseFromString(description.read_bytes())
+        saved_model.ParseFromString(content)
     # protobuf's DecodeError has another type in each of its implementations
     except Exception as error:
         raise ServingError(

@@ -1,13 +1,13 @@
 """Decides which version of which model answers: polls the disk, loads, swaps and unloads.
 
 A new version is AVAILABLE before the old one goes. One thread at a time changes anything: the one
-that is in `poll`, `configure` or `assign_labels`.
+that is in `poll`, `configure`, `reload` or `assign_labels`.
 """
 
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from dqn_tf.serving.errors import ServingError, invalid_argument, to_serving_error
@@ -34,6 +34,7 @@ class ModelManager:
         self._retries = retries
         self._retry_seconds = retry_seconds
         self._turn = threading.RLock()
+        self._reload_turn = threading.Lock()
 
     def hold(
         self, name: str, version: int | None = None, label: str | None = None
@@ -67,27 +68,47 @@ class ModelManager:
     def configure(self, configs: list[ModelConfig]) -> None:
         """Serve exactly these models: new ones at the next poll; those left out are unloaded."""
         with self._turn:
-            names = {config.name for config in configs}
-            for config in configs:
-                if config.name in self.models:
-                    self.models[config.name].config = config
-                else:
-                    self.models[config.name] = ServedModel(config)
-            for name in [name for name in self.models if name not in names]:
-                model = self.models.pop(name)
-                for version in model.available():
-                    model.move_to(model.entries[version], "UNLOADING")
+            self._add(configs)
+            self._remove(self.models.keys() - {config.name for config in configs})
+
+    def reload(
+        self,
+        configs: list[ModelConfig],
+        keep_waiting: Callable[[], bool],
+        allow_unavailable: bool,
+    ) -> None:
+        """Serve exactly these models, as soon as the new ones among them answer.
+
+        If one cannot, or a label cannot be assigned, all stays as it was. Raises ServingError as
+        `wait` and `assign_labels`.
+        """
+        with self._reload_turn:
+            with self._turn:
+                before = {name: model.config for name, model in self.models.items()}
+                self._add(configs)
+                new_names = self.models.keys() - before.keys()
+            try:
+                self.wait(keep_waiting, new_names)
+                self.assign_labels(allow_unavailable)
+            except BaseException:
+                with self._turn:
+                    self._remove(new_names)
+                    self._add(before.values())
+                    for model in self.models.values():
+                        model.assign_due_labels()
+                raise
+            with self._turn:
+                self._remove(before.keys() - {config.name for config in configs})
 
     def assign_labels(self, allow_unavailable: bool) -> None:
         """Give each model the labels of its configuration.
 
         Raises FAILED_PRECONDITION for a version that is not AVAILABLE, unless `allow_unavailable`
-        and the label is new.
+        and the label is new. Then no label of any model has changed.
         """
         with self._turn:
             for model in self.models.values():
-                labels = dict(model.config.labels)
-                for label, version in labels.items():
+                for label, version in model.config.labels:
                     is_unchanged = model.labels.get(label, version) == version
                     if version in model.available() or (allow_unavailable and is_unchanged):
                         continue
@@ -96,16 +117,21 @@ class ModelManager:
                         f"Cannot assign label {label!r} to version {version} of"
                         f" {model.config.name}, which is not available",
                     )
-                model.labels = labels
+            for model in self.models.values():
+                model.labels = dict(model.config.labels)
 
-    def wait(self, keep_waiting: Callable[[], bool]) -> None:
-        """Poll until every model answers.
+    def wait(self, keep_waiting: Callable[[], bool], names: Iterable[str] | None = None) -> None:
+        """Poll until these models answer, or all.
 
         Raises the error that kept one from it, or DEADLINE_EXCEEDED once `keep_waiting()` is False.
         """
         while True:
             self.poll()
-            waiting = [model for model in list(self.models.values()) if not model.available()]
+            waiting = [
+                model
+                for name, model in list(self.models.items())
+                if (names is None or name in names) and not model.available()
+            ]
             for model in waiting:
                 _raise_load_error(model)
             if not waiting:
@@ -119,6 +145,20 @@ class ModelManager:
         with self._turn:
             for model in list(self.models.values()):
                 self._poll(model)
+                model.assign_due_labels()
+
+    def _add(self, configs: Iterable[ModelConfig]) -> None:
+        for config in configs:
+            if config.name in self.models:
+                self.models[config.name].config = config
+            else:
+                self.models[config.name] = ServedModel(config)
+
+    def _remove(self, names: Iterable[str]) -> None:
+        for name in list(names):
+            model = self.models.pop(name)
+            for version in model.available():
+                model.move_to(model.entries[version], "UNLOADING")
 
     def _poll(self, model: ServedModel) -> None:
         versions = version_policy.find_versions(model.config.base_path)
@@ -129,6 +169,7 @@ class ModelManager:
                     model.config.name,
                     model.config.base_path,
                 )
+            model.has_versions = False  # so that this is said once
             return
         wanted = model.config.policy.select(versions)
         model.has_versions = bool(wanted)

@@ -54,6 +54,7 @@ class ServedModel:
         self.newest: int | None = None  # the newest that is AVAILABLE
         self.has_versions = False  # whether the last poll found any version to serve
         self.lock = threading.Lock()
+        self._announced: set[tuple[str, int]] = set()  # labels that wait for their version
 
     def available(self) -> list[int]:
         """Return the versions that answer, newest first."""
@@ -61,6 +62,28 @@ class ServedModel:
             version for version, entry in self.entries.items() if entry.state == "AVAILABLE"
         ]
         return sorted(versions, reverse=True)
+
+    def assign_due_labels(self) -> None:
+        """Give each label of the configuration to its version, as soon as that is AVAILABLE.
+
+        Until then the label stays where it was; labels that are not in the configuration go.
+        """
+        available = self.available()
+        labels = {}
+        for label, version in self.config.labels:
+            if version in available:
+                labels[label] = version
+            elif label in self.labels:
+                labels[label] = self.labels[label]
+            if labels.get(label) != version and (label, version) not in self._announced:
+                self._announced.add((label, version))
+                log.info(
+                    "%s label %r waits for version %d, which is not available",
+                    self.config.name,
+                    label,
+                    version,
+                )
+        self.labels = labels
 
     def hold(self, version: int | None) -> "VersionHandle | None":
         """Hold that version, or the newest; None if it does not answer."""
@@ -77,8 +100,8 @@ class ServedModel:
         with self.lock:
             entry.holders -= 1
             is_last = entry.holders == 0 and entry.state == "UNLOADING"
-        if is_last:
-            self._end(entry)
+        if is_last:  # closing takes longer than the event loop may wait
+            threading.Thread(target=self._end, args=(entry,), name="unload", daemon=True).start()
 
     def move_to(self, entry: VersionEntry, state: str) -> None:
         """Move a version to a state; one that is unloaded and not held ends at once."""

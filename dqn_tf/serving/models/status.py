@@ -1,6 +1,7 @@
 """The documents that GET returns: the state of a model's versions, and a version's signatures."""
 
 import json
+import weakref
 
 from google.protobuf import json_format
 from tensorflow.core.protobuf import meta_graph_pb2
@@ -8,6 +9,9 @@ from tensorflow_serving.apis import get_model_metadata_pb2
 
 from dqn_tf.serving.models.loaded_model import LoadedModel
 from dqn_tf.serving.models.served_model import VersionEntry
+
+# a document takes milliseconds to write, and never changes
+_metadata: weakref.WeakKeyDictionary[LoadedModel, bytes] = weakref.WeakKeyDictionary()
 
 
 def status(entries: list[VersionEntry]) -> bytes:
@@ -25,6 +29,13 @@ def signature_def_map(model: LoadedModel) -> get_model_metadata_pb2.SignatureDef
 
 def metadata(model: LoadedModel) -> bytes:
     """Return the signatures with types and shapes, -1 where a dimension is free, as JSON."""
+    document = _metadata.get(model)
+    if document is None:
+        document = _metadata[model] = _write_metadata(model)
+    return document
+
+
+def _write_metadata(model: LoadedModel) -> bytes:
     definitions = {
         name: _definition(definition)
         for name, definition in sorted(signature_def_map(model).signature_def.items())

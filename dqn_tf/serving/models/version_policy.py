@@ -42,7 +42,7 @@ def find_versions(base_path: str) -> dict[int, Path] | None:
     """
     try:
         names = sorted(os.listdir(base_path))
-    except OSError:
+    except (OSError, ValueError):  # ValueError: a null character in the path
         return None
     numbers = {
         int(name): Path(base_path) / name

@@ -1,0 +1,91 @@
+"""Calls at hand: none may wait for its client for long.
+
+A client owes the server something while its message is incomplete, and while it does not read its
+reply. Such a call keeps a thread, or memory. After some time it is cancelled; so is the one that
+waits longest, if there are too many.
+"""
+
+import threading
+import time
+from collections.abc import Callable
+
+import grpc
+
+MESSAGE_SECONDS = 30  # for the message of a call
+REPLY_SECONDS = 60  # for reading the reply
+SWEEP_SECONDS = 1.0
+
+
+class PendingCall:
+    """One call, and since when it waits for its client."""
+
+    def __init__(self, calls: "PendingCalls", context: grpc.ServicerContext) -> None:
+        self.context = context
+        self.waits_since = time.monotonic()
+        self.limit = MESSAGE_SECONDS
+        self._calls = calls
+
+    def work(self) -> None:
+        """Stop waiting: the message is there."""
+        self._calls.forget(self)
+
+    def send(self, when_read: Callable[[], None]) -> None:
+        """Begin to wait until the reply is read, or the call has ended otherwise."""
+        self.waits_since = time.monotonic()
+        self.limit = REPLY_SECONDS
+        self._calls.remember(self)
+
+        def end() -> None:
+            self.work()
+            when_read()
+
+        if not self.context.add_callback(end):  # it has ended already
+            end()
+
+
+class PendingCalls:
+    """The calls that wait for their clients, at most `limit` of them for their messages."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._waiting: dict[int, PendingCall] = {}
+        self._lock = threading.Lock()
+        self._stop = threading.Event()
+        threading.Thread(target=self._sweep, name="grpc sweep", daemon=True).start()
+
+    def begin(self, context: grpc.ServicerContext) -> PendingCall:
+        """Begin to wait for the message of a call."""
+        call = PendingCall(self, context)
+        with self._lock:
+            oldest = next(iter(self._waiting.values()), None)
+            is_full = len(self._waiting) >= self._limit
+        if is_full and oldest is not None:
+            oldest.context.cancel()
+            self.forget(oldest)
+        self.remember(call)
+        return call
+
+    def remember(self, call: PendingCall) -> None:
+        """Count a call among those that wait."""
+        with self._lock:
+            self._waiting[id(call)] = call
+
+    def forget(self, call: PendingCall) -> None:
+        """Count a call no more."""
+        with self._lock:
+            self._waiting.pop(id(call), None)
+
+    def stop(self) -> None:
+        """End the thread."""
+        self._stop.set()
+
+    def _sweep(self) -> None:
+        while not self._stop.wait(SWEEP_SECONDS):
+            now = time.monotonic()
+            with self._lock:
+                late = [
+                    call for call in self._waiting.values() if now - call.waits_since > call.limit
+                ]
+            for call in late:
+                call.context.cancel()
+                self.forget(call)

@@ -1,0 +1,157 @@
+"""Connections: none may keep the server waiting for long, and there is an end to their number.
+
+A connection waits for its client while it is idle, and while the head or the body of a request is
+incomplete. One that waits for too long is closed (for the body: after the time of the request). If
+there are too many, the one that waits longest is closed.
+"""
+
+import asyncio
+from collections.abc import Callable
+
+from aiohttp import web
+
+HEAD_SECONDS = 10  # for the head of a request, from its first byte on
+IDLE_SECONDS = 120  # between two requests
+WRITE_SECONDS = 30  # that a client may take to read one part of its reply
+SWEEP_SECONDS = 1.0
+
+
+class Connection(asyncio.Protocol):
+    """One connection: passes everything to aiohttp's handler, and knows what it waits for."""
+
+    def __init__(self, connections: "Connections", handler: web.RequestHandler) -> None:
+        self.handler = handler
+        self.transport: asyncio.Transport | None = None
+        self.waits_since = 0.0
+        self.has_begun = False  # the head is incomplete
+        self._connections = connections
+        self.request: web.BaseRequest | None = None  # that is being answered
+        self._written_at = 0.0
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Begin to wait for a request."""
+        assert isinstance(transport, asyncio.Transport)
+        self.transport = transport
+        self.handler.connection_made(transport)
+        self.wait()
+        self.progress()
+        self._connections.add(self)
+
+    def data_received(self, data: bytes) -> None:
+        """Pass data on; the first of a head starts its time."""
+        if self.is_waiting and not self.has_begun:
+            self.has_begun = True
+            self.waits_since = asyncio.get_running_loop().time()
+        self.handler.data_received(data)
+
+    def eof_received(self) -> bool | None:
+        """Pass the end on."""
+        self.handler.eof_received()
+        return None
+
+    def connection_lost(self, error: Exception | None) -> None:
+        """Forget the connection."""
+        self._connections.discard(self)
+        self.handler.connection_lost(error)
+
+    def pause_writing(self) -> None:
+        """Pass on that the client reads too slowly."""
+        self.handler.pause_writing()
+
+    def resume_writing(self) -> None:
+        """Pass on that the client has read."""
+        self.handler.resume_writing()
+
+    @property
+    def is_waiting(self) -> bool:
+        """True while the head of a request has not come."""
+        return self.request is None
+
+    def wait(self) -> None:
+        """Begin to wait for the next request."""
+        self.request = None
+        self.has_begun = False
+        self.waits_since = asyncio.get_running_loop().time()
+
+    def is_late(self, now: float) -> bool:
+        """Return True if the client has kept the server waiting for too long."""
+        if self.is_waiting:
+            limit = HEAD_SECONDS if self.has_begun else IDLE_SECONDS
+            if now - self.waits_since > limit:
+                return True
+        if self.transport is None or self.transport.get_write_buffer_size() == 0:
+            self.progress()
+        return now - self._written_at > WRITE_SECONDS
+
+    def progress(self) -> None:
+        """Note that the client has read a part of its reply."""
+        self._written_at = asyncio.get_running_loop().time()
+
+    @property
+    def is_reading(self) -> bool:
+        """True while the body of a request comes in."""
+        return self.request is not None and not self.request.content.is_eof()
+
+    def abort(self) -> None:
+        """Close at once; what is unwritten is lost."""
+        if self.transport is not None:
+            self.transport.abort()
+
+
+class Connections:
+    """All connections of the HTTP port, at most `limit` of them."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._all: dict[int, Connection] = {}
+        self._sweeper: asyncio.TimerHandle | None = None
+
+    def __len__(self) -> int:
+        return len(self._all)
+
+    def new(self, make_handler: Callable[[], web.RequestHandler]) -> Connection:
+        """Return the protocol of a connection that is being made."""
+        return Connection(self, make_handler())
+
+    def add(self, connection: Connection) -> None:
+        """Add a connection; if there are too many, the one that waits longest is closed."""
+        if len(self._all) >= self._limit:
+            waiting = [each for each in self._all.values() if each.is_waiting or each.is_reading]
+            victim = min(waiting, key=lambda each: each.waits_since, default=connection)
+            victim.abort()
+            self.discard(victim)
+            if victim is connection:
+                return
+        self._all[id(connection.handler)] = connection
+
+    def discard(self, connection: Connection) -> None:
+        """Forget a connection."""
+        self._all.pop(id(connection.handler), None)
+
+    def of(self, request: web.BaseRequest) -> Connection | None:
+        """Return the connection of a request; None if it has just been closed."""
+        return self._all.get(id(request.protocol))
+
+    def start(self) -> None:
+        """Close late connections from now on."""
+        self._sweeper = asyncio.get_running_loop().call_later(SWEEP_SECONDS, self._sweep)
+
+    def finish(self) -> None:
+        """Close connections that wait for a request, and the others after their reply."""
+        for connection in list(self._all.values()):
+            if not connection.is_reading:
+                connection.handler.close()
+            if connection.is_waiting and connection.transport is not None:
+                connection.transport.close()
+
+    def abort(self) -> None:
+        """Close all connections at once."""
+        for connection in list(self._all.values()):
+            connection.abort()
+
+    def _sweep(self) -> None:
+        now = asyncio.get_running_loop().time()
+        for connection in list(self._all.values()):
+            if connection.is_late(now):
+                connection.abort()
+        self.start()
