@@ -228,3 +228,61 @@ def test_a_place_that_is_no_directory_is_named(tmp_path):
         StartError, match=f"--log_requests={tmp_path / 'file'} cannot be made a directory"
     ):
         server_module.run(options.Options(model_base_path="x", log_requests=str(tmp_path / "file")))
+
+
+class FullDisk:
+    """A writer on a disk that takes nothing any more."""
+
+    def __init__(self, path: str) -> None:
+        assert path
+
+    def write(self, record: bytes) -> None:
+        assert record
+
+    def flush(self) -> None:
+        raise tf.errors.ResourceExhaustedError(None, None, "No space left on device")
+
+    close = flush
+
+
+def test_a_full_disk_leaves_no_empty_files(tmp_path, monkeypatch, capsys):
+    log = RequestLog(tmp_path, 1 << 20, 1.0)
+    with monkeypatch.context() as patch:
+        patch.setattr(record_files.tf.io, "TFRecordWriter", FullDisk)
+        for number in range(20):
+            log("dqn", 1, "serving_default", INPUTS, OUTPUTS)
+            until(lambda: log.dropped == number + 1)  # noqa: B023
+    assert list(tmp_path.iterdir()) == [] and "No space left" in capsys.readouterr().err
+    log("dqn", 2, "serving_default", INPUTS, OUTPUTS)  # there is space again
+    log.close()
+    assert (log.written, log.dropped) == (1, 20)
+    assert [one.predict_log.response.model_spec.version.value for one in logs(tmp_path)] == [2]
+
+
+def test_what_is_removed_while_it_is_written_is_counted_and_said(tmp_path, capsys):
+    """The disk takes records for a file that has no name any more: nobody could read them."""
+    directory = tmp_path / "logs"
+    log = RequestLog(directory, 1 << 20, 1.0)
+    log("dqn", 1, "serving_default", INPUTS, OUTPUTS)
+    until(lambda: log.written == 1)
+    shutil.rmtree(directory)
+    log("dqn", 2, "serving_default", INPUTS, OUTPUTS)
+    until(lambda: log.dropped == 1)
+    assert "requests-00000001.tfrecord was removed" in capsys.readouterr().err
+    directory.mkdir()
+    log("dqn", 3, "serving_default", INPUTS, OUTPUTS)
+    log.close()
+    assert (log.written, log.dropped) == (2, 1)
+    assert [one.predict_log.response.model_spec.version.value for one in logs(directory)] == [3]
+
+
+def test_closing_has_an_end_though_the_disk_hangs(tmp_path, monkeypatch, capsys):
+    blocked = threading.Event()
+    log = RequestLog(tmp_path, 1 << 20, 1.0)
+    monkeypatch.setattr(log._files, "write", lambda content: blocked.wait())
+    for _ in range(5):
+        log("dqn", 1, "serving_default", INPUTS, OUTPUTS)
+    started = time.monotonic()
+    log.close(0.5)
+    assert time.monotonic() - started < 10 and "0 requests written" in capsys.readouterr().err
+    blocked.set()

@@ -6,10 +6,12 @@ import http.client
 import json
 import os
 import re
+import resource
 import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -50,7 +52,8 @@ class Address:
                 self.host, self.rest, timeout=60
             )
             try:
-                connection.putrequest(method, path, skip_accept_encoding=True)
+                has_host = "Host" in (headers or {})
+                connection.putrequest(method, path, skip_host=has_host, skip_accept_encoding=True)
                 for name, value in {
                     "Content-Length": str(len(data or b"")),
                     **(headers or {}),
@@ -110,17 +113,30 @@ class Address:
 
 
 class Embedded(Address):
-    """`python -m dqn_tf.serving` on free ports."""
+    """`python -m dqn_tf.serving` on free ports.
 
-    def __init__(self, directory: Path, *flags: str, ready: bool = True) -> None:
+    `constants` are set before it starts: a name, such as "server.DRAIN_SECONDS", and its value.
+    """
+
+    def __init__(
+        self,
+        directory: Path,
+        *flags: str,
+        ready: bool = True,
+        max_descriptors: int | None = None,
+        constants: dict[str, float] | None = None,
+    ) -> None:
         self.output = directory / f"server-{time.monotonic_ns()}.log"
+        self._forgotten = 0
+        program = ["-c", _program(constants)] if constants else ["-m", "dqn_tf.serving"]
         with self.output.open("w") as file:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "dqn_tf.serving", "--port=-1", "--rest_api_port=-1", *flags],
+                [sys.executable, *program, "--port=-1", "--rest_api_port=-1", *flags],
                 stdout=file,
                 stderr=subprocess.STDOUT,
                 env=os.environ | {"PYTHONPATH": str(ROOT)},
                 cwd=directory,
+                preexec_fn=max_descriptors and functools.partial(_limit, max_descriptors),
             )
         super().__init__("127.0.0.1", None, None)
         if ready:
@@ -128,8 +144,12 @@ class Embedded(Address):
 
     @property
     def text(self) -> str:
-        """All that it has written so far."""
-        return self.output.read_text(encoding="utf-8", errors="replace")
+        """All that it has written so far, or since `forget_text`."""
+        return self.output.read_text(encoding="utf-8", errors="replace")[self._forgotten :]
+
+    def forget_text(self) -> None:
+        """Forgets what it has written so far."""
+        self._forgotten = len(self.text) + self._forgotten
 
     def listens(self) -> None:
         """Waits for both ports."""
@@ -153,22 +173,74 @@ class Embedded(Address):
         self.process.send_signal(signal.SIGTERM)
         return self.ended()
 
-    def memory(self) -> int:
-        """Resident bytes."""
-        return (
-            int(
-                re.search(r"VmRSS:\s+(\d+)", Path(f"/proc/{self.process.pid}/status").read_text())[
-                    1
-                ]
-            )
-            * 1024
+    def memory(self, key: str = "VmRSS") -> int:
+        """Resident bytes; with `VmHWM`, the most since the last `forget_peak`."""
+        status = Path(f"/proc/{self.process.pid}/status").read_text(encoding="utf-8")
+        return int(re.search(rf"{key}:\s+(\d+)", status)[1]) * 1024
+
+    def forget_peak(self) -> None:
+        """Begins anew to look for the most memory."""
+        Path(f"/proc/{self.process.pid}/clear_refs").write_text("5", encoding="utf-8")
+
+    def descriptors(self) -> int:
+        """How many files and sockets are open."""
+        return len(os.listdir(f"/proc/{self.process.pid}/fd"))
+
+
+class Watch(threading.Thread):
+    """Asks a server for its status fifty times a second, and remembers the longest answer."""
+
+    def __init__(self, server: Embedded) -> None:
+        super().__init__(daemon=True)
+        self.slowest = 0.0  # seconds
+        self.failures: list[object] = []
+        self.grown = 0  # bytes, at most
+        self._server = server
+        self._address = Address(server.host, server.rest, server.rpc)
+        self._end = threading.Event()
+
+    def run(self) -> None:
+        while not self._end.wait(0.02):
+            started = time.monotonic()
+            try:
+                status, _, _ = self._address.ask("GET", f"/v1/models/{NAME}")
+            except OSError as error:
+                status = error
+            if status != 200:
+                self.failures.append(status)
+            self.slowest = max(self.slowest, time.monotonic() - started)
+
+    def __enter__(self) -> "Watch":
+        self._server.forget_peak()
+        self._before = self._server.memory()
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._end.set()
+        self.join()
+        self.grown = self._server.memory("VmHWM") - self._before
+
+
+def _program(constants: dict[str, float]) -> str:
+    """The source of a command that sets constants, and serves."""
+    lines = ["import importlib", "from dqn_tf.serving import __main__"]
+    for name, value in constants.items():
+        module, _, constant = name.rpartition(".")
+        lines.append(
+            f"setattr(importlib.import_module('dqn_tf.serving.{module}'), {constant!r}, {value})"
         )
+    return "\n".join([*lines, "__main__.command()"])
+
+
+def _limit(descriptors: int) -> None:
+    resource.setrlimit(resource.RLIMIT_NOFILE, (descriptors, descriptors))
 
 
 @contextlib.contextmanager
-def embedded(directory: Path, *flags: str, ready: bool = True) -> Iterator[Embedded]:
+def embedded(directory: Path, *flags: str, **options) -> Iterator[Embedded]:
     """A server that is gone afterwards, and alive until then."""
-    server = Embedded(directory, *flags, ready=ready)
+    server = Embedded(directory, *flags, **options)
     try:
         yield server
     finally:

@@ -23,6 +23,7 @@ DTYPES = (
     "bool",
     "string",
     "float16",
+    "bfloat16",
 )
 WIDTH = 4  # of `matmul`'s input
 
@@ -50,7 +51,7 @@ class Zoo(tf.Module):
         self.endpoints = {
             **{
                 f"echo_{dtype}": _signature(lambda x: {"y": tf.identity(x)}, x=(dtype, None))
-                for dtype in DTYPES
+                for dtype in (*DTYPES, "complex64")
             },
             "serving_default": _signature(self.matmul, observation=("float32", (None, WIDTH))),
             "two": _signature(
