@@ -24,6 +24,9 @@ EXTRA_PACKAGES = {  # namespace: the package to install, and its module that reg
     "MinAtar": ("minatar", "minatar.gym"),
 }
 
+# whose environments have names of their own
+KNOWN_NAMESPACES = ("ALE", "MinAtar", "dqn_tf")
+
 # the environments that the graph engine has, known without TensorFlow
 NATIVE = ("CartPole-v1", "Acrobot-v1", "MountainCar-v0", gridworld.ENV_ID)
 
@@ -115,9 +118,12 @@ def require_native(env: str) -> None:
 def directory_name(env: str) -> str:
     """Return the id as the name of one directory.
 
-    `my_module:MyEnv-v0` and `ALE/Pong-v5` lie under `MyEnv-v0` and `Pong-v5`.
+    `my_module:MyEnv-v0` and `ALE/Pong-v5` lie under `MyEnv-v0` and `Pong-v5`, `my_pkg/Grid-v0`
+    under `my_pkg-Grid-v0`: two packages may have a Grid-v0.
     """
-    return env.replace(":", "/").rsplit("/", 1)[-1]
+    namespace = _namespace(env)
+    name = env.rpartition(":")[2].rpartition("/")[2]
+    return name if not namespace or namespace in KNOWN_NAMESPACES else f"{namespace}-{name}"
 
 
 def _namespace(env: str) -> str:

@@ -11,6 +11,7 @@ import tensorflow as tf
 from dqn_tf.envs.spaces import Spaces
 from dqn_tf.evaluation.find_export import find_export
 from dqn_tf.support.errors import UserError
+from dqn_tf.support.plain_paths import plain
 
 INPUTS = {"observation"}
 OUTPUTS = {"action", "q_values"}
@@ -90,7 +91,8 @@ def load_saved_model(version: Path) -> tf.Module:
     Raises UserError if it is broken or has none.
     """
     try:
-        model = tf.saved_model.load(str(version))
+        with plain(version) as path:
+            model = tf.saved_model.load(str(path))
     except Exception as error:  # protobuf, OSError, ValueError, KeyError, OpError: by the damage
         raise UserError(
             f"{version} cannot be loaded; the SavedModel is broken: {first_line(error)}"

@@ -50,7 +50,7 @@ def main(flags: ExportFlags) -> None:
         print(f"Score: {report.score_line(score)}")
     else:
         evaluation = command_line.other_command("evaluation")
-        print(f"Not tested yet: {evaluation} --model={version}")
+        print(f"Not tested yet: {evaluation} --model={command_line.typed_path(version)}")
     if deleted:
         print(f"Deleted: version{'s' * (len(deleted) > 1)} {', '.join(map(str, deleted))}.")
 

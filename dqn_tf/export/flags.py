@@ -58,6 +58,7 @@ def define(values: flags.FlagValues) -> None:
         None,
         "where the next numbered version goes; where the run itself exports to if not given",
         values,
+        of_models=True,
     )
     flags.DEFINE_list(
         "formats",

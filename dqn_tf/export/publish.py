@@ -13,6 +13,7 @@ number. No version is ever overwritten.
 
 import contextlib
 import json
+import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,12 @@ import numpy as np
 import tensorflow as tf
 
 from dqn_tf.agent.dqn import DQN
-from dqn_tf.evaluation.find_export import MANIFEST, PROGRAM, is_version_name
+from dqn_tf.evaluation.find_export import (
+    MANIFEST,
+    PROGRAM,
+    is_version_name,
+    require_same_env,
+)
 from dqn_tf.export.flags import FEWEST_KEPT
 from dqn_tf.export.gate import gate, last_line
 from dqn_tf.export.manifest import make_manifest
@@ -29,6 +35,7 @@ from dqn_tf.export.sample_requests import make_warmup_requests, write_warmup
 from dqn_tf.export.signatures import ExportModule
 from dqn_tf.support import files
 from dqn_tf.support.errors import UserError
+from dqn_tf.support.plain_paths import plain
 
 VARIABLES = Path("variables") / "variables.index"
 
@@ -50,7 +57,9 @@ def export(
     nothing published, if the directory cannot be written, a format cannot be made, or what was
     written does not answer as the agent does.
     """
-    directory = Path(directory)
+    directory = Path(os.path.expanduser(directory))
+    if isinstance(about.get("env"), str):
+        require_same_env(directory, about["env"])
     formats = list(formats)
     manifest = make_manifest(about, agent, formats)
     if once and (published := _same_version(directory, manifest)) is not None:
@@ -59,11 +68,12 @@ def export(
     try:
         with files.unfinished(directory) as aside:
             aside.mkdir(parents=True)
-            _write_saved_model(module, agent, observations, list(manifest), aside)
-            files.write_json(aside / MANIFEST, manifest)
-            for name in formats:
-                _write_format(name, agent, aside)
-            gate(aside, agent, module, observations, manifest, formats, fresh)
+            with plain(aside) as version:
+                _write_saved_model(module, agent, observations, list(manifest), version)
+                files.write_json(version / MANIFEST, manifest)
+                for name in formats:
+                    _write_format(name, agent, version)
+                gate(version, agent, module, observations, manifest, formats, fresh)
             return _rename_to_next_version(aside, directory)
     except OSError as error:
         raise UserError(

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from dqn_tf.run_files.run_directory import RunDirectory
-from dqn_tf.support.command_line import other_command
+from dqn_tf.support.command_line import other_command, typed_path
 
 
 @dataclasses.dataclass(frozen=True)
@@ -67,8 +67,8 @@ def closing_lines(report: Report, files: RunDirectory, export_dir: Path) -> str:
         f"SavedModel      {version}",
         "",
         "Next:",
-        f"  {other_command('evaluation')} --model={version.parent}",
-        f"  tensorboard --logdir={files.tensorboard}",
+        f"  {other_command('evaluation')} --model={typed_path(version.parent)}",
+        f"  tensorboard --logdir={typed_path(files.tensorboard)}",
     ]
     return "\n".join(lines)
 

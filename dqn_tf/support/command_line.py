@@ -6,6 +6,7 @@ Nothing here imports TensorFlow, so `--help` and a mistake in a flag are answere
 import faulthandler
 import os
 import re
+import shlex
 import sys
 import textwrap
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
@@ -16,6 +17,7 @@ from absl import flags
 
 from dqn_tf.support import terminal
 from dqn_tf.support.errors import UserError
+from dqn_tf.support.plain_paths import is_plain
 
 WIDTH = 100
 HELP_FLAGS = ("--help", "-h", "-help", "--helpfull", "--helpshort")
@@ -47,6 +49,8 @@ def run(main: Callable[[Any], Any], parse: Callable[[Sequence[str]], Any]) -> No
     So does an OSError that nothing has named better, such as a full disk. Ctrl-C where nothing
     handles it ends with 130.
     """
+    # a notebook's, which Matplotlib may not know here; TensorFlow imports it where it is installed
+    os.environ.pop("MPLBACKEND", None)
     with terminal.lasting():
         faulthandler.enable()  # a crash in native code shows the Python lines that led to it
         try:
@@ -69,9 +73,15 @@ def verbose() -> bool:
 
 
 class _PathParser(flags.ArgumentParser):
-    """Reads a path of this machine; `~` and `~user` are home directories."""
+    """Reads a path of this machine; `~` and `~user` are home directories.
+
+    With `of_models` it must be one below which TensorFlow finds a model's weights.
+    """
 
     syntactic_help = "a path"
+
+    def __init__(self, of_models: bool = False) -> None:
+        self._of_models = of_models
 
     def parse(self, argument: str) -> str:
         """Return the path. Raises ValueError on what cannot be one."""
@@ -79,6 +89,15 @@ class _PathParser(flags.ArgumentParser):
             raise ValueError("it must name a file or a directory.")
         if re.match(r"[A-Za-z][A-Za-z0-9+.-]*://", argument):
             raise ValueError("it is an address, and must be a path of this machine.")
+        try:
+            argument.encode()
+        except UnicodeEncodeError as error:
+            raise ValueError("it is not UTF-8.") from error
+        if self._of_models and not is_plain(argument):
+            raise ValueError(
+                "TensorFlow takes brackets and backslashes for a pattern and would find no weights"
+                " there: choose another name."
+            )
         path = os.path.expanduser(argument)
         if path.startswith("~") and not os.path.lexists(path):
             user = path.partition("/")[0]
@@ -92,9 +111,11 @@ class _PathParser(flags.ArgumentParser):
         return path
 
 
-def define_path(name: str, default: str | None, text: str, values: flags.FlagValues) -> None:
-    """Define a flag whose value is a path."""
-    flags.DEFINE(_PathParser(), name, default, text, values, flags.ArgumentSerializer())
+def define_path(
+    name: str, default: str | None, text: str, values: flags.FlagValues, of_models: bool = False
+) -> None:
+    """Define a flag whose value is a path, with `of_models` one that models are written to."""
+    flags.DEFINE(_PathParser(of_models), name, default, text, values, flags.ArgumentSerializer())
 
 
 def define_paths(name: str, text: str, values: flags.FlagValues) -> None:
@@ -203,6 +224,11 @@ def other_command(folder: str) -> str:
 def _os_sentence(error: OSError) -> str:
     reason = error.strerror or str(error) or type(error).__name__
     return f"{error.filename}: {reason}." if error.filename else f"{reason}."
+
+
+def typed_path(path: str | Path) -> str:
+    """Return a path as it is typed in a shell, in quotes where it needs them."""
+    return shlex.quote(str(path))
 
 
 def _typed(default: Any) -> str:

@@ -161,8 +161,20 @@ def _written_to(stream: Path) -> Iterator[Path]:
     with tempfile.TemporaryDirectory(prefix="dqn_tf-") as directory:
         aside = Path(directory) / f"file{stream.suffix}"
         yield aside
-        with open(os.open(stream, os.O_WRONLY | os.O_APPEND), "wb") as out:
+        with open(_open_stream(stream), "wb") as out:
             out.write(aside.read_bytes())
+
+
+def _open_stream(stream: Path) -> int:
+    """Return a new descriptor of a stream; what is open already goes on where it stands."""
+    path = str(stream.absolute())
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        if path == f"/dev/{name}":
+            path = f"/dev/fd/{number}"
+    directory, name = os.path.split(path)
+    if directory in ("/dev/fd", "/proc/self/fd") and name.isdigit():
+        return os.dup(int(name))
+    return os.open(stream, os.O_WRONLY | os.O_APPEND)
 
 
 def _sync_entry(path: Path) -> None:

@@ -76,6 +76,7 @@ def define(values: flags.FlagValues) -> None:
         None,
         "where the next numbered SavedModel goes; saved_models/<env> if not given",
         values,
+        of_models=True,
     )
     command_line.define_path(
         "resume",

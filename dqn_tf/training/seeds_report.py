@@ -9,7 +9,7 @@ import numpy as np
 from dqn_tf.evaluation.statistics import bootstrap, iqm
 from dqn_tf.run_files import plots
 from dqn_tf.run_files.run_directory import finished_runs
-from dqn_tf.support.command_line import other_command
+from dqn_tf.support.command_line import other_command, typed_path
 from dqn_tf.support.files import write_json, writing
 
 
@@ -73,6 +73,6 @@ def closing_lines(summary: Mapping[str, Any], paths: Mapping[int, Path], directo
         f"Learning curves  {directory / 'learning_curves.png'}",
         "",
         "Next:",
-        f"  {other_command('evaluation')} --model={paths[best['seed']]}",
+        f"  {other_command('evaluation')} --model={typed_path(paths[best['seed']])}",
     ]
     return "\n".join(lines)

@@ -12,7 +12,7 @@ from dqn_tf.engines.factory import make_engines, run_block
 from dqn_tf.envs import registry
 from dqn_tf.run_files import checkpoint
 from dqn_tf.run_files.report import closing_lines
-from dqn_tf.support.command_line import other_command
+from dqn_tf.support.command_line import other_command, typed_path
 from dqn_tf.support.errors import UserError
 from dqn_tf.support.interrupts import Interrupted, Interrupts
 from dqn_tf.training import seeds_report
@@ -150,7 +150,7 @@ def way_back(plans: Sequence[RunPlan]) -> str:
 
 def resume_command(plans: Sequence[RunPlan]) -> str:
     """Return the command that goes on with the runs."""
-    return f"{other_command('training')} --resume={plans[0].directory}"
+    return f"{other_command('training')} --resume={typed_path(plans[0].directory)}"
 
 
 @contextlib.contextmanager

@@ -6,8 +6,12 @@ import pytest
 from absl import flags
 
 from command_server import ROOT
+from dqn_tf.evaluation import flags as evaluation_flags
+from dqn_tf.export import flags as export_flags
 from dqn_tf.support import command_line
 from dqn_tf.support.errors import UserError
+from dqn_tf.traffic import flags as traffic_flags
+from dqn_tf.training import flags as training_flags
 
 
 def define(values: flags.FlagValues) -> None:
@@ -122,3 +126,53 @@ def test_lists_of_words():
     for text, said in (("a,x", "--sweeps=a,x: 'x' is none of a, b"), (",", "name at least one of")):
         with pytest.raises(UserError, match=said):
             command_line.words("sweeps", text, ["a", "b"])
+
+
+def path_of(word: str, of_models: bool = False) -> str:
+    def define_it(values: flags.FlagValues) -> None:
+        command_line.define_path("run_dir", None, "a directory", values, of_models)
+        command_line.define_paths("compare", "two models", values)
+
+    return command_line.parse(["train.py", word], define_it, page).run_dir
+
+
+def test_paths_know_home_directories(monkeypatch):
+    monkeypatch.setenv("HOME", "/home/me")
+    assert path_of("--run_dir=~/x") == "/home/me/x" and path_of("--run_dir=~") == "/home/me"
+    assert path_of("--run_dir=a/~b") == "a/~b" and path_of("--verbose") is None
+    assert path_of("--run_dir=[v1]") == "[v1]"
+
+
+@pytest.mark.parametrize(
+    ("path", "said"),
+    [
+        ("", "it must name a file or a directory"),
+        ("gs://bucket/x", "it is an address"),
+        ("~nobody-here/x", "there is no user 'nobody-here'"),
+        ("\udcff", "it is not UTF-8"),
+        ("a" * 300, "File name too long"),
+        ("[v1]", "brackets and backslashes"),
+        ("v\\1", "brackets and backslashes"),
+    ],
+)
+def test_what_is_no_path_is_refused(path, said):
+    with pytest.raises(UserError, match=said):
+        path_of(f"--run_dir={path}", of_models=True)
+
+
+def test_every_flag_that_names_a_place_is_a_path(monkeypatch):
+    """Of all commands; a new flag of this kind is defined by `define_path`, too."""
+    monkeypatch.setenv("HOME", "/home/me")
+    kinds = {}
+    for define_flags in (
+        training_flags.define,
+        evaluation_flags.define,
+        export_flags.define,
+        traffic_flags.define,
+    ):
+        values = flags.FlagValues()
+        define_flags(values)
+        for name in values:
+            kinds[name] = values[name].parser.syntactic_help == "a path"
+    places = {"run_dir", "export_dir", "resume", "model", "compare", "json", "video", "run"}
+    assert {name for name, is_path in kinds.items() if is_path} == places | {"output", "logs"}

@@ -2,10 +2,13 @@
 
 import json
 import os
+import stat
+from pathlib import Path
 
 import pytest
 
 from dqn_tf.support import files
+from dqn_tf.support.errors import UserError
 
 
 def contents(directory) -> dict[str, str]:
@@ -96,3 +99,75 @@ def test_sweep_deletes_what_is_hidden_and_nothing_else(tmp_path):
     (tmp_path / "_temp").mkdir()
     files.sweep(tmp_path)
     assert os.listdir(tmp_path) == ["_temp"]
+
+
+def test_of_a_link_the_file_that_it_names_is_replaced(tmp_path):
+    (tmp_path / "there").mkdir()
+    link = tmp_path / "a.json"
+    link.symlink_to(tmp_path / "there" / "b.json")
+    for number in (1, 2):  # the link dangles at first
+        files.write_json(link, number)
+        assert link.is_symlink() and link.read_text(encoding="utf-8") == f"{number}\n"
+    assert os.listdir(tmp_path / "there") == ["b.json"]
+
+
+def test_a_device_and_a_pipe_are_written_to(tmp_path):
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    reading = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    files.write_json(pipe, {"a": 1})
+    assert json.loads(os.read(reading, 100)) == {"a": 1}
+    os.close(reading)
+    device = tmp_path / "device"
+    device.symlink_to("/dev/null")
+    files.write_json(device, 1)
+    assert device.is_symlink() and stat.S_ISCHR(os.stat("/dev/null").st_mode)
+    with (tmp_path / "log").open("w", encoding="utf-8") as log:
+        log.write("printed\n")
+        log.flush()
+        files.write_json(Path(f"/dev/fd/{log.fileno()}"), 1)
+        log.write("after\n")
+    assert (tmp_path / "log").read_text(encoding="utf-8") == "printed\n1\nafter\n"
+
+
+def test_a_replaced_file_keeps_its_permissions(tmp_path):
+    path = tmp_path / "a.json"
+    files.write_json(path, 1)
+    path.chmod(0o600)
+    files.write_json(path, 2)
+    assert path.stat().st_mode & 0o777 == 0o600
+
+
+def test_a_place_to_write_to_is_checked_before(tmp_path):
+    (tmp_path / "file").touch()
+    (tmp_path / "loose").symlink_to("nowhere/a.json")
+    for name, said in (
+        (".", "it is a directory"),
+        ("no/a.json", "there is no directory"),
+        ("loose", "there is no directory"),
+        ("file/a.json", "there is no directory"),
+    ):
+        with pytest.raises(UserError, match=f"--json=.*: {said}"):
+            files.require_file("json", tmp_path / name)
+    for place in (tmp_path / "new.json", tmp_path / "file", Path("/dev/null"), Path("new.json")):
+        files.require_file("json", place)
+    with pytest.raises(UserError, match="loose is a link to nowhere/a.json, which is not there"):
+        files.require_directory("export_dir", tmp_path / "loose" / "below")
+    with pytest.raises(UserError, match="file is not a directory"):
+        files.require_directory("export_dir", tmp_path / "file" / "below")
+    files.require_directory("export_dir", tmp_path / "a" / "b")
+    files.require_directory("export_dir", Path("relative"))
+
+
+@pytest.mark.parametrize(
+    ("path", "beside", "now", "found"),
+    [
+        ("/p/saved/X/1", "/p/runs/X/r", "/q/p2/runs/X/r", "/q/p2/saved/X/1"),  # the project
+        ("/p/runs/X/r/model", "/p/runs/X/r", "/p/runs/X/best", "/p/runs/X/best/model"),  # the run
+        ("/p/saved/X/1", "/p/runs/X/r", "/p/runs/X/best", "/p/saved/X/1"),  # the run alone
+        ("/p/saved/X/1", "/p/runs/X/r", "/p/runs/X/r", "/p/saved/X/1"),  # nothing
+        ("saved/X", "/p/runs/X/r", "/q/runs/X/r", "saved/X"),  # as earlier versions had it
+    ],
+)
+def test_what_was_moved_is_found_beside_what_was_moved_with_it(path, beside, now, found):
+    assert files.moved(Path(path), Path(beside), Path(now)) == Path(found)

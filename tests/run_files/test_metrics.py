@@ -3,6 +3,7 @@
 import csv
 
 import pytest
+import tensorflow as tf
 
 from dqn_tf.run_files import metrics
 from dqn_tf.run_files.metrics import LOGGED_METRICS, MetricsWriter
@@ -76,3 +77,97 @@ def test_a_torn_last_line_is_left_out(tmp_path):
     assert [row["env_step"] for row in metrics.read(path)] == ["10"]
     write_rows(tmp_path, 20)
     assert [row["env_step"] for row in metrics.read(path)] == ["10"]
+
+
+def three_rows(directory):
+    """A metrics.csv of the steps 10, 20 and 30."""
+    write_rows(directory, 0, (10, {"loss": 1.0}), (20, {"loss": 2.0}), (30, {"loss": 3.0}))
+    return directory / "metrics.csv"
+
+
+def steps(path) -> list[str]:
+    return [row["env_step"] for row in metrics.read(path)]
+
+
+@pytest.mark.parametrize(
+    "edited",
+    [
+        lambda text: "\ufeff" + text,  # a byte-order mark
+        lambda text: text.partition("\r\n")[2],  # no header
+        lambda text: text.replace("\r\n", "\n"),
+    ],
+)
+def test_what_an_editor_may_have_changed_is_read_all_the_same(tmp_path, edited):
+    path = three_rows(tmp_path)
+    path.write_text(edited(path.read_bytes().decode()), encoding="utf-8", newline="")
+    assert steps(path) == ["10", "20", "30"]
+    write_rows(tmp_path, 20)
+    assert steps(path) == ["10", "20"] and header(tmp_path) == ["env_step", *LOGGED_METRICS]
+    assert not list(tmp_path.glob("*damaged*"))
+
+
+@pytest.mark.parametrize(
+    ("edited", "kept"),
+    [
+        (lambda text: text.replace("20,", "twenty,"), ["10", "30"]),
+        (lambda text: text.replace("20,", "²,"), ["10", "30"]),
+        (lambda text: text.replace(",", ";"), []),
+        (lambda text: text.replace("env_step", "step"), []),
+        (lambda text: text.replace("epsilon", "loss"), []),
+        (lambda text: text.replace("30,", '"30,'), ["10", "20"]),
+        (lambda text: "\x00" * 50 + "\r\n" + text, []),
+        (lambda text: text.replace("20,,", "20,,,"), ["10", "30"]),
+    ],
+)
+def test_a_damaged_file_is_kept_beside_the_new_one(tmp_path, edited, kept):
+    path = three_rows(tmp_path)
+    text = edited(path.read_bytes().decode())
+    path.write_text(text, encoding="utf-8", newline="")
+    assert steps(path) == kept
+    said = []
+    for number in (1, 2):
+        path.write_text(text, encoding="utf-8", newline="")
+        MetricsWriter(path, tmp_path / "tensorboard", 30, say=said.append).close()
+        copy = tmp_path / f"metrics.damaged-{number}.csv"
+        assert copy.read_bytes().decode() == text and str(copy) in said[-1]
+        assert steps(path) == kept
+
+
+def events(directory) -> list[tuple[int, str, float]]:
+    """Step, tag and value of every event in `directory`/tensorboard, oldest file first."""
+    found = []
+    for path in sorted((directory / "tensorboard").iterdir()):
+        for record in tf.data.TFRecordDataset(str(path)):
+            event = tf.compat.v1.Event.FromString(record.numpy())
+            for value in event.summary.value:
+                found.append((event.step, value.tag, float(tf.make_ndarray(value.tensor))))
+    return found
+
+
+def test_tensorboard_never_goes_back(tmp_path):
+    three_rows(tmp_path)
+    (events_file,) = (tmp_path / "tensorboard").iterdir()
+    with events_file.open("ab") as file:
+        file.write(b"\x18\x00\x00")  # torn by a crash
+    write_rows(tmp_path, 20, (25, {"loss": 4.0}), (2**40, {"loss": 5.0}))
+    assert events(tmp_path) == [
+        (10, "loss", 1.0),
+        (20, "loss", 2.0),
+        (25, "loss", 4.0),
+        (2**40, "loss", 5.0),
+    ]
+    write_rows(tmp_path, 25)
+    assert [step for step, _, _ in events(tmp_path)] == [10, 20, 25]
+    write_rows(tmp_path, 0)
+    assert events(tmp_path) == []
+
+
+def test_what_cannot_be_written_is_an_os_error(tmp_path):
+    (tmp_path / "metrics.csv").mkdir()
+    with pytest.raises(OSError, match="directory"):
+        write_rows(tmp_path, 0)
+    (tmp_path / "metrics.csv").rmdir()
+    (tmp_path / "tensorboard").touch()
+    with pytest.raises(OSError) as error:
+        write_rows(tmp_path, 0)
+    assert "{{" not in error.value.strerror

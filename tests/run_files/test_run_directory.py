@@ -5,12 +5,14 @@ import platform
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 from command_server import ROOT
 from dqn_tf.config.dqn_config import FIXED_ON_RESUME, DQNConfig
 from dqn_tf.envs.spaces import Spaces
+from dqn_tf.run_files import run_directory
 from dqn_tf.run_files.run_directory import RunDirectory, changed_config, default_path
 from dqn_tf.support.errors import UserError
 
@@ -143,3 +145,49 @@ def test_what_cannot_change_is_refused_as_a_whole():
 def test_a_changed_value_is_checked():
     with pytest.raises(UserError, match="--gamma=2"):
         changed_config(CONFIG, {"gamma": 2.0})
+
+
+@pytest.mark.parametrize("content", ["{}", "[]", "", "null", "[" * 100_000, '{"env_steps": "9"}'])
+def test_a_report_that_is_none_does_not_count(tmp_path, content):
+    run, said = RunDirectory(tmp_path), []
+    assert run.read_evaluation(said.append) is None and not said
+    run.evaluation.write_text(content, encoding="utf-8")
+    assert run.read_evaluation(said.append) is None
+    assert said == [f"warning: {run.evaluation} is not what a finished run writes, so it does"
+                    " not count."]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ["metrics.csv", "evaluation.json", "learning_curve.png"])
+def test_a_directory_in_a_files_place_is_named(tmp_path, name):
+    with made(tmp_path / "a"):
+        pass
+    (tmp_path / "a" / name).mkdir()
+    with pytest.raises(UserError, match=f"{name} is a directory, and a file"):
+        RunDirectory.open(tmp_path / "a")
+
+
+@pytest.mark.parametrize("name", ["checkpoints", "tensorboard"])
+def test_a_file_in_a_directorys_place_is_named(tmp_path, name):
+    (tmp_path / name).touch()
+    with pytest.raises(UserError, match=f"{name} is a file, and a directory"):
+        RunDirectory.create(tmp_path)
+
+
+def test_a_moved_project_exports_to_where_it_is_now(tmp_path, monkeypatch):
+    (tmp_path / "old").mkdir()
+    monkeypatch.chdir(tmp_path / "old")
+    with RunDirectory.create("runs/a") as run:
+        run.write_config(CONFIG, SPACES, Path("saved_models/X"))
+    assert run.read_config()[2] == tmp_path / "old" / "saved_models" / "X"
+    (tmp_path / "old").rename(tmp_path / "new")
+    monkeypatch.chdir(tmp_path)
+    assert RunDirectory("new/runs/a").read_config()[2] == tmp_path / "new" / "saved_models" / "X"
+
+
+def test_a_full_disk_is_named(tmp_path, monkeypatch):
+    def fail(path, value):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(run_directory, "write_json", fail)
+    with pytest.raises(UserError, match=r"config\.json cannot be written: No space left"):
+        made(tmp_path / "a")
