@@ -3,18 +3,30 @@
 Only JSON files are opened here.
 """
 
-import json
 import os
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from dqn_tf.support import files
 from dqn_tf.support.errors import UserError
+from dqn_tf.support.json_files import read_object, require_kinds
 
 PROGRAM = "saved_model.pb"
 MANIFEST = Path("assets.extra") / "dqn_tf.json"
 REPORT = "evaluation.json"
 CONFIG = "config.json"
+# what is read of a manifest
+ENTRIES = {
+    "env": str,
+    "env_steps": int,
+    "weights": str,
+    "weights_sha256": str,
+    "config": dict,
+    "score": dict,
+    "spaces": {"observation_shape": list, "observation_dtype": str, "action_start": int},
+    "action_meanings": list,
+    "observation_range": dict,
+}
 
 
 class Version(NamedTuple):
@@ -47,8 +59,7 @@ def find_export(name: str) -> Version:
     try:
         if not (path / PROGRAM).is_file():
             path = _export_of_run(path) if (path / REPORT).is_file() else _newest_version(path)
-        manifest = path / MANIFEST
-        return Version(path, _read_json(manifest) if manifest.is_file() else {})
+        return Version(path, _read_manifest(path))
     except OSError as error:
         raise UserError(f"{error.filename or path} cannot be read: {error.strerror}.") from error
 
@@ -61,8 +72,7 @@ def require_same_env(directory: Path, env: str) -> None:
     if not directory.is_dir():
         return
     for _, version in reversed(_versions(directory)):
-        manifest = version / MANIFEST
-        other = _read_json(manifest).get("env") if manifest.is_file() else None
+        other = _read_manifest(version).get("env")
         if isinstance(other, str) and other != env:
             raise UserError(
                 f"{directory} holds versions of an agent for {other}, and a server would swap one"
@@ -70,6 +80,11 @@ def require_same_env(directory: Path, env: str) -> None:
             )
         if isinstance(other, str):
             return
+
+
+def action_start(manifest: dict[str, Any]) -> int:
+    """Return what the environment calls action 0, by a manifest."""
+    return (manifest.get("spaces") or {}).get("action_start") or 0
 
 
 def version_number(path: Path) -> int | None:
@@ -83,17 +98,27 @@ def is_version_name(name: str) -> bool:
     return name.isascii() and name.isdigit()
 
 
+def _read_manifest(version: Path) -> dict[str, Any]:
+    """Return a version's manifest, empty where there is none. Raises UserError if it is damaged."""
+    path = version / MANIFEST
+    if not path.is_file():
+        return {}
+    manifest = read_object(path)
+    require_kinds(path, manifest, ENTRIES)
+    return manifest
+
+
 def _export_of_run(run: Path) -> Path:
     """Return the version that a run published, where it is now.
 
     Together with the run it may have been moved, and another project may be where it was. So the
     place beside the run comes first, and a version of other weights is not the run's.
     """
-    report = _read_json(run / REPORT)
+    report = read_object(run / REPORT)
     export = report.get("export")
     if not isinstance(export, str):
         raise UserError(f"{run / REPORT} names no export, so there is nothing to evaluate.")
-    recorded = _read_json(run / CONFIG).get("run_dir") if (run / CONFIG).is_file() else None
+    recorded = read_object(run / CONFIG).get("run_dir") if (run / CONFIG).is_file() else None
     places = [Path(export)]
     if isinstance(recorded, str):
         places.insert(0, files.moved(Path(export), Path(recorded), run))
@@ -109,8 +134,7 @@ def _export_of_run(run: Path) -> Path:
 
 def _has_weights_of(version: Path, report: dict[str, Any]) -> bool:
     """Tell whether the version may hold the last or the best weights of a run's report."""
-    manifest = version / MANIFEST
-    weights = _read_json(manifest).get("weights_sha256") if manifest.is_file() else None
+    weights = _read_manifest(version).get("weights_sha256")
     best = report.get("best")
     known = [report.get("weights_sha256")]
     if isinstance(best, dict):
@@ -150,13 +174,3 @@ def _has_version(base: Path) -> bool:
 
 def _subdirectories(path: Path) -> list[Path]:
     return sorted(entry for entry in path.iterdir() if entry.is_dir())
-
-
-def _read_json(path: Path) -> dict[str, Any]:
-    try:
-        values = json.loads(path.read_text(encoding="utf-8"))
-    except (ValueError, RecursionError) as error:
-        raise UserError(f"{path} is damaged: it is not JSON.") from error
-    if not isinstance(values, dict):
-        raise UserError(f"{path} is damaged: it holds no JSON object.")
-    return values

@@ -147,7 +147,7 @@ def _protocol(versions: list[Version], env: str) -> DQNConfig | None:
         return None
     protocol = {name: config[name] for name in PROTOCOL if name in config}
     for version in versions[1:]:
-        other = version.manifest.get("config", {})
+        other = version.manifest.get("config") or {}
         differences = [
             f"{name} {value} and {other.get(name)}"
             for name, value in protocol.items()

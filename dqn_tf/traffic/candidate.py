@@ -7,7 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from dqn_tf.evaluation.exported_policy import load_saved_model
-from dqn_tf.evaluation.find_export import Version
+from dqn_tf.evaluation.find_export import Version, action_start
 from dqn_tf.support.errors import UserError
 from dqn_tf.traffic.agreement import Agreement, Choices, Drift
 from dqn_tf.traffic.records import Arrays, RecordedRequest, Traffic
@@ -45,7 +45,7 @@ class Candidate:
         # Kept, since signatures do not keep the variables alive.
         self._loaded = load_saved_model(version.path)
         self._signatures = self._loaded.signatures
-        self._action_start = version.manifest.get("spaces", {}).get("action_start", 0)
+        self._action_start = action_start(version.manifest)
         inputs = self._signatures["serving_default"].structured_input_signature[1]
         self._spec: tf.TensorSpec | None = inputs.get("observation")
         self._shape: tuple[int, ...] | None = None  # of one observation, where it is known

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from dqn_tf.evaluation.find_export import MANIFEST
+from dqn_tf.evaluation.find_export import MANIFEST, action_start
 
 # How many are printed; the JSON file has all.
 MAX_COMPONENTS = 16
@@ -72,7 +72,7 @@ def _action_lines(confusion: list[list[int]], manifest: dict[str, Any]) -> list[
 
 def _action_name(action: int, manifest: dict[str, Any]) -> str:
     meanings = manifest.get("action_meanings") or []
-    place = action - manifest.get("spaces", {}).get("action_start", 0)
+    place = action - action_start(manifest)
     return f"{action} {meanings[place]}" if 0 <= place < len(meanings) else str(action)
 
 

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from dqn_tf.agent.dqn import DQN
 from dqn_tf.agent.networks.q_network import QNetwork
 from dqn_tf.agent.networks.torsos import CNN, automatic
 from dqn_tf.agent.networks.torsos.base import is_image
@@ -213,3 +214,33 @@ def test_auto_knows_minatars_pictures(shape, dtype, expected):
 def test_observations_that_cannot_be_convolved(shape, kind, sentence):
     with pytest.raises(UserError, match=sentence):
         network(Spaces(shape, "uint8", 2), kind)
+
+
+@pytest.fixture
+def other_keras():
+    """Keras as a keras.json or another library may have set it up."""
+    yield
+    tf.keras.mixed_precision.set_global_policy("float32")
+    tf.keras.backend.set_floatx("float32")
+    tf.keras.backend.set_image_data_format("channels_last")
+
+
+@pytest.mark.parametrize("kind", ["mlp", "nature_cnn"])
+def test_layers_have_their_type_and_layout_outright(kind, other_keras):
+    spaces = Spaces((44, 44, 3), "uint8", 2)
+    images = tf.cast(np.random.default_rng(0).integers(0, 256, (2, 44, 44, 3)), tf.uint8)
+    before = network(spaces, kind)(images).numpy()
+    tf.keras.mixed_precision.set_global_policy("mixed_float16")
+    tf.keras.backend.set_image_data_format("channels_first")
+    made = network(spaces, kind)
+    assert {variable.dtype for variable in made.trainable_variables} <= {"float32", tf.float32}
+    np.testing.assert_array_equal(made(images).numpy(), before)
+
+
+def test_an_agent_says_what_keras_was_set_up_for(other_keras, monkeypatch):
+    tf.keras.backend.set_floatx("float16")
+    with pytest.raises(UserError, match=r"type of numbers is float16 .*set_floatx\('float32'\)"):
+        DQN(DQNConfig(), VECTOR)
+    monkeypatch.setattr(tf.keras.backend, "backend", lambda: "jax")
+    with pytest.raises(UserError, match="imported with the backend jax, and dqn_tf needs"):
+        DQN(DQNConfig(), VECTOR)

@@ -4,12 +4,14 @@ import dataclasses
 import json
 import math
 
+import numpy as np
 import pytest
 
 from dqn_tf.config import presets
 from dqn_tf.config.dqn_config import FIXED_ON_RESUME, DQNConfig
 from dqn_tf.config.ranges import Choice, Format, Range
 from dqn_tf.support.errors import UserError
+from dqn_tf.training import flags as training_flags
 
 
 def test_a_config_survives_json():
@@ -203,3 +205,60 @@ def test_fields_that_contradict_each_other_are_named(values, names):
         DQNConfig(**values)
     assert all(name in str(refusal.value) for name in names)
     assert str(refusal.value).startswith("--")
+
+
+def test_numbers_of_numpy_and_of_json_are_pythons():
+    config = DQNConfig(
+        seed=np.int64(3),
+        total_steps=1e5,
+        gamma=np.float32(0.5),
+        double=np.bool_(True),
+        hidden_units=[np.int32(8)],
+        tau=1,
+    )
+    assert config.to_dict() == json.loads(json.dumps(config.to_dict()))
+    assert (config.seed, config.total_steps, config.gamma) == (3, 100_000, 0.5)
+    assert config.double is True and config.hidden_units == (8,)
+    assert type(config.total_steps) is int and config.learning_rate_end is None
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        ({"double": "no"}, "--double=no: must be true or false"),
+        ({"double": 1}, "--double=1: must be true or false"),
+        ({"n_step": True}, "--n_step=True: must be a whole number"),
+        ({"n_step": 1.5}, "--n_step=1.5: must be a whole number"),
+        ({"n_step": math.inf}, "--n_step=inf: must be a whole number"),
+        ({"n_step": None}, "--n_step=None: must be a whole number"),
+        ({"n_step": [3]}, "--n_step=.*: must be a whole number"),
+        ({"gamma": "0.9"}, "--gamma=0.9: must be a number"),
+        ({"gamma": {}}, "--gamma={}: must be a number"),
+        ({"optimizer": 3}, "--optimizer=3: must be a text"),
+        ({"env": ["CartPole-v1"]}, "--env=.*: must be a text"),
+        ({"hidden_units": 8}, "--hidden_units=8: must be a list of whole numbers"),
+        ({"hidden_units": "88"}, "--hidden_units=88: must be a list of whole numbers"),
+        ({"hidden_units": [8, "8"]}, "--hidden_units=.*: must be a list of whole numbers"),
+        ({"seed": "1"}, "--seed=1: must be a whole number or null"),
+        ({"total_steps": 2**70}, "--total_steps=1180591620717411303424: must be at most 92233720"),
+        ({"total_steps": 10**400}, "--total_steps=1000.*: must be at least 1"),
+    ],
+)
+def test_a_value_of_another_kind_is_refused(values, said):
+    with pytest.raises(UserError, match=said):
+        DQNConfig.from_dict(values)
+
+
+def test_a_configuration_is_an_object():
+    with pytest.raises(UserError, match=r"\[1\] has none"):
+        DQNConfig.from_dict([1])
+
+
+def test_an_id_without_its_version_has_its_preset():
+    assert presets.configure("CartPole", {}) == presets.configure("CartPole-v1", {})
+    assert presets.configure("LunarLander", {"env": "LunarLander"}).env == "LunarLander-v3"
+    assert presets.full_id("ALE/Pong") == "ALE/Pong-v5"
+    for env in ("CartPole-v0", "CartPol", "my_module:CartPole", "Maze", ""):
+        assert presets.full_id(env) == env
+    words = training_flags.parse_training_flags(["train.py", "--env=CartPole"]).overrides
+    assert words == {"env": "CartPole-v1"}

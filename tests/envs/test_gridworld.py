@@ -15,6 +15,7 @@ from gymnasium.utils.env_checker import check_env
 
 from dqn_tf.config import presets
 from dqn_tf.envs import gridworld, registry
+from dqn_tf.envs.spaces import Spaces
 from dqn_tf.support.errors import UserError
 
 ROOT = Path(__file__).parents[2]
@@ -130,3 +131,30 @@ def test_the_picture_can_be_drawn(example, tmp_path):
     )
     assert (tmp_path / "picture.png").read_bytes().startswith(b"\x89PNG")
     assert (ROOT / "docs" / "gridworld.png").is_file()
+
+
+def test_a_directory_tells_two_packages_apart():
+    names = {
+        "CartPole-v1": "CartPole-v1",
+        "my_module:Maze-v0": "Maze-v0",
+        "ALE/Pong-v5": "Pong-v5",
+        "MinAtar/Breakout-v1": "Breakout-v1",
+        gridworld.ENV_ID: "GridWorld-v0",
+        "a_pkg/Grid-v0": "a_pkg-Grid-v0",
+        "b_pkg/Grid-v0": "b_pkg-Grid-v0",
+        "my_module:b_pkg/Grid-v0": "b_pkg-Grid-v0",
+    }
+    assert {env: registry.directory_name(env) for env in names} == names
+
+
+@pytest.mark.parametrize(
+    "changes", [{"observation_shape": 4}, {"actions": "2"}, {"mask": True}, {"masked": 1}]
+)
+def test_spaces_of_a_wrong_type_are_refused(changes):
+    values = Spaces((4,), "float32", 2).to_dict()
+    assert Spaces.from_dict(values).to_dict() == values
+    with pytest.raises(UserError, match="no spaces of an environment"):
+        Spaces.from_dict(values | changes)
+    for nothing in ([], None, {}, values | {"observation_dtype": "flot"}):
+        with pytest.raises(UserError, match="no spaces of an environment"):
+            Spaces.from_dict(nothing)

@@ -1,9 +1,12 @@
 """Episodes and statistics: against numbers worked by hand, and environments that misbehave."""
 
+import time
+
 import gymnasium as gym
 import numpy as np
 import pytest
 
+from dqn_tf.evaluation import statistics
 from dqn_tf.evaluation.episodes import Evaluation, compare, evaluate, join_evaluations
 from dqn_tf.evaluation.statistics import FEWEST_DIFFERING, bootstrap, iqm
 from dqn_tf.support.errors import UserError
@@ -289,3 +292,25 @@ def test_too_few_differing_episodes_give_no_verdict():
 def test_different_seeds_are_not_compared():
     with pytest.raises(UserError, match="same seeds"):
         compare(evaluation([1, 2], [0, 1]), evaluation([1, 2], [0, 2]))
+
+
+@pytest.mark.parametrize("statistic", [np.mean, iqm])
+def test_the_interval_of_many_values_comes_in_seconds(statistic):
+    values = np.random.default_rng(2).normal(3.0, 2.0, 50_000).round(1)
+    start = time.process_time()
+    low, high = bootstrap(values, statistic)
+    assert time.process_time() - start < 15, "95 s with as many resamples as for a few values"
+    half = 1.96 * values.std() / np.sqrt(len(values))
+    # the IQM of normal values has 1.1 times the mean's standard error
+    assert (high - low) / (2 * half) == pytest.approx(1.05, abs=0.12)
+    assert low < statistic(values) < high and bootstrap(values, statistic) == [low, high]
+
+
+def test_both_ways_to_the_interval_agree(monkeypatch):
+    values = np.random.default_rng(3).exponential(5.0, 300)
+    for statistic in (np.mean, iqm):
+        few = bootstrap(values, statistic)
+        monkeypatch.setattr(statistics, "MANY", 299)
+        many = bootstrap(values, statistic)
+        monkeypatch.undo()
+        assert many == pytest.approx(few, abs=0.08 * (few[1] - few[0]))

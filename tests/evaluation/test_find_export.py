@@ -1,12 +1,13 @@
 """find_export.py: what --model may name, and what is never opened."""
 
+import json
 import pickle
 import sys
 from pathlib import Path
 
 import pytest
 
-from dqn_tf.evaluation.find_export import find_export
+from dqn_tf.evaluation.find_export import find_export, require_same_env
 from dqn_tf.support.errors import UserError
 
 OPENED = []  # every file that this process opened, from here on
@@ -91,3 +92,77 @@ def test_a_file_is_refused_without_being_opened(name, tmp_path, evaluate_py):
     with pytest.raises(UserError, match="refused: evaluate.py loads SavedModels only"):
         evaluate_py(f"--model={model}")
     assert not dead.exists() and str(model) not in OPENED
+
+
+def project(base, weights="a" * 64):
+    """A project in `base`: a run in runs/r whose export is saved/X/1, as train.py leaves them."""
+    version = tree(base / "saved" / "X", "1") / "1"
+    write(version / "assets.extra" / "dqn_tf.json", {"env": "X-v0", "weights_sha256": weights})
+    report = {"export": str(version), "weights_sha256": weights, "best": None}
+    write(base / "runs" / "r" / "evaluation.json", report)
+    write(base / "runs" / "r" / "config.json", {"run_dir": str(base / "runs" / "r")})
+    return version
+
+
+def write(path, values):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(values), encoding="utf-8")
+
+
+def test_a_moved_project_finds_its_own_exports(tmp_path):
+    project(tmp_path / "old")
+    (tmp_path / "old").rename(tmp_path / "new")
+    assert find_export(tmp_path / "new" / "runs" / "r").path == tmp_path / "new" / "saved/X/1"
+    project(tmp_path / "old", "b" * 64)  # another project, at the recorded place
+    assert find_export(tmp_path / "new" / "runs" / "r").path == tmp_path / "new" / "saved/X/1"
+
+
+def test_a_run_that_was_moved_alone_finds_its_export_where_it_was(tmp_path):
+    version = project(tmp_path)
+    (tmp_path / "runs" / "r").rename(tmp_path / "mine")
+    assert find_export(tmp_path / "mine").path == version
+    write(version / "assets.extra" / "dqn_tf.json", {"weights_sha256": "c" * 64})
+    with pytest.raises(UserError, match="no SavedModel is there with the weights of this run"):
+        find_export(tmp_path / "mine")
+
+
+def test_home_directories_are_known(tmp_path, monkeypatch):
+    tree(tmp_path / "models", "1")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert find_export("~/models").path == tmp_path / "models" / "1"
+
+
+@pytest.mark.parametrize(
+    ("entry", "said"),
+    [
+        ({"env": 3}, "env is 3, and must be a text"),
+        ({"env_steps": "9"}, 'env_steps is "9", and must be a whole number'),
+        ({"spaces": []}, r"spaces is \[\], and must be an object"),
+        ({"spaces": {"action_start": "1"}}, 'action_start is "1", and must be a whole number'),
+        ({"config": 1}, "config is 1, and must be an object"),
+        ({"action_meanings": True}, "action_meanings is true, and must be a list"),
+        ({"observation_range": [0]}, "observation_range is .*, and must be an object"),
+    ],
+)
+def test_a_manifest_with_a_wrong_type_is_named(tmp_path, entry, said):
+    version = tree(tmp_path, "1") / "1"
+    write(version / "assets.extra" / "dqn_tf.json", {"score": None} | entry)
+    with pytest.raises(UserError, match=rf"dqn_tf\.json is damaged: {said}"):
+        find_export(tmp_path)
+
+
+def test_json_that_is_nested_for_ever_is_damaged(tmp_path):
+    path = tree(tmp_path, "1") / "1" / "assets.extra" / "dqn_tf.json"
+    path.parent.mkdir()
+    path.write_text("[" * 100_000, encoding="utf-8")
+    with pytest.raises(UserError, match="is damaged: it is not JSON"):
+        find_export(tmp_path)
+
+
+def test_a_directory_holds_versions_for_one_environment(tmp_path):
+    require_same_env(tmp_path / "nowhere", "a_pkg/Grid-v0")
+    require_same_env(tree(tmp_path, "1"), "a_pkg/Grid-v0")  # it does not say what it plays
+    write(tree(tmp_path, "2") / "2" / "assets.extra" / "dqn_tf.json", {"env": "a_pkg/Grid-v0"})
+    require_same_env(tmp_path, "a_pkg/Grid-v0")
+    with pytest.raises(UserError, match="for a_pkg/Grid-v0, .* give b_pkg/Grid-v0 another"):
+        require_same_env(tmp_path, "b_pkg/Grid-v0")
