@@ -16,6 +16,7 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
+from dqn_tf.agent.autograph import read_users_code
 from dqn_tf.agent.networks.q_network import Forward
 from dqn_tf.agent.update_metrics import MEAN, UPDATE_METRICS
 from dqn_tf.config.dqn_config import DQNConfig
@@ -59,7 +60,7 @@ def make_auxiliary_losses(config: DQNConfig) -> list[AuxiliaryLoss]:
             raise UserError(
                 f"--auxiliary_losses: {name} is a metric already; give the function another name."
             )
-        auxiliaries.append(AuxiliaryLoss(name, weight, function))
+        auxiliaries.append(AuxiliaryLoss(name, weight, read_users_code(function, function)))
     return auxiliaries
 
 

@@ -7,6 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from dqn_tf.agent import losses
+from dqn_tf.agent.autograph import compile_loops
 from dqn_tf.agent.auxiliary import make_auxiliary_losses, reductions
 from dqn_tf.agent.networks.layers import DTYPE, require_keras
 from dqn_tf.agent.networks.q_network import Forward, QNetwork
@@ -89,7 +90,7 @@ class DQN(tf.keras.Model):
         )
         self.optimizer.build(self.online.trainable_variables)
         self.per_example_loss = losses.per_example(loss or config.loss, config.huber_delta)
-        self.program = tf.function(self._program, jit_compile=self.online.torso.uses_xla)
+        self.program = compile_loops(self._program, self.online.torso.uses_xla)
         self._traced: dict[tuple[int, ...], tf.types.experimental.ConcreteFunction] = {}
 
     def call(self, observation: tf.Tensor) -> tf.Tensor:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 
 import tensorflow as tf
 
+from dqn_tf.agent.autograph import read_users_code
 from dqn_tf.agent.networks.kernels import sum_of_squares
 
 Loss = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
@@ -166,7 +167,7 @@ def per_example(loss: str | tf.keras.losses.Loss, huber_delta: float) -> Loss:
         raise ValueError(f"loss={loss!r}: must be 'huber', 'mse' or a tf.keras.losses.Loss")
     # without the reduction of __call__; a copy with another reduction would lose Huber's delta in
     # Keras 3
-    return loss.call
+    return read_users_code(loss.call, type(loss))
 
 
 def td_loss(loss: Loss, target: tf.Tensor, q_selected: tf.Tensor) -> tf.Tensor:

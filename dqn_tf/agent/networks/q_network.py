@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import tensorflow as tf
 
+from dqn_tf.agent.autograph import read_users_code
 from dqn_tf.agent.networks.heads import Head
 from dqn_tf.agent.networks.layers import DTYPE, DenseLayers
 from dqn_tf.agent.networks.numpy_forward import ForwardPlan, Place
@@ -53,6 +54,7 @@ class QNetwork(tf.keras.Model):
         self.values = make_values(config)
         seeds = draw_seeds(generator)
         self.torso = make_torso(config, spaces, seeds, num_agents, torso)
+        self._read = read_users_code(self._features, type(self.torso))
         self.head = Head(
             self.torso.width,
             self.torso.head_units,
@@ -78,13 +80,15 @@ class QNetwork(tf.keras.Model):
         `noise_seed`, int32 [2], draws the noise of noisy layers; without it they are their means.
         `training` forms gradients faster.
         """
-        encoded = self.torso.encode(observation)
         noise = {"noise_seed": noise_seed} if self.torso.takes_noise else {}
-        features = self.torso(encoded, training=training, **noise)
+        features = self._read(observation, training=training, **noise)
         # Not `self.head(...)`: Keras would put one more operation before the streams, and gradients
         # that meet there would be added in another order.
         outputs = self.head.call(features, noise_seed=noise_seed, training=training)
         return Forward(features, outputs)
+
+    def _features(self, observation: tf.Tensor, **options: Any) -> tf.Tensor:
+        return self.torso(self.torso.encode(observation), **options)
 
     def plan(self) -> ForwardPlan | None:
         """Describe the forward pass as plain data; None if it has no NumPy twin.

@@ -12,6 +12,7 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 
+from dqn_tf.agent.autograph import compile_loops
 from dqn_tf.agent.dqn import DQN
 from dqn_tf.config.dqn_config import DQNConfig
 from dqn_tf.engines.graph.environments import NativeEnv
@@ -80,7 +81,7 @@ class GraphProgram:
             windows=self.transitions.start(self.num_envs, agent.spaces),
         )
         self.running = tf.nest.map_structure(tf.Variable, start)
-        self.program = tf.function(self._program, jit_compile=True)
+        self.program = compile_loops(self._program, jit_compile=True)
 
     def run(self, inputs: Sequence[BlockInputs], steps: int) -> list[SeedOutcome]:
         """Run a block of so many steps with the inputs of each seed."""
