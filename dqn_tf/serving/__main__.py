@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 from dqn_tf.serving import options
 from dqn_tf.serving.errors import StartError
+from dqn_tf.serving.output import survive_lost_output
 
 
 @contextlib.contextmanager
@@ -37,8 +38,15 @@ def main(words: list[str]) -> int:
         parsed = options.parse(words)
         options.check_addresses(parsed)
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-        with silence():
-            from dqn_tf.serving import server  # imports TensorFlow, so only after the flags
+        # a notebook's, which Matplotlib may not know here; TensorFlow imports it if it is installed
+        os.environ.pop("MPLBACKEND", None)
+        try:
+            with silence():
+                from dqn_tf.serving import server  # imports TensorFlow, so only after the flags
+        except Exception as error:  # also what keras.json makes Keras raise
+            raise StartError(
+                f"TensorFlow cannot be imported: {type(error).__name__}: {error}"
+            ) from error
         server.run(parsed)
     except StartError as error:
         print(f"error: {error}", file=sys.stderr)
@@ -52,6 +60,7 @@ def main(words: list[str]) -> int:
 
 def command() -> None:
     """Run the command with the words that were typed."""
+    survive_lost_output()
     sys.exit(main(sys.argv[1:]))
 
 

@@ -14,6 +14,13 @@ from dqn_tf.serving.errors import StartError
 
 FREE_PORT = "; -1 takes a free one and prints it"
 INT32_MAX = 2**31 - 1
+PATHS = (
+    "model_base_path",
+    "model_config_file",
+    "batching_parameters_file",
+    "monitoring_config_file",
+    "log_requests",
+)
 DAY = 86_400.0  # seconds
 LEAST_POLL_SECONDS = 0.01
 
@@ -178,14 +185,12 @@ def parse(words: list[str]) -> Options:
     if rest:
         raise StartError(f"{rest[0]!r} is no flag; give --model_base_path=DIRECTORY.")
     fields: dict[str, Any] = {field.name: values[field.name].value for field in FIELDS}
+    for name in PATHS:
+        fields[name] = os.path.expanduser(fields[name])
     options = Options(**fields)
     for check in (_check_ranges, _check_models, _check_ports, _check_combinations):
         check(options)
-    return dataclasses.replace(
-        options,
-        model_base_path=_absolute(options.model_base_path),
-        log_requests=os.path.expanduser(options.log_requests),
-    )
+    return dataclasses.replace(options, model_base_path=_absolute(options.model_base_path))
 
 
 def check_addresses(options: Options) -> None:
@@ -218,7 +223,7 @@ def _bind_once(host: str, port: int) -> None:
 
 
 def _absolute(path: str) -> str:
-    return os.path.abspath(os.path.expanduser(path)) if path else ""
+    return os.path.abspath(path) if path else ""
 
 
 def _is_integer(text: str) -> bool:
