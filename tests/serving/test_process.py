@@ -422,7 +422,7 @@ def test_it_waits_for_a_first_version_and_drains(tmp_path, directory):
                 request("slow", name="default", seconds=np.float32([1.5])),
             )
             time.sleep(0.5)
-            server.process.send_signal(signal.SIGTERM)
+            server.process.kill(signal.SIGTERM)
             assert rest.result()[0] == 200 and rpc.result().outputs
         assert server.ended() == 0 and "Traceback" not in server.text, server.text
 

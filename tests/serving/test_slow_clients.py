@@ -269,7 +269,7 @@ def test_there_is_one_patience_for_everything(stopping):
 
 def test_a_second_signal_hurries(stopping):
     started = time.monotonic()
-    stopping.process.send_signal(signal.SIGTERM)
+    stopping.process.kill(signal.SIGTERM)
     time.sleep(1.0)
     assert stopping.stop() == 0 and time.monotonic() - started < DRAIN_SECONDS - 1
 
@@ -285,7 +285,7 @@ def test_what_is_at_work_is_finished(zoo_models):
             rpc = process.prediction.Predict.future(slow_request(2.0))
             time.sleep(1.0)
             started = time.monotonic()
-            process.process.send_signal(signal.SIGTERM)
+            process.process.kill(signal.SIGTERM)
             assert rest.result()[0] == 200 and rpc.result().outputs
         assert process.ended() == 0 and time.monotonic() - started < 20
 

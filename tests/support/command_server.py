@@ -30,23 +30,29 @@ class Command:
 
     def __init__(self, pid: int, output: Path) -> None:
         self.pid = pid
-        self._output = output
+        self.output = output
         self._status = Path(f"{output}.status")  # the server writes it when the command has ended
 
     @property
     def text(self) -> str:
         """All that it has written so far, to stdout and stderr."""
-        return self._output.read_text(encoding="utf-8", errors="replace")
+        return self.output.read_text(encoding="utf-8", errors="replace")
 
-    def wait(self) -> int:
+    def poll(self) -> int | None:
+        """Its exit status; None while it runs."""
+        if not self._status.exists():
+            return None
+        return int(self._status.read_text(encoding="ascii"))
+
+    def wait(self, patience: float = PATIENCE) -> int:
         """Its exit status; minus the signal's number if one killed it."""
-        deadline = time.monotonic() + PATIENCE
-        while not self._status.exists():
+        deadline = time.monotonic() + patience
+        while (status := self.poll()) is None:
             if time.monotonic() > deadline:
                 os.kill(self.pid, signal.SIGKILL)
-                raise AssertionError(f"no end after {PATIENCE} s:\n{self.text}")
+                raise AssertionError(f"no end after {patience} s:\n{self.text}")
             time.sleep(0.01)
-        return int(self._status.read_text(encoding="ascii"))
+        return status
 
     def wait_for(self, *, text: str = "", path: Path | None = None) -> None:
         """Returns once it has written that text or made that path; fails if it ends before."""

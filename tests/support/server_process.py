@@ -6,11 +6,9 @@ import http.client
 import json
 import os
 import re
-import resource
 import signal
 import socket
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -18,6 +16,8 @@ from pathlib import Path
 
 import grpc
 from tensorflow_serving.apis import model_service_pb2_grpc, prediction_service_pb2_grpc
+
+import command_server
 
 ROOT = Path(__file__).resolve().parents[2]
 PATIENCE = 90  # seconds until a server answers
@@ -126,18 +126,16 @@ class Embedded(Address):
         max_descriptors: int | None = None,
         constants: dict[str, float] | None = None,
     ) -> None:
-        self.output = directory / f"server-{time.monotonic_ns()}.log"
         self._forgotten = 0
-        program = ["-c", _program(constants)] if constants else ["-m", "dqn_tf.serving"]
-        with self.output.open("w") as file:
-            self.process = subprocess.Popen(
-                [sys.executable, *program, "--port=-1", "--rest_api_port=-1", *flags],
-                stdout=file,
-                stderr=subprocess.STDOUT,
-                env=os.environ | {"PYTHONPATH": str(ROOT)},
-                cwd=directory,
-                preexec_fn=max_descriptors and functools.partial(_limit, max_descriptors),
-            )
+        environ = {}
+        if constants or max_descriptors:
+            environ["SERVER_SETTINGS"] = json.dumps([constants or {}, max_descriptors])
+        self.process = command_server.start(
+            ["--port=-1", "--rest_api_port=-1", *flags],
+            directory,
+            "limited_server" if environ else "dqn_tf.serving",
+            **environ,
+        )
         super().__init__("127.0.0.1", None, None)
         if ready:
             self.listens()
@@ -145,7 +143,7 @@ class Embedded(Address):
     @property
     def text(self) -> str:
         """All that it has written so far, or since `forget_text`."""
-        return self.output.read_text(encoding="utf-8", errors="replace")[self._forgotten :]
+        return self.process.output.read_text(encoding="utf-8", errors="replace")[self._forgotten :]
 
     def forget_text(self) -> None:
         """Forgets what it has written so far."""
@@ -170,7 +168,7 @@ class Embedded(Address):
 
     def stop(self) -> int:
         """SIGTERM; its exit status."""
-        self.process.send_signal(signal.SIGTERM)
+        self.process.kill(signal.SIGTERM)
         return self.ended()
 
     def memory(self, key: str = "VmRSS") -> int:
@@ -222,21 +220,6 @@ class Watch(threading.Thread):
         self.grown = self._server.memory("VmHWM") - self._before
 
 
-def _program(constants: dict[str, float]) -> str:
-    """The source of a command that sets constants, and serves."""
-    lines = ["import importlib", "from dqn_tf.serving import __main__"]
-    for name, value in constants.items():
-        module, _, constant = name.rpartition(".")
-        lines.append(
-            f"setattr(importlib.import_module('dqn_tf.serving.{module}'), {constant!r}, {value})"
-        )
-    return "\n".join([*lines, "__main__.command()"])
-
-
-def _limit(descriptors: int) -> None:
-    resource.setrlimit(resource.RLIMIT_NOFILE, (descriptors, descriptors))
-
-
 @contextlib.contextmanager
 def embedded(directory: Path, *flags: str, **options) -> Iterator[Embedded]:
     """A server that is gone afterwards, and alive until then."""
@@ -244,8 +227,9 @@ def embedded(directory: Path, *flags: str, **options) -> Iterator[Embedded]:
     try:
         yield server
     finally:
-        server.process.kill()
-        server.process.wait()
+        if server.process.poll() is None:
+            server.process.kill(signal.SIGKILL)
+            server.process.wait()
 
 
 @contextlib.contextmanager
