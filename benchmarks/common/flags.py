@@ -11,6 +11,7 @@ from typing import NoReturn
 from absl import flags
 
 from benchmarks.common.processes import ROOT
+from dqn_tf.support import command_line
 from dqn_tf.support.errors import UserError
 
 RESULTS = ROOT / "benchmarks" / "results"
@@ -28,13 +29,13 @@ def define_output_flags(values: flags.FlagValues, family: str, page: Path, recor
         f"run nothing; write tables, pictures and docs/{page.name} anew from the records",
         flag_values=values,
     )
-    flags.DEFINE_string(
+    command_line.define_path(
         "results_dir",
         os.path.relpath(RESULTS / family),
         f"where {records} lie",
-        flag_values=values,
+        values,
     )
-    flags.DEFINE_string("page", os.path.relpath(page), "the page to write", flag_values=values)
+    command_line.define_path("page", os.path.relpath(page), "the page to write", values)
 
 
 def typed(values: flags.FlagValues, names: Sequence[str]) -> list[str]:

@@ -104,11 +104,11 @@ def define(values: flags.FlagValues) -> None:
 
 
 def _define_load_flags(values: flags.FlagValues) -> None:
-    flags.DEFINE_string(
+    command_line.define_path(
         "model",
         "saved_models/CartPole-v1",
         "what is served: a version, or a directory of versions (the newest is taken)",
-        flag_values=values,
+        values,
     )
     flags.DEFINE_string(
         "transports",

@@ -93,7 +93,7 @@ def define(values: flags.FlagValues) -> None:
         upper_bound=200,
         flag_values=values,
     )
-    flags.DEFINE_string("json", "", "file to which the figures are written", flag_values=values)
+    command_line.define_path("json", None, "file to which the figures are written", values)
 
 
 def _help_page(command: str, values: flags.FlagValues) -> str:

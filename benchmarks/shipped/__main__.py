@@ -88,18 +88,18 @@ def parse(argv: Sequence[str]) -> ShippedFlags:
 
 def define(values: flags.FlagValues) -> None:
     """Define all flags."""
-    flags.DEFINE_string(
+    command_line.define_path(
         "run",
         None,
         "run directory of train.py, its export lying in --saved_models; without it, only the page"
         " is written anew",
-        flag_values=values,
+        values,
     )
-    flags.DEFINE_string(
+    command_line.define_path(
         "saved_models",
         os.path.relpath(SAVED_MODELS),
         "where exports and the page lie",
-        flag_values=values,
+        values,
     )
 
 

@@ -3,6 +3,7 @@
 Only JSON files are opened here.
 """
 
+import contextlib
 import os
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -118,7 +119,9 @@ def _export_of_run(run: Path) -> Path:
     export = report.get("export")
     if not isinstance(export, str):
         raise UserError(f"{run / REPORT} names no export, so there is nothing to evaluate.")
-    recorded = read_object(run / CONFIG).get("run_dir") if (run / CONFIG).is_file() else None
+    recorded = None
+    with contextlib.suppress(OSError, UserError):  # an export is found without it, too
+        recorded = read_object(run / CONFIG).get("run_dir")
     places = [Path(export)]
     if isinstance(recorded, str):
         places.insert(0, files.moved(Path(export), Path(recorded), run))

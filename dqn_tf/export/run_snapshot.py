@@ -14,7 +14,7 @@ from dqn_tf.envs.spaces import Spaces
 from dqn_tf.experience.frames import recorded_stacks
 from dqn_tf.experience.replay import spread
 from dqn_tf.run_files import checkpoint
-from dqn_tf.run_files.run_directory import RunDirectory, seed_directories
+from dqn_tf.run_files.run_directory import CONFIG, RunDirectory, seed_directories
 from dqn_tf.support.errors import UserError
 
 GATE_OBSERVATIONS = 256  # how many observations an export is proved on
@@ -49,6 +49,8 @@ def read_snapshot(directory: str, weights_name: str | None) -> RunSnapshot:
         )
     if not path.is_dir():
         raise UserError(f"--run={directory}: there is no such directory.")
+    if not (path / CONFIG).is_file():
+        raise UserError(f"--run={directory}: no {CONFIG} there, so it is not a run directory.")
     run = RunDirectory(path)
     config, spaces, export_dir = run.read_config()
     latest = checkpoint.load_latest(run.checkpoints)

@@ -3,6 +3,7 @@
 import contextlib
 import csv
 import shutil
+import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -60,6 +61,8 @@ class MetricsWriter:
             self._file.flush()
         drop_later_events(tensorboard_dir, env_step)
         with _os_errors():
+            if env_step and tensorboard_dir.is_dir():
+                _restart_events(tensorboard_dir, env_step)
             self._events = tf.summary.create_file_writer(str(tensorboard_dir))
 
     def write(self, env_step: int, **values: float) -> None:
@@ -82,6 +85,22 @@ class MetricsWriter:
             self._file.close()
         with contextlib.suppress(OSError), _os_errors():
             self._events.close()
+
+
+def _restart_events(directory: Path, env_step: int) -> None:
+    """Tell a TensorBoard that has been reading all the while to forget what came after `env_step`.
+
+    It reads files in the order of their names, which begin with a time. It takes the first start
+    that it sees for the run's own, so there are two.
+    """
+    now = time.time()
+    start = tf.compat.v1.SessionLog(status=tf.compat.v1.SessionLog.START)
+    path = directory / f"events.out.tfevents.{int(now)}.-resumed-at-{env_step}"
+    with tf.io.TFRecordWriter(str(path)) as file:
+        version = tf.compat.v1.Event(wall_time=now, file_version="brain.Event:2")
+        restart = tf.compat.v1.Event(wall_time=now, step=env_step + 1, session_log=start)
+        for event in (version, restart, restart):
+            file.write(event.SerializeToString())
 
 
 @contextlib.contextmanager

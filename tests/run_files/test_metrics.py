@@ -171,3 +171,25 @@ def test_what_cannot_be_written_is_an_os_error(tmp_path):
     with pytest.raises(OSError) as error:
         write_rows(tmp_path, 0)
     assert "{{" not in error.value.strerror
+
+
+def test_a_tensorboard_that_watches_sees_the_run_go_back(tmp_path):
+    multiplexer = pytest.importorskip(
+        "tensorboard.backend.event_processing.plugin_event_multiplexer"
+    )
+    three_rows(tmp_path)
+    (events_file,) = (tmp_path / "tensorboard").iterdir()
+    # as of a second ago: names of files tell the second only
+    earlier = events_file.name.replace(events_file.name.split(".")[3], "1700000000")
+    events_file.rename(events_file.with_name(earlier))
+    watching = multiplexer.EventMultiplexer()
+    watching.AddRunsFromDirectory(str(tmp_path / "tensorboard"))
+
+    def points() -> list[tuple[int, float]]:
+        watching.Reload()
+        tensors = watching.Tensors(".", "loss")
+        return [(one.step, float(tf.make_ndarray(one.tensor_proto))) for one in tensors]
+
+    assert points() == [(10, 1.0), (20, 2.0), (30, 3.0)]
+    write_rows(tmp_path, 10, (20, {"loss": 5.0}))
+    assert points() == [(10, 1.0), (20, 5.0)]
