@@ -144,7 +144,7 @@ def parse(
     try:
         stray = values(list(argv))[1:]
     except flags.Error as error:
-        sentence = " ".join(str(error).split())
+        sentence = _flag_sentence(" ".join(str(error).split()), values)
         raise UserError(f"{sentence} ({command} --help lists the flags)") from error
     if stray:
         raise UserError(
@@ -152,6 +152,19 @@ def parse(
             " them)."
         )
     return values
+
+
+def _flag_sentence(sentence: str, values: flags.FlagValues) -> str:
+    """Say what a number or a switch must be, where absl shows Python's own error."""
+    match = re.match(
+        r"flag (--([\w-]+)=.*): (?:invalid literal|could not convert|\('Non-)", sentence
+    )
+    if match is None:
+        return sentence
+    parser = values[match[2]].parser
+    is_switch = isinstance(parser, flags.BooleanParser)
+    right = "true or false" if is_switch else parser.syntactic_help
+    return f"{match[1]}: must be {right}."
 
 
 def help_page(usage: Sequence[str], text: str, sections: Mapping[str, Iterable[Entry]]) -> str:

@@ -83,7 +83,8 @@ def test_every_parse_has_values_of_its_own():
     ("word", "said"),
     [
         ("--sed=1", "Unknown command line flag 'sed'"),
-        ("--seed=one", "flag --seed=one"),
+        ("--seed=one", "--seed=one: must be an integer."),
+        ("--verbose=maybe", "--verbose=maybe: must be true or false."),
         ("stray", "'stray' is not a flag; flags look like --name=value"),
     ],
 )
