@@ -21,8 +21,8 @@ LARGE_BYTES = 1 << 20
 # between two threads' turns: usually, and while one has long work to do
 SWITCH_SECONDS = 1e-3
 QUICK_SWITCH_SECONDS = 1e-4
-# as many bytes as --max_request_bytes, so often, may be in memory
-BODIES_IN_MEMORY = 2
+# of --max_request_bytes, which all large requests may hold: what all others may hold
+SHARE_OF_OTHERS = 0.25
 
 
 class Places:
@@ -85,11 +85,14 @@ class Place:
 
 
 class ByteBudget:
-    """The bytes of large requests and replies that may be in memory at a time."""
+    """The bytes of requests and replies that may be in memory at a time.
 
-    def __init__(self, limit: int) -> None:
-        self._limit = limit
-        self._claimed = 0
+    Those of large ones are counted apart, so that a few of them never keep the others out.
+    """
+
+    def __init__(self, limit: int, limit_of_large: int) -> None:
+        self._limits = {False: limit, True: limit_of_large}
+        self._claimed = {False: 0, True: 0}
         self._lock = threading.Lock()
 
     def claim(self) -> "Claim":
@@ -101,14 +104,17 @@ class ByteBudget:
 
         One alone may have any size.
         """
+        was_large = before > LARGE_BYTES
+        is_large = after > LARGE_BYTES
         with self._lock:
-            others = self._claimed - before
-            if after > before and others > 0 and others + after > self._limit:
+            others = self._claimed[is_large] - (before if was_large == is_large else 0)
+            if after > before and others > 0 and others + after > self._limits[is_large]:
                 raise ServingError(
                     "RESOURCE_EXHAUSTED",
                     "Requests with too many bytes are at work already; try again",
                 )
-            self._claimed = others + after
+            self._claimed[was_large] -= before
+            self._claimed[is_large] += after
 
 
 class Claim:
@@ -159,7 +165,8 @@ class Workload:
     """What HTTP and gRPC share of a server's capacity."""
 
     def __init__(self, max_request_bytes: int) -> None:
-        self.bytes = ByteBudget(BODIES_IN_MEMORY * max_request_bytes)
+        share = int(SHARE_OF_OTHERS * max_request_bytes)
+        self.bytes = ByteBudget(share, limit_of_large=max_request_bytes)
         self._heavy = threading.Semaphore(HEAVY_THREADS)
         self._large = threading.Semaphore(1)
         self._quick_switches = QuickSwitches()

@@ -268,7 +268,7 @@ def test_a_string_may_not_be_nested_deeper_than_its_signature_says():
 
 
 def test_a_body_is_unpacked_within_its_limit():
-    budget = ByteBudget(10_000_000)
+    budget = ByteBudget(10_000_000, 10_000_000)
     packed = gzip.compress(bytes(3_000_000)) + b"what follows is ignored"
     body = Body(bytearray(packed), is_gzip=True)
     assert body.content(3_000_000, budget.claim(), time.monotonic() + 60) == bytes(3_000_000)
@@ -277,7 +277,7 @@ def test_a_body_is_unpacked_within_its_limit():
 
 
 def test_memory_for_bodies_has_an_end_and_comes_back():
-    budget = ByteBudget(100_000)
+    budget = ByteBudget(100_000, 3 << 20)
     with budget.claim() as first, budget.claim() as tiny:
         first.add(90_000)
         tiny.add(16_000)  # small ones are free
@@ -287,5 +287,10 @@ def test_memory_for_bodies_has_an_end_and_comes_back():
     with budget.claim() as third, pytest.raises(ServingError):
         third.add(20_000)
     first.release()
-    with budget.claim() as fourth:
+    with budget.claim() as fourth, budget.claim() as large, budget.claim() as larger:
+        large.add(100 << 20)  # one alone may have any size, and large ones count for themselves
         fourth.add(100_000)
+        with pytest.raises(ServingError):
+            larger.add(2 << 20)
+        large.set(100)
+        larger.add(2 << 20)

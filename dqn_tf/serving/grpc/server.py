@@ -163,8 +163,7 @@ class _Answerer(grpc.GenericRpcHandler):
         deadline = _deadline(context)
         claim.add(len(message))
         with self._workload.turn(len(message), deadline):
-            message = wire.unpack(message, self._limit, deadline)
-        claim.add(len(message))
+            message = wire.unpack(message, self._limit, claim, deadline)
         size = len(message)
         with self._workload.turn(size, deadline), self._lanes.quick(deadline):
             request = self._parse(method, message, deadline)

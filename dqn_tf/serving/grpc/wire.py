@@ -9,6 +9,7 @@ import zlib
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 
 from dqn_tf.serving.errors import ServingError, check_deadline, invalid_argument
+from dqn_tf.serving.workload import Claim
 
 MOST_FIELDS = 1 << 15
 # numbers of variable length, which protobuf unfolds while no other thread of Python runs
@@ -29,11 +30,11 @@ FIXED_TYPES = {
 }
 
 
-def unpack(message: bytes, limit: int, deadline: float | None) -> bytes:
+def unpack(message: bytes, limit: int, claim: Claim, deadline: float | None) -> bytes:
     """Return a message unpacked, if it is packed with gzip or deflate.
 
-    No message of the API begins as those do. Raises RESOURCE_EXHAUSTED beyond `limit` bytes,
-    INVALID_ARGUMENT, DEADLINE_EXCEEDED.
+    No message of the API begins as those do. The claim grows with it. Raises RESOURCE_EXHAUSTED
+    beyond `limit` bytes, INVALID_ARGUMENT, DEADLINE_EXCEEDED.
     """
     if not (message.startswith(GZIP_MAGIC) or _is_zlib(message)):
         return message
@@ -49,6 +50,7 @@ def unpack(message: bytes, limit: int, deadline: float | None) -> bytes:
                 raise ServingError(
                     "RESOURCE_EXHAUSTED", f"The message is larger than {limit} bytes"
                 )
+            claim.add(len(piece))
             unpacked += piece
             if not rest and len(piece) < UNPACKED_BYTES:
                 break
