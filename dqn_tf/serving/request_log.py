@@ -17,6 +17,7 @@ import numpy as np
 import tensorflow as tf
 from tensorflow_serving.apis import prediction_log_pb2
 
+from dqn_tf.serving.models.signature import count_bytes
 from dqn_tf.serving.record_files import RecordFiles
 
 MAX_QUEUED_REQUESTS = 4096
@@ -37,7 +38,7 @@ class ServedRequest(NamedTuple):
 
     def size(self) -> int:
         """Return the bytes of its arrays."""
-        return sum(_size(array) for array in (*self.inputs.values(), *self.outputs.values()))
+        return count_bytes(self.inputs) + count_bytes(self.outputs)
 
 
 class RequestLog:
@@ -171,10 +172,6 @@ def prediction_log(
     for name, array in outputs.items():
         response.outputs[name].CopyFrom(tf.make_tensor_proto(array))
     return log.SerializeToString()
-
-
-def _size(array: np.ndarray) -> int:
-    return sum(map(len, array.ravel())) if array.dtype == object else array.nbytes
 
 
 def _print(text: str) -> None:

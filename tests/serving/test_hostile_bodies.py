@@ -139,7 +139,7 @@ def test_memory_and_time_are_bounded_by_the_body(server, name):
 
 EXAMPLES = {
     "a context of which each example gets a copy": classify(
-        b"{}", 8000, b'{"y":"' + b"x" * 100_000 + b'"}'
+        b"{}", 4000, b'{"y":"' + b"x" * 100_000 + b'"}'
     ),
     "a long context": classify(b"{}", 1, b'{"y":"' + b"x" * 24_000_000 + b'"}'),
     "an example of many numbers": classify(b'{"y":[' + b"0.5," * 6_000_000 + b"1.5]}"),
@@ -171,8 +171,8 @@ def test_a_body_that_grows_when_it_is_unpacked(server, megabytes, statuses):
 
 def test_there_is_an_end_to_strings(server):
     """An export's signature `metadata` answers each with the same long text."""
-    status, answer = server.predict(echo("echo_string", b'""', 8193))
-    assert status == 400 and "8192 strings" in answer["error"]
+    status, answer = server.predict(echo("echo_string", b'""', 4097))
+    assert status == 400 and "4096 strings" in answer["error"]
 
 
 def test_a_signature_that_was_fast_does_not_hold_up_others_when_it_is_slow(server):

@@ -92,6 +92,14 @@ def test_a_short_list_may_still_stand_for_an_image(server):
     assert call(server, claim("uint8", [1, 84, 84, 4], 1)) == "OK"
 
 
+def test_a_short_list_does_not_stand_for_many_strings(server):
+    """An export's signature `metadata` answers each with the same long text."""
+    assert call(server, claim("string", [200], 1)) == "OK"
+    assert call(server, claim("string", [300], 1)) == "INVALID_ARGUMENT"
+    assert call(server, claim("string", [900], 200)) == "OK"
+    assert call(server, claim("string", [4097], 4097)) == "INVALID_ARGUMENT"
+
+
 def test_more_rows_than_one_request_may_have(server):
     content = np.zeros((40_000, 4), np.float32).tobytes()
     assert call(server, claim("float32", [40_000, 4], 0, "", content=content)) == "INVALID_ARGUMENT"
@@ -137,7 +145,7 @@ def test_each_example_gets_a_copy_of_the_context(server):
     request.model_spec.name, request.model_spec.signature_name = "zoo", "classify"
     listed = request.input.example_list_with_context
     listed.context.features.feature["y"].bytes_list.value.append(bytes(100_000))
-    for _ in range(8000):
+    for _ in range(4000):
         listed.examples.add()
     with server_process.Watch(server) as watch, pytest.raises(grpc.RpcError) as caught:
         server.prediction.Classify(request, timeout=60)

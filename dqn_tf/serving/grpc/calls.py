@@ -5,7 +5,7 @@ gRPC answers with them, and the warm-up runs them.
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, ExitStack
-from typing import Any
+from typing import Any, NamedTuple
 
 from google.protobuf import any_pb2
 from tensorflow_serving.apis import (
@@ -22,18 +22,26 @@ from dqn_tf.serving.grpc import tensors
 from dqn_tf.serving.models import classify_regress, status
 from dqn_tf.serving.models.runner import SignatureRunner
 from dqn_tf.serving.models.served_model import VersionHandle
-from dqn_tf.serving.models.signature import Arrays, Signature
+from dqn_tf.serving.models.signature import Arrays, Signature, count_bytes
+from dqn_tf.serving.workload import Claim
 
 HoldVersion = Callable[[model_pb2.ModelSpec], VersionHandle]
 # a context for what takes long, which is entered before a deadline
 SlowLane = Callable[[float | None], AbstractContextManager[None]]
 
 
+class Caller(NamedTuple):
+    """What a call has to know of its client: the deadline is a time.monotonic()."""
+
+    deadline: float | None
+    is_active: Callable[[], bool]  # False once the client has gone
+    claim: Claim
+
+
 class PredictionCalls:
     """The calls. `hold(spec)` holds the version that a request is for.
 
-    What takes long happens in the context `slow_lane(deadline)`. Each `deadline` is a
-    time.monotonic().
+    What takes long happens in the context `slow_lane(deadline)`.
     """
 
     def __init__(
@@ -53,7 +61,7 @@ class PredictionCalls:
         self._check_method = check_method
 
     def predict(
-        self, request: predict_pb2.PredictRequest, deadline: float | None
+        self, request: predict_pb2.PredictRequest, caller: Caller
     ) -> predict_pb2.PredictResponse:
         """Take named tensors and return named tensors."""
         with self._hold(request.model_spec) as handle, ExitStack() as lane:
@@ -65,8 +73,9 @@ class PredictionCalls:
                 for alias, tensor in signature.inputs.items()
             }
             if handle.batcher is not None or not signature.is_fast(inputs):
-                lane.enter_context(self._slow_lane(deadline))
-            outputs = self._runner.run(handle, signature, inputs, names, deadline)
+                lane.enter_context(self._slow_lane(caller.deadline))
+            outputs = self._runner.run(handle, signature, inputs, names, caller.deadline)
+            caller.claim.add(count_bytes(outputs))
             response = predict_pb2.PredictResponse()
             _fill_spec(response.model_spec, handle, signature)
             for name, array in outputs.items():
@@ -75,25 +84,25 @@ class PredictionCalls:
         return response
 
     def classify(
-        self, request: classification_pb2.ClassificationRequest, deadline: float | None
+        self, request: classification_pb2.ClassificationRequest, caller: Caller
     ) -> classification_pb2.ClassificationResponse:
         """Take examples and return labels and scores."""
         response = classification_pb2.ClassificationResponse()
-        result = self._infer("classify", request, deadline, response.model_spec)
+        result = self._infer("classify", request, caller, response.model_spec)
         response.result.CopyFrom(result)
         return response
 
     def regress(
-        self, request: regression_pb2.RegressionRequest, deadline: float | None
+        self, request: regression_pb2.RegressionRequest, caller: Caller
     ) -> regression_pb2.RegressionResponse:
         """Take examples and return a number for each."""
         response = regression_pb2.RegressionResponse()
-        result = self._infer("regress", request, deadline, response.model_spec)
+        result = self._infer("regress", request, caller, response.model_spec)
         response.result.CopyFrom(result)
         return response
 
     def multi_inference(
-        self, request: inference_pb2.MultiInferenceRequest, deadline: float | None
+        self, request: inference_pb2.MultiInferenceRequest, caller: Caller
     ) -> inference_pb2.MultiInferenceResponse:
         """Run several signatures of one model on the same examples."""
         if not request.tasks:
@@ -117,7 +126,7 @@ class PredictionCalls:
                 model_spec=task.model_spec, input=request.input
             )
             entry = response.results.add()
-            result = self._infer(verb, part, deadline, entry.model_spec)
+            result = self._infer(verb, part, caller, entry.model_spec)
             if verb == "classify":
                 entry.classification_result.CopyFrom(result)
             else:
@@ -125,7 +134,7 @@ class PredictionCalls:
         return response
 
     def metadata(
-        self, request: get_model_metadata_pb2.GetModelMetadataRequest, _: float | None
+        self, request: get_model_metadata_pb2.GetModelMetadataRequest, _: Caller
     ) -> get_model_metadata_pb2.GetModelMetadataResponse:
         """Return the signatures of a version."""
         if not request.metadata_field:
@@ -144,15 +153,13 @@ class PredictionCalls:
             response.metadata["signature_def"].CopyFrom(packed)
         return response
 
-    def _infer(
-        self, verb: str, request: Any, deadline: float | None, spec: model_pb2.ModelSpec
-    ) -> Any:
+    def _infer(self, verb: str, request: Any, caller: Caller, spec: model_pb2.ModelSpec) -> Any:
         """Classify or regress the request's examples, and fill the response's `spec`."""
-        with self._hold(request.model_spec) as handle, self._slow_lane(deadline):
+        with self._hold(request.model_spec) as handle, self._slow_lane(caller.deadline):
             signature = handle.model.signature(request.model_spec.signature_name)
 
             def run(signature: Signature, inputs: Arrays, outputs: tuple[str, ...]) -> Arrays:
-                return self._runner.run(handle, signature, inputs, outputs, deadline)
+                return self._runner.run(handle, signature, inputs, outputs, caller.deadline)
 
             serialized = classify_regress.serialized_examples(request.input)
             infer = classify_regress.VERBS[verb]

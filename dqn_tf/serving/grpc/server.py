@@ -25,6 +25,7 @@ from dqn_tf.serving.errors import (
     to_serving_error,
 )
 from dqn_tf.serving.grpc import health, services, wire
+from dqn_tf.serving.grpc.calls import Caller
 from dqn_tf.serving.grpc.lanes import Lanes
 from dqn_tf.serving.grpc.pending import PendingCalls
 from dqn_tf.serving.grpc.services import Method
@@ -161,6 +162,7 @@ class _Answerer(grpc.GenericRpcHandler):
         if message is None:
             raise ServingError("UNIMPLEMENTED", "A call needs exactly one message")
         deadline = _deadline(context)
+        caller = Caller(deadline, context.is_active, claim)
         claim.add(len(message))
         with self._workload.turn(len(message), deadline):
             message = wire.unpack(message, self._limit, claim, deadline)
@@ -169,9 +171,9 @@ class _Answerer(grpc.GenericRpcHandler):
             request = self._parse(method, message, deadline)
             # the turn of a large one lasts until the reply is there; a small one needs none
             if size > LARGE_BYTES or size <= HEAVY_BYTES:
-                return self._call(method, request, context, deadline, names)
+                return self._call(method, request, context, caller, names)
         with self._lanes.quick(deadline):
-            return self._call(method, request, context, deadline, names)
+            return self._call(method, request, context, caller, names)
 
     def _parse(self, method: Method, message: bytes, deadline: float | None) -> Message:
         request_class = method.request_class
@@ -187,12 +189,12 @@ class _Answerer(grpc.GenericRpcHandler):
         method: Method,
         request: Any,
         context: grpc.ServicerContext,
-        deadline: float | None,
+        caller: Caller,
         names: list[str],
     ) -> bytes:
         if hasattr(request, "model_spec"):
             names.append(request.model_spec.name)
-        response = method.call(request, deadline, context.is_active)
+        response = method.call(request, caller)
         if isinstance(response, model_management_pb2.ReloadConfigResponse):
             context.set_code(STATUS_CODES[response.status.error_code])
             context.set_details(shorten(response.status.error_message))

@@ -18,7 +18,7 @@ from tensorflow_serving.apis import (
 
 from dqn_tf.serving import config_files
 from dqn_tf.serving.errors import GRPC_NUMBERS, check_deadline, invalid_argument, to_serving_error
-from dqn_tf.serving.grpc.calls import PredictionCalls
+from dqn_tf.serving.grpc.calls import Caller, PredictionCalls
 from dqn_tf.serving.grpc.lanes import Lanes
 from dqn_tf.serving.models.manager import ModelManager
 from dqn_tf.serving.models.runner import SignatureRunner
@@ -33,14 +33,10 @@ STATES = {
 
 
 class Method(NamedTuple):
-    """One method: the class of its request, and its function.
-
-    `call(request, deadline, is_active)` returns the response; the deadline is a time.monotonic(),
-    and `is_active()` is False once the client has gone.
-    """
+    """One method: the class of its request, and the function that returns its response."""
 
     request_class: type[Message]
-    call: Callable[[Any, float | None, Callable[[], bool]], Message]
+    call: Callable[[Any, Caller], Message]
 
 
 def methods(runner: SignatureRunner, options: Options, lanes: Lanes) -> dict[str, Method]:
@@ -57,16 +53,16 @@ def methods(runner: SignatureRunner, options: Options, lanes: Lanes) -> dict[str
     prediction = "/tensorflow.serving.PredictionService"
     model = "/tensorflow.serving.ModelService"
     return {
-        f"{prediction}/Predict": _plain(predict_pb2.PredictRequest, calls.predict),
-        f"{prediction}/Classify": _plain(classification_pb2.ClassificationRequest, calls.classify),
-        f"{prediction}/Regress": _plain(regression_pb2.RegressionRequest, calls.regress),
-        f"{prediction}/MultiInference": _plain(
+        f"{prediction}/Predict": Method(predict_pb2.PredictRequest, calls.predict),
+        f"{prediction}/Classify": Method(classification_pb2.ClassificationRequest, calls.classify),
+        f"{prediction}/Regress": Method(regression_pb2.RegressionRequest, calls.regress),
+        f"{prediction}/MultiInference": Method(
             inference_pb2.MultiInferenceRequest, calls.multi_inference
         ),
-        f"{prediction}/GetModelMetadata": _plain(
+        f"{prediction}/GetModelMetadata": Method(
             get_model_metadata_pb2.GetModelMetadataRequest, calls.metadata
         ),
-        f"{model}/GetModelStatus": _plain(
+        f"{model}/GetModelStatus": Method(
             get_model_status_pb2.GetModelStatusRequest, model_service.status
         ),
         f"{model}/HandleReloadConfigRequest": Method(
@@ -93,7 +89,7 @@ class ModelService:
         self._allow_unavailable = options.allow_version_labels_for_unavailable_models
 
     def status(
-        self, request: get_model_status_pb2.GetModelStatusRequest, _: float | None
+        self, request: get_model_status_pb2.GetModelStatusRequest, _: Caller
     ) -> get_model_status_pb2.GetModelStatusResponse:
         """Return the states of a model's versions. Raises ServingError."""
         spec = request.model_spec
@@ -112,16 +108,15 @@ class ModelService:
     def reload(
         self,
         request: model_management_pb2.ReloadConfigRequest,
-        deadline: float | None,
-        is_active: Callable[[], bool],
+        caller: Caller,
     ) -> model_management_pb2.ReloadConfigResponse:
         """Serve what the request lists; the response holds the status."""
         response = model_management_pb2.ReloadConfigResponse()
 
         def keep_waiting() -> bool:
-            check_deadline(deadline)
+            check_deadline(caller.deadline)
             time.sleep(POLL_SECONDS)
-            return is_active()
+            return caller.is_active()
 
         try:
             if request.config.WhichOneof("config") != "model_config_list":
@@ -137,11 +132,6 @@ class ModelService:
             response.status.error_code = GRPC_NUMBERS[cause.code]
             response.status.error_message = cause.message
         return response
-
-
-def _plain(request_class: type[Message], call: Callable[[Any, float | None], Message]) -> Method:
-    """Return a method that does not care whether its client is still there."""
-    return Method(request_class, lambda request, deadline, _: call(request, deadline))
 
 
 def _check_spec(spec: model_pb2.ModelSpec) -> None:

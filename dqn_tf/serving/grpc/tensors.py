@@ -15,9 +15,10 @@ from tensorflow.core.framework import tensor_pb2
 from dqn_tf.serving.errors import ServingError, invalid_argument
 from dqn_tf.serving.models.signature import TensorInfo
 
-# A short list of values may unfold by repeating its last one: to as many bytes, or to as many times
-# its own.
+# A short list of values may unfold by repeating its last one: to as many bytes or strings, or to as
+# many times its own.
 UNFOLDED_BYTES = 256 << 10
+UNFOLDED_STRINGS = 256
 UNFOLDED_TIMES = 8
 SLICE_ELEMENTS = 1 << 16  # that are converted in one go
 VALUE_FIELDS = {
@@ -103,7 +104,7 @@ def _check_claim(shape: list[int], given: int, dtype: np.dtype, alias: str) -> N
     A dimension of 0 counts as 1: the operations of a model may make something of the others.
     """
     claimed = math.prod(max(1, size) for size in shape)
-    free = UNFOLDED_BYTES // dtype.itemsize
+    free = UNFOLDED_STRINGS if dtype.hasobject else UNFOLDED_BYTES // dtype.itemsize
     if claimed > max(free, UNFOLDED_TIMES * given):
         error = _parsing_error(alias)
         error.message += f": {given} values for a shape of {claimed}"

@@ -9,12 +9,14 @@ import tensorflow as tf
 from tensorflow_serving.apis import prediction_log_pb2
 
 from dqn_tf.serving.errors import ServingError, invalid_argument, to_serving_error
-from dqn_tf.serving.grpc.calls import PredictionCalls
+from dqn_tf.serving.grpc.calls import Caller, PredictionCalls
 from dqn_tf.serving.models.runner import SignatureRunner
 from dqn_tf.serving.models.served_model import VersionHandle
+from dqn_tf.serving.workload import ByteBudget
 
 FILE = Path("assets.extra") / "tf_serving_warmup_requests"
 MOST_RECORDS = 1000
+NOBODY = Caller(None, lambda: True, ByteBudget(sys.maxsize, sys.maxsize).claim())
 
 
 def run(path: Path, runner: SignatureRunner, handle: VersionHandle, check_method: bool) -> int:
@@ -67,4 +69,4 @@ def _replay(record: bytes, calls: PredictionCalls) -> None:
     kind = log.WhichOneof("log_type")
     if kind not in replays:
         raise ServingError("UNIMPLEMENTED", f"Unsupported log_type for warmup: {kind}")
-    replays[kind](getattr(log, kind).request, None)
+    replays[kind](getattr(log, kind).request, NOBODY)

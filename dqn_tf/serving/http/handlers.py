@@ -21,7 +21,7 @@ from dqn_tf.serving.http.routes import Route
 from dqn_tf.serving.models import classify_regress, status
 from dqn_tf.serving.models.runner import SignatureRunner
 from dqn_tf.serving.models.served_model import VersionHandle
-from dqn_tf.serving.models.signature import Arrays, Signature
+from dqn_tf.serving.models.signature import Arrays, Signature, count_bytes
 from dqn_tf.serving.options import Options
 from dqn_tf.serving.workload import HEAVY_BYTES, LARGE_BYTES, Claim, Place, Places, Workload
 
@@ -198,7 +198,8 @@ class _Call:
         return self._runner.run(handle, signature, inputs, deadline=self._deadline)
 
     def _write(self, outputs: Arrays, is_rows: bool) -> bytes:
-        size = sum(array.nbytes for array in outputs.values())
+        size = count_bytes(outputs)
+        self._claim.add(size)
         with self._workload.turn(size, self._deadline):
             return json_writer.prediction(outputs, is_rows, self._deadline)
 
@@ -261,8 +262,7 @@ def _is_short(outputs: Arrays) -> bool:
     """Return True if the event loop may write the reply."""
     if sum(array.size for array in outputs.values()) > FEW_ELEMENTS:
         return False
-    strings = [array for array in outputs.values() if array.dtype == object]
-    return sum(len(text) for array in strings for text in array.flat) <= HEAVY_BYTES
+    return count_bytes(outputs) <= HEAVY_BYTES
 
 
 def _signature(handle: VersionHandle, name: str) -> Signature:

@@ -16,7 +16,7 @@ MOST_SLOW_RUNS = 3
 # NumPy's and TensorFlow's C++ arrays of strings end the process beyond 32 dimensions
 LARGEST_RANK = 32
 # TensorFlow copies strings one by one, while no other thread of Python runs
-MOST_STRINGS = 8192
+MOST_STRINGS = 4096
 
 Arrays = dict[str, np.ndarray]
 
@@ -131,6 +131,15 @@ class Signature:
                     f" {tf.dtypes.as_dtype(array.dtype).name} is provided"
                 )
             tensor.check_rank(array.ndim, alias)
+
+
+def count_bytes(arrays: Mapping[str, np.ndarray]) -> int:
+    """Return the bytes of all values."""
+    return sum(_bytes(array) for array in arrays.values())
+
+
+def _bytes(array: np.ndarray) -> int:
+    return sum(map(len, array.flat)) if array.dtype == object else array.nbytes
 
 
 def _elements(inputs: Arrays) -> int:
