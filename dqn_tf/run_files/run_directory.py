@@ -20,6 +20,9 @@ from dqn_tf.support.errors import UserError
 from dqn_tf.support.files import moved, write_json, writing
 
 CONFIG = "config.json"
+# of several seeds that were trained at once, beside their run directories
+SUMMARY = "summary.json"
+CURVES = "learning_curves.png"
 
 
 class RunDirectory:
@@ -161,12 +164,20 @@ class RunDirectory:
 
     def _require_kinds(self) -> None:
         """Raise UserError where a directory stands in a file's place, or a file in one's."""
-        for path in (self._config, self.metrics, self.evaluation, self.learning_curve):
-            if path.is_dir():
-                raise UserError(f"{path} is a directory, and a file of the run has to be there.")
+        places = (self._config, self.metrics, self.evaluation, self.learning_curve)
+        require_files(self.path, *(path.name for path in places))
         for path in (self.checkpoints, self.tensorboard):
             if path.exists() and not path.is_dir():
                 raise UserError(f"{path} is a file, and a directory of the run has to be there.")
+
+
+def require_files(directory: Path, *names: str) -> None:
+    """Raise UserError where a directory has the name of a file that is to be written."""
+    for name in names:
+        if (directory / name).is_dir():
+            raise UserError(
+                f"{directory / name} is a directory, and a file of the run has to be there."
+            )
 
 
 def default_path(env: str, first_seed: int, num_seeds: int = 1) -> Path:

@@ -92,7 +92,9 @@ class _PathParser(flags.ArgumentParser):
         try:
             argument.encode()
         except UnicodeEncodeError as error:
-            raise ValueError("it is not UTF-8.") from error
+            raise ValueError(
+                "it is not UTF-8, or Python takes names for something else (PYTHONUTF8=1 helps)."
+            ) from error
         if self._of_models and not is_plain(argument):
             raise ValueError(
                 "TensorFlow takes brackets and backslashes for a pattern and would find no weights"

@@ -1,7 +1,9 @@
 """The command that trains: `python train.py --env=CartPole-v1`, or `python -m dqn_tf.training`."""
 
 import sys
+from pathlib import Path
 
+from dqn_tf.run_files.run_directory import SUMMARY, seed_directories
 from dqn_tf.support import command_line, tensorflow_loading
 from dqn_tf.training.flags import TrainingFlags, parse_training_flags
 from dqn_tf.training.plan import prepare
@@ -14,6 +16,7 @@ def main(flags: TrainingFlags) -> None:
     timings.add("import", seconds_since_process_start())
     plans = prepare(flags)
     if not plans:
+        _complete_summary(flags)
         return
     with timings.part("import"):
         tensorflow_loading.load_tensorflow(command_line.verbose())
@@ -21,6 +24,16 @@ def main(flags: TrainingFlags) -> None:
         from dqn_tf.training import trainer
 
     sys.exit(trainer.train(plans, timings))
+
+
+def _complete_summary(flags: TrainingFlags) -> None:
+    """Write the summary of several seeds that are all complete, if it was lost with a full disk."""
+    directory = Path(flags.resume or "")
+    if seed_directories(directory) and not (directory / SUMMARY).exists():
+        tensorflow_loading.load_tensorflow(command_line.verbose())
+        from dqn_tf.training import seeds_report
+
+        print(seeds_report.summarize(directory))
 
 
 def command() -> None:

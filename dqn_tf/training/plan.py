@@ -17,10 +17,13 @@ from dqn_tf.experience.collector import find_collector
 from dqn_tf.run_files.checkpoint import REPLAY, Checkpoint, load_latest
 from dqn_tf.run_files.run_directory import (
     CONFIG,
+    CURVES,
+    SUMMARY,
     RunDirectory,
     changed_config,
     default_path,
     open_runs,
+    require_files,
 )
 from dqn_tf.support import files
 from dqn_tf.support.errors import UserError
@@ -64,8 +67,12 @@ def prepare(flags: TrainingFlags) -> list[RunPlan]:
         if config.engine == "graph":
             registry.require_native(config.env)
         find_collector(config)
+        if plans[0].is_one_of_several_seeds:
+            require_files(plans[0].directory, SUMMARY, CURVES)
         for plan in plans:
             files.require_directory("export_dir", plan.export_dir)
+            if plan.export_dir.resolve() == plan.run_dir.checkpoints.resolve():
+                raise UserError(f"--export_dir={plan.export_dir} is where the checkpoints lie.")
             require_same_env(plan.export_dir, config.env)
         print(memory_plan.require_memory(config, plans[0].spaces, len(plans)))
     if flags.resume:

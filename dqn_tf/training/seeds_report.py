@@ -8,7 +8,7 @@ import numpy as np
 
 from dqn_tf.evaluation.statistics import bootstrap, iqm
 from dqn_tf.run_files import plots
-from dqn_tf.run_files.run_directory import finished_runs
+from dqn_tf.run_files.run_directory import CURVES, SUMMARY, finished_runs
 from dqn_tf.support.command_line import other_command, typed_path
 from dqn_tf.support.files import write_json, writing
 
@@ -17,12 +17,12 @@ def summarize(directory: Path) -> str:
     """Write summary and curves of the finished runs in `directory`; return the closing lines."""
     runs = finished_runs(directory)
     summary = summary_of([report for _, report in runs.values()])
-    with writing(directory / "summary.json"):
-        write_json(directory / "summary.json", summary)
-    with writing(directory / "learning_curves.png"):
+    with writing(directory / SUMMARY):
+        write_json(directory / SUMMARY, summary)
+    with writing(directory / CURVES):
         plots.learning_curves(
             {seed: run_dir.metrics for seed, (run_dir, _) in runs.items()},
-            directory / "learning_curves.png",
+            directory / CURVES,
             f"DQN on {summary['env']}, {len(runs)} seeds",
         )
     paths = {seed: run_dir.path for seed, (run_dir, _) in runs.items()}

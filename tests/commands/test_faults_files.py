@@ -106,6 +106,18 @@ def test_a_dangling_link_is_found_before_the_run(tmp_path):
     assert not (tmp_path / "run").exists()
 
 
+def test_no_export_is_put_among_checkpoints(tmp_path):
+    """A sweep of old checkpoints would delete it."""
+    words = small_run(tmp_path, export_dir=tmp_path / "run" / "checkpoints")
+    assert "is where the checkpoints lie" in refusal(words, tmp_path)
+
+
+def test_a_directory_in_the_place_of_the_summary_is_named(tmp_path):
+    (tmp_path / "run" / "summary.json").mkdir(parents=True)
+    words = small_run(tmp_path, env="CartPole-v1", engine="graph", num_seeds=2)
+    assert "summary.json is a directory" in refusal(words, tmp_path)
+
+
 def test_brackets_in_the_working_directory_are_no_pattern(tmp_path):
     """TensorFlow alone finds no weights below such a path."""
     project = tmp_path / "[a project]"

@@ -205,8 +205,10 @@ def test_a_whole_run_of_several_seeds_and_one_that_was_stopped(tmp_path):
                 directory / "run" / f"seed{row['seed']}" / "saved_model" / "1" / "saved_model.pb"
             ).is_file()
     assert hashes[0] == hashes[1] and len(set(hashes[0])) == 3
+    (directory / "run" / "summary.json").unlink()  # lost with a full disk
     status, text = run(command, directory)
     assert status == 0 and text.count("is already complete") == 3, text
+    assert (directory / "run" / "summary.json").is_file()
     # as if it had been killed amid the last of all reports
     for lost in ("summary.json", "seed4/evaluation.json"):
         (directory / "run" / lost).unlink()
