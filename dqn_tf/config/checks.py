@@ -124,6 +124,26 @@ def check_graph_engine(config: Settings) -> str | None:
     return None
 
 
+def check_env_arguments(config: Settings) -> str | None:
+    """Require an environment that takes arguments and wrappers, where there are some."""
+    for name in ("env_kwargs", "env_wrappers"):
+        value = getattr(config, name)
+        if not value:
+            continue
+        if is_atari(config.env):
+            return (
+                f"--{name}={show(value)}: --env={config.env} is played by the protocol of Atari"
+                " games, whose settings are flags of their own (--frame_skip, --sticky_actions"
+                " and so on). Leave it out."
+            )
+        if config.engine == "graph":
+            return (
+                f"--{name}={show(value)}: --engine=graph has environments of its own, which take"
+                " no arguments and no wrappers. Use --engine=host."
+            )
+    return None
+
+
 def check_atari_settings(config: Settings) -> str | None:
     """Require an Atari game where its protocol is set."""
     if is_atari(config.env):
@@ -157,6 +177,7 @@ CHECKS: tuple[Callable[[Settings], str | None], ...] = (
     check_munchausen,
     check_exponential_epsilon,
     check_graph_engine,
+    check_env_arguments,
     check_atari_settings,
     check_best_weights,
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import math
 from typing import Any
 
@@ -33,6 +34,8 @@ class DQNConfig(Settings):
                 ) from error
             object.__setattr__(self, field.name, value)
         checks.require_valid(self)
+        # a copy, as config.json gives it back: with lists for tuples
+        object.__setattr__(self, "env_kwargs", json.loads(json.dumps(self.env_kwargs)))
 
     @property
     def protocol(self) -> str:

@@ -1,7 +1,8 @@
 """The configuration as absl flags: one flag for each field."""
 
 import dataclasses
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from absl import flags
@@ -40,6 +41,27 @@ def config_overrides(values: dict[str, Any]) -> dict[str, Any]:
     return overrides
 
 
+def define_some(values: flags.FlagValues, names: Sequence[str]) -> None:
+    """Define the flags of these fields of DQNConfig, for a command that has no others."""
+    for field in _fields(names):
+        kind = flags.DEFINE_integer if _kind(field) == "int" else flags.DEFINE_string
+        kind(field.name, None, field.metadata["help"], flag_values=values)
+
+
+def some_overrides(values: dict[str, Any], names: Sequence[str]) -> dict[str, Any]:
+    """Return those of these fields that the user gave, typed and checked. Raises UserError."""
+    overrides = {}
+    for field in _fields(names):
+        value = values[field.name]
+        if value is None:
+            continue
+        overrides[field.name] = _typed(field, value)
+        allowed = field.metadata["allowed"]
+        if overrides[field.name] not in allowed:
+            raise UserError(f"--{field.name}={value}: must be {allowed}.")
+    return overrides
+
+
 def config_sections(config: DQNConfig) -> dict[str, list[Entry]]:
     """Return the help page's entries of all fields by group, with the values of `config`."""
     sections: dict[str, list[Entry]] = {}
@@ -54,6 +76,10 @@ def config_sections(config: DQNConfig) -> dict[str, list[Entry]]:
     return sections
 
 
+def _fields(names: Sequence[str]) -> list[dataclasses.Field]:
+    return [field for field in dataclasses.fields(DQNConfig) if field.name in names]
+
+
 def _kind(field: dataclasses.Field) -> str:
     return str(field.type).removesuffix(" | None")
 
@@ -61,6 +87,8 @@ def _kind(field: dataclasses.Field) -> str:
 def _typed(field: dataclasses.Field, value: Any) -> Any:
     """Return the value in its field's type: `--hidden_units=128,128` is (128, 128)."""
     kind = _kind(field)
+    if kind.startswith("dict["):
+        return _json_object(field, value)
     if not kind.startswith("tuple["):
         return value
     words = [word for word in value.split(",") if word]
@@ -70,3 +98,13 @@ def _typed(field: dataclasses.Field, value: Any) -> Any:
         return tuple(int(word) for word in words)
     except ValueError as error:
         raise UserError(f"--{field.name}={value}: must be {field.metadata['allowed']}.") from error
+
+
+def _json_object(field: dataclasses.Field, value: str) -> dict[str, Any]:
+    try:
+        values = json.loads(value) if value.strip() else {}
+    except (ValueError, RecursionError) as error:
+        raise UserError(f"--{field.name}={value}: must be {field.metadata['allowed']}.") from error
+    if not isinstance(values, dict):
+        raise UserError(f"--{field.name}={value}: must be {field.metadata['allowed']}.")
+    return values

@@ -13,6 +13,7 @@ NAMES = {
     "str": "a text",
     "tuple[int, ...]": "a list of whole numbers",
     "tuple[str, ...]": "a list of texts",
+    "dict[str, Any]": "a JSON object",
 }
 
 
@@ -29,6 +30,10 @@ def cast(value: Any, kind: str) -> Any:
         if not isinstance(value, list | tuple):
             raise TypeError
         return tuple(cast(part, kind[len("tuple[") : kind.index(",")]) for part in value)
+    if kind.startswith("dict["):
+        if not isinstance(value, dict):
+            raise TypeError
+        return dict(value)
     if kind == "bool":
         if not isinstance(value, bool | np.bool_):
             raise TypeError

@@ -1,6 +1,7 @@
 """How settings are written: sizes, schedules, names of a user's own parts, and values as typed."""
 
 import itertools
+import json
 import math
 import re
 from typing import Any
@@ -10,6 +11,8 @@ UNITS = {"KiB": 2**10, "MiB": 2**20, "GiB": 2**30}
 
 def show(value: Any) -> str:
     """Return a value as it is typed on the command line."""
+    if isinstance(value, dict):
+        return json.dumps(value, sort_keys=True, default=repr)
     return ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
 
 
@@ -21,6 +24,21 @@ def is_atari(env: str) -> bool:
 def is_import_name(value: str) -> bool:
     """Return whether this is `my_module:Name`."""
     return re.fullmatch(r"[^\W\d][\w.]*:[^\W\d]\w*", value) is not None
+
+
+def import_names(text: str) -> list[str]:
+    """Return the parts of `my_module:name,...`; empty if `text` is empty or not written so."""
+    names = [part.strip() for part in text.split(",")]
+    return names if all(map(is_import_name, names)) else []
+
+
+def is_json_object(value: Any) -> bool:
+    """Return whether this is a dict of names that JSON can hold."""
+    try:
+        json.dumps(value, allow_nan=False)
+    except (TypeError, ValueError, RecursionError):
+        return False
+    return isinstance(value, dict) and all(isinstance(name, str) for name in value)
 
 
 def weighted_names(text: str) -> list[tuple[str, float]]:

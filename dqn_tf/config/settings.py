@@ -9,7 +9,13 @@ from __future__ import annotations  # field types are read as text by the comman
 import dataclasses
 from typing import Any
 
-from dqn_tf.config.notation import epsilon_points, memory_bytes, weighted_names
+from dqn_tf.config.notation import (
+    epsilon_points,
+    import_names,
+    is_json_object,
+    memory_bytes,
+    weighted_names,
+)
 from dqn_tf.config.ranges import Allowed, Choice, Format, Range
 
 NATURE = "Mnih et al. 2015"
@@ -48,6 +54,8 @@ def setting(
         "source": source,
         "fixed_on_resume": fixed_on_resume,
     }
+    if isinstance(default, dict):
+        return dataclasses.field(default_factory=lambda: dict(default), metadata=metadata)
     return dataclasses.field(default=default, metadata=metadata)
 
 
@@ -60,6 +68,27 @@ class Settings:
         RUN,
         "Gymnasium id of the environment; my_module:MyEnv-v0 imports my_module first",
         Format("a Gymnasium id such as CartPole-v1", lambda value: bool(value.strip())),
+        fixed_on_resume=True,
+    )
+    env_kwargs: dict[str, Any] = setting(  # noqa: RUF009 (each has a dict of its own)
+        {},
+        RUN,
+        "arguments of the environment for gymnasium.make, as a JSON object",
+        Format(
+            'a JSON object of arguments such as {"continuous": false}',
+            is_json_object,
+        ),
+        fixed_on_resume=True,
+    )
+    env_wrappers: str = setting(
+        "",
+        RUN,
+        "wrappers put around each environment, the first one innermost, such as"
+        " gymnasium.wrappers:FlattenObservation; my_module:my_wrapper is one of your own",
+        Format(
+            "empty, or names such as gymnasium.wrappers:FlattenObservation,my_module:MyWrapper",
+            lambda value: not value or bool(import_names(value)),
+        ),
         fixed_on_resume=True,
     )
     seed: int | None = setting(
@@ -337,6 +366,24 @@ class Settings:
         "episodes of the test at the end, on seeds used nowhere else",
         Range(low=1),
         unit="episodes",
+    )
+    evaluation_episode_steps: int = setting(
+        27_000,
+        RECORDS,
+        "an episode of an evaluation or of the test that is still running after so many steps is"
+        " cut there and counted; if the first three are, the others are left out",
+        Range(low=1),
+        unit="environment steps",
+    )
+    evaluation_envs: int | None = setting(
+        None,
+        RECORDS,
+        "environments made for evaluations beside those of training, and stepped together; 0 makes"
+        " none: evaluations then use the training's, whose episodes under way are played back"
+        " afterwards. If not given: 32 of those that come with Gymnasium, MinAtar, ale-py and"
+        " dqn_tf, else one, or none where a second one cannot be made",
+        Range(low=0),
+        unit="environments",
     )
     checkpoint_period_env_steps: int = setting(
         10_000,

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from dqn_tf.agent.networks import choice
 from dqn_tf.config.dqn_config import DQNConfig
 from dqn_tf.doctor.random_play import Facts
 
@@ -38,7 +39,9 @@ def findings(facts: Facts, config: DQNConfig) -> list[Finding]:
         *_observations(facts),
         *_discount(facts, config),
         *_atoms(facts, config),
+        *_network(facts, config),
         *_speed(facts, config),
+        *_instances(facts),
     ]
 
 
@@ -54,7 +57,18 @@ def _spaces(facts: Facts) -> Iterator[Finding]:
 
 
 def _seeding(facts: Facts) -> Iterator[Finding]:
-    if not facts.repeats:
+    if facts.statistics:
+        wrappers = " and ".join(facts.statistics)
+        yield Finding(
+            WRONG,
+            "statistics",
+            f"{wrappers} keeps running statistics: what it returns depends on all that was played"
+            " before. So an evaluation and a resumed run see other numbers than the training did,"
+            " and whoever uses the exported model would need them too. Scale by constants instead:"
+            " gymnasium.wrappers.TransformObservation or TransformReward with a mean and a"
+            " deviation that you measured once.",
+        )
+    elif not facts.repeats:
         yield Finding(
             WRONG,
             "seeding",
@@ -162,8 +176,8 @@ def _observations(facts: Facts) -> Iterator[Finding]:
         )
         return
     text = f"from {facts.low:g} to {facts.high:g}, {facts.varying:.0%} of the entries change."
-    image = len(spaces.observation_shape) == 3 and spaces.observation_dtype == "uint8"
-    if max(abs(facts.low), abs(facts.high)) > LARGE_OBSERVATION and not image:
+    is_large = max(abs(facts.low), abs(facts.high)) > LARGE_OBSERVATION
+    if is_large and not spaces.scales_pixels:
         yield Finding(
             CHANGE,
             "observations",
@@ -258,3 +272,23 @@ def _speed(facts: Facts, config: DQNConfig) -> Iterator[Finding]:
         )
     else:
         yield Finding(GOOD, "speed", text)
+
+
+def _network(facts: Facts, config: DQNConfig) -> Iterator[Finding]:
+    yield Finding(GOOD, "network", choice.explain(config, facts.spaces).removeprefix("Network: "))
+
+
+def _instances(facts: Facts) -> Iterator[Finding]:
+    if facts.alone:
+        yield Finding(
+            GOOD,
+            "instances",
+            f"one only: beside it, {facts.alone.rstrip('.')}. Evaluations will use the training's,"
+            " and play its episode back afterwards.",
+        )
+    if facts.closing:
+        yield Finding(
+            WRONG,
+            "close",
+            f"{facts.closing} A run goes on without it; what close() should free may stay taken.",
+        )

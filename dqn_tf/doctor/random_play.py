@@ -13,7 +13,7 @@ import numpy as np
 
 from dqn_tf.config.dqn_config import DQNConfig
 from dqn_tf.envs import registry
-from dqn_tf.envs.checked_env import CheckedEnv
+from dqn_tf.envs.checked_env import CheckedEnv, close_all, known_spaces
 from dqn_tf.envs.spaces import Spaces
 from dqn_tf.support.errors import UserError
 
@@ -40,6 +40,9 @@ class Facts:
       outside: an observation that its Box does not allow, in words; "" if there was none.
       varying: share of the observation's entries that ever changed.
       steps_per_second: speed of one environment.
+      statistics: names of wrappers that keep statistics over episodes.
+      alone: why no second instance could be made beside the first; "" if one could.
+      closing: what close() raised, in a sentence; "" if nothing.
     """
 
     spaces: Spaces
@@ -57,6 +60,9 @@ class Facts:
     outside: str
     varying: float
     steps_per_second: float
+    statistics: Sequence[str] = ()
+    alone: str = ""
+    closing: str = ""
 
 
 class Moment(NamedTuple):
@@ -81,27 +87,38 @@ def inspect(config: DQNConfig, max_steps: int) -> Facts:
 
     Raises UserError where the environment breaks what its spaces say.
     """
-    seed = config.seed or 0
     make_env = registry.maker(config)
-    first = CheckedEnv(make_env(), "The environment")
-    second = CheckedEnv(make_env(), "The environment")
+    spaces = known_spaces(make_env)  # before the first instance is taken
+    first = CheckedEnv(make_env(), "The environment", spaces)
+    envs = [first]
+    alone = ""
     try:
-        episode = _first_steps(first, seed)
-        repetitions = [_first_steps(env, seed) for env in (first, second)]
-        other_seed = _first_steps(first, seed + 1)
-        return Facts(
-            spaces=dataclasses.replace(first.spaces, masked=first.mask is not None),
-            spaces_text=" ".join(
-                f"{first.env.observation_space}, {first.env.action_space}".split()
-            ),
-            time_limit=first.env.spec.max_episode_steps if first.env.spec else None,
-            repeats=all(_are_equal(episode, repetition) for repetition in repetitions),
-            seed_matters=not _are_equal(episode, other_seed),
-            **_play(first, max_steps, seed),
-        )
-    finally:
-        first.env.close()
-        second.env.close()
+        envs.append(CheckedEnv(make_env(), "A second environment", spaces))
+    except UserError as error:
+        alone = str(error)
+    try:
+        facts = _examine(envs, config.seed or 0, max_steps)
+    except BaseException:
+        close_all(envs)
+        raise
+    closing = next(filter(None, [env.close() for env in envs]), "")
+    return dataclasses.replace(facts, alone=alone, closing=closing)
+
+
+def _examine(envs: Sequence[CheckedEnv], seed: int, max_steps: int) -> Facts:
+    first = envs[0]
+    episode = _first_steps(first, seed)
+    repetitions = [_first_steps(env, seed) for env in envs]
+    other_seed = _first_steps(first, seed + 1)
+    return Facts(
+        spaces=dataclasses.replace(first.spaces, masked=bool(first.is_masked)),
+        spaces_text=" ".join(f"{first.env.observation_space}, {first.env.action_space}".split()),
+        time_limit=first.time_limit,
+        repeats=all(_are_equal(episode, repetition) for repetition in repetitions),
+        seed_matters=not _are_equal(episode, other_seed),
+        statistics=first.running_statistics,
+        **_play(first, max_steps, seed),
+    )
 
 
 def _random_action(env: CheckedEnv, generator: np.random.Generator) -> int:
@@ -112,10 +129,10 @@ def _random_action(env: CheckedEnv, generator: np.random.Generator) -> int:
 def _first_steps(env: CheckedEnv, seed: int) -> list[Moment]:
     """Return the reset and the first steps of an episode, under always the same actions."""
     generator = np.random.default_rng(0)
-    moments = [Moment(env.reset(seed).copy())]
+    moments = [Moment(env.reset(seed))]
     for _ in range(COMPARED_STEPS):
         observation, reward, terminated, truncated = env.step(_random_action(env, generator))
-        moments.append(Moment(observation.copy(), reward, terminated, truncated))
+        moments.append(Moment(observation, reward, terminated, truncated))
         if terminated or truncated:
             break
     return moments
@@ -148,7 +165,6 @@ def _play(env: CheckedEnv, max_steps: int, seed: int) -> dict[str, Any]:
         seconds_in_steps += time.perf_counter() - start
         length += 1
         rewards.append(reward)
-        _require_finite(observation, reward, len(rewards))
         outside = outside or _beyond_bounds(env, observation)
         np.minimum(low, observation, out=low)
         np.maximum(high, observation, out=high)
@@ -170,18 +186,6 @@ def _play(env: CheckedEnv, max_steps: int, seed: int) -> dict[str, Any]:
         "varying": float(((low != first) | (high != first)).mean()),
         "steps_per_second": len(rewards) / max(seconds_in_steps, 1e-9),
     }
-
-
-def _require_finite(observation: np.ndarray, reward: float, step: int) -> None:
-    if not np.isfinite(reward):
-        broken = "the reward"
-    elif observation.dtype.kind == "f" and not np.isfinite(observation).all():
-        broken = "an observation"
-    else:
-        return
-    raise UserError(
-        f"In step {step} of random play, {broken} is NaN or infinite: both must be finite."
-    )
 
 
 def _beyond_bounds(env: CheckedEnv, observation: np.ndarray) -> str:

@@ -1,6 +1,7 @@
 """What both engines share: the counts of a run, and what one block of it brings."""
 
 import abc
+import contextlib
 import dataclasses
 import math
 from collections.abc import Mapping
@@ -11,7 +12,7 @@ import numpy as np
 from dqn_tf.agent.dqn import DQN
 from dqn_tf.config.dqn_config import DQNConfig
 from dqn_tf.experience import exploration
-from dqn_tf.experience.collector import QFunction
+from dqn_tf.experience.collector import Loan, QFunction
 from dqn_tf.support.errors import UserError
 
 Arrays = dict[str, np.ndarray]
@@ -99,6 +100,19 @@ class Engine(abc.ABC):
     @abc.abstractmethod
     def sync_agent(self) -> None:
         """Copy the learned weights into `agent`, where the engine learns elsewhere."""
+
+    @property
+    def can_lend(self) -> bool:
+        """Whether there are environments that `lend` could lend."""
+        return False
+
+    def lend(self) -> contextlib.AbstractContextManager[Loan]:
+        """Lend the environments of training for a while; raises UserError where there are none."""
+        raise UserError(
+            "--evaluation_envs=0 plays evaluations on the training's environments, and"
+            f" --engine={self.config.engine} with --collector={self.config.collector} lends none."
+            " Leave the flag out."
+        )
 
     def epsilon(self, env_step: int | np.ndarray) -> np.ndarray:
         """Return the exploration rate at an environment step."""

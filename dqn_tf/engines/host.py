@@ -6,6 +6,7 @@ entering TensorFlow is paid once a block. With `updates_per_block=1` this is the
 textbook.
 """
 
+import contextlib
 import time
 from collections.abc import Mapping
 from typing import Any
@@ -17,7 +18,7 @@ from dqn_tf.config.dqn_config import DQNConfig
 from dqn_tf.engines.engine import Arrays, Block, Engine
 from dqn_tf.engines.prefetch import PrefetchingLearner
 from dqn_tf.envs.spaces import Spaces
-from dqn_tf.experience.collector import Collector, QFunction
+from dqn_tf.experience.collector import Collector, Loan, QFunction
 from dqn_tf.experience.frames import Frames, numbered_spaces, ring_size
 from dqn_tf.experience.replay import PrioritizedReplay, UniformReplay
 from dqn_tf.experience.steps import Steps
@@ -98,6 +99,16 @@ class HostEngine(Engine):
             return self.prefetching.learn(self.config.most_updates, updates)
         batches = self.replay.sample(self.config.most_updates, self.config.batch_size)
         return self.agent.learn(batches, updates)
+
+    @property
+    def can_lend(self) -> bool:
+        """Whether the collector lends environments."""
+        return hasattr(self.collector, "lend")
+
+    def lend(self) -> contextlib.AbstractContextManager[Loan]:
+        """As described in `Engine`."""
+        lend = getattr(self.collector, "lend", None)
+        return super().lend() if lend is None else lend(self.running_return)
 
     def sync_agent(self) -> None:
         """Do nothing: it is the agent itself that learns here."""

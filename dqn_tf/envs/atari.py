@@ -161,10 +161,10 @@ class AtariVector(SeededVectorEnv):
         self, actions: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, dict[str, Any]]:
         """Step all games at once; else as `SeededVectorEnv.step`."""
-        games: list[Any] = [checked.env for checked in self.envs]  # of AtariGame
-        for game, action in zip(games, actions.tolist(), strict=True):
-            game.begin_step(action)
+        for checked, action in zip(self.envs, actions.tolist(), strict=True):
+            checked.begin_step(action)
         answer = super().step(actions)
+        games: list[Any] = [checked.env for checked in self.envs]  # of AtariGame
         self._lives_lost.append([game.life_lost for game in games])
         return answer
 

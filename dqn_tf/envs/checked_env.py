@@ -1,137 +1,342 @@
-"""One environment, held to what its own spaces say."""
+"""One environment, held to what its own spaces say.
 
-from typing import Any
+This is the border between dqn_tf and code that somebody else wrote. Everything that `reset`,
+`step`, `render` and `close` return passes here and nowhere else. What comes out is right and ours:
+arrays are copies, so whatever an environment does to its own arrays later is of no matter. What
+goes wrong is a sentence that names the environment, the call, the step and the seed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import signal
+import sys
+from collections.abc import Callable, Iterable
+from math import isfinite
+from typing import Any, NoReturn
 
 import gymnasium as gym
 import numpy as np
 
-from dqn_tf.envs.spaces import describe
-from dqn_tf.support.errors import UserError
+from dqn_tf.envs import returned
+from dqn_tf.envs.returned import LARGEST, Refused
+from dqn_tf.envs.spaces import Spaces, describe
+from dqn_tf.support.errors import UserError, describe_error, describe_value
+
+DEFAULT_FPS = 30.0
+SHORT = 16  # numbers that Python adds faster than NumPy
 
 
 class CheckedEnv:
     """Resets and steps an environment; raises UserError, naming step and seed, for what is wrong.
 
-    Observations come as `Spaces.observation_dtype`; actions are the environment's own. `mask` is
-    [A] bool, the actions that are legal now, where the environment says so: in
-    `info["action_mask"]` or in a Dict observation of `observation` and `action_mask`. Otherwise it
-    is None.
+    Observations are copies in `Spaces.observation_dtype`: new arrays or, where it is set, `into`,
+    [*shape], which is written anew at each step. Actions are the environment's own, and reach it as
+    what its `action_space.sample()` returns. `mask` is [A] bool, the actions that are legal now,
+    where the environment says so: in `info["action_mask"]` or in a Dict observation of
+    `observation` and `action_mask`. Otherwise it is None. Whether there are masks is decided by the
+    first reset or, where other instances are known, by their `spaces`.
     """
 
     mask: np.ndarray | None = None
+    into: np.ndarray | None = None
 
-    def __init__(self, env: gym.Env, name: str) -> None:
+    def __init__(self, env: gym.Env, name: str, spaces: Spaces | None = None) -> None:
         self.env = env
-        self.spaces = describe(env.observation_space, env.action_space)
         self._name = name
-        self._shape = self.spaces.observation_shape
-        self._dtype = np.dtype(self.spaces.observation_dtype)
-        # asked once: wrappers make it a costly question
-        self._mask_within = isinstance(env.observation_space, gym.spaces.Dict)
         self._seed = 0
         self._steps = 0
+        try:
+            self.spaces = describe(env.observation_space, env.action_space)
+            # asked once: wrappers make it a costly question
+            self._mask_within = isinstance(env.observation_space, gym.spaces.Dict)
+            self._own_action: Any = np.dtype(env.action_space.dtype).type
+            self._own_actions: dict[int, Any] = {}  # those that were taken, which are made once
+        except UserError:
+            raise
+        except BaseException as error:
+            self._raise("its spaces", error)
+        self.is_masked: bool | None = True if self._mask_within else None
+        if spaces is not None:
+            self._require_same(spaces)
+        self._shape = self.spaces.observation_shape
+        self._dtype = np.dtype(self.spaces.observation_dtype)
+        self._is_float = self._dtype.kind == "f"
+        is_short = len(self._shape) == 1 and self._shape[0] <= SHORT
+        self._summary = _sum if is_short else _square
+        self._begin_step = getattr(env, "begin_step", None)
 
     def reset(self, seed: int) -> np.ndarray:
         """Return the first observation of the episode with this seed."""
         self._seed = seed
         self._steps = 0
         try:
-            observation, info = self.env.reset(seed=seed)
+            answer = self.env.reset(seed=seed)
+        except BaseException as error:
+            self._raise(f"reset(seed={seed})", error)
+        try:
+            observation, info = returned.reset_answer(answer)
+            observation = self._without_mask(observation, returned.info_of(info), ended=False)
+            return self._observation(observation)
+        except Refused as refused:
+            self._refuse(refused)
         except Exception as error:
-            raise UserError(
-                f"{self._name} raised {type(error).__name__} in reset(seed={seed}): {error}"
-            ) from error
-        return self._observation(self._without_mask(observation, info))
+            self._refuse_unreadable("reset", error)
 
     def step(self, action: int) -> tuple[np.ndarray, float, bool, bool]:
         """Return observation, reward, terminated, truncated."""
         self._steps += 1
         try:
-            observation, reward, terminated, truncated, info = self.env.step(action)
+            own = self._own_actions.get(action)
+            if own is None:
+                own = self._own_actions[action] = self._own_action(action)
+            answer: Any = self.env.step(own)
+        except BaseException as error:
+            self._raise(f"step({action})", error)
+        try:
+            if type(answer) is tuple and len(answer) == 5:
+                observation, reward, terminated, truncated, info = answer
+            else:
+                observation, reward, terminated, truncated, info = returned.step_answer(answer)
+            # Each question of a type is the usual case, which costs little.
+            if type(reward) is not float or not -LARGEST <= reward <= LARGEST:
+                reward = returned.reward_of(reward)
+            if type(terminated) is not bool:
+                terminated = returned.truth_of(terminated, "terminated")
+            if type(truncated) is not bool:
+                truncated = returned.truth_of(truncated, "truncated")
+            if type(info) is not dict:
+                info = returned.info_of(info)
+            if self.is_masked or "action_mask" in info:
+                observation = self._without_mask(observation, info, terminated or truncated)
+            return self._observation(observation), reward, terminated, truncated
+        except Refused as refused:
+            self._refuse(refused)
         except Exception as error:
-            raise UserError(
-                f"{self._name} raised {type(error).__name__} in step({action}): {error}"
-                f" ({self._moment()})"
-            ) from error
-        if self._mask_within or self.mask is not None or "action_mask" in info:
-            observation = self._without_mask(observation, info, ended=bool(terminated or truncated))
-        return (
-            self._observation(observation),
-            self._reward(reward),
-            bool(terminated),
-            bool(truncated),
-        )
+            self._refuse_unreadable("step", error)
 
-    def _without_mask(self, observation: Any, info: dict[str, Any], ended: bool = False) -> Any:
+    def begin_step(self, action: int) -> None:
+        """Begin a step in the environment's own thread, if it has one: several then run at once."""
+        if self._begin_step is None:
+            return
+        try:
+            self._begin_step(action)
+        except BaseException as error:
+            self._raise(f"step({action})", error)
+
+    def render(self) -> np.ndarray:
+        """Return a picture of what the environment shows now, [H, W, 3] uint8."""
+        try:
+            frame = self.env.render()
+        except BaseException as error:
+            self._raise("render()", error)
+        try:
+            array = np.asarray(frame)
+        except Exception:
+            self._refuse(Refused(f"drew {describe_value(frame)}, which is no picture"))
+        if array.ndim != 3 or array.shape[2] != 3 or array.dtype != np.uint8 or not array.size:
+            self._refuse(
+                Refused(
+                    f"drew a frame of shape {list(array.shape)} and type {array.dtype}; it must be"
+                    " [height, width, 3] uint8"
+                )
+            )
+        return array.copy()
+
+    def close(self) -> str:
+        """Close the environment; return what went wrong in a sentence, empty if nothing did.
+
+        Nothing is raised: by now there are results, which a failure must not lose.
+        """
+        try:
+            self.env.close()
+        except BaseException as error:
+            if is_user_interrupt(error):
+                raise
+            return f"{self._name} raised {describe_error(error)} in close()."
+        return ""
+
+    @property
+    def time_limit(self) -> int | None:
+        """The time limit of the environment's registration, in steps; None without one."""
+        with contextlib.suppress(Exception):
+            return int(self.env.spec.max_episode_steps)  # type: ignore[arg-type, union-attr]
+        return None
+
+    @property
+    def render_modes(self) -> list[str]:
+        """The ways in which the environment can be drawn."""
+        with contextlib.suppress(Exception):
+            return [str(mode) for mode in self.env.metadata["render_modes"]]
+        return []
+
+    @property
+    def frames_per_second(self) -> float:
+        """The speed at which the environment wants to be shown."""
+        with contextlib.suppress(Exception):
+            fps = float(self.env.metadata["render_fps"])
+            if 0 < fps < np.inf:
+                return fps
+        return DEFAULT_FPS
+
+    @property
+    def action_meanings(self) -> list[str] | None:
+        """The environment's names of its actions; None if it has none, or another number."""
+        with contextlib.suppress(Exception):
+            meanings = [str(name) for name in self.env.unwrapped.get_action_meanings()]  # type: ignore[attr-defined]
+            if len(meanings) == self.spaces.actions:
+                return meanings
+        return None
+
+    @property
+    def running_statistics(self) -> list[str]:
+        """The wrappers that keep statistics over episodes, such as NormalizeReward.
+
+        What they return depends on everything that this instance has played.
+        """
+        names = []
+        with contextlib.suppress(Exception):
+            layer = self.env
+            while isinstance(layer, gym.Wrapper):
+                kinds = {type(value).__name__ for value in vars(layer).values()}
+                if "RunningMeanStd" in kinds:
+                    names.append(type(layer).__name__)
+                layer = layer.env
+        return names
+
+    def _require_same(self, spaces: Spaces) -> None:
+        """Require the spaces of the instances before; take over what only they know."""
+        self.spaces = dataclasses.replace(self.spaces, masked=spaces.masked, stack=spaces.stack)
+        self.is_masked = spaces.masked
+        before, now = spaces.to_dict(), self.spaces.to_dict()
+        differences = [
+            f"{key} {now[key]} in place of {before[key]}" for key in now if now[key] != before[key]
+        ]
+        if differences:
+            raise UserError(
+                f"{self._name} has other spaces than the one before it: {', '.join(differences)}."
+                " Every instance must have the same."
+            )
+
+    def _without_mask(self, observation: Any, info: Any, ended: bool) -> Any:
         """Take the mask out of observation or info into `mask`; return the observation proper."""
         if self._mask_within:
-            mask = observation["action_mask"]
-            observation = observation["observation"]
+            observation, mask = returned.parts_of(observation)
         else:
             mask = info.get("action_mask")
         if mask is None:
-            if self.mask is not None:
-                raise UserError(
-                    f"{self._name} gave no action_mask, though it gave one before"
-                    f" ({self._moment()})."
-                )
+            if self.is_masked:
+                raise Refused("gave no action_mask, though it gave one before")
+            self.is_masked = False
             return observation
-        if self.mask is None and self._steps:
-            raise UserError(
-                f"{self._name} gave an action_mask, though it gave none before; reset must give one"
-                f" too ({self._moment()})."
+        if self.is_masked is False:
+            raise Refused(
+                "gave an action_mask, though it gave none before; every reset must give one too"
             )
-        self.mask = np.asarray(mask).astype(bool)
-        if self.mask.shape != (self.spaces.actions,):
-            raise UserError(
-                f"{self._name} gave an action_mask of shape {list(self.mask.shape)}: it must be"
-                f" [{self.spaces.actions}], one for each action ({self._moment()})."
-            )
+        self.is_masked = True
+        self.mask = returned.mask_of(mask, self.spaces.actions)
         if not ended and not self.mask.any():
-            raise UserError(
-                f"{self._name} gave an action_mask that allows no action ({self._moment()})."
-            )
+            raise Refused("gave an action_mask that allows no action")
         return observation
 
-    def _reward(self, reward: Any) -> float:
-        """Return the reward as a float; refuse what is not one number."""
-        if not isinstance(reward, (float, int)):
-            array = np.asarray(reward)
-            if array.size != 1 or array.dtype.kind not in "biuf":
-                raise UserError(
-                    f"{self._name} returned the reward {reward!r}: it must be one number"
-                    f" ({self._moment()})."
-                )
-            reward = array.item()
-        return float(reward)
-
     def _observation(self, observation: Any) -> np.ndarray:
-        """Return the observation as an array; refuse what its space does not allow."""
-        array = np.asarray(observation)
-        spaces = self.spaces
+        """Return a copy of the observation; refuse what its space does not allow."""
+        array = observation
         # the usual case, which costs little
-        if array.shape == self._shape and array.dtype == self._dtype and not spaces.categories:
-            return array
-        if array.shape != self._shape:
-            raise UserError(
-                f"{self._name} returned an observation of shape {list(array.shape)}, but its space"
-                f" says {list(self._shape)} ({self._moment()})."
+        if (
+            type(array) is not np.ndarray
+            or array.shape != self._shape
+            or array.dtype != self._dtype
+        ):
+            array = returned.observation_of(observation, self._shape, self._dtype)
+        if self._is_float:
+            if not isfinite(self._summary(array)):
+                returned.require_finite(array, observation)
+        elif self.spaces.categories:
+            self._require_category(array)
+        if self.into is None:
+            return array.copy()
+        self.into[...] = array
+        return self.into
+
+    def _require_category(self, array: np.ndarray) -> None:
+        start, count = self.spaces.category_start, self.spaces.categories
+        if not 0 <= int(array) - start < count:
+            raise Refused(
+                f"returned the observation {array}, but its space says {start} to"
+                f" {start + count - 1}"
             )
-        if array.dtype != self._dtype:
-            is_number = array.dtype.kind in "biuf"
-            if not is_number or not np.can_cast(array.dtype, self._dtype, "same_kind"):
-                raise UserError(
-                    f"{self._name} returned an observation of type {array.dtype}, but its space"
-                    f" says {self._dtype} ({self._moment()})."
-                )
-            array = array.astype(self._dtype)
-        if spaces.categories and not 0 <= array - spaces.category_start < spaces.categories:
-            raise UserError(
-                f"{self._name} returned the observation {array}, but its space says"
-                f" {spaces.category_start} to {spaces.category_start + spaces.categories - 1}"
-                f" ({self._moment()})."
-            )
-        return array
+
+    def _raise(self, call: str, error: BaseException) -> NoReturn:
+        """Raise the sentence of what the environment raised in a call."""
+        if isinstance(error, UserError) or is_user_interrupt(error):
+            raise error
+        kind, _, message = describe_error(error).partition(": ")
+        hint = ""
+        if isinstance(error, TypeError) and "'seed'" in message:
+            hint = ". Gymnasium's reset takes `*, seed=None, options=None`"
+        text = f"{self._name} raised {kind} in {call}"
+        if message:
+            text += f": {message}"
+        if self._steps:
+            text += f" ({self._moment()})"
+        raise UserError(text + hint) from error
+
+    def _refuse(self, refused: Refused) -> NoReturn:
+        text = str(refused).rstrip(".")
+        raise UserError(f"{self._name} {text} ({self._moment()}).") from refused
+
+    def _refuse_unreadable(self, call: str, error: Exception) -> NoReturn:
+        """Refuse an answer whose own parts raise when they are looked at."""
+        raise UserError(
+            f"{self._name} returned from {call} what cannot be read: {describe_error(error)}"
+            f" ({self._moment()})."
+        ) from error
 
     def _moment(self) -> str:
+        if not self._steps:
+            return f"reset with seed {self._seed}"
         return f"step {self._steps} of the episode reset with seed {self._seed}"
+
+
+def is_user_interrupt(error: BaseException) -> bool:
+    """Tell Control-C from an environment that raises KeyboardInterrupt itself."""
+    is_interrupt = isinstance(error, KeyboardInterrupt)
+    return is_interrupt and signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def close_all(envs: Iterable[CheckedEnv]) -> None:
+    """Close environments; on stderr, say once what went wrong."""
+    sentences = [sentence for sentence in [env.close() for env in envs] if sentence]
+    if sentences:
+        more = f" (and {len(sentences) - 1} more)" if len(sentences) > 1 else ""
+        print(f"warning: {sentences[0]}{more}", file=sys.stderr, flush=True)
+
+
+def close_quietly(env: gym.Env) -> None:
+    """Close an environment that nothing was played on; what it raises is told by the next close."""
+    try:
+        env.close()
+    except BaseException as error:
+        if is_user_interrupt(error):
+            raise
+
+
+def known_spaces(make_env: Callable[[], gym.Env]) -> Spaces | None:
+    """Return the spaces that a maker of environments knows, None for any other function."""
+    spaces = getattr(make_env, "spaces", None)
+    return spaces if isinstance(spaces, Spaces) else None
+
+
+# One number that tells of an array's: it is NaN or infinite where one of them is, or if it is too
+# large itself. `numpy.isfinite` takes three times as long.
+
+
+def _sum(array: np.ndarray) -> float:
+    return sum(array.tolist())
+
+
+def _square(array: np.ndarray) -> float:
+    flat = array.reshape(-1)
+    return float(flat.dot(flat))

@@ -1,28 +1,55 @@
 """From a configuration to environments; every failure is a sentence that says what to do."""
 
+from __future__ import annotations
+
+import contextlib
 import dataclasses
 import importlib
+import importlib.util
 import os
 import re
 import warnings
 from collections.abc import Callable
-from typing import Any, NoReturn
+from typing import Any, NamedTuple, NoReturn
 
 import gymnasium as gym
 
 from dqn_tf.config import presets
 from dqn_tf.config.dqn_config import DQNConfig
-from dqn_tf.config.notation import is_atari
+from dqn_tf.config.notation import import_names, is_atari, show
 from dqn_tf.envs import atari, gridworld, probes
-from dqn_tf.envs.checked_env import CheckedEnv
+from dqn_tf.envs.checked_env import CheckedEnv, close_quietly, is_user_interrupt
 from dqn_tf.envs.spaces import Spaces
 from dqn_tf.envs.vector import SeededVectorEnv
-from dqn_tf.support.errors import UserError
-from dqn_tf.support.imports import see_working_directory
+from dqn_tf.support.errors import UserError, describe_error, describe_value
+from dqn_tf.support.imports import import_named, see_working_directory
 
-EXTRA_PACKAGES = {  # namespace: the package to install, and its module that registers the namespace
-    "MinAtar": ("minatar", "minatar.gym"),
+
+class Package(NamedTuple):
+    """A package that Gymnasium does not load by itself.
+
+    `register` is the function of `module` that registers its environments, where importing the
+    module does not.
+    """
+
+    module: str
+    register: str
+    advice: str
+
+
+MINIGRID = Package(
+    "minigrid",
+    "register_minigrid_envs",
+    "Type: pip install minigrid. Its observations are a Dict: add"
+    " --env_wrappers=minigrid.wrappers:ImgObsWrapper",
+)
+PACKAGES = {  # by the beginning of the id, without a module
+    "MinAtar/": Package("minatar.gym", "register_envs", "Type: pip install minatar"),
+    "MiniGrid-": MINIGRID,
+    "BabyAI-": MINIGRID,
 }
+# packages of whose environments any number can live at once
+MANY_INSTANCES = ("gymnasium", "minatar", "ale_py", "dqn_tf")
 
 # whose environments have names of their own
 KNOWN_NAMESPACES = ("ALE", "MinAtar", "dqn_tf")
@@ -32,6 +59,112 @@ NATIVE = ("CartPole-v1", "Acrobot-v1", "MountainCar-v0", gridworld.ENV_ID)
 
 for module in (gridworld, probes):  # namespace dqn_tf
     module.register()
+
+
+class EnvMaker:
+    """Makes instances of one environment, and passes keywords to `gymnasium.make`.
+
+    The instance that was made to try it is the first one handed out, and what is asked of the
+    environment is asked of it. So one living instance is enough. `close` it where it may be left.
+    """
+
+    def __init__(self, config: DQNConfig, make: Callable[..., gym.Env]) -> None:
+        self._config = config
+        self._make = make
+        self._spare: gym.Env | None = None
+        self._seen: _Seen | None = None
+
+    def __call__(self, **keywords: Any) -> gym.Env:
+        """Make an instance, or hand out the one at hand. Raises UserError."""
+        spare = self._spare
+        if spare is not None and not keywords:
+            self._spare = None
+            return spare
+        self.close()
+        return self._made(**keywords)
+
+    @property
+    def spaces(self) -> Spaces:
+        """The environment's spaces; one reset tells whether it gives action masks.
+
+        Raises UserError if the environment cannot be used.
+        """
+        return self._look().spaces
+
+    @property
+    def action_meanings(self) -> list[str] | None:
+        """The environment's names of its actions (`get_action_meanings`), None without them."""
+        return self._look().action_meanings
+
+    @property
+    def comes_with_package(self) -> bool:
+        """Whether it is of a package whose environments are known to live side by side."""
+        return self._look().comes_with_package
+
+    @property
+    def time_limit(self) -> int | None:
+        """The time limit of the environment's registration, in steps; None without one."""
+        return self._look().time_limit
+
+    def try_once(self) -> None:
+        """Make the first instance. Raises UserError."""
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            self._spare = self._made()
+
+    def close(self) -> None:
+        """Close the instance at hand, if there is one."""
+        spare, self._spare = self._spare, None
+        if spare is not None:
+            close_quietly(spare)
+
+    def _made(self, **keywords: Any) -> gym.Env:
+        try:
+            env = wrapped(self._make(**keywords), self._config)
+        except UserError:
+            raise
+        except BaseException as error:
+            if is_user_interrupt(error):
+                raise
+            _explain(self._config, error)
+        if not isinstance(env, gym.Env):
+            raise UserError(
+                f"--env={self._config.env}: what was made is no gymnasium.Env, but"
+                f" {describe_value(env)}."
+            )
+        return env
+
+    def _look(self) -> _Seen:
+        if self._seen is not None:
+            return self._seen
+        if self._spare is None:
+            self.try_once()
+        env = self._spare
+        assert env is not None
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            try:
+                checked = CheckedEnv(env, "The environment")
+                checked.reset(seed=0)
+            except UserError as error:
+                self.close()
+                raise UserError(f"--env={self._config.env}: {error}") from error
+        spaces = dataclasses.replace(
+            checked.spaces, masked=bool(checked.is_masked), stack=getattr(env, "stack", 0)
+        )
+        self._seen = _Seen(
+            spaces, checked.action_meanings, _comes_with_package(env), checked.time_limit
+        )
+        return self._seen
+
+
+class _Seen(NamedTuple):
+    """What one look at an instance tells of all."""
+
+    spaces: Spaces
+    action_meanings: list[str] | None
+    comes_with_package: bool
+    time_limit: int | None
 
 
 def make_env(config: DQNConfig | str, **keywords: Any) -> gym.Env:
@@ -45,28 +178,41 @@ def make_env(config: DQNConfig | str, **keywords: Any) -> gym.Env:
     return maker(config)(**keywords)
 
 
-def maker(config: DQNConfig) -> Callable[..., gym.Env]:
-    """Return a function that makes one environment and passes keywords to `gymnasium.make`.
+def maker(config: DQNConfig) -> EnvMaker:
+    """Return what makes instances of the configured environment.
 
     It is tried once here. `my_module:MyEnv-v0` imports `my_module` first, from the current
     directory too. Atari games are played under the configuration's protocol. Raises UserError.
     """
     if is_atari(config.env):
-        return atari.maker(config)
+        make_game = atari.maker(config)
+        return EnvMaker(config, make_game)
     see_working_directory()
-    _register(_namespace(config.env))
+    _register(config.env)
 
     def make(**keywords: Any) -> gym.Env:
-        # Gymnasium's checker costs a third of a CartPole step; envs.vector checks the same.
-        return gym.make(config.env, disable_env_checker=True, **keywords)
+        # Gymnasium's checker costs a third of a CartPole step; `CheckedEnv` checks the same.
+        arguments = {"disable_env_checker": True} | config.env_kwargs | keywords
+        return gym.make(config.env, **arguments)
 
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+    env_maker = EnvMaker(config, make)
+    env_maker.try_once()
+    return env_maker
+
+
+def wrapped(env: gym.Env, config: DQNConfig) -> gym.Env:
+    """Put the configured wrappers around an environment. Raises UserError."""
+    for name in import_names(config.env_wrappers):
+        wrapper = import_named("env_wrappers", name)
         try:
-            make().close()
-        except Exception as error:
-            _explain(config.env, error)
-    return make
+            env = wrapper(env)
+        except BaseException as error:
+            if isinstance(error, UserError) or is_user_interrupt(error):
+                raise
+            raise UserError(
+                f"--env_wrappers={config.env_wrappers}: {name} raised {describe_error(error)}"
+            ) from error
+    return env
 
 
 def vector_env(config: DQNConfig, make_env: Callable[[], gym.Env]) -> SeededVectorEnv:
@@ -81,29 +227,14 @@ def spaces(config: DQNConfig) -> Spaces:
 
     Raises UserError if the environment cannot be used.
     """
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        env = maker(config)()
-    try:
-        checked = CheckedEnv(env, "The environment")
-        checked.reset(seed=0)
-        return dataclasses.replace(
-            checked.spaces, masked=checked.mask is not None, stack=getattr(env, "stack", 0)
-        )
-    except UserError as error:
-        raise UserError(f"--env={config.env}: {error}") from error
-    finally:
-        env.close()
+    with contextlib.closing(maker(config)) as env_maker:
+        return env_maker.spaces
 
 
-def action_meanings(make: Callable[..., gym.Env]) -> list[str] | None:
+def action_meanings(config: DQNConfig) -> list[str] | None:
     """Return the environment's names of its actions (`get_action_meanings`), None without them."""
-    env = make()
-    try:
-        get_meanings = getattr(env.unwrapped, "get_action_meanings", None)
-        return [str(meaning) for meaning in get_meanings()] if get_meanings else None
-    finally:
-        env.close()
+    with contextlib.closing(maker(config)) as env_maker:
+        return env_maker.action_meanings
 
 
 def require_native(env: str) -> None:
@@ -131,22 +262,44 @@ def _namespace(env: str) -> str:
     return env.rpartition(":")[2].rpartition("/")[0]
 
 
-def _register(namespace: str) -> None:
+def _register(env: str) -> None:
     """Ask another package to register its environments, where Gymnasium does not do it."""
-    if namespace not in EXTRA_PACKAGES:
+    package = _package_of(env)
+    if package is None:
         return
-    _, module_name = EXTRA_PACKAGES[namespace]
     try:
-        package = importlib.import_module(module_name)
+        module = importlib.import_module(package.module)
     except ImportError:
-        return  # gymnasium.make then finds no such namespace
-    package.register_envs()
+        return  # gymnasium.make then finds no such environment
+    register = getattr(module, package.register, None)
+    if register is not None:
+        register()
 
 
-def _explain(env: str, error: Exception) -> NoReturn:
+def _package_of(env: str) -> Package | None:
+    name = env.rpartition(":")[2]
+    return next((package for start, package in PACKAGES.items() if name.startswith(start)), None)
+
+
+def _comes_with_package(env: gym.Env) -> bool:
+    """Tell whether the environment is one of a package that is known to make many instances."""
+    with contextlib.suppress(Exception):
+        return type(env.unwrapped).__module__.partition(".")[0] in MANY_INSTANCES
+    return False
+
+
+def _explain(config: DQNConfig, error: BaseException) -> NoReturn:
     """Raise the UserError that says what to do about an `error` of `gymnasium.make`."""
-    if isinstance(error, gym.error.NamespaceNotFound):
-        sentence = _explain_namespace(env)
+    env = config.env
+    package = _package_of(env)
+    is_missing = isinstance(error, (gym.error.NamespaceNotFound, gym.error.NameNotFound))
+    if is_missing and package is not None and not _is_installed(package):
+        sentence = f"--env={env} needs a package that is not installed. {package.advice}"
+    elif isinstance(error, gym.error.NamespaceNotFound):
+        sentence = (
+            f"--env={env}: nothing has registered the namespace {_namespace(env)}. Install the"
+            f" package that does, and write --env=its_module:{env}"
+        )
     elif isinstance(error, gym.error.DependencyNotInstalled):
         extra = re.search(r"gymnasium\[[\w-]+\]", str(error))
         mend = f'Type: pip install "{extra[0]}"' if extra else str(error)
@@ -161,16 +314,13 @@ def _explain(env: str, error: Exception) -> NoReturn:
     elif isinstance(error, gym.error.Error):
         sentence = f"--env={env}: {' '.join(str(error).split())}"
     else:
-        sentence = f"--env={env}: making the environment failed: {type(error).__name__}: {error}"
+        sentence = f"--env={env}: making the environment failed: {describe_error(error)}"
+        if config.env_kwargs:
+            sentence += f" (with --env_kwargs='{show(config.env_kwargs)}')"
+        elif isinstance(error, TypeError):
+            sentence += ". Its arguments are given by --env_kwargs, as a JSON object."
     raise UserError(sentence) from error
 
 
-def _explain_namespace(env: str) -> str:
-    namespace = _namespace(env)
-    if namespace in EXTRA_PACKAGES:
-        package, _ = EXTRA_PACKAGES[namespace]
-        return f"--env={env} needs a package that is not installed. Type: pip install {package}"
-    return (
-        f"--env={env}: nothing has registered the namespace {namespace}. Install the"
-        f" package that does, and write --env=its_module:{env}"
-    )
+def _is_installed(package: Package) -> bool:
+    return importlib.util.find_spec(package.module.partition(".")[0]) is not None

@@ -9,7 +9,8 @@ import gymnasium as gym
 import numpy as np
 
 from dqn_tf.config import kinds
-from dqn_tf.support.errors import UserError
+from dqn_tf.envs.pictures import LARGE, picture_layout, picture_shape
+from dqn_tf.support.errors import UserError, describe_value
 
 MASKED_KEYS = {"observation", "action_mask"}  # of a Dict observation with an action mask
 
@@ -29,6 +30,8 @@ class Spaces:
       masked: whether the environment says which actions are legal.
       stack: successive frames that lie side by side in an observation's last axis, newest last; 0
         where an observation is whole.
+      picture: how the axes of a picture lie, one of `pictures.CHANNELS_LAST`; empty where an
+        observation is none. If it is not given, bytes are taken for pixels from 0 to 255.
     """
 
     observation_shape: tuple[int, ...]
@@ -39,6 +42,23 @@ class Spaces:
     action_start: int = 0
     masked: bool = False
     stack: int = 0
+    picture: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.picture is None:
+            has_pixels = self.observation_dtype == "uint8"
+            layout = picture_layout(self.observation_shape, has_pixels)
+            object.__setattr__(self, "picture", layout)
+
+    @property
+    def picture_shape(self) -> tuple[int, int, int] | None:
+        """Height, width and channels of a picture; None where observations are none."""
+        return picture_shape(self.observation_shape, self.picture) if self.picture else None
+
+    @property
+    def scales_pixels(self) -> bool:
+        """Whether the network sees pixels from 0 to 1."""
+        return bool(self.picture) and self.observation_dtype == "uint8"
 
     def to_dict(self) -> dict[str, Any]:
         """Return a JSON-ready copy."""
@@ -46,12 +66,17 @@ class Spaces:
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Spaces:
-        """Read `to_dict` back. Raises UserError if it is not what `to_dict` gives."""
+        """Read `to_dict` back, that of an earlier version too, which knew one layout only.
+
+        Raises UserError if it is not what `to_dict` gives.
+        """
         try:
             kinds_by_name = {field.name: str(field.type) for field in dataclasses.fields(cls)}
             cast = {name: kinds.cast(value, kinds_by_name[name]) for name, value in values.items()}
             np.dtype(cast["observation_dtype"])
-            return cls(**cast)
+            shape = cast["observation_shape"]
+            is_large = len(shape) == 3 and min(shape[:2]) >= LARGE
+            return cls(**{"picture": "HWC" if is_large else ""} | cast)
         except (AttributeError, KeyError, TypeError) as error:
             raise UserError(
                 f"These are no spaces of an environment, as dqn_tf writes them: {values!r:.200}."
@@ -65,31 +90,44 @@ def describe(observation_space: gym.Space, action_space: gym.Space) -> Spaces:
     """
     if not isinstance(action_space, gym.spaces.Discrete):
         raise UserError(
-            f"DQN needs a Discrete action space, and this environment has {action_space}: it"
-            " chooses among numbered actions. Discretise the actions in a wrapper, or use an"
-            " algorithm for continuous control."
+            "DQN needs a Discrete action space, and this environment has"
+            f" {describe_value(action_space)}: it chooses among numbered actions. Discretise the"
+            " actions in a wrapper, or use an algorithm for continuous control."
         )
-    actions = int(action_space.n)
-    action_start = int(action_space.start)
     if isinstance(observation_space, gym.spaces.Dict) and set(observation_space) == MASKED_KEYS:
         spaces = describe(observation_space["observation"], action_space)
         return dataclasses.replace(spaces, masked=True)
+    actions: dict[str, Any] = {
+        "actions": int(action_space.n),
+        "action_start": int(action_space.start),
+    }
     if isinstance(observation_space, gym.spaces.Discrete):
         return Spaces(
             (),
             "int64",
-            actions,
+            **actions,
             categories=int(observation_space.n),
             category_start=int(observation_space.start),
-            action_start=action_start,
         )
     if isinstance(observation_space, gym.spaces.Box):
-        is_floating = np.issubdtype(observation_space.dtype, np.floating)
-        dtype = "float32" if is_floating else str(observation_space.dtype)
-        return Spaces(observation_space.shape, dtype, actions, action_start=action_start)
+        return _describe_box(observation_space, actions)
     raise UserError(
-        f"The observation space is {observation_space}: dqn_tf takes Box and Discrete observations,"
-        " and a Dict of observation and action_mask. Wrap the environment in"
-        " gymnasium.wrappers.FlattenObservation (Dict, Tuple, MultiDiscrete, MultiBinary) to make"
-        " it a Box."
+        f"The observation space is {describe_value(observation_space)}: dqn_tf takes Box and"
+        " Discrete observations, and a Dict of observation and action_mask. Make it a Box:"
+        " --env_wrappers=gymnasium.wrappers:FlattenObservation (Dict, Tuple, MultiDiscrete,"
+        " MultiBinary), or a wrapper of your own that chooses what the agent sees"
+        " (--env_wrappers=minigrid.wrappers:ImgObsWrapper for MiniGrid)."
     )
+
+
+def _describe_box(space: gym.spaces.Box, actions: dict[str, Any]) -> Spaces:
+    if 0 in space.shape:
+        raise UserError(
+            f"Observations of shape {list(space.shape)} are empty: there is nothing to learn from."
+            " Give the observation space at least one number."
+        )
+    # a type's name, in whichever order its bytes lie
+    is_floating = np.issubdtype(space.dtype, np.floating)
+    dtype = "float32" if is_floating else np.dtype(space.dtype).name
+    has_pixels = dtype == "uint8" and bool((space.high == np.iinfo(np.uint8).max).all())
+    return Spaces(space.shape, dtype, **actions, picture=picture_layout(space.shape, has_pixels))

@@ -15,7 +15,7 @@ from gymnasium.vector import AutoresetMode
 from gymnasium.vector.utils import batch_space
 
 from dqn_tf.config import seeding
-from dqn_tf.envs.checked_env import CheckedEnv
+from dqn_tf.envs.checked_env import CheckedEnv, close_all, known_spaces
 
 
 class SeededVectorEnv(gym.vector.VectorEnv):
@@ -26,11 +26,14 @@ class SeededVectorEnv(gym.vector.VectorEnv):
     """
 
     def __init__(self, make_env: Callable[[], gym.Env], num_envs: int, seed: int) -> None:
-        self.envs = [CheckedEnv(make_env(), f"Environment {index}") for index in range(num_envs)]
+        spaces = known_spaces(make_env)
+        self.envs = [
+            CheckedEnv(make_env(), f"Environment {index}", spaces) for index in range(num_envs)
+        ]
         self.num_envs = num_envs
         self.spaces = self.envs[0].spaces
         first = self.envs[0].env
-        self.metadata = first.metadata | {"autoreset_mode": AutoresetMode.SAME_STEP}
+        self.metadata = {**(first.metadata or {}), "autoreset_mode": AutoresetMode.SAME_STEP}
         self.single_observation_space = first.observation_space
         self.single_action_space = first.action_space
         self.observation_space = batch_space(self.single_observation_space, num_envs)
@@ -38,9 +41,11 @@ class SeededVectorEnv(gym.vector.VectorEnv):
         self._seed = seed
         self._episode = [0] * num_envs  # each environment's running episode, counted from 1
         self._actions: list[list[int]] = [[] for _ in range(num_envs)]  # taken in that episode
-        self._observation = np.zeros(
-            (num_envs, *self.spaces.observation_shape), self.spaces.observation_dtype
-        )
+        shape = self.spaces.observation_shape
+        self._observation = np.zeros((num_envs, *shape), self.spaces.observation_dtype)
+        for index, env in enumerate(self.envs):
+            # a view, of single numbers too
+            env.into = self._observation[index : index + 1].reshape(shape)
 
     @property
     def action_mask(self) -> np.ndarray | None:
@@ -62,7 +67,7 @@ class SeededVectorEnv(gym.vector.VectorEnv):
                 "the seeds of the episodes derive from the seed given to the constructor"
             )
         for index in range(self.num_envs):
-            self._observation[index] = self._reset_one(index)
+            self._reset_one(index)
         mask = self.action_mask
         infos = {} if mask is None else {"action_mask": mask}
         return self._observation.copy(), infos
@@ -82,20 +87,21 @@ class SeededVectorEnv(gym.vector.VectorEnv):
         terminations = np.zeros(self.num_envs, bool)
         truncations = np.zeros(self.num_envs, bool)
         infos: dict[str, Any] = {}
+        start = self.spaces.action_start
         for index, action in enumerate(actions.tolist()):
-            observation, reward, terminated, truncated = self._step_one(index, action)
+            self._actions[index].append(action)
+            observation, reward, terminated, truncated = self.envs[index].step(action + start)
             rewards[index] = reward
             terminations[index] = terminated
             truncations[index] = truncated
             if terminated or truncated:
                 if not infos:
                     infos = self._final_infos()
-                # A copy: an environment may write its next episode into the same array.
+                # A copy: the next episode begins in the same row.
                 infos["final_obs"][index] = observation.copy()
                 infos["_final_obs"][index] = True
                 infos["final_action_mask"][index] = self.envs[index].mask
-                observation = self._reset_one(index)
-            self._observation[index] = observation
+                self._reset_one(index)
         mask = self.action_mask
         if mask is not None:
             infos["action_mask"] = mask
@@ -120,31 +126,33 @@ class SeededVectorEnv(gym.vector.VectorEnv):
         return list(self._episode), actions, self._observation.copy()
 
     def restore(
-        self, episodes: list[int], actions: list[np.ndarray], observation: np.ndarray
+        self,
+        episodes: list[int],
+        actions: list[np.ndarray],
+        observation: np.ndarray,
+        returns: np.ndarray | None = None,
     ) -> tuple[np.ndarray, list[int]]:
         """Play the running episodes back.
 
-        Returns the observations, and the environments that did not repeat theirs.
+        `returns` [N] float64 are the sums of their rewards so far, where they are known. Returns
+        the observations, and the environments that did not repeat theirs: with other observations
+        or rewards, or with wrappers whose statistics began anew.
         """
-        for index in range(self.num_envs):
-            self._episode[index] = episodes[index] - 1
-            self._observation[index] = self._reset_one(index)
-            for action in actions[index].tolist():
-                self._observation[index], _, terminated, truncated = self._step_one(index, action)
-                if terminated or truncated:
-                    self._observation[index] = self._reset_one(index)
-                    break
+        played = np.array(
+            [self._play_back(i, episodes[i], actions[i]) for i in range(self.num_envs)]
+        )
         differing = [
             index
-            for index in range(self.num_envs)
+            for index, env in enumerate(self.envs)
             if not np.array_equal(self._observation[index], observation[index])
+            or env.running_statistics
+            or not (returns is None or _are_close(played[index], returns[index]))
         ]
         return self._observation.copy(), differing
 
     def close_extras(self, **kwargs: Any) -> None:
         """Close every environment."""
-        for checked in self.envs:
-            checked.env.close()
+        close_all(self.envs)
 
     def _reset_one(self, index: int) -> np.ndarray:
         self._episode[index] += 1
@@ -152,9 +160,21 @@ class SeededVectorEnv(gym.vector.VectorEnv):
         seed = seeding.episode_seed(self._seed, seeding.TRAINING, index, self._episode[index])
         return self.envs[index].reset(seed)
 
-    def _step_one(self, index: int, action: int) -> tuple[np.ndarray, float, bool, bool]:
-        self._actions[index].append(action)
-        return self.envs[index].step(action + self.spaces.action_start)
+    def _play_back(self, index: int, episode: int, actions: np.ndarray) -> float:
+        """Play an episode's first actions; return the sum of the rewards, each as float32."""
+        self._episode[index] = episode - 1
+        self._reset_one(index)
+        total = 0.0
+        for action in actions.tolist():
+            self._actions[index].append(action)
+            _, reward, terminated, truncated = self.envs[index].step(
+                action + self.spaces.action_start
+            )
+            total += float(np.float32(reward))
+            if terminated or truncated:
+                self._reset_one(index)
+                break
+        return total
 
     def _final_infos(self) -> dict[str, Any]:
         """Make room for the last observations of episodes that end in one step."""
@@ -163,3 +183,8 @@ class SeededVectorEnv(gym.vector.VectorEnv):
             "_final_obs": np.zeros(self.num_envs, bool),
             "final_action_mask": np.full(self.num_envs, None, object),
         }
+
+
+def _are_close(played: float, before: float) -> bool:
+    """Tell whether two sums of the same rewards are equal, up to the order of summing."""
+    return abs(played - before) <= 1e-6 * max(1.0, abs(before))

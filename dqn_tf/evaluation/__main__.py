@@ -40,7 +40,7 @@ def evaluate_exports(flags: EvaluateFlags, interrupts: Interrupts) -> None:
 
     policies = [ExportedPolicy(version.path, plan.spaces) for version in plan.versions]
     played = [
-        play(plan, version, policy, interrupts.check)
+        play(plan, version, policy, interrupts.check, say)
         for version, policy in zip(plan.versions, policies, strict=True)
     ]
     comparison = None
@@ -51,6 +51,11 @@ def evaluate_exports(flags: EvaluateFlags, interrupts: Interrupts) -> None:
     if flags.json:
         write_json(flags.json, record)
     print(report.to_text(record, plan, played[0].frames))
+
+
+def say(sentence: str) -> None:
+    """Say how far it is, where it does not mix with the scores."""
+    print(sentence, file=sys.stderr, flush=True)
 
 
 def write_json(path: str, record: dict) -> None:

@@ -1,21 +1,23 @@
-"""Greedy episodes of any policy, each with its own seed, on an environment made for them alone."""
+"""Greedy episodes of any policy, each with its own seed."""
 
 import dataclasses
-import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import gymnasium as gym
 import numpy as np
 
+from dqn_tf.config.dqn_config import DQNConfig
 from dqn_tf.envs.checked_env import CheckedEnv
 from dqn_tf.evaluation import statistics
+from dqn_tf.evaluation.kept_envs import MAX_PARALLEL, KeptEnvs
+from dqn_tf.evaluation.watch import Watch
 from dqn_tf.support.errors import UserError
 
-# Environments stepped together, so that one call of the policy serves all of them.
-MAX_PARALLEL = 32
 # 30 minutes of an Atari game; an episode that is still running then is cut and counted.
-MAX_EPISODE_STEPS = 27_000
+MAX_EPISODE_STEPS = DQNConfig.evaluation_episode_steps
+# Where the first ones are all cut, the others would be too.
+GIVES_UP_AFTER = 3
 
 # what evaluate.py plays if it is not told otherwise
 DEFAULT_EPISODES = 100
@@ -87,28 +89,49 @@ def evaluate(
     check: Callable[[], None] = lambda: None,
     parallel: int = MAX_PARALLEL,
 ) -> Evaluation:
+    """Make environments, play one episode per seed on them, and close them: see `play`.
+
+    At most `parallel` are made, and no more than can be made.
+    """
+    require_episodes(seeds)
+    with KeptEnvs(make, min(parallel, len(seeds))) as envs:
+        return play(policy, envs.ready(len(seeds)), seeds, max_episode_steps, check)
+
+
+def play(
+    policy: ActFunction,
+    envs: Sequence[CheckedEnv],
+    seeds: Sequence[int],
+    max_episode_steps: int = MAX_EPISODE_STEPS,
+    check: Callable[[], None] = lambda: None,
+    watch: Watch | None = None,
+    gives_up: bool = False,
+) -> Evaluation:
     """Play one episode per seed and return their scores.
 
     `policy` maps observations [N, *shape], in `Spaces.observation_dtype`, and the masks of legal
     actions [N, A] bool (None where the environment gives none) to the environment's own actions
     [N]. It sees only running episodes, so a result does not depend on how many are played together.
-    `check` is called before each step and may raise. Raises UserError when an environment raises,
-    or returns what its own spaces do not allow.
+    `check` is called before each step and may raise; `watch` is told of what happens. With
+    `gives_up`, the other episodes are left out where the first three do not end. Raises UserError
+    when an environment raises, or returns what its own spaces do not allow, and for actions that it
+    does not have.
     """
-    if len(seeds) == 0:
-        raise UserError("An evaluation needs at least one episode.")
-    players = [_Player(make(), max_episode_steps) for _ in range(min(parallel, len(seeds)))]
-    try:
-        episodes = _play_all(policy, players, seeds, check)
-    finally:
-        for player in players:
-            player.env.env.close()
+    require_episodes(seeds)
+    players = [_Player(env, max_episode_steps) for env in envs[: len(seeds)]]
+    episodes = _play_all(policy, players, seeds, check, watch or Watch(), gives_up)
     return Evaluation(
-        list(seeds),
+        [episode.seed for episode in episodes],
         np.array([episode.total for episode in episodes]),
         np.array([episode.length for episode in episodes]),
         sum(episode.capped for episode in episodes),
     )
+
+
+def require_episodes(seeds: Sequence[int]) -> None:
+    """Raise UserError without seeds."""
+    if len(seeds) == 0:
+        raise UserError("An evaluation needs at least one episode.")
 
 
 def join_evaluations(parts: Sequence[Evaluation]) -> Evaluation:
@@ -139,6 +162,7 @@ class _Episode:
     total: float = 0.0
     length: int = 0
     capped: bool = False
+    is_done: bool = False
 
 
 def _play_all(
@@ -146,30 +170,60 @@ def _play_all(
     players: list["_Player"],
     seeds: Sequence[int],
     check: Callable[[], None],
+    watch: Watch,
+    gives_up: bool,
 ) -> list[_Episode]:
     """Play one episode per seed; a player that has finished one starts the next."""
     episodes = [_Episode(seed) for seed in seeds]
     waiting = iter(episodes)
     for player in players:
         player.start(next(waiting))
+        watch.after_step(player.env)
     running = players
     while running:
         check()
         observation = np.stack([player.observation for player in running])  # [N, *shape]
-        actions = np.asarray(policy(observation, _masks(running))).tolist()
+        actions = _actions(policy(observation, _masks(running)), running)
         for player, action in zip(running, actions, strict=True):
-            player.begin_step(action)
+            player.env.begin_step(action)
         still_running = []
         for player, action in zip(running, actions, strict=True):
             player.step(action)
-            if player.is_done:
+            watch.after_step(player.env)
+            if player.episode.is_done:
+                watch.after_episode()
                 episode = next(waiting, None)
                 if episode is None:
                     continue
                 player.start(episode)
+                watch.after_step(player.env)
             still_running.append(player)
         running = still_running
+        first = episodes[:GIVES_UP_AFTER]
+        if gives_up and first[0].capped and all(episode.capped for episode in first):
+            return first
     return episodes
+
+
+def _actions(chosen: Any, players: list["_Player"]) -> list[int]:
+    """Return the actions of a policy, one for each player. Raises UserError for what is none."""
+    array = np.asarray(chosen)
+    spaces = players[0].env.spaces
+    first = spaces.action_start
+    last = first + spaces.actions - 1
+    if array.shape != (len(players),) or array.dtype.kind not in "iu":
+        raise UserError(
+            f"The policy returned {array.dtype} {list(array.shape)} for {len(players)}"
+            " observations: it must return as many whole numbers, its actions from"
+            f" {first} to {last}."
+        )
+    if array.min() < first or array.max() > last:
+        wrong = array[(array < first) | (array > last)][0]
+        raise UserError(
+            f"The policy chose the action {wrong}, and the environment has those from {first} to"
+            f" {last}."
+        )
+    return array.tolist()
 
 
 def _masks(players: list["_Player"]) -> np.ndarray | None:
@@ -182,33 +236,21 @@ def _masks(players: list["_Player"]) -> np.ndarray | None:
 class _Player:
     """An environment and the episode that it is playing."""
 
-    def __init__(self, env: gym.Env, max_episode_steps: int) -> None:
-        self.env = CheckedEnv(env, "The environment")
+    def __init__(self, env: CheckedEnv, max_episode_steps: int) -> None:
+        self.env = env
         self._max_episode_steps = max_episode_steps
-        self._begin_step = getattr(env, "begin_step", None)
 
     def start(self, episode: _Episode) -> None:
         """Reset the environment with the episode's seed."""
         self.episode = episode
-        self.is_done = False
         self.observation = self.env.reset(episode.seed)
 
-    def begin_step(self, action: int) -> None:
-        """Begin a step in the environment's own thread, if it has one: several then run at once."""
-        if self._begin_step is not None:
-            self._begin_step(action)
-
     def step(self, action: int) -> None:
-        """Take one step; `is_done` then says whether the episode is over."""
+        """Take one step; `episode.is_done` then says whether the episode is over."""
         episode = self.episode
         episode.length += 1
         self.observation, reward, terminated, truncated = self.env.step(action)
-        if not math.isfinite(reward):
-            raise UserError(
-                f"The environment returned the reward {reward}: it must be one finite number (step"
-                f" {episode.length} of the episode reset with seed {episode.seed})."
-            )
         episode.total += reward
         has_ended = terminated or truncated
         episode.capped = not has_ended and episode.length >= self._max_episode_steps
-        self.is_done = has_ended or episode.capped
+        episode.is_done = has_ended or episode.capped

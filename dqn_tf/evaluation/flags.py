@@ -7,11 +7,14 @@ from typing import Any, NamedTuple
 
 from absl import flags
 
+from dqn_tf.config import flags as config_flags
 from dqn_tf.evaluation.episodes import DEFAULT_EPISODES, DEFAULT_SEED, MAX_EPISODE_STEPS
 from dqn_tf.support import command_line, files
 from dqn_tf.support.errors import UserError
 
 VIDEO_SUFFIXES = (".gif", ".mp4")
+# the settings of a run that an evaluation may change
+SETTINGS = ("env_kwargs", "env_wrappers", "evaluation_envs")
 LEAST = {"episodes": 1, "seed": 0, "max_episode_steps": 1, "video_episodes": 1}
 
 
@@ -28,12 +31,24 @@ class EvaluateFlags(NamedTuple):
     video: str | None
     video_episodes: int
     render: bool
+    # None where they are not given: then they are those of the training
+    env_kwargs: dict[str, Any] | None
+    env_wrappers: str | None
+    evaluation_envs: int | None
+
+    @property
+    def overrides(self) -> dict[str, Any]:
+        """The settings of the run that are given."""
+        values = {name: getattr(self, name) for name in SETTINGS}
+        return {name: value for name, value in values.items() if value is not None}
 
 
 def parse(argv: Sequence[str]) -> EvaluateFlags:
     """Read and check evaluate.py's flags. Raises UserError; exits after `--help`."""
     values = command_line.parse(_repeat_compare(argv), define, _help_page)
-    parsed = EvaluateFlags(*(getattr(values, name) for name in EvaluateFlags._fields))
+    given = values.flag_values_dict()
+    given |= config_flags.some_overrides(given, SETTINGS)
+    parsed = EvaluateFlags(*(given[name] for name in EvaluateFlags._fields))
     _require_models(parsed)
     for name, least in LEAST.items():
         if getattr(parsed, name) < least:
@@ -64,6 +79,7 @@ def define(values: flags.FlagValues) -> None:
     flags.DEFINE_string(
         "env", None, "environment id; the one that the model was trained on if not given", **to
     )
+    config_flags.define_some(values, SETTINGS)
     flags.DEFINE_integer("episodes", DEFAULT_EPISODES, "episodes to play", **to)
     flags.DEFINE_integer(
         "seed",

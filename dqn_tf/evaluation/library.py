@@ -16,10 +16,12 @@ from dqn_tf.evaluation.episodes import (
     MAX_EPISODE_STEPS,
     ActFunction,
     Evaluation,
+    play,
+    require_episodes,
 )
-from dqn_tf.evaluation.episodes import evaluate as play_episodes
 from dqn_tf.evaluation.exported_policy import ExportedPolicy
 from dqn_tf.evaluation.find_export import Version, find_export
+from dqn_tf.evaluation.kept_envs import KeptEnvs, automatic_parallel
 from dqn_tf.experience.exploration import greedy_action
 from dqn_tf.support.errors import UserError
 
@@ -49,7 +51,11 @@ def evaluate(
     """
     act, config = _resolve(model, env)
     seeds = seeding.episode_seeds(seed, seeding.TEST, episodes)
-    return play_episodes(act, registry.maker(config), seeds, max_episode_steps)
+    require_episodes(seeds)
+    make = registry.maker(config)
+    most = config.evaluation_envs or automatic_parallel(make)
+    with KeptEnvs(make, most) as envs:
+        return play(act, envs.ready(episodes), seeds, max_episode_steps)
 
 
 def _resolve(model: Model, env: str | DQNConfig | None) -> tuple[ActFunction, DQNConfig]:

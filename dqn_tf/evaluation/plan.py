@@ -5,32 +5,35 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import gymnasium as gym
-
 from dqn_tf.config import presets, seeding
 from dqn_tf.config.dqn_config import DQNConfig
-from dqn_tf.config.notation import is_atari
+from dqn_tf.config.notation import is_atari, show
 from dqn_tf.envs import registry
 from dqn_tf.envs.atari import PROTOCOL
 from dqn_tf.envs.spaces import Spaces
 from dqn_tf.evaluation import video
-from dqn_tf.evaluation.episodes import ActFunction, Evaluation, evaluate, join_evaluations
+from dqn_tf.evaluation.episodes import ActFunction, Evaluation, join_evaluations
+from dqn_tf.evaluation.episodes import play as play_episodes
 from dqn_tf.evaluation.find_export import Version, find_export
 from dqn_tf.evaluation.flags import EvaluateFlags
+from dqn_tf.evaluation.kept_envs import KeptEnvs, automatic_parallel
+from dqn_tf.evaluation.watch import ProgressWatch
 from dqn_tf.support.errors import UserError
+
+# the settings that gymnasium.make and wrappers are given, and what they were before there were any
+ARGUMENTS: dict[str, Any] = {"env_kwargs": {}, "env_wrappers": ""}
 
 
 class EvaluationPlan(NamedTuple):
     """A checked evaluation: each version plays the same seeds of the same environment."""
 
     versions: list[Version]
-    env: str
+    config: DQNConfig  # what is played
     spaces: Spaces
-    make: Callable[..., gym.Env]
+    make: registry.EnvMaker
+    parallel: int  # environments stepped together
     seeds: list[int]
     fps: float  # frames per second of the video
-    # What a score can only be compared under, where the environment's id does not say it all.
-    protocol: str
     flags: EvaluateFlags
 
 
@@ -47,10 +50,10 @@ def prepare(flags: EvaluateFlags) -> EvaluationPlan:
     """Plan the evaluation. Raises UserError for everything that TensorFlow is not needed to see."""
     names = flags.compare if flags.compare else [str(flags.model)]
     versions = [find_export(name) for name in names]
-    config = configuration(versions, flags.env)
+    config = configuration(versions, flags.env, flags.overrides)
     env = config.env
     make = registry.maker(config)
-    spaces = registry.spaces(config)
+    spaces = make.spaces
     for version in versions:
         require_fit(version, env, spaces)
     seeds = list(seeding.episode_seeds(flags.seed, seeding.TEST, flags.episodes))
@@ -60,57 +63,74 @@ def prepare(flags: EvaluateFlags) -> EvaluationPlan:
         fps = video.require_drawing(make, "rgb_array", "--video", seeds[0])
     if flags.render:
         video.require_drawing(make, "human", "--render", seeds[0])
-    return EvaluationPlan(versions, env, spaces, make, seeds, fps, config.protocol, flags)
+    parallel = config.evaluation_envs or automatic_parallel(make)
+    return EvaluationPlan(versions, config, spaces, make, parallel, seeds, fps, flags)
 
 
-def configuration(versions: list[Version], env: str | None) -> DQNConfig:
+def configuration(
+    versions: list[Version], env: str | None, overrides: dict[str, Any] | None = None
+) -> DQNConfig:
     """Return the configuration of environment `env`, or of the one the versions were trained on.
 
-    An Atari game keeps the protocol that they were trained under. Raises UserError.
+    It is played as they were trained: an Atari game under the same protocol, another one with the
+    same arguments and wrappers, as far as `overrides` says nothing else. Raises UserError.
     """
     name = _environment(versions, env)
-    return _protocol(versions, name) or presets.configure(name, {})
+    return presets.configure(name, _trained_with(versions, name) | (overrides or {}))
 
 
 def play(
-    plan: EvaluationPlan, version: Version, policy: ActFunction, check: Callable[[], None]
+    plan: EvaluationPlan,
+    version: Version,
+    policy: ActFunction,
+    check: Callable[[], None],
+    say: Callable[[str], None],
 ) -> Played:
-    """Play every seed once.
+    """Play every seed once; `say` takes sentences on how far it is.
 
     Episodes that are shown or recorded are played one after the other, the rest side by side.
     """
     start = time.monotonic()
-    limit = plan.flags.max_episode_steps
     frames = 0
-    if plan.flags.render:
-        evaluation = evaluate(policy, _window(plan), plan.seeds, limit, check, parallel=1)
-    elif plan.flags.video is not None:
+    parts = []
+    filmed = 0
+    if plan.flags.video is not None:
+        filmed = plan.flags.video_episodes
         evaluation, frames = _play_with_video(plan, Path(plan.flags.video), policy, check)
-    else:
-        evaluation = evaluate(policy, plan.make, plan.seeds, limit, check)
-    return Played(version, evaluation, time.monotonic() - start, frames)
+        parts.append(evaluation)
+    others = plan.seeds[filmed:]
+    if others:
+        keywords = {"render_mode": "human"} if plan.flags.render else {}
+        most = 1 if plan.flags.render else plan.parallel
+        watch = ProgressWatch(len(others), say, _hint(plan))
+        with KeptEnvs(plan.make, most, **keywords) as envs:
+            limit = plan.flags.max_episode_steps
+            parts.append(
+                play_episodes(policy, envs.ready(len(others)), others, limit, check, watch)
+            )
+    return Played(version, join_evaluations(parts), time.monotonic() - start, frames)
 
 
-def _window(plan: EvaluationPlan) -> Callable[[], gym.Env]:
-    return lambda: plan.make(render_mode="human")
+def _hint(plan: EvaluationPlan) -> str:
+    hint = "; --max_episode_steps cuts episodes earlier"
+    if plan.parallel == 1:
+        hint += ", and --evaluation_envs=32 plays as many side by side"
+    return hint
 
 
 def _play_with_video(
     plan: EvaluationPlan, path: Path, policy: ActFunction, check: Callable[[], None]
 ) -> tuple[Evaluation, int]:
-    """Play every seed once and record the first episodes; return the number of frames, too."""
+    """Play and record the first episodes; return the number of frames, too."""
     limit = plan.flags.max_episode_steps
     filmed = plan.seeds[: plan.flags.video_episodes]
-    others = plan.seeds[plan.flags.video_episodes :]
-    with video.VideoFile(path, plan.fps) as file:
-
-        def make() -> gym.Env:
-            return video.FilmedEnv(plan.make(render_mode="rgb_array"), file)
-
-        parts = [evaluate(policy, make, filmed, limit, check, parallel=1)]
-    if others:
-        parts.append(evaluate(policy, plan.make, others, limit, check))
-    return join_evaluations(parts), file.frames
+    with (
+        video.VideoFile(path, plan.fps) as file,
+        KeptEnvs(plan.make, 1, render_mode="rgb_array") as envs,
+    ):
+        watch = video.FilmWatch(file)
+        evaluation = play_episodes(policy, envs.ready(1), filmed, limit, check, watch)
+    return evaluation, file.frames
 
 
 def _environment(versions: list[Version], flag: str | None) -> str:
@@ -136,21 +156,18 @@ def _trained_on(version: Version) -> str:
     return name
 
 
-def _protocol(versions: list[Version], env: str) -> DQNConfig | None:
-    """Return the configuration of the Atari protocol that the versions were trained under.
+def _trained_with(versions: list[Version], env: str) -> dict[str, Any]:
+    """Return the settings that decide what `env` is, as the versions were trained with them.
 
-    None where there is none: the environment is no Atari game, or the manifest has no config.
-    Raises UserError if two versions were trained under different protocols.
+    They are the protocol of an Atari game, or the arguments and wrappers of the environment that
+    they were trained on. There are none where the manifest has none. Raises UserError if two
+    versions were trained with different ones.
     """
-    config = versions[0].manifest.get("config")
-    if not is_atari(env) or not isinstance(config, dict):
-        return None
-    protocol = {name: config[name] for name in PROTOCOL if name in config}
-    for version in versions[1:]:
-        other = version.manifest.get("config") or {}
+    first, *others = [_recorded(version, env) for version in versions]
+    for version, other in zip(versions[1:], others, strict=True):
         differences = [
-            f"{name} {value} and {other.get(name)}"
-            for name, value in protocol.items()
+            f"{name} {show(value)} and {show(other.get(name))}"
+            for name, value in first.items()
             if other.get(name) != value
         ]
         if differences:
@@ -158,7 +175,19 @@ def _protocol(versions: list[Version], env: str) -> DQNConfig | None:
                 f"{versions[0].path} and {version.path} were trained under different protocols:"
                 f" {'; '.join(differences)}."
             )
-    return DQNConfig(env=env, **protocol)
+    return first
+
+
+def _recorded(version: Version, env: str) -> dict[str, Any]:
+    config = version.manifest.get("config")
+    if not isinstance(config, dict):
+        return {}
+    if is_atari(env):
+        return {name: config[name] for name in PROTOCOL if name in config}
+    if version.manifest.get("env") != env:
+        return {}
+    # earlier versions had neither
+    return {name: config.get(name, former) for name, former in ARGUMENTS.items()}
 
 
 def require_fit(version: Version, env: str, spaces: Spaces) -> None:

@@ -6,6 +6,7 @@ import gymnasium as gym
 import tensorflow as tf
 
 import dqn_tf
+from dqn_tf.config.notation import show
 from dqn_tf.evaluation.find_export import MANIFEST
 from dqn_tf.evaluation.plan import EvaluationPlan, Played
 from dqn_tf.evaluation.video import MAX_GIF_FRAMES
@@ -16,8 +17,10 @@ def to_record(
 ) -> dict[str, Any]:
     """Return everything, JSON-ready: one model, or `A` and `B` and their `comparison`."""
     shared = {
-        "env": plan.env,
-        "protocol": plan.protocol,
+        "env": plan.config.env,
+        "env_kwargs": plan.config.env_kwargs,
+        "env_wrappers": plan.config.env_wrappers,
+        "protocol": plan.config.protocol,
         "seed": plan.flags.seed,
         "seeds": plan.seeds,
         "max_episode_steps": plan.flags.max_episode_steps,
@@ -83,7 +86,13 @@ def _model_record(played: Played) -> dict[str, Any]:
 
 
 def _env(record: dict[str, Any]) -> str:
-    return record["env"] + (f" ({record['protocol']})" if record["protocol"] else "")
+    details = [record["protocol"]]
+    if record["env_kwargs"]:
+        details.append(f"env_kwargs {show(record['env_kwargs'])}")
+    if record["env_wrappers"]:
+        details.append(f"env_wrappers {record['env_wrappers']}")
+    text = "; ".join(detail for detail in details if detail)
+    return record["env"] + (f" ({text})" if text else "")
 
 
 def _seeds(record: dict[str, Any]) -> str:

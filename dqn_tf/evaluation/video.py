@@ -14,6 +14,8 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 
+from dqn_tf.envs.checked_env import CheckedEnv, close_all, known_spaces
+from dqn_tf.evaluation.watch import Watch
 from dqn_tf.support import files
 from dqn_tf.support.errors import UserError
 
@@ -51,10 +53,7 @@ def require_drawing(make: Callable[..., gym.Env], mode: str, flag: str, seed: in
             f"{flag}: the environment has no render mode {mode}; it has"
             f" {', '.join(map(str, modes)) or 'none'}."
         )
-    frame, fps = _draw_first_frame(make, mode, flag, seed)
-    if mode == "rgb_array":
-        _require_frame(frame)
-    return fps
+    return _draw_first_frame(make, mode, flag, seed)
 
 
 class VideoFile:
@@ -81,11 +80,10 @@ class VideoFile:
         with self._os_errors_named():
             self._stack.__exit__(*error)
 
-    def add(self, frame: Any) -> None:
+    def add(self, frame: np.ndarray) -> None:
         """Append one frame, [H, W, 3] uint8."""
-        array = _require_frame(frame)
         with self._os_errors_named():
-            self.frames += self._writer.add(array)
+            self.frames += self._writer.add(frame)
 
     @contextlib.contextmanager
     def _os_errors_named(self) -> Iterator[None]:
@@ -97,24 +95,15 @@ class VideoFile:
             ) from error
 
 
-class FilmedEnv(gym.Wrapper):
-    """An environment that draws each of its states into a video file."""
+class FilmWatch(Watch):
+    """Draws each state that is played into a video file."""
 
-    def __init__(self, env: gym.Env, file: VideoFile) -> None:
-        super().__init__(env)
+    def __init__(self, file: VideoFile) -> None:
         self._file = file
 
-    def reset(self, **keywords: Any) -> tuple[Any, dict[str, Any]]:
-        """Reset the environment and draw the first state."""
-        outcome = self.env.reset(**keywords)
-        self._file.add(self.env.render())
-        return outcome
-
-    def step(self, action: int) -> tuple[Any, Any, bool, bool, dict[str, Any]]:
-        """Take one step and draw the state that it leads to."""
-        outcome = self.env.step(action)
-        self._file.add(self.env.render())
-        return outcome
+    def after_step(self, env: CheckedEnv) -> None:
+        """Draw the state that the step led to."""
+        self._file.add(env.render())
 
 
 class _GifWriter:
@@ -171,25 +160,32 @@ class _Mp4Writer:
         self._writer.close()
 
 
-def _draw_first_frame(
-    make: Callable[..., gym.Env], mode: str, flag: str, seed: int
-) -> tuple[Any, float]:
-    """Return what the environment draws after a reset, and its frames per second."""
+def _draw_first_frame(make: Callable[..., gym.Env], mode: str, flag: str, seed: int) -> float:
+    """Draw what the environment shows after a reset; return its frames per second."""
+    spaces = known_spaces(make)
     try:
-        env = make(render_mode=mode)
+        env = CheckedEnv(make(render_mode=mode), "The environment", spaces)
         try:
-            env.reset(seed=seed)
-            return env.render(), float(env.metadata.get("render_fps") or 30)
+            env.reset(seed)
+            if mode == "rgb_array":
+                env.render()
+            return env.frames_per_second
         finally:
-            env.close()
-    except gym.error.DependencyNotInstalled as error:
-        raise UserError(
-            f"{flag}: the environment draws with a package that is not installed. {INSTALL}"
-        ) from error
-    except Exception as error:
-        raise UserError(
-            f"{flag}: drawing the environment failed: {type(error).__name__}: {error}"
-        ) from error
+            close_all([env])
+    except UserError as error:
+        if _is_caused_by(error, gym.error.DependencyNotInstalled):
+            raise UserError(
+                f"{flag}: the environment draws with a package that is not installed. {INSTALL}"
+            ) from error
+        raise UserError(f"{flag}: drawing the environment failed: {error}") from error
+
+
+def _is_caused_by(error: BaseException | None, kind: type[Exception]) -> bool:
+    while error is not None:
+        if isinstance(error, kind):
+            return True
+        error = error.__cause__
+    return False
 
 
 def _is_gif(path: Path) -> bool:
@@ -197,17 +193,7 @@ def _is_gif(path: Path) -> bool:
 
 
 def _render_modes(make: Callable[..., gym.Env]) -> list[str]:
-    env = make()
-    env.close()
-    return env.metadata.get("render_modes") or []
-
-
-def _require_frame(frame: Any) -> np.ndarray:
-    """Return the frame as an array. Raises UserError if it is no picture."""
-    array = np.asarray(frame)
-    if array.ndim != 3 or array.shape[2] != 3 or array.dtype != np.uint8:
-        raise UserError(
-            f"--video: the environment drew a frame of shape {list(array.shape)} and type"
-            f" {array.dtype}; it must be [height, width, 3] uint8."
-        )
-    return array
+    spaces = known_spaces(make)
+    env = CheckedEnv(make(), "The environment", spaces)
+    close_all([env])
+    return env.render_modes

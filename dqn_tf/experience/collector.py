@@ -10,8 +10,9 @@ A block must be a function of the weights, the seeds of the episodes, the number
 needs no environment to be saved.
 """
 
+import contextlib
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, Protocol
 
 import gymnasium as gym
@@ -19,6 +20,7 @@ import numpy as np
 
 from dqn_tf.config.dqn_config import DQNConfig
 from dqn_tf.envs import registry
+from dqn_tf.envs.checked_env import CheckedEnv
 from dqn_tf.experience import exploration
 from dqn_tf.experience.steps import Steps
 from dqn_tf.support.errors import UserError
@@ -69,6 +71,17 @@ class Collector(Protocol):
 
     def close(self) -> None:
         """Close what was opened."""
+
+
+@dataclasses.dataclass
+class Loan:
+    """Environments of training that are lent for a while.
+
+    `differing` are, once they are given back, those that did not repeat their running episode.
+    """
+
+    envs: list[CheckedEnv]
+    differing: list[int] = dataclasses.field(default_factory=list)
 
 
 class LocalCollector:
@@ -148,10 +161,33 @@ class LocalCollector:
         """Play the running episodes back, as described in `Collector`."""
         actions = [arrays[f"running/actions/{index}"] for index in range(self.env.num_envs)]
         self.observation, differing = self.env.restore(
-            values["running_episode"], actions, arrays["running/observation"]
+            values["running_episode"],
+            actions,
+            arrays["running/observation"],
+            arrays.get("running/return"),
         )
         self.action_mask = self.env.action_mask
         return differing
+
+    @contextlib.contextmanager
+    def lend(self, returns: np.ndarray) -> Iterator[Loan]:
+        """Lend the environments for an evaluation, and play their running episodes back after it.
+
+        `returns` [N] are the sums of these episodes' rewards. A collector of your own may have this
+        method; without it, evaluations need an environment of their own.
+        """
+        episodes, actions, observation = self.env.state()
+        loan = Loan(self.env.envs)
+        rows = [env.into for env in loan.envs]
+        for env in loan.envs:
+            env.into = None  # what is shown to others is not the training's
+        try:
+            yield loan
+        finally:
+            for env, row in zip(loan.envs, rows, strict=True):
+                env.into = row
+        self.observation, loan.differing = self.env.restore(episodes, actions, observation, returns)
+        self.action_mask = self.env.action_mask
 
     def close(self) -> None:
         """Close the environments."""

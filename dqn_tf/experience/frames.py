@@ -177,7 +177,10 @@ def recorded_stacks(numbers: np.ndarray, rows: Rows, state: Mapping[str, Any]) -
 def numbered_spaces(spaces: Spaces) -> Spaces:
     """Return the spaces in which an observation is the numbers of its frames."""
     return dataclasses.replace(
-        spaces, observation_shape=spaces.observation_shape[-1:], observation_dtype="int64"
+        spaces,
+        observation_shape=spaces.observation_shape[-1:],
+        observation_dtype="int64",
+        picture="",
     )
 
 

@@ -5,13 +5,18 @@ import math
 import os
 
 from dqn_tf.config.dqn_config import DQNConfig
-from dqn_tf.config.notation import memory_bytes
+from dqn_tf.config.notation import memory_bytes, show
 from dqn_tf.envs.spaces import Spaces
 from dqn_tf.experience.frames import bytes_per_frame, numbered_spaces, ring_size
 from dqn_tf.experience.replay import bytes_per_row
 from dqn_tf.experience.transitions import columns
 from dqn_tf.support.errors import UserError
 
+FLOAT_BYTES = 4
+# The weights are there as online and target network, twice in the optimizer, as gradients, as the
+# best so far, flat for acting, and once more in a checkpoint.
+WEIGHT_COPIES = 8
+ONE_HOT_COPIES = 3  # of observations, next observations, and a gradient
 NUMBER_BYTES = 8  # of a row's oldest frame, and of its priority
 MANY_ROWS = 10**6  # so many that what does not grow with them does not count
 
@@ -48,13 +53,32 @@ def replay_bytes(capacity: int, config: DQNConfig, spaces: Spaces) -> int:
     return capacity * row + priorities + frames * bytes_per_frame(spaces)
 
 
-def require_memory(config: DQNConfig, spaces: Spaces, runs: int = 1) -> str:
+def network_bytes(parameters: int, config: DQNConfig, spaces: Spaces) -> int:
+    """Return about how much the weights of a network and a batch's one-hot rows take."""
+    one_hot = config.batch_size * spaces.categories * ONE_HOT_COPIES
+    outputs = config.batch_size * spaces.actions * ONE_HOT_COPIES
+    return FLOAT_BYTES * (parameters * WEIGHT_COPIES + one_hot + outputs)
+
+
+def require_memory(config: DQNConfig, spaces: Spaces, runs: int = 1, parameters: int = 0) -> str:
     """Return a sentence on the memory of one run, or of several at once.
 
-    Raises UserError if it does not fit into what is free.
+    `parameters` are the network's weights. Raises UserError if it does not fit into what is free.
     """
     needed = replay_bytes(config.replay_capacity, config, spaces) * runs
     free = free_memory()
+    network = network_bytes(parameters, config, spaces) * runs
+    if network > free:
+        categories = f"{spaces.categories:,} categories, " if spaces.categories else ""
+        raise UserError(
+            f"The network does not fit into memory: for {categories}{spaces.actions:,} actions and"
+            f" --hidden_units={show(config.hidden_units)} it has about {parameters:,} weights,"
+            f" which take {format_bytes(network)} with target, optimizer and copies, and"
+            f" {format_bytes(free)} are free. Give fewer --hidden_units, or an environment that"
+            " observes numbers or fewer categories."
+        )
+    if network > free // 10:
+        free -= network
     row = needed // config.replay_capacity
     seeds = f" for {runs} seeds" if runs > 1 else ""
     plan = (

@@ -10,7 +10,6 @@ import dqn_tf
 from dqn_tf.agent.dqn import DQN, weights_sha256
 from dqn_tf.config.dqn_config import DQNConfig
 from dqn_tf.envs.spaces import Spaces
-from dqn_tf.evaluation.episodes import MAX_EPISODE_STEPS
 
 
 def describe_run(
@@ -60,7 +59,7 @@ def scoring_protocol(config: DQNConfig) -> dict[str, Any]:
     protocol = {
         "policy": "greedy",
         "episode_seeds": f"of the test, derived from seed {config.seed}",
-        "most_env_steps": MAX_EPISODE_STEPS,
+        "most_env_steps": config.evaluation_episode_steps,
     }
     return protocol | ({"game": config.protocol} if config.protocol else {})
 

@@ -18,7 +18,7 @@ import numpy as np
 from dqn_tf import interop
 from dqn_tf.config import seeding
 from dqn_tf.envs import registry
-from dqn_tf.envs.checked_env import CheckedEnv
+from dqn_tf.envs.checked_env import CheckedEnv, close_all
 from dqn_tf.envs.spaces import Spaces
 from dqn_tf.evaluation.exported_policy import load_policy
 
@@ -48,7 +48,7 @@ class GymnasiumEnvironment(PyEnvironment):
         self._env = CheckedEnv(env, "The environment")
         self.seed(seed)
         self._env.reset(self._next_seed())  # only a reset tells whether the environment gives masks
-        self._masked = self._env.mask is not None
+        self._masked = bool(self._env.is_masked)
         self.seed(seed)
 
     def observation_spec(self) -> types.NestedArraySpec:
@@ -69,7 +69,7 @@ class GymnasiumEnvironment(PyEnvironment):
 
     def close(self) -> None:
         """Close the Gymnasium environment."""
-        self._env.env.close()
+        close_all([self._env])
 
     def _next_seed(self) -> int:
         self._episode += 1
@@ -89,8 +89,6 @@ class GymnasiumEnvironment(PyEnvironment):
         return make(observation, reward, discount=np.float32(1.0))
 
     def _to_observation(self, observation: np.ndarray) -> types.NestedArray:
-        # A copy, since an environment may write its next observation into the same array.
-        observation = observation.copy()
         if not self._masked:
             return observation
         return {"observation": observation, "action_mask": self._env.mask}

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 import numpy as np
 
 from dqn_tf.engines.engine import Block
-from dqn_tf.envs import registry
 from dqn_tf.export import manifest
 from dqn_tf.export.publish import export
 from dqn_tf.export.run_snapshot import GATE_OBSERVATIONS
@@ -221,7 +220,7 @@ class RunRecorder(RunObserver):
             exported.test,
             run.engine.replay.rows()["observation"],
             self.plan.spaces,
-            registry.action_meanings(run.make_env),
+            run.make_env.action_meanings,
         )
         observations = run.engine.replay.observations(GATE_OBSERVATIONS)
         # Only a run that was resumed at its end can have been here before.

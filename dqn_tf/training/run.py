@@ -7,14 +7,16 @@ that fills a run directory.
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-import gymnasium as gym
 import numpy as np
 
 from dqn_tf.agent.dqn import weights_sha256
 from dqn_tf.config import seeding
 from dqn_tf.engines.engine import Block, Engine
-from dqn_tf.evaluation.episodes import MAX_EPISODE_STEPS, Evaluation, evaluate
+from dqn_tf.envs.registry import EnvMaker
+from dqn_tf.evaluation.episodes import Evaluation, play
+from dqn_tf.evaluation.watch import ProgressWatch
 from dqn_tf.experience import exploration
+from dqn_tf.training.evaluation_envs import EvaluationEnvs
 from dqn_tf.training.timings import Timings
 
 
@@ -77,7 +79,7 @@ class Run:
     def __init__(
         self,
         engine: Engine,
-        make_env: Callable[[], gym.Env],
+        make_env: EnvMaker,
         observers: list[RunObserver],
         timings: Timings,
         say: Callable[[str], None],
@@ -101,6 +103,7 @@ class Run:
         self.best_weights = self.agent.online.get_weights()
         self.latest: dict[str, float] = {}
         self._check = check
+        self._envs = EvaluationEnvs(engine, make_env, lambda sentence: self.say(sentence))
 
     @property
     def finished(self) -> bool:
@@ -141,8 +144,9 @@ class Run:
         if self.evaluated == env_step:
             return
         self.engine.sync_agent()
-        episodes = self.config.evaluation_episodes
-        mean = float(self._play(seeding.SELECTION, episodes).returns.mean())
+        evaluation = self._play(seeding.SELECTION, self.config.evaluation_episodes)
+        episodes = len(evaluation.seeds)
+        mean = float(evaluation.returns.mean())
         self.evaluated = env_step
         self.say(f"step {env_step:,}: greedy return {mean:.1f}, mean of {episodes} episodes")
         if mean >= self.best_mean:
@@ -181,6 +185,15 @@ class Run:
     def close(self) -> None:
         """Close the environments."""
         self.engine.close()
+        self._envs.close()
+        self.make_env.close()
+
+    def make_evaluation_envs(self) -> None:
+        """Make an environment for evaluations now, so that what is wrong with it is known now.
+
+        Raises UserError.
+        """
+        self._envs.reserve()
 
     def _test(self, weights: list[np.ndarray]) -> ScoredWeights:
         self.agent.online.set_weights(weights)
@@ -191,12 +204,19 @@ class Run:
         """Play greedy episodes on the seeds of one stream of `seeding`."""
         self.engine.q_function.refresh()
         seeds = seeding.episode_seeds(self.config.seed or 0, stream, episodes)
-        with self.timings.part("evaluate"):
-            evaluation = evaluate(self._act_greedily, self.make_env, seeds, check=self._check)
+        limit = self.config.evaluation_episode_steps
+        watch = ProgressWatch(episodes, self.say, "; --evaluation_episode_steps cuts them earlier")
+        with self.timings.part("evaluate"), self._envs.ready(episodes) as envs:
+            evaluation = play(
+                self._act_greedily, envs, seeds, limit, self._check, watch, gives_up=True
+            )
         if evaluation.capped:
+            played = len(evaluation.seeds)
+            left_out = episodes - played
+            more = f", so the other {left_out} were left out" if left_out else ""
             self.say(
-                f"note: {evaluation.capped} of {episodes} episodes did not end within"
-                f" {MAX_EPISODE_STEPS:,} steps and were cut there."
+                f"note: {evaluation.capped} of {played} episodes did not end within"
+                f" {limit:,} steps and were cut there{more}."
             )
         return evaluation
 

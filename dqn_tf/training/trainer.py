@@ -10,6 +10,7 @@ from dqn_tf.agent.dqn import DQN
 from dqn_tf.config.dqn_config import DQNConfig
 from dqn_tf.engines.factory import make_engines, run_block
 from dqn_tf.envs import registry
+from dqn_tf.envs.spaces import Spaces
 from dqn_tf.run_files import checkpoint
 from dqn_tf.run_files.report import closing_lines
 from dqn_tf.support.command_line import other_command, typed_path
@@ -86,15 +87,17 @@ def make_runs(
     timings: Timings | None = None,
     say: Callable[[str], None] = lambda sentence: None,
     check: Callable[[], None] = lambda: None,
+    spaces: Spaces | None = None,
 ) -> list[Run]:
     """Build the runs of configurations that differ in nothing but their seeds.
 
     They share one compiled program where the engine can (`make_engines`), the `observers`, and
-    `timings`. Nothing is written to disk. `say` and `check` are as for `Run`.
+    `timings`. Nothing is written to disk. `say` and `check` are as for `Run`. Without `spaces`, the
+    environment is asked for them.
     """
     timings = timings or Timings()
     make_env = registry.maker(configs[0])
-    spaces = registry.spaces(configs[0])
+    spaces = spaces or make_env.spaces
     agents = [DQN(config, spaces) for config in configs]
     for agent in agents:
         agent.compile()
@@ -107,11 +110,13 @@ def start(
 ) -> list[RunRecorder]:
     """Build or resume the planned runs, each with the recorder of its run directory."""
     configs = [plan.config for plan in plans]
-    runs = make_runs(configs, (), timings, progress.say, interrupts.check)
+    # Of a run of an earlier version, the networks are those of the spaces that it recorded.
+    runs = make_runs(configs, (), timings, progress.say, interrupts.check, spaces=plans[0].spaces)
     recorders = []
     for plan, run in zip(plans, runs, strict=True):
         if plan.is_one_of_several_seeds:
             run.say = _say_with_seed(progress.say, plan.seed)
+        run.make_evaluation_envs()
         recorders.append(RunRecorder(plan, run))
     env_step = runs[0].engine.env_step
     progress.start(env_step)

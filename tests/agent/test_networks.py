@@ -5,7 +5,6 @@ import tensorflow as tf
 from dqn_tf.agent.dqn import DQN
 from dqn_tf.agent.networks.q_network import QNetwork
 from dqn_tf.agent.networks.torsos import CNN, automatic
-from dqn_tf.agent.networks.torsos.base import is_image
 from dqn_tf.config.dqn_config import DQNConfig
 from dqn_tf.envs.spaces import Spaces
 from dqn_tf.support.errors import UserError
@@ -49,7 +48,7 @@ def identity(spaces: Spaces) -> QNetwork:
 def test_any_observation_gives_one_float_for_each_action(spaces):
     # TensorFlow's convolution on the CPU returns its input's shape for an empty batch (seen in
     # 2.21), so no 0 for images.
-    for batch in (1, 4) if is_image(spaces.observation_shape) else (0, 1, 4):
+    for batch in (1, 4) if spaces.picture else (0, 1, 4):
         q_values = network(spaces)(
             tf.zeros((batch, *spaces.observation_shape), spaces.observation_dtype)
         )
@@ -87,12 +86,13 @@ def test_auto_takes_the_convolutions_for_images_that_they_can_see():
     for shape, expected in (
         ((36, 36, 1), True),
         ((84, 84, 4), True),
-        ((35, 84, 4), False),
-        ((84, 84), False),
+        ((35, 84, 4), True),
+        ((84, 84), True),
+        ((7, 7, 3), False),
         ((3,), False),
     ):
         torso = network(Spaces(shape, "uint8", 2), "auto").torso
-        assert is_image(shape) == isinstance(torso, CNN) == expected
+        assert isinstance(torso, CNN) == expected
     assert not isinstance(network(Spaces((84, 84, 4), "uint8", 2), "mlp").torso, CNN)
 
 
@@ -195,7 +195,7 @@ def test_minatars_network_by_hand(generator):
     ("shape", "dtype", "expected"),
     [
         ((10, 10, 4), "bool", "minatar_cnn"),
-        ((10, 10, 4), "uint8", "mlp"),
+        ((10, 10, 4), "uint8", "minatar_cnn"),
         ((2, 10, 4), "bool", "mlp"),
         ((84, 84, 4), "bool", "nature_cnn"),
     ],

@@ -154,7 +154,7 @@ def test_a_bad_environment(capsys):
 
 
 def test_what_is_not_finite_is_refused():
-    with pytest.raises(UserError, match="the reward is NaN or infinite"):
+    with pytest.raises(UserError, match="returned the reward nan: it must be one finite number"):
         random_play.inspect(DQNConfig(env="faulty:NaNReward-v0"), 100)
 
 

@@ -233,14 +233,14 @@ def test_the_bellman_target_counts_on_legal_actions_only(overrides):
     [
         (
             [None, np.ones(5)],
-            "an action_mask, though it gave none before; reset must give one too .step 1 ",
+            "an action_mask, though it gave none before; every reset must give one too .step 1 ",
         ),
         ([np.ones(5), None], "no action_mask, though it gave one before .step 1 "),
         (
             [np.ones(5), np.ones(4)],
             r"an action_mask of shape \[4\]: it must be \[5\], one for each action .step 1 ",
         ),
-        ([np.zeros(5)], "an action_mask that allows no action .step 0 "),
+        ([np.zeros(5)], "an action_mask that allows no action .reset with seed 1"),
     ],
     ids=["late", "lost", "shape", "none legal"],
 )

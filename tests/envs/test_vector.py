@@ -260,7 +260,7 @@ def test_what_an_environment_may_not_do_in_a_step(options, sentence):
         ),
         (
             {"first": np.zeros(3, np.float32)},
-            r"an observation of shape \[3\], but its space says \[2\] \(step 0 of the episode",
+            r"an observation of shape \[3\], but its space says \[2\] \(reset with seed",
         ),
         (
             {"first": 3, "space": gym.spaces.Discrete(3)},
@@ -299,7 +299,7 @@ def test_a_step_of_the_old_api_is_named():
     env.envs[0].env.step = lambda action: (np.zeros(2, np.float32), 0.0, False, {})
     env.reset()
     with pytest.raises(
-        UserError, match=r"^Environment 0 raised ValueError in step\(5\): not enough values"
+        UserError, match=r"^Environment 0 returned 4 values from step, not enough values"
     ):
         env.step(np.array([0]))
 

@@ -74,6 +74,12 @@ class Dense:
         function = _rectified_dense if self.rectified else _dense
         return functools.partial(function, self.kernel.view(weights), self.bias.row(weights))
 
+    def bind_categories(self, start: int, weights: np.ndarray) -> Forward:
+        """Return the function of categories [N] from `start`, equal to that of one-hot rows."""
+        return functools.partial(
+            _dense_row, self.kernel.view(weights), self.bias.row(weights), start, self.rectified
+        )
+
 
 @dataclasses.dataclass(frozen=True)
 class NoisyDense:
@@ -127,10 +133,23 @@ class Reshape:
 
 
 @dataclasses.dataclass(frozen=True)
+class ChannelsLast:
+    """Pictures whose axes lie otherwise → [N, H, W, C]."""
+
+    axes: tuple[int, ...]
+    shape: tuple[int, ...]  # [H, W, C]
+
+    def bind(self, weights: np.ndarray) -> Forward:
+        """Return the layer's function; it has no weights."""
+        return functools.partial(_channels_last, self.axes, self.shape)
+
+
+@dataclasses.dataclass(frozen=True)
 class Encoding:
     """How an observation becomes features, float32.
 
-    A Discrete space becomes one-hot, images of bytes are scaled to [0, 1], all else stays as it is.
+    A Discrete space becomes one-hot, or the number of the category where the first layer can look
+    its row up. Pictures of bytes are scaled to [0, 1], all else stays as it is.
     """
 
     observation_shape: tuple[int, ...]
@@ -142,8 +161,7 @@ class Encoding:
     def bind(self) -> Callable[[np.ndarray], np.ndarray] | None:
         """Return the function from observations to features; None if they are the same."""
         if self.categories:
-            rows = np.eye(self.categories, dtype=np.float32)
-            return lambda observation: rows[observation - self.category_start]
+            return functools.partial(_one_hot, self.categories, self.category_start)
         if self.observation_dtype == "float32" and len(self.observation_shape) == 1:
             return None
         return _scaled_pixels if self.scales_pixels else _as_float32
@@ -186,6 +204,13 @@ class ForwardPlan:
         """Whether there is a convolution."""
         return any(isinstance(layer, Convolution) for layer in self.torso)
 
+    @property
+    def looks_up(self) -> bool:
+        """Whether the layers that see a category are dense ones, which can look its row up."""
+        seeing = self.torso[:1] or tuple(stream[0] for stream in self.streams)
+        are_dense = all(isinstance(layer, Dense) for layer in seeing)
+        return bool(self.encoding.categories) and are_dense
+
 
 class NumpyQFunction:
     """Q-values in NumPy, equal to the network's up to rounding.
@@ -205,7 +230,8 @@ class NumpyQFunction:
         threadpool_limits(1, user_api="blas")
         self._plan = plan
         self._read_weights = read_weights
-        self._encode = plan.encoding.bind()
+        self._looks_up = plan.looks_up
+        self._encode = None if self._looks_up else plan.encoding.bind()
         self._read = plan.reading.bind()
         self.refresh(weights)
 
@@ -220,8 +246,16 @@ class NumpyQFunction:
             weights = self._read_weights()
         if weights.shape != (self._plan.size,):
             raise ValueError(f"{weights.shape} weights, where the plan has ({self._plan.size},)")
-        self._torso = [layer.bind(weights) for layer in self._plan.torso]
-        self._streams = [[layer.bind(weights) for layer in stream] for stream in self._plan.streams]
+        plan = self._plan
+        self._torso = [layer.bind(weights) for layer in plan.torso]
+        self._streams = [[layer.bind(weights) for layer in stream] for stream in plan.streams]
+        if self._looks_up:
+            start = plan.encoding.category_start
+            places = [(self._torso, plan.torso)] if plan.torso else []
+            for bound, layers in places or zip(self._streams, plan.streams, strict=True):
+                first = layers[0]
+                assert isinstance(first, Dense)
+                bound[0] = first.bind_categories(start, weights)
 
     def q_values(
         self, observation: np.ndarray, generator: np.random.Generator | None = None
@@ -262,6 +296,25 @@ def _rectified_dense(
     outputs = features.dot(kernel)
     outputs += bias
     return np.maximum(outputs, ZERO, out=outputs)
+
+
+def _dense_row(
+    kernel: np.ndarray,
+    bias: np.ndarray,
+    start: int,
+    rectified: bool,
+    category: np.ndarray,
+    generator: np.random.Generator | None,
+) -> np.ndarray:
+    outputs: np.ndarray = kernel[category - start]
+    outputs += bias
+    return np.maximum(outputs, ZERO, out=outputs) if rectified else outputs
+
+
+def _one_hot(categories: int, start: int, observation: np.ndarray) -> np.ndarray:
+    features = np.zeros((len(observation), categories), np.float32)
+    features[np.arange(len(observation)), observation - start] = 1.0
+    return features
 
 
 def _noisy_dense(
@@ -320,6 +373,15 @@ def _reshape(
     shape: tuple[int, ...], features: np.ndarray, generator: np.random.Generator | None
 ) -> np.ndarray:
     return features.reshape(len(features), *shape)
+
+
+def _channels_last(
+    axes: tuple[int, ...],
+    shape: tuple[int, ...],
+    features: np.ndarray,
+    generator: np.random.Generator | None,
+) -> np.ndarray:
+    return np.ascontiguousarray(features.transpose(axes).reshape(-1, *shape))
 
 
 def _as_float32(observation: np.ndarray) -> np.ndarray:

@@ -3,7 +3,8 @@
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from dqn_tf.agent.networks.torsos.base import Torso, is_image
+from dqn_tf.agent.networks.choice import automatic
+from dqn_tf.agent.networks.torsos.base import Torso
 from dqn_tf.agent.networks.torsos.cnn import CNN, MinAtarCNN, NatureCNN, NipsCNN
 from dqn_tf.agent.networks.torsos.mlp import MLP
 from dqn_tf.config.dqn_config import DQNConfig
@@ -60,18 +61,6 @@ def find_torso(network: str, spaces: Spaces) -> type[Torso]:
     if not (isinstance(torso, type) and issubclass(torso, Torso)):
         raise UserError(f"--network={network} is no subclass of dqn_tf.agent.Torso.")
     return torso
-
-
-def automatic(spaces: Spaces) -> str:
-    """Return the name of the torso for these observations.
-
-    A small picture of things that are there or not, [height, width, kinds] bool, is MinAtar's kind.
-    """
-    if is_image(spaces.observation_shape):
-        return "nature_cnn"
-    if spaces.observation_dtype == "bool" and not MinAtarCNN.refusal(spaces):
-        return "minatar_cnn"
-    return "mlp"
 
 
 __all__ = ["CNN", "MLP", "TORSOS", "Torso", "automatic", "find_torso", "make_torso"]

@@ -12,8 +12,6 @@ from dqn_tf.agent.networks.numpy_forward import Encoding, Places, PlannedLayer
 from dqn_tf.config.dqn_config import DQNConfig
 from dqn_tf.envs.spaces import Spaces
 
-SMALLEST_IMAGE = 36  # below this the Nature torso's three convolutions have nothing left to see
-
 
 class Torso(tf.keras.layers.Layer):
     """A Keras layer from features [B, ...] to [B, width] float32, made anew for each network.
@@ -51,8 +49,9 @@ class Torso(tf.keras.layers.Layer):
     def encode(self, observation: tf.Tensor) -> tf.Tensor:
         """Return the features of observations [B, *shape] in the environment's own dtype.
 
-        They are float32: one-hot for a Discrete space, images of bytes scaled to [0, 1], all else
-        as it is. A torso that needs something else has an `encode` of its own.
+        They are float32: one-hot for a Discrete space, pictures of bytes scaled to [0, 1], all else
+        as it is, and their axes lie as the environment's. A torso that needs something else has an
+        `encode` of its own.
         """
         encoding = self.encoding
         if encoding.categories:
@@ -87,13 +86,8 @@ def make_encoding(spaces: Spaces) -> Encoding:
         spaces.observation_dtype,
         spaces.categories,
         spaces.category_start,
-        spaces.observation_dtype == "uint8" and is_image(spaces.observation_shape),
+        spaces.scales_pixels,
     )
-
-
-def is_image(shape: tuple[int, ...]) -> bool:
-    """Return whether observations are images [height, width, channels] for the Nature torso."""
-    return len(shape) == 3 and min(shape[:2]) >= SMALLEST_IMAGE
 
 
 def encoded_width(spaces: Spaces) -> int:

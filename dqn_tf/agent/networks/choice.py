@@ -1,0 +1,103 @@
+"""Which torso an observation gets, told before TensorFlow is loaded, and how much it weighs."""
+
+from __future__ import annotations
+
+import itertools
+import math
+
+from dqn_tf.config.dqn_config import DQNConfig
+from dqn_tf.envs.pictures import LARGE, WORDS
+from dqn_tf.envs.spaces import Spaces
+
+Layout = tuple[tuple[int, int, int], ...]  # of (filters, size, stride)
+
+# The built-in convolutional torsos, each with the widths of the dense layers after it.
+LAYOUTS: dict[str, Layout] = {
+    "nature_cnn": ((32, 8, 4), (64, 4, 2), (64, 3, 1)),
+    "nips_cnn": ((16, 8, 4), (32, 4, 2)),
+    "minatar_cnn": ((16, 3, 1),),
+}
+DENSE_UNITS: dict[str, tuple[int, ...]] = {
+    "nature_cnn": (512,),
+    "nips_cnn": (256,),
+    "minatar_cnn": (128,),
+}
+SMALL = 20  # the smallest side from which nips_cnn has more than one place left to look at
+
+
+def automatic(spaces: Spaces) -> str:
+    """Return the name of the torso for these observations.
+
+    A small array of things that are there or not, [height, width, kinds] bool, is MinAtar's kind.
+    """
+    picture = spaces.picture_shape
+    if picture is not None:
+        side = min(picture[:2])
+        if side >= LARGE:
+            return "nature_cnn"
+        return "nips_cnn" if side >= SMALL else "minatar_cnn"
+    is_grid = spaces.observation_dtype == "bool" and len(spaces.observation_shape) == 3
+    if is_grid and not too_small("minatar_cnn", spaces.observation_shape):
+        return "minatar_cnn"
+    return "mlp"
+
+
+def too_small(network: str, picture: tuple[int, ...]) -> bool:
+    """Return whether the torso's convolutions do not fit into a picture [height, width, ...]."""
+    return convolved(LAYOUTS[network], picture[0], picture[1]) is None
+
+
+def convolved(layout: Layout, height: int, width: int) -> tuple[int, int] | None:
+    """Return height and width after convolutions without padding; None if one does not fit."""
+    for _, size, stride in layout:
+        if min(height, width) < size:
+            return None
+        height = (height - size) // stride + 1
+        width = (width - size) // stride + 1
+    return height, width
+
+
+def explain(config: DQNConfig, spaces: Spaces) -> str:
+    """Return a sentence on which torso the run has, and why."""
+    network = config.network
+    if network == "auto":
+        network = f"{automatic(spaces)} (chosen by --network=auto)"
+    shape = list(spaces.observation_shape)
+    if spaces.picture_shape is not None:
+        height, width, channels = spaces.picture_shape
+        scaled = ", pixels scaled to [0, 1]" if spaces.scales_pixels else ", numbers as they are"
+        what = (
+            f"pictures of {height}x{width} with {channels} channels ({shape}:"
+            f" {WORDS[spaces.picture]}){scaled}"  # type: ignore[index]
+        )
+    elif spaces.categories:
+        what = f"{spaces.categories:,} categories, one-hot"
+    else:
+        what = f"observations {shape} {spaces.observation_dtype}, not taken for pictures"
+        if len(shape) < 2:
+            what = f"{math.prod(shape)} numbers"
+    return f"Network: {network} for {what}."
+
+
+def parameters(config: DQNConfig, spaces: Spaces) -> int:
+    """Return about how many weights the network has; 0 for a torso of the user's own.
+
+    What is left out, biases and the weights of convolutions, is small.
+    """
+    network = automatic(spaces) if config.network == "auto" else config.network
+    atoms = config.atoms if config.distribution != "none" else 1
+    outputs = spaces.actions * atoms
+    if network == "mlp":
+        inputs = spaces.categories or math.prod(spaces.observation_shape)
+        widths = config.hidden_units
+    elif network in LAYOUTS and (spaces.picture_shape or len(spaces.observation_shape) == 3):
+        height, width, _ = spaces.picture_shape or spaces.observation_shape
+        size = convolved(LAYOUTS[network], height, width)
+        if size is None:
+            return 0
+        inputs = size[0] * size[1] * LAYOUTS[network][-1][0]
+        widths = DENSE_UNITS[network]
+    else:
+        return 0
+    sizes = [inputs, *widths, outputs]
+    return sum(before * after for before, after in itertools.pairwise(sizes))
