@@ -122,8 +122,9 @@ def _examine(envs: Sequence[CheckedEnv], seed: int, max_steps: int) -> Facts:
 
 
 def _random_action(env: CheckedEnv, generator: np.random.Generator) -> int:
-    legal = np.arange(env.spaces.actions) if env.mask is None else env.mask.nonzero()[0]
-    return int(generator.choice(legal)) + env.spaces.action_start
+    if env.mask is None:
+        return int(generator.integers(env.spaces.actions)) + env.spaces.action_start
+    return int(generator.choice(env.mask.nonzero()[0])) + env.spaces.action_start
 
 
 def _first_steps(env: CheckedEnv, seed: int) -> list[Moment]:

@@ -27,6 +27,7 @@ from small_runs import report, signal_at, small_run
         ("GraphObservations", "FlattenObservation"),
         ("TextObservations", "FlattenObservation"),
         ("RaisesInConstructor", "OSError: no simulator found"),
+        ("NaNReset", "observation of nan at index [0]: it must be finite (reset with seed 0)"),
     ],
 )
 def test_an_environment_that_cannot_be_used_is_refused_before_anything_is_written(
@@ -52,18 +53,23 @@ def test_a_reset_that_raises_is_named_with_its_seed(tmp_path):
 @pytest.mark.parametrize(
     ("env", "said"),
     [
-        ("NaNObservation", r"observation of nan at index \[1\] in environment step 5\b"),
-        ("InfObservation", r"observation of inf at index \[0\] in environment step 5\b"),
-        ("NaNReset", r"observation of nan at index \[0\] "),
-        ("NaNReward", r"reward of nan in environment step 5\b"),
-        ("InfReward", r"reward of -inf in environment step 5\b"),
+        (
+            "NaNObservation",
+            r"observation of nan at index \[1\]: it must be finite \(step 5 of the episode reset",
+        ),
+        (
+            "InfObservation",
+            r"observation of inf at index \[0\]: it must be finite \(step 5 of the episode reset",
+        ),
+        ("NaNReward", r"reward nan: it must be one finite number \(step 5 of"),
+        ("InfReward", r"reward -inf: it must be one finite number \(step 5 of"),
         ("WrongShape", r"shape \[1\], but its space says \[2\]"),
         ("Broadcastable", r"shape \[\], but its space says \[2\]"),
         ("WrongType", "type float64, but its space says uint8"),
         ("NoReward", "reward None"),
         ("TextReward", "reward '1'"),
         ("TwoRewards", r"reward array\(\[1., 1.\]\)"),
-        ("OldStep", "ValueError in step"),  # Gym's step, not Gymnasium's
+        ("OldStep", "Change it to: return observation, reward, done, False, info"),
     ],
 )
 def test_a_bad_value_ends_the_run_at_the_first_offence(tmp_path, env, said):

@@ -211,6 +211,121 @@ class WrongType(Corridor):
     when = 1
 
 
+class OldReset(Corridor):
+    """Gym's observation alone, instead of Gymnasium's two values."""
+
+    def reset(self, *, seed=None, options=None):
+        return super().reset(seed=seed)[0]
+
+
+class NoInfo(Corridor):
+    def step(self, action):
+        return (*super().step(action)[:4], None)
+
+
+class RaggedObservation(Corridor):
+    def after(self, observation):
+        return [[0.0], [0.0, 1.0]]
+
+
+class HugeIntReward(Corridor):
+    def reward(self, reward):
+        return 10**400
+
+
+class TooLargeReward(Corridor):
+    def reward(self, reward):
+        return 1e39
+
+
+class LateMask(Corridor):
+    """Gives masks from the third episode of training on."""
+
+    training_episodes = 0
+
+    def reset(self, *, seed=None, options=None):
+        observation, info = super().reset(seed=seed)
+        LateMask.training_episodes += self.stream == "training"
+        if LateMask.training_episodes > 3:
+            info = {"action_mask": np.ones(2, np.int8)}
+        return observation, info
+
+
+class CloseRaises(Corridor):
+    """Once it was stepped."""
+
+    number = 0
+
+    def close(self):
+        if self.number:
+            raise RuntimeError("the simulator is gone")
+
+
+class OnlyOne(Corridor):
+    """Holds a port: a second living instance cannot be made."""
+
+    living = 0
+    made = 0
+
+    def __init__(self):
+        if OnlyOne.living:
+            raise OSError(98, "Address already in use: port 5000")
+        OnlyOne.living += 1
+        OnlyOne.made += 1
+
+    def close(self):
+        OnlyOne.living -= 1
+
+
+class Sampled(Corridor):
+    """Wants its actions as `action_space.sample()` gives them."""
+
+    def step(self, action):
+        assert type(action) is type(self.action_space.sample())
+        return super().step(action.item())
+
+
+class Sized(Corridor):
+    """Cannot be made without an argument; observes as many numbers."""
+
+    def __init__(self, size):
+        self.observation_space = gym.spaces.Box(-1.0, 1.0, (size,), np.float32)
+
+    def _seen(self):
+        return np.resize(super()._seen(), self.observation_space.shape)
+
+
+class Parts(Corridor):
+    """Observes a Dict, as MiniGrid's environments do."""
+
+    observation_space = gym.spaces.Dict(
+        direction=gym.spaces.Discrete(4), image=gym.spaces.Box(-1.0, 1.0, (2,), np.float32)
+    )
+
+    def _seen(self):
+        return {"direction": 1, "image": super()._seen()}
+
+
+class HugeDiscrete(Corridor):
+    observation_space = gym.spaces.Discrete(10_000_000)
+
+    def _seen(self):
+        return self.place
+
+
+class NoNumbers(Corridor):
+    observation_space = gym.spaces.Box(0.0, 1.0, (0,), np.float32)
+
+
+class ChannelsFirst(Corridor):
+    """Four grey pictures, the oldest first, as FrameStackObservation gives them."""
+
+    observation_space = gym.spaces.Box(0, 255, (4, 36, 36), np.uint8)
+
+    def _seen(self):
+        return np.full((4, 36, 36), self.place, np.uint8)
+
+
 class Endless(Corridor):
     """Never ends: it has no time limit and pays nothing."""
 
