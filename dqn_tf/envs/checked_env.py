@@ -276,6 +276,8 @@ class CheckedEnv:
         hint = ""
         if isinstance(error, TypeError) and "'seed'" in message:
             hint = ". Gymnasium's reset takes `*, seed=None, options=None`"
+        elif isinstance(error, ValueError) and "to unpack" in message:  # in one of its wrappers
+            hint = f". {returned.STEP_ADVICE if self._steps else returned.RESET_ADVICE}"
         text = f"{self._name} raised {kind} in {call}"
         if message:
             text += f": {message}"

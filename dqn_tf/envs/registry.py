@@ -28,8 +28,8 @@ from dqn_tf.support.imports import import_named, see_working_directory
 class Package(NamedTuple):
     """A package that Gymnasium does not load by itself.
 
-    `register` is the function of `module` that registers its environments, where importing the
-    module does not.
+    `register` names the function of `module` that registers its environments; it is empty where
+    importing the module does.
     """
 
     module: str
@@ -39,7 +39,7 @@ class Package(NamedTuple):
 
 MINIGRID = Package(
     "minigrid",
-    "register_minigrid_envs",
+    "",
     "Type: pip install minigrid. Its observations are a Dict: add"
     " --env_wrappers=minigrid.wrappers:ImgObsWrapper",
 )
@@ -271,9 +271,8 @@ def _register(env: str) -> None:
         module = importlib.import_module(package.module)
     except ImportError:
         return  # gymnasium.make then finds no such environment
-    register = getattr(module, package.register, None)
-    if register is not None:
-        register()
+    if package.register:
+        getattr(module, package.register)()
 
 
 def _package_of(env: str) -> Package | None:
@@ -292,7 +291,9 @@ def _explain(config: DQNConfig, error: BaseException) -> NoReturn:
     """Raise the UserError that says what to do about an `error` of `gymnasium.make`."""
     env = config.env
     package = _package_of(env)
-    is_missing = isinstance(error, (gym.error.NamespaceNotFound, gym.error.NameNotFound))
+    is_missing = isinstance(
+        error, (gym.error.NamespaceNotFound, gym.error.NameNotFound, ModuleNotFoundError)
+    )
     if is_missing and package is not None and not _is_installed(package):
         sentence = f"--env={env} needs a package that is not installed. {package.advice}"
     elif isinstance(error, gym.error.NamespaceNotFound):

@@ -17,6 +17,15 @@ LARGEST = float(np.finfo(np.float32).max)
 NUMBERS = "biuf"  # kinds of dtypes: bool, int, unsigned, float
 INTEGERS = "biu"
 
+RESET_ADVICE = (
+    "Gymnasium's reset returns (observation, info), and the old Gym's the observation alone. Change"
+    " it to: return observation, {}"
+)
+STEP_ADVICE = (
+    "Gymnasium's step returns (observation, reward, terminated, truncated, info), and the old Gym's"
+    " one `done` for both ends. Change it to: return observation, reward, done, False, info"
+)
+
 
 class Refused(Exception):
     """What an environment did wrong, as the rest of a sentence that begins with its name."""
@@ -31,10 +40,7 @@ def reset_answer(answer: Any) -> tuple[Any, Any]:
             "returned None from reset: Gymnasium's reset returns (observation, info). Add: return"
             " observation, {}"
         )
-    raise Refused(
-        f"returned {_kind(answer)} from reset: Gymnasium's reset returns (observation, info), and"
-        " the old Gym's the observation alone. Change it to: return observation, {}"
-    )
+    raise Refused(f"returned {_kind(answer)} from reset: {RESET_ADVICE}")
 
 
 def step_answer(answer: Any) -> tuple[Any, Any, Any, Any, Any]:
@@ -43,11 +49,7 @@ def step_answer(answer: Any) -> tuple[Any, Any, Any, Any, Any]:
         observation, reward, terminated, truncated, info = answer
         return observation, reward, terminated, truncated, info
     if isinstance(answer, (tuple, list)) and len(answer) == 4:
-        raise Refused(
-            "returned 4 values from step, not enough values: Gymnasium's step returns"
-            " (observation, reward, terminated, truncated, info), and the old Gym's one `done` for"
-            " both ends. Change it to: return observation, reward, done, False, info"
-        )
+        raise Refused(f"returned 4 values from step, not enough values: {STEP_ADVICE}")
     raise Refused(
         f"returned {_kind(answer)} from step: Gymnasium's step returns (observation, reward,"
         " terminated, truncated, info)"

@@ -1,3 +1,5 @@
+import tracemalloc
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -250,3 +252,23 @@ def test_the_compiled_q_function_draws_its_noise_from_the_generator(generator):
     assert (first != other).all()
     for _ in range(2):
         oracles.close(q_function.q_values(observation), agent(tf.constant(observation)))
+
+
+@pytest.mark.parametrize("hidden_units", [(8,), ()], ids=str)
+@pytest.mark.parametrize("settings", [{}, {"dueling": True}, {"noisy": True}], ids=str)
+def test_acting_on_many_categories_takes_memory_for_a_row_and_no_table(hidden_units, settings):
+    """40,000 categories squared would be 6 GB; their one-hot row is 160 KB."""
+    spaces = Spaces((), "int64", 3, categories=40_000, category_start=-5)
+    agent = oracles.make_agent(oracles.make_config(hidden_units=hidden_units, **settings), spaces)
+    weights = agent.online.flat_weights()
+    category = np.array([-5, 39_994, 7])
+    tracemalloc.start()
+    try:
+        q_function = NumpyQFunction(agent.online.plan(), weights)
+        q_values = q_function.q_values(category)
+        q_function.q_values(category[:1], np.random.default_rng(0))
+        most = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert most < 3e6
+    np.testing.assert_allclose(q_values, agent(tf.constant(category)), rtol=1e-5, atol=1e-5)

@@ -12,7 +12,7 @@ import pytest
 
 from command_server import refusal, run
 from dqn_tf.run_files import checkpoint
-from small_runs import report, signal_at, small_run
+from small_runs import report, resume_run, signal_at, small_run
 
 
 @pytest.mark.parametrize(
@@ -28,6 +28,9 @@ from small_runs import report, signal_at, small_run
         ("TextObservations", "FlattenObservation"),
         ("RaisesInConstructor", "OSError: no simulator found"),
         ("NaNReset", "observation of nan at index [0]: it must be finite (reset with seed 0)"),
+        ("OldReset", "Change it to: return observation, {} (reset with seed 0)"),
+        ("NoNumbers", "Observations of shape [0] are empty"),
+        ("Sized", "Its arguments are given by --env_kwargs"),
     ],
 )
 def test_an_environment_that_cannot_be_used_is_refused_before_anything_is_written(
@@ -35,6 +38,14 @@ def test_an_environment_that_cannot_be_used_is_refused_before_anything_is_writte
 ):
     sentence = refusal(small_run(tmp_path, env=f"faulty:{env}-v0"), tmp_path)
     assert f"--env=faulty:{env}-v0" in sentence and said in sentence
+    assert not (tmp_path / "run").exists()
+
+
+def test_categories_that_do_not_fit_into_memory_are_refused(tmp_path):
+    sentence = refusal(
+        small_run(tmp_path, env="faulty:HugeDiscrete-v0", hidden_units=100_000), tmp_path
+    )
+    assert "does not fit into memory: for 10,000,000 categories, 2 actions" in sentence
     assert not (tmp_path / "run").exists()
 
 
@@ -68,6 +79,14 @@ def test_a_reset_that_raises_is_named_with_its_seed(tmp_path):
         ("WrongType", "type float64, but its space says uint8"),
         ("NoReward", "reward None"),
         ("TextReward", "reward '1'"),
+        (
+            "NoInfo",
+            r"info None: it must be a dict, such as \{\} \(step 1 of the episode reset with",
+        ),
+        ("RaggedObservation", "of type list, but its space says float32"),
+        ("HugeIntReward", "which float32 does not hold"),
+        ("TooLargeReward", r"reward 1e\+39, which float32 does not hold: the largest is 3.4e\+38"),
+        ("LateMask", "an action_mask, though it gave none before; every reset"),
         ("TwoRewards", r"reward array\(\[1., 1.\]\)"),
         ("OldStep", "Change it to: return observation, reward, done, False, info"),
     ],
@@ -186,3 +205,38 @@ def test_without_an_evaluation_the_best_weights_are_the_last(tmp_path):
     assert (
         said["best"]["weights_sha256"] == said["weights_sha256"] and said["best"]["env_step"] == 400
     )
+
+
+@pytest.mark.parametrize("env", ["CloseRaises", "OnlyOne", "Sampled"])
+def test_a_run_ends_well(tmp_path, env):
+    """A `close` that raises loses nothing; one living instance is enough; actions as sampled."""
+    status, text = run(small_run(tmp_path, env=f"faulty:{env}-v0"), tmp_path)
+    assert status == 0 and report(tmp_path)["score"]["episodes"] == 3, text
+    assert (
+        "warning: Environment 0 raised RuntimeError: the simulator is gone in close()." in text
+    ) == (env == "CloseRaises")
+    assert ("so evaluations use the training's" in text) == (env == "OnlyOne")
+    assert "Network: mlp (chosen by --network=auto) for 2 numbers." in text
+
+
+def test_arguments_are_kept_by_the_run_and_its_export(tmp_path):
+    given = {"env": "faulty:Sized-v0", "env_kwargs": json.dumps({"size": 3})}
+    status, text = run(small_run(tmp_path, **given), tmp_path, **signal_at("training", 250))
+    assert status == 143, text
+    config = json.loads((tmp_path / "run" / "config.json").read_text(encoding="utf-8"))
+    assert config["config"]["env_kwargs"] == {"size": 3}
+    other = resume_run(tmp_path, env_kwargs=json.dumps({"size": 4}))
+    assert "another --env_kwargs was" in refusal(other, tmp_path)
+    status, text = run(resume_run(tmp_path), tmp_path)
+    assert status == 0, text
+    manifest = tmp_path / "export" / "1" / "assets.extra" / "dqn_tf.json"
+    assert json.loads(manifest.read_text(encoding="utf-8"))["config"]["env_kwargs"] == {"size": 3}
+
+
+def test_a_resumed_run_under_running_statistics_is_warned_of(tmp_path):
+    """Observations repeat; rewards do not."""
+    wrapped = {"env_wrappers": "gymnasium.wrappers:NormalizeReward"}
+    status, text = run(small_run(tmp_path, **wrapped), tmp_path, **signal_at("training", 250))
+    assert status == 143, text
+    status, text = run(resume_run(tmp_path), tmp_path)
+    assert status == 0 and "did not repeat its running episode" in text, text

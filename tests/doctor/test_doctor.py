@@ -221,3 +221,37 @@ def test_a_slow_environment_is_named():
 
 def test_one_action_is_no_choice():
     assert "one action only" in said(spaces=Spaces((2,), "float32", 1))["spaces"]
+
+
+def test_an_environment_of_which_one_can_live_is_examined(capsys):
+    assert doctor.examine_environment({"env": "faulty:OnlyOne-v0"}) == 0
+    text = " ".join(capsys.readouterr().out.split())
+    assert "ok instances one only: beside it, --env=faulty:OnlyOne-v0: making" in text
+
+
+def test_a_close_that_raises_leaves_the_report(capsys):
+    assert doctor.examine_environment({"env": "faulty:CloseRaises-v0"}) == 1
+    text = " ".join(capsys.readouterr().out.split())
+    assert (
+        "WRONG close The environment raised RuntimeError: the simulator is gone in close()" in text
+    )
+    assert "ok rewards" in text and "1 wrong, 0 to change." in text
+
+
+def test_running_statistics_are_not_taken_for_a_seed_that_is_not_kept(capsys):
+    wrapped = {"env": "CartPole-v1", "env_wrappers": "gymnasium.wrappers:NormalizeObservation"}
+    assert doctor.examine_environment(wrapped) == 1
+    text = " ".join(capsys.readouterr().out.split())
+    assert "WRONG statistics NormalizeObservation keeps running statistics" in text
+    assert "TransformObservation" in text and "self.np_random" not in text
+
+
+def test_the_torso_is_told(capsys):
+    doctor.examine_environment({"env": "faulty:ChannelsFirst-v0"})
+    text = " ".join(capsys.readouterr().out.split())
+    assert "ok network nature_cnn (chosen by --network=auto) for pictures of 36x36 with 4" in text
+
+
+def test_actions_need_no_table():
+    facts = random_play.inspect(DQNConfig(env="faulty:ManyActions-v0"), 20)
+    assert facts.spaces.actions == 10**9 and facts.steps == 20

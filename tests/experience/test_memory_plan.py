@@ -3,6 +3,8 @@
 import numpy as np
 import pytest
 
+from dqn_tf.agent.dqn import DQN
+from dqn_tf.agent.networks import choice
 from dqn_tf.config.dqn_config import DQNConfig
 from dqn_tf.config.notation import memory_bytes
 from dqn_tf.engines.host import make_frames, make_replay
@@ -74,3 +76,34 @@ def test_a_plan_beyond_what_is_free_is_refused(monkeypatch):
         match=r"--replay_capacity=2000 does not fit into memory: .* At most 1,\d+ would\.",
     ):
         memory_plan.require_memory(DQNConfig(replay_capacity=2000), ATARI)
+
+
+@pytest.mark.parametrize(
+    "spaces",
+    [
+        Spaces((), "int64", 4, categories=10_000_000),
+        Spaces((4,), "float32", 10_000_000),
+        Spaces((400, 400, 200), "float32", 4),
+    ],
+    ids=["categories", "actions", "numbers"],
+)
+def test_a_network_that_does_not_fit_is_refused(spaces, monkeypatch):
+    monkeypatch.setattr(memory_plan, "free_memory", lambda: 16 * 2**30)
+    config = DQNConfig(network="mlp")
+    parameters = choice.parameters(config, spaces)
+    with pytest.raises(UserError, match="^The network does not fit into memory: .* weights, which"):
+        memory_plan.require_memory(config, spaces, 1, parameters)
+
+
+def test_the_weights_are_counted_as_the_networks_are():
+    """All but biases and the kernels of convolutions."""
+    for spaces, settings in (
+        (Spaces((4,), "float32", 2), {}),
+        (Spaces((), "int64", 3, categories=500), {"distribution": "c51"}),
+        (Spaces((84, 84, 4), "uint8", 6), {}),
+        (Spaces((3, 32, 32), "uint8", 6), {}),
+    ):
+        config = DQNConfig(seed=1, **settings)
+        network = DQN(config, spaces).online
+        counted = choice.parameters(config, spaces)
+        assert 0.9 <= counted / network.count_params() <= 1.0

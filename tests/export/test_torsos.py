@@ -17,13 +17,26 @@ LAYOUTS = {
     "matrix": (4, 3),
     "picture": (6, 7, 3),
     "image": (36, 36, 2),
+    "channels first": (2, 36, 37),
+    "one channel": (36, 37),
+    "frames first": (2, 36, 37, 3),
 }
 TORSOS = {  # with the layouts that each takes
-    "mlp": ("number", "vector", "matrix", "picture", "image"),
+    "mlp": ("number", "vector", "matrix", "picture", "image", "channels first"),
     "minatar_cnn": ("picture", "image"),
     "nips_cnn": ("image",),
     "nature_cnn": ("image",),
 }
+# turned before they are convolved, by the one encoding that all convolutions share
+TURNED = [
+    pytest.param("nips_cnn", layout, dtype, id=f"nips_cnn-{layout}-{dtype}")
+    for layout, dtypes in (
+        ("channels first", ("uint8", "float32")),
+        ("frames first", ("uint8", "float32")),
+        ("one channel", ("uint8",)),
+    )
+    for dtype in dtypes
+]
 DTYPES = ("float32", "bool", "uint8", "int8", "uint16", "int16", "int32", "int64", "uint64")
 CASES = [
     pytest.param(torso, layout, dtype, id=f"{torso}-{layout}-{dtype}")
@@ -35,7 +48,7 @@ HAS_ONNX = importlib.util.find_spec("onnx") and importlib.util.find_spec("onnxru
 FORMATS = ["savedmodel", "tflite"] + ["onnx"] * bool(HAS_ONNX)
 
 
-@pytest.mark.parametrize("torso, layout, dtype", CASES)
+@pytest.mark.parametrize("torso, layout, dtype", [*CASES, *TURNED])
 def test_the_compiled_signature_answers_any_batch_as_the_agent_does(torso, layout, dtype):
     """An empty batch too: a server may be asked for it, and the gate asks for it."""
     spaces = Spaces(LAYOUTS[layout], dtype, actions=3, action_start=2)
@@ -55,4 +68,10 @@ def test_the_compiled_signature_answers_any_batch_as_the_agent_does(torso, layou
 def test_images_of_floats_are_published_in_every_format(torso, layout, tmp_path):
     spaces = Spaces(LAYOUTS[layout], "float32", actions=3)
     made = agent(spaces, network=torso)
+    assert export(made, tmp_path, observations(spaces), {}, FORMATS) == tmp_path / "1"
+
+
+def test_pictures_with_their_frames_first_are_published_in_every_format(tmp_path):
+    spaces = Spaces(LAYOUTS["frames first"], "uint8", actions=3)
+    made = agent(spaces, network="nips_cnn")
     assert export(made, tmp_path, observations(spaces), {}, FORMATS) == tmp_path / "1"

@@ -18,7 +18,7 @@ import numpy as np
 
 FEATURES = gym.spaces.Box(-1.0, 1.0, (2,), np.float32)
 # an episode seed's remainder modulo 4, see dqn_tf.config.seeding
-STREAMS = ("training", "evaluation", "test")
+STREAMS = ("training", "evaluation", "test", "other")
 
 
 class Hit:
@@ -311,6 +311,10 @@ class HugeDiscrete(Corridor):
 
     def _seen(self):
         return self.place
+
+
+class ManyActions(Corridor):
+    action_space = gym.spaces.Discrete(10**9)
 
 
 class NoNumbers(Corridor):

@@ -1,0 +1,169 @@
+"""From a configuration to an environment: arguments, wrappers, and instances."""
+
+import importlib.util
+import json
+
+import gymnasium as gym
+import numpy as np
+import pytest
+
+import faulty
+from dqn_tf.config import flags as config_flags
+from dqn_tf.config.dqn_config import DQNConfig
+from dqn_tf.envs import registry
+from dqn_tf.evaluation.find_export import Version
+from dqn_tf.evaluation.plan import configuration
+from dqn_tf.support.errors import UserError
+
+FLATTEN = "gymnasium.wrappers:FlattenObservation"
+
+
+class ImageOnly(gym.ObservationWrapper):
+    """Shows one part of a Dict."""
+
+    def __init__(self, env):
+        super().__init__(env)
+        self.observation_space = env.observation_space["image"]
+
+    def observation(self, observation):
+        return observation["image"]
+
+
+def broken(env):
+    raise RuntimeError("no wrapper")
+
+
+def nothing(env):
+    return None
+
+
+def test_arguments_reach_the_environment():
+    spaces = registry.spaces(DQNConfig(env="faulty:Sized-v0", env_kwargs={"size": 5}))
+    assert spaces.observation_shape == (5,)
+    env = registry.make_env(
+        DQNConfig(env="FrozenLake-v1", env_kwargs={"map_name": "8x8", "is_slippery": False})
+    )
+    assert env.observation_space.n == 64
+    limited = DQNConfig(env="CartPole-v1", env_kwargs={"max_episode_steps": 7})
+    assert registry.maker(limited).time_limit == 7
+
+
+@pytest.mark.parametrize(
+    ("kwargs", "sentence"),
+    [
+        ({}, "Its arguments are given by --env_kwargs"),
+        ({"size": "five"}, r"\(with --env_kwargs=\'{\"size\": \"five\"}\'\)"),
+        ({"width": 5}, "unexpected keyword argument 'width'"),
+        ({"id": "CartPole-v1"}, "multiple values for argument 'id'"),
+    ],
+    ids=str,
+)
+def test_wrong_arguments_are_a_sentence(kwargs, sentence):
+    with pytest.raises(UserError, match=f"^--env=faulty:Sized-v0: .*{sentence}"):
+        registry.maker(DQNConfig(env="faulty:Sized-v0", env_kwargs=kwargs))
+
+
+def test_arguments_are_kept_as_json_has_them():
+    given = {"continuous": False, "shape": (3, 4)}
+    config = DQNConfig(env="CartPole-v1", env_kwargs=given)
+    assert config.env_kwargs == {"continuous": False, "shape": [3, 4]}
+    assert DQNConfig.from_dict(json.loads(json.dumps(config.to_dict()))) == config
+    given["continuous"] = True
+    assert config.env_kwargs["continuous"] is False and DQNConfig().env_kwargs == {}
+    values = dict.fromkeys(config.to_dict()) | {"env_kwargs": '{"continuous": false}'}
+    assert config_flags.config_overrides(values) == {"env_kwargs": {"continuous": False}}
+
+
+@pytest.mark.parametrize(
+    "text", ["[1]", "{", "continuous=False", "3", "null", "{'a': 1}", "[" * 9999]
+)
+def test_what_is_no_json_object_is_refused(text):
+    values = dict.fromkeys(DQNConfig().to_dict()) | {"env_kwargs": text}
+    with pytest.raises(UserError, match=r"^--env_kwargs=.*must be a JSON object of arguments such"):
+        config_flags.config_overrides(values)
+
+
+@pytest.mark.parametrize("value", [{1: 2}, {"a": object()}, {"a": np.nan}, {"a": {1, 2}}, [], "x"])
+def test_what_json_does_not_hold_is_refused(value):
+    with pytest.raises(UserError, match=r"^--env_kwargs=.*must be a JSON object"):
+        DQNConfig(env_kwargs=value)
+
+
+@pytest.mark.parametrize("changes", [{"env": "ALE/Pong-v5"}, {"engine": "graph"}], ids=str)
+def test_arguments_are_refused_where_nothing_takes_them(changes):
+    for given in ({"env_kwargs": {"a": 1}}, {"env_wrappers": FLATTEN}):
+        with pytest.raises(UserError, match=f"^--{next(iter(given))}="):
+            DQNConfig(**changes | given)
+
+
+def test_wrappers_are_put_around():
+    spaces = registry.spaces(DQNConfig(env="faulty:Parts-v0", env_wrappers=FLATTEN))
+    assert spaces.observation_shape == (6,)
+    both = f"{__name__}:ImageOnly,{FLATTEN}"
+    assert registry.spaces(
+        DQNConfig(env="faulty:Parts-v0", env_wrappers=both)
+    ).observation_shape == (2,)
+
+
+def test_a_dict_is_told_the_wrapper_that_makes_it_a_box():
+    with pytest.raises(
+        UserError, match=f"--env_wrappers={FLATTEN} .*minigrid.wrappers:ImgObsWrapper"
+    ):
+        registry.spaces(DQNConfig(env="faulty:Parts-v0"))
+
+
+@pytest.mark.parametrize(
+    ("name", "sentence"),
+    [
+        ("gymnasium.wrappers:NoSuch", "has nothing named 'NoSuch'"),
+        ("no_such_module:Wrapper", "no module named 'no_such_module'"),
+        (f"{__name__}:broken", "raised RuntimeError: no wrapper"),
+        ("gymnasium.wrappers:TimeLimit", "TypeError: .* missing 1 required"),
+        (f"{__name__}:nothing", "what was made is no gymnasium.Env, but None"),
+    ],
+)
+def test_wrong_wrappers_are_a_sentence(name, sentence):
+    with pytest.raises(UserError, match=sentence):
+        registry.maker(DQNConfig(env="CartPole-v1", env_wrappers=name))
+    with pytest.raises(UserError, match="^--env_wrappers=TimeLimit: must be empty, or names such"):
+        DQNConfig(env_wrappers="TimeLimit")
+
+
+@pytest.mark.skipif(importlib.util.find_spec("minigrid") is not None, reason="it is installed")
+def test_minigrid_is_told_what_to_install_and_to_add():
+    for env in ("MiniGrid-Empty-5x5-v0", "minigrid:MiniGrid-Empty-5x5-v0", "BabyAI-GoToObj-v0"):
+        with pytest.raises(UserError) as told:
+            registry.maker(DQNConfig(env=env))
+        assert "pip install minigrid" in str(told.value)
+        assert "--env_wrappers=minigrid.wrappers:ImgObsWrapper" in str(told.value)
+
+
+def version(path, **config) -> Version:
+    return Version(path, {"env": "FrozenLake-v1", "config": config})
+
+
+def test_an_evaluation_plays_what_was_trained_on(tmp_path):
+    kwargs = {"map_name": "8x8"}
+    trained = version(tmp_path, env_kwargs=kwargs, env_wrappers=FLATTEN)
+    config = configuration([trained], None)
+    assert (config.env_kwargs, config.env_wrappers) == (kwargs, FLATTEN)
+    assert configuration([trained], "FrozenLake-v1").env_kwargs == kwargs
+    assert configuration([trained], "CartPole-v1").env_kwargs == {}
+    assert configuration([trained], None, {"env_kwargs": {}}).env_kwargs == {}
+    assert configuration([version(tmp_path)], None).env_kwargs == {}
+    with pytest.raises(UserError, match="different protocols: env_kwargs"):
+        configuration([trained, version(tmp_path, env_wrappers=FLATTEN)], None)
+
+
+def test_one_instance_serves_all_that_is_asked():
+    faulty.OnlyOne.made = 0
+    make = registry.maker(DQNConfig(env="faulty:OnlyOne-v0"))
+    assert make.spaces.actions == 2 and make.action_meanings is None
+    env = make()
+    assert faulty.OnlyOne.made == 1
+    with pytest.raises(UserError, match="Address already in use"):
+        make()
+    env.close()
+    make().close()
+    make.close()
+    assert faulty.OnlyOne.living == 0
