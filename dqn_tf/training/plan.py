@@ -3,7 +3,7 @@
 import dataclasses
 import math
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -142,7 +142,7 @@ def _resumed_runs(resume: str, flags: TrainingFlags) -> list[RunPlan]:
         )
     plans = _with_checkpoints(plans, flags)
     for plan in plans:
-        _require_own_config(plan)
+        sentences += _require_own_config(plan, flags.overrides)
     for sentence in dict.fromkeys(sentences):  # each once, however many seeds it holds for
         print(sentence)
     return plans
@@ -165,23 +165,28 @@ def _with_checkpoints(plans: list[RunPlan], flags: TrainingFlags) -> list[RunPla
     ]
 
 
-def _require_own_config(plan: RunPlan) -> None:
-    """Raise UserError if config.json says what cannot have changed since the checkpoint."""
+def _require_own_config(plan: RunPlan, overrides: dict[str, Any]) -> list[str]:
+    """Return a sentence for each setting that config.json has had changed since the checkpoint.
+
+    Raises UserError if it says what cannot have changed.
+    """
     assert plan.checkpoint is not None
     saved = plan.checkpoint.state.get("config")  # earlier versions saved none
     if not isinstance(saved, dict):
-        return
-    now = plan.config.to_dict()
-    differences = [
-        f"--{name} was {saved[name]} and is {now[name]} there"
-        for name in FIXED_ON_RESUME
-        if name in saved and saved[name] != now[name]
-    ]
-    if differences:
+        return []
+    path = plan.run_dir.path / CONFIG
+    differences = {
+        name: f"--{name} was {saved[name]} and is {now} there"
+        for name, now in plan.config.to_dict().items()
+        if name in saved and name not in overrides and saved[name] != now
+    }
+    refused = [phrase for name, phrase in differences.items() if name in FIXED_ON_RESUME]
+    if refused:
         raise UserError(
-            f"{plan.run_dir.path / CONFIG} is not the configuration that the run was trained with:"
-            f" {'; '.join(differences)}. Put it back, or start a new run."
+            f"{path} is not the configuration that the run was trained with:"
+            f" {'; '.join(refused)}. Put it back, or start a new run."
         )
+    return [f"{path} was changed: {phrase}." for phrase in differences.values()]
 
 
 def _drawn_seed(num_seeds: int) -> int:

@@ -98,6 +98,16 @@ def test_a_configuration_edited_by_hand_is_refused(tmp_path, changes, said):
     assert said in refusal(resume_run(tmp_path), tmp_path)
 
 
+def test_a_setting_changed_by_hand_is_said(tmp_path):
+    path = stopped_run(tmp_path) / "config.json"
+    record = json.loads(path.read_text(encoding="utf-8"))
+    record["config"]["gamma"] = 0.5
+    path.write_text(json.dumps(record), encoding="utf-8")
+    (tmp_path / "export").touch()  # so that it ends before TensorFlow is built
+    status, text = run(resume_run(tmp_path), tmp_path)
+    assert status == 1 and f"{path} was changed: --gamma was 0.99 and is 0.5 there." in text, text
+
+
 def test_a_dangling_link_is_found_before_the_run(tmp_path):
     (tmp_path / "link").symlink_to(tmp_path / "nowhere")
     for path in (tmp_path / "link", tmp_path / "link" / "below"):
