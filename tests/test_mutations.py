@@ -12,7 +12,7 @@ import sys
 import pytest
 
 import oracles
-from dqn_tf.agent import dqn, losses
+from dqn_tf.agent import losses, optimizers
 from dqn_tf.agent.dqn import DQN
 from dqn_tf.engines.host import HostEngine
 from dqn_tf.envs.vector import SeededVectorEnv
@@ -178,7 +178,7 @@ MUTATIONS = {
         ("limit * tf.minimum(1.0 / norm, 1.0 / limit)", "limit / norm"),
     ),
     "the optimizer's epsilon ignored": (
-        dqn,
+        optimizers,
         "make_optimizer",
         oracles.check_update,
         ("kind(learning_rate=rate, epsilon=config.optimizer_epsilon)", "kind(learning_rate=rate)"),
@@ -193,7 +193,7 @@ MUTATIONS = {
         DQN,
         "update_target",
         oracles.check_hard_copies,
-        ("tf.where(due, ", "tf.where(True, "),
+        ("tf.where(is_due, ", "tf.where(True, "),
     ),
     "the target never updated": (
         DQN,

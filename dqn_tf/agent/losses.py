@@ -15,24 +15,24 @@ Loss = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
 
 
 def select(outputs: tf.Tensor, action: tf.Tensor) -> tf.Tensor:
-    """Select the outputs of the actions taken, by a product with their one-hots.
+    """Return the outputs of the actions taken: [B, A] or [B, A, N], [B] int → [B] or [B, N].
 
-    Outputs [B, A] or [B, A, N] and actions [B] int → [B] or [B, N]. The gradient of each row
-    reaches the selected action's outputs and no other.
+    It is a product with one-hot rows: the gradient of each row reaches the selected action's
+    outputs and no other.
     """
     outputs.shape.with_rank_at_least(2)
     action.shape.assert_has_rank(1)
     action.shape.assert_is_compatible_with(outputs.shape[:1])
-    one_hot = tf.one_hot(action, outputs.shape[1], dtype=outputs.dtype)
+    one_hot = tf.one_hot(action, outputs.shape[1], dtype=outputs.dtype)  # [B, A]
     if outputs.shape.rank == 3:
-        one_hot = one_hot[:, :, tf.newaxis]  # [B, A, 1]
+        one_hot = one_hot[:, :, tf.newaxis]
     return tf.reduce_sum(outputs * one_hot, axis=1)
 
 
 def greedy(q_values: tf.Tensor, mask: tf.Tensor | None = None) -> tf.Tensor:
     """Return the legal action of the largest Q-value: [B, A], mask [B, A] bool → [B] int64.
 
-    It is action 0 in a row without a legal action.
+    Of a row without a legal action it is 0.
     """
     q_values.shape.assert_has_rank(2)
     legal = q_values if mask is None else tf.where(mask, q_values, q_values.dtype.min)
@@ -42,9 +42,9 @@ def greedy(q_values: tf.Tensor, mask: tf.Tensor | None = None) -> tf.Tensor:
 def td_target(reward: tf.Tensor, discount: tf.Tensor, next_q: tf.Tensor) -> tf.Tensor:
     """Return r + discount · Q_target(s', a*), without gradient.
 
-    Sources: Mnih et al. 2015, algorithm 1; van Hasselt et al. 2016, equation 4. reward, discount
-    (the product of the gammas, or 0 where the episode terminated) and next_q, the target network's
-    value of the next action, are [B] float32; so is the result.
+    It is the target of Mnih et al. 2015, algorithm 1, and of van Hasselt et al. 2016, equation 4.
+    discount is the product of the gammas, or 0 where the episode terminated. next_q is the target
+    network's value of the next action. All of them, and the result, are [B] float32.
     """
     for tensor in (reward, discount, next_q):
         tensor.shape.assert_has_rank(1)
@@ -64,22 +64,19 @@ def munchausen_target(
     temperature: float,
     clip: float,
 ) -> tf.Tensor:
-    """Return the Munchausen target, without gradient.
+    """Return the Munchausen target [B] float32, without gradient (Vieillard et al. 2020, eq. 5).
 
-        r + α · clip(τ log π(a|s), clip, 0) + discount · Σ_a' π(a'|s') (Q(s', a') - τ log π(a'|s'))
+        r + α · [τ log π(a|s)] clipped to [clip, 0]
+          + discount · Σ_a' π(a'|s') (Q(s', a') - τ log π(a'|s'))
 
-    π = softmax(Q / τ) over the legal actions, all of the target network (Vieillard et al. 2020,
-    equation 5). reward, discount and action are [B], q_values and next_q_values [B, A], masks [B,
-    A] bool or None; returns [B] float32.
+    π = softmax(Q / τ) over the legal actions, all of the target network. reward, discount and
+    action are [B], q_values and next_q_values [B, A], masks [B, A] bool or None.
     """
-    bonus = tf.clip_by_value(
-        temperature * select(_log_policy(q_values, mask, temperature), action), clip, 0.0
-    )
-    log_policy = _log_policy(next_q_values, next_mask, temperature)
-    soft_value = tf.reduce_sum(
-        tf.exp(log_policy) * (next_q_values - temperature * log_policy), axis=1
-    )
-    return td_target(reward + alpha * bonus, discount, soft_value)
+    scaled_log = temperature * select(_log_policy(q_values, mask, temperature), action)  # [B]
+    bonus = tf.clip_by_value(scaled_log, clip, 0.0)
+    log_policy = _log_policy(next_q_values, next_mask, temperature)  # [B, A]
+    terms = tf.exp(log_policy) * (next_q_values - temperature * log_policy)
+    return td_target(reward + alpha * bonus, discount, tf.reduce_sum(terms, axis=1))
 
 
 def _log_policy(q_values: tf.Tensor, mask: tf.Tensor | None, temperature: float) -> tf.Tensor:
@@ -94,28 +91,31 @@ def _log_policy(q_values: tf.Tensor, mask: tf.Tensor | None, temperature: float)
 def project(
     reward: tf.Tensor, discount: tf.Tensor, next_probabilities: tf.Tensor, support: tf.Tensor
 ) -> tf.Tensor:
-    """Project the distribution of r + discount · Z' onto the atoms of `support`, without gradient.
+    """Return the distribution of r + discount · Z' on the atoms of `support`, without gradient.
 
-    Source: Bellemare et al. 2017, algorithm 1. reward, discount [B], next_probabilities [B, N] on
-    `support` [N], which is evenly spaced; returns [B, N] float32. Mass beyond the support lands on
-    its ends. Each shifted atom is shared between its two neighbours in proportion to nearness.
+    It is algorithm 1 of Bellemare et al. 2017. reward and discount are [B], next_probabilities
+    [B, N] on `support` [N], which is evenly spaced; the result is [B, N] float32. Mass beyond the
+    support lands on its ends. Each shifted atom is shared between its two neighbours in proportion
+    to nearness.
     """
     next_probabilities.shape.assert_has_rank(2)
     reward.shape.assert_has_rank(1)
     discount.shape.assert_is_compatible_with(reward.shape)
     next_probabilities.shape[:1].assert_is_compatible_with(reward.shape)
-    low, high, spacing = support[0], support[-1], support[1] - support[0]
-    shifted = tf.clip_by_value(reward[:, tf.newaxis] + discount[:, tf.newaxis] * support, low, high)
+    spacing = support[1] - support[0]
+    shifted = reward[:, tf.newaxis] + discount[:, tf.newaxis] * support  # [B, N]
+    shifted = tf.clip_by_value(shifted, support[0], support[-1])
     # [B, to, from]
     distance = tf.abs(shifted[:, tf.newaxis, :] - support[tf.newaxis, :, tf.newaxis]) / spacing
-    return tf.stop_gradient(tf.linalg.matvec(tf.maximum(1.0 - distance, 0.0), next_probabilities))
+    share = tf.maximum(1.0 - distance, 0.0)
+    return tf.stop_gradient(tf.linalg.matvec(share, next_probabilities))
 
 
 def quantile_huber(target: tf.Tensor, quantiles: tf.Tensor, delta: float) -> tf.Tensor:
-    """Return the quantile Huber loss of each transition (Dabney et al. 2018, equation 10).
+    """Return the quantile Huber loss of each transition: [B, M] samples, [B, N] quantiles → [B].
 
-    target [B, M] samples, quantiles [B, N] → [B]. It is summed over the N quantiles at the levels
-    (i + 1/2) / N, averaged over the M samples.
+    It is summed over the N quantiles at the levels (i + 1/2) / N, and averaged over the M samples
+    (Dabney et al. 2018, equation 10).
     """
     target.shape.assert_has_rank(2)
     quantiles.shape.assert_has_rank(2)
@@ -129,20 +129,20 @@ def quantile_huber(target: tf.Tensor, quantiles: tf.Tensor, delta: float) -> tf.
 
 
 def limit_gradients(
-    gradients: Sequence[tf.Tensor], limit: float, num_agents: int = 1, xla: bool = True
+    gradients: Sequence[tf.Tensor], limit: float, num_agents: int = 1, uses_xla: bool = True
 ) -> tuple[list[tf.Tensor], tf.Tensor]:
-    """Scale gradients down to a global norm of `limit`; return them and the norm before.
+    """Scale gradients down to a global norm of `limit`, and return the norm before, [num_agents].
 
-    Source: Pascanu et al. 2013, algorithm 1. A limit of 0 leaves them as they are. With K > 1
-    agents each has its own norm, [K], over its share of every gradient, which is [K, ...]. Outside
-    `xla`, where there is a single agent, gradients are read once, and not touched where the limit
-    does not bind.
+    It is algorithm 1 of Pascanu et al. 2013; 0 leaves the gradients as they are. With K > 1 agents
+    each has its own norm, over its share of every gradient, which is [K, ...]. Outside XLA, where
+    there is a single agent, gradients are read once, and not touched where the limit does not bind.
     """
+    gradients = [tf.convert_to_tensor(gradient) for gradient in gradients]  # an embedding's is not
     lead = (num_agents,) if num_agents > 1 else ()
-    summed = [sum_of_squares(gradient, num_agents, xla) for gradient in gradients]
-    norm = tf.reshape(tf.sqrt(tf.add_n(summed)), (num_agents,))
+    squares = [sum_of_squares(gradient, num_agents, uses_xla) for gradient in gradients]
+    norm = tf.reshape(tf.sqrt(tf.add_n(squares)), (num_agents,))
     if not limit:
-        return list(gradients), norm
+        return gradients, norm
     scale = limit * tf.minimum(1.0 / norm, 1.0 / limit)
 
     def scaled() -> list[tf.Tensor]:
@@ -151,14 +151,13 @@ def limit_gradients(
             for gradient in gradients
         ]
 
-    return scaled() if xla else tf.cond(norm[0] > limit, scaled, lambda: list(gradients)), norm
+    if uses_xla:
+        return scaled(), norm
+    return tf.cond(norm[0] > limit, scaled, lambda: gradients), norm
 
 
 def per_example(loss: str | tf.keras.losses.Loss, huber_delta: float) -> Loss:
-    """Return a loss as a function [B, 1], [B, 1] → [B].
-
-    `loss` is "huber", "mse" or a Keras loss. Raises ValueError for anything else.
-    """
+    """Return the loss named "huber" or "mse", or a Keras loss, as [B, 1], [B, 1] → [B]."""
     if loss == "huber":
         loss = tf.keras.losses.Huber(delta=huber_delta)
     elif loss == "mse":

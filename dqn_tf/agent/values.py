@@ -1,10 +1,11 @@
 """What a network's outputs mean: the expected return of an action, or the distribution of it.
 
-Three meanings with one interface. B is the batch, A the actions, N the atoms.
+Three meanings have one interface. B is the batch, A the actions, N the atoms.
 
-    q_values  from the outputs, [B, A] or [B, A, N], their means [B, A]
+    q_values  the means [B, A] of the outputs, [B, A] or [B, A, N]
     target    the Bellman target of the next action's outputs, without gradient: [B] or [B, N]
-    loss      of each transition [B], and the error [B] that prioritised replay goes by
+    loss      the loss of each transition [B], and the error [B] that prioritised replay goes by
+    reading   `q_values` as plain data, for acting in NumPy
 """
 
 import numpy as np
@@ -33,11 +34,12 @@ class Scalar:
         self, target: tf.Tensor, selected: tf.Tensor, td_loss: losses.Loss
     ) -> tuple[tf.Tensor, tf.Tensor]:
         """Return the compiled loss and |TD error|, both [B]."""
-        return losses.td_loss(td_loss, target, selected), tf.abs(target - selected)
+        loss = losses.td_loss(td_loss, target, selected)
+        return loss, tf.abs(target - selected)
 
 
 class Categorical:
-    """Probabilities of returns on evenly spaced atoms, C51 (Bellemare et al. 2017).
+    """Probabilities of returns on evenly spaced atoms: C51 (Bellemare et al. 2017).
 
     It has a loss of its own.
     """
@@ -48,25 +50,24 @@ class Categorical:
         self.reading = Reading(atoms, tuple(self.support.tolist()))
 
     def q_values(self, outputs: tf.Tensor) -> tf.Tensor:
-        """Return the means: logits [B, A, N] → [B, A]."""
+        """Return the means [B, A] of logits [B, A, N]."""
         return tf.reduce_sum(tf.nn.softmax(outputs) * self.support, axis=2)
 
     def target(self, reward: tf.Tensor, discount: tf.Tensor, next_selected: tf.Tensor) -> tf.Tensor:
-        """Shift and project: logits [B, N] of the next action → probabilities [B, N]."""
-        return losses.project(
-            reward, discount, tf.nn.softmax(next_selected), tf.constant(self.support)
-        )
+        """Return the probabilities [B, N] of logits [B, N], shifted and projected."""
+        support = tf.constant(self.support)
+        return losses.project(reward, discount, tf.nn.softmax(next_selected), support)
 
     def loss(
         self, target: tf.Tensor, selected: tf.Tensor, td_loss: losses.Loss
     ) -> tuple[tf.Tensor, tf.Tensor]:
-        """Return the cross-entropy [B]; prioritised replay goes by it too (Hessel et al. 2018)."""
+        """Return the cross-entropy [B]; prioritised replay uses it too (Hessel et al. 2018)."""
         cross_entropy = -tf.reduce_sum(target * tf.nn.log_softmax(selected), axis=1)
         return cross_entropy, cross_entropy
 
 
 class Quantile:
-    """Equally likely returns, QR-DQN (Dabney et al. 2018). It has a loss of its own."""
+    """Equally likely returns: QR-DQN (Dabney et al. 2018). It has a loss of its own."""
 
     def __init__(self, atoms: int, huber_delta: float) -> None:
         self.atoms = atoms
@@ -74,7 +75,7 @@ class Quantile:
         self._huber_delta = huber_delta
 
     def q_values(self, outputs: tf.Tensor) -> tf.Tensor:
-        """Return the means: quantiles [B, A, N] → [B, A]."""
+        """Return the means [B, A] of quantiles [B, A, N]."""
         return tf.reduce_mean(outputs, axis=2)
 
     def target(self, reward: tf.Tensor, discount: tf.Tensor, next_selected: tf.Tensor) -> tf.Tensor:

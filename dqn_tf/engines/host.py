@@ -13,7 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from dqn_tf.agent.dqn import DQN, Learned
+from dqn_tf.agent.dqn import DQN
+from dqn_tf.agent.program import Learned
 from dqn_tf.config.dqn_config import DQNConfig
 from dqn_tf.engines.engine import Arrays, Block, Engine
 from dqn_tf.engines.prefetch import PrefetchingLearner

@@ -9,7 +9,8 @@ from concurrent.futures import Future, ThreadPoolExecutor
 import numpy as np
 import tensorflow as tf
 
-from dqn_tf.agent.dqn import DQN, Learned
+from dqn_tf.agent.dqn import DQN
+from dqn_tf.agent.program import Learned
 from dqn_tf.experience.replay import UniformReplay
 
 # Updates in one call: one alone spends 4 % of its time on entering TensorFlow, and more keep more

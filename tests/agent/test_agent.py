@@ -145,7 +145,7 @@ def test_learn_is_traced_once_and_compiled_once(learner):
     for count in (4, 3, 2, 1, 0, 5, 4, 3, 2, 1):
         agent.learn(stacked(5), count)
     assert time.perf_counter() - started < first
-    assert agent.program.experimental_get_tracing_count() == 1
+    assert agent.program.function.experimental_get_tracing_count() == 1
 
 
 def test_learning_rate_falls_linearly():

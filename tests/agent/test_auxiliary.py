@@ -91,6 +91,23 @@ def test_losses_of_keras_layers_are_added(monkeypatch):
     close(metrics["loss"], plain_metrics["loss"] + value.numpy(), 1e-5)
 
 
+def test_a_kernel_regularizer_adds_its_gradient_and_an_unused_weight_has_none(monkeypatch):
+    batch = make_batch(2)
+    agent = agent_with(network="own_losses:DecayedTorso", double=True)
+    plain = agent_with(network="own_losses:DecayedTorso", double=True)
+    plain.load_arrays(agent.arrays())
+    plain.online.torso.dense.kernel_regularizer = None
+    plain.online.torso.dense.kernel.regularizer = None
+    kernel = agent.online.torso.dense.kernel.numpy()
+    whole, metrics = gradients(agent, batch, monkeypatch)
+    alone, plain_metrics = gradients(plain, batch, monkeypatch)
+    close(whole[0], alone[0] + 2 * 0.25 * kernel, 1e-6)
+    for part, base in zip(whole[1:], alone[1:], strict=True):
+        close(part, base, 1e-6)
+    assert not any(np.any(part) for part in whole[2:4]), "the layer that is not used"
+    close(metrics["loss"], plain_metrics["loss"] + 0.25 * np.sum(kernel**2), 1e-6)
+
+
 @pytest.mark.parametrize("double", [False, True])
 def test_learning_with_losses_added_is_compiled(double):
     agent = agent_with(f"{NAME}=0.1", double=double, network="own_losses:RegularizedMLP")

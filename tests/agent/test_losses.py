@@ -383,7 +383,7 @@ def test_gradients_are_limited_by_their_global_norm(limit, xla, generator):
     ]
     norm = np.sqrt(sum((array.astype(np.float64) ** 2).sum() for array in by_hand))
     limited, found = losses.limit_gradients(
-        [tf.constant(array) for array in by_hand], limit, xla=xla
+        [tf.constant(array) for array in by_hand], limit, uses_xla=xla
     )
     assert norm > 2.0 and found.shape == (1,)
     oracles.close(found, [norm])

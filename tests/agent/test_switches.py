@@ -209,7 +209,8 @@ def learned(make: Callable[[], gym.Env], compiled: bool, **overrides: Any):
     engine = oracles.make_engine(config, make)
     # tracing alone takes a fraction of XLA's time; on the chain, rainbow goes through XLA
     if not compiled:
-        engine.agent.program = tf.function(engine.agent._program)
+        program = engine.agent.program
+        program.function = tf.function(program.block)
     return oracles.run(engine)
 
 

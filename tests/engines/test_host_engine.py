@@ -390,7 +390,7 @@ def test_memory_is_flat_and_one_trace_serves_a_long_run():
     assert resident_bytes() - resident < 5e6, (
         f"{(resident_bytes() - resident) / 1e6:.1f} MB in 15,000 steps"
     )
-    assert engine.agent.program.experimental_get_tracing_count() == 1
+    assert engine.agent.program.function.experimental_get_tracing_count() == 1
     assert (
         int(engine.agent.updates)
         == engine.updates

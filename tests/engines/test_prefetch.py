@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import oracles
-from dqn_tf.agent.dqn import Learned
+from dqn_tf.agent.program import Learned
 from dqn_tf.agent.update_metrics import UPDATE_METRICS, BlockMetrics
 from dqn_tf.engines import prefetch
 from dqn_tf.engines.prefetch import PrefetchingLearner

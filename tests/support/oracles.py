@@ -14,7 +14,8 @@ import tensorflow as tf
 from gymnasium.wrappers import TimeLimit
 
 from dqn_tf.agent import losses
-from dqn_tf.agent.dqn import DQN, Learned
+from dqn_tf.agent.dqn import DQN
+from dqn_tf.agent.program import Learned
 from dqn_tf.agent.update_metrics import UPDATE_METRICS
 from dqn_tf.config.dqn_config import DQNConfig
 from dqn_tf.engines.factory import make_host_engine

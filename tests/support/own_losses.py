@@ -1,7 +1,8 @@
-"""Auxiliary losses and a torso of a user's own; dqn_tf knows nothing of them."""
+"""Auxiliary losses and torsos of a user's own; dqn_tf knows nothing of them."""
 
 import tensorflow as tf
 
+from dqn_tf.agent import Torso
 from dqn_tf.agent.networks.torsos.mlp import MLP
 
 
@@ -21,6 +22,25 @@ def one_number(batch, forward, q_values):
 
 def loss(batch, forward, q_values):
     return q_values[:, 0]
+
+
+class DecayedTorso(Torso):
+    """A dense layer whose kernel Keras regularises; its second layer is not used."""
+
+    width = 6
+
+    def __init__(self, spaces, config, seeds):
+        super().__init__(spaces, config, seeds)
+        self.dense = tf.keras.layers.Dense(
+            6,
+            kernel_initializer=tf.keras.initializers.GlorotUniform(next(seeds)),
+            kernel_regularizer=tf.keras.regularizers.L2(0.25),
+        )
+        self.unused = tf.keras.layers.Dense(2)
+        self.unused.build((None, 6))
+
+    def call(self, features, training=False):
+        return self.dense(features)
 
 
 class RegularizedMLP(MLP):

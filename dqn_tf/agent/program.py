@@ -1,0 +1,80 @@
+"""The compiled block: the updates of a block in one call into TensorFlow."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
+
+import numpy as np
+import tensorflow as tf
+
+from dqn_tf.agent.autograph import compile_loops
+from dqn_tf.agent.update_metrics import BlockMetrics
+
+Batch = dict[str, tf.Tensor]
+
+
+class Learned(NamedTuple):
+    """What a block of updates brought, in NumPy."""
+
+    metrics: dict[str, float]  # of the first agent, reduced over the block
+    # the online network's, one after another, [P] float32; None if they are not handed over
+    weights: np.ndarray | None
+    error: np.ndarray | None  # of each transition, [updates, B], with prioritised replay
+
+
+class UpdateProgram:
+    """Runs updates on rows of batches, as many as are asked for, in one compiled call.
+
+    `update` does one update on one batch and returns its metrics. `flat_weights` returns what is
+    handed over after the last update; None hands over nothing. `function` is the tf.function.
+    """
+
+    def __init__(
+        self,
+        update: Callable[[Batch], dict[str, tf.Tensor]],
+        metrics: BlockMetrics,
+        flat_weights: Callable[[], tf.Tensor] | None,
+        keeps_errors: bool,
+        uses_xla: bool,
+    ) -> None:
+        self._update = update
+        self._metrics = metrics
+        self._flat_weights = flat_weights
+        self._keeps_errors = keeps_errors
+        self.function = compile_loops(self.block, uses_xla)
+        self._concrete: dict[tuple[int, ...], Callable[..., tuple[tf.Tensor, ...]]] = {}
+
+    def run(self, batches: Mapping[str, np.ndarray | tf.Tensor], updates: int) -> Learned:
+        """Do so many updates on the first rows of `batches`, whose columns are [U, B, ...]."""
+        columns = {name: tf.convert_to_tensor(column) for name, column in batches.items()}
+        count = tf.constant(updates)
+        size = tuple(batches["reward"].shape)
+        if size not in self._concrete:
+            # called directly, a concrete function takes half the time to enter
+            self._concrete[size] = self.function.get_concrete_function(columns, count)
+        metrics, weights, error = self._concrete[size](columns, count)
+        return Learned(
+            metrics=self._metrics.by_name(metrics.numpy())[0],
+            weights=None if self._flat_weights is None else weights.numpy(),
+            error=error.numpy()[:updates] if self._keeps_errors else None,
+        )
+
+    def block(self, batches: Batch, count: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+        """Return metrics [metrics, num_agents], weights [P] and errors [U, B] of `count` updates.
+
+        Errors are 0 where nothing was learned. What is not kept is empty.
+        """
+        row = tf.constant(0)
+        gathered = self._metrics.start()
+        errors = tf.zeros(batches["reward"].shape if self._keeps_errors else 0)
+        # not `for row in tf.range(count)`: XLA would compile anew, a second or two, for each new
+        # count
+        while row < count:
+            metrics = self._update({name: column[row] for name, column in batches.items()})
+            gathered = self._metrics.add(gathered, metrics)
+            if self._keeps_errors:
+                errors = tf.tensor_scatter_nd_update(errors, [[row]], metrics["error"][tf.newaxis])
+            row += 1
+        weights = tf.zeros(0) if self._flat_weights is None else self._flat_weights()
+        return self._metrics.reduce(gathered, count), weights, errors
