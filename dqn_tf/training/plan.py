@@ -128,6 +128,9 @@ def _resumed_runs(resume: str, flags: TrainingFlags) -> list[RunPlan]:
                 f" {config.total_steps:,} steps. Give a larger --total_steps to train it further."
             )
             continue
+        if flags.export_dir:
+            is_alone = run_dir.path == Path(resume)
+            export_dir = Path(flags.export_dir) / ("" if is_alone else run_dir.path.name)
         config = memory_plan.with_capacity(config, spaces)
         _require_same_spaces(spaces, registry.spaces(config))
         plans.append(
@@ -136,7 +139,7 @@ def _resumed_runs(resume: str, flags: TrainingFlags) -> list[RunPlan]:
                 spaces,
                 run_dir,
                 directory=Path(resume),
-                export_dir=Path(flags.export_dir or export_dir),
+                export_dir=export_dir,
                 on_checkpoint_error=flags.on_checkpoint_error,
             )
         )

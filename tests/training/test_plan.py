@@ -1,0 +1,45 @@
+"""dqn_tf.training.plan: where resumed runs go on, and where they export to."""
+
+from pathlib import Path
+
+import checkpoints
+from dqn_tf.config.dqn_config import DQNConfig
+from dqn_tf.envs import registry
+from dqn_tf.run_files.run_directory import RunDirectory
+from dqn_tf.training.flags import parse_training_flags
+from dqn_tf.training.plan import prepare
+
+
+def stopped_runs(directory: Path) -> None:
+    """Two seeds of one run, stopped after a checkpoint."""
+    for seed in (3, 4):
+        config = DQNConfig(seed=seed, engine="graph")
+        with RunDirectory.create(directory / f"seed{seed}") as run:
+            run.write_config(config, registry.spaces(config), run.path / "saved_model")
+            checkpoints.save(run.checkpoints, 100)
+
+
+def export_dirs(*words: str) -> list[Path]:
+    plans = prepare(parse_training_flags(["train.py", *map(str, words)]))
+    for plan in plans:
+        plan.run_dir.__exit__(None, None, None)
+    return [plan.export_dir for plan in plans]
+
+
+def test_each_seed_has_an_export_directory_of_its_own(tmp_path):
+    stopped_runs(tmp_path / "run")
+    resume = f"--resume={tmp_path / 'run'}"
+    assert export_dirs(resume) == [
+        tmp_path / "run" / "seed3" / "saved_model",
+        tmp_path / "run" / "seed4" / "saved_model",
+    ]
+    elsewhere = tmp_path / "elsewhere"
+    assert export_dirs(resume, f"--export_dir={elsewhere}") == [
+        elsewhere / "seed3",
+        elsewhere / "seed4",
+    ]
+    assert export_dirs(f"{resume}/seed4", f"--export_dir={elsewhere}") == [elsewhere]
+    (tmp_path / "run").rename(tmp_path / "moved")
+    assert export_dirs(f"--resume={tmp_path / 'moved'}")[1] == (
+        tmp_path / "moved" / "seed4" / "saved_model"
+    )
