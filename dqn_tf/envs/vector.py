@@ -102,9 +102,8 @@ class SeededVectorEnv(gym.vector.VectorEnv):
                 infos["_final_obs"][index] = True
                 infos["final_action_mask"][index] = self.envs[index].mask
                 self._reset_one(index)
-        mask = self.action_mask
-        if mask is not None:
-            infos["action_mask"] = mask
+        if self.envs[0].mask is not None:
+            infos["action_mask"] = self.action_mask
         return self._observation.copy(), rewards, terminations, truncations, infos
 
     def learning_signal(

@@ -132,7 +132,7 @@ def _resumed_runs(resume: str, flags: TrainingFlags) -> list[RunPlan]:
             is_alone = run_dir.path == Path(resume)
             export_dir = Path(flags.export_dir) / ("" if is_alone else run_dir.path.name)
         config = memory_plan.with_capacity(config, spaces)
-        _require_same_spaces(spaces, registry.spaces(config))
+        require_same_spaces(spaces, registry.spaces(config))
         plans.append(
             RunPlan(
                 config,
@@ -209,7 +209,8 @@ def _read_checkpoint(
     return saved
 
 
-def _require_same_spaces(before: Spaces, now: Spaces) -> None:
+def require_same_spaces(before: Spaces, now: Spaces) -> None:
+    """Raise UserError if an environment has other spaces than the one that a run is planned for."""
     old = before.to_dict()
     new = now.to_dict()
     differences = [

@@ -17,7 +17,7 @@ from dqn_tf.support.command_line import other_command, typed_path
 from dqn_tf.support.errors import UserError
 from dqn_tf.support.interrupts import Interrupted, Interrupts
 from dqn_tf.training import seeds_report
-from dqn_tf.training.plan import RunPlan
+from dqn_tf.training.plan import RunPlan, require_same_spaces
 from dqn_tf.training.progress import Progress
 from dqn_tf.training.recorder import RunRecorder
 from dqn_tf.training.run import Run, RunObserver
@@ -96,13 +96,24 @@ def make_runs(
     environment is asked for them.
     """
     timings = timings or Timings()
-    make_env = registry.maker(configs[0])
+    make_env = make_maker(configs[0], spaces)
     spaces = spaces or make_env.spaces
     agents = [DQN(config, spaces) for config in configs]
     for agent in agents:
         agent.compile()
     engines = make_engines(configs, agents, make_env)
     return [Run(engine, make_env, list(observers), timings, say, check) for engine in engines]
+
+
+def make_maker(config: DQNConfig, spaces: Spaces | None = None) -> registry.EnvMaker:
+    """Return what makes the environments of a run that was planned with these `spaces`.
+
+    Raises UserError if they have others by now.
+    """
+    make_env = registry.maker(config)
+    if spaces is not None:
+        require_same_spaces(spaces, make_env.spaces)
+    return make_env
 
 
 def start(

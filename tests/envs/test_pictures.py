@@ -9,7 +9,7 @@ from dqn_tf.agent.networks import choice
 from dqn_tf.agent.networks.fast_forward import make_q_function
 from dqn_tf.config.dqn_config import DQNConfig
 from dqn_tf.envs.spaces import Spaces, describe
-from dqn_tf.training.plan import _require_same_spaces
+from dqn_tf.training.plan import require_same_spaces
 from sample_agents import agent, observations
 
 ACTIONS = gym.spaces.Discrete(3)
@@ -114,7 +114,7 @@ def test_spaces_of_an_earlier_version_stay_what_they_were():
     del former["picture"]
     before = Spaces.from_dict(former)
     assert before.picture == "" and not before.scales_pixels
-    _require_same_spaces(before, seen((4, 84, 84)))
+    require_same_spaces(before, seen((4, 84, 84)))
     former = seen((84, 84, 4)).to_dict()
     del former["picture"]
     assert Spaces.from_dict(former) == seen((84, 84, 4))

@@ -356,7 +356,7 @@ class Commands:
         seen = registry.spaces(config)  # as before TensorFlow is loaded
         memory_plan.require_memory(config, seen, 1, choice.parameters(config, seen))
         with contextlib.ExitStack() as stack:
-            make_env = stack.enter_context(contextlib.closing(registry.maker(config)))
+            make_env = stack.enter_context(contextlib.closing(trainer.make_maker(config, seen)))
             agent = self._agent(config, seen)
             (engine,) = make_engines([config], [agent], make_env)
             run = Run(engine, make_env, [], Timings(), lambda sentence: None, lambda: None)
