@@ -145,7 +145,7 @@ class RunRecorder(RunObserver):
         except OSError as error:
             raise UserError(
                 f"{self.files.evaluation} cannot be written: {error.strerror}. The export {version}"
-                " is published, and a resumed run only writes what is missing"
+                " is published"
             ) from error
         return report
 
