@@ -66,6 +66,24 @@ def test_the_trainings_environments_are_lent_where_the_flag_says_so(usual):
     assert trained(evaluation_envs=0)[0] == usual
 
 
+def test_an_evaluation_that_is_stopped_leaves_what_a_checkpoint_needs():
+    """It is stopped by a signal while it plays on the training's environments."""
+    (run,) = trainer.make_runs([dataclasses.replace(SMALL, evaluation_envs=0)])
+    try:
+        for _ in range(5):
+            run.engine.run_block()
+        values, arrays = run.engine.collector.state()
+        with pytest.raises(KeyboardInterrupt), run.engine.lend() as loan:
+            play(lambda observation, mask: np.full(1, 2), loan.envs, [4])
+            raise KeyboardInterrupt
+        after, arrays_after = run.engine.collector.state()
+        assert after == values and arrays_after.keys() == arrays.keys()
+        for name, array in arrays.items():
+            np.testing.assert_array_equal(arrays_after[name], array)
+    finally:
+        run.close()
+
+
 def test_an_environment_that_does_not_repeat_itself_is_said_to_go_on_elsewhere(monkeypatch):
     class Forgetful(faulty.Corridor):
         draws = np.random.default_rng(0)
