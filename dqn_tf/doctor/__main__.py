@@ -7,7 +7,7 @@ import sys
 import textwrap
 import time
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from absl import flags
@@ -19,6 +19,7 @@ from dqn_tf.doctor import advice, random_play
 from dqn_tf.envs import registry
 from dqn_tf.envs.probes import probes
 from dqn_tf.support import command_line, tensorflow_loading
+from dqn_tf.support.interrupts import Interrupted, Interrupts
 
 MAX_STEPS = 5_000
 
@@ -58,15 +59,21 @@ def main(overrides: dict[str, Any]) -> None:
     """Examine an environment or run the probes; exit with 1 if something is wrong."""
     if not command_line.verbose():
         warnings.simplefilter("ignore")  # Gymnasium's advice; what matters is said by us
-    if "env" in overrides:
-        sys.exit(examine_environment(overrides))
-    sys.exit(run_probes(overrides))
+    status = 0
+    with Interrupts() as interrupts:
+        try:
+            work = examine_environment if "env" in overrides else run_probes
+            status = work(overrides, interrupts.check)
+        except Interrupted:
+            print("Stopped before the doctor was done.")
+    sys.exit(interrupts.exit_status or status)
 
 
-def run_probes(overrides: dict[str, Any]) -> int:
+def run_probes(overrides: dict[str, Any], check: Callable[[], None] = lambda: None) -> int:
     """Run every probe and print a line for each; return the exit status.
 
-    Raises UserError on settings that do not go together.
+    `check` is called before each and may raise. Raises UserError on settings that do not go
+    together.
     """
     chosen_probes = probes(overrides.get("n_step", DQNConfig.n_step))
     tensorflow_loading.load_tensorflow(command_line.verbose())
@@ -79,6 +86,7 @@ def run_probes(overrides: dict[str, Any]) -> int:
     failed = 0
     print(f"{'probe':<12} {'expected':>8} {'learned':>8} {'mistake':>8}  verdict")
     for probe in chosen_probes:
+        check()
         result = probe_runs.learn(probe, overrides)
         numbers = f"{probe.expected:8.3f} {result.q_value:8.3f} {probe.wrong:8.3f}"
         print(f"{probe.name:<12} {numbers}  {result.verdict}", flush=True)
@@ -97,15 +105,16 @@ def run_probes(overrides: dict[str, Any]) -> int:
     return int(failed > 0)
 
 
-def examine_environment(overrides: dict[str, Any]) -> int:
+def examine_environment(overrides: dict[str, Any], check: Callable[[], None] = lambda: None) -> int:
     """Play the environment at random and print the advice; return the exit status.
 
-    Raises UserError if it cannot be used at all.
+    `check` is called before each step and may raise. Raises UserError if the environment cannot be
+    used at all.
     """
     config = presets.configure(overrides["env"], overrides)
     if config.engine == "graph":
         registry.require_native(config.env)
-    facts = random_play.inspect(config, MAX_STEPS)
+    facts = random_play.inspect(config, MAX_STEPS, check)
     findings = advice.findings(facts, config)
     for kind, subject, text in findings:
         line = f"{kind:<7} {subject:<13} {text}"

@@ -4,8 +4,9 @@ Facts only: `advice` says what to make of them.
 """
 
 import dataclasses
+import math
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import gymnasium as gym
@@ -17,7 +18,7 @@ from dqn_tf.envs.checked_env import CheckedEnv, close_all, known_spaces
 from dqn_tf.envs.spaces import Spaces
 from dqn_tf.support.errors import UserError
 
-PATIENCE_SECONDS = 10.0
+PATIENCE_SECONDS = 10.0  # of each of the two kinds of play
 COMPARED_STEPS = 200  # of the episodes that are played again to see whether they repeat
 
 
@@ -82,7 +83,7 @@ class Moment(NamedTuple):
         )
 
 
-def inspect(config: DQNConfig, max_steps: int) -> Facts:
+def inspect(config: DQNConfig, max_steps: int, check: Callable[[], None] = lambda: None) -> Facts:
     """Play the configured environment for at most `max_steps` steps or ten seconds.
 
     Raises UserError where the environment breaks what its spaces say.
@@ -97,7 +98,7 @@ def inspect(config: DQNConfig, max_steps: int) -> Facts:
     except UserError as error:
         alone = str(error)
     try:
-        facts = _examine(envs, config.seed or 0, max_steps)
+        facts = _examine(envs, config.seed or 0, max_steps, check)
     except BaseException:
         close_all(envs)
         raise
@@ -105,11 +106,14 @@ def inspect(config: DQNConfig, max_steps: int) -> Facts:
     return dataclasses.replace(facts, alone=alone, closing=closing)
 
 
-def _examine(envs: Sequence[CheckedEnv], seed: int, max_steps: int) -> Facts:
+def _examine(
+    envs: Sequence[CheckedEnv], seed: int, max_steps: int, check: Callable[[], None]
+) -> Facts:
     first = envs[0]
-    episode = _first_steps(first, seed)
-    repetitions = [_first_steps(env, seed) for env in envs]
-    other_seed = _first_steps(first, seed + 1)
+    episode = _first_steps(first, seed, COMPARED_STEPS, check, PATIENCE_SECONDS)
+    steps = len(episode) - 1  # of a slow environment they are fewer
+    repetitions = [_first_steps(env, seed, steps, check) for env in envs]
+    other_seed = _first_steps(first, seed + 1, steps, check)
     return Facts(
         spaces=dataclasses.replace(first.spaces, masked=bool(first.is_masked)),
         spaces_text=" ".join(f"{first.env.observation_space}, {first.env.action_space}".split()),
@@ -117,7 +121,7 @@ def _examine(envs: Sequence[CheckedEnv], seed: int, max_steps: int) -> Facts:
         repeats=all(_are_equal(episode, repetition) for repetition in repetitions),
         seed_matters=not _are_equal(episode, other_seed),
         statistics=first.running_statistics,
-        **_play(first, max_steps, seed),
+        **_play(first, max_steps, seed, check),
     )
 
 
@@ -127,11 +131,24 @@ def _random_action(env: CheckedEnv, generator: np.random.Generator) -> int:
     return int(generator.choice(env.mask.nonzero()[0])) + env.spaces.action_start
 
 
-def _first_steps(env: CheckedEnv, seed: int) -> list[Moment]:
-    """Return the reset and the first steps of an episode, under always the same actions."""
+def _first_steps(
+    env: CheckedEnv,
+    seed: int,
+    steps: int,
+    check: Callable[[], None],
+    patience: float = math.inf,
+) -> list[Moment]:
+    """Return the reset and the first steps of an episode, under always the same actions.
+
+    There are at most `steps`, and no further ones after `patience` seconds.
+    """
     generator = np.random.default_rng(0)
     moments = [Moment(env.reset(seed))]
-    for _ in range(COMPARED_STEPS):
+    until = time.perf_counter() + patience
+    for _ in range(steps):
+        check()
+        if time.perf_counter() > until:
+            break
         observation, reward, terminated, truncated = env.step(_random_action(env, generator))
         moments.append(Moment(observation, reward, terminated, truncated))
         if terminated or truncated:
@@ -145,7 +162,7 @@ def _are_equal(episode: Sequence[Moment], other: Sequence[Moment]) -> bool:
     return all(moment.equals(twin) for moment, twin in zip(episode, other, strict=True))
 
 
-def _play(env: CheckedEnv, max_steps: int, seed: int) -> dict[str, Any]:
+def _play(env: CheckedEnv, max_steps: int, seed: int, check: Callable[[], None]) -> dict[str, Any]:
     """Play whole episodes at random; return the facts that follow from them, by name."""
     generator = np.random.default_rng(seed)
     rewards: list[float] = []
@@ -159,7 +176,8 @@ def _play(env: CheckedEnv, max_steps: int, seed: int) -> dict[str, Any]:
     low = observation.copy()
     high = observation.copy()
     until = time.perf_counter() + PATIENCE_SECONDS
-    while len(rewards) < max_steps and time.perf_counter() < until:
+    while len(rewards) < max_steps and not (rewards and time.perf_counter() > until):
+        check()
         action = _random_action(env, generator)
         start = time.perf_counter()
         observation, reward, terminated, truncated = env.step(action)

@@ -16,6 +16,7 @@ from dqn_tf.doctor import advice, probe_runs, random_play
 from dqn_tf.envs.probes import probes
 from dqn_tf.envs.spaces import Spaces
 from dqn_tf.support.errors import UserError
+from dqn_tf.support.interrupts import Interrupted
 
 ROOT = Path(__file__).parents[2]
 FACTS = random_play.Facts(
@@ -255,3 +256,19 @@ def test_the_torso_is_told(capsys):
 def test_actions_need_no_table():
     facts = random_play.inspect(DQNConfig(env="faulty:ManyActions-v0"), 20)
     assert facts.spaces.actions == 10**9 and facts.steps == 20
+
+
+def test_a_slow_environment_is_compared_over_fewer_steps(monkeypatch):
+    monkeypatch.setattr(random_play, "PATIENCE_SECONDS", 0.0)
+    facts = random_play.inspect(DQNConfig(env="faulty:Corridor-v0"), 1)
+    assert facts.repeats and facts.steps == 1
+
+
+def test_a_signal_ends_the_examination():
+    def stop():
+        raise Interrupted
+
+    with pytest.raises(Interrupted):
+        doctor.examine_environment({"env": "faulty:Corridor-v0"}, stop)
+    with pytest.raises(Interrupted):
+        doctor.run_probes({}, stop)
