@@ -32,7 +32,7 @@ ten_updates_a_step = functools.partial(oracles.check_update_count, 1, 1, 0.1)
 EACH_TENSOR = "for tensor in (reward, discount, next_q):"
 SELECTED = "losses.select(forward.outputs, "
 TARGET, NEXT_OUTPUTS = (
-    "self.bellman_target(batch)",
+    "values.loss(target, ",
     'next_outputs = self._outputs(self.target, batch["next_observation"]',
 )
 BY_ONLINE = (
@@ -54,9 +54,9 @@ MUTATIONS = {
     # the zero is there for Keras, which refuses an update without any gradient
     "online and target swapped": (
         DQN,
-        "update",
+        "_compare",
         oracles.check_update,
-        (TARGET, BY_ONLINE),
+        (TARGET, f"values.loss(tf.stop_gradient({BY_ONLINE}), "),
         (
             SELECTED,
             (
@@ -67,9 +67,9 @@ MUTATIONS = {
     ),
     "no stop_gradient: the online network as its own target, inside the tape": (
         DQN,
-        "update",
+        "_compare",
         oracles.check_update,
-        ("values.loss(target, ", f"values.loss({BY_ONLINE}, "),
+        (TARGET, f"values.loss({BY_ONLINE}, "),
     ),
     "no stop_gradient on the target": (
         losses,
@@ -137,9 +137,9 @@ MUTATIONS = {
         "td_loss",
         oracles.check_td_loss,
         (
-            "return loss(target[:, tf.newaxis], q_selected[:, tf.newaxis])",
+            "rows = loss(target[:, tf.newaxis], q_selected[:, tf.newaxis])",
             (
-                "return tf.reduce_mean(loss(target[:, tf.newaxis, tf.newaxis],"
+                "rows = tf.reduce_mean(loss(target[:, tf.newaxis, tf.newaxis],"
                 " q_selected[tf.newaxis, :, tf.newaxis]), axis=1)"
             ),
         ),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import warnings
 from typing import Any
 
 import numpy as np
@@ -10,22 +11,28 @@ import tensorflow as tf
 
 from dqn_tf.agent import losses
 from dqn_tf.agent.auxiliary import make_auxiliary_losses, reductions
+from dqn_tf.agent.column import Batch
+from dqn_tf.agent.columns import Columns
+from dqn_tf.agent.keras_model import TransitionModel, kept_options
 from dqn_tf.agent.networks.layers import DTYPE, require_keras
 from dqn_tf.agent.networks.q_network import Forward, QNetwork
 from dqn_tf.agent.networks.torsos import TorsoMaker
 from dqn_tf.agent.optimizers import make_optimizer, optimizer_variables
-from dqn_tf.agent.program import Batch, Learned, UpdateProgram
+from dqn_tf.agent.program import Learned, UpdateProgram
 from dqn_tf.agent.update_metrics import BlockMetrics
+from dqn_tf.agent.value_checks import plain_sentences
 from dqn_tf.config.dqn_config import DQNConfig
-from dqn_tf.config.seeding import generators
+from dqn_tf.config.seeding import generators, with_seed
 from dqn_tf.envs import registry
 from dqn_tf.envs.spaces import Spaces
+from dqn_tf.support.errors import UserError
 
 # The forward passes of an update that draw noise of their own.
 ONLINE, TARGET, CHOICE = 0, 1, 2
 
 
-class DQN(tf.keras.Model):
+@tf.keras.utils.register_keras_serializable("dqn_tf")
+class DQN(TransitionModel):
     """A deep Q-network with its target (Mnih et al. 2015), as a Keras model.
 
         agent = DQN(config)
@@ -39,10 +46,13 @@ class DQN(tf.keras.Model):
 
     Without `spaces` they are those of `config.env`. `torso` is a class of your own, or a function
     of (spaces, config, seeds) that makes a torso, in place of the one that `config.network` names.
+    Without a seed in `config` one is drawn, which `settings` then holds.
 
     With `num_agents=K`, K independent agents are stacked and updated together. The first B / K rows
     of a batch are the first agent's; each has its own loss, gradient norm and metrics. `arrays` and
     `load_arrays` speak of one of them.
+
+    It computes in float32 whatever Keras's global policy is. Raises UserError if it cannot be made.
     """
 
     def __init__(
@@ -53,10 +63,13 @@ class DQN(tf.keras.Model):
         torso: TorsoMaker | None = None,
     ) -> None:
         require_keras()
+        _require_usable(config)
         super().__init__(name="dqn", dtype=DTYPE)
-        self.settings = config
+        self.settings = config = with_seed(config)
         self.spaces = registry.spaces(config) if spaces is None else spaces
         self.num_agents = num_agents
+        self.torso_maker = torso
+        self.columns = Columns(self.spaces, num_agents)
         generator = generators(config.seed or 0)["weights"]
         self.online = QNetwork(self.spaces, config, generator, num_agents, torso)
         self.target = QNetwork(self.spaces, config, generator, num_agents, torso)
@@ -72,19 +85,28 @@ class DQN(tf.keras.Model):
     def compile(
         self,
         optimizer: tf.keras.optimizers.Optimizer | str | None = None,
-        loss: tf.keras.losses.Loss | str | None = None,
+        loss: losses.KerasLoss | None = None,
         **keras_options: Any,
     ) -> None:
-        """Set optimizer and loss ("huber", "mse" or a Keras loss); the config's if not given.
+        """Set optimizer and loss ("huber", "mse" or Keras's); the config's if not given.
 
-        Whatever the optimizer, it gets gradients within the config's `max_gradient_norm`.
+        Whatever the optimizer, it gets gradients within the config's `max_gradient_norm`. The other
+        options are Keras's; its `metrics` compare the Bellman target with the selected Q-value.
+        Raises UserError on what cannot be kept.
         """
         config = self.settings
         uses_xla = self.online.torso.uses_xla
         optimizer = optimizer or make_optimizer(config, fused=not uses_xla)
-        super().compile(optimizer=optimizer, **keras_options)
+        per_example_loss = losses.per_example(loss or config.loss, config.huber_delta)
+        super().compile(optimizer=optimizer, **kept_options(keras_options))
+        if not hasattr(self.optimizer, "build"):
+            raise UserError(
+                f"compile(optimizer={optimizer!r}): an optimizer of tf.keras.optimizers.legacy"
+                " cannot be used. Take the one of the same name in tf.keras.optimizers."
+            )
         self.optimizer.build(self.online.trainable_variables)
-        self.per_example_loss = losses.per_example(loss or config.loss, config.huber_delta)
+        self.compiled_with = loss
+        self.per_example_loss = per_example_loss
         # where a NumPy twin acts with them, and copying them is cheap
         hands_over = not self.online.is_large and self.online.plan() is not None
         flat_weights = self.online.flat_weights_tensor if hands_over else None
@@ -99,29 +121,50 @@ class DQN(tf.keras.Model):
     def update(self, batch: Batch) -> dict[str, tf.Tensor]:
         """Take one gradient step on one batch; update the target network when it is due.
 
-        Returns loss, q_selected (its mean), gradient_norm (before it is limited) and each auxiliary
-        loss by its name, [num_agents] each, and each transition's error [B].
+        Returns what `measure` does and gradient_norm [num_agents], before it is limited.
         """
+        batch = self.columns.read(batch)
         target = self.bellman_target(batch)
+        with tf.GradientTape() as tape:
+            metrics = self._compare(batch, target)
+        metrics["gradient_norm"] = self._descend(tape, metrics["loss"])
+        self.update_target()
+        return metrics
+
+    def measure(self, batch: Batch) -> dict[str, tf.Tensor]:
+        """Return the metrics of one batch, without learning from it and without noise.
+
+        They are loss, q_selected (its mean) and each auxiliary loss by its name, [num_agents] each.
+        Of each transition there are error, target and selected, [B]; of distributions the means.
+        """
+        batch = self.columns.read(batch)
+        return self._compare(batch, self.bellman_target(batch, learns=False), learns=False)
+
+    def _compare(
+        self, batch: Batch, target: tf.Tensor, learns: bool = True
+    ) -> dict[str, tf.Tensor]:
+        """Return the metrics of the online network against a Bellman target [B] or [B, N]."""
         values = self.online.values
         metrics = {}
-        with tf.GradientTape() as tape:
-            forward = self._forward(self.online, batch["observation"], ONLINE, training=True)
-            selected = losses.select(forward.outputs, batch["action"])  # [B], or [B, N]
-            rows, error = values.loss(target, selected, self.per_example_loss)  # [B] each
-            for auxiliary in self.auxiliary_losses:
-                terms = auxiliary.rows(batch, forward, values.q_values(forward.outputs))  # [B]
-                metrics[auxiliary.name] = self._mean(terms)
-                rows += auxiliary.weight * terms
-            rows = rows * batch["weight"] if "weight" in batch else rows
-            loss = self._mean(rows)  # [num_agents]
-            keras_losses = self.online.losses  # add_loss, kernel_regularizer
-            if keras_losses:
-                loss += tf.add_n(keras_losses) / self.num_agents
-        metrics["gradient_norm"] = self._descend(tape, loss)
-        self.update_target()
-        q_selected = values.q_values(selected[:, tf.newaxis]) if values.atoms > 1 else selected
-        metrics |= {"loss": loss, "q_selected": self._mean(q_selected), "error": error}
+        forward = self._forward(
+            self.online, batch["observation"], ONLINE if learns else None, training=learns
+        )
+        selected = losses.select(forward.outputs, batch["action"])  # [B], or [B, N]
+        rows, error = values.loss(target, selected, self.per_example_loss)  # [B] each
+        for auxiliary in self.auxiliary_losses:
+            terms = auxiliary.rows(batch, forward, values.q_values(forward.outputs))  # [B]
+            metrics[auxiliary.name] = self._mean(terms)
+            rows += auxiliary.weight * terms
+        rows = rows * batch["weight"] if "weight" in batch else rows
+        loss = self._mean(rows)  # [num_agents]
+        keras_losses = self.online.losses  # add_loss, kernel_regularizer
+        if keras_losses:
+            loss += tf.add_n(keras_losses) / self.num_agents
+        if values.atoms > 1:
+            target = values.expected(target)
+            selected = values.q_values(selected[:, tf.newaxis])[:, 0]
+        metrics |= {"loss": loss, "q_selected": self._mean(selected), "error": error}
+        metrics |= {"target": target, "selected": selected}
         return metrics
 
     def _descend(self, tape: tf.GradientTape, loss: tf.Tensor) -> tf.Tensor:
@@ -144,17 +187,21 @@ class DQN(tf.keras.Model):
         """[B] → the mean of each agent's share, [num_agents]."""
         return tf.reduce_mean(tf.reshape(rows, (self.num_agents, -1)), axis=1)
 
-    def bellman_target(self, batch: Batch) -> tf.Tensor:
-        """Return the Bellman target of the selected outputs, [B] or [B, N], without gradient."""
+    def bellman_target(self, batch: Batch, learns: bool = True) -> tf.Tensor:
+        """Return the Bellman target of the selected outputs, [B] or [B, N], without gradient.
+
+        There is no noise if it is not to be learned from.
+        """
         config = self.settings
         values = self.target.values
+        use = TARGET if learns else None
         next_mask = batch.get("next_action_mask")
-        next_outputs = self._outputs(self.target, batch["next_observation"], TARGET)
+        next_outputs = self._outputs(self.target, batch["next_observation"], use)
         if config.munchausen:
             return losses.munchausen_target(
                 batch["reward"],
                 batch["discount"],
-                self._outputs(self.target, batch["observation"], TARGET),
+                self._outputs(self.target, batch["observation"], use),
                 batch["action"],
                 next_outputs,
                 batch.get("action_mask"),
@@ -167,27 +214,28 @@ class DQN(tf.keras.Model):
         if config.double:
             # The online network chooses, the target network values (van Hasselt et al. 2016,
             # equation 4).
-            choosing = self._outputs(self.online, batch["next_observation"], CHOICE)
+            use = CHOICE if learns else None
+            choosing = self._outputs(self.online, batch["next_observation"], use)
         next_action = losses.greedy(values.q_values(choosing), next_mask)
         next_selected = losses.select(next_outputs, next_action)
         return values.target(batch["reward"], batch["discount"], next_selected)
 
-    def _outputs(self, network: QNetwork, observation: tf.Tensor, use: int) -> tf.Tensor:
+    def _outputs(self, network: QNetwork, observation: tf.Tensor, use: int | None) -> tf.Tensor:
         """Return the outputs of one forward pass, [B, A] or [B, A, N]."""
         return self._forward(network, observation, use).outputs
 
     def _forward(
-        self, network: QNetwork, observation: tf.Tensor, use: int, training: bool = False
+        self, network: QNetwork, observation: tf.Tensor, use: int | None, training: bool = False
     ) -> Forward:
         """Do one forward pass of an update, with the noise of its use."""
         return network.forward(observation, self._noise_seed(use), training)
 
-    def _noise_seed(self, use: int) -> tf.Tensor | None:
-        """Return the seed of one forward pass's noise, int32 [2]; None without noisy layers.
+    def _noise_seed(self, use: int | None) -> tf.Tensor | None:
+        """Return the seed of one forward pass's noise, int32 [2]; None if it has none.
 
         It is a function of the update's number, so a resumed run draws the same noise.
         """
-        if not self.settings.noisy:
+        if use is None or not self.settings.noisy:
             return None
         number = tf.cast(self.updates, tf.int32) * 3 + use
         return tf.stack([number, tf.constant((self.settings.seed or 0) % 2**31, tf.int32)])
@@ -216,21 +264,18 @@ class DQN(tf.keras.Model):
     @property
     def updates(self) -> tf.Variable:
         """Gradient steps taken, a scalar int64 variable: the learner's only clock."""
+        if getattr(self, "program", None) is None:
+            raise UserError("The agent is not compiled yet: call agent.compile() first.")
         return self.optimizer.iterations
 
     def learn(self, batches: dict[str, np.ndarray | tf.Tensor], updates: int) -> Learned:
         """Do so many updates on the first rows of `batches`, in one compiled call.
 
-        Each column is [U, B, ...].
+        Each column is [U, B, ...]. Values are not looked at; what the replay holds was. Raises
+        UserError where a column's shape or dtype is wrong.
         """
-        return self.program.run(batches, updates)
-
-    def train_step(self, data: Batch) -> dict[str, tf.Tensor]:
-        """Do one update on one batch of transitions: Keras's hook for `fit`."""
-        metrics = self.update(data)
-        for mean in self.fit_metrics:
-            mean.update_state(metrics[mean.name])
-        return {mean.name: mean.result() for mean in self.fit_metrics}
+        with plain_sentences():
+            return self.program.run(batches, updates)
 
     def arrays(self, index: int = 0) -> dict[str, np.ndarray]:
         """Return everything that learning moves, by name: both networks and the optimizer.
@@ -275,3 +320,26 @@ def weights_sha256(weights: list[np.ndarray]) -> str:
         digest.update(f"{array.dtype.str}{array.shape}".encode())
         digest.update(np.ascontiguousarray(array).tobytes())
     return digest.hexdigest()
+
+
+def _require_usable(config: DQNConfig) -> None:
+    """Raise UserError for what is no configuration or no place to make an agent in.
+
+    Warn where Keras is told of another precision than an agent has.
+    """
+    if not isinstance(config, DQNConfig):
+        raise UserError(
+            f"DQN takes a DQNConfig, and this is {config!r}: DQN(DQNConfig(env='CartPole-v1'))."
+        )
+    replicas = tf.distribute.get_strategy().num_replicas_in_sync
+    if replicas > 1:
+        raise UserError(
+            f"A tf.distribute strategy of {replicas} replicas is active: DQN learns on one device."
+            " Make the agent outside of strategy.scope()."
+        )
+    policy = tf.keras.mixed_precision.global_policy()
+    if policy.compute_dtype != DTYPE:
+        warnings.warn(
+            f"Keras's global policy is {policy.name}; DQN computes in {DTYPE} all the same.",
+            stacklevel=3,
+        )

@@ -4,14 +4,18 @@ Batch dimension B, actions A. Shapes are static: a [B] that meets a [B, 1] is an
 broadcast.
 """
 
+import contextlib
 from collections.abc import Callable, Sequence
+from typing import TypeAlias
 
 import tensorflow as tf
 
 from dqn_tf.agent.autograph import read_users_code
 from dqn_tf.agent.networks.kernels import sum_of_squares
+from dqn_tf.support.errors import UserError
 
 Loss = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
+KerasLoss: TypeAlias = "str | tf.keras.losses.Loss | Loss"  # what Keras's `compile` takes
 
 
 def select(outputs: tf.Tensor, action: tf.Tensor) -> tf.Tensor:
@@ -156,22 +160,43 @@ def limit_gradients(
     return tf.cond(norm[0] > limit, scaled, lambda: gradients), norm
 
 
-def per_example(loss: str | tf.keras.losses.Loss, huber_delta: float) -> Loss:
-    """Return the loss named "huber" or "mse", or a Keras loss, as [B, 1], [B, 1] → [B]."""
+def per_example(loss: KerasLoss, huber_delta: float) -> Loss:
+    """Return a loss as a function [B, 1], [B, 1] → [B] or [B, 1].
+
+    It is "huber", "mse", another name that Keras knows, a Keras loss, or such a function. Raises
+    UserError for anything else.
+    """
     if loss == "huber":
         loss = tf.keras.losses.Huber(delta=huber_delta)
     elif loss == "mse":
         loss = tf.keras.losses.MeanSquaredError()
-    if not isinstance(loss, tf.keras.losses.Loss):
-        raise ValueError(f"loss={loss!r}: must be 'huber', 'mse' or a tf.keras.losses.Loss")
-    # without the reduction of __call__; a copy with another reduction would lose Huber's delta in
-    # Keras 3
-    return read_users_code(loss.call, type(loss))
+    elif isinstance(loss, str):
+        with contextlib.suppress(ValueError):
+            loss = tf.keras.losses.get(loss)
+    if isinstance(loss, tf.keras.losses.Loss):
+        # without the reduction of __call__; a copy with another reduction would lose Huber's delta
+        # in Keras 3
+        return read_users_code(loss.call, type(loss))
+    if not callable(loss) or isinstance(loss, type):
+        raise UserError(
+            f"compile(loss={loss!r}): must be 'huber', 'mse', another loss by the name that Keras"
+            " has for it, a tf.keras.losses.Loss, or a function of targets and Q-values [B, 1]."
+        )
+    return read_users_code(loss, loss)
 
 
 def td_loss(loss: Loss, target: tf.Tensor, q_selected: tf.Tensor) -> tf.Tensor:
-    """Return the loss of each transition: target [B], q_selected [B] → [B] float32."""
+    """Return the loss of each transition: target [B], q_selected [B] → [B] float32.
+
+    Raises UserError if the loss is reduced already.
+    """
     target.shape.assert_has_rank(1)
     q_selected.shape.assert_has_rank(1)
     target.shape.assert_is_compatible_with(q_selected.shape)
-    return loss(target[:, tf.newaxis], q_selected[:, tf.newaxis])
+    rows = loss(target[:, tf.newaxis], q_selected[:, tf.newaxis])
+    if not rows.shape[:1].is_compatible_with(target.shape[:1]):
+        raise UserError(
+            f"compile(loss=...): the loss has shape {list(rows.shape)}; it must be one number for"
+            " each transition, [B], without a reduction over them."
+        )
+    return rows[:, 0] if rows.shape.rank == 2 else rows

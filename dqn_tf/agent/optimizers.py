@@ -38,6 +38,7 @@ def optimizer_variables(optimizer: tf.keras.optimizers.Optimizer) -> list[tf.Var
     return [variable for variable in variables if "learning_rate" not in variable.name]
 
 
+@tf.keras.utils.register_keras_serializable("dqn_tf")
 class FusedAdam(tf.keras.optimizers.Adam):
     """Keras's Adam (Kingma and Ba 2015, the variant before section 2.1's end), up to rounding.
 

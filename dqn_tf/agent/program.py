@@ -9,9 +9,8 @@ import numpy as np
 import tensorflow as tf
 
 from dqn_tf.agent.autograph import compile_loops
+from dqn_tf.agent.column import Batch
 from dqn_tf.agent.update_metrics import BlockMetrics
-
-Batch = dict[str, tf.Tensor]
 
 
 class Learned(NamedTuple):

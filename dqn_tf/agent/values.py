@@ -4,6 +4,7 @@ Three meanings have one interface. B is the batch, A the actions, N the atoms.
 
     q_values  the means [B, A] of the outputs, [B, A] or [B, A, N]
     target    the Bellman target of the next action's outputs, without gradient: [B] or [B, N]
+    expected  the means [B] of a target
     loss      the loss of each transition [B], and the error [B] that prioritised replay goes by
     reading   `q_values` as plain data, for acting in NumPy
 """
@@ -29,6 +30,10 @@ class Scalar:
     def target(self, reward: tf.Tensor, discount: tf.Tensor, next_selected: tf.Tensor) -> tf.Tensor:
         """Return r + discount · Q(s', a*), all [B]."""
         return losses.td_target(reward, discount, next_selected)
+
+    def expected(self, target: tf.Tensor) -> tf.Tensor:
+        """Return the target [B] as it is."""
+        return target
 
     def loss(
         self, target: tf.Tensor, selected: tf.Tensor, td_loss: losses.Loss
@@ -58,6 +63,10 @@ class Categorical:
         support = tf.constant(self.support)
         return losses.project(reward, discount, tf.nn.softmax(next_selected), support)
 
+    def expected(self, target: tf.Tensor) -> tf.Tensor:
+        """Return the means [B] of probabilities [B, N]."""
+        return tf.linalg.matvec(target, tf.constant(self.support))
+
     def loss(
         self, target: tf.Tensor, selected: tf.Tensor, td_loss: losses.Loss
     ) -> tuple[tf.Tensor, tf.Tensor]:
@@ -81,6 +90,10 @@ class Quantile:
     def target(self, reward: tf.Tensor, discount: tf.Tensor, next_selected: tf.Tensor) -> tf.Tensor:
         """Return r + discount · each quantile of the next action, [B, N]."""
         return tf.stop_gradient(reward[:, tf.newaxis] + discount[:, tf.newaxis] * next_selected)
+
+    def expected(self, target: tf.Tensor) -> tf.Tensor:
+        """Return the means [B] of quantiles [B, N]."""
+        return tf.reduce_mean(target, axis=1)
 
     def loss(
         self, target: tf.Tensor, selected: tf.Tensor, td_loss: losses.Loss

@@ -5,9 +5,13 @@ per episode (`episode_seed`). Episodes of training, of periodic evaluation and o
 can never share a seed: each stream has its own remainder modulo 4.
 """
 
+import dataclasses
+import random
 from collections.abc import Sequence
 
 import numpy as np
+
+from dqn_tf.config.dqn_config import DQNConfig
 
 # streams of episode seeds: to learn, to choose the best weights, to report
 TRAINING, SELECTION, TEST = 0, 1, 2
@@ -19,6 +23,17 @@ def generators(seed: int) -> dict[str, np.random.Generator]:
     children = np.random.SeedSequence(seed).spawn(len(GENERATORS))
     named = zip(GENERATORS, children, strict=True)
     return {name: np.random.default_rng(child) for name, child in named}
+
+
+def with_seed(config: DQNConfig) -> DQNConfig:
+    """Return the configuration, with a seed drawn where it has none.
+
+    It is drawn from Python's own generator, as Keras draws the seeds of layers that have none. So
+    `tf.keras.utils.set_random_seed` decides it.
+    """
+    if config.seed is not None:
+        return config
+    return dataclasses.replace(config, seed=random.getrandbits(32))
 
 
 def episode_seed(seed: int, stream: int, *position: int) -> int:

@@ -1,5 +1,6 @@
 """Makes the configured engines: one for each run that is trained at once."""
 
+import dataclasses
 from collections.abc import Callable, Sequence
 
 import gymnasium as gym
@@ -25,6 +26,7 @@ def make_engines(
     Their environments come from `make_env` or, for `--engine=graph`, are the native twins. Several
     runs share one program, which only the graph engine has.
     """
+    configs = [_seeded(config, agent) for config, agent in zip(configs, agents, strict=True)]
     if configs[0].engine == "host":
         return [
             make_host_engine(config, agent, make_env)
@@ -35,10 +37,18 @@ def make_engines(
 
 def make_host_engine(config: DQNConfig, agent: DQN, make_env: Callable[[], gym.Env]) -> HostEngine:
     """Make the host engine of one run, with the configured collector."""
+    config = _seeded(config, agent)
     generators = seeding.generators(config.seed or 0)
     q_function = make_q_function(agent)
     collector = make_collector(config, make_env, q_function, generators["exploration"])
     return HostEngine(config, agent, q_function, collector, generators)
+
+
+def _seeded(config: DQNConfig, agent: DQN) -> DQNConfig:
+    """Return the configuration with the agent's seed, where it has none of its own."""
+    if config.seed is not None:
+        return config
+    return dataclasses.replace(config, seed=agent.settings.seed)
 
 
 def make_graph_engines(configs: Sequence[DQNConfig], agents: Sequence[DQN]) -> list[Engine]:

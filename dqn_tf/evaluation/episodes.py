@@ -10,6 +10,7 @@ import numpy as np
 from dqn_tf.config.dqn_config import DQNConfig
 from dqn_tf.envs.checked_env import CheckedEnv
 from dqn_tf.evaluation import statistics
+from dqn_tf.evaluation.actions import require_actions
 from dqn_tf.evaluation.kept_envs import MAX_PARALLEL, KeptEnvs
 from dqn_tf.evaluation.watch import Watch
 from dqn_tf.support.errors import UserError
@@ -183,7 +184,9 @@ def _play_all(
     while running:
         check()
         observation = np.stack([player.observation for player in running])  # [N, *shape]
-        actions = _actions(policy(observation, _masks(running)), running)
+        chosen = policy(observation, _masks(running))
+        spaces = running[0].env.spaces
+        actions = require_actions(chosen, len(running), spaces, "The policy").tolist()
         for player, action in zip(running, actions, strict=True):
             player.env.begin_step(action)
         still_running = []
@@ -203,27 +206,6 @@ def _play_all(
         if gives_up and first[0].capped and all(episode.capped for episode in first):
             return first
     return episodes
-
-
-def _actions(chosen: Any, players: list["_Player"]) -> list[int]:
-    """Return the actions of a policy, one for each player. Raises UserError for what is none."""
-    array = np.asarray(chosen)
-    spaces = players[0].env.spaces
-    first = spaces.action_start
-    last = first + spaces.actions - 1
-    if array.shape != (len(players),) or array.dtype.kind not in "iu":
-        raise UserError(
-            f"The policy returned {array.dtype} {list(array.shape)} for {len(players)}"
-            " observations: it must return as many whole numbers, its actions from"
-            f" {first} to {last}."
-        )
-    if array.min() < first or array.max() > last:
-        wrong = array[(array < first) | (array > last)][0]
-        raise UserError(
-            f"The policy chose the action {wrong}, and the environment has those from {first} to"
-            f" {last}."
-        )
-    return array.tolist()
 
 
 def _masks(players: list["_Player"]) -> np.ndarray | None:

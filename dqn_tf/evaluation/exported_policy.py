@@ -9,6 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from dqn_tf.envs.spaces import Spaces
+from dqn_tf.evaluation.actions import require_actions
 from dqn_tf.evaluation.find_export import find_export
 from dqn_tf.support.errors import UserError
 from dqn_tf.support.plain_paths import plain
@@ -54,7 +55,8 @@ class ExportedPolicy:
     def __call__(self, observation: np.ndarray, mask: np.ndarray | None = None) -> np.ndarray:
         """Return the actions [N] int64 for observations [N, *shape] and masks [N, A].
 
-        Observations are cast to the signature's dtype. Raises UserError if the model fails on them.
+        Observations are cast to the signature's dtype. Raises UserError if the model fails on them,
+        or answers with anything but an action for each.
         """
         inputs = {"observation": tf.constant(observation.astype(self._dtype, copy=False))}
         try:
@@ -62,12 +64,13 @@ class ExportedPolicy:
                 outputs = self.serve(**inputs)
             else:
                 outputs = self.serve_masked(**inputs, action_mask=tf.constant(mask))
-            return outputs["action"].numpy()
+            actions = outputs["action"].numpy()
         except (tf.errors.OpError, ValueError) as error:
             raise UserError(
                 f"{self.version} failed on observations of shape {list(observation.shape)}:"
                 f" {first_line(error)}"
             ) from error
+        return require_actions(actions, len(observation), self.spaces, str(self.version))
 
 
 def load_policy(model: str | Path) -> ExportedPolicy:

@@ -20,6 +20,7 @@ from dqn_tf.config import seeding
 from dqn_tf.envs import registry
 from dqn_tf.envs.checked_env import CheckedEnv, close_all
 from dqn_tf.envs.spaces import Spaces
+from dqn_tf.evaluation.actions import require_actions
 from dqn_tf.evaluation.exported_policy import load_policy
 
 interop.load_tf_agents()
@@ -79,7 +80,9 @@ class GymnasiumEnvironment(PyEnvironment):
         return time_step.restart(self._to_observation(self._env.reset(self._next_seed())))
 
     def _step(self, action: types.NestedArray) -> time_step.TimeStep:
-        action = int(action) + self._env.spaces.action_start
+        spaces = self._env.spaces
+        numbered = np.asarray(action).reshape(-1) + spaces.action_start
+        (action,) = require_actions(numbered, 1, spaces, "The driver").tolist()
         next_observation, raw_reward, terminated, truncated = self._env.step(action)
         observation = self._to_observation(next_observation)
         reward = np.float32(raw_reward)

@@ -4,6 +4,7 @@ import tensorflow as tf
 
 import oracles
 from dqn_tf.agent import losses
+from dqn_tf.support.errors import UserError
 
 
 def test_td_target():
@@ -53,7 +54,7 @@ def test_keras_loss_objects_keep_their_settings_and_lose_their_reduction():
 
 
 def test_unknown_loss_names_what_is_known():
-    with pytest.raises(ValueError, match="'hubber': must be 'huber', 'mse'"):
+    with pytest.raises(UserError, match=r"'hubber'\): must be 'huber', 'mse'"):
         losses.per_example("hubber", 1.0)
 
 

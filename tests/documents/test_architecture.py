@@ -174,7 +174,7 @@ def test_no_keras_beside_tf_keras_and_nothing_that_runs_what_it_reads(name):
 @pytest.mark.parametrize("name", SOURCES)
 def test_no_global_randomness(name):
     """Every number is drawn from a generator that has a name, or is a function of a seed that is
-    given with it (`stateless_`).
+    given with it (`stateless_`). A seed that nobody gave is drawn as Keras draws one.
     """
     for node in ast.walk(TREES[name]):
         if (
@@ -189,7 +189,8 @@ def test_no_global_randomness(name):
                 "PCG64",
                 "stateless_normal",
             ), f"line {node.lineno}: random.{node.attr}"
-    assert not {found for found in imported(TREES[name]) if found.split(".")[0] == "random"}
+    if name != "config.seeding":
+        assert not {found for found in imported(TREES[name]) if found.split(".")[0] == "random"}
 
 
 @pytest.mark.parametrize("name", [name for name in SOURCES if name != "config.settings"])

@@ -1,9 +1,12 @@
 """dqn_tf.evaluate, load_policy and export_policy: what the commands do, as functions."""
 
 import json
+import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from dqn_tf import DQN, DQNConfig, UserError, compare, evaluate, export_policy, load_policy
 from dqn_tf.evaluation.find_export import MANIFEST
@@ -69,3 +72,71 @@ def test_what_cannot_be_played_is_refused(agent, models):
     ):
         with pytest.raises(UserError, match=sentence):
             evaluate(*arguments)
+
+
+# --- what is no action ----------------------------------------------------------------------------
+
+
+def foreign_model(path: Path, action: tf.Tensor) -> Path:
+    """A SavedModel by another hand for CartPole, which answers each observation with `action`."""
+    module = tf.Module()
+
+    def serve(observation: tf.Tensor) -> dict[str, tf.Tensor]:
+        rows = tf.shape(observation)[0]
+        return {
+            "action": tf.repeat(action[tf.newaxis], rows, axis=0),
+            "q_values": tf.zeros((rows, 2)),
+        }
+
+    spec = tf.TensorSpec((None, 4), name="observation")
+    module.serve = tf.function(serve, input_signature=[spec])
+    tf.saved_model.save(module, str(path), signatures=module.serve)
+    return path
+
+
+@pytest.mark.parametrize(
+    "action, sentence",
+    [
+        (tf.constant(7, tf.int64), "chose the action 7, .* has those from 0 to 1"),
+        (
+            tf.constant(-1, tf.int64),
+            "chose the action -1, .* has those from 0 to 1",
+        ),
+        (
+            tf.constant(0.0),
+            r"returned float32 \[2\] for 2 observations: it must return as many",
+        ),
+        (tf.constant([0], tf.int64), r"returned int64 \[2, 1\] for 2 observations"),
+    ],
+    ids=str,
+)
+def test_what_a_foreign_model_answers_is_no_action(tmp_path, action, sentence):
+    model = foreign_model(tmp_path / "1", action)
+    with pytest.raises(UserError, match=f"^{model} {sentence}"):
+        evaluate(model, "CartPole-v1", episodes=2)
+
+
+def test_actions_that_a_manifest_does_not_name_are_refused(models, tmp_path):
+    version = shutil.copytree(models / "CartPole-v1" / "1", tmp_path / "1")
+    manifest = json.loads((version / MANIFEST).read_text(encoding="utf-8"))
+    manifest["spaces"]["action_start"] = 5
+    (version / MANIFEST).write_text(json.dumps(manifest), encoding="utf-8")
+    with pytest.raises(UserError, match="chose the action [01], .* has those from 5 to 6"):
+        load_policy(version)(np.zeros((3, 4), np.float32))
+    assert load_policy(models / "CartPole-v1" / "1")(np.zeros((0, 4), np.float32)).shape == (0,)
+
+
+@pytest.mark.parametrize(
+    "answer, sentence",
+    [
+        ([2, 0], "chose the action 2, .* has those from 0 to 1"),
+        ([0], r"returned int64 \[1\] for 2 observations"),
+        ([[0], [1]], r"returned int64 \[2, 1\] for 2 observations"),
+        ([0.0, 1.0], r"returned float64 \[2\] .* whole numbers, its actions from 0 to 1"),
+        (None, r"returned object \[\] for 2 observations"),
+    ],
+    ids=str,
+)
+def test_what_a_function_answers_is_no_action(answer, sentence):
+    with pytest.raises(UserError, match=f"The policy {sentence}"):
+        evaluate(lambda observation, mask: answer, "CartPole-v1", episodes=2)

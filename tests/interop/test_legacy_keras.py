@@ -20,12 +20,13 @@ from small_runs import SMALL, report, small_run
 
 # dueling and noisy are parts of Rainbow
 RUNS = {"plain": {"total_steps": 200}, "rainbow": {"total_steps": 200, "rainbow": "true"}}
-# Loads TensorFlow once, and forks before it has run anything: each command is a child. Then
-# convolutions, and `fit`.
+# Loads TensorFlow once, and forks before it has run anything: each command is a child. Then the
+# tests of what a Keras user expects.
 PROGRAM = """
 import json, os, runpy, sys
 from dqn_tf.support import tensorflow_loading as quiet
 quiet.load_tensorflow()
+import pytest
 import tensorflow as tf
 assert tf.keras.Model.__module__.startswith("tf_keras")
 from dqn_tf.training import trainer
@@ -37,15 +38,9 @@ for words in json.loads(sys.argv[1]):
         sys.exit()
     if os.waitstatus_to_exitcode(os.wait()[1]):
         sys.exit(f"failed: {words}")
-from oracles import Spaces, make_agent, make_batch, make_config
-images = Spaces((36, 36, 2), "uint8", 3)
-agent = make_agent(make_config(distribution="quantile", atoms=5), images)
-batch = make_batch(0, spaces=images)
-batch |= {name: batch[name].astype("uint8") for name in ("observation", "next_observation")}
-before = agent.online.get_weights()
-agent.fit(tf.data.Dataset.from_tensors(batch).repeat(3), verbose=0)
-after = agent.online.get_weights()
-assert all((one != other).any() for one, other in zip(before, after, strict=True))
+os.chdir(sys.argv[2])
+options = ["-n0", "-p", "no:cacheprovider", "--tb=short", "--durations=0"]
+sys.exit(pytest.main([*options, "tests/agent/test_keras.py"]))
 """
 
 
@@ -53,7 +48,7 @@ assert all((one != other).any() for one, other in zip(before, after, strict=True
     importlib.util.find_spec("tf_keras") is None,
     reason="Keras 2 is not installed: pip install tf-keras",
 )
-def test_train_resume_export_and_evaluate(tmp_path):
+def test_train_resume_export_evaluate_and_all_that_keras_users_expect(tmp_path):
     commands = [["train.py", *small_run(tmp_path / name, **flags)] for name, flags in RUNS.items()]
     commands += [
         [
@@ -70,7 +65,9 @@ def test_train_resume_export_and_evaluate(tmp_path):
         ],
     ]
     commands = [[str(ROOT / script), *words] for script, *words in commands]
-    done = interpreter("-c", PROGRAM, json.dumps(commands), cwd=tmp_path, TF_USE_LEGACY_KERAS="1")
+    done = interpreter(
+        "-c", PROGRAM, json.dumps(commands), ROOT, cwd=tmp_path, TF_USE_LEGACY_KERAS="1"
+    )
     assert done.returncode == 0, done.stdout + done.stderr
     for name in RUNS:
         found = report(tmp_path / name)

@@ -275,6 +275,13 @@ class NumpyAgent:
         hidden = np.maximum(observation @ weights[0] + weights[1], 0.0)
         return hidden, hidden @ weights[2] + weights[3]
 
+    def target_and_selected(self, batch: dict[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+        """The Bellman target of each row, and the Q-value of its action."""
+        next_q_values = self.forward(self.target, batch["next_observation"])[1]
+        q_values = self.forward(self.online, batch["observation"])[1]
+        selected = q_values[np.arange(len(q_values)), batch["action"]]
+        return batch["reward"] + batch["discount"] * next_q_values.max(axis=1), selected
+
     def gradients(
         self, batch: dict[str, np.ndarray]
     ) -> tuple[float, float, list[np.ndarray], np.ndarray]:
@@ -282,11 +289,8 @@ class NumpyAgent:
         error|.
         """
         size, rows = len(batch["action"]), np.arange(len(batch["action"]))
-        td_target = batch["reward"] + batch["discount"] * self.forward(
-            self.target, batch["next_observation"]
-        )[1].max(axis=1)
+        td_target, q_selected = self.target_and_selected(batch)
         hidden, q_values = self.forward(self.online, batch["observation"])
-        q_selected = q_values[rows, batch["action"]]
         error, delta = q_selected - td_target, self.config.huber_delta
         if self.config.loss == "mse":
             loss, slope = error**2, 2 * error
@@ -313,6 +317,7 @@ class NumpyAgent:
     def update(self, batch: dict[str, np.ndarray]) -> dict[str, float]:
         """One update, as Mnih et al. 2015 (algorithm 1) with Keras's Adam or RMSprop."""
         loss, q_selected, gradients, error = self.gradients(batch)
+        pair = self.target_and_selected(batch)
         norm, most = (
             np.sqrt(sum((gradient**2).sum() for gradient in gradients)),
             self.config.max_gradient_norm,
@@ -328,7 +333,8 @@ class NumpyAgent:
                 tau * online + (1 - tau) * target
                 for online, target in zip(self.online, self.target, strict=True)
             ]
-        return {"loss": loss, "q_selected": q_selected, "gradient_norm": norm, "error": error}
+        metrics = {"loss": loss, "q_selected": q_selected, "gradient_norm": norm, "error": error}
+        return metrics | dict(zip(("target", "selected"), pair, strict=True))
 
     def step(self, number: int, gradient: np.ndarray) -> np.ndarray:
         """What the optimizer takes off this weight."""
@@ -360,7 +366,7 @@ def check_update(**overrides: Any) -> None:
         actual, expected = agent.update(tensors(batch)), oracle.update(batch)
         assert set(actual) == set(expected)
         for name, value in expected.items():
-            close(actual[name], value if name == "error" else [value])
+            close(actual[name], value if np.ndim(value) else [value])
         for network, weights in ((agent.online, oracle.online), (agent.target, oracle.target)):
             for one, other in zip(network.get_weights(), weights, strict=True):
                 close(one, other)

@@ -187,6 +187,10 @@ def test_actions_are_counted_from_0():
     for action in (0, 1):
         environment.step(np.array(action))
     assert env.actions == [5, 6]
+    for action in (-1, 2):
+        with pytest.raises(UserError, match="chose the action ., .* has those from 5 to 6"):
+            environment.step(np.array(action))
+    assert env.actions == [5, 6]
     assert (int(environment.action_spec().minimum), int(environment.action_spec().maximum)) == (
         0,
         1,

@@ -35,6 +35,9 @@ class Head(tf.keras.layers.Layer):
             hidden = dense.hidden(width, hidden_units, f"{name}_hidden")
             last_width = hidden_units[-1] if hidden_units else width
             self.streams.append([*hidden, dense.output(last_width, units, name)])
+        # Keras 2 saves the layers in a list, and not those in lists of it.
+        self.tracked_layers = [layer for layers in self.streams for layer in layers]
+        self.built = True  # by its layers, when they are called first
 
     def call(
         self, features: tf.Tensor, noise_seed: tf.Tensor | None = None, training: bool = False

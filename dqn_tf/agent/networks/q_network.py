@@ -9,6 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from dqn_tf.agent.autograph import read_users_code
+from dqn_tf.agent.column import require_observation
 from dqn_tf.agent.networks.heads import Head
 from dqn_tf.agent.networks.layers import DTYPE, DenseLayers
 from dqn_tf.agent.networks.numpy_forward import ForwardPlan, Place
@@ -78,8 +79,9 @@ class QNetwork(tf.keras.Model):
         """Return the torso's features and the head's outputs.
 
         `noise_seed`, int32 [2], draws the noise of noisy layers; without it they are their means.
-        `training` forms gradients faster.
+        `training` forms gradients faster. Raises UserError if the observations do not fit.
         """
+        require_observation(observation, self.spaces)
         noise = {"noise_seed": noise_seed} if self.torso.takes_noise else {}
         features = self._read(observation, training=training, **noise)
         # Not `self.head(...)`: Keras would put one more operation before the streams, and gradients
