@@ -318,7 +318,7 @@ def _explain(config: DQNConfig, error: BaseException) -> NoReturn:
         sentence = f"--env={env}: making the environment failed: {describe_error(error)}"
         if config.env_kwargs:
             sentence += f" (with --env_kwargs='{show(config.env_kwargs)}')"
-        elif isinstance(error, TypeError):
+        elif isinstance(error, TypeError) and "argument" in sentence:
             sentence += ". Its arguments are given by --env_kwargs, as a JSON object."
     raise UserError(sentence) from error
 

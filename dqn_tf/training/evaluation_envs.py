@@ -29,6 +29,8 @@ class EvaluationEnvs:
 
     def reserve(self) -> None:
         """Make the first environment, or find that the training's have to do. Raises UserError."""
+        if self._borrows and not self._engine.can_lend:
+            self._engine.lend()  # says why it lends none
         if self._borrows or self._own is not None:
             return
         most = self._engine.config.evaluation_envs or automatic_parallel(self._make_env)

@@ -164,3 +164,13 @@ def test_episodes_are_left_out_only_where_the_first_three_do_not_end():
 def test_what_a_policy_may_not_choose(actions):
     with KeptEnvs(faulty.Corridor, 1) as envs, pytest.raises(UserError, match="^The policy "):
         play(lambda observation, mask: np.array(actions), envs.ready(1), [4])
+
+
+def test_what_lends_no_environments_says_so_at_the_start():
+    config = dataclasses.replace(
+        SMALL, env="CartPole-v1", engine="graph", hidden_units=(4,), evaluation_envs=0
+    )
+    (run,) = trainer.make_runs([config])
+    with pytest.raises(UserError, match="^--evaluation_envs=0 .* --engine=graph .* lends none"):
+        run.make_evaluation_envs()
+    run.close()
