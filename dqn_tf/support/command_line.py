@@ -238,7 +238,10 @@ def other_command(folder: str) -> str:
 
 def _os_sentence(error: OSError) -> str:
     reason = error.strerror or str(error) or type(error).__name__
-    return f"{error.filename}: {reason}." if error.filename else f"{reason}."
+    if error.filename:
+        return f"{error.filename}: {reason}."
+    temporary = os.environ.get("TMPDIR", "/tmp")
+    return f"{reason}; no file is named, so it may be a temporary one, in {temporary}."
 
 
 def typed_path(path: str | Path) -> str:

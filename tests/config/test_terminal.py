@@ -68,7 +68,12 @@ def test_characters_that_a_terminal_lacks_are_escaped(monkeypatch):
     [
         (UserError("one\nsentence"), 1, "error: one sentence\n"),
         (OSError(28, "No space left on device", "x"), 1, "error: x: No space left on device.\n"),
-        (OSError(28, "No space left on device"), 1, "error: No space left on device.\n"),
+        (
+            OSError(28, "No space left on device"),
+            1,
+            "error: No space left on device; no file is named, so it may be a temporary one, in"
+            " /scratch.\n",
+        ),
         (KeyboardInterrupt(), 130, ""),
     ],
 )
@@ -77,6 +82,7 @@ def test_a_command_ends_in_a_sentence(monkeypatch, capsys, error, status, said):
         raise error
 
     monkeypatch.setattr(sys, "argv", ["train.py"])
+    monkeypatch.setenv("TMPDIR", "/scratch")
     monkeypatch.setattr(command_line.faulthandler, "enable", lambda: None)
     with pytest.raises(SystemExit) as end:
         command_line.run(main, lambda words: words)
