@@ -13,7 +13,7 @@ from dqn_tf.serving.errors import ServingError
 
 # The interpreter runs one thread at a time. If many had long work to do, each would wait long for
 # its next turn, and so would the event loop, which answers everybody.
-HEAVY_THREADS = 2
+HEAVY_THREADS = 1  # and one more for large requests
 # a request with more bytes is heavy: it takes its turn
 HEAVY_BYTES = 16 << 10
 # a request with more bytes is large: one of them is at work at a time

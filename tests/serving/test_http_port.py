@@ -1,10 +1,13 @@
 """The HTTP port around the API: hosts, targets, pages, metrics, and what is no HTTP at all."""
 
+import contextlib
 import http.client
 import os
 import socket
 import subprocess
 import sys
+import threading
+import time
 
 import pytest
 
@@ -167,6 +170,49 @@ def test_a_malformed_request_leaves_no_lines_in_the_log(server, data):
             assert not reply or reply.startswith(b"HTTP/")
     assert server.predict(BODY)[0] == 200
     assert server.text == before
+
+
+def test_long_bodies_in_small_pieces_hold_nobody_up(server):
+    """A hundred clients send chunks of one byte as fast as they can."""
+    chunks = b"1\r\n \r\n" * 20_000
+    head = b"POST /v1/models/zoo:predict HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
+    end = threading.Event()
+
+    def send() -> None:
+        address = server.host, server.rest
+        with contextlib.suppress(OSError), socket.create_connection(address, 30) as connection:
+            connection.sendall(head)
+            while not end.is_set():
+                connection.sendall(chunks)
+
+    threads = [threading.Thread(target=send) for _ in range(100)]
+    for thread in threads:
+        thread.start()
+    try:
+        with server_process.Watch(server) as watch:
+            time.sleep(3.0)
+    finally:
+        end.set()
+        for thread in threads:
+            thread.join()
+    assert watch.slowest < 0.8 and not watch.failures
+    assert watch.grown < 150 << 20
+
+
+def test_many_pipelined_requests_are_answered_in_their_order(server):
+    request = b"GET /v1/models/zoo/versions/%d HTTP/1.1\r\nHost: a\r\n\r\n"
+    with socket.create_connection((server.host, server.rest), 30) as connection:
+        sent = b"".join(request % (3 - number % 2) for number in range(1000))
+        thread = threading.Thread(target=connection.sendall, args=(sent,))
+        thread.start()
+        reader = connection.makefile("rb")
+        statuses = []
+        for _ in range(1000):
+            statuses.append(int(reader.readline().split()[1]))
+            headers = http.client.parse_headers(reader)
+            reader.read(int(headers["Content-Length"]))
+        thread.join()
+    assert statuses == [200, 404] * 500
 
 
 # Addresses and flags

@@ -1,12 +1,11 @@
 """Reads the body of a request, within its limits."""
 
-import asyncio
 import zlib
 
 from aiohttp import web
 
 from dqn_tf.serving.errors import ServingError, check_deadline, invalid_argument
-from dqn_tf.serving.workload import HEAVY_BYTES, Claim
+from dqn_tf.serving.workload import Claim
 
 UNPACKED_BYTES = 128 << 10  # that are unpacked in one go
 
@@ -35,35 +34,21 @@ class Body:
         return self.received
 
 
-class BodyReader:
-    """Receives bodies of at most `limit` bytes.
-
-    Of long ones, a part of one is taken at each turn of the event loop. The others wait in their
-    sockets, and short requests in between.
-    """
-
-    def __init__(self, limit: int) -> None:
-        self._limit = limit
-        self._turn = asyncio.Lock()
-
-    async def read(self, request: web.BaseRequest, claim: Claim) -> Body:
-        """Receive the body. Raises BodyTooLarge, RESOURCE_EXHAUSTED."""
-        if (request.content_length or 0) > self._limit:
-            raise BodyTooLarge(self._limit)
-        if request.headers.get("Expect", "").lower() == "100-continue":
-            await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-        # One block of memory that grows: many small ones would leave holes when they are freed.
-        received = bytearray()
-        async for part in request.content.iter_any():
-            if len(received) + len(part) > self._limit:
-                raise BodyTooLarge(self._limit)
-            claim.add(len(part))
-            received += part
-            if len(received) > HEAVY_BYTES:
-                async with self._turn:
-                    await asyncio.sleep(0)
-        is_gzip = request.headers.get("Content-Encoding", "").lower() == "gzip"
-        return Body(received, is_gzip)
+async def read_body(request: web.BaseRequest, limit: int, claim: Claim) -> Body:
+    """Receive the body. Raises BodyTooLarge, RESOURCE_EXHAUSTED."""
+    if (request.content_length or 0) > limit:
+        raise BodyTooLarge(limit)
+    if request.headers.get("Expect", "").lower() == "100-continue":
+        await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+    # One block of memory that grows: many small ones would leave holes when they are freed.
+    received = bytearray()
+    async for part in request.content.iter_any():
+        if len(received) + len(part) > limit:
+            raise BodyTooLarge(limit)
+        claim.add(len(part))
+        received += part
+    is_gzip = request.headers.get("Content-Encoding", "").lower() == "gzip"
+    return Body(received, is_gzip)
 
 
 def _unpack(packed: bytearray, limit: int, claim: Claim, deadline: float) -> bytearray:

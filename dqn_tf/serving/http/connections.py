@@ -7,9 +7,13 @@ there are too many, the one that waits longest is closed.
 
 import asyncio
 from collections.abc import Callable
+from typing import Any, cast
 
 from aiohttp import web
 
+from dqn_tf.serving.http.intake import SHORT_BYTES, TURN_BYTES, Intake
+
+HEAD_BYTES = 64 << 10  # after which the head of a request must be complete
 HEAD_SECONDS = 10  # for the head of a request, from its first byte on
 IDLE_SECONDS = 120  # between two requests
 WRITE_SECONDS = 30  # that a client may take to read one part of its reply
@@ -17,7 +21,10 @@ SWEEP_SECONDS = 1.0
 
 
 class Connection(asyncio.Protocol):
-    """One connection: passes everything to aiohttp's handler, and knows what it waits for."""
+    """One connection: passes everything to aiohttp's handler, and knows what it waits for.
+
+    What comes waits for its turn (`intake`), and for the handler, which may pause.
+    """
 
     def __init__(self, connections: "Connections", handler: web.RequestHandler) -> None:
         self.handler = handler
@@ -25,6 +32,9 @@ class Connection(asyncio.Protocol):
         self.waits_since = 0.0
         self.has_begun = False  # the head is incomplete
         self._connections = connections
+        self._received = 0  # bytes of the present request
+        self._held = b""  # what waits for its turn
+        self._is_paused = False  # by the handler
         self.request: web.BaseRequest | None = None  # that is being answered
         self._written_at = 0.0
 
@@ -32,17 +42,54 @@ class Connection(asyncio.Protocol):
         """Begin to wait for a request."""
         assert isinstance(transport, asyncio.Transport)
         self.transport = transport
-        self.handler.connection_made(transport)
+        if hasattr(transport, "max_size"):  # asyncio's own would read much more at a time
+            transport.max_size = TURN_BYTES
+        self.handler.connection_made(cast(asyncio.Transport, _HandlersTransport(self, transport)))
         self.wait()
         self.progress()
         self._connections.add(self)
 
     def data_received(self, data: bytes) -> None:
-        """Pass data on; the first of a head starts its time."""
-        if self.is_waiting and not self.has_begun:
-            self.has_begun = True
-            self.waits_since = asyncio.get_running_loop().time()
-        self.handler.data_received(data)
+        """Pass data on when it is its turn; the first of a head starts the head's time."""
+        if self.is_waiting:
+            if not self.has_begun:
+                self.has_begun = True
+                self.waits_since = asyncio.get_running_loop().time()
+            elif self._received > HEAD_BYTES:
+                self.abort()
+                return
+        self._received += len(data)
+        intake = self._connections.intake
+        if self._received <= SHORT_BYTES or intake.admits(len(data)):
+            self.handler.data_received(data)
+            return
+        self._held = data
+        self._update_reading()
+        intake.line_up(len(data), self._pass_held)
+
+    def pause_reading(self) -> None:
+        """Read no more until the handler can take it."""
+        self._is_paused = True
+        self._update_reading()
+
+    def resume_reading(self) -> None:
+        """Read on, unless something waits for its turn."""
+        self._is_paused = False
+        self._update_reading()
+
+    def _pass_held(self) -> None:
+        data, self._held = self._held, b""
+        if self.transport is not None and not self.transport.is_closing():
+            self.handler.data_received(data)
+            self._update_reading()
+
+    def _update_reading(self) -> None:
+        if self.transport is None or self.transport.is_closing():
+            return
+        if self._held or self._is_paused:
+            self.transport.pause_reading()
+        else:
+            self.transport.resume_reading()
 
     def eof_received(self) -> bool | None:
         """Pass the end on."""
@@ -71,6 +118,7 @@ class Connection(asyncio.Protocol):
         """Begin to wait for the next request."""
         self.request = None
         self.has_begun = False
+        self._received = 0
         self.waits_since = asyncio.get_running_loop().time()
 
     def is_late(self, now: float) -> bool:
@@ -98,10 +146,26 @@ class Connection(asyncio.Protocol):
             self.transport.abort()
 
 
+class _HandlersTransport:
+    """The transport as aiohttp's handler sees it: whether to read is the connection's to say."""
+
+    def __init__(self, connection: Connection, transport: asyncio.Transport) -> None:
+        self._transport = transport
+        self.write = transport.write
+        self.writelines = transport.writelines
+        self.is_closing = transport.is_closing
+        self.pause_reading = connection.pause_reading
+        self.resume_reading = connection.resume_reading
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._transport, name)
+
+
 class Connections:
     """All connections of the HTTP port, at most `limit` of them."""
 
     def __init__(self, limit: int) -> None:
+        self.intake = Intake()
         self._limit = limit
         self._all: dict[int, Connection] = {}
         self._sweeper: asyncio.TimerHandle | None = None

@@ -15,7 +15,7 @@ from aiohttp import web
 
 from dqn_tf.serving.errors import ServingError, check_deadline, invalid_argument
 from dqn_tf.serving.http import json_examples, json_reader, json_writer, routes
-from dqn_tf.serving.http.body import Body, BodyReader
+from dqn_tf.serving.http.body import Body, read_body
 from dqn_tf.serving.http.documents import Document, SmallDocument, read_document
 from dqn_tf.serving.http.routes import Route
 from dqn_tf.serving.models import classify_regress, status
@@ -38,7 +38,6 @@ class ApiHandlers:
         self.runner = runner
         self.options = options
         self.workload = workload
-        self._bodies = BodyReader(options.max_request_bytes)
         self.places = Places(options.max_concurrent_requests)
         self.threads = concurrent.futures.ThreadPoolExecutor(options.rest_api_num_threads, "rest")
         # Large requests have a thread of their own: they must not hold up the others.
@@ -56,7 +55,7 @@ class ApiHandlers:
                 reply = status.metadata(handle.model)
         else:
             claim: Claim = request["claim"]
-            body = await self._bodies.read(request, claim)
+            body = await read_body(request, self.options.max_request_bytes, claim)
             with Place(self.places) as place:
                 reply = await _Call(self, route, deadline, place, claim).answer(body)
             claim.set(len(reply))  # the body is not needed any more
@@ -183,7 +182,8 @@ class _Call:
         return await self._in_thread(lambda: self._read_long(content))
 
     def _read_long(self, content: bytes | bytearray) -> Document:
-        with self._workload.turn(self._size, self._deadline):
+        # reading what orjson does not read takes long, too
+        with self._workload.turn(max(self._size, HEAVY_BYTES + 1), self._deadline):
             return read_document(content, self._options.max_json_depth, self._deadline)
 
     def _examples(self, document: Document) -> np.ndarray:
