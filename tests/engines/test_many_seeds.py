@@ -5,6 +5,7 @@ each is the run that it would be alone but for rounding, and their files, resume
 
 import json
 import signal
+from collections.abc import Iterator
 
 import numpy as np
 import pytest
@@ -16,7 +17,9 @@ from dqn_tf.agent import losses
 from dqn_tf.agent.dqn import DQN, weights_sha256
 from dqn_tf.agent.networks.kernels import narrow_matmul
 from dqn_tf.agent.networks.layers import StackedDense
+from dqn_tf.config import seeding
 from dqn_tf.engines import factory
+from dqn_tf.engines.graph.engine import GraphEngine
 from dqn_tf.envs import registry
 from small_runs import SMALL, arguments
 
@@ -58,6 +61,22 @@ def run_together(engines: list) -> list[list]:
     return episodes
 
 
+def each_alone(configs: list) -> Iterator[GraphEngine]:
+    """The engine of each seed by itself, one after the other.
+
+    They share the program of the first, which is compiled once and begins anew for each.
+    """
+    agents = [oracles.make_agent(config, registry.spaces(config)) for config in configs]
+    (first,) = factory.make_engines(configs[:1], agents[:1], None)
+    program = first.program
+    new = program.arrays(0)
+    yield first
+    for config, agent in zip(configs[1:], agents[1:], strict=True):
+        program.load(new, 0)
+        program.packed.assign(tf.zeros_like(program.packed))
+        yield GraphEngine(config, agent, seeding.generators(config.seed), program)
+
+
 @pytest.mark.parametrize(
     "overrides",
     [
@@ -73,11 +92,8 @@ def test_each_seed_is_what_it_is_alone(overrides):
     """
     together = make_engines(**overrides)
     episodes = run_together(together)
-    for number, engine in enumerate(together):
-        config = engine.config
-        (alone,) = factory.make_engines(
-            [config], [oracles.make_agent(config, registry.spaces(config))], None
-        )
+    for number, alone in enumerate(each_alone([engine.config for engine in together])):
+        engine = together[number]
         own = run_together([alone])
         assert episodes[number] == own[0] and engine.updates == alone.updates > 50
         for name, array in alone.agent.arrays().items():

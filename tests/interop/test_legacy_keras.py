@@ -20,8 +20,8 @@ from small_runs import SMALL, report, small_run
 
 # dueling and noisy are parts of Rainbow
 RUNS = {"plain": {"total_steps": 200}, "rainbow": {"total_steps": 200, "rainbow": "true"}}
-# Loads TensorFlow once, and forks before it has run anything: each command is a child. Then the
-# tests of what a Keras user expects.
+# Loads TensorFlow once, and forks before it has run anything: each command is a child. So are,
+# beside them, the tests of what a Keras user expects.
 PROGRAM = """
 import json, os, runpy, sys
 from dqn_tf.support import tensorflow_loading as quiet
@@ -31,16 +31,25 @@ import tensorflow as tf
 assert tf.keras.Model.__module__.startswith("tf_keras")
 from dqn_tf.training import trainer
 from dqn_tf.evaluation import exported_policy as served
+def child(program, *words):
+    number = os.fork()
+    if number == 0:
+        sys.exit(program(*words))
+    return number
+def command(*words):
+    sys.argv = list(words)
+    runpy.run_path(words[0], run_name="__main__")
+def tests(root):
+    os.chdir(root)
+    options = ["-n0", "-p", "no:cacheprovider", "--tb=short", "--durations=0"]
+    return pytest.main([*options, "tests/agent/test_keras.py"])
+def status(number):
+    return os.waitstatus_to_exitcode(os.waitpid(number, 0)[1])
+beside = child(tests, sys.argv[2])
 for words in json.loads(sys.argv[1]):
-    if os.fork() == 0:
-        sys.argv = words
-        runpy.run_path(words[0], run_name="__main__")
-        sys.exit()
-    if os.waitstatus_to_exitcode(os.wait()[1]):
+    if status(child(command, *words)):
         sys.exit(f"failed: {words}")
-os.chdir(sys.argv[2])
-options = ["-n0", "-p", "no:cacheprovider", "--tb=short", "--durations=0"]
-sys.exit(pytest.main([*options, "tests/agent/test_keras.py"]))
+sys.exit(status(beside))
 """
 
 
@@ -66,7 +75,13 @@ def test_train_resume_export_evaluate_and_all_that_keras_users_expect(tmp_path):
     ]
     commands = [[str(ROOT / script), *words] for script, *words in commands]
     done = interpreter(
-        "-c", PROGRAM, json.dumps(commands), ROOT, cwd=tmp_path, TF_USE_LEGACY_KERAS="1"
+        "-c",
+        PROGRAM,
+        json.dumps(commands),
+        ROOT,
+        cwd=tmp_path,
+        patience=280,
+        TF_USE_LEGACY_KERAS="1",
     )
     assert done.returncode == 0, done.stdout + done.stderr
     for name in RUNS:

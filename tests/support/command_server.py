@@ -107,7 +107,9 @@ def refusal(words: list[str], cwd: Path, program: str = "train.py", **environ: s
     return last
 
 
-def interpreter(*words: str, cwd: Path, **environ: str) -> subprocess.CompletedProcess:
+def interpreter(
+    *words: str, cwd: Path, patience: float = PATIENCE, **environ: str
+) -> subprocess.CompletedProcess:
     """A Python interpreter of its own, for what a forked child cannot show."""
     return subprocess.run(
         [sys.executable, *map(str, words)],
@@ -115,7 +117,7 @@ def interpreter(*words: str, cwd: Path, **environ: str) -> subprocess.CompletedP
         env=_environment() | environ,
         text=True,
         capture_output=True,
-        timeout=PATIENCE,
+        timeout=patience,
         check=False,
     )
 
