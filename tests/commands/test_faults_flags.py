@@ -137,7 +137,7 @@ def test_what_does_not_fit_into_memory_is_refused_with_the_estimate(tmp_path):
 
 
 def test_the_estimate_is_printed_up_front(tmp_path):
-    status, text = run(small_run(tmp_path, env="faulty:NaNReset-v0"), tmp_path)
+    status, text = run(small_run(tmp_path, env="faulty:NaNObservation-v0"), tmp_path)
     assert status == 1 and text.startswith(
         "Replay memory: 300 transitions of 28 bytes, 8.2 KiB of "
     )

@@ -104,7 +104,7 @@ def test_a_run_that_goes_on_is_published_untested_and_old_versions_go(
             "--formats=savedmodel,pickle: 'pickle' is none of savedmodel, tflite, onnx",
         ),
         (["--run=nowhere"], "--run=nowhere: there is no such directory"),
-        (["--run=."], "config.json cannot be read"),
+        (["--run=."], "no config.json there, so it is not a run directory"),
     ],
 )
 def test_what_is_wrong_is_said(export, tmp_path, monkeypatch, words, says):
