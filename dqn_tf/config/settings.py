@@ -55,7 +55,10 @@ def setting(
         "fixed_on_resume": fixed_on_resume,
     }
     if isinstance(default, dict):
-        return dataclasses.field(default_factory=lambda: dict(default), metadata=metadata)
+        # no part of the hash: a dict has none
+        return dataclasses.field(
+            default_factory=lambda: dict(default), hash=False, metadata=metadata
+        )
     return dataclasses.field(default=default, metadata=metadata)
 
 

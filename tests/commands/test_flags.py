@@ -28,6 +28,7 @@ OURS = re.compile(
         [
             r"",
             r"Replay memory: .*",
+            r"Network: mlp \(chosen by --network=auto\) for 2 numbers\.",
             r"Training on .*, seed 3, from step 0 in .*",
             r"step [\d,]+ of [\d,]+: .*",
             r"step [\d,]+: greedy return .*",

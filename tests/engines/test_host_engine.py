@@ -113,7 +113,7 @@ def test_values_that_are_not_finite_reach_neither_replay_nor_clock():
         lambda: Leaking(lambda episode: (99, "truncated")),
     )
     engine.run_block()
-    with pytest.raises(UserError, match="reward of nan in environment step 13: "):
+    with pytest.raises(UserError, match=r"returned the reward nan: .* \(step 13 of the episode"):
         engine.run_block()
     assert len(engine.replay) == engine.env_step == 10
 

@@ -70,6 +70,7 @@ def test_arguments_are_kept_as_json_has_them():
     assert DQNConfig.from_dict(json.loads(json.dumps(config.to_dict()))) == config
     given["continuous"] = True
     assert config.env_kwargs["continuous"] is False and DQNConfig().env_kwargs == {}
+    assert len({config, DQNConfig(env="CartPole-v1", env_kwargs=given), config}) == 2
     values = dict.fromkeys(config.to_dict()) | {"env_kwargs": '{"continuous": false}'}
     assert config_flags.config_overrides(values) == {"env_kwargs": {"continuous": False}}
 
