@@ -106,4 +106,4 @@ def test_restored_at_any_block_it_goes_on_to_the_bit(name, tmp_path):
             oracles.run(other)
             differing = {key for key, value in everything(other).items() if value != expected[key]}
             assert not differing, f"stopped at step {moment.path.name} with {num_envs} environments"
-    assert agent.program.experimental_get_tracing_count() == 1
+    assert agent.program.function.experimental_get_tracing_count() == 1

@@ -37,14 +37,11 @@ MISTAKES = {  # probe: owner, attribute, and a piece of its source with what is 
     "mask": (
         DQN,
         "bellman_target",
-        (
-            "self.target.values.q_values(choosing), next_mask",
-            "self.target.values.q_values(choosing), None",
-        ),
+        ("values.q_values(choosing), next_mask", "values.q_values(choosing), None"),
     ),
     "priorities": (
         DQN,
-        "update",
+        "_compare",
         ('rows * batch["weight"] if "weight" in batch else rows', "rows"),
     ),
     "target": (
