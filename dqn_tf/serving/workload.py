@@ -48,42 +48,6 @@ class Places:
             self._taken -= 1
 
 
-class Place:
-    """One request's place, which is taken when a thread first works for the request.
-
-    A request that the event loop answers by itself needs none: nobody can keep it out. A place is
-    free when the request was answered and the last thread that worked for it has ended.
-    """
-
-    def __init__(self, places: Places) -> None:
-        self._places = places
-        self._keepers = 0
-        self._lock = threading.Lock()
-
-    def keep(self) -> None:
-        """Keep the place for a thread. Raises RESOURCE_EXHAUSTED if there is none to take."""
-        with self._lock:
-            if self._keepers == 0:
-                self._places.take()
-                self._keepers = 1  # the request itself
-            self._keepers += 1
-
-    def release(self) -> None:
-        """Give the place up for one that kept it."""
-        with self._lock:
-            self._keepers -= 1
-            is_last = self._keepers == 0
-        if is_last:
-            self._places.free()
-
-    def __enter__(self) -> "Place":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._keepers:
-            self.release()
-
-
 class ByteBudget:
     """The bytes of requests and replies that may be in memory at a time.
 

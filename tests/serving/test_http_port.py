@@ -215,6 +215,18 @@ def test_many_pipelined_requests_are_answered_in_their_order(server):
     assert statuses == [200, 404] * 500
 
 
+def test_a_long_body_that_is_refused_is_read_to_its_end(server):
+    """So that the client gets to the reply, and may use the connection again."""
+    for method, path, status in (
+        ("POST", "/v1/models/none:predict", 404),
+        ("PUT", "/v1/models/zoo", 400),
+        ("GET", "/v1/models/zoo", 200),
+    ):
+        for _ in range(2):
+            body = b'{"instances": [[1, 2, 3, 4]], "note": "' + b"x" * 1_000_000 + b'"}'
+            assert server.ask(method, path, body)[0] == status
+
+
 # Addresses and flags
 
 

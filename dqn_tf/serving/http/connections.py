@@ -9,11 +9,10 @@ import asyncio
 from collections.abc import Callable
 from typing import Any, cast
 
-from aiohttp import web
+from aiohttp import StreamReader, web
 
 from dqn_tf.serving.http.intake import SHORT_BYTES, TURN_BYTES, Intake
 
-HEAD_BYTES = 64 << 10  # after which the head of a request must be complete
 HEAD_SECONDS = 10  # for the head of a request, from its first byte on
 IDLE_SECONDS = 120  # between two requests
 WRITE_SECONDS = 30  # that a client may take to read one part of its reply
@@ -36,6 +35,7 @@ class Connection(asyncio.Protocol):
         self._held = b""  # what waits for its turn
         self._is_paused = False  # by the handler
         self.request: web.BaseRequest | None = None  # that is being answered
+        self._rest: StreamReader | None = None  # the body of the last one
         self._written_at = 0.0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -51,13 +51,9 @@ class Connection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Pass data on when it is its turn; the first of a head starts the head's time."""
-        if self.is_waiting:
-            if not self.has_begun:
-                self.has_begun = True
-                self.waits_since = asyncio.get_running_loop().time()
-            elif self._received > HEAD_BYTES:
-                self.abort()
-                return
+        if self.is_waiting and not self.has_begun and not self._is_reading_rest():
+            self.has_begun = True
+            self.waits_since = asyncio.get_running_loop().time()
         self._received += len(data)
         intake = self._connections.intake
         if self._received <= SHORT_BYTES or intake.admits(len(data)):
@@ -66,6 +62,10 @@ class Connection(asyncio.Protocol):
         self._held = data
         self._update_reading()
         intake.line_up(len(data), self._pass_held)
+
+    def _is_reading_rest(self) -> bool:
+        """Return True if the body of the last request, which was not needed, is still coming."""
+        return self._rest is not None and not self._rest.is_eof()
 
     def pause_reading(self) -> None:
         """Read no more until the handler can take it."""
@@ -116,6 +116,7 @@ class Connection(asyncio.Protocol):
 
     def wait(self) -> None:
         """Begin to wait for the next request."""
+        self._rest = None if self.request is None else self.request.content
         self.request = None
         self.has_begun = False
         self._received = 0

@@ -5,16 +5,16 @@ kilobytes, and runs models that are known to be fast. Threads do the rest.
 """
 
 import asyncio
-import concurrent.futures
 import time
 from collections.abc import Callable
+from concurrent.futures import Future
 from typing import TypeVar
 
 import numpy as np
 from aiohttp import web
 
 from dqn_tf.serving.errors import ServingError, check_deadline, invalid_argument
-from dqn_tf.serving.http import json_examples, json_reader, json_writer, routes
+from dqn_tf.serving.http import json_examples, json_reader, json_writer, lanes, routes
 from dqn_tf.serving.http.body import Body, read_body
 from dqn_tf.serving.http.documents import Document, SmallDocument, read_document
 from dqn_tf.serving.http.routes import Route
@@ -23,7 +23,7 @@ from dqn_tf.serving.models.runner import SignatureRunner
 from dqn_tf.serving.models.served_model import VersionHandle
 from dqn_tf.serving.models.signature import Arrays, Signature, count_bytes
 from dqn_tf.serving.options import Options
-from dqn_tf.serving.workload import HEAVY_BYTES, LARGE_BYTES, Claim, Place, Places, Workload
+from dqn_tf.serving.workload import HEAVY_BYTES, Claim, Workload
 
 # output elements of which the event loop writes the reply
 FEW_ELEMENTS = 1024
@@ -38,10 +38,7 @@ class ApiHandlers:
         self.runner = runner
         self.options = options
         self.workload = workload
-        self.places = Places(options.max_concurrent_requests)
-        self.threads = concurrent.futures.ThreadPoolExecutor(options.rest_api_num_threads, "rest")
-        # Large requests have a thread of their own: they must not hold up the others.
-        self.large_thread = concurrent.futures.ThreadPoolExecutor(1, "rest-large")
+        self.lanes = lanes.make(options.rest_api_num_threads, options.max_concurrent_requests)
 
     async def handle(self, request: web.BaseRequest) -> web.Response:
         """Answer one request. Raises ServingError, BodyTooLarge, and what a model raises."""
@@ -56,8 +53,7 @@ class ApiHandlers:
         else:
             claim: Claim = request["claim"]
             body = await read_body(request, self.options.max_request_bytes, claim)
-            with Place(self.places) as place:
-                reply = await _Call(self, route, deadline, place, claim).answer(body)
+            reply = await _Call(self, route, deadline, claim).answer(body)
             claim.set(len(reply))  # the body is not needed any more
         return web.Response(body=reply, content_type="application/json")
 
@@ -68,16 +64,13 @@ class ApiHandlers:
 class _Call:
     """One predict, classify or regress request."""
 
-    def __init__(
-        self, handlers: ApiHandlers, route: Route, deadline: float, place: Place, claim: Claim
-    ) -> None:
+    def __init__(self, handlers: ApiHandlers, route: Route, deadline: float, claim: Claim) -> None:
         self._runner = handlers.runner
         self._options = handlers.options
         self._workload = handlers.workload
-        self._handlers = handlers
+        self._lanes = handlers.lanes
         self._route = route
         self._deadline = deadline
-        self._place = place
         self._claim = claim
         self._size = 0
 
@@ -118,7 +111,7 @@ class _Call:
             outputs = self._runner.run(handle, signature, inputs, deadline=self._deadline)
         else:
             outputs = await self._in_thread_with(
-                handle, lambda held: self._run(held, signature, inputs)
+                handle, signature, lambda held: self._run(held, signature, inputs)
             )
         if _is_short(outputs):
             reply = self._write(outputs, is_rows)
@@ -133,7 +126,7 @@ class _Call:
         """Predict in threads."""
         if handle.batcher is None:
             return await self._in_thread_with(
-                handle, lambda held: self._predict_whole(held, signature, document)
+                handle, signature, lambda held: self._predict_whole(held, signature, document)
             )
         inputs, is_rows = await self._in_thread(lambda: self._convert(signature, document))
         outputs = await self._in_batch(handle, signature, inputs)
@@ -165,7 +158,7 @@ class _Call:
             numbers = classify_regress.regress(run, signature, serialized, check_method)
             return json_examples.regressions(numbers)
 
-        return await self._in_thread_with(handle, infer)
+        return await self._in_thread_with(handle, signature, infer)
 
     async def _read(self, body: Body, is_small: bool) -> Document:
         limit = self._options.max_request_bytes
@@ -204,54 +197,62 @@ class _Call:
             return json_writer.prediction(outputs, is_rows, self._deadline)
 
     async def _in_thread_with(
-        self, handle: VersionHandle, work: Callable[[VersionHandle], Result]
+        self, handle: VersionHandle, signature: Signature, work: Callable[[VersionHandle], Result]
     ) -> Result:
-        """Run `work` in a thread, with a hold of its own on the version."""
+        """Run `work`, which runs the signature, in a thread, with a hold of its own on the version.
+
+        That outlasts the request if it is given up.
+        """
         held = handle.duplicate()
 
-        def work_and_release() -> Result:
-            with held:
-                return work(held)
+        def work_in_time() -> Result:
+            check_deadline(self._deadline)
+            return work(held)
 
-        return await self._in_thread(work_and_release)
+        def submit() -> Future[Result]:
+            return self._lanes.of(self._size, signature.is_shape_bound).submit(work_in_time)
+
+        return await self._keep_bytes(submit, held.release)
 
     async def _in_batch(
         self, handle: VersionHandle, signature: Signature, inputs: Arrays
     ) -> Arrays:
         """Wait for a run that is joined with others."""
-        self._keep()
-        try:
-            future = self._runner.submit(handle, signature, inputs, None, self._deadline)
-        except BaseException:
-            self._release()
-            raise
-        future.add_done_callback(lambda _: self._release())
-        return await _result(future)
+
+        def start() -> Future[Arrays]:
+            return self._runner.submit(handle, signature, inputs, None, self._deadline)
+
+        return await self._keep_bytes(lambda: self._lanes.slow.follow(start))
 
     async def _in_thread(self, work: Callable[[], Result]) -> Result:
-        """Run `work` in a thread. Place and bytes are kept until it ends, even after a timeout."""
+        """Run `work`, whose time the size of the request bounds, in a thread."""
 
         def work_in_time() -> Result:
             check_deadline(self._deadline)
             return work()
 
-        is_large = self._size > LARGE_BYTES
-        threads = self._handlers.large_thread if is_large else self._handlers.threads
-        self._keep()
-        future = threads.submit(work_in_time)
-        future.add_done_callback(lambda _: self._release())
+        return await self._keep_bytes(lambda: self._lanes.of(self._size).submit(work_in_time))
+
+    async def _keep_bytes(
+        self, submit: Callable[[], Future[Result]], release: Callable[[], None] = lambda: None
+    ) -> Result:
+        """Keep the bytes of the request until the future is done, even after a timeout."""
+
+        def end() -> None:
+            self._claim.release()
+            release()
+
+        self._claim.keep()
+        try:
+            future = submit()
+        except BaseException:
+            end()
+            raise
+        future.add_done_callback(lambda _: end())
         return await _result(future)
 
-    def _keep(self) -> None:
-        self._place.keep()
-        self._claim.keep()
 
-    def _release(self) -> None:
-        self._place.release()
-        self._claim.release()
-
-
-async def _result(future: "concurrent.futures.Future[Result]") -> Result:
+async def _result(future: Future[Result]) -> Result:
     """Wait for the future. It goes on if the request is given up; its exception is lost then."""
     waiting = asyncio.wrap_future(future)
     waiting.add_done_callback(lambda done: done.cancelled() or done.exception())

@@ -25,7 +25,7 @@ from dqn_tf.serving.workload import Workload
 
 BACKLOG = 128  # connections that wait to be accepted
 LINGERING_SECONDS = 2  # that the rest of a refused body is read, so that the client gets the reply
-MOST_HEADERS = 64  # of at most 8,190 bytes each
+MOST_HEADERS = 40  # of at most 8,190 bytes each
 READ_BYTES = 64 << 10  # of a body that wait to be taken
 WRITE_BYTES = 256 << 10  # of a reply that are written in one go
 POLL_SECONDS = 0.05  # between two looks whether all connections are closed
