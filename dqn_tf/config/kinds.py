@@ -4,8 +4,6 @@ import math
 import numbers
 from typing import Any
 
-import numpy as np
-
 NAMES = {
     "int": "a whole number",
     "float": "a number",
@@ -35,19 +33,26 @@ def cast(value: Any, kind: str) -> Any:
             raise TypeError
         return dict(value)
     if kind == "bool":
-        if not isinstance(value, bool | np.bool_):
+        if not _is_truth(value):
             raise TypeError
         return bool(value)
     if kind == "str":
         if not isinstance(value, str):
             raise TypeError
         return str(value)
-    if isinstance(value, bool | np.bool_) or not isinstance(value, numbers.Real):
+    if _is_truth(value) or not isinstance(value, numbers.Real):
         raise TypeError
     if kind == "float":
-        is_python = isinstance(value, int | float) and not isinstance(value, np.generic)
+        is_python = isinstance(value, int | float) and type(value).__module__ != "numpy"
         return value if is_python else float(value)
     return _whole(value)
+
+
+def _is_truth(value: Any) -> bool:
+    # NumPy's too, by its name: speed workers of other systems read settings without NumPy
+    kind = type(value)
+    is_numpy = kind.__module__ == "numpy" and kind.__name__ in ("bool", "bool_")
+    return is_numpy or isinstance(value, bool)
 
 
 def _whole(value: numbers.Real) -> int:
