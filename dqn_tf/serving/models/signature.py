@@ -1,6 +1,7 @@
 """One function of a version: its named inputs and outputs, and how long it takes."""
 
 import dataclasses
+import functools
 from collections.abc import Iterable, Mapping
 
 import numpy as np
@@ -30,7 +31,7 @@ class TensorInfo:
     rank: int | None = None  # None: any
     has_rows: bool = False  # the first dimension is free, so that it counts rows
 
-    @property
+    @functools.cached_property
     def is_string(self) -> bool:
         """True if its values are strings."""
         return bool(self.dtype == tf.string)
