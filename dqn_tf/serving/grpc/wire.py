@@ -8,7 +8,9 @@ import zlib
 
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 
+from dqn_tf.serving import unpacking
 from dqn_tf.serving.errors import ServingError, check_deadline, invalid_argument
+from dqn_tf.serving.unpacking import GZIP_OR_ZLIB
 from dqn_tf.serving.workload import Claim
 
 MOST_FIELDS = 1 << 15
@@ -16,7 +18,6 @@ MOST_FIELDS = 1 << 15
 MOST_VARINT_BYTES = 4 << 20
 FIELDS_BETWEEN_CHECKS = 1 << 12  # of the deadline
 GZIP_MAGIC = b"\x1f\x8b"
-UNPACKED_BYTES = 128 << 10  # that are unpacked in one go
 VARINT, FIXED64, LENGTH, FIXED32 = 0, 1, 2, 5  # wire types
 FIXED_TYPES = {
     FieldDescriptor.TYPE_DOUBLE,
@@ -38,27 +39,13 @@ def unpack(message: bytes, limit: int, claim: Claim, deadline: float | None) -> 
     """
     if not (message.startswith(GZIP_MAGIC) or _is_zlib(message)):
         return message
-    decompressor = zlib.decompressobj(zlib.MAX_WBITS | 32)  # finds out which of the two
-    unpacked = bytearray()
-    rest = message
+    too_large = ServingError("RESOURCE_EXHAUSTED", f"The message is larger than {limit} bytes")
     try:
-        while not decompressor.eof:
-            check_deadline(deadline)
-            piece = decompressor.decompress(rest, UNPACKED_BYTES)
-            rest = decompressor.unconsumed_tail
-            if len(unpacked) + len(piece) > limit:
-                raise ServingError(
-                    "RESOURCE_EXHAUSTED", f"The message is larger than {limit} bytes"
-                )
-            claim.add(len(piece))
-            unpacked += piece
-            if not rest and len(piece) < UNPACKED_BYTES:
-                break
+        return bytes(unpacking.unpack(message, GZIP_OR_ZLIB, limit, too_large, claim, deadline))
     except zlib.error as error:
         raise invalid_argument(f"The message cannot be unpacked: {error}") from None
-    if not decompressor.eof:
-        raise invalid_argument("The packed message is cut off")
-    return bytes(unpacked)
+    except EOFError:
+        raise invalid_argument("The packed message is cut off") from None
 
 
 def check(message: bytes, descriptor: Descriptor, deadline: float | None) -> None:

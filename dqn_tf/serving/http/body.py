@@ -4,10 +4,10 @@ import zlib
 
 from aiohttp import web
 
-from dqn_tf.serving.errors import ServingError, check_deadline, invalid_argument
+from dqn_tf.serving import unpacking
+from dqn_tf.serving.errors import ServingError, invalid_argument
+from dqn_tf.serving.unpacking import GZIP
 from dqn_tf.serving.workload import Claim
-
-UNPACKED_BYTES = 128 << 10  # that are unpacked in one go
 
 
 class BodyTooLarge(ServingError):
@@ -52,22 +52,9 @@ async def read_body(request: web.BaseRequest, limit: int, claim: Claim) -> Body:
 
 
 def _unpack(packed: bytearray, limit: int, claim: Claim, deadline: float) -> bytearray:
-    decompressor = zlib.decompressobj(zlib.MAX_WBITS | 16)
-    unpacked = bytearray()
-    rest: bytes | bytearray = packed
     try:
-        while not decompressor.eof:
-            check_deadline(deadline)
-            piece = decompressor.decompress(rest, UNPACKED_BYTES)
-            rest = decompressor.unconsumed_tail
-            if len(unpacked) + len(piece) > limit:
-                raise BodyTooLarge(limit)
-            claim.add(len(piece))
-            unpacked += piece
-            if not rest and len(piece) < UNPACKED_BYTES:
-                break
+        return unpacking.unpack(packed, GZIP, limit, BodyTooLarge(limit), claim, deadline)
     except zlib.error as error:
         raise invalid_argument(f"The body is said to be gzip, but is not: {error}") from None
-    if not decompressor.eof:
-        raise invalid_argument("The gzip body is cut off")
-    return unpacked
+    except EOFError:
+        raise invalid_argument("The gzip body is cut off") from None
