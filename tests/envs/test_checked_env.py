@@ -13,28 +13,11 @@ from dqn_tf.envs.checked_env import CheckedEnv, close_all
 from dqn_tf.envs.spaces import Spaces
 from dqn_tf.envs.vector import SeededVectorEnv
 from dqn_tf.support.errors import UserError
+from environment_fuzz import Opaque, Silent
 
 FEATURES = spaces.Box(-1.0, 1.0, (2,), np.float32)
 WITH_MASK = spaces.Dict(observation=FEATURES, action_mask=spaces.MultiBinary(2))
 ZEROS = np.zeros(2, np.float32)
-
-
-class Unreadable:
-    """Raises whatever is asked of it."""
-
-    def __array__(self, *arguments, **keywords):
-        raise RuntimeError("no array")
-
-    def __repr__(self):
-        raise RuntimeError("no words")
-
-    def __bool__(self):
-        raise RuntimeError("no truth")
-
-
-class UnreadableError(Exception):
-    def __str__(self):
-        raise RuntimeError("no message")
 
 
 class Told(gym.Env):
@@ -86,7 +69,7 @@ BY_PLACE = {
         (None, "returned an observation of type NoneType, but its space says float32"),
         ([[1.0], [1.0, 2.0]], "returned an observation of type list, but its space says float32"),
         ({"x": ZEROS}, "returned an observation of type dict"),
-        (Unreadable(), "returned an observation of type Unreadable"),
+        (Opaque(), "returned an observation of type Opaque"),
         ("ab", "returned an observation of type str"),
         (b"ab", "returned an observation of type bytes"),
         ([1.0], r"returned an observation of shape \[1\], but its space says \[2\]"),
@@ -103,7 +86,7 @@ BY_PLACE = {
         ([1.0, [2.0]], r"returned the reward \[1.0, \[2.0\]\]"),
         (1j, "returned the reward 1j"),
         (decimal.Decimal(1), r"returned the reward Decimal\('1'\)"),
-        (Unreadable(), "returned the reward a value of type Unreadable"),
+        (Opaque(), "returned the reward a value of type Opaque"),
         (10**400, "returned the reward 10{199}.*, which float32 does not hold"),
         (10**5000, "returned the reward a value of type int, which float32 does not hold"),
         (1e39, r"returned the reward 1e\+39, which float32 does not hold"),
@@ -118,7 +101,7 @@ BY_PLACE = {
         (2, "returned terminated 2"),
         (np.nan, "returned terminated nan"),
         (np.array([True, False]), "returned terminated array"),
-        (Unreadable(), "returned the terminated a value of type Unreadable|returned terminated"),
+        (Opaque(), "returned the terminated a value of type Opaque|returned terminated"),
     ],
     "truncated": [
         (None, "returned truncated None: it must be True or False"),
@@ -197,7 +180,7 @@ def test_a_step_has_five_values(answer, sentence):
         (ValueError("one\ntwo"), "ValueError in step.5.: one two"),
         (MemoryError(), "MemoryError in step.5. "),
         (SystemExit(3), "SystemExit in step.5.: 3"),
-        (UnreadableError(), "UnreadableError in step.5.: .its message cannot be read."),
+        (Silent(), "Silent in step.5.: .its message cannot be read."),
         (RecursionError("x" * 10_000), "RecursionError in step.5.: x{200}\\.\\.\\. "),
     ],
     ids=lambda value: type(value).__name__,
@@ -297,7 +280,7 @@ def test_floats_are_no_whole_numbers():
         ([2, 1], "True or False, or 1 or 0"),
         (["a", "b"], "it must say True or False"),
         ([[1], [1, 0]], "it must say True or False"),
-        (Unreadable(), "it must say True or False"),
+        (Opaque(), "it must say True or False"),
         (np.ones((1, 2)), r"of shape \[1, 2\]: it must be \[2\]"),
         (1, r"of shape \[\]"),
         ([0, 0], "allows no action"),
@@ -431,7 +414,7 @@ def test_actions_arrive_as_the_action_space_samples_them():
         (np.zeros((8, 8, 4), np.uint8), r"shape \[8, 8, 4\]"),
         (np.zeros((8, 8, 3), np.float32), "type float32"),
         (np.zeros((0, 8, 3), np.uint8), r"shape \[0, 8, 3\]"),
-        (Unreadable(), "which is no picture"),
+        (Opaque(), "which is no picture"),
         (RuntimeError("no display"), r"raised RuntimeError in render\(\): no display"),
     ],
     ids=lambda value: type(value).__name__,

@@ -30,3 +30,14 @@ def server(request, zoo_models):
         yield process
         assert process.process.poll() is None, process.text
         assert "Traceback" not in process.text, process.text
+
+
+@pytest.fixture(scope="module", params=["plain", "batching"])
+def attacked_server(request, zoo_models):
+    """A server for tests that send what is made to hurt, without and with batching."""
+    flags = [f"--model_base_path={zoo_models / NAME}", f"--model_name={NAME}"]
+    if request.param == "batching":
+        flags.append("--enable_batching")
+    with server_process.embedded(zoo_models, *flags) as process:
+        yield process
+        assert process.stop() == 0 and "Traceback" not in process.text, process.text

@@ -17,15 +17,10 @@ GOOD = {"instances": [[1, 2, 3, 4]]}
 PREDICT = "/v1/models/zoo:predict"
 
 
-@pytest.fixture(scope="module", params=["plain", "batching"])
-def server(request, zoo_models):
-    flags = [f"--model_base_path={zoo_models / 'zoo'}", "--model_name=zoo"]
-    if request.param == "batching":
-        flags.append("--enable_batching")
-    with server_process.embedded(zoo_models, *flags) as process:
-        assert process.predict(GOOD)[0] == 200
-        yield process
-        assert process.stop() == 0 and "Traceback" not in process.text, process.text
+@pytest.fixture(scope="module")
+def server(attacked_server):
+    assert attacked_server.predict(GOOD)[0] == 200
+    return attacked_server
 
 
 def nested(signature: str, value: bytes, depth: int) -> bytes:

@@ -28,15 +28,10 @@ FIELDS = {
 METHOD = "/tensorflow.serving.PredictionService/Predict"
 
 
-@pytest.fixture(scope="module", params=["plain", "batching"])
-def server(request, zoo_models):
-    flags = [f"--model_base_path={zoo_models / 'zoo'}", "--model_name=zoo"]
-    if request.param == "batching":
-        flags.append("--enable_batching")
-    with server_process.embedded(zoo_models, *flags) as process:
-        assert call(process, claim("float32", [1, 4], 4, "")) == "OK"
-        yield process
-        assert process.stop() == 0 and "Traceback" not in process.text, process.text
+@pytest.fixture(scope="module")
+def server(attacked_server):
+    assert call(attacked_server, claim("float32", [1, 4], 4, "")) == "OK"
+    return attacked_server
 
 
 def claim(dtype: str, shape: list[int], values: int, signature: str | None = None, **content):
