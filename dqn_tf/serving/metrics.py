@@ -10,6 +10,11 @@ REQUEST_COUNT = ":tensorflow:serving:request_count"
 REQUEST_LATENCY = ":tensorflow:serving:request_latency"
 RUNTIME_LATENCY = ":tensorflow:serving:runtime_latency"
 WARMUP_LATENCY = ":tensorflow:serving:model_warmup_latency"
+LABELS = {
+    REQUEST_LATENCY: ("model_name", "API", "entrypoint"),
+    RUNTIME_LATENCY: ("model_name", "API", "runtime"),
+    WARMUP_LATENCY: ("model_path", "status"),
+}
 
 
 class Histogram:
@@ -40,10 +45,9 @@ class Metrics:
 
     def __init__(self) -> None:
         self._counts: collections.Counter[tuple[str, str]] = collections.Counter()
-        self._histograms: dict[str, dict[str, Histogram]] = {
-            REQUEST_LATENCY: {},
-            RUNTIME_LATENCY: {},
-            WARMUP_LATENCY: {},
+        # of each metric by the values of its labels
+        self._histograms: dict[str, dict[tuple[str, ...], Histogram]] = {
+            name: collections.defaultdict(Histogram) for name in LABELS
         }
         self._lock = threading.Lock()
 
@@ -51,39 +55,36 @@ class Metrics:
         self, model: str, api: str, entrypoint: str, code: str, seconds: float
     ) -> None:
         """Count one request for a model that was answered with a code (`OK`, `NOT_FOUND`, ...)."""
-        labels = f'model_name="{_escape(model)}",API="{api}",entrypoint="{entrypoint}"'
         with self._lock:
             self._counts[model, code] += 1
-            self._add(REQUEST_LATENCY, labels, seconds)
+            self._histograms[REQUEST_LATENCY][model, api, entrypoint].add(1e6 * seconds)
 
     def count_run(self, model: str, seconds: float) -> None:
         """Count one run of a graph."""
-        labels = f'model_name="{_escape(model)}",API="Predict",runtime="TF1"'
         with self._lock:
-            self._add(RUNTIME_LATENCY, labels, seconds)
+            self._histograms[RUNTIME_LATENCY][model, "Predict", "TF1"].add(1e6 * seconds)
 
     def count_warmup(self, path: str, status: str, seconds: float) -> None:
         """Count one warm-up of a version."""
-        labels = f'model_path="{_escape(path)}",status="{status}"'
         with self._lock:
-            self._add(WARMUP_LATENCY, labels, seconds)
+            self._histograms[WARMUP_LATENCY][path, status].add(1e6 * seconds)
 
     def text(self) -> bytes:
         """Return all metrics in Prometheus' text format."""
         lines = [f"# TYPE {REQUEST_COUNT} counter"]
         with self._lock:
             for (model, code), count in sorted(self._counts.items()):
-                labels = f'model_name="{_escape(model)}",status="{code}"'
+                labels = _labels(("model_name", "status"), (model, code))
                 lines.append(f"{REQUEST_COUNT}{{{labels}}} {count}")
             for name, histograms in self._histograms.items():
                 lines.append(f"# TYPE {name} histogram")
-                for labels, histogram in sorted(histograms.items()):
-                    lines.extend(histogram.lines(name, labels))
+                for values, histogram in sorted(histograms.items()):
+                    lines.extend(histogram.lines(name, _labels(LABELS[name], values)))
         return ("\n".join(lines) + "\n").encode("utf-8", "replace")
 
-    def _add(self, name: str, labels: str, seconds: float) -> None:
-        histogram = self._histograms[name].setdefault(labels, Histogram())
-        histogram.add(seconds * 1e6)
+
+def _labels(names: tuple[str, ...], values: tuple[str, ...]) -> str:
+    return ",".join(f'{name}="{_escape(text)}"' for name, text in zip(names, values, strict=True))
 
 
 def _escape(text: str) -> str:

@@ -30,7 +30,7 @@ from dqn_tf.serving.models.version_policy import ModelConfig
 from dqn_tf.serving.options import Options
 from dqn_tf.serving.request_log import RequestLog
 from dqn_tf.serving.version_loader import VersionLoader
-from dqn_tf.serving.workload import SWITCH_SECONDS, Workload
+from dqn_tf.serving.workload import Workload
 
 log = logging.getLogger("dqn_tf.serving")
 DRAIN_SECONDS = 30  # that requests at work, and the request log, have once the server stops
@@ -46,7 +46,6 @@ def run(options: Options) -> int:
     logging.getLogger("tensorflow").setLevel(logging.ERROR)
     logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
     log.setLevel(logging.INFO)
-    sys.setswitchinterval(SWITCH_SECONDS)
     _return_large_memory()
     options = _limit_connections(options)
     loading.start_threads(options)

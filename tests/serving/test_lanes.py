@@ -6,7 +6,7 @@ import time
 import pytest
 
 from dqn_tf.serving.errors import ServingError
-from dqn_tf.serving.grpc.lanes import Lanes
+from dqn_tf.serving.grpc.lanes import Lane, Lanes
 from dqn_tf.serving.http import lanes as http_lanes
 
 
@@ -45,7 +45,8 @@ def test_slow_calls_leave_the_quick_lane():
     begun, blocked = threading.Event(), threading.Event()
 
     def work() -> None:
-        with lanes.quick(None), lanes.slow(None):
+        lane = Lane(lanes)
+        with lane.quick(None), lane.slow(None):
             begun.set()
             blocked.wait()
 
@@ -53,16 +54,28 @@ def test_slow_calls_leave_the_quick_lane():
     thread.start()
     begun.wait()
     soon = time.monotonic() + 0.2
-    with lanes.quick(None):
+    one, other = Lane(lanes), Lane(lanes)
+    with one.quick(None):
         pass
-    with pytest.raises(ServingError) as caught, lanes.quick(None), lanes.slow(soon):
+    with pytest.raises(ServingError) as caught, one.quick(None), one.slow(soon):
         pass
     assert caught.value.code == "DEADLINE_EXCEEDED"
-    with lanes.quick(None), lanes.aside():
-        with pytest.raises(ServingError) as caught, lanes.quick(None), lanes.aside():
+    with one.quick(None), one.aside():
+        with pytest.raises(ServingError) as caught, other.quick(None), other.aside():
             pass
         assert caught.value.code == "RESOURCE_EXHAUSTED"
     blocked.set()
     thread.join()
-    with lanes.quick(soon + 60), lanes.slow(soon + 60):
+    with one.quick(soon + 60), one.slow(soon + 60):
         pass
+
+
+def test_a_call_in_no_lane_gives_back_no_room_that_it_did_not_take():
+    lanes = Lanes(width=1, most_slow=2)
+    lane, other = Lane(lanes), Lane(lanes)
+    with lane.slow(None):
+        pass
+    soon = time.monotonic() + 0.1
+    with lane.quick(None), pytest.raises(ServingError) as caught, other.quick(soon):
+        pass
+    assert caught.value.code == "DEADLINE_EXCEEDED"

@@ -4,7 +4,7 @@ gRPC answers with them, and the warm-up runs them.
 """
 
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, ExitStack
+from contextlib import nullcontext
 from typing import Any, NamedTuple
 
 from google.protobuf import any_pb2
@@ -19,6 +19,7 @@ from tensorflow_serving.apis import (
 
 from dqn_tf.serving.errors import ServingError, invalid_argument
 from dqn_tf.serving.grpc import tensors
+from dqn_tf.serving.grpc.lanes import Lane
 from dqn_tf.serving.models import classify_regress, status
 from dqn_tf.serving.models.runner import SignatureRunner
 from dqn_tf.serving.models.served_model import VersionHandle
@@ -26,8 +27,6 @@ from dqn_tf.serving.models.signature import Arrays, Signature, count_bytes
 from dqn_tf.serving.workload import Claim
 
 HoldVersion = Callable[[model_pb2.ModelSpec], VersionHandle]
-# a context for what takes long, which is entered before a deadline
-SlowLane = Callable[[float | None], AbstractContextManager[None]]
 
 
 class Caller(NamedTuple):
@@ -36,13 +35,11 @@ class Caller(NamedTuple):
     deadline: float | None
     is_active: Callable[[], bool]  # False once the client has gone
     claim: Claim
+    lane: Lane  # what takes long happens in its `slow` context
 
 
 class PredictionCalls:
-    """The calls. `hold(spec)` holds the version that a request is for.
-
-    What takes long happens in the context `slow_lane(deadline)`.
-    """
+    """The calls. `hold(spec)` holds the version that a request is for."""
 
     def __init__(
         self,
@@ -51,10 +48,8 @@ class PredictionCalls:
         as_content: bool,
         check_method: bool,
         max_rows: int,
-        slow_lane: SlowLane,
     ) -> None:
         self._runner = runner
-        self._slow_lane = slow_lane
         self._max_rows = max_rows
         self._hold = hold
         self._as_content = as_content
@@ -64,7 +59,7 @@ class PredictionCalls:
         self, request: predict_pb2.PredictRequest, caller: Caller
     ) -> predict_pb2.PredictResponse:
         """Take named tensors and return named tensors."""
-        with self._hold(request.model_spec) as handle, ExitStack() as lane:
+        with self._hold(request.model_spec) as handle:
             signature = handle.model.signature(request.model_spec.signature_name)
             signature.check_names(request.inputs)
             names = _filtered_outputs(request.output_filter, signature)
@@ -72,15 +67,15 @@ class PredictionCalls:
                 alias: tensors.to_array(request.inputs[alias], tensor, alias, self._max_rows)
                 for alias, tensor in signature.inputs.items()
             }
-            if handle.batcher is not None or not signature.is_fast(inputs):
-                lane.enter_context(self._slow_lane(caller.deadline))
-            outputs = self._runner.run(handle, signature, inputs, names, caller.deadline)
-            caller.claim.add(count_bytes(outputs))
-            response = predict_pb2.PredictResponse()
-            _fill_spec(response.model_spec, handle, signature)
-            for name, array in outputs.items():
-                tensors.fill(response.outputs[name], array, self._as_content)
-            self._runner.observe(handle, signature, inputs, outputs)
+            is_slow = handle.batcher is not None or not signature.is_fast(inputs)
+            with caller.lane.slow(caller.deadline) if is_slow else nullcontext():
+                outputs = self._runner.run(handle, signature, inputs, names, caller.deadline)
+                caller.claim.add(count_bytes(outputs))
+                response = predict_pb2.PredictResponse()
+                _fill_spec(response.model_spec, handle, signature)
+                for name, array in outputs.items():
+                    tensors.fill(response.outputs[name], array, self._as_content)
+                self._runner.observe(handle, signature, inputs, outputs)
         return response
 
     def classify(
@@ -155,7 +150,7 @@ class PredictionCalls:
 
     def _infer(self, verb: str, request: Any, caller: Caller, spec: model_pb2.ModelSpec) -> Any:
         """Classify or regress the request's examples, and fill the response's `spec`."""
-        with self._hold(request.model_spec) as handle, self._slow_lane(caller.deadline):
+        with self._hold(request.model_spec) as handle, caller.lane.slow(caller.deadline):
             signature = handle.model.signature(request.model_spec.signature_name)
 
             def run(signature: Signature, inputs: Arrays, outputs: tuple[str, ...]) -> Arrays:

@@ -1,7 +1,7 @@
 """Two lanes for calls, so that those that take long never hold up the quick ones.
 
-Every call begins in the quick lane, where its message is read. One whose model takes long, or that
-waits for something, changes to the slow lane for that. Each lane has room for --grpc_max_threads.
+A message that is not short is read in the quick lane. A call whose model takes long, or that waits
+for something, leaves it, and is in the slow lane for that. Each has room for --grpc_max_threads.
 """
 
 import contextlib
@@ -14,48 +14,62 @@ from dqn_tf.serving.workload import Places
 
 
 class Lanes:
-    """Who is in which lane. Each `deadline` is a time.monotonic()."""
+    """The room in both lanes."""
 
     def __init__(self, width: int, most_slow: int) -> None:
-        self._quick = threading.Semaphore(width)
-        self._slow = threading.Semaphore(width)
-        self._places = Places(most_slow)  # for those in the slow lane, or waiting for it
+        self.quick_room = threading.Semaphore(width)
+        self.slow_room = threading.Semaphore(width)
+        self.places = Places(most_slow)  # for those in the slow lane, or waiting for it
+
+
+class Lane:
+    """Where one call is: at first in neither lane. Each `deadline` is a time.monotonic()."""
+
+    __slots__ = ("_is_quick", "_lanes")
+
+    def __init__(self, lanes: Lanes) -> None:
+        self._lanes = lanes
+        self._is_quick = False
 
     @contextlib.contextmanager
     def quick(self, deadline: float | None) -> Iterator[None]:
         """Be in the quick lane for as long as the context lasts. Raises DEADLINE_EXCEEDED."""
-        _acquire(self._quick, deadline)
-        try:
-            yield
-        finally:
-            self._quick.release()
-
-    @contextlib.contextmanager
-    def slow(self, deadline: float | None) -> Iterator[None]:
-        """Change from the quick lane to the slow one for as long as the context lasts.
-
-        Raises RESOURCE_EXHAUSTED if too many wait already, DEADLINE_EXCEEDED.
-        """
-        with self.aside():
-            _acquire(self._slow, deadline)
+        with _room(self._lanes.quick_room, deadline):
+            self._is_quick = True
             try:
                 yield
             finally:
-                self._slow.release()
+                self._is_quick = False
+
+    @contextlib.contextmanager
+    def slow(self, deadline: float | None) -> Iterator[None]:
+        """Be in the slow lane, and not in the quick one, for as long as the context lasts.
+
+        Raises RESOURCE_EXHAUSTED if too many wait already, DEADLINE_EXCEEDED.
+        """
+        with self.aside(), _room(self._lanes.slow_room, deadline):
+            yield
 
     @contextlib.contextmanager
     def aside(self) -> Iterator[None]:
-        """Leave the quick lane for as long as the context lasts. Raises RESOURCE_EXHAUSTED."""
-        self._places.take()
-        self._quick.release()
+        """Be in neither lane for as long as the context lasts. Raises RESOURCE_EXHAUSTED."""
+        self._lanes.places.take()
+        if self._is_quick:
+            self._lanes.quick_room.release()
         try:
             yield
         finally:
-            self._places.free()
-            self._quick.acquire()
+            self._lanes.places.free()
+            if self._is_quick:
+                self._lanes.quick_room.acquire()
 
 
-def _acquire(lane: threading.Semaphore, deadline: float | None) -> None:
+@contextlib.contextmanager
+def _room(room: threading.Semaphore, deadline: float | None) -> Iterator[None]:
     seconds = None if deadline is None else max(0.0, deadline - time.monotonic())
-    if not lane.acquire(timeout=seconds):
+    if not room.acquire(timeout=seconds):
         raise ServingError("DEADLINE_EXCEEDED", "The time was over before a thread was free")
+    try:
+        yield
+    finally:
+        room.release()

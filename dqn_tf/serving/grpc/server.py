@@ -10,7 +10,6 @@ import logging
 import threading
 import time
 from collections.abc import Iterator
-from concurrent import futures
 from typing import Any
 
 import grpc
@@ -26,9 +25,10 @@ from dqn_tf.serving.errors import (
 )
 from dqn_tf.serving.grpc import health, services, wire
 from dqn_tf.serving.grpc.calls import Caller
-from dqn_tf.serving.grpc.lanes import Lanes
+from dqn_tf.serving.grpc.lanes import Lane, Lanes
 from dqn_tf.serving.grpc.pending import PendingCalls
 from dqn_tf.serving.grpc.services import Method
+from dqn_tf.serving.grpc.threads import Threads
 from dqn_tf.serving.models.runner import SignatureRunner
 from dqn_tf.serving.options import Options
 from dqn_tf.serving.workload import HEAVY_BYTES, LARGE_BYTES, Claim, Workload
@@ -57,7 +57,7 @@ class GrpcServer:
         # one for each call that waits for its message, and for each in a lane
         threads = MOST_WAITING + options.max_concurrent_requests + options.grpc_max_threads
         self._server = grpc.server(
-            futures.ThreadPoolExecutor(threads, "grpc"),
+            Threads(threads, "grpc"),
             handlers=[answerer],
             maximum_concurrent_rpcs=2 * threads,
             options=[
@@ -112,7 +112,7 @@ class _Answerer(grpc.GenericRpcHandler):
             name: grpc.stream_unary_rpc_method_handler(
                 functools.partial(self._answer, name.rpartition("/")[2], method)
             )
-            for name, method in services.methods(runner, options, self._lanes).items()
+            for name, method in services.methods(runner, options).items()
         }
         if options.enable_grpc_healthcheck_service:
             self._handlers |= health.handlers(pending_calls)
@@ -162,27 +162,23 @@ class _Answerer(grpc.GenericRpcHandler):
         if message is None:
             raise ServingError("UNIMPLEMENTED", "A call needs exactly one message")
         deadline = _deadline(context)
-        caller = Caller(deadline, context.is_active, claim)
+        lane = Lane(self._lanes)
+        caller = Caller(deadline, context.is_active, claim, lane)
         claim.add(len(message))
-        with self._workload.turn(len(message), deadline):
-            message = wire.unpack(message, self._limit, claim, deadline)
+        if wire.is_packed(message):
+            with self._workload.turn(len(message), deadline):
+                message = wire.unpack(message, self._limit, claim, deadline)
         size = len(message)
-        with self._workload.turn(size, deadline), self._lanes.quick(deadline):
-            request = self._parse(method, message, deadline)
-            # the turn of a large one lasts until the reply is there; a small one needs none
-            if size > LARGE_BYTES or size <= HEAVY_BYTES:
-                return self._call(method, request, context, caller, names)
-        with self._lanes.quick(deadline):
+        if size <= HEAVY_BYTES:  # the usual case, which waits for nobody
+            request = _parse(method, message)
             return self._call(method, request, context, caller, names)
-
-    def _parse(self, method: Method, message: bytes, deadline: float | None) -> Message:
-        request_class = method.request_class
-        if len(message) > HEAVY_BYTES:
-            wire.check(message, request_class.DESCRIPTOR, deadline)
-        try:
-            return request_class.FromString(message)
-        except DecodeError as error:
-            raise invalid_argument(f"The message cannot be read: {error}") from None
+        with self._workload.turn(size, deadline), lane.quick(deadline):
+            wire.check(message, method.request_class.DESCRIPTOR, deadline)
+            request = _parse(method, message)
+            if size > LARGE_BYTES:  # its turn lasts until the reply is there
+                return self._call(method, request, context, caller, names)
+        with lane.quick(deadline):
+            return self._call(method, request, context, caller, names)
 
     def _call(
         self,
@@ -204,6 +200,13 @@ class _Answerer(grpc.GenericRpcHandler):
         # a name that nobody serves is not worth a counter of its own
         model = names[0] if names and names[0] in self._runner.manager.models else ""
         self._runner.metrics.count_request(model, api, "GRPC", code, seconds)
+
+
+def _parse(method: Method, message: bytes) -> Message:
+    try:
+        return method.request_class.FromString(message)
+    except DecodeError as error:
+        raise invalid_argument(f"The message cannot be read: {error}") from None
 
 
 def _deadline(context: grpc.ServicerContext) -> float | None:

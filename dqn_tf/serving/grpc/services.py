@@ -19,7 +19,6 @@ from tensorflow_serving.apis import (
 from dqn_tf.serving import config_files
 from dqn_tf.serving.errors import GRPC_NUMBERS, check_deadline, invalid_argument, to_serving_error
 from dqn_tf.serving.grpc.calls import Caller, PredictionCalls
-from dqn_tf.serving.grpc.lanes import Lanes
 from dqn_tf.serving.models.manager import ModelManager
 from dqn_tf.serving.models.runner import SignatureRunner
 from dqn_tf.serving.models.served_model import VersionHandle
@@ -39,7 +38,7 @@ class Method(NamedTuple):
     call: Callable[[Any, Caller], Message]
 
 
-def methods(runner: SignatureRunner, options: Options, lanes: Lanes) -> dict[str, Method]:
+def methods(runner: SignatureRunner, options: Options) -> dict[str, Method]:
     """Return all methods by their full names."""
     calls = PredictionCalls(
         runner,
@@ -47,9 +46,8 @@ def methods(runner: SignatureRunner, options: Options, lanes: Lanes) -> dict[str
         as_content=options.enable_serialization_as_tensor_content,
         check_method=options.enable_signature_method_name_check,
         max_rows=options.max_request_rows,
-        slow_lane=lanes.slow,
     )
-    model_service = ModelService(runner.manager, options, lanes)
+    model_service = ModelService(runner.manager, options)
     prediction = "/tensorflow.serving.PredictionService"
     model = "/tensorflow.serving.ModelService"
     return {
@@ -83,9 +81,8 @@ def hold_version(manager: ModelManager, spec: model_pb2.ModelSpec) -> VersionHan
 class ModelService:
     """ModelService of tensorflow_serving/apis/model_service.proto."""
 
-    def __init__(self, manager: ModelManager, options: Options, lanes: Lanes) -> None:
+    def __init__(self, manager: ModelManager, options: Options) -> None:
         self._manager = manager
-        self._lanes = lanes
         self._allow_unavailable = options.allow_version_labels_for_unavailable_models
 
     def status(
@@ -125,7 +122,7 @@ class ModelService:
                     " model_config_list is"
                 )
             configs = config_files.model_configs(request.config)
-            with self._lanes.aside():
+            with caller.lane.aside():
                 self._manager.reload(configs, keep_waiting, self._allow_unavailable)
         except Exception as error:
             cause = to_serving_error(error)

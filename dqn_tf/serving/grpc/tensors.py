@@ -103,7 +103,7 @@ def _check_claim(shape: list[int], given: int, dtype: np.dtype, alias: str) -> N
 
     A dimension of 0 counts as 1: the operations of a model may make something of the others.
     """
-    claimed = math.prod(max(1, size) for size in shape)
+    claimed = math.prod(shape) or math.prod(max(1, size) for size in shape)
     free = UNFOLDED_STRINGS if dtype.hasobject else UNFOLDED_BYTES // dtype.itemsize
     if claimed > max(free, UNFOLDED_TIMES * given):
         error = _parsing_error(alias)

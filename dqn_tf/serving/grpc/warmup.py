@@ -1,6 +1,5 @@
 """Runs the requests that a version brings along, before it answers anybody's."""
 
-import contextlib
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -10,13 +9,19 @@ from tensorflow_serving.apis import prediction_log_pb2
 
 from dqn_tf.serving.errors import ServingError, invalid_argument, to_serving_error
 from dqn_tf.serving.grpc.calls import Caller, PredictionCalls
+from dqn_tf.serving.grpc.lanes import Lane, Lanes
 from dqn_tf.serving.models.runner import SignatureRunner
 from dqn_tf.serving.models.served_model import VersionHandle
 from dqn_tf.serving.workload import ByteBudget
 
 FILE = Path("assets.extra") / "tf_serving_warmup_requests"
 MOST_RECORDS = 1000
-NOBODY = Caller(None, lambda: True, ByteBudget(sys.maxsize, sys.maxsize).claim())
+NOBODY = Caller(
+    deadline=None,
+    is_active=lambda: True,
+    claim=ByteBudget(sys.maxsize, sys.maxsize).claim(),
+    lane=Lane(Lanes(sys.maxsize, sys.maxsize)),
+)
 
 
 def run(path: Path, runner: SignatureRunner, handle: VersionHandle, check_method: bool) -> int:
@@ -33,7 +38,6 @@ def run(path: Path, runner: SignatureRunner, handle: VersionHandle, check_method
         as_content=False,
         check_method=check_method,
         max_rows=sys.maxsize,
-        slow_lane=lambda _: contextlib.nullcontext(),
     )
     count = 0
     try:

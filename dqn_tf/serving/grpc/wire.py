@@ -31,14 +31,16 @@ FIXED_TYPES = {
 }
 
 
-def unpack(message: bytes, limit: int, claim: Claim, deadline: float | None) -> bytes:
-    """Return a message unpacked, if it is packed with gzip or deflate.
+def is_packed(message: bytes) -> bool:
+    """Return True for gzip or deflate; no message of the API begins as those do."""
+    return message.startswith(GZIP_MAGIC) or _is_zlib(message)
 
-    No message of the API begins as those do. The claim grows with it. Raises RESOURCE_EXHAUSTED
-    beyond `limit` bytes, INVALID_ARGUMENT, DEADLINE_EXCEEDED.
+
+def unpack(message: bytes, limit: int, claim: Claim, deadline: float | None) -> bytes:
+    """Return a packed message unpacked. The claim grows with it.
+
+    Raises RESOURCE_EXHAUSTED beyond `limit` bytes, INVALID_ARGUMENT, DEADLINE_EXCEEDED.
     """
-    if not (message.startswith(GZIP_MAGIC) or _is_zlib(message)):
-        return message
     too_large = ServingError("RESOURCE_EXHAUSTED", f"The message is larger than {limit} bytes")
     try:
         return bytes(unpacking.unpack(message, GZIP_OR_ZLIB, limit, too_large, claim, deadline))

@@ -32,22 +32,29 @@ class TensorInfo:
     has_rows: bool = False  # the first dimension is free, so that it counts rows
 
     @functools.cached_property
+    def array_dtype(self) -> np.dtype:
+        """NumPy's dtype."""
+        return np.dtype(self.dtype.as_numpy_dtype)
+
+    @functools.cached_property
     def is_string(self) -> bool:
         """True if its values are strings."""
         return bool(self.dtype == tf.string)
+
+    @functools.cached_property
+    def largest_rank(self) -> int:
+        """The most dimensions that a value may have."""
+        return self.rank if self.is_string and self.rank is not None else LARGEST_RANK
 
     def check_rank(self, rank: int, alias: str) -> None:
         """Raise INVALID_ARGUMENT for a value that is nested too deep to reach TensorFlow.
 
         The shapes of numbers are otherwise left to the graph, as in TensorFlow Serving.
         """
-        limit = LARGEST_RANK
-        if self.is_string and self.rank is not None:
-            limit = self.rank
-        if rank > limit:
+        if rank > self.largest_rank:
             raise invalid_argument(
-                f"The value of {alias!r} has more than {limit} dimensions, the most that it may"
-                " have"
+                f"The value of {alias!r} has more than {self.largest_rank} dimensions, the most"
+                " that it may have"
             )
 
     def check_size(self, rows: int, elements: int, max_rows: int, alias: str) -> None:
@@ -124,9 +131,9 @@ class Signature:
         self.check_names(inputs)
         for index, (alias, tensor) in enumerate(self.inputs.items()):
             array = inputs[alias]
-            is_other = array.dtype != tensor.dtype.as_numpy_dtype
+            is_other = array.dtype != tensor.array_dtype
             # to NumPy, handles of resources are objects as strings are
-            if is_other or (array.dtype == object and not tensor.is_string):
+            if is_other or (array.dtype.hasobject and not tensor.is_string):
                 raise invalid_argument(
                     f"Expects arg[{index}] ({alias}) to be {tensor.dtype.name} but"
                     f" {tf.dtypes.as_dtype(array.dtype).name} is provided"
@@ -136,15 +143,15 @@ class Signature:
 
 def count_bytes(arrays: Mapping[str, np.ndarray]) -> int:
     """Return the bytes of all values."""
-    return sum(_bytes(array) for array in arrays.values())
+    return sum([_bytes(array) for array in arrays.values()])
 
 
 def _bytes(array: np.ndarray) -> int:
-    return sum(map(len, array.flat)) if array.dtype == object else array.nbytes
+    return sum(map(len, array.flat)) if array.dtype.hasobject else array.nbytes
 
 
 def _elements(inputs: Arrays) -> int:
-    return sum(array.size for array in inputs.values())
+    return sum([array.size for array in inputs.values()])
 
 
 def _tensors(infos: Mapping[str, meta_graph_pb2.TensorInfo]) -> dict[str, TensorInfo]:
