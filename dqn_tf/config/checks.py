@@ -7,7 +7,8 @@ import dataclasses
 from collections.abc import Callable
 
 from dqn_tf.config.notation import is_atari, show
-from dqn_tf.config.settings import ATARI, Settings
+from dqn_tf.config.settings import Settings
+from dqn_tf.config.settings.setting import ATARI
 from dqn_tf.support.errors import UserError
 
 LARGEST = 2**63 - 1  # what an int64 holds
@@ -64,11 +65,39 @@ def check_warmup_fills_a_batch(config: Settings) -> str | None:
 
 def check_warmup_leaves_steps(config: Settings) -> str | None:
     """Require steps to learn from after warm-up."""
-    if config.warmup_env_steps < config.total_steps:
+    if config.warmup_env_steps < config.total_steps or not config.total_steps:
         return None
     return (
         f"--warmup_env_steps={config.warmup_env_steps} must be below"
         f" --total_steps={config.total_steps}, or nothing is learned."
+    )
+
+
+def check_logged_data(config: Settings) -> str | None:
+    """Require logged data for updates before the first environment step, and one of the two."""
+    if config.offline_updates and not config.data:
+        return (
+            f"--offline_updates={config.offline_updates} are updates on logged data: give --data."
+        )
+    if not config.total_steps and not config.offline_updates:
+        return (
+            "--total_steps=0 takes no environment step: give --offline_updates and --data to learn"
+            " from logged data alone, or --total_steps above 0."
+        )
+    if config.data and config.engine == "graph":
+        return "--engine=graph has no --data: use --engine=host."
+    return None
+
+
+def check_data_share(config: Settings) -> str | None:
+    """Require at least one row of each batch from each side, or the whole batch from one."""
+    if not config.data or not config.total_steps or config.data_share in (0.0, 1.0):
+        return None
+    if 0 < round(config.data_share * config.batch_size) < config.batch_size:
+        return None
+    return (
+        f"--data_share={config.data_share}: of a batch of {config.batch_size} it is no whole row,"
+        " or all of them. Give another share or --batch_size."
     )
 
 
@@ -173,6 +202,8 @@ CHECKS: tuple[Callable[[Settings], str | None], ...] = (
     check_replay,
     check_warmup_fills_a_batch,
     check_warmup_leaves_steps,
+    check_logged_data,
+    check_data_share,
     check_atoms,
     check_munchausen,
     check_exponential_epsilon,

@@ -20,6 +20,7 @@ def define_config_flags(values: flags.FlagValues) -> None:
         "int": flags.DEFINE_integer,
         "float": flags.DEFINE_float,
         "bool": flags.DEFINE_bool,
+        "tuple[str, ...]": flags.DEFINE_multi_string,  # may be given several times
     }
     for field in dataclasses.fields(DQNConfig):
         define = kinds.get(_kind(field), flags.DEFINE_string)
@@ -91,11 +92,10 @@ def _typed(field: dataclasses.Field, value: Any) -> Any:
         return _json_object(field, value)
     if not kind.startswith("tuple["):
         return value
-    words = [word for word in value.split(",") if word]
     if kind == "tuple[str, ...]":
-        return tuple(words)
+        return tuple(value)
     try:
-        return tuple(int(word) for word in words)
+        return tuple(int(word) for word in value.split(",") if word)
     except ValueError as error:
         raise UserError(f"--{field.name}={value}: must be {field.metadata['allowed']}.") from error
 

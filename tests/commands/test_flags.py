@@ -61,7 +61,7 @@ def test_help_lists_every_field_with_default_unit_and_source(page):
     words = " ".join(page.split())
     for field in dataclasses.fields(DQNConfig):
         value = getattr(config, field.name)
-        entry = f"--{field.name}" + (f"={show(value)}" if value not in (None, "") else "")
+        entry = f"--{field.name}" + (f"={show(value)}" if value not in (None, "", ()) else "")
         assert re.search(rf"^  {re.escape(entry)}(  \[|$)", page, re.MULTILINE), entry
         assert " ".join(field.metadata["help"].split()) in words
         for told in (field.metadata["unit"], field.metadata["source"]):

@@ -115,7 +115,6 @@ def test_overrides_win_over_the_preset():
         ("tau", 2.0),
         ("huber_delta", 0.0),
         ("batch_size", 0),
-        ("total_steps", 0),
         ("total_steps", -5),
         ("num_envs", 0),
         ("replay_capacity", 0),
@@ -241,7 +240,7 @@ def test_numbers_of_numpy_and_of_json_are_pythons():
         ({"hidden_units": [8, "8"]}, "--hidden_units=.*: must be a list of whole numbers"),
         ({"seed": "1"}, "--seed=1: must be a whole number or null"),
         ({"total_steps": 2**70}, "--total_steps=1180591620717411303424: must be at most 92233720"),
-        ({"total_steps": 10**400}, "--total_steps=1000.*: must be at least 1"),
+        ({"total_steps": 10**400}, "--total_steps=1000.*: must be at least 0"),
     ],
 )
 def test_a_value_of_another_kind_is_refused(values, said):
@@ -262,3 +261,23 @@ def test_an_id_without_its_version_has_its_preset():
         assert presets.full_id(env) == env
     words = training_flags.parse_training_flags(["train.py", "--env=CartPole"]).overrides
     assert words == {"env": "CartPole-v1"}
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        ({"offline_updates": 5}, "--offline_updates=5.*give --data"),
+        ({"total_steps": 0}, "--total_steps=0.*give --offline_updates and --data"),
+        ({"total_steps": 0, "data": ["a.npz"]}, "--total_steps=0.*give --offline_updates"),
+        ({"data": ["a.npz"], "engine": "graph"}, "--engine=graph has no --data"),
+        ({"data": ["a.npz"], "data_share": 0.001}, "--data_share=0.001.*no whole row"),
+        ({"data": ["a.npz"], "data_share": 0.999}, "--data_share=0.999.*all of them"),
+    ],
+)
+def test_settings_of_logged_data_that_do_not_go_together_are_refused(values, said):
+    with pytest.raises(UserError, match=said):
+        DQNConfig(**values)
+
+
+def test_a_run_may_take_no_step_where_it_learns_from_logged_data():
+    assert DQNConfig(total_steps=0, offline_updates=5, data=["a.npz"]).data == ("a.npz",)

@@ -1,0 +1,74 @@
+"""What a run learns from, and how it explores."""
+
+from __future__ import annotations  # field types are read as text by the command line
+
+import dataclasses
+
+from dqn_tf.config.notation import epsilon_points, memory_bytes
+from dqn_tf.config.ranges import Choice, Format, Range
+from dqn_tf.config.settings.setting import DATA, EXPLORATION, NATURE, setting
+
+
+@dataclasses.dataclass(frozen=True)
+class ExperienceSettings:
+    """What a run learns from, and how it explores."""
+
+    replay_capacity: int = setting(
+        100_000, DATA, "newest transitions kept", Range(low=1, log=True), unit="transitions"
+    )
+    replay_memory: str | None = setting(
+        None,
+        DATA,
+        "instead of --replay_capacity: as many transitions as fit into so much memory, such as"
+        " 2GiB",
+        Format("a size such as 2GiB, 500MiB or 800KiB", lambda value: memory_bytes(value) > 0),
+    )
+    warmup_env_steps: int = setting(
+        1_000, DATA, "steps before the first update", Range(low=0), unit="environment steps"
+    )
+    env_steps_per_update: float = setting(
+        2.0, DATA, "environment steps per update", Range(above=0), unit="environment steps"
+    )
+    collector: str = setting(
+        "local",
+        DATA,
+        "takes the host engine's environment steps: local steps Gymnasium's environments in"
+        " this process; my_module:MyCollector is one of your own",
+        Choice("local", own="MyCollector"),
+        fixed_on_resume=True,
+    )
+    updates_per_block: int = setting(
+        16,
+        DATA,
+        "updates of a block. The host engine does them in one compiled call after the block's"
+        " steps, and 1 is the textbook loop; the graph engine does each after its own steps",
+        Range(low=1),
+        unit="updates",
+    )
+    epsilon_start: float = setting(
+        1.0,
+        EXPLORATION,
+        "probability of a random action at the first step",
+        Range(0.0, 1.0),
+        source=NATURE,
+    )
+    epsilon_end: float = setting(
+        0.05, EXPLORATION, "probability of a random action once decayed", Range(0.0, 1.0)
+    )
+    epsilon_decay_env_steps: int = setting(
+        10_000,
+        EXPLORATION,
+        "steps over which epsilon falls",
+        Range(low=0),
+        unit="environment steps",
+    )
+    epsilon_schedule: str = setting(
+        "linear",
+        EXPLORATION,
+        "how epsilon falls: linear, exponential, or points step:epsilon,step:epsilon,... with"
+        " straight lines between",
+        Format(
+            "linear, exponential, or points with rising steps such as 0:1,10000:0.1,50000:0.01",
+            lambda value: value in ("linear", "exponential") or bool(epsilon_points(value)),
+        ),
+    )

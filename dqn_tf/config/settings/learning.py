@@ -1,0 +1,188 @@
+"""How a run learns: network, optimizer, and the improvements of DQN."""
+
+from __future__ import annotations  # field types are read as text by the command line
+
+import dataclasses
+
+from dqn_tf.config.notation import weighted_names
+from dqn_tf.config.ranges import Choice, Format, Range
+from dqn_tf.config.settings.setting import IMPROVEMENTS, LEARNING, NATURE, NETWORK, setting
+
+
+@dataclasses.dataclass(frozen=True)
+class LearningSettings:
+    """How a run learns: network, optimizer, and the improvements of DQN."""
+
+    network: str = setting(
+        "auto",
+        NETWORK,
+        "torso of the Q-network; auto is nature_cnn for images from 36x36, minatar_cnn for"
+        " smaller ones of bool, else mlp; nips_cnn is for images too, smaller and faster;"
+        " my_module:MyTorso is a dqn_tf.agent.Torso of your own",
+        Choice("auto", "mlp", "nature_cnn", "nips_cnn", "minatar_cnn", own="MyTorso"),
+        source="Mnih et al. 2015, 2013; Young and Tian 2019",
+        fixed_on_resume=True,
+    )
+    hidden_units: tuple[int, ...] = setting(
+        (256, 256),
+        NETWORK,
+        "widths of the mlp's hidden layers",
+        Format("positive widths such as 256,256", lambda value: all(width >= 1 for width in value)),
+        fixed_on_resume=True,
+    )
+    gamma: float = setting(0.99, LEARNING, "discount factor", Range(0.0, 1.0), source=NATURE)
+    optimizer: str = setting(
+        "adam",
+        LEARNING,
+        "optimizer of the online network",
+        Choice("adam", "rmsprop"),
+        fixed_on_resume=True,
+    )
+    learning_rate: float = setting(
+        5e-4, LEARNING, "step size of the optimizer at the first update", Range(above=0, log=True)
+    )
+    learning_rate_end: float | None = setting(
+        None,
+        LEARNING,
+        "step size at the last update, reached linearly; constant if not given",
+        Range(low=0),
+    )
+    optimizer_epsilon: float = setting(
+        1e-7, LEARNING, "the optimizer's epsilon", Range(above=0, log=True), source="Keras"
+    )
+    max_gradient_norm: float = setting(
+        10.0,
+        LEARNING,
+        "gradients are scaled down to this global norm; 0 leaves them as they are",
+        Range(low=0),
+        source="Wang et al. 2016",
+    )
+    loss: str = setting(
+        "huber", LEARNING, "loss on the TD error", Choice("huber", "mse"), source=NATURE
+    )
+    huber_delta: float = setting(
+        1.0,
+        LEARNING,
+        "TD error at which the Huber loss turns linear",
+        Range(above=0),
+        unit="return",
+    )
+    auxiliary_losses: str = setting(
+        "",
+        LEARNING,
+        "further terms of the loss, each a function of your own with its weight:"
+        " my_module:my_loss=0.1,my_module:other_loss",
+        Format(
+            "empty, or names and weights such as my_module:my_loss=0.1",
+            lambda value: not value or bool(weighted_names(value)),
+        ),
+    )
+    batch_size: int = setting(
+        128, LEARNING, "transitions per update", Range(low=1, log=True), unit="transitions"
+    )
+    target_update_period_env_steps: int = setting(
+        500,
+        LEARNING,
+        "target network updated this often",
+        Range(low=1, log=True),
+        unit="environment steps",
+    )
+    tau: float = setting(
+        1.0,
+        LEARNING,
+        "share of the online network in each target update; 1 is a hard copy",
+        Range(0.0, 1.0),
+        source="Lillicrap et al. 2016",
+    )
+    double: bool = setting(
+        False,
+        IMPROVEMENTS,
+        "the online network chooses the next action, the target network values it",
+        source="van Hasselt et al. 2016",
+    )
+    dueling: bool = setting(
+        False,
+        IMPROVEMENTS,
+        "separate streams for the state's value and the actions' advantages",
+        source="Wang et al. 2016",
+        fixed_on_resume=True,
+    )
+    n_step: int = setting(
+        1,
+        IMPROVEMENTS,
+        "rewards summed before the bootstrap",
+        Range(low=1),
+        unit="environment steps",
+        source="Sutton 1988",
+        fixed_on_resume=True,
+    )
+    prioritized: bool = setting(
+        False,
+        IMPROVEMENTS,
+        "replay in proportion to the TD error, with importance weights under every loss",
+        source="Schaul et al. 2016",
+        fixed_on_resume=True,
+    )
+    priority_alpha: float = setting(
+        0.6, IMPROVEMENTS, "exponent of the priorities; 0 is uniform", Range(0.0, 1.0)
+    )
+    priority_beta_start: float = setting(
+        0.4,
+        IMPROVEMENTS,
+        "exponent of the importance weights at the first step; 1 at the last",
+        Range(0.0, 1.0),
+    )
+    noisy: bool = setting(
+        False,
+        IMPROVEMENTS,
+        "factorised noise on the dense layers explores instead of epsilon",
+        source="Fortunato et al. 2018",
+        fixed_on_resume=True,
+    )
+    noisy_sigma: float = setting(0.5, IMPROVEMENTS, "the noise's size at the start", Range(above=0))
+    distribution: str = setting(
+        "none",
+        IMPROVEMENTS,
+        "learn the distribution of returns: on fixed atoms (c51) or as quantiles",
+        Choice("none", "c51", "quantile"),
+        source="Bellemare et al. 2017; Dabney et al. 2018",
+        fixed_on_resume=True,
+    )
+    atoms: int = setting(
+        51, IMPROVEMENTS, "numbers that describe a distribution", Range(low=2), fixed_on_resume=True
+    )
+    v_min: float = setting(
+        -10.0,
+        IMPROVEMENTS,
+        "smallest return that c51 can tell",
+        Range(),
+        unit="return",
+        fixed_on_resume=True,
+    )
+    v_max: float = setting(
+        10.0,
+        IMPROVEMENTS,
+        "largest return that c51 can tell",
+        Range(),
+        unit="return",
+        fixed_on_resume=True,
+    )
+    munchausen: bool = setting(
+        False,
+        IMPROVEMENTS,
+        "adds the scaled log-policy to the reward; the bootstrap is soft",
+        source="Vieillard et al. 2020",
+    )
+    munchausen_alpha: float = setting(
+        0.9, IMPROVEMENTS, "share of the log-policy that is added", Range(0.0, 1.0)
+    )
+    munchausen_temperature: float = setting(
+        0.03, IMPROVEMENTS, "temperature of the policy", Range(above=0), unit="return"
+    )
+    munchausen_clip: float = setting(
+        -1.0,
+        IMPROVEMENTS,
+        "the scaled log-policy is not taken below this",
+        Range(high=0),
+        unit="return",
+    )
