@@ -29,6 +29,7 @@ class LoggedEpisodes:
       propensity: [M] float64 in (0, 1], with which the behaviour chose the action; None if unknown.
       digest: sha256 of the contents: a resumed run must be given the same ones.
       source: what was read, as the user named it.
+      notes: what else the user should know of the data; sentences without a full stop.
     """
 
     observation: np.ndarray
@@ -43,6 +44,7 @@ class LoggedEpisodes:
     propensity: np.ndarray | None
     digest: str
     source: str
+    notes: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         """Return the number of steps, M."""

@@ -1,0 +1,55 @@
+"""What `--data` names: files, data sets and logs, each read by the module of its kind."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from dqn_tf.envs.spaces import Spaces
+from dqn_tf.experience.logged import csv_file, npz
+from dqn_tf.experience.logged.episodes import LoggedEpisodes
+from dqn_tf.support.errors import UserError
+
+
+def load(spec: str, spaces: Spaces) -> LoggedEpisodes:
+    """Read the episodes that one `--data` names, without a share.
+
+    Raises UserError, a sentence with file, column and row, if anything in them is not right.
+    """
+    path = Path(spec).expanduser()
+    try:
+        if path.is_dir():
+            files = sorted(file for file in path.iterdir() if file.suffix.lower() == ".npz")
+            if not files:
+                raise UserError(f"--data={spec} is a directory without npz files.")
+            return npz.load(spec, files, spaces)
+        if not path.is_file():
+            raise UserError(f"--data={spec}: there is no such file or directory.")
+    except OSError as error:
+        raise UserError(f"--data={spec} cannot be read: {error.strerror}.") from error
+    if path.suffix.lower() == ".csv":
+        return csv_file.load(spec, path, spaces)
+    if path.suffix.lower() == ".npz":
+        return npz.load(spec, [path], spaces)
+    raise UserError(f"--data={spec}: the name of a file must end in .npz or .csv.")
+
+
+def parse_share(spec: str) -> tuple[str, float | None]:
+    """Split `expert.npz@0.3` into source and share of the logged part of each batch.
+
+    The share is None where none is given. An @ in a path is part of the path. Raises UserError.
+    """
+    source, at, text = spec.rpartition("@")
+    if not at or Path(spec).expanduser().exists():
+        return spec, None
+    try:
+        share = float(text)
+    except ValueError:
+        if "/" in text or text.endswith((".npz", ".csv")):
+            return spec, None
+        share = 0.0
+    if not 0 < share <= 1:
+        raise UserError(
+            f"--data={spec}: the share after @ must be a number above 0 and at most 1, such as"
+            f" {source}@0.3."
+        )
+    return source, share
