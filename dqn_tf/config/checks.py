@@ -49,7 +49,7 @@ def check_replay(config: Settings) -> str | None:
 def check_warmup_fills_a_batch(config: Settings) -> str | None:
     """Require a full batch at the first update: a window of n steps is there after its last."""
     waiting = (config.n_step - 1) * config.num_envs
-    if config.warmup_env_steps >= config.batch_size + waiting:
+    if config.warmup_env_steps >= config.batch_size + waiting or not config.total_steps:
         return None
     windows = ""
     if config.n_step > 1:

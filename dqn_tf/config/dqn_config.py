@@ -57,7 +57,13 @@ class DQNConfig(Settings):
     @property
     def total_updates(self) -> int:
         """Updates of the whole run."""
-        return int((self.total_steps - self.warmup_env_steps) // self.env_steps_per_update)
+        env_steps = max(0, self.total_steps - self.warmup_env_steps)
+        return self.offline_updates + int(env_steps // self.env_steps_per_update)
+
+    @property
+    def length(self) -> int:
+        """The whole run on its clock: offline updates, then environment steps."""
+        return self.offline_updates + self.total_steps
 
     @property
     def target_update_period_updates(self) -> int:

@@ -1,5 +1,6 @@
 """DQNConfig values for named environments, each with the claim that docs/results.md holds it to."""
 
+import dataclasses
 import re
 from typing import Any, NamedTuple
 
@@ -208,9 +209,13 @@ def full_id(env: str) -> str:
 def configure(env: str, overrides: dict[str, Any] | None = None) -> DQNConfig:
     """Return the configuration of the environment's preset, if it has one, with `overrides` on top.
 
-    Raises UserError on a bad value.
+    A policy that has learned from logged data has no need of random actions at first: where there
+    are offline updates, exploration begins with `epsilon_end`. Raises UserError on a bad value.
     """
     env = full_id(env)
     preset = find(env)
-    values = preset.values if preset else {}
-    return DQNConfig(**values | (overrides or {}) | {"env": env})
+    values = (preset.values if preset else {}) | (overrides or {}) | {"env": env}
+    config = DQNConfig(**values)
+    if config.offline_updates and "epsilon_start" not in values:
+        return dataclasses.replace(config, epsilon_start=config.epsilon_end)
+    return config

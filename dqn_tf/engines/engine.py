@@ -64,6 +64,7 @@ class Engine(abc.ABC):
       replay: the transitions that it learns from.
       q_function: Q-values under the agent's weights, once `refresh` was called.
       env_step: environment steps taken.
+      offline_updates: gradient steps taken on logged data, before the first environment step.
       updates: gradient steps taken.
       episodes: episodes finished.
       learning_starts: the environment step after which updates are due.
@@ -80,6 +81,7 @@ class Engine(abc.ABC):
         self.agent = agent
         self.generators = generators
         self.env_step = 0
+        self.offline_updates = 0
         self.updates = 0
         self.episodes = 0
         self.learning_starts = config.warmup_env_steps
@@ -90,8 +92,18 @@ class Engine(abc.ABC):
 
     @property
     def progress(self) -> int:
-        """The run's clock, which ends at `total_steps`: environment steps."""
-        return self.env_step
+        """The run's clock: offline updates, then environment steps; `config.length` at its end."""
+        return self.offline_updates + self.env_step
+
+    @property
+    def is_offline(self) -> bool:
+        """Whether the next block learns from logged data alone."""
+        return self.env_step == 0 and self.offline_updates < self.config.offline_updates
+
+    @property
+    def finished(self) -> bool:
+        """Whether the run is at its end."""
+        return not self.is_offline and self.env_step >= self.config.total_steps
 
     @abc.abstractmethod
     def run_block(self) -> Block:
@@ -125,6 +137,7 @@ class Engine(abc.ABC):
         """
         values = {
             "env_step": self.env_step,
+            "offline_updates": self.offline_updates,
             "updates": self.updates,
             "episodes": self.episodes,
             "learning_starts": self.learning_starts,
@@ -145,6 +158,7 @@ class Engine(abc.ABC):
         starts empty, and learning waits until the warm-up's number of steps is collected anew.
         """
         self.env_step = values["env_step"]
+        self.offline_updates = values.get("offline_updates", 0)  # earlier versions had none
         self.updates = values["updates"]
         self.episodes = values["episodes"]
         if rows is None:

@@ -16,32 +16,42 @@ from dqn_tf.engines.graph.environments import native
 from dqn_tf.engines.graph.program import GraphProgram
 from dqn_tf.engines.host import HostEngine
 from dqn_tf.experience.collector import make_collector
+from dqn_tf.experience.logged.shares import SharedEpisodes
 
 
 def make_engines(
-    configs: Sequence[DQNConfig], agents: Sequence[DQN], make_env: Callable[[], gym.Env]
+    configs: Sequence[DQNConfig],
+    agents: Sequence[DQN],
+    make_env: Callable[[], gym.Env],
+    logged: Sequence[SharedEpisodes] = (),
 ) -> list[Engine]:
     """Make the engines of new runs, which differ in nothing but their seeds.
 
-    Their environments come from `make_env` or, for `--engine=graph`, are the native twins. Several
+    Their environments come from `make_env` or, for `--engine=graph`, are the native twins. Host
+    engines learn from `logged` episodes too. Several
     runs share one program, which only the graph engine has.
     """
     configs = [_seeded(config, agent) for config, agent in zip(configs, agents, strict=True)]
     if configs[0].engine == "host":
         return [
-            make_host_engine(config, agent, make_env)
+            make_host_engine(config, agent, make_env, logged)
             for config, agent in zip(configs, agents, strict=True)
         ]
     return make_graph_engines(configs, agents)
 
 
-def make_host_engine(config: DQNConfig, agent: DQN, make_env: Callable[[], gym.Env]) -> HostEngine:
+def make_host_engine(
+    config: DQNConfig,
+    agent: DQN,
+    make_env: Callable[[], gym.Env],
+    logged: Sequence[SharedEpisodes] = (),
+) -> HostEngine:
     """Make the host engine of one run, with the configured collector."""
     config = _seeded(config, agent)
     generators = seeding.generators(config.seed or 0)
     q_function = make_q_function(agent)
     collector = make_collector(config, make_env, q_function, generators["exploration"])
-    return HostEngine(config, agent, q_function, collector, generators)
+    return HostEngine(config, agent, q_function, collector, generators, logged)
 
 
 def _seeded(config: DQNConfig, agent: DQN) -> DQNConfig:

@@ -4,11 +4,14 @@ A block is `updates_per_block` updates and the environment steps that they are d
 are taken first, then its batches are drawn, then all its updates run in one call, so the price of
 entering TensorFlow is paid once a block. With `updates_per_block=1` this is the loop of the
 textbook.
+
+With logged data, `offline_updates` come first, in blocks without steps. Nothing else differs but
+what the replay draws from.
 """
 
 import contextlib
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -18,20 +21,23 @@ from dqn_tf.agent.program import Learned
 from dqn_tf.config.dqn_config import DQNConfig
 from dqn_tf.engines.engine import Arrays, Block, Engine
 from dqn_tf.engines.prefetch import PrefetchingLearner
-from dqn_tf.envs.spaces import Spaces
+from dqn_tf.engines.replays import make_frames, make_replay, mix, priority_beta
 from dqn_tf.experience.collector import Collector, Loan, QFunction
-from dqn_tf.experience.frames import Frames, numbered_spaces, ring_size
-from dqn_tf.experience.replay import PrioritizedReplay, UniformReplay
+from dqn_tf.experience.frames import numbered_spaces
+from dqn_tf.experience.logged.shares import SharedEpisodes
+from dqn_tf.experience.mixed_replay import MixedReplay
+from dqn_tf.experience.replay import UniformReplay
 from dqn_tf.experience.steps import Steps
 from dqn_tf.experience.transitions import NStep, columns
 
 WINDOWS = "windows/"  # the arrays of unfinished n-step windows in a checkpoint
+OFFLINE_BLOCK_UPDATES = 64  # at least so many, since no step waits for them
 
 
 class HostEngine(Engine):
     """Collects, stores and learns, one after the other."""
 
-    replay: UniformReplay
+    replay: UniformReplay | MixedReplay
 
     def __init__(
         self,
@@ -40,13 +46,15 @@ class HostEngine(Engine):
         q_function: QFunction,
         collector: Collector,
         generators: dict[str, np.random.Generator],
+        logged: Sequence[SharedEpisodes] = (),
     ) -> None:
         super().__init__(config, agent, generators)
         self.q_function = q_function
         self.collector = collector
         self.frames = make_frames(config, agent.spaces)
         stored = agent.spaces if self.frames is None else numbered_spaces(agent.spaces)
-        self.replay = make_replay(config, columns(stored), generators["replay"], self.frames)
+        online = make_replay(config, columns(stored), generators["replay"], self.frames)
+        self.replay = mix(config, online, logged) if logged else online
         self.transitions = NStep(config.n_step, config.gamma, config.num_envs, stored)
         self.prefetching: PrefetchingLearner | None = None
         if self.frames is not None:
@@ -57,6 +65,8 @@ class HostEngine(Engine):
 
         Raises UserError on a value that is not finite, before it reaches replay or a checkpoint.
         """
+        if self.is_offline:
+            return self._learn_offline()
         before = self.env_step
         start = time.perf_counter()
         steps = self._collect()
@@ -65,6 +75,16 @@ class HostEngine(Engine):
         metrics = self._learn(self._updates_due(steps.action.size))
         episodes = self._finished_episodes(steps.env_reward, steps.env_ended, before)
         return Block(episodes, metrics, collect_seconds)
+
+    def _learn_offline(self) -> Block:
+        updates = min(self._offline_block, self.config.offline_updates - self.offline_updates)
+        metrics = self._learn(updates)
+        self.offline_updates += updates
+        return Block([], metrics)
+
+    @property
+    def _offline_block(self) -> int:
+        return max(self.config.most_updates, OFFLINE_BLOCK_UPDATES)
 
     def _collect(self) -> Steps:
         length = self.steps_left()
@@ -84,11 +104,10 @@ class HostEngine(Engine):
         """Do so many updates and act by their weights; return their metrics."""
         if not updates:
             return {}
-        if isinstance(self.replay, PrioritizedReplay):
-            self.replay.beta = priority_beta(self.config, self.env_step)
+        self.replay.set_beta(priority_beta(self.config, self.progress))
         learned = self._update(updates)
         self._require_finite(learned.metrics)
-        if isinstance(self.replay, PrioritizedReplay) and learned.error is not None:
+        if learned.error is not None:
             self.replay.update_priorities(learned.error)
         self.updates += updates
         self.collector.refresh(learned.weights)
@@ -96,9 +115,12 @@ class HostEngine(Engine):
 
     def _update(self, updates: int) -> Learned:
         # As many batches are drawn for every block, so that one compiled program serves them all.
+        if isinstance(self.replay, MixedReplay):
+            self.replay.is_offline = self.is_offline
+        most = self._offline_block if self.is_offline else self.config.most_updates
         if self.prefetching is not None:
-            return self.prefetching.learn(self.config.most_updates, updates)
-        batches = self.replay.sample(self.config.most_updates, self.config.batch_size)
+            return self.prefetching.learn(most, updates)
+        batches = self.replay.sample(most, self.config.batch_size)
         return self.agent.learn(batches, updates)
 
     @property
@@ -143,34 +165,3 @@ class HostEngine(Engine):
         self.collector.close()
         if self.prefetching is not None:
             self.prefetching.close()
-
-
-def make_frames(config: DQNConfig, spaces: Spaces) -> Frames | None:
-    """Make the place for frames of stacked observations; None where observations are no stacks."""
-    if not spaces.stack:
-        return None
-    size = ring_size(config.replay_capacity, config.num_envs, config.n_step, spaces)
-    return Frames(size, config.num_envs, spaces)
-
-
-def make_replay(
-    config: DQNConfig,
-    columns: dict[str, tuple[tuple[int, ...], str]],
-    generator: np.random.Generator,
-    frames: Frames | None = None,
-) -> UniformReplay:
-    """Make the configured replay."""
-    if config.prioritized:
-        return PrioritizedReplay(
-            config.replay_capacity, columns, generator, config.priority_alpha, frames=frames
-        )
-    return UniformReplay(config.replay_capacity, columns, generator, frames)
-
-
-def priority_beta(config: DQNConfig, env_step: int) -> float:
-    """Return the exponent of the importance weights (Schaul et al. 2016, section 3.4).
-
-    It rises linearly to 1 at the run's last step.
-    """
-    start = config.priority_beta_start
-    return start + (1.0 - start) * min(1.0, env_step / config.total_steps)

@@ -11,6 +11,7 @@ import tensorflow as tf
 
 from dqn_tf.agent.dqn import DQN
 from dqn_tf.agent.program import Learned
+from dqn_tf.experience.mixed_replay import MixedReplay
 from dqn_tf.experience.replay import UniformReplay
 
 # Updates in one call: one alone spends 4 % of its time on entering TensorFlow, and more keep more
@@ -23,7 +24,7 @@ Batches = dict[str, tf.Tensor]
 class PrefetchingLearner:
     """Learns as `DQN.learn` does, from rows of replay. Owns the helper thread."""
 
-    def __init__(self, agent: DQN, replay: UniformReplay, batch_size: int) -> None:
+    def __init__(self, agent: DQN, replay: UniformReplay | MixedReplay, batch_size: int) -> None:
         self._agent = agent
         self._replay = replay
         self._batch_size = batch_size

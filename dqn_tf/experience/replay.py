@@ -11,10 +11,9 @@ from typing import Any
 import numpy as np
 
 from dqn_tf.experience.frames import Frames
-from dqn_tf.experience.sum_tree import SumTree
+from dqn_tf.experience.priorities import Priorities
 
 OBSERVATIONS = ("observation", "next_observation")
-SMALLEST_PRIORITY = 1e-6  # so that a transition without error can still be drawn
 
 Columns = dict[str, np.ndarray]
 Rows = Mapping[str, np.ndarray]
@@ -86,6 +85,12 @@ class UniformReplay:
                 batch[name] = self.frames.stacks(batch[name])
         return batch
 
+    def set_beta(self, beta: float) -> None:
+        """Do nothing: no row weighs more than another."""
+
+    def update_priorities(self, errors: np.ndarray) -> None:
+        """Do nothing: every row is drawn as often as another."""
+
     def observations(self, most: int) -> np.ndarray:
         """Return at most so many of the observations that are held, evenly spaced, [n, *shape]."""
         places = (self._first_held + spread(len(self), most)) % self.capacity
@@ -151,12 +156,10 @@ class UniformReplay:
 
 
 class PrioritizedReplay(UniformReplay):
-    """Sampled with probability P(i) = p_i^alpha / Σ p^alpha (Schaul et al. 2016, equation 1).
+    """As `UniformReplay`, but rows are drawn by their `priorities`.
 
-    A new transition has the largest priority seen. `sample` draws stratified and adds the column
-    `weight`; `update_priorities` then takes the errors of what was sampled last. A block's batches
-    are all drawn before its first update, so within a block of more than one update the priorities
-    are those of the block's start.
+    A batch has the column `weight` too; `update_priorities` then takes the errors of what was drawn
+    last.
     """
 
     def __init__(
@@ -169,11 +172,7 @@ class PrioritizedReplay(UniformReplay):
         frames: Frames | None = None,
     ) -> None:
         super().__init__(capacity, columns, generator, frames)
-        self.alpha = alpha
-        self.beta = beta
-        self.largest = 1.0  # of the priorities p, before alpha
-        self._tree = SumTree(capacity)
-        self._sampled = np.zeros((0, 0), np.int64)
+        self.priorities = Priorities(capacity, alpha, beta)
 
     def add(self, rows: Rows) -> None:
         """Append rows as `UniformReplay.add` does, with the largest priority seen."""
@@ -181,56 +180,40 @@ class PrioritizedReplay(UniformReplay):
         first = self.first
         super().add(rows)
         newest = np.arange(max(before, self.added - self.capacity), self.added) % self.capacity
-        self._tree.set(newest, np.full(len(newest), self.largest**self.alpha))
+        self.priorities.admit(newest)
         self._never_draw_dropped_rows(first)
 
     def draw(self, updates: int, batch_size: int) -> Columns:
-        """Draw as `UniformReplay.draw` does, and add `weight` float32 [updates, batch_size].
+        """Draw as `UniformReplay.draw` does, and add `weight` float32 [updates, batch_size]."""
+        return self.priorities.draw(self.generator, updates, batch_size, len(self))
 
-        It is (N·P(i))^-beta over its batch's largest.
-        """
-        size = (updates, batch_size)
-        strata = (np.arange(batch_size) + self.generator.random(size)) / batch_size
-        total = self._tree.total
-        self._sampled = self._tree.find((strata * total).reshape(-1)).reshape(size)
-        probability = self._tree.get(self._sampled) / total
-        weight = (len(self) * probability) ** -self.beta
-        weight /= weight.max(axis=1, keepdims=True)
-        return {"place": self._sampled, "weight": weight.astype(np.float32)}
+    def set_beta(self, beta: float) -> None:
+        """Set the exponent of the importance weights."""
+        self.priorities.beta = beta
 
     def update_priorities(self, errors: np.ndarray) -> None:
-        """Make |error| [U, B] the priority of the first U of the batches sampled last.
-
-        Where a row was drawn twice, the last one holds.
-        """
-        priorities = np.abs(errors, dtype=np.float64).reshape(-1) + SMALLEST_PRIORITY
-        self.largest = max(self.largest, float(priorities.max()))
-        places = self._sampled[: len(errors)].reshape(-1)
-        self._tree.set(places, priorities**self.alpha)
+        """Take the errors [U, B] of the first U of the batches that were drawn last."""
+        self.priorities.update(errors)
 
     def rows(self) -> Columns:
         """Return the rows as `UniformReplay.rows` does, and their priorities to the alpha."""
-        return super().rows() | {"priority": self._tree.get(np.arange(self._filled))}
+        return super().rows() | {"priority": self.priorities.values(self._filled)}
 
     def state(self) -> dict[str, Any]:
         """Return what lies beside the rows: also the largest priority."""
-        return super().state() | {"largest": self.largest}
+        return super().state() | {"largest": self.priorities.largest}
 
     def restore(self, rows: Rows, state: Mapping[str, Any]) -> tuple[np.ndarray, np.ndarray]:
         """Take over what `rows` and `state` returned, with the priorities."""
         places, sources = super().restore(rows, state)
-        self.largest = state["largest"]
-        self._tree = SumTree(self.capacity)
-        self._tree.set(places, rows["priority"][sources])
+        self.priorities.restore(places, rows["priority"][sources], state["largest"])
         self._never_draw_dropped_rows(0)
         return places, sources
 
     def _never_draw_dropped_rows(self, before: int) -> None:
         """Take the priority from rows dropped since row `before` was the first."""
         oldest = max(before, self.added - self.capacity)
-        dropped = np.arange(oldest, self.first) % self.capacity
-        if len(dropped):
-            self._tree.set(dropped, np.zeros(len(dropped)))
+        self.priorities.exclude(np.arange(oldest, self.first) % self.capacity)
 
 
 def kept_rows(added: int, capacity: int, new_capacity: int) -> tuple[int, np.ndarray, np.ndarray]:

@@ -12,6 +12,7 @@ import numpy as np
 from dqn_tf.config.dqn_config import DQNConfig
 from dqn_tf.envs.spaces import Spaces
 from dqn_tf.experience.frames import recorded_stacks
+from dqn_tf.experience.mixed_replay import LOGGED_OBSERVATION
 from dqn_tf.experience.replay import spread
 from dqn_tf.run_files import checkpoint
 from dqn_tf.run_files.run_directory import CONFIG, RunDirectory, seed_directories
@@ -67,9 +68,9 @@ def read_snapshot(directory: str, weights_name: str | None) -> RunSnapshot:
         export_dir,
         _read_weights(latest, weights_name),
         weights_name,
-        latest.step,
+        latest.state["engine"]["env_step"],
         run.read_evaluation(),
-        rows["observation"],
+        observations_of(rows),
         _gate_observations(rows, latest.state["engine"]["replay"]),
     )
 
@@ -100,10 +101,18 @@ def _read_weights(latest: checkpoint.Checkpoint, weights_name: str) -> list[np.n
     return [state[f"online/{number}"] for number in range(count)]
 
 
+def observations_of(rows: Mapping[str, np.ndarray]) -> np.ndarray:
+    """Return a replay's observations or, of a run that took no step, some of its logged data's."""
+    observations = rows["observation"]
+    if not len(observations) and LOGGED_OBSERVATION in rows:
+        return rows[LOGGED_OBSERVATION]
+    return observations
+
+
 def _gate_observations(rows: Mapping[str, np.ndarray], state: Mapping[str, Any]) -> np.ndarray:
     """Return up to GATE_OBSERVATIONS of the replay's observations, [n, *shape]."""
-    observations = rows["observation"]
-    if "frames" not in state:
+    observations = observations_of(rows)
+    if "frames" not in state or not len(rows["observation"]):
         return observations[spread(len(observations), GATE_OBSERVATIONS)]
     # Here an observation is the numbers of its frames; negative ones stand for black frames.
     oldest = state["frames"]["added"] - state["frames"]["size"]

@@ -26,6 +26,7 @@ class Report:
     protocol: str  # how an Atari game is played; "" elsewhere
     seed: int
     env_steps: int
+    offline_updates: int  # on logged data, before the first environment step
     updates: int
     weights_sha256: str  # of the last weights
     last: dict[str, Any]  # `Evaluation.summary` of their final test
@@ -45,9 +46,12 @@ def closing_lines(report: Report, files: RunDirectory, export_dir: Path) -> str:
     """Return the last lines of a run: its scores, its files, and what to type next."""
     best = report.best
     version = export_dir / Path(report.export).name
+    offline = ""
+    if report.offline_updates:
+        offline = f", {report.offline_updates:,} of them on logged data alone"
     lines = [
         "",
-        f"{report.env}: {report.env_steps:,} steps, {report.updates:,} updates,"
+        f"{report.env}: {report.env_steps:,} steps, {report.updates:,} updates{offline},"
         f" {report.seconds:.0f} s.",
         f"Score of the last weights: {score_line(report.last)}",
     ]

@@ -15,6 +15,8 @@ from dqn_tf.envs.spaces import Spaces
 from dqn_tf.evaluation.find_export import require_same_env
 from dqn_tf.experience import memory_plan
 from dqn_tf.experience.collector import find_collector
+from dqn_tf.experience.logged.shares import SharedEpisodes, load_all
+from dqn_tf.experience.logged.summary import summarize
 from dqn_tf.run_files.checkpoint import REPLAY, Checkpoint, load_latest
 from dqn_tf.run_files.run_directory import (
     CONFIG,
@@ -41,6 +43,7 @@ class RunPlan(NamedTuple):
     export_dir: Path
     on_checkpoint_error: str  # stop or continue
     checkpoint: Checkpoint | None = None  # where to go on from
+    logged: tuple[SharedEpisodes, ...] = ()
 
     @property
     def seed(self) -> int:
@@ -79,6 +82,7 @@ def prepare(flags: TrainingFlags) -> list[RunPlan]:
         parameters = choice.parameters(config, spaces)
         print(memory_plan.require_memory(config, spaces, len(plans), parameters))
         print(choice.explain(config, spaces))
+        plans = _with_logged_data(plans)
     if flags.resume:
         return plans
     # The last step: a refused run leaves nothing behind.
@@ -122,7 +126,7 @@ def _resumed_runs(resume: str, flags: TrainingFlags) -> list[RunPlan]:
         config, differences = changed_config(recorded_config, flags.overrides)
         sentences += [f"Changed for the rest of the run: {phrase}." for phrase in differences]
         report = run_dir.read_evaluation()
-        if report is not None and report["env_steps"] >= config.total_steps:
+        if report is not None and _is_complete(report, config):
             sentences.append(
                 f"{run_dir.path} is already complete: {report['env_steps']:,} of"
                 f" {config.total_steps:,} steps. Give a larger --total_steps to train it further."
@@ -149,6 +153,30 @@ def _resumed_runs(resume: str, flags: TrainingFlags) -> list[RunPlan]:
     for sentence in dict.fromkeys(sentences):  # each once, however many seeds it holds for
         print(sentence)
     return plans
+
+
+def _is_complete(report: dict[str, Any], config: DQNConfig) -> bool:
+    """Tell whether a run that wrote this report has nothing left to do."""
+    if not report["env_steps"] and report.get("offline_updates", 0) < config.offline_updates:
+        return False
+    return report["env_steps"] >= config.total_steps
+
+
+def _with_logged_data(plans: list[RunPlan]) -> list[RunPlan]:
+    """Read the logged data, which all seeds share, and print what they hold."""
+    config, spaces = plans[0].config, plans[0].spaces
+    if not config.data:
+        for name in ("cql_alpha", "support", "imitation"):
+            if getattr(config, name):
+                raise UserError(
+                    f"--{name} is about what logged data hold and what they never tried: give"
+                    " --data, or leave it out."
+                )
+        return plans
+    logged = tuple(load_all(config.data, spaces))
+    for source in logged:
+        print(summarize(source.episodes, spaces))
+    return [plan._replace(logged=logged) for plan in plans]
 
 
 def _with_checkpoints(plans: list[RunPlan], flags: TrainingFlags) -> list[RunPlan]:

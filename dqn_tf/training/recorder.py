@@ -9,7 +9,7 @@ import numpy as np
 from dqn_tf.engines.engine import Block
 from dqn_tf.export import manifest
 from dqn_tf.export.publish import export
-from dqn_tf.export.run_snapshot import GATE_OBSERVATIONS
+from dqn_tf.export.run_snapshot import GATE_OBSERVATIONS, observations_of
 from dqn_tf.run_files import checkpoint, plots
 from dqn_tf.run_files.metrics import MetricsWriter
 from dqn_tf.run_files.report import BestWeights, Report
@@ -27,14 +27,14 @@ class RunRecorder(RunObserver):
         self.plan = plan
         self.run = run
         self.files = plan.run_dir
-        self.saved = 0  # environment step of the newest checkpoint
+        self.saved = 0  # the run's clock at the newest checkpoint
         self._start = time.monotonic()
         self._earlier_seconds = 0.0  # before the run was resumed
         self.files.write_config(plan.config, plan.spaces, plan.export_dir)
         if plan.checkpoint is not None:
             self._restore(plan.checkpoint)
-        self._resumed_at = run.engine.env_step
-        self.recorded = run.engine.env_step  # up to here the blocks are in metrics.csv
+        self._resumed_at = run.engine.progress
+        self.recorded = run.engine.progress  # up to here the blocks are in metrics.csv
         self._has_lost_metrics = False
         try:
             self.metrics = MetricsWriter(
@@ -62,27 +62,27 @@ class RunRecorder(RunObserver):
         seconds = time.monotonic() - self._block_start
         with run.timings.part("record"), self._recording():
             self._write_episodes(block)
-            env_step = run.engine.env_step
-            if crossed(run.config.log_period_env_steps, self.recorded, env_step):
+            progress = run.engine.progress
+            if crossed(run.config.log_period_env_steps, self.recorded, progress):
                 self.metrics.write(
-                    env_step,
-                    epsilon=float(run.engine.epsilon(env_step)),
+                    progress,
+                    epsilon=float(run.engine.epsilon(run.engine.env_step)),
                     updates=run.engine.updates,
-                    env_steps_per_second=(env_step - self.recorded) / seconds,
+                    env_steps_per_second=(progress - self.recorded) / seconds,
                     **block.metrics,
                 )
                 self.metrics.flush()
-            self.recorded = env_step
+            self.recorded = progress
 
     def after_evaluation(self, run: Run, mean_return: float) -> None:
         """Write the evaluation's row."""
         with self._recording():
-            self.metrics.write(run.engine.env_step, evaluation_return=mean_return)
+            self.metrics.write(run.engine.progress, evaluation_return=mean_return)
 
     def between_blocks(self, run: Run) -> None:
         """Save a checkpoint if one is due, and at the end of the run."""
         period = run.config.checkpoint_period_env_steps
-        if run.finished or crossed(period, self.saved, run.engine.env_step):
+        if run.finished or crossed(period, self.saved, run.engine.progress):
             self.save()
 
     def save(self) -> None:
@@ -91,17 +91,17 @@ class RunRecorder(RunObserver):
         Raises UserError if a weight is not finite, or if the disk refuses and the run should stop
         then.
         """
-        env_step = self.run.engine.env_step
-        if self.saved == env_step > 0:
+        progress = self.run.engine.progress
+        if self.saved == progress > 0:
             return
         with self._recording():
             self.metrics.flush()
         try:
             with self.run.timings.part("checkpoint"):
-                self._write_checkpoint(env_step)
+                self._write_checkpoint(progress)
         except OSError as error:
             sentence = (
-                f"The checkpoint of step {env_step} cannot be written to"
+                f"The checkpoint of step {progress} cannot be written to"
                 f" {self.files.checkpoints}: {error.strerror}."
             )
             if self.plan.on_checkpoint_error == "stop":
@@ -110,7 +110,7 @@ class RunRecorder(RunObserver):
                     " would train on."
                 ) from error
             self.run.say(f"warning: {sentence} Training goes on.")
-        self.saved = env_step
+        self.saved = progress
 
     def finish(self) -> Report:
         """Test the last and the best weights, export one of them, write curve and report.
@@ -130,6 +130,7 @@ class RunRecorder(RunObserver):
             protocol=self.plan.config.protocol,
             seed=self.plan.seed,
             env_steps=self.run.engine.env_step,
+            offline_updates=self.run.engine.offline_updates,
             updates=self.run.engine.updates,
             weights_sha256=last.sha256,
             last=last.test,
@@ -157,15 +158,15 @@ class RunRecorder(RunObserver):
         first = self.run.engine.episodes - len(block.episodes) + 1
         for number, episode in enumerate(block.episodes, first):
             self.metrics.write(
-                episode.env_step,
+                self.run.engine.offline_updates + episode.env_step,
                 episode=number,
                 episode_return=episode.episode_return,
                 episode_length=episode.episode_length,
             )
 
-    def _write_checkpoint(self, env_step: int) -> None:
+    def _write_checkpoint(self, progress: int) -> None:
         values, arrays = self.run.engine.state()
-        require_finite(arrays, env_step)
+        require_finite(arrays, progress)
         state = {
             "engine": values,
             **self.run.state(),
@@ -178,7 +179,7 @@ class RunRecorder(RunObserver):
             "best.npz": best,
             "replay.npz": self.run.engine.replay.rows(),
         }
-        checkpoint.save(self.files.checkpoints, env_step, state, files)
+        checkpoint.save(self.files.checkpoints, progress, state, files)
 
     def _restore(self, saved: checkpoint.Checkpoint) -> None:
         try:
@@ -197,7 +198,7 @@ class RunRecorder(RunObserver):
             saved.replay.close()
         best = saved.files["best.npz"]
         self.run.restore(saved.state, [best[str(number)] for number in range(len(best))])
-        self.saved = engine.env_step
+        self.saved = engine.progress
         self._earlier_seconds = saved.state["seconds"]
         saved_capacity = saved.state["engine"]["replay"]["capacity"]
         if len(engine.replay) and engine.replay.capacity < saved_capacity:
@@ -218,13 +219,13 @@ class RunRecorder(RunObserver):
             config.export_weights,
             run.engine.env_step,
             exported.test,
-            run.engine.replay.rows()["observation"],
+            observations_of(run.engine.replay.rows()),
             self.plan.spaces,
             run.make_env.action_meanings,
         )
         observations = run.engine.replay.observations(GATE_OBSERVATIONS)
         # Only a run that was resumed at its end can have been here before.
-        was_at_end = self.plan.checkpoint is not None and self._resumed_at == run.engine.env_step
+        was_at_end = self.plan.checkpoint is not None and self._resumed_at == run.engine.progress
         version = export(run.agent, self.plan.export_dir, observations, about, once=was_at_end)
         return str(version.resolve())
 
@@ -259,11 +260,11 @@ class RunRecorder(RunObserver):
 
     def _best(self, best: ScoredWeights) -> BestWeights:
         if not self.run.evaluated:  # nothing to choose by: the best weights are the last
-            return BestWeights(self.run.engine.env_step, None, best.sha256, best.test)
+            return BestWeights(self.run.engine.progress, None, best.sha256, best.test)
         return BestWeights(self.run.best_env_step, self.run.best_mean, best.sha256, best.test)
 
 
-def require_finite(arrays: dict[str, np.ndarray], env_step: int) -> None:
+def require_finite(arrays: dict[str, np.ndarray], progress: int) -> None:
     """Raise UserError if networks or optimizer hold NaN or infinity.
 
     Such a checkpoint would be no way back.
@@ -271,6 +272,6 @@ def require_finite(arrays: dict[str, np.ndarray], env_step: int) -> None:
     for name, array in arrays.items():
         if array.dtype.kind == "f" and not np.isfinite(array).all():
             raise UserError(
-                f"Learning broke by environment step {env_step}: {name} is not finite, so nothing"
+                f"Learning broke by step {progress}: {name} is not finite, so nothing"
                 " was saved. Lower --learning_rate or --max_gradient_norm, or scale the rewards."
             )

@@ -45,7 +45,7 @@ class RunObserver:
         """Handle the start of each block of environment steps and updates."""
 
     def after_block(self, run: "Run", block: Block) -> None:
-        """Handle the end of each block; `run.engine.env_step` is the step that it reached."""
+        """Handle the end of each block; `run.engine.progress` is the step that it reached."""
 
     def after_evaluation(self, run: "Run", mean_return: float) -> None:
         """Handle an evaluation between blocks and its mean greedy return."""
@@ -69,8 +69,8 @@ class Run:
     """One run: its engine, what is due between two blocks, and the best weights so far.
 
     Attributes:
-      engine: takes the steps and does the updates; `engine.env_step` is the run's clock.
-      evaluated: environment step of the last evaluation; 0 before the first.
+      engine: takes the steps and does the updates; `engine.progress` is the run's clock.
+      evaluated: the clock at the last evaluation; 0 before the first.
       best_env_step, best_mean, best_weights: of the evaluation with the highest mean return.
       latest: what the terminal shows of the last block, by name.
       observers: told of every event, in this order.
@@ -107,8 +107,8 @@ class Run:
 
     @property
     def finished(self) -> bool:
-        """True once the last environment step is done."""
-        return self.engine.env_step >= self.config.total_steps
+        """True once the last update on logged data and the last environment step are done."""
+        return self.engine.finished
 
     def do_what_is_due(self) -> None:
         """Evaluate if an evaluation is due at this step, then tell the observers.
@@ -116,7 +116,7 @@ class Run:
         Raises whatever `check` raises.
         """
         period = self.config.evaluation_period_env_steps
-        if period and (self.finished or crossed(period, self.evaluated, self.engine.env_step)):
+        if period and (self.finished or crossed(period, self.evaluated, self.engine.progress)):
             self.evaluate()
         for observer in self.observers:
             observer.between_blocks(self)
@@ -140,17 +140,17 @@ class Run:
 
     def evaluate(self) -> None:
         """Score the policy on the selection seeds; keep its weights if none were better."""
-        env_step = self.engine.env_step
-        if self.evaluated == env_step:
+        progress = self.engine.progress
+        if self.evaluated == progress:
             return
         self.engine.sync_agent()
         evaluation = self._play(seeding.SELECTION, self.config.evaluation_episodes)
         episodes = len(evaluation.seeds)
         mean = float(evaluation.returns.mean())
-        self.evaluated = env_step
-        self.say(f"step {env_step:,}: greedy return {mean:.1f}, mean of {episodes} episodes")
+        self.evaluated = progress
+        self.say(f"step {progress:,}: greedy return {mean:.1f}, mean of {episodes} episodes")
         if mean >= self.best_mean:
-            self.best_env_step = env_step
+            self.best_env_step = progress
             self.best_mean = mean
             self.best_weights = self.agent.online.get_weights()
         for observer in self.observers:

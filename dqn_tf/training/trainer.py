@@ -11,6 +11,7 @@ from dqn_tf.config.dqn_config import DQNConfig
 from dqn_tf.engines.factory import make_engines, run_block
 from dqn_tf.envs import registry
 from dqn_tf.envs.spaces import Spaces
+from dqn_tf.experience.logged.shares import SharedEpisodes, load_all
 from dqn_tf.run_files import checkpoint
 from dqn_tf.run_files.report import closing_lines
 from dqn_tf.support.command_line import other_command, typed_path
@@ -35,7 +36,7 @@ def train(plans: Sequence[RunPlan], timings: Timings | None = None) -> int:
             stack.enter_context(plan.run_dir)
         interrupts = stack.enter_context(Interrupts())
         stack.enter_context(_error_sentences(plans))
-        progress = stack.enter_context(contextlib.closing(Progress(plans[0].config.total_steps)))
+        progress = stack.enter_context(contextlib.closing(Progress(plans[0].config.length)))
         with timings.part("build"):
             recorders = start(plans, progress, interrupts, timings)
         for recorder in recorders:
@@ -47,7 +48,7 @@ def train(plans: Sequence[RunPlan], timings: Timings | None = None) -> int:
         except Interrupted:
             for recorder in recorders:
                 recorder.save()
-            step = recorders[0].run.engine.env_step
+            step = recorders[0].run.engine.progress
             progress.say(f"Stopped at step {step:,}. Go on with: {resume_command(plans)}")
             return interrupts.exit_status
         progress.close()
@@ -78,7 +79,7 @@ def run_blocks(runs: Sequence[Run], progress: Progress | None = None) -> None:
         for run, block in zip(runs, blocks, strict=True):
             run.after_block(block)
         if progress is not None:
-            progress.update(engines[0].env_step, **averages([run.latest for run in runs]))
+            progress.update(engines[0].progress, **averages([run.latest for run in runs]))
 
 
 def make_runs(
@@ -88,12 +89,13 @@ def make_runs(
     say: Callable[[str], None] = lambda sentence: None,
     check: Callable[[], None] = lambda: None,
     spaces: Spaces | None = None,
+    logged: Sequence[SharedEpisodes] | None = None,
 ) -> list[Run]:
     """Build the runs of configurations that differ in nothing but their seeds.
 
     They share one compiled program where the engine can (`make_engines`), the `observers`, and
     `timings`. Nothing is written to disk. `say` and `check` are as for `Run`. Without `spaces`, the
-    environment is asked for them.
+    environment is asked for them; without `logged`, the configuration's data are read.
     """
     timings = timings or Timings()
     make_env = make_maker(configs[0], spaces)
@@ -101,7 +103,9 @@ def make_runs(
     agents = [DQN(config, spaces) for config in configs]
     for agent in agents:
         agent.compile()
-    engines = make_engines(configs, agents, make_env)
+    if logged is None:
+        logged = load_all(configs[0].data, spaces)
+    engines = make_engines(configs, agents, make_env, logged)
     return [Run(engine, make_env, list(observers), timings, say, check) for engine in engines]
 
 
@@ -122,19 +126,27 @@ def start(
     """Build or resume the planned runs, each with the recorder of its run directory."""
     configs = [plan.config for plan in plans]
     # Of a run of an earlier version, the networks are those of the spaces that it recorded.
-    runs = make_runs(configs, (), timings, progress.say, interrupts.check, spaces=plans[0].spaces)
+    runs = make_runs(
+        configs,
+        (),
+        timings,
+        progress.say,
+        interrupts.check,
+        spaces=plans[0].spaces,
+        logged=plans[0].logged,
+    )
     recorders = []
     for plan, run in zip(plans, runs, strict=True):
         if plan.is_one_of_several_seeds:
             run.say = _say_with_seed(progress.say, plan.seed)
         run.make_evaluation_envs()
         recorders.append(RunRecorder(plan, run))
-    env_step = runs[0].engine.env_step
-    progress.start(env_step)
+    step = runs[0].engine.progress
+    progress.start(step)
     verb = "Going on with" if plans[0].checkpoint else "Training on"
     seeds = ", ".join(str(plan.seed) for plan in plans)
     progress.say(
-        f"{verb} {configs[0].env}, seed{'s' * (len(plans) > 1)} {seeds}, from step {env_step:,}"
+        f"{verb} {configs[0].env}, seed{'s' * (len(plans) > 1)} {seeds}, from step {step:,}"
         f" in {plans[0].directory}"
     )
     if configs[0].protocol:

@@ -7,7 +7,7 @@ from dqn_tf.agent.dqn import DQN
 from dqn_tf.agent.networks import choice
 from dqn_tf.config.dqn_config import DQNConfig
 from dqn_tf.config.notation import memory_bytes
-from dqn_tf.engines.host import make_frames, make_replay
+from dqn_tf.engines.replays import make_frames, make_replay
 from dqn_tf.envs.spaces import Spaces
 from dqn_tf.experience import memory_plan
 from dqn_tf.experience.frames import numbered_spaces
@@ -27,7 +27,7 @@ def taken(config: DQNConfig, spaces: Spaces) -> int:
         frames,
     )
     arrays = [*replay.columns.values(), replay._oldest] + ([frames.ring] if frames else [])
-    arrays += replay._tree._levels if config.prioritized else []
+    arrays += replay.priorities._tree._levels if config.prioritized else []
     return sum(array.nbytes for array in arrays)
 
 

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from dqn_tf.experience.replay import SMALLEST_PRIORITY, PrioritizedReplay
+from dqn_tf.experience.priorities import SMALLEST_PRIORITY
+from dqn_tf.experience.replay import PrioritizedReplay
 
 COLUMNS = {"number": ((), "int64"), "observation": ((2,), "float32")}
 
@@ -86,7 +87,7 @@ def test_weights_are_those_of_the_formula(beta):
         held.update_priorities(ERRORS[held.sample(1, 30)["number"]])
     priorities = held.rows()["priority"]
     np.testing.assert_allclose(priorities, (ERRORS + SMALLEST_PRIORITY) ** 0.6)
-    held.beta = beta
+    held.set_beta(beta)
     batch = held.sample(5, 3)
     assert batch["weight"].dtype == np.float32 and batch["weight"].shape == (5, 3)
     expected = (8 * priorities[batch["number"]] / priorities.sum()) ** -beta
@@ -102,7 +103,7 @@ def test_weights_undo_the_sampling():
     that is what they are for.
     """
     held, value = with_priorities(ERRORS + 0.5, alpha=1.0), np.arange(8.0) ** 2
-    held.beta = 1.0
+    held.set_beta(1.0)
     # one batch, so one normalisation
     batch = {name: column.reshape(-1) for name, column in held.sample(1, 200_000).items()}
     assert abs(np.average(value[batch["number"]], weights=batch["weight"]) - value.mean()) < 0.05
@@ -195,7 +196,7 @@ def test_restored_draws_the_same_batches(added, generator):
     for _ in range(3):
         for held in (first, second):
             held.add(rows(held.added, 3))
-            held.beta = 0.7
+            held.set_beta(0.7)
         batch, same = first.sample(2, 5), second.sample(2, 5)
         assert set(batch) == {"number", "observation", "weight"}
         for name, column in batch.items():
@@ -230,14 +231,14 @@ def test_restored_into_another_size_each_row_keeps_its_priority(added, capacity,
         for number, priority in saved.items()
         if number >= added - min(8, added, capacity)
     }
-    assert second.largest == first.largest
+    assert second.priorities.largest == first.priorities.largest
     drawn = second.sample(4, 10)["number"]
     assert set(drawn.ravel().tolist()) <= set(restored)
     if capacity > 8 >= added:
         first.generator = np.random.default_rng(4)
         np.testing.assert_array_equal(first.sample(4, 10)["number"], drawn)
     second.add(rows(added, 1))
-    assert second.rows()["priority"].max() >= first.largest
+    assert second.rows()["priority"].max() >= first.priorities.largest
 
 
 def test_restored_over_other_rows_draws_none_of_them():

@@ -5,7 +5,7 @@ and by test_mutations.py, which breaks the code and demands that they notice.
 """
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from fractions import Fraction
 from typing import Any
 
@@ -24,6 +24,7 @@ from dqn_tf.envs.checked_env import CheckedEnv
 from dqn_tf.envs.spaces import Spaces
 from dqn_tf.envs.vector import SeededVectorEnv
 from dqn_tf.experience import exploration, replay, transitions
+from dqn_tf.experience.logged.shares import SharedEpisodes
 from dqn_tf.experience.steps import Steps
 from dqn_tf.support.errors import UserError
 from environments import Counter, Maze, Pendulum, maze_legal
@@ -100,16 +101,21 @@ def tensors(batch: dict[str, np.ndarray]) -> dict[str, tf.Tensor]:
     return {name: tf.constant(column) for name, column in batch.items()}
 
 
-def make_engine(config: DQNConfig, make: Callable, agent: DQN | None = None) -> HostEngine:
+def make_engine(
+    config: DQNConfig,
+    make: Callable,
+    agent: DQN | None = None,
+    logged: Sequence[SharedEpisodes] = (),
+) -> HostEngine:
     """A host engine on `config.num_envs` environments."""
     if agent is None:
         agent = make_agent(config, CheckedEnv(make(), "The environment").spaces)
-    return make_host_engine(config, agent, make)
+    return make_host_engine(config, agent, make, logged)
 
 
 def run(engine: HostEngine) -> HostEngine:
     """Runs the engine to its end."""
-    while engine.env_step < engine.config.total_steps:
+    while not engine.finished:
         engine.run_block()
     return engine
 

@@ -1,0 +1,79 @@
+"""Makes the configured replay: the run's own, and its mixture with logged data."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from dqn_tf.config.dqn_config import DQNConfig
+from dqn_tf.envs.spaces import Spaces
+from dqn_tf.experience.frames import Frames, ring_size
+from dqn_tf.experience.logged.replay import LoggedReplay
+from dqn_tf.experience.logged.shares import SharedEpisodes
+from dqn_tf.experience.mixed_replay import MixedReplay, shared_counts
+from dqn_tf.experience.priorities import Priorities
+from dqn_tf.experience.replay import PrioritizedReplay, UniformReplay
+from dqn_tf.support.errors import UserError
+
+
+def make_frames(config: DQNConfig, spaces: Spaces) -> Frames | None:
+    """Make the place for frames of stacked observations; None where observations are no stacks."""
+    if not spaces.stack:
+        return None
+    size = ring_size(config.replay_capacity, config.num_envs, config.n_step, spaces)
+    return Frames(size, config.num_envs, spaces)
+
+
+def make_replay(
+    config: DQNConfig,
+    columns: dict[str, tuple[tuple[int, ...], str]],
+    generator: np.random.Generator,
+    frames: Frames | None = None,
+) -> UniformReplay:
+    """Make the configured replay."""
+    if config.prioritized:
+        return PrioritizedReplay(
+            config.replay_capacity, columns, generator, config.priority_alpha, frames=frames
+        )
+    return UniformReplay(config.replay_capacity, columns, generator, frames)
+
+
+def mix(config: DQNConfig, online: UniformReplay, logged: Sequence[SharedEpisodes]) -> MixedReplay:
+    """Make the replay that draws from logged episodes too, each with its share of a batch.
+
+    Raises UserError where a share is no whole row.
+    """
+    parts = []
+    for source in logged:
+        priorities = None
+        if config.prioritized:
+            priorities = Priorities(len(source.episodes), config.priority_alpha)
+        parts.append(
+            LoggedReplay(source.episodes, config.n_step, config.gamma, online.generator, priorities)
+        )
+    logged_rows = round(config.data_share * config.batch_size)
+    counts = _counts(config.batch_size if config.offline_updates else 0, logged)
+    online_counts = _counts(logged_rows if config.total_steps else 0, logged)
+    return MixedReplay(online, parts, counts, (config.batch_size - logged_rows, *online_counts))
+
+
+def _counts(rows: int, logged: Sequence[SharedEpisodes]) -> tuple[int, ...]:
+    """Divide so many rows of a batch among the sources."""
+    shares = [source.share for source in logged]
+    counts = shared_counts(rows, shares)
+    if rows and min(counts) == 0:
+        source = logged[counts.index(0)]
+        raise UserError(
+            f"--data={source.episodes.source}: its share of {source.share / sum(shares):.2g} of"
+            f" {rows} rows of a batch is no whole row. Give it a larger share, such as FILE@0.1, or"
+            " a larger --batch_size."
+        )
+    return counts
+
+
+def priority_beta(config: DQNConfig, progress: int) -> float:
+    """Return the exponent of the importance weights (Schaul et al. 2016, section 3.4).
+
+    It rises linearly to 1 at the run's end.
+    """
+    start = config.priority_beta_start
+    return start + (1.0 - start) * min(1.0, progress / config.length)

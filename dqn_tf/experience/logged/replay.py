@@ -1,0 +1,135 @@
+"""Replay of logged episodes: transitions are made when they are drawn, and nothing is copied."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from dqn_tf.experience.logged.episodes import LoggedEpisodes
+from dqn_tf.experience.priorities import Priorities
+from dqn_tf.experience.replay import Columns, Rows, spread
+from dqn_tf.support.errors import UserError
+
+
+class LoggedReplay:
+    """The transitions over `n_step` steps that start at each step of logged episodes.
+
+    They are those that `NStep` makes of the same steps, where the next observation is known: a
+    window ends after n steps, or with its episode, or before the last step of an episode that goes
+    on unseen. They are drawn uniformly with replacement or, with `priorities`, by these.
+    """
+
+    def __init__(
+        self,
+        episodes: LoggedEpisodes,
+        n_step: int,
+        gamma: float,
+        generator: np.random.Generator,
+        priorities: Priorities | None = None,
+    ) -> None:
+        self.episodes = episodes
+        self.generator = generator
+        self.priorities = priorities
+        self._n_step = n_step
+        self._gamma = gamma
+        self._excluded = episodes.last_rows[~episodes.has_next]  # nothing is known after them
+        # how many rows that can be drawn lie before each of them
+        self._excluded_at = self._excluded - np.arange(len(self._excluded))
+        if priorities is not None:
+            priorities.admit(np.arange(len(episodes)))
+            priorities.exclude(self._excluded)
+
+    def __len__(self) -> int:
+        return len(self.episodes) - len(self._excluded)
+
+    def draw(self, updates: int, batch_size: int) -> Columns:
+        """Draw which rows make the batches, for `take`: `place` [updates, batch_size].
+
+        With priorities there is a `weight` too.
+        """
+        if self.priorities is not None:
+            return self.priorities.draw(self.generator, updates, batch_size, len(self))
+        numbers = self.generator.integers(len(self), size=(updates, batch_size))
+        return {"place": self._rows(numbers)}
+
+    def take(self, drawn: Rows) -> Columns:
+        """Return the transitions that start at the rows that were drawn, [..., *shape]."""
+        places = drawn["place"]
+        rows = places.reshape(-1)
+        episodes = self.episodes
+        reward, discount, last = self._windows(rows)
+        batch = {
+            "observation": episodes.observation.take(rows, axis=0),
+            "action": episodes.action.take(rows),
+            "reward": reward.astype(np.float32),
+            "discount": np.where(episodes.terminated[last], 0.0, discount).astype(np.float32),
+            "next_observation": episodes.next_observations(last),
+        }
+        next_masks = episodes.next_masks(last)
+        if episodes.action_mask is not None and next_masks is not None:
+            batch["action_mask"] = episodes.action_mask.take(rows, axis=0)
+            batch["next_action_mask"] = next_masks
+        batch = {
+            name: column.reshape(*places.shape, *column.shape[1:]) for name, column in batch.items()
+        }
+        return batch | {name: column for name, column in drawn.items() if name != "place"}
+
+    def observations(self, most: int) -> np.ndarray:
+        """Return at most so many of the observations, evenly spaced, [n, *shape]."""
+        return self.episodes.observation[spread(len(self.episodes), most)]
+
+    def set_beta(self, beta: float) -> None:
+        """Set the exponent of the importance weights, where rows have priorities."""
+        if self.priorities is not None:
+            self.priorities.beta = beta
+
+    def update_priorities(self, errors: np.ndarray) -> None:
+        """Take the errors [U, B] of the first U of the batches that were drawn last."""
+        if self.priorities is not None:
+            self.priorities.update(errors)
+
+    def rows(self) -> Columns:
+        """Return what `restore` needs as columns: not the steps, which are read again."""
+        if self.priorities is None:
+            return {}
+        return {"priority": self.priorities.values(len(self.episodes))}
+
+    def state(self) -> dict[str, Any]:
+        """Return what `restore` needs beside the columns."""
+        largest = {} if self.priorities is None else {"largest": self.priorities.largest}
+        return {"digest": self.episodes.digest} | largest
+
+    def restore(self, rows: Rows, state: Mapping[str, Any]) -> None:
+        """Take over what `rows` and `state` returned. Raises UserError for other episodes."""
+        if state["digest"] != self.episodes.digest:
+            raise UserError(
+                f"--data={self.episodes.source} does not hold what it held when the run was"
+                " started. Put it back, or start a new run."
+            )
+        if self.priorities is not None:
+            places = np.arange(len(self.episodes))
+            self.priorities.restore(places, rows["priority"], state["largest"])
+
+    def _rows(self, numbers: np.ndarray) -> np.ndarray:
+        """Return the row of each of the numbers below `len(self)`."""
+        if not len(self._excluded):
+            return numbers
+        return numbers + np.searchsorted(self._excluded_at, numbers, side="right")
+
+    def _windows(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Sum the rewards of the windows that start at `rows` [N].
+
+        Returns reward Σ_k gamma^k r and discount gamma^k, float64, and the last rows, [N] each.
+        """
+        episode = self.episodes.episode_of(rows)
+        ends = self.episodes.last_rows[episode]
+        ends = np.where(self.episodes.has_next[episode], ends, ends - 1)
+        last = np.minimum(rows + self._n_step - 1, ends)
+        reward = np.zeros(len(rows))
+        discount = np.zeros(len(rows))
+        for k in range(self._n_step):
+            reaches = rows + k <= last
+            rewards = self.episodes.reward[np.minimum(rows + k, last)]
+            reward += np.where(reaches, self._gamma**k * rewards, 0.0)
+            discount[reaches] = self._gamma ** (k + 1)
+        return reward, discount, last
