@@ -159,6 +159,11 @@ class Engine(abc.ABC):
         """
         self.env_step = values["env_step"]
         self.offline_updates = values.get("offline_updates", 0)  # earlier versions had none
+        if self.env_step and self.offline_updates < self.config.offline_updates:
+            raise UserError(
+                f"--offline_updates={self.config.offline_updates}: the run has taken environment"
+                f" steps after {self.offline_updates}, so no more can come before them. Leave it out."
+            )
         self.updates = values["updates"]
         self.episodes = values["episodes"]
         if rows is None:

@@ -148,3 +148,14 @@ def test_other_data_than_those_of_the_start_are_refused(tmp_path):
     other, _ = engine_that_notes_batches(config, shared(random_episodes(SPACES, 20, 1)))
     with pytest.raises(UserError, match="--data=random does not hold what it held"):
         other.restore(values, arrays, engine.replay.rows())
+
+
+def test_offline_updates_cannot_grow_once_steps_were_taken():
+    config = oracles.make_config(**SETTINGS)
+    engine, _ = engine_that_notes_batches(config)
+    oracles.run(engine)
+    values, arrays = engine.state()
+    longer = oracles.make_config(**SETTINGS | {"offline_updates": 200})
+    other, _ = engine_that_notes_batches(longer)
+    with pytest.raises(UserError, match="--offline_updates=200: the run has taken environment"):
+        other.restore(values, arrays, engine.replay.rows())
