@@ -22,6 +22,8 @@ BESIDE_TF_AGENTS = [
     'grpcio-health-checking<1.75; python_version < "3.12"',
     'onnx<1.18; python_version < "3.12"',
 ]
+# minari:ID, logged data; earlier versions store pictures as JPEG, with losses
+MINARI = ["minari[hdf5]>=0.5.4,<0.6"]
 ONNX = ["onnx>=1.17", "onnxruntime>=1.19"]
 
 # The server. tensorflow-serving-api needs tensorflow, which is here already, and wants it at least
@@ -57,6 +59,7 @@ setup(
             "dqn-export=dqn_tf.export.__main__:command",
             "dqn-serve=dqn_tf.serving.__main__:command",
             "dqn-doctor=dqn_tf.doctor.__main__:command",
+            "dqn-record=dqn_tf.record.__main__:command",
         ]
     },
     python_requires=">=3.10,<3.14",
@@ -91,6 +94,7 @@ setup(
         # Not in "test": mypy wants a newer typing-extensions than tf-agents allows. Another minor
         # version of ruff may format otherwise.
         "lint": ["ruff>=0.17,<0.18", "mypy>=2.3,<3"],
+        "minari": MINARI,
         "minatar": ["minatar>=1.0.15"],
         # For `python -m dqn_tf.export --formats=savedmodel,onnx`. From 1.18 on onnx wants a newer
         # typing-extensions than tf-agents allows.
@@ -105,6 +109,7 @@ setup(
             "pytest-timeout>=2.3",
             "pytest-xdist>=3.6",
             "pygame>=2.1.3",
+            *MINARI,
             *ONNX,
             *SERVING,
             *TF_AGENTS,

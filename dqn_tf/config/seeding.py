@@ -1,8 +1,8 @@
 """Every random number of a run, derived from its one seed.
 
 Nothing seeds a global generator. A run's seed gives named generators (`generators`) and one seed
-per episode (`episode_seed`). Episodes of training, of periodic evaluation and of the final test
-can never share a seed: each stream has its own remainder modulo 4.
+per episode (`episode_seed`). Episodes of training, of periodic evaluation, of the final test and
+of recorded data can never share a seed: each stream has its own remainder modulo 4.
 """
 
 import dataclasses
@@ -13,8 +13,8 @@ import numpy as np
 
 from dqn_tf.config.dqn_config import DQNConfig
 
-# streams of episode seeds: to learn, to choose the best weights, to report
-TRAINING, SELECTION, TEST = 0, 1, 2
+# streams of episode seeds: to learn, to choose the best weights, to report, to record logged data
+TRAINING, SELECTION, TEST, RECORDED = 0, 1, 2, 3
 GENERATORS = ("exploration", "replay", "weights")
 
 

@@ -31,6 +31,7 @@ INSTALLED = {
     "export": "dqn-export",
     "serving": "dqn-serve",
     "doctor": "dqn-doctor",
+    "record": "dqn-record",
 }
 
 

@@ -13,7 +13,14 @@ import pytest
 import dqn_tf
 from command_server import ROOT
 
-COMMANDS = {"dqn-train", "dqn-evaluate", "dqn-export", "dqn-serve", "dqn-doctor"}
+COMMANDS = {
+    "dqn-train",
+    "dqn-evaluate",
+    "dqn-export",
+    "dqn-serve",
+    "dqn-doctor",
+    "dqn-record",
+}
 
 
 def sources(suffix: str = "") -> set[str]:

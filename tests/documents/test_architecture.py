@@ -17,7 +17,7 @@ MOST_LINES = 400
 # The rooms, from the top: a room imports only from rooms on lines below its own.
 LAYERS = """
     search
-    training doctor interop traffic
+    training doctor interop traffic record
     export engines
     evaluation run_files
     agent
@@ -41,6 +41,7 @@ WITHOUT_TENSORFLOW = """
     export.__main__ export.flags export.run_snapshot
     training.__main__ training.flags training.plan training.progress training.timings
     doctor.__main__ doctor.advice doctor.random_play
+    record
     traffic.__main__ traffic.flags traffic.report traffic.agreement
 """
 # video wraps an environment; all others name its types in annotations, or its version

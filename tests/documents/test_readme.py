@@ -10,6 +10,7 @@ from absl import flags
 
 from dqn_tf.evaluation import flags as evaluation_flags
 from dqn_tf.export import flags as export_flags
+from dqn_tf.record import flags as record_flags
 from dqn_tf.serving import options as serving_options
 from dqn_tf.training import flags as training_flags
 
@@ -31,16 +32,18 @@ COMMANDS = [
 
 def known_flags() -> dict[str, set[str]]:
     """The flags of each script."""
-    train, evaluate, export, serving = (flags.FlagValues() for _ in range(4))
+    train, evaluate, export, serving, record = (flags.FlagValues() for _ in range(5))
     training_flags.define(train)
     evaluation_flags.define(evaluate)
     export_flags.define(export)
     serving_options.define(serving)
+    record_flags.define(record)
     return {
         "train.py": {*train, "verbose"},
         "evaluate.py": {*evaluate, "verbose"},
         "dqn_tf.export": {*export, "verbose"},
         "dqn_tf.serving": set(serving),
+        "dqn_tf.record": {*record, "verbose"},
     }
 
 
@@ -68,6 +71,7 @@ def test_every_command_names_a_module_that_exists(command):
         "dqn_tf.doctor": "train.py",
         "dqn_tf.export": "dqn_tf.export",
         "dqn_tf.serving": "dqn_tf.serving",
+        "dqn_tf.record": "dqn_tf.record",
     }
     if words[2] in known:
         for word in words[3:]:

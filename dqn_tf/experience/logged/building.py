@@ -175,8 +175,8 @@ class EpisodesBuilder:
         self._require_finals(starts, stop)
         self._starts.append(starts)
 
-    def finish(self) -> LoggedEpisodes:
-        """Return the episodes of all parts."""
+    def finish(self, notes: tuple[str, ...] = ()) -> LoggedEpisodes:
+        """Return the episodes of all parts, and what else the user should know of them."""
         arrays = self._arrays
         steps = len(arrays["action"])
         starts = np.append(np.concatenate(self._starts), steps)
@@ -205,6 +205,7 @@ class EpisodesBuilder:
             propensity=arrays.get("propensity"),
             digest=content_digest(starts, *known),
             source=self._source,
+            notes=notes,
         )
 
     def _require_together(self, starts: np.ndarray, ids: np.ndarray) -> None:

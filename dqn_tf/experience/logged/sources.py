@@ -5,9 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 from dqn_tf.envs.spaces import Spaces
-from dqn_tf.experience.logged import csv_file, npz
+from dqn_tf.experience.logged import csv_file, minari_data, npz
 from dqn_tf.experience.logged.episodes import LoggedEpisodes
 from dqn_tf.support.errors import UserError
+
+MINARI = "minari:"
 
 
 def load(spec: str, spaces: Spaces) -> LoggedEpisodes:
@@ -15,9 +17,14 @@ def load(spec: str, spaces: Spaces) -> LoggedEpisodes:
 
     Raises UserError, a sentence with file, column and row, if anything in them is not right.
     """
+    if spec.startswith(MINARI):
+        return minari_data.load(spec, minari_data.find(spec.removeprefix(MINARI)), spaces)
     path = Path(spec).expanduser()
     try:
         if path.is_dir():
+            data = minari_data.data_directory(path)
+            if data is not None:
+                return minari_data.load(spec, data, spaces)
             files = sorted(file for file in path.iterdir() if file.suffix.lower() == ".npz")
             if not files:
                 raise UserError(f"--data={spec} is a directory without npz files.")
