@@ -162,7 +162,8 @@ class Engine(abc.ABC):
         if self.env_step and self.offline_updates < self.config.offline_updates:
             raise UserError(
                 f"--offline_updates={self.config.offline_updates}: the run has taken environment"
-                f" steps after {self.offline_updates}, so no more can come before them. Leave it out."
+                f" steps after {self.offline_updates}, so no more can come before them. Leave it"
+                " out."
             )
         self.updates = values["updates"]
         self.episodes = values["episodes"]

@@ -10,6 +10,8 @@ from dqn_tf.experience.priorities import Priorities
 from dqn_tf.experience.replay import Columns, Rows, spread
 from dqn_tf.support.errors import UserError
 
+LONG_WINDOW = 16  # steps
+
 
 class LoggedReplay:
     """The transitions over `n_step` steps that start at each step of logged episodes.
@@ -32,6 +34,10 @@ class LoggedReplay:
         self.priorities = priorities
         self._n_step = n_step
         self._gamma = gamma
+        self._last_known = last_known(episodes)
+        self._powers = gamma ** np.arange(min(n_step, int(episodes.lengths.max())) + 1)
+        # over many steps a difference is faster than a sum
+        self._to_go = rewards_to_go(episodes, gamma) if n_step > LONG_WINDOW else None
         self._excluded = episodes.last_rows[~episodes.has_next]  # nothing is known after them
         # how many rows that can be drawn lie before each of them
         self._excluded_at = self._excluded - np.arange(len(self._excluded))
@@ -57,13 +63,15 @@ class LoggedReplay:
         places = drawn["place"]
         rows = places.reshape(-1)
         episodes = self.episodes
-        reward, discount, last = self._windows(rows)
+        end = self._last_known[rows]
+        last = np.minimum(rows + self._n_step - 1, end)
+        discount = np.where(episodes.terminated[last], 0.0, self._powers[last - rows + 1])
         batch = {
             "observation": episodes.observation.take(rows, axis=0),
             "action": episodes.action.take(rows),
-            "reward": reward.astype(np.float32),
-            "discount": np.where(episodes.terminated[last], 0.0, discount).astype(np.float32),
-            "next_observation": episodes.next_observations(last),
+            "reward": self._rewards(rows, last).astype(np.float32),
+            "discount": discount.astype(np.float32),
+            "next_observation": self._next_observations(last, last == end),
         }
         next_masks = episodes.next_masks(last)
         if episodes.action_mask is not None and next_masks is not None:
@@ -116,20 +124,46 @@ class LoggedReplay:
             return numbers
         return numbers + np.searchsorted(self._excluded_at, numbers, side="right")
 
-    def _windows(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Sum the rewards of the windows that start at `rows` [N].
-
-        Returns reward Σ_k gamma^k r and discount gamma^k, float64, and the last rows, [N] each.
-        """
-        episode = self.episodes.episode_of(rows)
-        ends = self.episodes.last_rows[episode]
-        ends = np.where(self.episodes.has_next[episode], ends, ends - 1)
-        last = np.minimum(rows + self._n_step - 1, ends)
+    def _rewards(self, rows: np.ndarray, last: np.ndarray) -> np.ndarray:
+        """Return Σ_k gamma^k r over the windows from `rows` to `last`, float64 [N]."""
+        if self._to_go is not None:
+            after = np.where(self.episodes.is_last(last), 0.0, self._to_go[last + 1])
+            return self._to_go[rows] - self._powers[last - rows + 1] * after
         reward = np.zeros(len(rows))
-        discount = np.zeros(len(rows))
         for k in range(self._n_step):
-            reaches = rows + k <= last
             rewards = self.episodes.reward[np.minimum(rows + k, last)]
-            reward += np.where(reaches, self._gamma**k * rewards, 0.0)
-            discount[reaches] = self._gamma ** (k + 1)
-        return reward, discount, last
+            reward += np.where(rows + k <= last, self._gamma**k * rewards, 0.0)
+        return reward
+
+    def _next_observations(self, last: np.ndarray, is_end: np.ndarray) -> np.ndarray:
+        """Return the observations after the rows `last` [N], few of which are an episode's end."""
+        following = self.episodes.observation.take(last + 1, axis=0, mode="clip")
+        following[is_end] = self.episodes.next_observations(last[is_end])
+        return following
+
+
+def last_known(episodes: LoggedEpisodes) -> np.ndarray:
+    """Return for each row the last one of its episode whose next observation is known, int32 [M].
+
+    At a last row of which it is not, that lies before the row itself.
+    """
+    ends = episodes.last_rows - ~episodes.has_next
+    return np.repeat(ends.astype(np.int32), episodes.lengths)
+
+
+def rewards_to_go(episodes: LoggedEpisodes, gamma: float) -> np.ndarray:
+    """Return Σ_k gamma^k r from each row to its episode's last one, float64 [M + 1].
+
+    It is 0 after the last row of all. The sum over a window is the difference of two of them.
+    """
+    to_go = np.zeros(len(episodes) + 1)
+    lengths = episodes.lengths
+    rows = episodes.last_rows.copy()
+    following = np.zeros(len(rows))
+    for step in range(int(lengths.max())):
+        goes_on = lengths > step
+        rows, following, lengths = rows[goes_on], following[goes_on], lengths[goes_on]
+        following = episodes.reward[rows] + gamma * following
+        to_go[rows] = following
+        rows = rows - 1
+    return to_go

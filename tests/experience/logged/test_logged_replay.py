@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from dqn_tf.envs.spaces import Spaces
-from dqn_tf.experience.logged.replay import LoggedReplay
+from dqn_tf.experience.logged.replay import LONG_WINDOW, LoggedReplay
 from dqn_tf.experience.mixed_replay import MixedReplay, shared_counts
 from dqn_tf.experience.priorities import Priorities
 from dqn_tf.experience.replay import UniformReplay
@@ -22,7 +22,7 @@ def replay(episodes, n_step=1, prioritized=False, seed=0) -> LoggedReplay:
 
 
 @pytest.mark.parametrize("spaces", [PLAIN, MASKED], ids=["plain", "masked"])
-@pytest.mark.parametrize("n_step", [1, 2, 3, 20])
+@pytest.mark.parametrize("n_step", [1, 2, 3, 17, 1000])
 def test_every_transition_is_the_one_that_the_engine_makes_of_these_steps(spaces, n_step):
     episodes = random_episodes(spaces, 12, seed=n_step)
     held = replay(episodes, n_step)
@@ -36,7 +36,10 @@ def test_every_transition_is_the_one_that_the_engine_makes_of_these_steps(spaces
     for name, column in taken.items():
         rows = np.concatenate([part[name] for part in expected])
         assert column.dtype == rows.dtype and column.shape == (len(learnable), 1, *rows.shape[1:])
-        np.testing.assert_array_equal(column[:, 0], rows, err_msg=name)
+        if name == "reward" and n_step > LONG_WINDOW:  # a difference of sums
+            np.testing.assert_allclose(column[:, 0], rows, rtol=1e-5, atol=1e-6)
+        else:
+            np.testing.assert_array_equal(column[:, 0], rows, err_msg=name)
 
 
 def test_every_row_that_can_be_learned_from_is_drawn_equally_often_and_no_other():
