@@ -33,7 +33,7 @@ EACH_TENSOR = "for tensor in (reward, discount, next_q):"
 SELECTED = "losses.select(forward.outputs, "
 TARGET, NEXT_OUTPUTS = (
     "values.loss(target, ",
-    'next_outputs = self._outputs(self.target, batch["next_observation"]',
+    'choosing = self._forward(self.target, batch["next_observation"]',
 )
 BY_ONLINE = (
     'batch["reward"] + batch["discount"] * tf.reduce_max(self.online(batch["next_observation"]),'
@@ -302,7 +302,7 @@ MUTATIONS = {
         DQN,
         "bellman_target",
         masked_double_target,
-        ("values.q_values(choosing), next_mask", "values.q_values(choosing), None"),
+        ("supported(choosing.behaviour, next_mask)", "supported(choosing.behaviour, None)"),
     ),
     "illegal actions leak into the soft maximum": (
         DQN,

@@ -1,14 +1,24 @@
-"""Auxiliary losses: further terms of the update, by name.
+"""Auxiliary losses: further terms of the update, the built-in ones and a user's own, by name.
 
 `--auxiliary_losses=my_module:my_loss=0.1` adds 0.1 times the mean of what `my_loss` returns:
 
     def my_loss(batch, forward, q_values):
         return tf.reduce_logsumexp(q_values, axis=1)  # [B]
 
-`batch` is the batch of transitions, `forward` the online network's pass over `observation`: its
-`features` [B, width] and `outputs` [B, A] or [B, A, N]. `q_values` [B, A] are what these outputs
-mean. The function is called inside the gradient tape. Where replay is prioritised, its rows are
-multiplied by the importance weights, as those of the Bellman loss are.
+`batch` is the batch of transitions, with `action_mask` [B, A] bool where the environment says which
+actions are legal. `forward` is the online network's pass over `observation`: its `features`
+[B, width], `outputs` [B, A] or [B, A, N] and, where there is a behaviour head, `behaviour` [B, A].
+`q_values` [B, A] are what the outputs mean. The function is called inside the gradient tape. Where
+replay is prioritised, its rows are multiplied by the importance weights, as those of the Bellman
+loss are.
+
+The built-in ones, of `logged_losses`, count the rows of logged data alone: the column `is_logged`
+[B] of a batch is 1 there and 0 elsewhere. A batch without that column is logged as a whole.
+
+    cql        --cql_alpha
+    imitation  --imitation, as cross-entropy of the behaviour head or as a margin of Q-values
+    behaviour  the cross-entropy, with weight 1, where --support needs the head and --imitation does
+               not train it
 """
 
 from collections.abc import Callable, Sequence
@@ -16,6 +26,7 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
+from dqn_tf.agent import logged_losses
 from dqn_tf.agent.autograph import read_users_code
 from dqn_tf.agent.networks.q_network import Forward
 from dqn_tf.agent.update_metrics import MEAN, UPDATE_METRICS
@@ -49,8 +60,11 @@ class AuxiliaryLoss(NamedTuple):
 
 
 def make_auxiliary_losses(config: DQNConfig) -> list[AuxiliaryLoss]:
-    """Import the functions that `config.auxiliary_losses` names. Raises UserError."""
-    auxiliaries: list[AuxiliaryLoss] = []
+    """Return the built-in ones that are switched on, then those of `config.auxiliary_losses`.
+
+    Raises UserError on a function that cannot be imported.
+    """
+    auxiliaries = built_in_losses(config)
     for import_name, weight in weighted_names(config.auxiliary_losses):
         function = import_named("auxiliary_losses", import_name)
         name = import_name.partition(":")[2]
@@ -62,6 +76,40 @@ def make_auxiliary_losses(config: DQNConfig) -> list[AuxiliaryLoss]:
             )
         auxiliaries.append(AuxiliaryLoss(name, weight, read_users_code(function, function)))
     return auxiliaries
+
+
+def built_in_losses(config: DQNConfig) -> list[AuxiliaryLoss]:
+    """Return the losses on logged rows that are switched on."""
+
+    def conservative(batch: Batch, forward: Forward, q_values: tf.Tensor) -> tf.Tensor:
+        mask = batch.get("action_mask")
+        return _logged(batch, logged_losses.conservative(q_values, batch["action"], mask))
+
+    def cross_entropy(batch: Batch, forward: Forward, q_values: tf.Tensor) -> tf.Tensor:
+        mask = batch.get("action_mask")
+        terms = logged_losses.cross_entropy(forward.behaviour, batch["action"], mask)
+        return _logged(batch, terms)
+
+    def margin(batch: Batch, forward: Forward, q_values: tf.Tensor) -> tf.Tensor:
+        mask = batch.get("action_mask")
+        size = config.imitation_margin
+        return _logged(batch, logged_losses.margin(q_values, batch["action"], size, mask))
+
+    auxiliaries = []
+    clones = config.imitation > 0 and config.imitation_loss == "cross_entropy"
+    if config.cql_alpha:
+        auxiliaries.append(AuxiliaryLoss("cql", config.cql_alpha, conservative))
+    if config.imitation:
+        imitation = cross_entropy if clones else margin
+        auxiliaries.append(AuxiliaryLoss("imitation", config.imitation, imitation))
+    if config.support and not clones:
+        auxiliaries.append(AuxiliaryLoss("behaviour", 1.0, cross_entropy))
+    return auxiliaries
+
+
+def _logged(batch: Batch, terms: tf.Tensor) -> tf.Tensor:
+    """Return the terms [B] of logged rows, and 0 for all others."""
+    return terms * batch["is_logged"] if "is_logged" in batch else terms
 
 
 def reductions(auxiliaries: Sequence[AuxiliaryLoss]) -> dict[str, str]:

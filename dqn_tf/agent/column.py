@@ -16,6 +16,7 @@ Batch = dict[str, tf.Tensor]
 MEANINGS = {
     "discount": "gamma, or 0 where the episode terminated",
     "weight": "the weight of each transition in the loss",
+    "is_logged": "1 for a transition of logged data, 0 for one of the agent's own",
     "action_mask": "true where an action is legal",
     "next_action_mask": "true where an action is legal",
 }
@@ -30,11 +31,12 @@ class Column(NamedTuple):
     low: float
     high: float
     meaning: str
+    is_flag: bool = False  # of numbers that bools stand for too
 
     def takes(self, dtype: tf.DType) -> bool:
         """Return whether values of this dtype can be cast without a change of meaning."""
         if self.dtype.is_floating:
-            return dtype.is_floating or dtype.is_integer
+            return dtype.is_floating or dtype.is_integer or (dtype.is_bool and self.is_flag)
         return dtype.is_integer or (dtype.is_bool and self.high <= 1)
 
     def __str__(self) -> str:
@@ -61,7 +63,7 @@ def make_column(name: str, shape: tuple[int, ...], dtype: tf.DType, spaces: Spac
             meaning = f"the environment's own numbers minus {spaces.action_start}"
     elif name in ("observation", "next_observation") and spaces.categories:
         low, high = spaces.category_start, spaces.category_start + spaces.categories - 1
-    elif name == "discount":
+    elif name in ("discount", "is_logged"):
         low, high = 0, 1
     elif name == "weight":
         low = 0
@@ -69,7 +71,7 @@ def make_column(name: str, shape: tuple[int, ...], dtype: tf.DType, spaces: Spac
         low, high = 0, 1
     elif dtype.is_integer:
         low, high = dtype.min, dtype.max
-    return Column(shape, dtype, low, high, meaning)
+    return Column(shape, dtype, low, high, meaning, is_flag=name == "is_logged")
 
 
 def require_observation(observation: Any, spaces: Spaces) -> None:

@@ -42,7 +42,8 @@ class Columns:
             name: make_column(name, shape, tf.as_dtype(dtype), spaces)
             for name, (shape, dtype) in shapes.items()
         }
-        self._known = {name: make_column(name, (), tf.float32, spaces) for name in ("weight",)}
+        optional = ("weight", "is_logged")
+        self._known = {name: make_column(name, (), tf.float32, spaces) for name in optional}
         if not spaces.masked:
             for name in ("action_mask", "next_action_mask"):
                 self._known[name] = make_column(name, (spaces.actions,), tf.bool, spaces)

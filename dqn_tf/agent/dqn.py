@@ -196,12 +196,13 @@ class DQN(TransitionModel):
         values = self.target.values
         use = TARGET if learns else None
         next_mask = batch.get("next_action_mask")
-        next_outputs = self._outputs(self.target, batch["next_observation"], use)
+        choosing = self._forward(self.target, batch["next_observation"], use)
+        next_outputs = choosing.outputs
         if config.munchausen:
             return losses.munchausen_target(
                 batch["reward"],
                 batch["discount"],
-                self._outputs(self.target, batch["observation"], use),
+                self._forward(self.target, batch["observation"], use).outputs,
                 batch["action"],
                 next_outputs,
                 batch.get("action_mask"),
@@ -210,19 +211,15 @@ class DQN(TransitionModel):
                 config.munchausen_temperature,
                 config.munchausen_clip,
             )
-        choosing = next_outputs
         if config.double:
             # The online network chooses, the target network values (van Hasselt et al. 2016,
             # equation 4).
             use = CHOICE if learns else None
-            choosing = self._outputs(self.online, batch["next_observation"], use)
-        next_action = losses.greedy(values.q_values(choosing), next_mask)
+            choosing = self._forward(self.online, batch["next_observation"], use)
+        candidates = self.online.supported(choosing.behaviour, next_mask)
+        next_action = losses.greedy(values.q_values(choosing.outputs), candidates)
         next_selected = losses.select(next_outputs, next_action)
         return values.target(batch["reward"], batch["discount"], next_selected)
-
-    def _outputs(self, network: QNetwork, observation: tf.Tensor, use: int | None) -> tf.Tensor:
-        """Return the outputs of one forward pass, [B, A] or [B, A, N]."""
-        return self._forward(network, observation, use).outputs
 
     def _forward(
         self, network: QNetwork, observation: tf.Tensor, use: int | None, training: bool = False

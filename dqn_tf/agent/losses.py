@@ -5,6 +5,7 @@ broadcast.
 """
 
 import contextlib
+import math
 from collections.abc import Callable, Sequence
 from typing import TypeAlias
 
@@ -41,6 +42,22 @@ def greedy(q_values: tf.Tensor, mask: tf.Tensor | None = None) -> tf.Tensor:
     q_values.shape.assert_has_rank(2)
     legal = q_values if mask is None else tf.where(mask, q_values, q_values.dtype.min)
     return tf.argmax(legal, axis=1)
+
+
+def supported(behaviour: tf.Tensor, tau: float, mask: tf.Tensor | None = None) -> tf.Tensor:
+    """Return the legal actions that are at least `tau` times as probable as the likeliest legal.
+
+    They are what discrete BCQ chooses from (Fujimoto et al. 2019, equation 20 of "Benchmarking
+    Batch Deep Reinforcement Learning Algorithms"). behaviour [B, A] are logits of the policy that
+    made the data, mask [B, A] bool; the result is [B, A] bool, without gradient. Where an action is
+    legal, one of them is supported.
+    """
+    behaviour.shape.assert_has_rank(2)
+    legal = behaviour if mask is None else tf.where(mask, behaviour, behaviour.dtype.min)
+    # G(a|s) / max G >= tau, in logarithms: exact, and without a softmax
+    least = tf.reduce_max(legal, axis=1, keepdims=True) + math.log(tau)
+    is_supported = legal >= least
+    return is_supported if mask is None else is_supported & mask
 
 
 def td_target(reward: tf.Tensor, discount: tf.Tensor, next_q: tf.Tensor) -> tf.Tensor:

@@ -128,6 +128,23 @@ def check_munchausen(config: Settings) -> str | None:
     return None
 
 
+def check_losses_on_logged_data(config: Settings) -> str | None:
+    """Require an engine that has logged data, and a greedy bootstrap to hold to a support."""
+    if config.engine == "graph":
+        for name in ("cql_alpha", "imitation", "support"):
+            if getattr(config, name):
+                return (
+                    f"--{name} learns from logged data, which --engine=graph has not: use"
+                    " --engine=host."
+                )
+    if config.support and config.munchausen:
+        return (
+            "--munchausen and --support cannot be combined: its soft bootstrap has no greedy next"
+            " action to choose among those that the data support. Leave one out."
+        )
+    return None
+
+
 def check_exponential_epsilon(config: Settings) -> str | None:
     """Require an end above 0 for an exponential, which never reaches 0."""
     if config.epsilon_schedule != "exponential" or config.epsilon_end > 0:
@@ -206,6 +223,7 @@ CHECKS: tuple[Callable[[Settings], str | None], ...] = (
     check_data_share,
     check_atoms,
     check_munchausen,
+    check_losses_on_logged_data,
     check_exponential_epsilon,
     check_graph_engine,
     check_env_arguments,

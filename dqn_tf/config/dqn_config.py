@@ -55,6 +55,11 @@ class DQNConfig(Settings):
         )
 
     @property
+    def learns_behaviour(self) -> bool:
+        """Whether the networks have a head that estimates the policy that made the logged data."""
+        return self.support > 0 or (self.imitation > 0 and self.imitation_loss == "cross_entropy")
+
+    @property
     def total_updates(self) -> int:
         """Updates of the whole run."""
         env_steps = max(0, self.total_steps - self.warmup_env_steps)

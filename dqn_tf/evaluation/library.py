@@ -22,7 +22,6 @@ from dqn_tf.evaluation.episodes import (
 from dqn_tf.evaluation.exported_policy import ExportedPolicy
 from dqn_tf.evaluation.find_export import Version, find_export
 from dqn_tf.evaluation.kept_envs import KeptEnvs, automatic_parallel
-from dqn_tf.experience.exploration import greedy_action
 from dqn_tf.support.errors import UserError
 
 Model = str | Path | ExportedPolicy | DQN | ActFunction
@@ -95,6 +94,6 @@ def _greedy(agent: DQN) -> ActFunction:
 
     def act(observation: np.ndarray, mask: np.ndarray | None) -> np.ndarray:
         # [N, *shape] and [N, A] -> [N] of the environment's own action numbers
-        return greedy_action(q_function.q_values(observation), mask) + agent.spaces.action_start
+        return q_function.greedy_action(observation, mask) + agent.spaces.action_start
 
     return act

@@ -30,7 +30,7 @@ LOCAL = "local"
 
 
 class QFunction(Protocol):
-    """Q-values of observations under the newest weights that it was given."""
+    """Q-values and choices under the newest weights that it was given."""
 
     def q_values(
         self, observation: np.ndarray, generator: np.random.Generator | None = None
@@ -38,6 +38,18 @@ class QFunction(Protocol):
         """Return Q-values: [N, *shape] → [N, A] float32.
 
         With a generator, noisy layers draw their noise from it.
+        """
+
+    def greedy_action(
+        self,
+        observation: np.ndarray,
+        mask: np.ndarray | None = None,
+        generator: np.random.Generator | None = None,
+    ) -> np.ndarray:
+        """Return the best actions [N] int64, counted from 0, as the run chooses.
+
+        It is the largest Q-value's among the legal actions, `mask` [N, A] bool, and with --support
+        among those that the data support.
         """
 
     def refresh(self, weights: np.ndarray | None = None) -> None:
@@ -125,8 +137,9 @@ class LocalCollector:
             if all_explore[t]:
                 action = random_actions[t]
             else:
-                q_values = self._q_function.q_values(observation, self._noise)  # [N, A]
-                action = exploration.greedy_action(q_values, self.action_mask)  # [N]
+                action = self._q_function.greedy_action(
+                    observation, self.action_mask, self._noise
+                )  # [N]
                 if any_explores[t]:
                     action = np.where(explore[t], random_actions[t], action)
             steps.observation[t] = observation

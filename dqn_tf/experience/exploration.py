@@ -70,6 +70,19 @@ def greedy_action(q_values: np.ndarray, mask: np.ndarray | None = None) -> np.nd
     return q_values.argmax(axis=1)
 
 
+def supported_actions(
+    behaviour: np.ndarray, tau: float, mask: np.ndarray | None = None
+) -> np.ndarray:
+    """Return the legal actions at least `tau` times as probable as the likeliest legal one.
+
+    behaviour [N, A] are logits of the policy that made the data, mask [N, A] bool; the result is
+    [N, A] bool (discrete BCQ, Fujimoto et al. 2019). It is `agent.losses.supported` in NumPy.
+    """
+    legal = behaviour if mask is None else np.where(mask, behaviour, -np.inf)
+    supported: np.ndarray = legal >= legal.max(axis=1, keepdims=True) + np.float32(np.log(tau))
+    return supported if mask is None else supported & mask
+
+
 def _progress(env_step: np.ndarray, decay_env_steps: int) -> np.ndarray:
     """Return the share of the decay that is over, from 0 to 1."""
     if not decay_env_steps:

@@ -6,7 +6,8 @@ the warm-up file are read from the disk and sent as well. So is one request to e
 Q-values pass if they are the agent's within TOLERANCE · max(1, largest |Q| of the row), since
 float32 has no more digits for large returns. A greedy action passes if it is the best one by the
 agent's Q-values within twice that. Of two actions whose Q-values lie closer than the rounding of
-either, each is as good as the other.
+either, each is as good as the other. With --support it is to be the best supported one; an action
+whose probability lies as close to the least one may count as supported or not.
 """
 
 import json
@@ -14,7 +15,7 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import tensorflow as tf
@@ -33,6 +34,13 @@ PROCESS_TIMEOUT = 600  # seconds
 MODEL_NAMES = {"savedmodel": "SavedModel", "tflite": "TFLite model", "onnx": "ONNX model"}
 
 FormatRequest = tuple[str, Request]  # a request, and the format that it is sent to
+
+
+class Choices(NamedTuple):
+    """What a greedy policy chooses from, [B, A] bool each: the legal and supported actions."""
+
+    certain: np.ndarray  # without those that rounding may leave out
+    possible: np.ndarray  # with those that rounding may let in
 
 
 def gate(
@@ -112,14 +120,18 @@ def find_fault(
     inputs = {name: tf.make_ndarray(tensor) for name, tensor in request.inputs.items()}
     if request.signature == "metadata":
         return check_metadata(answer["value"], inputs["key"], metadata)
-    expected = agent_q_values(agent, inputs)  # [B, A]
+    expected, behaviour = agent_outputs(agent, inputs)  # [B, A] each
     allowed = TOLERANCE * np.abs(expected).max(axis=1, keepdims=True, initial=1.0)  # [B, 1]
     fault = ""
     if "q_values" in answer:
         fault = check_q_values(answer["q_values"], expected, allowed)
     if "action" in answer and not fault:
         start = agent.spaces.action_start
-        fault = check_actions(answer["action"], start, expected, allowed, inputs)
+        legal = inputs.get("action_mask", np.ones(expected.shape, bool))
+        choices = Choices(legal, legal)
+        if behaviour is not None:
+            choices = supported_choices(behaviour, agent.settings.support, legal)
+        fault = check_actions(answer["action"], start, expected, allowed, inputs, choices)
     return fault
 
 
@@ -146,6 +158,7 @@ def check_actions(
     expected: np.ndarray,
     allowed: np.ndarray,
     inputs: dict[str, np.ndarray],
+    choices: Choices,
 ) -> str:
     """Say what is wrong with actions [B], given the agent's Q-values `expected` [B, A].
 
@@ -159,17 +172,33 @@ def check_actions(
     is_known = (chosen >= 0) & (chosen < actions)  # [B, 1]
     if not is_known.all() or not np.take_along_axis(legal, chosen, axis=1).all():
         return "an action is not a legal one"
-    legal_q = np.where(legal, expected, -np.inf)  # [B, A]
-    best = legal_q.max(axis=1, keepdims=True, initial=-np.inf)  # [B, 1]
-    regret = best - np.take_along_axis(expected, chosen, axis=1)  # [B, 1]
     is_greedy = inputs.get("epsilon", np.zeros(batch)) == 0.0  # [B]
+    if not np.take_along_axis(choices.possible, chosen, axis=1)[is_greedy].all():
+        return "an action is not a supported one"
+    certain_q = np.where(choices.certain, expected, -np.inf)  # [B, A]
+    best = certain_q.max(axis=1, keepdims=True, initial=-np.inf)  # [B, 1]
+    regret = best - np.take_along_axis(expected, chosen, axis=1)  # [B, 1]
     if not (regret <= 2 * allowed)[is_greedy].all():
         return "an action is not the best one"
     return ""
 
 
-def agent_q_values(agent: DQN, inputs: dict[str, np.ndarray]) -> np.ndarray:
-    """Return the live agent's Q-values [B, A] for a request's observations."""
+def supported_choices(behaviour: np.ndarray, tau: float, legal: np.ndarray) -> Choices:
+    """Return what a greedy policy chooses from, given the behaviour's logits [B, A]."""
+    legal_logits = np.where(legal, behaviour, -np.inf)
+    least = legal_logits.max(axis=1, keepdims=True, initial=-np.inf) + np.log(tau)
+    size = np.abs(behaviour).max(axis=1, keepdims=True, initial=1.0)
+    rounding = TOLERANCE * size
+    return Choices(legal & (behaviour >= least + rounding), legal & (behaviour >= least - rounding))
+
+
+def agent_outputs(
+    agent: DQN, inputs: dict[str, np.ndarray]
+) -> tuple[np.ndarray, np.ndarray | None]:
+    """Return the live agent's Q-values [B, A] for a request's observations.
+
+    With --support the logits [B, A] of its behaviour head are beside them.
+    """
     spaces = agent.spaces
     if "observation" in inputs:
         observation = inputs["observation"]
@@ -177,8 +206,12 @@ def agent_q_values(agent: DQN, inputs: dict[str, np.ndarray]) -> np.ndarray:
         content = b"".join(inputs["observation_bytes"].tolist())
         observation = np.frombuffer(content, np.uint8).reshape(-1, *spaces.observation_shape)
     if not len(observation):
-        return np.zeros((0, spaces.actions), np.float32)
-    return agent(tf.constant(observation)).numpy()
+        nothing = np.zeros((0, spaces.actions), np.float32)
+        return nothing, nothing if agent.settings.support else None
+    q_values, behaviour = agent.online.outputs(tf.constant(observation))
+    if not agent.settings.support or behaviour is None:
+        return q_values.numpy(), None
+    return q_values.numpy(), behaviour.numpy()
 
 
 def last_line(error: Exception | str) -> str:

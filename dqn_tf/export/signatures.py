@@ -16,6 +16,9 @@ Where the environment has masks, each signature that gives an action has a twin 
 action_mask [B, A] bool as well and acts among the legal actions. `metadata` takes keys [B] of the
 manifest and gives their values [B] as JSON text, empty for an unknown key.
 
+With --support a greedy action is the best of those that the data support, so it need not be the one
+with the largest of the q_values. What epsilon draws is any legal action.
+
 Every input's shape is checked inside the graph, since servers do not check it. What does not fit is
 INVALID_ARGUMENT and is never broadcast.
 """
@@ -76,13 +79,14 @@ class SignatureFunctions:
         self, observation: tf.Tensor, action_mask: tf.Tensor | None = None
     ) -> Outputs:
         """Return the greedy action and all Q-values."""
-        q_values = self._q_values(observation)
-        action = losses.greedy(q_values, self._mask(action_mask, q_values))
+        q_values, behaviour = self._outputs(observation)
+        mask = self._mask(action_mask, q_values)
+        action = losses.greedy(q_values, self._network.supported(behaviour, mask))
         return {"action": self._environment_action(action), "q_values": q_values}
 
     def q_values(self, observation: tf.Tensor) -> Outputs:
         """Return the Q-values alone."""
-        return {"q_values": self._q_values(observation)}
+        return {"q_values": self._outputs(observation)[0]}
 
     def action(self, observation: tf.Tensor, action_mask: tf.Tensor | None = None) -> Outputs:
         """Return the greedy action alone."""
@@ -99,7 +103,7 @@ class SignatureFunctions:
 
         A row's outcome is a function of that row alone.
         """
-        q_values = self._q_values(observation)
+        q_values, behaviour = self._outputs(observation)
         epsilon = _require_rows(epsilon, (None,), "epsilon", q_values)
         seed = _require_rows(seed, (None,), "seed", q_values)
         mask = self._mask(action_mask, q_values)
@@ -108,7 +112,8 @@ class SignatureFunctions:
         place = tf.floor(uniform(seed, CHOOSES) * tf.reduce_sum(legal, axis=1))
         drawn = tf.argmax(tf.cumsum(legal, axis=1) > place[:, tf.newaxis], axis=1)
         explores = uniform(seed, EXPLORES) < tf.cast(epsilon, tf.float64)
-        action = tf.where(explores, drawn, losses.greedy(q_values, mask))
+        greedy = losses.greedy(q_values, self._network.supported(behaviour, mask))
+        action = tf.where(explores, drawn, greedy)
         return {"action": self._environment_action(action), "q_values": q_values}
 
     def observation_bytes(
@@ -122,17 +127,19 @@ class SignatureFunctions:
         observation = tf.reshape(rows, (batch, *self._spaces.observation_shape))
         return self.serving_default(observation, action_mask)
 
-    def _q_values(self, observation: tf.Tensor) -> tf.Tensor:
+    def _outputs(self, observation: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor | None]:
+        """Return Q-values [B, A] and the behaviour's logits [B, A], None without such a head."""
         observation = tf.ensure_shape(observation, (None, *self._spaces.observation_shape))
         if not self._network.torso.pads_empty_batch:
-            return self._network(observation)
+            return self._network.outputs(observation)
         # A convolution of TensorFlow 2.21 fails on an empty batch. So that gets a row of zeros,
         # which is taken away again. Not by tf.pad: oneDNN fuses a padding into the convolution
         # that follows it, and the row would be lost.
         batch = tf.shape(observation)[0]
         missing = tf.cast(batch == 0, tf.int32)
         row = tf.zeros((missing, *self._spaces.observation_shape), observation.dtype)
-        return self._network(tf.concat([observation, row], axis=0))[:batch]
+        q_values, behaviour = self._network.outputs(tf.concat([observation, row], axis=0))
+        return q_values[:batch], None if behaviour is None else behaviour[:batch]
 
     def _mask(self, action_mask: tf.Tensor | None, q_values: tf.Tensor) -> tf.Tensor | None:
         if action_mask is None:

@@ -15,7 +15,6 @@ from dqn_tf.engines.engine import Block, Engine
 from dqn_tf.envs.registry import EnvMaker
 from dqn_tf.evaluation.episodes import Evaluation, play
 from dqn_tf.evaluation.watch import ProgressWatch
-from dqn_tf.experience import exploration
 from dqn_tf.training.evaluation_envs import EvaluationEnvs
 from dqn_tf.training.timings import Timings
 
@@ -222,7 +221,7 @@ class Run:
 
     def _act_greedily(self, observation: np.ndarray, mask: np.ndarray | None) -> np.ndarray:
         # [N, *shape] and [N, A] -> [N] of the environment's own action numbers
-        actions = exploration.greedy_action(self.engine.q_function.q_values(observation), mask)
+        actions = self.engine.q_function.greedy_action(observation, mask)
         return actions + self.agent.spaces.action_start
 
 

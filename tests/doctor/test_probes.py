@@ -37,7 +37,7 @@ MISTAKES = {  # probe: owner, attribute, and a piece of its source with what is 
     "mask": (
         DQN,
         "bellman_target",
-        ("values.q_values(choosing), next_mask", "values.q_values(choosing), None"),
+        ("supported(choosing.behaviour, next_mask)", "supported(choosing.behaviour, None)"),
     ),
     "priorities": (
         DQN,
@@ -48,8 +48,8 @@ MISTAKES = {  # probe: owner, attribute, and a piece of its source with what is 
         DQN,
         "bellman_target",
         (
-            'self._outputs(self.target, batch["next_observation"]',
-            'self._outputs(self.online, batch["next_observation"]',
+            'self._forward(self.target, batch["next_observation"]',
+            'self._forward(self.online, batch["next_observation"]',
         ),
     ),
     "frames": (

@@ -34,7 +34,7 @@ APART = ("serving",)
 # actor need not wait for it.
 WITHOUT_TENSORFLOW = """
     support config envs experience
-    agent.networks.dueling agent.networks.numpy_forward
+    agent.networks.dueling agent.networks.numpy_layers agent.networks.numpy_forward
     run_files.checkpoint run_files.run_directory
     evaluation.__main__ evaluation.flags evaluation.plan evaluation.find_export
     evaluation.episodes evaluation.statistics evaluation.video

@@ -7,6 +7,7 @@ from dqn_tf.agent.dqn import DQN
 from dqn_tf.agent.networks.numpy_forward import NumpyQFunction
 from dqn_tf.agent.networks.q_network import QNetwork
 from dqn_tf.envs.spaces import Spaces
+from dqn_tf.experience import exploration
 from dqn_tf.support.errors import UserError
 
 TOLERANCE = 1e-4  # of rounding, times the largest |Q| of a row or 1
@@ -18,17 +19,22 @@ class CompiledQFunction:
 
     def __init__(self, agent: DQN) -> None:
         network = agent.online
+        self._support = network.support
 
-        def noisy(observation: tf.Tensor, noise_seed: tf.Tensor) -> tf.Tensor:
-            return network.values.q_values(network.forward(observation, noise_seed).outputs)
+        def outputs(
+            observation: tf.Tensor, noise_seed: tf.Tensor | None = None
+        ) -> tuple[tf.Tensor, ...]:
+            q_values, behaviour = network.outputs(observation, noise_seed)
+            return (q_values, behaviour) if network.support else (q_values,)
 
         shape = (None, *agent.spaces.observation_shape)
         observation = tf.TensorSpec(shape, agent.spaces.observation_dtype)
         noise_seed = tf.TensorSpec((2,), tf.int32)
-        self._call = tf.function(agent.call).get_concrete_function(observation)
+        function = tf.function(outputs, autograph=False)
+        self._call = function.get_concrete_function(observation)
         self._noisy_call = None
         if agent.settings.noisy:
-            self._noisy_call = tf.function(noisy).get_concrete_function(observation, noise_seed)
+            self._noisy_call = function.get_concrete_function(observation, noise_seed)
 
     def refresh(self, weights: np.ndarray | None = None) -> None:
         """Do nothing: there is nothing to refresh."""
@@ -40,13 +46,34 @@ class CompiledQFunction:
 
         With a generator, noisy layers draw one noise for all rows from it.
         """
+        array: np.ndarray = self._outputs(observation, generator)[0].numpy()
+        return array
+
+    def greedy_action(
+        self,
+        observation: np.ndarray,
+        mask: np.ndarray | None = None,
+        generator: np.random.Generator | None = None,
+    ) -> np.ndarray:
+        """Return the best of the legal and supported actions [N] int64, counted from 0.
+
+        `mask` [N, A] bool are the legal ones; the generator is that of `q_values`.
+        """
+        q_values, *behaviour = self._outputs(observation, generator)
+        if behaviour:
+            mask = exploration.supported_actions(behaviour[0].numpy(), self._support, mask)
+        return exploration.greedy_action(q_values.numpy(), mask)
+
+    def _outputs(
+        self, observation: np.ndarray, generator: np.random.Generator | None
+    ) -> tuple[tf.Tensor, ...]:
+        """Return Q-values [N, A] and, with a support, the behaviour's logits [N, A]."""
         if generator is None or self._noisy_call is None:
-            q_values = self._call(tf.constant(observation))
+            outputs = self._call(tf.constant(observation))
         else:
             noise_seed = tf.constant(generator.integers(2**31, size=2), tf.int32)
-            q_values = self._noisy_call(tf.constant(observation), noise_seed)
-        array: np.ndarray = q_values.numpy()
-        return array
+            outputs = self._noisy_call(tf.constant(observation), noise_seed)
+        return tuple(outputs)
 
 
 def make_q_function(agent: DQN) -> NumpyQFunction | CompiledQFunction:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tensorflow as tf
 
-from dqn_tf.agent.networks import numpy_forward
+from dqn_tf.agent.networks import numpy_layers
 from dqn_tf.agent.networks.dueling import combine
 from dqn_tf.agent.networks.layers import DTYPE, DenseLayers, planned
 
@@ -13,7 +13,7 @@ class Head(tf.keras.layers.Layer):
     """One stream of dense layers or, dueling, the streams of value and advantages.
 
     The outputs are [B, A], or [B, A, N] with N > 1 atoms. Each stream has hidden layers of its own
-    (Wang et al. 2016).
+    (Wang et al. 2016). `stream` names the single one.
     """
 
     def __init__(
@@ -24,12 +24,14 @@ class Head(tf.keras.layers.Layer):
         atoms: int,
         dueling: bool,
         dense: DenseLayers,
+        name: str = "head",
+        stream: str = "q_values",
     ) -> None:
-        super().__init__(name="head", dtype=DTYPE)
+        super().__init__(name=name, dtype=DTYPE)
         self.atoms = atoms
         outputs = {"value": atoms, "advantage": actions * atoms}
         if not dueling:
-            outputs = {"q_values": actions * atoms}
+            outputs = {stream: actions * atoms}
         self.streams: list[list[tf.keras.layers.Layer]] = []
         for name, units in outputs.items():
             hidden = dense.hidden(width, hidden_units, f"{name}_hidden")
@@ -63,10 +65,10 @@ class Head(tf.keras.layers.Layer):
         return outputs
 
     def plan(
-        self, places: numpy_forward.Places
-    ) -> tuple[tuple[numpy_forward.PlannedLayer, ...], ...]:
+        self, places: numpy_layers.Places
+    ) -> tuple[tuple[numpy_layers.PlannedLayer, ...], ...]:
         """Describe the streams as plain data."""
-        by_action = (numpy_forward.Reshape((-1, self.atoms)),) if self.atoms > 1 else ()
+        by_action = (numpy_layers.Reshape((-1, self.atoms)),) if self.atoms > 1 else ()
         return tuple(
             (*(planned(layer, places) for layer in layers), *by_action) for layers in self.streams
         )

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 import tensorflow as tf
 
-from dqn_tf.agent.networks import numpy_forward
+from dqn_tf.agent.networks import numpy_layers
 from dqn_tf.agent.networks.kernels import Matmul, training_matmul
 from dqn_tf.config.dqn_config import DQNConfig
 from dqn_tf.support.errors import UserError
@@ -223,9 +223,7 @@ def fan_in_uniform(fan_in: int, seed: int) -> tf.keras.initializers.Initializer:
     return tf.keras.initializers.RandomUniform(-limit, limit, seed=seed)
 
 
-def planned(
-    layer: tf.keras.layers.Layer, places: numpy_forward.Places
-) -> numpy_forward.PlannedLayer:
+def planned(layer: tf.keras.layers.Layer, places: numpy_layers.Places) -> numpy_layers.PlannedLayer:
     """Describe a layer with weights as plain data, for its forward pass in NumPy.
 
     Raises TypeError for a kind of layer, or an activation, that NumPy's forward pass does not have.
@@ -239,8 +237,8 @@ def planned(
         raise TypeError(f"no NumPy twin of the activation {layer.activation.__name__}")
     kernel, bias, *sigmas = (places[id(variable)] for variable in layer.variables)
     if is_convolution:
-        return numpy_forward.Convolution(kernel, bias, layer.strides[0])
+        return numpy_layers.Convolution(kernel, bias, layer.strides[0])
     if isinstance(layer, NoisyDense):
         kernel_sigma, bias_sigma = sigmas
-        return numpy_forward.NoisyDense(kernel, bias, kernel_sigma, bias_sigma, is_rectified)
-    return numpy_forward.Dense(kernel, bias, is_rectified)
+        return numpy_layers.NoisyDense(kernel, bias, kernel_sigma, bias_sigma, is_rectified)
+    return numpy_layers.Dense(kernel, bias, is_rectified)

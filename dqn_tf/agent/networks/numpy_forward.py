@@ -13,135 +13,13 @@ from __future__ import annotations
 import dataclasses
 import functools
 from collections.abc import Callable
-from typing import Protocol
 
 import numpy as np
 from threadpoolctl import threadpool_limits
 
 from dqn_tf.agent.networks.dueling import combine
-
-# [N, ...] and a generator of noise, or None → [N, ...]
-Forward = Callable[[np.ndarray, np.random.Generator | None], np.ndarray]
-# an array: of a Python number NumPy would make one at each call, which takes as long as the maximum
-ZERO = np.zeros((), np.float32)
-
-
-@dataclasses.dataclass(frozen=True)
-class Place:
-    """Where an array lies in the flat weights."""
-
-    start: int
-    stop: int
-    shape: tuple[int, ...]
-
-    def view(self, weights: np.ndarray) -> np.ndarray:
-        """Return the array, as a view of the flat weights [P]."""
-        return weights[self.start : self.stop].reshape(self.shape)
-
-    def row(self, weights: np.ndarray) -> np.ndarray:
-        """Return the array [units] as a row [1, units].
-
-        NumPy adds arrays of two dimensions to each other three times as fast as it broadcasts one
-        along the other.
-        """
-        return weights[self.start : self.stop].reshape(1, -1)
-
-
-Places = dict[int, Place]  # of a network's variables, each by its id
-
-
-class PlannedLayer(Protocol):
-    """A layer as plain data.
-
-    A torso of your own may use a class of its own, in a module that does not import TensorFlow.
-    """
-
-    def bind(self, weights: np.ndarray) -> Forward:
-        """Return the layer's function under these flat weights [P]."""
-        ...
-
-
-@dataclasses.dataclass(frozen=True)
-class Dense:
-    """[N, inputs] → [N, units], with relu or without."""
-
-    kernel: Place  # [inputs, units]
-    bias: Place  # [units]
-    rectified: bool
-
-    def bind(self, weights: np.ndarray) -> Forward:
-        """Return the layer's function under these flat weights [P]."""
-        function = _rectified_dense if self.rectified else _dense
-        return functools.partial(function, self.kernel.view(weights), self.bias.row(weights))
-
-    def bind_categories(self, start: int, weights: np.ndarray) -> Forward:
-        """Return the function of categories [N] from `start`, equal to that of one-hot rows."""
-        return functools.partial(
-            _dense_row, self.kernel.view(weights), self.bias.row(weights), start, self.rectified
-        )
-
-
-@dataclasses.dataclass(frozen=True)
-class NoisyDense:
-    """`Dense` with factorised noise, as `layers.NoisyDense`; each row draws noise of its own."""
-
-    kernel: Place  # [inputs, units]
-    bias: Place  # [units]
-    kernel_sigma: Place  # [inputs, units]
-    bias_sigma: Place  # [units]
-    rectified: bool
-
-    def bind(self, weights: np.ndarray) -> Forward:
-        """Return the layer's function under these flat weights [P]."""
-        return functools.partial(
-            _noisy_dense,
-            self.kernel.view(weights),
-            self.bias.row(weights),
-            self.kernel_sigma.view(weights),
-            self.bias_sigma.row(weights),
-            self.rectified,
-        )
-
-
-@dataclasses.dataclass(frozen=True)
-class Convolution:
-    """[N, H, W, C] → [N, H', W', filters], without padding, with relu."""
-
-    kernel: Place  # [size, size, C, filters]
-    bias: Place  # [filters]
-    stride: int
-
-    def bind(self, weights: np.ndarray) -> Forward:
-        """Return the layer's function under these flat weights [P]."""
-        kernel = self.kernel.view(weights)
-        size, filters = kernel.shape[0], kernel.shape[-1]
-        flat_kernel = kernel.reshape(-1, filters)  # [size · size · C, filters]
-        return functools.partial(
-            _convolution, flat_kernel, self.bias.row(weights), size, self.stride
-        )
-
-
-@dataclasses.dataclass(frozen=True)
-class Reshape:
-    """[N, ...] → [N, *shape]."""
-
-    shape: tuple[int, ...]
-
-    def bind(self, weights: np.ndarray) -> Forward:
-        """Return the layer's function; it has no weights."""
-        return functools.partial(_reshape, self.shape)
-
-
-@dataclasses.dataclass(frozen=True)
-class ChannelsLast:
-    """Pictures whose axes lie otherwise → [N, H, W, C]."""
-
-    axes: tuple[int, ...]
-    shape: tuple[int, ...]  # [H, W, C]
-
-    def bind(self, weights: np.ndarray) -> Forward:
-        """Return the layer's function; it has no weights."""
-        return functools.partial(_channels_last, self.axes, self.shape)
+from dqn_tf.agent.networks.numpy_layers import Convolution, Dense, PlannedLayer
+from dqn_tf.experience import exploration
 
 
 @dataclasses.dataclass(frozen=True)
@@ -198,6 +76,9 @@ class ForwardPlan:
     ]  # one, or dueling: of the value, of the advantages
     reading: Reading
     size: int  # numbers in the flat weights, P
+    # with a support: the behaviour head, and the least share of its likeliest action
+    behaviour: tuple[PlannedLayer, ...] = ()
+    support: float = 0.0
 
     @property
     def convolves(self) -> bool:
@@ -207,7 +88,8 @@ class ForwardPlan:
     @property
     def looks_up(self) -> bool:
         """Whether the layers that see a category are dense ones, which can look its row up."""
-        seeing = self.torso[:1] or tuple(stream[0] for stream in self.streams)
+        heads = (*self.streams, self.behaviour) if self.behaviour else self.streams
+        seeing = self.torso[:1] or tuple(stream[0] for stream in heads)
         are_dense = all(isinstance(layer, Dense) for layer in seeing)
         return bool(self.encoding.categories) and are_dense
 
@@ -249,10 +131,14 @@ class NumpyQFunction:
         plan = self._plan
         self._torso = [layer.bind(weights) for layer in plan.torso]
         self._streams = [[layer.bind(weights) for layer in stream] for stream in plan.streams]
+        self._behaviour = [layer.bind(weights) for layer in plan.behaviour]
         if self._looks_up:
             start = plan.encoding.category_start
             places = [(self._torso, plan.torso)] if plan.torso else []
-            for bound, layers in places or zip(self._streams, plan.streams, strict=True):
+            heads = [*zip(self._streams, plan.streams, strict=True)]
+            if plan.behaviour:
+                heads.append((self._behaviour, plan.behaviour))
+            for bound, layers in places or heads:
                 first = layers[0]
                 assert isinstance(first, Dense)
                 bound[0] = first.bind_categories(start, weights)
@@ -264,9 +150,38 @@ class NumpyQFunction:
 
         With a generator, noisy layers draw each row's noise from it.
         """
+        return self._q_values_of(self._features(observation, generator), generator)
+
+    def greedy_action(
+        self,
+        observation: np.ndarray,
+        mask: np.ndarray | None = None,
+        generator: np.random.Generator | None = None,
+    ) -> np.ndarray:
+        """Return the best of the legal and supported actions [N] int64, counted from 0.
+
+        `mask` [N, A] bool are the legal ones; the generator is that of `q_values`.
+        """
+        features = self._features(observation, generator)
+        q_values = self._q_values_of(features, generator)
+        if self._behaviour:
+            behaviour = features
+            for layer in self._behaviour:
+                behaviour = layer(behaviour, None)
+            mask = exploration.supported_actions(behaviour, self._plan.support, mask)
+        return exploration.greedy_action(q_values, mask)
+
+    def _features(
+        self, observation: np.ndarray, generator: np.random.Generator | None
+    ) -> np.ndarray:
         features = observation if self._encode is None else self._encode(observation)
         for layer in self._torso:
             features = layer(features, generator)
+        return features
+
+    def _q_values_of(
+        self, features: np.ndarray, generator: np.random.Generator | None
+    ) -> np.ndarray:
         streams = []
         for stream in self._streams:
             outputs = features
@@ -276,112 +191,10 @@ class NumpyQFunction:
         return self._read(streams[0] if len(streams) == 1 else combine(*streams))
 
 
-def _dense(
-    kernel: np.ndarray,
-    bias: np.ndarray,
-    features: np.ndarray,
-    generator: np.random.Generator | None,
-) -> np.ndarray:
-    outputs: np.ndarray = features.dot(kernel)
-    outputs += bias
-    return outputs
-
-
-def _rectified_dense(
-    kernel: np.ndarray,
-    bias: np.ndarray,
-    features: np.ndarray,
-    generator: np.random.Generator | None,
-) -> np.ndarray:
-    outputs = features.dot(kernel)
-    outputs += bias
-    return np.maximum(outputs, ZERO, out=outputs)
-
-
-def _dense_row(
-    kernel: np.ndarray,
-    bias: np.ndarray,
-    start: int,
-    rectified: bool,
-    category: np.ndarray,
-    generator: np.random.Generator | None,
-) -> np.ndarray:
-    outputs: np.ndarray = kernel[category - start]
-    outputs += bias
-    return np.maximum(outputs, ZERO, out=outputs) if rectified else outputs
-
-
 def _one_hot(categories: int, start: int, observation: np.ndarray) -> np.ndarray:
     features = np.zeros((len(observation), categories), np.float32)
     features[np.arange(len(observation)), observation - start] = 1.0
     return features
-
-
-def _noisy_dense(
-    kernel: np.ndarray,
-    bias: np.ndarray,
-    kernel_sigma: np.ndarray,
-    bias_sigma: np.ndarray,
-    rectified: bool,
-    features: np.ndarray,
-    generator: np.random.Generator | None,
-) -> np.ndarray:
-    outputs: np.ndarray = features.dot(kernel)
-    outputs += bias
-    if generator is not None:
-        noise = generator.standard_normal((len(features), sum(kernel.shape)), np.float32)
-        noise = np.sign(noise) * np.sqrt(np.abs(noise))
-        noise_in = noise[:, : len(kernel)]  # [N, inputs]
-        noise_out = noise[:, len(kernel) :]  # [N, units]
-        outputs += ((features * noise_in) @ kernel_sigma + bias_sigma) * noise_out
-    return np.maximum(outputs, ZERO, out=outputs) if rectified else outputs
-
-
-def _convolution(
-    kernel: np.ndarray,
-    bias: np.ndarray,
-    size: int,
-    stride: int,
-    features: np.ndarray,
-    generator: np.random.Generator | None,
-) -> np.ndarray:
-    patches = _patches(features, size, stride)  # [N, H', W', size, size · C]
-    outputs = patches.reshape(-1, len(kernel)).dot(kernel)  # [N · H' · W', filters]
-    outputs += bias
-    return np.maximum(outputs, ZERO, out=outputs).reshape(*patches.shape[:3], -1)
-
-
-def _patches(images: np.ndarray, size: int, stride: int) -> np.ndarray:
-    """Copy what each place of a convolution sees: [N, H, W, C] → [N, H', W', size, size · C].
-
-    The images lie in C order.
-    """
-    count, height, width, channels = images.shape
-    by_image, by_row, by_column, by_channel = images.strides
-    shape = (
-        count,
-        (height - size) // stride + 1,
-        (width - size) // stride + 1,
-        size,
-        size * channels,
-    )
-    strides = (by_image, stride * by_row, stride * by_column, by_row, by_channel)
-    return np.lib.stride_tricks.as_strided(images, shape, strides).copy()
-
-
-def _reshape(
-    shape: tuple[int, ...], features: np.ndarray, generator: np.random.Generator | None
-) -> np.ndarray:
-    return features.reshape(len(features), *shape)
-
-
-def _channels_last(
-    axes: tuple[int, ...],
-    shape: tuple[int, ...],
-    features: np.ndarray,
-    generator: np.random.Generator | None,
-) -> np.ndarray:
-    return np.ascontiguousarray(features.transpose(axes).reshape(-1, *shape))
 
 
 def _as_float32(observation: np.ndarray) -> np.ndarray:

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 import tensorflow as tf
 
+from dqn_tf.agent import losses
 from dqn_tf.agent.autograph import read_users_code
 from dqn_tf.agent.column import require_observation
 from dqn_tf.agent.networks.heads import Head
 from dqn_tf.agent.networks.layers import DTYPE, DenseLayers
-from dqn_tf.agent.networks.numpy_forward import ForwardPlan, Place
+from dqn_tf.agent.networks.numpy_forward import ForwardPlan
+from dqn_tf.agent.networks.numpy_layers import Place, PlannedLayer
 from dqn_tf.agent.networks.torsos import TorsoMaker, make_torso
 from dqn_tf.agent.values import make_values
 from dqn_tf.config.dqn_config import DQNConfig
@@ -28,6 +31,7 @@ class Forward(NamedTuple):
 
     features: tf.Tensor  # the torso's, [B, width]; of K stacked agents [K, B / K, width]
     outputs: tf.Tensor  # the head's, [B, A], or [B, A, N] for distributions
+    behaviour: tf.Tensor | None = None  # the behaviour head's logits [B, A], where there is one
 
 
 class QNetwork(tf.keras.Model):
@@ -36,6 +40,9 @@ class QNetwork(tf.keras.Model):
     The torso is that of `config.network`, or what `torso` makes. The head is one stream of outputs
     or, with `dueling`, the streams of value and advantages. With `noisy` the dense layers of the
     built-in torsos and of the head are `NoisyDense`. The generator gives the initial weights.
+
+    Where the configuration `learns_behaviour`, a second head estimates the policy that made the
+    logged data: `behaviour`, logits [B, A]. It has no noise.
 
     With `num_agents=K`, K independent mlps are stacked: the first B / K observations are the first
     one's. Every variable then has an axis of length K in front.
@@ -64,6 +71,21 @@ class QNetwork(tf.keras.Model):
             config.dueling,
             DenseLayers(config, seeds, self.torso.uses_xla, num_agents),
         )
+        self.support = config.support
+        self.behaviour = None
+        if config.learns_behaviour:
+            # last, so that the others' weights are the same with it and without
+            plain = dataclasses.replace(config, noisy=False)
+            self.behaviour = Head(
+                self.torso.width,
+                self.torso.head_units,
+                spaces.actions,
+                atoms=1,
+                dueling=False,
+                dense=DenseLayers(plain, seeds, self.torso.uses_xla, num_agents),
+                name="behaviour",
+                stream="behaviour",
+            )
         observation = tf.zeros((num_agents, *spaces.observation_shape), spaces.observation_dtype)
         self._require_width(self.torso(self.torso.encode(observation)))
         self(observation)
@@ -71,12 +93,22 @@ class QNetwork(tf.keras.Model):
 
     def call(self, observation: tf.Tensor) -> tf.Tensor:
         """Return Q-values [B, A] float32, without noise, of observations in their own dtype."""
-        return self.values.q_values(self.forward(observation).outputs)
+        return self.outputs(observation)[0]
+
+    def outputs(
+        self, observation: tf.Tensor, noise_seed: tf.Tensor | None = None
+    ) -> tuple[tf.Tensor, tf.Tensor | None]:
+        """Return Q-values [B, A] and the behaviour's logits [B, A], None without such a head.
+
+        `noise_seed` is that of `forward`.
+        """
+        forward = self.forward(observation, noise_seed)
+        return self.values.q_values(forward.outputs), forward.behaviour
 
     def forward(
         self, observation: tf.Tensor, noise_seed: tf.Tensor | None = None, training: bool = False
     ) -> Forward:
-        """Return the torso's features and the head's outputs.
+        """Return the torso's features and the heads' outputs.
 
         `noise_seed`, int32 [2], draws the noise of noisy layers; without it they are their means.
         `training` forms gradients faster. Raises UserError if the observations do not fit.
@@ -87,7 +119,22 @@ class QNetwork(tf.keras.Model):
         # Not `self.head(...)`: Keras would put one more operation before the streams, and gradients
         # that meet there would be added in another order.
         outputs = self.head.call(features, noise_seed=noise_seed, training=training)
-        return Forward(features, outputs)
+        behaviour = None
+        if self.behaviour is not None:
+            behaviour = self.behaviour.call(features, training=training)
+        return Forward(features, outputs, behaviour)
+
+    def supported(
+        self, behaviour: tf.Tensor | None, mask: tf.Tensor | None = None
+    ) -> tf.Tensor | None:
+        """Return which of the legal actions the data support, [B, A] bool: those to choose from.
+
+        `behaviour` are the logits of a forward pass, `mask` [B, A] bool the legal actions. Without
+        `config.support` it is the mask as it is, None where all actions are legal.
+        """
+        if not self.support:
+            return mask
+        return losses.supported(behaviour, self.support, mask)
 
     def _features(self, observation: tf.Tensor, **options: Any) -> tf.Tensor:
         return self.torso(self.torso.encode(observation), **options)
@@ -108,8 +155,17 @@ class QNetwork(tf.keras.Model):
         torso = self.torso.plan(places)
         if torso is None:
             return None
+        behaviour: tuple[PlannedLayer, ...] = ()
+        if self.behaviour is not None and self.support:
+            (behaviour,) = self.behaviour.plan(places)
         return ForwardPlan(
-            self.torso.encoding, torso, self.head.plan(places), self.values.reading, stop
+            self.torso.encoding,
+            torso,
+            self.head.plan(places),
+            self.values.reading,
+            stop,
+            behaviour,
+            self.support,
         )
 
     def assign_weights(self, arrays: Sequence[np.ndarray]) -> None:

@@ -49,10 +49,12 @@ def make_model(network: QNetwork, spaces: Spaces) -> onnx.ModelProto:
     observation = helper.make_tensor_value_info(
         "observation", dtype, ["batch", *spaces.observation_shape]
     )
-    graph.add("Identity", add_q_values(graph, network, spaces), output="q_values")
+    features = network.torso.onnx(graph, add_encoding(graph, network.torso.encoding))
+    graph.add("Identity", add_q_values(graph, network, features, spaces), output="q_values")
     outputs = [helper.make_tensor_value_info("q_values", FLOAT, ["batch", spaces.actions])]
     if not spaces.masked:
-        best = graph.add("ArgMax", "q_values", axis=1, keepdims=0)
+        candidates = add_supported_q_values(graph, network, features)
+        best = graph.add("ArgMax", candidates, axis=1, keepdims=0)
         graph.add("Add", best, graph.constant(np.array(spaces.action_start)), output="action")
         outputs.append(helper.make_tensor_value_info("action", INT64, ["batch"]))
     model = helper.make_model(
@@ -123,9 +125,21 @@ class Graph:
         return self.add("ReduceMean", tensor, axes=[axis], keepdims=1)
 
 
-def add_q_values(graph: Graph, network: QNetwork, spaces: Spaces) -> str:
-    """Add what `QNetwork.call` does, observation → [B, A]."""
-    features = network.torso.onnx(graph, add_encoding(graph, network.torso.encoding))
+def add_supported_q_values(graph: Graph, network: QNetwork, features: str) -> str:
+    """Add the Q-values of the supported actions; those of the others are the lowest number."""
+    if network.behaviour is None or not network.support:
+        return "q_values"
+    behaviour = add_head(graph, network.behaviour, features)
+    likeliest = graph.add("ReduceMax", behaviour, axes=[1], keepdims=1)
+    log_tau = graph.constant(np.log(network.support).astype(np.float32))
+    least = graph.add("Add", likeliest, log_tau)
+    is_supported = graph.add("GreaterOrEqual", behaviour, least)
+    lowest = graph.constant(np.array(np.finfo(np.float32).min))
+    return graph.add("Where", is_supported, "q_values", lowest)
+
+
+def add_q_values(graph: Graph, network: QNetwork, features: str, spaces: Spaces) -> str:
+    """Add what head and values of a `QNetwork` do, features [B, width] → [B, A]."""
     outputs = add_head(graph, network.head, features)
     return add_expectation(graph, network.values, outputs, spaces.actions)
 

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import tensorflow as tf
 
+from dqn_tf.agent import losses
 from dqn_tf.agent.dqn import DQN
 from dqn_tf.export.runtimes import FILES
 from dqn_tf.support import tensorflow_loading
@@ -27,10 +28,11 @@ def write_tflite(agent: DQN, version: Path) -> None:
 
     @tf.function(input_signature=[observation_spec], autograph=False)
     def serving_default(observation: tf.Tensor) -> dict[str, tf.Tensor]:
-        q_values = network(observation)
+        q_values, behaviour = network.outputs(observation)
         if spaces.masked:
             return {"q_values": q_values}
-        return {"action": tf.argmax(q_values, axis=1) + spaces.action_start, "q_values": q_values}
+        action = losses.greedy(q_values, network.supported(behaviour))
+        return {"action": action + spaces.action_start, "q_values": q_values}
 
     converter = tf.lite.TFLiteConverter.from_concrete_functions(
         [serving_default.get_concrete_function()], module

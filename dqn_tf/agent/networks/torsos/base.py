@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from dqn_tf.agent.networks.numpy_forward import Encoding, Places, PlannedLayer
+from dqn_tf.agent.networks.numpy_forward import Encoding
+from dqn_tf.agent.networks.numpy_layers import Places, PlannedLayer
 from dqn_tf.config.dqn_config import DQNConfig
 from dqn_tf.envs.spaces import Spaces
 

@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from dqn_tf.agent.networks.choice import DENSE_UNITS, LAYOUTS, Layout, automatic, convolved
 from dqn_tf.agent.networks.layers import DTYPE, DenseLayers, fan_in_uniform, planned
-from dqn_tf.agent.networks.numpy_forward import ChannelsLast, Places, PlannedLayer, Reshape
+from dqn_tf.agent.networks.numpy_layers import ChannelsLast, Places, PlannedLayer, Reshape
 from dqn_tf.agent.networks.torsos.base import Torso
 from dqn_tf.agent.networks.torsos.mlp import shared_and_own
 from dqn_tf.config.dqn_config import DQNConfig

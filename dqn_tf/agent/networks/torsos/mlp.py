@@ -8,7 +8,7 @@ from typing import Any
 import tensorflow as tf
 
 from dqn_tf.agent.networks.layers import DenseLayers, planned
-from dqn_tf.agent.networks.numpy_forward import Places, PlannedLayer, Reshape
+from dqn_tf.agent.networks.numpy_layers import Places, PlannedLayer, Reshape
 from dqn_tf.agent.networks.torsos.base import Torso, encoded_width
 from dqn_tf.config.dqn_config import DQNConfig
 from dqn_tf.envs.spaces import Spaces
