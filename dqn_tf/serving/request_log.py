@@ -35,10 +35,11 @@ class ServedRequest(NamedTuple):
     signature_name: str
     inputs: Arrays
     outputs: Arrays
+    request_id: bytes
 
     def size(self) -> int:
-        """Return the bytes of its arrays."""
-        return count_bytes(self.inputs) + count_bytes(self.outputs)
+        """Return the bytes of its arrays and its id."""
+        return count_bytes(self.inputs) + count_bytes(self.outputs) + len(self.request_id)
 
 
 class RequestLog:
@@ -66,10 +67,16 @@ class RequestLog:
         self._thread.start()
 
     def __call__(
-        self, model_name: str, version: int, signature_name: str, inputs: Arrays, outputs: Arrays
+        self,
+        model_name: str,
+        version: int,
+        signature_name: str,
+        inputs: Arrays,
+        outputs: Arrays,
+        request_id: bytes = b"",
     ) -> None:
         """Queue one successful predict request; its arrays must not change afterwards."""
-        request = ServedRequest(model_name, version, signature_name, inputs, outputs)
+        request = ServedRequest(model_name, version, signature_name, inputs, outputs, request_id)
         size = request.size()
         with self._changed:
             if self._is_closing or self._generator.random() >= self._sample:
@@ -153,11 +160,13 @@ def prediction_log(
     signature_name: str,
     inputs: Arrays,
     outputs: Arrays,
+    request_id: bytes = b"",
     sample: float = 1.0,
 ) -> bytes:
     """Serialize one served predict request as a PredictionLog.
 
-    It holds the request and the response, and in both model_specs the version that answered.
+    It holds the request and the response, and in both model_specs the version that answered. The id
+    of the request is its client_id, whichever way it came.
     """
     log = prediction_log_pb2.PredictionLog()
     request = log.predict_log.request
@@ -167,6 +176,8 @@ def prediction_log(
         spec.signature_name = signature_name
         spec.version.value = version
     log.log_metadata.sampling_config.sampling_rate = sample
+    if request_id:
+        request.client_id = request_id
     for name, array in inputs.items():
         request.inputs[name].CopyFrom(tf.make_tensor_proto(array))
     for name, array in outputs.items():

@@ -178,12 +178,16 @@ def test_a_server_flushes_on_sigterm_and_its_log_is_what_was_served(tmp_path):
         base, f"--log_requests={tmp_path / 'logs'}", "--log_requests_max_bytes=1000000", "--port=-1"
     ) as server:
         rows = [[0.1, 0.2, 0.3, 0.4], [0.0, 0.0, -0.1, 0.0]]
-        answers = [server.predict("dqn", instances=rows)["predictions"] for _ in range(20)]
+        answers = [
+            server.predict("dqn", "visit 1" * (number == 3), instances=rows)["predictions"]
+            for number in range(20)
+        ]
         with pytest.raises(urllib.error.HTTPError):
             server.predict("dqn", instances=[[1.0, 2.0]])
         request = predict_pb2.PredictRequest()
         request.model_spec.name = "dqn"
         request.inputs["observation"].CopyFrom(tf.make_tensor_proto(np.array(rows, np.float32)))
+        request.client_id = b"visit 2"
         with grpc.insecure_channel(server.address) as channel:
             prediction_service_pb2_grpc.PredictionServiceStub(channel).Predict(request, timeout=30)
         publish(base, 2, (4,), tf.float32, lambda observation: balance(observation, -1.0), 2)
@@ -195,6 +199,8 @@ def test_a_server_flushes_on_sigterm_and_its_log_is_what_was_served(tmp_path):
     served = logs(tmp_path / "logs")
     versions = [one.predict_log.response.model_spec.version.value for one in served]
     assert versions == sorted(versions) and set(versions) == {1, 2} and versions.count(1) >= 21
+    ids = [one.predict_log.request.client_id for one in served[:21]]
+    assert ids == [b""] * 3 + [b"visit 1"] + [b""] * 16 + [b"visit 2"]
     for one in served[:21]:
         np.testing.assert_array_equal(
             tf.make_ndarray(one.predict_log.request.inputs["observation"]),

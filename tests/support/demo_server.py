@@ -27,10 +27,11 @@ class RunningServer:
         with urllib.request.urlopen(self.url + path, timeout=30) as reply:
             return reply.read()
 
-    def predict(self, name: str, **body) -> dict:
+    def predict(self, name: str, request_id: str = "", **body) -> dict:
         """The answer to one predict."""
+        headers = {"X-Request-Id": request_id} if request_id else {}
         request = urllib.request.Request(
-            f"{self.url}/v1/models/{name}:predict", json.dumps(body).encode()
+            f"{self.url}/v1/models/{name}:predict", json.dumps(body).encode(), headers
         )
         with urllib.request.urlopen(request, timeout=30) as reply:
             return json.load(reply)

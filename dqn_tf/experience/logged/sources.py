@@ -5,11 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 from dqn_tf.envs.spaces import Spaces
-from dqn_tf.experience.logged import csv_file, minari_data, npz
+from dqn_tf.experience.logged import csv_file, minari_data, npz, requests
 from dqn_tf.experience.logged.episodes import LoggedEpisodes
 from dqn_tf.support.errors import UserError
 
 MINARI = "minari:"
+REQUESTS = "requests:"
 
 
 def load(spec: str, spaces: Spaces) -> LoggedEpisodes:
@@ -19,6 +20,8 @@ def load(spec: str, spaces: Spaces) -> LoggedEpisodes:
     """
     if spec.startswith(MINARI):
         return minari_data.load(spec, minari_data.find(spec.removeprefix(MINARI)), spaces)
+    if spec.startswith(REQUESTS):
+        return requests.load(spec, *requests.split(spec.removeprefix(REQUESTS)), spaces)
     path = Path(spec).expanduser()
     try:
         if path.is_dir():

@@ -75,7 +75,7 @@ class PredictionCalls:
                 _fill_spec(response.model_spec, handle, signature)
                 for name, array in outputs.items():
                     tensors.fill(response.outputs[name], array, self._as_content)
-                self._runner.observe(handle, signature, inputs, outputs)
+                self._runner.observe(handle, signature, inputs, outputs, request.client_id)
         return response
 
     def classify(

@@ -27,6 +27,8 @@ from dqn_tf.serving.workload import HEAVY_BYTES, Claim, Workload
 
 # output elements of which the event loop writes the reply
 FEW_ELEMENTS = 1024
+# by which a logged request is found again; over gRPC it is the field client_id
+ID_HEADER = "X-Request-Id"
 
 Result = TypeVar("Result")
 
@@ -53,7 +55,7 @@ class ApiHandlers:
         else:
             claim: Claim = request["claim"]
             body = await read_body(request, self.options.max_request_bytes, claim)
-            reply = await _Call(self, route, deadline, claim).answer(body)
+            reply = await _Call(self, route, deadline, claim, _request_id(request)).answer(body)
             claim.set(len(reply))  # the body is not needed any more
         return web.Response(body=reply, content_type="application/json")
 
@@ -64,7 +66,14 @@ class ApiHandlers:
 class _Call:
     """One predict, classify or regress request."""
 
-    def __init__(self, handlers: ApiHandlers, route: Route, deadline: float, claim: Claim) -> None:
+    def __init__(
+        self,
+        handlers: ApiHandlers,
+        route: Route,
+        deadline: float,
+        claim: Claim,
+        request_id: bytes,
+    ) -> None:
         self._runner = handlers.runner
         self._options = handlers.options
         self._workload = handlers.workload
@@ -72,6 +81,7 @@ class _Call:
         self._route = route
         self._deadline = deadline
         self._claim = claim
+        self._id = request_id
         self._size = 0
 
     async def answer(self, body: Body) -> bytes:
@@ -117,7 +127,7 @@ class _Call:
             reply = self._write(outputs, is_rows)
         else:
             reply = await self._in_thread(lambda: self._write(outputs, is_rows))
-        self._runner.observe(handle, signature, inputs, outputs)
+        self._runner.observe(handle, signature, inputs, outputs, self._id)
         return reply
 
     async def _predict(
@@ -131,7 +141,7 @@ class _Call:
         inputs, is_rows = await self._in_thread(lambda: self._convert(signature, document))
         outputs = await self._in_batch(handle, signature, inputs)
         reply = await self._in_thread(lambda: self._write(outputs, is_rows))
-        self._runner.observe(handle, signature, inputs, outputs)
+        self._runner.observe(handle, signature, inputs, outputs, self._id)
         return reply
 
     def _predict_whole(
@@ -140,7 +150,7 @@ class _Call:
         inputs, is_rows = self._convert(signature, document)
         outputs = self._run(handle, signature, inputs)
         reply = self._write(outputs, is_rows)
-        self._runner.observe(handle, signature, inputs, outputs)
+        self._runner.observe(handle, signature, inputs, outputs, self._id)
         return reply
 
     async def _infer(
@@ -257,6 +267,11 @@ async def _result(future: Future[Result]) -> Result:
     waiting = asyncio.wrap_future(future)
     waiting.add_done_callback(lambda done: done.cancelled() or done.exception())
     return await asyncio.shield(waiting)
+
+
+def _request_id(request: web.BaseRequest) -> bytes:
+    """Return the id that the client gave the request, for the log; empty if none."""
+    return request.headers.get(ID_HEADER, "").encode("utf-8", "surrogateescape")
 
 
 def _is_short(outputs: Arrays) -> bool:

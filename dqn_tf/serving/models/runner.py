@@ -15,9 +15,10 @@ from dqn_tf.serving.models.manager import ModelManager
 from dqn_tf.serving.models.served_model import VersionHandle
 from dqn_tf.serving.models.signature import Arrays, Signature
 
-# called with model name, version, signature name, inputs and outputs of a request that succeeded
+# called with model name, version, signature name, inputs and outputs of a request that succeeded,
+# and the id that the client gave it, empty if none
 RequestObserver = Callable[
-    [str, int, str, Mapping[str, np.ndarray], Mapping[str, np.ndarray]], None
+    [str, int, str, Mapping[str, np.ndarray], Mapping[str, np.ndarray], bytes], None
 ]
 
 
@@ -77,9 +78,14 @@ class SignatureRunner:
             self.metrics.count_run(handle.model.name, time.perf_counter() - started)
 
     def observe(
-        self, handle: VersionHandle, signature: Signature, inputs: Arrays, outputs: Arrays
+        self,
+        handle: VersionHandle,
+        signature: Signature,
+        inputs: Arrays,
+        outputs: Arrays,
+        request_id: bytes,
     ) -> None:
         """Show a predict request that succeeded to the observer."""
         if self.observer is not None:
             model = handle.model
-            self.observer(model.name, model.version, signature.name, inputs, outputs)
+            self.observer(model.name, model.version, signature.name, inputs, outputs, request_id)

@@ -1,0 +1,146 @@
+"""Reads what a server logged of its predict requests, without TensorFlow.
+
+A record is a PredictionLog of TensorFlow Serving. Only the fields that are needed are declared; the
+others are skipped (tensorflow_serving/apis: prediction_log.proto, predict.proto, model.proto;
+tensorflow/core/framework: tensor.proto, tensor_shape.proto, types.proto).
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+from typing import Any, NamedTuple
+
+import numpy as np
+from google.protobuf import descriptor_pb2, descriptor_pool, message, message_factory
+
+# fields of each message: name → (number, type, whether it is repeated)
+MESSAGES: dict[str, dict[str, tuple[int, str, bool]]] = {
+    "Dim": {"size": (1, "int64", False)},
+    "Shape": {"dim": (2, "Dim", True)},
+    "Tensor": {
+        "dtype": (1, "int32", False),
+        "tensor_shape": (2, "Shape", False),
+        "tensor_content": (4, "bytes", False),
+        "float_val": (5, "float", True),
+        "double_val": (6, "double", True),
+        "int_val": (7, "int32", True),
+        "string_val": (8, "bytes", True),
+        "int64_val": (10, "int64", True),
+        "bool_val": (11, "bool", True),
+        "half_val": (13, "int32", True),
+        "uint32_val": (16, "uint32", True),
+        "uint64_val": (17, "uint64", True),
+    },
+    "NamedTensor": {"key": (1, "string", False), "value": (2, "Tensor", False)},
+    "ModelSpec": {"signature_name": (3, "string", False)},
+    "Request": {
+        "model_spec": (1, "ModelSpec", False),
+        "inputs": (2, "NamedTensor", True),
+        "client_id": (6, "bytes", False),
+    },
+    "Response": {"outputs": (1, "NamedTensor", True)},
+    "PredictLog": {"request": (1, "Request", False), "response": (2, "Response", False)},
+    "PredictionLog": {"predict_log": (6, "PredictLog", False)},
+}
+# DataType → dtype, and the field that holds values which are not in tensor_content
+DTYPES = {
+    1: ("<f4", "float_val"),
+    2: ("<f8", "double_val"),
+    3: ("<i4", "int_val"),
+    4: ("|u1", "int_val"),
+    5: ("<i2", "int_val"),
+    6: ("|i1", "int_val"),
+    9: ("<i8", "int64_val"),
+    10: ("|b1", "bool_val"),
+    17: ("<u2", "int_val"),
+    22: ("<u4", "uint32_val"),
+    23: ("<u8", "uint64_val"),
+}
+STRING = 7
+HALF = 19
+
+
+class LoggedRequest(NamedTuple):
+    """A request and its answer; arrays [B, ...], lists of bytes where tensors hold strings."""
+
+    id: str  # empty where the client gave none
+    signature: str
+    inputs: dict[str, np.ndarray | list[bytes]]
+    outputs: dict[str, np.ndarray | list[bytes]]
+
+    @property
+    def rows(self) -> int:
+        """The number of observations."""
+        return len(next(iter(self.inputs.values())))
+
+
+def parse(record: bytes) -> LoggedRequest | None:
+    """Return the request; None for a record of another call. Raises ValueError on what is none."""
+    try:
+        log = _classes()["PredictionLog"].FromString(record)
+    except message.DecodeError as error:
+        raise ValueError("it is no PredictionLog") from error
+    if not log.HasField("predict_log"):
+        return None
+    request = log.predict_log.request
+    inputs = {entry.key: _values(entry.value) for entry in request.inputs}
+    outputs = {entry.key: _values(entry.value) for entry in log.predict_log.response.outputs}
+    lengths = {len(values) for values in (*inputs.values(), *outputs.values())}
+    if not inputs or not outputs or len(lengths) != 1:
+        raise ValueError("it has no row for each observation")
+    client_id = request.client_id.decode("utf-8", "backslashreplace")
+    signature = request.model_spec.signature_name or "serving_default"
+    return LoggedRequest(client_id, signature, inputs, outputs)
+
+
+def _values(tensor: Any) -> np.ndarray | list[bytes]:
+    """Return a tensor's values. Raises ValueError if it is not whole, or of another type."""
+    shape = [dim.size for dim in tensor.tensor_shape.dim]
+    count = math.prod(shape)
+    if not shape or min(shape) < 0:
+        raise ValueError("a tensor has no rows")
+    if tensor.dtype == STRING:
+        if len(tensor.string_val) != count or len(shape) != 1:
+            raise ValueError("a tensor of strings is not whole")
+        return list(tensor.string_val)
+    if tensor.dtype == HALF and not tensor.tensor_content:
+        values = np.array(tensor.half_val, np.uint16).view(np.float16)
+    elif tensor.dtype in DTYPES or tensor.dtype == HALF:
+        dtype, field = DTYPES.get(tensor.dtype, ("<f2", ""))
+        if tensor.tensor_content:
+            values = np.frombuffer(tensor.tensor_content, dtype)
+        else:
+            values = np.array(getattr(tensor, field), dtype)
+    else:
+        raise ValueError(f"a tensor is of type {tensor.dtype}, which is not known here")
+    if 0 < len(values) < count:  # the last value stands for all that follow
+        values = np.append(values, np.repeat(values[-1:], count - len(values)))
+    if len(values) != count:
+        raise ValueError("a tensor is not whole")
+    return values.reshape(shape)
+
+
+@functools.cache
+def _classes() -> dict[str, Any]:
+    """Return the classes of the messages, in a pool of their own."""
+    field_type = descriptor_pb2.FieldDescriptorProto
+    file = descriptor_pb2.FileDescriptorProto(
+        name="dqn_tf/prediction_log.proto", package="dqn_tf", syntax="proto3"
+    )
+    for name, fields in MESSAGES.items():
+        described = file.message_type.add(name=name)
+        for field_name, (number, kind, is_repeated) in fields.items():
+            label = field_type.LABEL_REPEATED if is_repeated else field_type.LABEL_OPTIONAL
+            field = described.field.add(name=field_name, number=number, label=label)
+            if kind in MESSAGES:
+                field.type = field_type.TYPE_MESSAGE
+                field.type_name = f".dqn_tf.{kind}"
+            else:
+                field.type = getattr(field_type, f"TYPE_{kind.upper()}")
+    pool = descriptor_pool.DescriptorPool()
+    pool.AddSerializedFile(file.SerializeToString())
+    return {
+        name: message_factory.GetMessageClass(pool.FindMessageTypeByName(f"dqn_tf.{name}"))
+        for name in MESSAGES
+    }
