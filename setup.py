@@ -51,7 +51,11 @@ setup(
     license="Apache-2.0",
     license_files=["LICENSE"],
     packages=find_packages(include=["dqn_tf", "dqn_tf.*"]),
-    package_data={"dqn_tf": ["py.typed"], "dqn_tf.serving.demo": ["page/*"]},
+    package_data={
+        "dqn_tf": ["py.typed"],
+        "dqn_tf.envs.text": ["data/*"],
+        "dqn_tf.serving.demo": ["page/*"],
+    },
     entry_points={
         "console_scripts": [
             "dqn-train=dqn_tf.training.__main__:command",

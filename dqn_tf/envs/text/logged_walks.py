@@ -1,0 +1,32 @@
+"""The walks of a graph as logged data, which `--data` reads."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from dqn_tf.envs.text.graphs import Graph
+
+
+def logged_walks(graph: Graph, walks: np.ndarray) -> dict[str, np.ndarray]:
+    """Return the columns of logged data of walks [N, L] of tokens: see docs/language.md.
+
+    A walk that does not reach the goal is cut after its last move, which is no end.
+    """
+    length = 1 + graph.limit
+    whole = np.zeros((len(walks), length), np.int32)
+    whole[:, : walks.shape[1]] = walks
+    row, place = np.nonzero(walks[:, 1:] > 0)
+    is_written = np.arange(length) <= place[:, np.newaxis]
+    action = whole[row, place + 1]
+    moves = (walks[:, 1:] > 0).sum(axis=1)
+    is_last = place + 1 == moves[row]
+    reached = action == graph.goal + 1
+    return {
+        "observation": np.where(is_written, whole[row], 0),
+        "action": action,
+        "reward": np.full(len(row), -1.0, np.float32),
+        "terminated": reached,
+        "truncated": is_last & ~reached,
+        "episode": row,
+        "final_observation": whole,
+    }
