@@ -1,0 +1,1 @@
+"""Learning from logged data: methods and baselines, side by side."""

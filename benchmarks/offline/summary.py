@@ -1,0 +1,64 @@
+"""The runs of one environment as numbers: mean scores, and steps to the threshold."""
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from benchmarks.offline.records import Row
+from benchmarks.scores.statistics import Estimate
+from dqn_tf.evaluation.statistics import bootstrap
+
+
+class Score(NamedTuple):
+    """The mean score of a method's runs on one data set, and what a run cost."""
+
+    runs: int
+    mean: Estimate
+    cpu_seconds: float  # median
+
+
+class Steps(NamedTuple):
+    """Environment steps to the threshold, of runs of which some may never have reached it.
+
+    Those count as `most`, the length of the longest: the median is then too small, if anything.
+    """
+
+    runs: int
+    reached: int
+    most: int
+    median: Estimate
+
+    def show(self) -> str:
+        """Format as `median [low, high]`, with > at what is a lower bound alone."""
+        value, low, high = (self._number(number) for number in self.median)
+        return f"{value} [{low}, {high}]"
+
+    def _number(self, number: float) -> str:
+        is_bound = self.reached < self.runs and number >= self.most
+        return f"{'> ' if is_bound else ''}{number:,.0f}"
+
+
+def newest(rows: Sequence[Row], hashes: Callable[[Row], str]) -> list[Row]:
+    """Select the runs of today's settings, by `hashes`; of the same run done twice, the later."""
+    found = {}
+    for row in rows:
+        if row.config_hash == hashes(row):
+            found[row.method, row.data_set, row.seed] = row
+    return list(found.values())
+
+
+def score(rows: Sequence[Row]) -> Score:
+    """Average the scores of at least one run."""
+    scores = np.array([row.score for row in rows], np.float64)
+    mean = Estimate(float(scores.mean()), *bootstrap(scores, np.mean))
+    return Score(len(rows), mean, float(np.median([row.cpu_seconds for row in rows])))
+
+
+def steps(rows: Sequence[Row]) -> Steps:
+    """Take the median of the steps to the threshold of at least one run."""
+    most = max(row.env_steps for row in rows)
+    reached = [row.steps_to_threshold for row in rows if row.steps_to_threshold is not None]
+    values = np.array(reached + [most] * (len(rows) - len(reached)), np.float64)
+    median = Estimate(float(np.median(values)), *bootstrap(values, np.median))
+    return Steps(len(rows), len(reached), most, median)
