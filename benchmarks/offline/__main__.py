@@ -3,6 +3,7 @@
 python -m benchmarks.offline --make_data
 """
 
+import dataclasses
 import os
 import sys
 import time
@@ -17,10 +18,13 @@ from benchmarks.offline import methods
 from benchmarks.offline.data_sets import BEST, SETS, path
 from benchmarks.offline.methods import METHODS, Job
 from dqn_tf.config import flags as config_flags
+from dqn_tf.config.dqn_config import DQNConfig
+from dqn_tf.config.settings.logged import LoggedDataSettings
 from dqn_tf.support import command_line
 from dqn_tf.support.errors import UserError
 
 if TYPE_CHECKING:
+    from benchmarks.offline.run_one import Runner
     from dqn_tf.experience.logged.shares import SharedEpisodes
 
 STARTS = ("medium", "replay")  # the data sets of `offline_first`
@@ -33,6 +37,7 @@ HELP = (
     " train.py that set a field of DQNConfig, but --env, --data and --seed, may be added and hold"
     " for all methods; such runs are recorded and do not count."
 )
+OF_DATA = [field.name for field in dataclasses.fields(LoggedDataSettings)]
 ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
@@ -103,10 +108,6 @@ def define(values: flags.FlagValues) -> None:
 
 
 def _help_page(command: str, values: flags.FlagValues) -> str:
-    import dataclasses
-
-    from dqn_tf.config.dqn_config import DQNConfig
-
     settings = {field.name for field in dataclasses.fields(DQNConfig)}
     names = [name for name in values if name not in settings]
     usage = [f"{command} --make_data", f"{command} --envs=CartPole-v1 --seeds=5"]
@@ -141,7 +142,9 @@ def make_data(options: OfflineFlags, env: str) -> None:
 
     spaces = registry.spaces(presets.configure(env, {}))
     directory = options.results_dir / DATA
-    for made in collecting.make(env, directory, options.rows, options.overrides):
+    # of a run that learns online
+    changes = {name: value for name, value in options.overrides.items() if name not in OF_DATA}
+    for made in collecting.make(env, directory, options.rows, changes):
         files = [path(directory, env, made.name + end) for end in ("", BEST)]
         whole, best = (load(str(file), spaces).digest for file in files)
         row = records.data_row(env, made, (whole, best))
@@ -153,7 +156,7 @@ def make_data(options: OfflineFlags, env: str) -> None:
         )
 
 
-def train(options: OfflineFlags, env: str) -> None:
+def train(options: OfflineFlags, env: str, runner: "Runner | None" = None) -> None:
     """Do the missing runs of an environment and record each as it ends."""
     from benchmarks.common.records import append, read
     from benchmarks.offline import records
@@ -161,17 +164,17 @@ def train(options: OfflineFlags, env: str) -> None:
     from benchmarks.scores.variants import config_hash
 
     file = records.path(options.results_dir, env)
-    read_data = _DataReader()
+    read_data = DataReader()
     done = {
         (row.data_set, row.digest, row.method, row.seed, row.config_hash)
         for row in read(file, records.Row)
     }
-    runner = Runner()
+    runner = runner or Runner()
     jobs = _jobs(options, env)
     start = time.monotonic()
     for number, job in enumerate(jobs, 1):
         config = methods.configure(job, options.results_dir / DATA, options.overrides)
-        logged = read_data(config.data)
+        logged = read_data(config)
         digest = logged[0].episodes.digest[:12] if logged else ""
         own_hash = config_hash(methods.nameless(config))
         if (job.data_set, digest, job.method, job.seed, own_hash) in done:
@@ -197,26 +200,23 @@ def render(options: OfflineFlags) -> None:
         page.write(options.page, text)
 
 
-class _DataReader:
+class DataReader:
     """Reads the data of a run, and keeps them for the next ones."""
 
     def __init__(self) -> None:
         self._read: dict[tuple[str, ...], list[SharedEpisodes]] = {}
 
-    def __call__(self, data: "tuple[str, ...]") -> "list[SharedEpisodes]":
-        """Return the episodes of these values of `--data`. Raises UserError."""
-        from dqn_tf.config import presets
+    def __call__(self, config: DQNConfig) -> "list[SharedEpisodes]":
+        """Return the episodes that a run learns from. Raises UserError."""
         from dqn_tf.envs import registry
         from dqn_tf.experience.logged.shares import load_all
 
-        if data not in self._read:
-            for name in data:
+        if config.data not in self._read:
+            for name in config.data:
                 if not Path(name).exists():
                     raise UserError(f"{name} is not there: add --make_data, once.")
-            env = Path(data[0]).parent.name if data else ""
-            spaces = registry.spaces(presets.configure(env, {})) if data else None
-            self._read[data] = load_all(data, spaces) if spaces is not None else []
-        return self._read[data]
+            self._read[config.data] = load_all(config.data, registry.spaces(config))
+        return self._read[config.data]
 
 
 def _jobs(options: OfflineFlags, env: str) -> list[Job]:

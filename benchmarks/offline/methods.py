@@ -66,23 +66,21 @@ NUMBERS = {
         {},
         {
             "monte_carlo": {"n_step": 500},
-            "cql": {"cql_alpha": 0.5},
+            "cql": {"cql_alpha": 1.0},
             "support": {"support": 0.3},
             "imitation": {"imitation": 1.0},
-            "offline_first": {"epsilon_start": 0.05},
         },
     ),
     "LunarLander-v3": Numbers(
-        10_000,
+        5_000,
         200.0,
         5_000,
         {},
         {
             "monte_carlo": {"n_step": 1_000},
-            "cql": {"cql_alpha": 0.5},
+            "cql": {"cql_alpha": 1.0},
             "support": {"support": 0.3},
             "imitation": {"imitation": 1.0},
-            "offline_first": {"epsilon_start": 0.05},
         },
     ),
 }
@@ -128,9 +126,9 @@ def configure(job: Job, directory: Path, overrides: dict[str, Any]) -> DQNConfig
     if method.uses_data:
         file = data_file(job, directory)
         values |= {"data": (str(file),), "offline_updates": numbers.updates} | numbers.flags
-        if method.is_scored:
-            values["total_steps"] = 0
     values |= method.flags | numbers.of_method.get(job.method, {}) | overrides
+    if method.uses_data and method.is_scored:
+        values["total_steps"] = 0
     if job.method == "online":
         updates = values.pop("offline_updates", numbers.updates)
         values["total_steps"] = _steps_for(job.env, updates, values)

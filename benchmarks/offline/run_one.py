@@ -94,11 +94,11 @@ class Runner:
         self, config: DQNConfig, logged: Sequence[SharedEpisodes], observers: list[RunObserver]
     ) -> Run:
         make_env = trainer.make_maker(config)
-        agent = self._agent(config, make_env.spaces)
+        agent = self.agent(config, make_env.spaces)
         (engine,) = make_engines([config], [agent], make_env, logged)
         return Run(engine, make_env, observers, Timings(), lambda _: None, lambda: None)
 
-    def _agent(self, config: DQNConfig, spaces: Spaces) -> DQN:
+    def agent(self, config: DQNConfig, spaces: Spaces) -> DQN:
         """Return an agent as new, be it one that is compiled already."""
         agent = DQN(config, spaces)
         agent.compile()
