@@ -4,13 +4,14 @@
     serving_default    observation                              action, q_values
     q_values           observation                              q_values
     action             observation                              action
-    epsilon_greedy     observation, epsilon, seed               action, q_values
+    epsilon_greedy     observation, epsilon, seed               action, q_values, propensity
     observation_bytes  observation_bytes (images of bytes)      action, q_values
     metadata           key                                      value
 
 observation [B, *shape] has the environment's own dtype. epsilon [B] is float32, seed [B] int64.
 observation_bytes [B] are strings, each the raw bytes of one observation. action [B] is int64 in the
-environment's own numbers, q_values [B, A] float32.
+environment's own numbers, q_values [B, A] float32. propensity [B] float32 is the probability with
+which the action was chosen: whoever learns from what was served needs it.
 
 Where the environment has masks, each signature that gives an action has a twin `…_masked`. It takes
 action_mask [B, A] bool as well and acts among the legal actions. `metadata` takes keys [B] of the
@@ -101,20 +102,27 @@ class SignatureFunctions:
     ) -> Outputs:
         """Return a uniform legal action with probability epsilon, else the greedy one.
 
-        A row's outcome is a function of that row alone.
+        Return how likely that was, too. A row's outcome is a function of that row alone.
         """
         q_values, behaviour = self._outputs(observation)
         epsilon = _require_rows(epsilon, (None,), "epsilon", q_values)
+        epsilon = tf.clip_by_value(tf.cast(epsilon, tf.float64), 0.0, 1.0)
         seed = _require_rows(seed, (None,), "seed", q_values)
         mask = self._mask(action_mask, q_values)
         legal = tf.ones_like(q_values, tf.float64) if mask is None else tf.cast(mask, tf.float64)
         # The drawn action's place among the legal ones, counted from 0: [B].
         place = tf.floor(uniform(seed, CHOOSES) * tf.reduce_sum(legal, axis=1))
         drawn = tf.argmax(tf.cumsum(legal, axis=1) > place[:, tf.newaxis], axis=1)
-        explores = uniform(seed, EXPLORES) < tf.cast(epsilon, tf.float64)
+        explores = uniform(seed, EXPLORES) < epsilon
         greedy = losses.greedy(q_values, self._network.supported(behaviour, mask))
         action = tf.where(explores, drawn, greedy)
-        return {"action": self._environment_action(action), "q_values": q_values}
+        share = epsilon / tf.reduce_sum(legal, axis=1)
+        propensity = tf.where(action == greedy, 1.0 - epsilon + share, share)
+        return {
+            "action": self._environment_action(action),
+            "q_values": q_values,
+            "propensity": tf.cast(propensity, tf.float32),
+        }
 
     def observation_bytes(
         self, observation_bytes: tf.Tensor, action_mask: tf.Tensor | None = None

@@ -83,6 +83,24 @@ def test_epsilon_is_the_share_of_uniform_actions(signatures):
         np.testing.assert_allclose(share, expected, atol=5 * np.sqrt(0.25 / count))
 
 
+def test_epsilon_greedy_knows_its_probabilities(signatures, generator):
+    count = 200
+    seen, seeds = observations(KINDS["masked"], count), np.arange(count)
+    mask = generator.random((count, 4)) < 0.7
+    mask[:, 2] = True
+    epsilon = generator.random(count).astype(np.float32)
+    epsilon[:3] = (-1, 0, 2)  # as 0, 0 and 1
+    inputs = {"observation": seen, "epsilon": epsilon, "seed": seeds, "action_mask": mask}
+    answer = signatures["masked"]["epsilon_greedy_masked"](**inputs)
+    greedy = exploration.greedy_action(answer["q_values"], mask)
+    clipped = np.clip(epsilon.astype(float), 0, 1)
+    share = clipped / mask.sum(axis=1)
+    expected = np.where(answer["action"] - 7 == greedy, 1 - clipped + share, share)
+    assert answer["propensity"].dtype == np.float32
+    np.testing.assert_allclose(answer["propensity"], expected, rtol=1e-6)
+    assert (answer["propensity"] > 0).all() and (answer["propensity"] <= 1).all()
+
+
 def test_explored_actions_are_uniform_among_the_legal_ones(signatures, generator):
     """As `exploration.random_action` has it, from the same numbers."""
     count = 2_000

@@ -135,7 +135,12 @@ def test_every_output_is_batched_and_of_a_type_that_is_served(name, published):
             for tensor in (*definition.inputs.values(), *definition.outputs.values()):
                 assert tensor.tensor_shape.dim[0].size == -1, signature
             types = {alias: tensor.dtype for alias, tensor in definition.outputs.items()}
-            expected = {"action": tf.int64, "q_values": tf.float32, "value": tf.string}
+            expected = {
+                "action": tf.int64,
+                "q_values": tf.float32,
+                "propensity": tf.float32,
+                "value": tf.string,
+            }
             assert types == {alias: expected[alias].as_datatype_enum for alias in types}, signature
 
 

@@ -24,7 +24,6 @@ from dqn_tf.support.errors import UserError
 
 # signatures that always take the greedy action
 GREEDY = ("serving_default", "action", "observation_bytes")
-EPSILON_GREEDY = "epsilon_greedy"
 MASKED = "_masked"
 
 
@@ -179,7 +178,7 @@ class _Join:
         elif "action" not in self._rewards.columns:
             what = f"{request.signature} answers without one: add a column to {self._rewards.path}"
             raise self._wrong(row, "action", what)
-        return Step(observation, action, mask, self._probability(request, number, mask, action))
+        return Step(observation, action, mask, self._probability(request, number))
 
     def _observed(self, row: int, request: LoggedRequest, number: int) -> np.ndarray:
         shape, dtype = self._spaces.observation_shape, np.dtype(self._spaces.observation_dtype)
@@ -211,27 +210,14 @@ class _Join:
             raise self._wrong(row, "action", "the answer is no whole number for each observation")
         return int(actions[number])
 
-    def _probability(
-        self, request: LoggedRequest, number: int, mask: np.ndarray | None, action: int | None
-    ) -> float | None:
-        """Return how likely the server's answer was, where the signature says it."""
-        signature = request.signature.removesuffix(MASKED)
-        if signature in GREEDY:
+    def _probability(self, request: LoggedRequest, number: int) -> float | None:
+        """Return how likely the server's answer was, where the log says it."""
+        if request.signature.removesuffix(MASKED) in GREEDY:
             return 1.0
-        if signature != EPSILON_GREEDY or action is None:
+        answered = request.outputs.get("propensity")
+        if not isinstance(answered, np.ndarray) or answered.ndim != 1:
             return None
-        epsilons, values = request.inputs.get("epsilon"), request.outputs.get("q_values")
-        if not isinstance(epsilons, np.ndarray) or not isinstance(values, np.ndarray):
-            return None
-        if epsilons.ndim != 1 or values.shape[1:] != (self._spaces.actions,):
-            return None
-        epsilon = min(max(float(epsilons[number]), 0.0), 1.0)
-        q_values = values[number].astype(np.float64)
-        if mask is not None:
-            q_values = np.where(mask, q_values, -np.inf)
-        share = epsilon / (self._spaces.actions if mask is None else int(mask.sum()))
-        is_greedy = int(q_values.argmax()) + self._spaces.action_start == action
-        return 1.0 - epsilon + share if is_greedy else share
+        return float(answered[number])
 
     def _keep(self, row: int, step: Step) -> None:
         self._observation[row] = step.observation

@@ -98,29 +98,27 @@ def test_requests_of_several_rows_and_without_rewards(tmp_path, log):
     assert f"\n  not used: 3 requests that have no line in {path}" in told
 
 
-def test_propensities_of_epsilon_greedy_requests(tmp_path, log):
-    q_values = np.array([[0, 2, 1]], np.float32)
-    inputs = {"observation": observation(1), "epsilon": np.array([0.3], np.float32)}
-    logs = log(
-        ("greedy", inputs, {"action": np.array([2]), "q_values": q_values}, "epsilon_greedy"),
-        ("other", inputs, {"action": np.array([1]), "q_values": q_values}, "epsilon_greedy"),
-        ("plain", {"observation": observation(1)}, answer(1), "action"),
-    )
-    path = rewards(tmp_path, "greedy,1,", "other,1,", "plain,1,")
-    assert np.allclose(load(logs, path).propensity, [0.8, 0.1, 1])
-    legal = {"action_mask": np.array([[True, False, True]])}
-    logs = log(
-        (
-            "masked",
-            inputs | legal,
-            {"action": np.array([3]), "q_values": q_values},
-            "epsilon_greedy_masked",
-        )
-    )
-    path = rewards(tmp_path, "masked,1,")
-    episodes = load(logs, path, MASKED)
-    assert np.allclose(episodes.propensity, [0.85])
+def test_propensities_are_those_that_were_answered(tmp_path, log):
+    inputs = {"observation": observation(1, 2)}
+    explored = answer(1, 2) | {"propensity": np.array([0.75, 0.125], np.float32)}
+    requests = [
+        ("explored", inputs, explored, "epsilon_greedy"),
+        ("greedy", {"observation": observation(1)}, answer(1), "action"),
+        ("old", {"observation": observation(1)}, answer(1), "epsilon_greedy"),
+    ]
+    logs = log(*requests)
+    lines = ["explored/0,1,", "explored/1,1,", "greedy,1,"]
+    assert load(logs, rewards(tmp_path, *lines)).propensity.tolist() == [0.75, 0.125, 1]
+    # of an export that does not answer it, it is not known
+    assert load(logs, rewards(tmp_path, *lines, "old,1,")).propensity is None
+
+
+def test_masks_are_those_of_the_requests(tmp_path, log):
+    inputs = {"observation": observation(1), "action_mask": np.array([[True, False, True]])}
+    logs = log(("a", inputs, answer(3), "serving_default_masked"))
+    episodes = load(logs, rewards(tmp_path, "a,1,"), MASKED)
     assert episodes.action_mask.tolist() == [[True, False, True]]
+    assert episodes.propensity.tolist() == [1]
 
 
 def test_what_the_client_did_instead_is_what_counts(tmp_path, log):
