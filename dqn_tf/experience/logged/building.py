@@ -100,6 +100,10 @@ class EpisodesBuilder:
     def put(self, name: str, values: np.ndarray) -> None:
         """Take the next rows of a column. Raises UserError if one of them is not right."""
         begin = self._filled[name]
+        shape = columns.row_shape(name, self._spaces)
+        if values.shape[1:] != shape:
+            what = f"its rows have shape {list(values.shape[1:])}, and must have {list(shape)}"
+            raise self._wrong(name, what)
         try:
             if name.startswith("final"):
                 self._put_finals(name, values)

@@ -75,10 +75,17 @@ def load(source: str, directory: Path, spaces: Spaces) -> LoggedEpisodes:
     place = _Places()
     part = Part(source, steps, episodes, place)
     builder = None
+    names: set[str] = set()
     for number, columns in enumerate(_episodes(source, dataset, spaces)):
         if builder is None:
             builder = EpisodesBuilder(spaces, source, [part], columns)
             builder.begin(part)
+            names = set(columns)
+        for name in names ^ set(columns):
+            raise UserError(
+                f"{source}: some of its episodes have a column {name}, and episode"
+                f" {number if name in names else 0} has none."
+            )
         place.add(len(columns["action"]))
         if place.steps > steps or number >= episodes:
             break
@@ -126,7 +133,9 @@ def _columns(source: str, number: int, episode: Any, spaces: Spaces) -> dict[str
     if isinstance(observations, dict):
         masks = observations["action_mask"]
         observations = observations["observation"]
-    actions = np.asarray(episode.actions)
+    observations = np.asarray(observations)
+    masks = None if masks is None else np.asarray(masks)
+    actions = np.atleast_1d(np.asarray(episode.actions))
     steps = len(actions)
     if not steps:
         raise UserError(f"{source}, episode {number}: it has no steps.")
@@ -153,9 +162,10 @@ def _put(
     steps = len(columns["action"])
     for name, values in columns.items():
         expected = 1 if name.startswith("final") else steps
-        if len(values) != expected:
+        if values.ndim == 0 or len(values) != expected:
+            rows = len(values) if values.ndim else 0
             raise UserError(
-                f"{source}, episode {number}, column {name}: it has {len(values):,} rows for"
+                f"{source}, episode {number}, column {name}: it has {rows:,} rows for"
                 f" {steps:,} actions; a Minari episode has one more observation than actions."
             )
         builder.put(name, values)

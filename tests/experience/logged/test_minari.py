@@ -156,6 +156,18 @@ def sentence(spec, spaces=SPACES):
             ", episode 0, column observation: it has 1 rows for 2 actions; a Minari episode has",
         ),
         (
+            [*broken(count=1), *broken(count=1, infos={"propensity": np.ones(2)})],
+            ": some of its episodes have a column propensity, and episode 0 has none.",
+        ),
+        (
+            [*broken(count=1, infos={"propensity": np.ones(2)}), *broken(count=1)],
+            ": some of its episodes have a column propensity, and episode 1 has none.",
+        ),
+        (
+            buffers(np.zeros((3, 5), np.float32)),
+            ", column observation: its rows have shape [5], and must have [2].",
+        ),
+        (
             broken(infos={"propensity": np.array([0.5, 0.0])}),
             ", episode 0, step 1, column propensity: 0.0 must be above 0",
         ),
