@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from benchmarks.offline.run_one import Runner
     from dqn_tf.experience.logged.shares import SharedEpisodes
 
-STARTS = ("medium", "replay")  # the data sets of `offline_first`
 DATA = "data"  # the folder of the data sets, which are kept out of git
 HELP = (
     "Makes four data sets of each environment (--make_data), learns from each of them by every"
@@ -47,7 +46,6 @@ class OfflineFlags(NamedTuple):
     envs: list[str]
     methods: list[str]
     data_sets: list[str]
-    starts: list[str]
     seeds: range
     make_data: bool
     rows: int
@@ -71,7 +69,6 @@ def parse(argv: Sequence[str]) -> OfflineFlags:
         command_line.words("envs", values.envs, methods.ENVS),
         command_line.words("methods", values.methods, METHODS),
         command_line.words("data_sets", values.data_sets, SETS),
-        command_line.words("starts", values.starts, SETS),
         range(values.first_seed, values.first_seed + values.seeds),
         values.make_data,
         values.rows,
@@ -93,7 +90,6 @@ def define(values: flags.FlagValues) -> None:
         ("envs", methods.ENVS, "which environments, separated by commas"),
         ("methods", tuple(METHODS), f"which, separated by commas: {', '.join(METHODS)}"),
         ("data_sets", SETS, "which data sets, separated by commas"),
-        ("starts", STARTS, "which of them are learned from before a run goes on online"),
     ):
         flags.DEFINE_string(name, ",".join(known), text, flag_values=values)
     for name, default, text in (
@@ -220,7 +216,7 @@ class DataReader:
 
 
 def _jobs(options: OfflineFlags, env: str) -> list[Job]:
-    return methods.jobs(env, options.methods, options.data_sets, options.seeds, options.starts)
+    return methods.jobs(env, options.methods, options.data_sets, options.seeds)
 
 
 def _load_tensorflow() -> None:

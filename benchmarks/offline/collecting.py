@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from benchmarks.offline import recording
-from benchmarks.offline.data_sets import BEST, path
+from benchmarks.offline.data_sets import BEST, SEED, path
 from benchmarks.offline.recording import Columns, RecordingCollector
 from dqn_tf.agent.networks.fast_forward import make_q_function
 from dqn_tf.config import presets, seeding
@@ -24,7 +24,6 @@ from dqn_tf.training.run import Run, RunObserver
 
 BEST_SHARE = 0.1
 ROWS = 100_000
-SEED = 1000  # of the run that collects; the others' episodes have the next ones
 MEDIUM = {"CartPole-v1": 150.0, "LunarLander-v3": 50.0}  # mean greedy return
 EPSILON = 0.1
 EVALUATIONS = 40  # of the run that collects `replay`

@@ -54,6 +54,9 @@ class Numbers(NamedTuple):
     updates: int
     threshold: float  # Gymnasium's own
     evaluation_period: int  # environment steps; of the runs to the threshold
+    limit: int  # environment steps after which such a run is given up
+    alone_in_scores: bool  # `online_alone` is `recommended` of benchmarks.scores, with this period
+    starts: tuple[str, ...]  # the data sets of `offline_first`
     flags: dict[str, Any]
     of_method: dict[str, dict[str, Any]]
 
@@ -63,6 +66,9 @@ NUMBERS = {
         3_000,
         475.0,
         500,
+        50_000,
+        False,
+        ("medium", "replay"),
         {},
         {
             "monte_carlo": {"n_step": 500},
@@ -75,6 +81,9 @@ NUMBERS = {
         5_000,
         200.0,
         5_000,
+        50_000,
+        True,
+        ("replay",),
         {},
         {
             "monte_carlo": {"n_step": 1_000},
@@ -95,17 +104,15 @@ class Job(NamedTuple):
     seed: int
 
 
-def jobs(
-    env: str, chosen: list[str], sets: list[str], seeds: range, starts: list[str]
-) -> list[Job]:
-    """List the runs, seed by seed: a sweep that is stopped can be compared.
-
-    `starts` are the data sets of `offline_first`.
-    """
+def jobs(env: str, chosen: list[str], sets: list[str], seeds: range) -> list[Job]:
+    """List the runs, seed by seed: a sweep that is stopped can be compared."""
+    starts = NUMBERS[env].starts
     found = []
     for seed in seeds:
         for name in chosen:
             method = METHODS[name]
+            if name == "online_alone" and NUMBERS[env].alone_in_scores:
+                continue
             learned = sets if method.is_scored else [each for each in sets if each in starts]
             for data_set in learned if method.uses_data else [NONE]:
                 found.append(Job(env, data_set, name, seed))

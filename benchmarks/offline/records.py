@@ -4,7 +4,7 @@ import datetime
 import platform
 from importlib import metadata
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import gymnasium as gym
 import numpy as np
@@ -12,12 +12,15 @@ import numpy as np
 import dqn_tf
 from benchmarks.common import machine
 from benchmarks.offline import recording
-from benchmarks.offline.collecting import SEED, DataSet
+from benchmarks.offline.data_sets import SEED
 from benchmarks.offline.methods import Job, nameless
 from benchmarks.scores.variants import config_hash, settings
 from dqn_tf.config.dqn_config import DQNConfig
 from dqn_tf.envs.registry import directory_name
 from dqn_tf.evaluation.statistics import bootstrap
+
+if TYPE_CHECKING:
+    from benchmarks.offline.collecting import DataSet
 
 DATA_SETS = "data_sets.csv"
 
@@ -99,7 +102,7 @@ def row(job: Job, config: DQNConfig, digest: str, result: dict[str, Any]) -> Row
     )
 
 
-def data_row(env: str, data_set: DataSet, digests: tuple[str, str]) -> DataRow:
+def data_row(env: str, data_set: "DataSet", digests: tuple[str, str]) -> DataRow:
     """Make the record of a data set; `digests` are its own and that of its best tenth."""
     returns = recording.returns(data_set.columns)
     low, high = bootstrap(returns, np.mean)

@@ -20,39 +20,44 @@ from dqn_tf.training.run import Run, RunObserver
 from dqn_tf.training.timings import Timings
 
 
-class Reached(Exception):
-    """An evaluation was at or above the threshold: the run need not go on."""
+class Stopped(Exception):
+    """An evaluation was at or above the threshold, or the run has been given up."""
 
 
 class ThresholdObserver(RunObserver):
     """Evaluates before the first environment step and every `period` after it; stops the run.
+
+    It is stopped at the threshold, or at `limit` environment steps.
 
     Attributes:
       steps: environment steps at which the threshold was reached; None before.
       curve: (environment step, mean return) of each evaluation.
     """
 
-    def __init__(self, threshold: float, period: int) -> None:
+    def __init__(self, threshold: float, period: int, limit: int) -> None:
         self.steps: int | None = None
         self.curve: list[tuple[int, float]] = []
         self._threshold = threshold
         self._period = period
+        self._limit = limit
         self._due = 0
 
     def between_blocks(self, run: Run) -> None:
-        """Evaluate if that is due. Raises Reached."""
+        """Evaluate if that is due. Raises Stopped."""
         engine = run.engine
         if engine.is_offline or engine.env_step < self._due:
             return
         self._due = (engine.env_step // self._period + 1) * self._period
         run.evaluate()
+        if engine.env_step >= self._limit:
+            raise Stopped
 
     def after_evaluation(self, run: Run, mean_return: float) -> None:
-        """Keep a point of the learning curve. Raises Reached."""
+        """Keep a point of the learning curve. Raises Stopped."""
         self.curve.append((run.engine.env_step, mean_return))
         if mean_return >= self._threshold:
             self.steps = run.engine.env_step
-            raise Reached
+            raise Stopped
 
 
 class Runner:
@@ -68,7 +73,7 @@ class Runner:
         """
         costs = CostObserver()
         numbers = NUMBERS[job.env]
-        watch = ThresholdObserver(numbers.threshold, numbers.evaluation_period)
+        watch = ThresholdObserver(numbers.threshold, numbers.evaluation_period, numbers.limit)
         is_scored = METHODS[job.method].is_scored
         run = self._make(config, logged, [costs] if is_scored else [costs, watch])
         score = None
@@ -76,7 +81,7 @@ class Runner:
             trainer.run_blocks([run])
             if is_scored:
                 score = run.score_both()[0].test["mean"]
-        except Reached:
+        except Stopped:
             pass
         finally:
             run.close()

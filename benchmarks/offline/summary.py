@@ -55,10 +55,13 @@ def score(rows: Sequence[Row]) -> Score:
     return Score(len(rows), mean, float(np.median([row.cpu_seconds for row in rows])))
 
 
-def steps(rows: Sequence[Row]) -> Steps:
-    """Take the median of the steps to the threshold of at least one run."""
-    most = max(row.env_steps for row in rows)
-    reached = [row.steps_to_threshold for row in rows if row.steps_to_threshold is not None]
-    values = np.array(reached + [most] * (len(rows) - len(reached)), np.float64)
+def steps(runs: Sequence[tuple[int | None, int]]) -> Steps:
+    """Take the median of the steps to the threshold, of at least one run.
+
+    Each run is the steps at which it reached the threshold, None if it did not, and its length.
+    """
+    most = max(length for _, length in runs)
+    reached = [steps for steps, _ in runs if steps is not None]
+    values = np.array(reached + [most] * (len(runs) - len(reached)), np.float64)
     median = Estimate(float(np.median(values)), *bootstrap(values, np.median))
-    return Steps(len(rows), len(reached), most, median)
+    return Steps(len(runs), len(reached), most, median)
