@@ -88,6 +88,7 @@ def check_commands(commands: Path, cwd: Path) -> None:
     run([commands / "dqn-evaluate", "--model=saved_models/CartPole-v1", "--episodes=10"], cwd)
     run([commands / "dqn-export", "--run=run", "--formats=savedmodel,tflite"], cwd)
     run([commands / "dqn-doctor", "--env=CartPole-v1"], cwd)
+    run([commands / "dqn-record", "--env=CartPole-v1", "--output=random.npz"], cwd)
     program = (
         "import dqn_tf; print(dqn_tf.__file__);"
         " print(dqn_tf.evaluate('saved_models/CartPole-v1', episodes=5))"

@@ -7,6 +7,7 @@ A request of several observations is one id for each, ID/0, ID/1 and so on.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -43,7 +44,7 @@ def split(text: str) -> tuple[Path, Path]:
     """
     pieces = text.split("+")
     pairs = [
-        (Path("+".join(pieces[:end])).expanduser(), Path("+".join(pieces[end:])).expanduser())
+        (_path("+".join(pieces[:end])), _path("+".join(pieces[end:])))
         for end in range(1, len(pieces))
     ]
     for logs, rewards in pairs:
@@ -57,6 +58,10 @@ def split(text: str) -> tuple[Path, Path]:
     logs, rewards = pairs[-1]
     missing = logs if not logs.exists() else rewards
     raise UserError(f"{flag}: there is no {missing}.")
+
+
+def _path(text: str) -> Path:
+    return Path(os.path.expanduser(text))
 
 
 def load(source: str, logs: Path, rewards_path: Path, spaces: Spaces) -> LoggedEpisodes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from dqn_tf.envs.spaces import Spaces
@@ -22,7 +23,9 @@ def load(spec: str, spaces: Spaces) -> LoggedEpisodes:
         return minari_data.load(spec, minari_data.find(spec.removeprefix(MINARI)), spaces)
     if spec.startswith(REQUESTS):
         return requests.load(spec, *requests.split(spec.removeprefix(REQUESTS)), spaces)
-    path = Path(spec).expanduser()
+    if not spec:
+        raise UserError("--data= is empty: name a source, such as --data=expert.npz.")
+    path = Path(os.path.expanduser(spec))
     try:
         if path.is_dir():
             data = minari_data.data_directory(path)
@@ -49,7 +52,7 @@ def parse_share(spec: str) -> tuple[str, float | None]:
     The share is None where none is given. An @ in a path is part of the path. Raises UserError.
     """
     source, at, text = spec.rpartition("@")
-    if not at or Path(spec).expanduser().exists():
+    if not at or os.path.exists(os.path.expanduser(spec)):
         return spec, None
     try:
         share = float(text)

@@ -446,6 +446,8 @@ def test_a_column_that_promises_more_than_there_is(tmp_path):
 @pytest.mark.parametrize(
     ("name", "expected"),
     [
+        ("", "--data= is empty: name a source, such as --data=expert.npz."),
+        ("~nobody/a.npz", "--data={}: there is no such file or directory."),
         ("nowhere.npz", "--data={}: there is no such file or directory."),
         ("empty", "--data={} is a directory without npz files."),
         ("data.parquet", "--data={}: the name of a file must end in .npz or .csv."),
@@ -454,7 +456,7 @@ def test_a_column_that_promises_more_than_there_is(tmp_path):
 def test_paths_that_name_no_data(tmp_path, name, expected):
     (tmp_path / "empty").mkdir()
     (tmp_path / "data.parquet").write_text("no")
-    path = tmp_path / name
+    path = tmp_path / name if name[:1] not in ("", "~") else name
     assert sentence(path, VECTORS) == expected.format(path)
 
 
