@@ -1,0 +1,153 @@
+"""When an estimate means nothing, in a sentence, and what else is to be doubted about it."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import NamedTuple
+
+import numpy as np
+
+from dqn_tf.evaluation.off_policy.steps import Steps
+from dqn_tf.evaluation.off_policy.support import Support
+
+FEWEST_EPISODES = 20
+FEWEST_EFFECTIVE = 30.0  # episodes; below them an estimate means nothing
+FEW_EFFECTIVE = 100.0  # below them it is rough
+MOST_UNTRIED = 0.01  # of the policy's choices
+SUSPECT_RATIO = 0.02  # from 1, and beyond three standard errors
+
+
+@dataclasses.dataclass(frozen=True)
+class Doubt:
+    """Why an estimate means nothing, or is to be read with care; both empty if neither is known."""
+
+    void: tuple[str, ...] = ()
+    care: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        if self.void:
+            return f"means nothing: {'; '.join(self.void)}"
+        if self.care:
+            return f"with care: {'; '.join(self.care)}"
+        return "no doubt found"
+
+
+@dataclasses.dataclass(frozen=True)
+class Facts:
+    """What is known of the data and of what was made of them.
+
+    Attributes:
+      steps: the logged steps.
+      support: how far the behaviour does what the policy would do.
+      has_propensities: whether the behaviour's probabilities were logged.
+      largest_reward: the largest size of a reward.
+      is_table: whether the model has an entry of its own for each observation.
+      is_thinned: whether the model of Q-values sees only a part of each observation's numbers.
+    """
+
+    steps: Steps
+    support: Support
+    has_propensities: bool
+    largest_reward: float
+    is_table: bool
+    is_thinned: bool
+
+
+class Sample(NamedTuple):
+    """What an estimate's importance weights are like.
+
+    Attributes:
+      effective: the effective sample size, in episodes.
+      mean: of the weights.
+      low: the lower end of the mean's 95 % interval.
+      high: the upper end.
+    """
+
+    effective: float
+    mean: float
+    low: float
+    high: float
+
+
+def judge(facts: Facts, value: float, sample: Sample | None, is_fitted: bool) -> Doubt:
+    """Judge an estimate.
+
+    `sample` describes its weights; None if it has none. `is_fitted` says that it rests on fitted
+    Q-values.
+    """
+    void = _of_the_data(facts)
+    care: list[str] = []
+    if is_fitted and not _is_possible(value, facts):
+        void.append("the fitted Q-values are larger than any return can be")
+    if is_fitted and sample is None and not facts.is_table:
+        care.append("as good as its linear model of Q, which only doubly robust can check")
+    if is_fitted and facts.is_thinned:
+        care.append("a linear model of observations with so many numbers is poor")
+    if sample is not None:
+        _of_weights(facts, sample, void, care)
+    care += _of_cuts(facts, is_fitted)
+    return Doubt(tuple(void), tuple(care))
+
+
+def _of_weights(facts: Facts, sample: Sample, void: list[str], care: list[str]) -> None:
+    """Add what the weights give reason to doubt."""
+    count = f"{facts.steps.count:,} episodes are worth {sample.effective:.1f} of the policy's own"
+    if sample.effective < FEWEST_EFFECTIVE:
+        void.append(f"{count}, fewer than {FEWEST_EFFECTIVE:g}")
+    elif not sample.low <= 1.0 <= sample.high:
+        void.append(
+            f"the weights have the mean {sample.mean:.2f} [{sample.low:.2f}, {sample.high:.2f}]"
+            " instead of 1, so the data lack what weighs most"
+        )
+    elif sample.effective < FEW_EFFECTIVE:
+        care.append(f"{count}, fewer than {FEW_EFFECTIVE:g}")
+    if not facts.has_propensities:
+        care.append("no propensities were logged, and a fitted behaviour stands for them")
+
+
+def _of_the_data(facts: Facts) -> list[str]:
+    """Return what makes every estimate from these data meaningless."""
+    found = []
+    count = facts.steps.count
+    if count < FEWEST_EPISODES:
+        found.append(
+            f"{count} episode{'s are' if count > 1 else ' is'} too few, fewer than"
+            f" {FEWEST_EPISODES}"
+        )
+    support = facts.support
+    if support.untried > MOST_UNTRIED:
+        found.append(
+            f"{support.untried:.0%} of the policy's choices are actions that the behaviour never"
+            " takes there"
+        )
+    excess = support.ratio - 1.0
+    if facts.has_propensities and excess > max(SUSPECT_RATIO, 3.0 * support.ratio_error):
+        found.append(
+            "the propensities are not the behaviour's: the ratios of the two policies have the"
+            f" mean {support.ratio:.2f} instead of 1"
+        )
+    return found
+
+
+def _of_cuts(facts: Facts, is_fitted: bool) -> list[str]:
+    """Return what episodes that were cut leave unknown."""
+    steps = facts.steps
+    cut = steps.goes_on if not is_fitted else ~steps.is_known[steps.last]
+    # the share of a constant reward's sum, over the episodes, that comes after the cuts
+    lost = np.where(cut, steps.gamma ** steps.lengths.astype(float), 0.0)
+    all_of_it = np.where(steps.goes_on, 1.0, 1.0 - steps.gamma ** steps.lengths.astype(float))
+    if steps.gamma == 1.0 or lost.sum() <= 0.01 * all_of_it.sum():
+        return []
+    count = f"{cut.sum():,} of {steps.count:,} episodes were cut"
+    if is_fitted:
+        return [f"{count} and do not say what they saw last"]
+    return [f"{count}, and only the rewards until then are counted"]
+
+
+def _is_possible(value: float, facts: Facts) -> bool:
+    steps = facts.steps
+    longest = float(steps.lengths.max())
+    if steps.gamma < 1.0:
+        # an episode may go on for ever
+        longest = 1.0 / (1.0 - steps.gamma)
+    return bool(np.isfinite(value)) and abs(value) <= 2.0 * longest * facts.largest_reward
