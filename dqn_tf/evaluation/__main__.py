@@ -23,7 +23,8 @@ def main(flags: EvaluateFlags) -> None:
         warnings.simplefilter("ignore")  # Gymnasium's advice; dqn_tf itself says what matters
     with Interrupts() as interrupts:
         try:
-            evaluate_exports(flags, interrupts)
+            evaluate = estimate_from_data if flags.data else evaluate_exports
+            evaluate(flags, interrupts)
         except Interrupted:
             print("Stopped before the evaluation was complete.")
     sys.exit(interrupts.exit_status)
@@ -51,6 +52,31 @@ def evaluate_exports(flags: EvaluateFlags, interrupts: Interrupts) -> None:
     if flags.json:
         write_json(flags.json, record)
     print(report.to_text(record, plan, played[0].frames))
+
+
+def estimate_from_data(flags: EvaluateFlags, interrupts: Interrupts) -> None:
+    """Estimate, print and write. Raises UserError, or Interrupted after a signal."""
+    from dqn_tf.evaluation.off_policy import plan, report
+
+    planned = plan.prepare(flags)
+    interrupts.check()
+    tensorflow_loading.load_tensorflow(command_line.verbose())
+    from dqn_tf.evaluation.exported_policy import ExportedPolicy
+    from dqn_tf.evaluation.off_policy.estimate import evaluate_off_policy
+
+    policy = ExportedPolicy(planned.version.path, planned.spaces)
+    evaluation = evaluate_off_policy(
+        policy,
+        planned.episodes,
+        planned.spaces,
+        planned.gamma,
+        planned.epsilon,
+        interrupts.check,
+    )
+    record = report.to_record(planned, evaluation)
+    if flags.json:
+        write_json(flags.json, record)
+    print(report.to_text(record, planned, evaluation))
 
 
 def say(sentence: str) -> None:

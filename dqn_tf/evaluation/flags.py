@@ -15,6 +15,17 @@ from dqn_tf.support.errors import UserError
 VIDEO_SUFFIXES = (".gif", ".mp4")
 # the settings of a run that an evaluation may change
 SETTINGS = ("env_kwargs", "env_wrappers", "evaluation_envs")
+# what needs episodes that are played, and so no --data
+OF_PLAY = (
+    "compare",
+    "episodes",
+    "seed",
+    "max_episode_steps",
+    "video",
+    "video_episodes",
+    "render",
+    "evaluation_envs",
+)
 LEAST = {"episodes": 1, "seed": 0, "max_episode_steps": 1, "video_episodes": 1}
 
 
@@ -31,6 +42,9 @@ class EvaluateFlags(NamedTuple):
     video: str | None
     video_episodes: int
     render: bool
+    data: list[str]
+    gamma: float | None
+    epsilon: float | None
     # None where they are not given: then they are those of the training
     env_kwargs: dict[str, Any] | None
     env_wrappers: str | None
@@ -48,7 +62,9 @@ def parse(argv: Sequence[str]) -> EvaluateFlags:
     values = command_line.parse(_repeat_compare(argv), define, _help_page)
     given = values.flag_values_dict()
     given |= config_flags.some_overrides(given, SETTINGS)
+    given["data"] = given["data"] or []
     parsed = EvaluateFlags(*(given[name] for name in EvaluateFlags._fields))
+    _require_data(parsed, [name for name in OF_PLAY if values[name].present])
     _require_models(parsed)
     for name, least in LEAST.items():
         if getattr(parsed, name) < least:
@@ -104,14 +120,39 @@ def define(values: flags.FlagValues) -> None:
     )
     flags.DEFINE_integer("video_episodes", 1, "with --video: how many episodes to record", **to)
     flags.DEFINE_bool("render", False, "show the episodes in a window, one after the other", **to)
+    flags.DEFINE_multi_string(
+        "data",
+        None,
+        "instead of playing: logged episodes to estimate the score from, as train.py takes them",
+        **to,
+    )
+    flags.DEFINE_float(
+        "gamma",
+        None,
+        "with --data: discount of a step, that of the training if not given; 1 estimates the"
+        " undiscounted return",
+        **to,
+    )
+    flags.DEFINE_float(
+        "epsilon",
+        None,
+        "with --data: probability of a random action instead of the model's; 0 if not given",
+        **to,
+    )
 
 
 def _help_page(command: str, values: flags.FlagValues) -> str:
-    usage = [f"{command} --model=saved_models/CartPole-v1", f"{command} --compare A B"]
-    text = (
-        "Scores an exported model: greedy episodes on seeds of their own, the mean return with its"
-        " 95 % interval."
-    )
+    usage = [
+        f"{command} --model=saved_models/CartPole-v1",
+        f"{command} --compare A B",
+        f"{command} --model=saved_models/CartPole-v1 --data=play.npz",
+    ]
+    text = """
+        Scores an exported model: greedy episodes on seeds of their own, the mean return with its
+        95 % interval.
+
+        With --data nothing is played: the score is estimated from logged episodes.
+        """
     return command_line.help_page(usage, text, {"": command_line.entries(values)})
 
 
@@ -129,6 +170,23 @@ def _repeat_compare(argv: Sequence[str]) -> list[str]:
         raise _two_models()
     repeated = [f"--compare={path}" for path in paths]
     return [*argv[:place], *repeated, *argv[place + 1 + len(paths) :]]
+
+
+def _require_data(parsed: EvaluateFlags, of_play: list[str]) -> None:
+    """Raise UserError on flags that contradict --data, or need it."""
+    if not parsed.data:
+        for name in ("gamma", "epsilon"):
+            if getattr(parsed, name) is not None:
+                raise UserError(f"--{name} needs --data: greedy episodes are played as they are.")
+        return
+    if of_play:
+        raise UserError(
+            f"--data and --{of_play[0]} exclude each other: logged episodes are not played."
+        )
+    if parsed.gamma is not None and not 0.0 < parsed.gamma <= 1.0:
+        raise UserError(f"--gamma={parsed.gamma:g}: must be above 0 and at most 1.")
+    if parsed.epsilon is not None and not 0.0 <= parsed.epsilon <= 1.0:
+        raise UserError(f"--epsilon={parsed.epsilon:g}: must be from 0 to 1.")
 
 
 def _require_models(parsed: EvaluateFlags) -> None:

@@ -7,7 +7,7 @@ import tensorflow as tf
 
 import dqn_tf
 from dqn_tf.config.notation import show
-from dqn_tf.evaluation.find_export import MANIFEST
+from dqn_tf.evaluation.model_entries import model_entries, model_title
 from dqn_tf.evaluation.plan import EvaluationPlan, Played
 from dqn_tf.evaluation.video import MAX_GIF_FRAMES
 
@@ -42,7 +42,7 @@ def to_text(record: dict[str, Any], plan: EvaluationPlan, frames: int) -> str:
 
 def _model_lines(record: dict[str, Any]) -> list[str]:
     return [
-        f"{_env(record)}, {_title(record)}",
+        f"{_env(record)}, {model_title(record)}",
         f"{_episodes(record['episodes'])} {_seeds(record)}",
         "",
         *_table(record, record["max_episode_steps"]),
@@ -53,7 +53,7 @@ def _comparison_lines(record: dict[str, Any]) -> list[str]:
     lines = [f"{_env(record)}, {_episodes(record['A']['episodes'])} each {_seeds(record)}"]
     for name in "AB":
         table = _table(record[name], record["max_episode_steps"])
-        lines += ["", f"{name}: {_title(record[name])}", "", *table]
+        lines += ["", f"{name}: {model_title(record[name])}", "", *table]
     comparison = record["comparison"]
     low, high = comparison["ci95"]
     return [
@@ -72,12 +72,8 @@ def _comparison_lines(record: dict[str, Any]) -> list[str]:
 
 
 def _model_record(played: Played) -> dict[str, Any]:
-    version = played.version
-    names = ("env_steps", "weights", "weights_sha256")
     return {
-        "model": str(version.path),
-        "version": version.number,
-        "trained": {name: version.manifest[name] for name in names if name in version.manifest},
+        **model_entries(played.version),
         **played.evaluation.summary(),
         "seconds": round(played.seconds, 3),
         "returns": played.evaluation.returns.tolist(),
@@ -97,21 +93,6 @@ def _env(record: dict[str, Any]) -> str:
 
 def _seeds(record: dict[str, Any]) -> str:
     return f"on seeds derived from --seed={record['seed']}, which no training episode has"
-
-
-def _title(model: dict[str, Any]) -> str:
-    """Return the model's path and, in brackets, its version and what is known of its training."""
-    details = []
-    if model["version"] is not None:
-        details.append(f"version {model['version']}")
-    env_steps = model["trained"].get("env_steps")
-    if isinstance(env_steps, int):
-        details.append(f"trained for {env_steps:,} steps")
-    else:
-        details.append(f"training steps unknown, no {MANIFEST}")
-    if model["trained"].get("weights"):
-        details.append(f"{model['trained']['weights']} weights")
-    return f"{model['model']} ({', '.join(details)})"
 
 
 def _table(model: dict[str, Any], max_episode_steps: int) -> list[str]:

@@ -37,7 +37,8 @@ WITHOUT_TENSORFLOW = """
     agent.networks.dueling agent.networks.numpy_layers agent.networks.numpy_forward
     run_files.checkpoint run_files.run_directory
     evaluation.__main__ evaluation.flags evaluation.plan evaluation.find_export
-    evaluation.episodes evaluation.statistics evaluation.video
+    evaluation.episodes evaluation.statistics evaluation.video evaluation.model_entries
+    evaluation.off_policy.estimate evaluation.off_policy.plan evaluation.off_policy.report
     export.__main__ export.flags export.run_snapshot
     training.__main__ training.flags training.plan training.progress training.timings
     doctor.__main__ doctor.advice doctor.random_play
