@@ -1,0 +1,1 @@
+"""Do intervals of off-policy estimates cover the true value?"""
