@@ -25,7 +25,8 @@ def require_new(name: str) -> None:
         path = minari.storage.get_dataset_path(name)
     except (ValueError, TypeError, OSError) as error:
         raise UserError(
-            f"{flag}: an id is a name and a version, such as minari:cartpole/random-v0."
+            f"{flag}: an id is a name and a version, such as minari:cartpole/random-v0; before"
+            " a slash are two characters or more."
         ) from error
     if path.exists():
         raise UserError(f"{flag}: there is such a data set, in {path}: delete it, or name another.")

@@ -23,6 +23,7 @@ class Episode:
     """
 
     def __init__(self, seed: int, number: int) -> None:
+        self.number = number
         self.seed = seeding.episode_seed(seed, seeding.RECORDED, number)
         self.observations: list[np.ndarray] = []
         self.masks: list[np.ndarray] = []
@@ -91,14 +92,14 @@ class Recorder:
         next_message = time.monotonic() + QUIET_SECONDS
         for env in envs:
             self._start_next(env, running)
-        while running and not self._has_enough():
+        while running:
             check()
             self._step(running)
             still_running = [(env, episode) for env, episode in running if not episode.is_done]
             for env, episode in running:
                 if episode.is_done:
                     self._start_next(env, still_running)
-            running = still_running
+            running = self._needed(still_running)
             if time.monotonic() > next_message:
                 next_message += QUIET_SECONDS
                 done = sum(episode.is_done for episode in self._episodes)
@@ -138,18 +139,20 @@ class Recorder:
             is_cut = len(episode) >= self._max_episode_steps
             episode.is_done = terminated or truncated or is_cut
 
-    def _has_enough(self) -> bool:
-        """Tell whether no further step can be among those that are recorded."""
+    def _needed(
+        self, running: list[tuple[CheckedEnv, Episode]]
+    ) -> list[tuple[CheckedEnv, Episode]]:
+        """Leave out the episodes whose further steps cannot be among those that are recorded."""
         if self._most_steps is None or self._steps < self._most_steps:
-            return False
+            return running
         steps = 0
-        for episode in self._episodes:
+        needed = set()
+        for number, episode in enumerate(self._episodes):
             steps += len(episode)
             if steps >= self._most_steps:
-                return True
-            if not episode.is_done:
-                return False
-        return False
+                break
+            needed.add(number)
+        return [(env, episode) for env, episode in running if episode.number in needed]
 
     def _recorded(self) -> list[Episode]:
         if self._most_steps is None:
