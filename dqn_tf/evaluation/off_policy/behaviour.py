@@ -6,7 +6,7 @@ ratio would be drawn towards 1.
 
 import numpy as np
 
-from dqn_tf.evaluation.off_policy.features import Features
+from dqn_tf.evaluation.off_policy.features import Features, Table
 from dqn_tf.evaluation.off_policy.folds import chunks, fold_of
 from dqn_tf.evaluation.off_policy.steps import Steps
 from dqn_tf.experience.logged.episodes import LoggedEpisodes
@@ -25,8 +25,8 @@ def fit_behaviour(
     legal = episodes.action_mask
     if legal is None:
         legal = np.ones((len(steps), actions), bool)
-    if features.is_table:
-        return _counted(features(episodes.observation), episodes.action, legal, fold)
+    if isinstance(features, Table):
+        return _counted(features, episodes, legal, fold)
     probability = np.empty((len(steps), actions))
     parts = np.unique(fold)
     weights: list[np.ndarray] = []
@@ -52,18 +52,19 @@ def fit_behaviour(
 
 
 def _counted(
-    observed: np.ndarray, action: np.ndarray, legal: np.ndarray, fold: np.ndarray
+    table: Table, episodes: LoggedEpisodes, legal: np.ndarray, fold: np.ndarray
 ) -> np.ndarray:
     """Return the shares of the actions among the other parts' steps, observation by observation."""
-    state = observed.argmax(axis=1)
+    observation, action = episodes.observation, episodes.action
+    count = table.counts(observation, action, legal.shape[1])
     probability = np.empty(legal.shape)
     parts = np.unique(fold)
     for part in parts:
-        is_other = fold != part if len(parts) > 1 else np.ones(len(fold), bool)
-        count = np.zeros((observed.shape[1], legal.shape[1]))
-        np.add.at(count, (state[is_other], action[is_other]), 1.0)
         own = fold == part
-        smoothed = (count[state[own]] + PRIOR) * legal[own]
+        others = count
+        if len(parts) > 1:
+            others = count - table.counts(observation[own], action[own], legal.shape[1])
+        smoothed = (others[observation[own] - table.start] + PRIOR) * legal[own]
         probability[own] = smoothed / smoothed.sum(axis=1, keepdims=True)
     return probability
 

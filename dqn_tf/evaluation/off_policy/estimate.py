@@ -94,10 +94,7 @@ def estimate(
         features.is_thinned,
     )
     weights = make_weights(ratio, steps)
-    fits = []
-    for each in (features, *others):
-        fits.append(fit_q(episodes, steps, target, each))
-        check()
+    fits = [fit_q(episodes, steps, target, each, check) for each in (features, *others)]
     estimates = by_importance(weights, steps) | by_model(weights, steps, fits[0], fits[1:])
     returns = steps.sums(steps.discount * steps.reward)
     lines, own = _lines(estimates, returns, facts)

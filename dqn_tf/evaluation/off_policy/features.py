@@ -8,13 +8,13 @@ import numpy as np
 
 from dqn_tf.envs.spaces import Spaces
 
-MOST_STATES = 500  # of a table
-MOST_FEATURES = 1200  # of all actions together
+MOST_ENTRIES = 3200  # of a table: one for each observation and action
+MOST_FEATURES = 1200  # of all actions together, otherwise
 # Of the waves, how long they are in standard deviations of an observation's numbers, and how many.
 # Two models, since nobody knows which one is right: long waves smooth, short ones follow.
 WAVES = ((2.0, 200), (4.0, 100))
 SEED = 0
-MOST_NUMBERS = 256  # of an observation that the waves run over; larger ones are thinned
+MOST_NUMBERS = 256  # of an observation that are looked at; larger ones are thinned
 
 
 class Features(Protocol):
@@ -53,6 +53,11 @@ class Table:
         """Return the features [N, K]."""
         return np.eye(self.count)[observation - self.start]
 
+    def counts(self, observation: np.ndarray, action: np.ndarray, actions: int) -> np.ndarray:
+        """Return how often each action was taken at each observation, [K, A] int64."""
+        entry = (observation - self.start) * actions + action
+        return np.bincount(entry, minlength=self.count * actions).reshape(self.count, actions)
+
 
 class Waves:
     """A constant, the standardised numbers themselves, and cosines of random directions.
@@ -63,18 +68,22 @@ class Waves:
 
     is_table = False
 
-    def __init__(self, observation: np.ndarray, width: float, waves: int) -> None:
+    def __init__(
+        self, observation: np.ndarray, width: float, most_waves: int, most_features: int
+    ) -> None:
         """Take mean and deviation from observations [M, *shape].
 
-        `waves` directions of waves of length `width`, in deviations.
+        The waves have the length `width`, in deviations.
         """
-        self._step = -(-_flat(observation[:1]).shape[1] // MOST_NUMBERS)
+        most_numbers = max(1, min(MOST_NUMBERS, most_features // 2))
+        self._step = -(-_flat(observation[:1]).shape[1] // most_numbers)
         self.is_thinned = self._step > 1
         sample = self._thin(observation[:: max(1, len(observation) // 20_000)])
         self._mean = sample.mean(axis=0)
         deviation = sample.std(axis=0)
         self._scale = np.where(deviation > 1e-12, deviation, 1.0)
         numbers = sample.shape[1]
+        waves = max(1, min(most_waves, most_features - numbers))
         generator = np.random.default_rng(SEED)
         # further apart where there are more numbers, so that the waves stay as smooth
         width *= np.sqrt(max(1.0, numbers / 4))
@@ -104,10 +113,8 @@ def make_features(observation: np.ndarray, spaces: Spaces) -> list[Features]:
 
     Otherwise two kinds, the finer one first.
     """
-    if 0 < spaces.categories <= MOST_STATES:
+    if 0 < spaces.categories * spaces.actions <= MOST_ENTRIES:
         return [Table(spaces.categories, spaces.category_start)]
-    by_actions = MOST_FEATURES // spaces.actions
-    by_rows = len(observation) // (10 * spaces.actions)
-    return [
-        Waves(observation, width, max(10, min(most, by_actions, by_rows))) for width, most in WAVES
-    ]
+    # no more than the rows can tell apart
+    most = min(MOST_FEATURES, max(20, len(observation) // 10)) // spaces.actions
+    return [Waves(observation, width, waves, max(2, most)) for width, waves in WAVES]

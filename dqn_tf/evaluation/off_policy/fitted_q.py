@@ -13,6 +13,7 @@ It is solved at once. With a table of observations this is the exact value of th
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -67,9 +68,15 @@ class _Solution(NamedTuple):
 
 
 def fit_q(
-    episodes: LoggedEpisodes, steps: Steps, target: TargetProbabilities, features: Features
+    episodes: LoggedEpisodes,
+    steps: Steps,
+    target: TargetProbabilities,
+    features: Features,
+    check: Callable[[], None] = lambda: None,
 ) -> Fit:
     """Fit Q of the evaluated policy to all episodes, and to those outside of each part.
+
+    `check` is called now and then, and may raise.
 
     Where a system has no solution, such as that of an endless loop without a discount, the values
     are not finite.
@@ -82,6 +89,7 @@ def fit_q(
     vector = np.zeros((folds, width))
     first = np.zeros(width)  # the sum of each episode's first observation
     for chunk in chunks(steps):
+        check()
         rows = _rows(episodes, steps, target, features, chunk)
         fold_of_row = fold[steps.episode[chunk.rows]]
         for part in range(folds):

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from dqn_tf.evaluation.off_policy.features import Features
+from dqn_tf.evaluation.off_policy.features import Features, Table
 from dqn_tf.evaluation.off_policy.steps import Steps
 
 RARE = 0.01  # a fitted probability that is taken for never
@@ -42,19 +42,11 @@ def measure_support(
     mean = float(ratio.mean())
     deviations = steps.sums(ratio - mean)
     error = float(np.sqrt((deviations**2).sum()) / len(steps))
-    if features.is_table:
-        never = _counts(features(observation), steps.action, pi.shape[1]) == 0
-        untried = float((pi * never).sum(axis=1).mean())
+    if isinstance(features, Table):
+        is_untried = features.counts(observation, steps.action, pi.shape[1]) == 0  # [K, A]
+        untried = float((pi * is_untried[observation - features.start]).sum(axis=1).mean())
     elif fitted is not None:
         untried = float((pi * (fitted < RARE)).sum(axis=1).mean())
     else:
         untried = max(0.0, 1.0 - mean - 3.0 * error)
     return Support(untried, mean, error)
-
-
-def _counts(observed: np.ndarray, action: np.ndarray, actions: int) -> np.ndarray:
-    """Return how often each action was taken at each row's observation, [M, A]."""
-    state = observed.argmax(axis=1)
-    count = np.zeros((observed.shape[1], actions))
-    np.add.at(count, (state, action), 1.0)
-    return count[state]

@@ -17,7 +17,8 @@ class TargetProbabilities(NamedTuple):
 
     Attributes:
       row: [M, A], at each logged step.
-      final: [E, A], after each episode's last step; of no meaning where that is not known.
+      final: [E, A], after each episode's last step; of no meaning where that is not known, or the
+        end.
     """
 
     row: np.ndarray
@@ -69,8 +70,8 @@ def _asked_where_known(
     episodes: LoggedEpisodes,
     actions: int,
 ) -> np.ndarray:
-    """Return the probabilities after each episode's end, uniform where it is not known."""
-    known = episodes.has_final
+    """Return the probabilities after each episode that was cut, uniform where it is not known."""
+    known = episodes.has_final & ~episodes.terminated[episodes.last_rows]
     probability = np.full((episodes.count, actions), 1.0 / actions)
     mask = None if episodes.final_mask is None else episodes.final_mask[known]
     probability[known] = ask(episodes.final_observation[known], mask)

@@ -7,8 +7,9 @@ import pytest
 
 from dqn_tf.envs.checked_env import CheckedEnv
 from dqn_tf.evaluation.off_policy.estimators import NAMES
+from dqn_tf.export.publish import export
 from dqn_tf.support.errors import UserError
-from sample_agents import export_untrained
+from sample_agents import KINDS, export_untrained, observations, variant
 
 
 @pytest.fixture(scope="module")
@@ -125,3 +126,37 @@ def test_several_data_are_put_together_and_gamma_is_the_flags(model, data, evalu
 
 def test_without_a_manifest_the_environment_says_what_is_seen(model, data, evaluate_py):
     assert "CartPole-v0" in evaluate_py(f"--model={model}", f"--data={data}", "--env=CartPole-v0")
+
+
+def test_a_masked_policy_chooses_among_legal_actions(tmp_path, evaluate_py):
+    """Nothing is known of the environment but its spaces; actions are counted from 7."""
+    spaces = KINDS["masked"]
+    export(variant("masked"), tmp_path / "model", observations(spaces), {"env": "Elsewhere-v0"})
+    rows = 120
+    mask = np.zeros((rows, 4), bool)
+    legal = np.arange(rows) % 4
+    mask[np.arange(rows), legal] = True  # the only one, so that any policy takes it
+    np.savez(
+        tmp_path / "play.npz",
+        observation=observations(spaces, rows),
+        action=legal + spaces.action_start,
+        action_mask=mask,
+        reward=np.ones(rows, np.float32),
+        terminated=np.arange(rows) % 4 == 3,
+        truncated=np.zeros(rows, bool),
+        episode=np.arange(rows) // 4,
+        propensity=np.ones(rows),
+    )
+    file = tmp_path / "scores.json"
+    evaluate_py(
+        f"--model={tmp_path / 'model'}",
+        f"--data={tmp_path / 'play.npz'}",
+        f"--json={file}",
+        "--gamma=1",
+        "--epsilon=0.3",
+    )
+    record = json.loads(file.read_text())
+    assert record["env"] == "Elsewhere-v0"
+    for name in ("is", "wis", "pdis", "wpdis", "dr", "wdr"):
+        assert record["estimates"][name]["mean"] == pytest.approx(4.0, abs=0.01), name
+        assert record["estimates"][name]["effective_sample_size"] == pytest.approx(30.0)

@@ -48,8 +48,9 @@ def test_the_policy_is_asked_in_its_own_numbers_with_masks_and_after_the_end_too
     assert not found.row[~episodes.action_mask].any()
     last = 3 - episodes.action_mask[:, ::-1].argmax(axis=1)
     assert (found.row.argmax(axis=1) == last).all()
-    # where nothing is known of the end, nobody is asked
+    # nobody is asked after the end, or where nothing is known of it
     assert sum(map(len, seen)) == len(episodes) + episodes.has_final.sum()
+    assert not (episodes.has_final & episodes.terminated[episodes.last_rows]).any()
 
 
 # What the behaviour did
@@ -91,14 +92,26 @@ def test_a_regression_gives_illegal_actions_nothing():
 # Features of anything
 
 
+@pytest.mark.parametrize("actions", [2, 18])
 @pytest.mark.parametrize("shape, dtype", [((), "float32"), ((84, 84, 4), "uint8"), ((9,), "bool")])
-def test_every_observation_has_features(shape, dtype):
-    observation = np.random.default_rng(0).integers(0, 2, (40, *shape)).astype(dtype)
-    for features in make_features(observation, Spaces(shape, dtype, 3)):
+def test_every_observation_has_features(shape, dtype, actions):
+    observation = np.random.default_rng(0).integers(0, 2, (800, *shape)).astype(dtype)
+    made = make_features(observation, Spaces(shape, dtype, actions))
+    observation = observation[:40]
+    for features in made:
+        assert features.count * actions <= 1300
         assert features(observation).shape == (40, features.count)
         assert features(observation[:0]).shape == (0, features.count)
-        assert features.is_thinned == (shape == (84, 84, 4))
+        assert features.is_thinned or shape != (84, 84, 4)
         assert np.isfinite(features(np.zeros((2, *shape), dtype))).all()
+
+
+def test_a_table_is_made_where_it_fits():
+    observation = np.arange(100)
+    (table,) = make_features(observation, Spaces((), "int64", 4, categories=100))
+    assert table.is_table and (table(observation) == np.eye(100)).all()
+    for features in make_features(observation, Spaces((), "int64", 4, categories=100_000)):
+        assert not features.is_table and features(observation).shape == (100, features.count)
 
 
 # Several sources
