@@ -87,9 +87,9 @@ NUMBERS = {
         {},
         {
             "monte_carlo": {"n_step": 1_000},
-            "cql": {"cql_alpha": 1.0},
+            "cql": {"cql_alpha": 0.5},
             "support": {"support": 0.3},
-            "imitation": {"imitation": 1.0},
+            "imitation": {"imitation": 0.2},
         },
     ),
 }
