@@ -7,7 +7,6 @@ be rewritten, not dropped.
 """
 
 import functools
-import sys
 
 import pytest
 
@@ -20,7 +19,7 @@ from dqn_tf.experience import exploration, transitions
 from dqn_tf.experience.collector import LocalCollector
 from dqn_tf.experience.replay import UniformReplay
 from dqn_tf.experience.transitions import NStep
-from mutations import mutated
+from mutations import mutated, require_notice
 
 clipped_update = functools.partial(oracles.check_update, max_gradient_norm=0.1)
 soft_update = functools.partial(oracles.check_update, tau=0.25)
@@ -390,21 +389,7 @@ MUTATIONS = {
 
 @pytest.mark.parametrize("name", MUTATIONS)
 def test_oracle_notices(name, monkeypatch):
-    owner, attribute, oracle, *replacements = MUTATIONS[name]
-    original = getattr(owner, attribute)
-    mutant = mutated(original, *replacements)
-    for place in (
-        owner,
-        *(
-            module
-            for module_name, module in sys.modules.items()
-            if module_name.startswith("dqn_tf.")
-        ),
-    ):
-        if getattr(place, attribute, None) is original:  # wherever it was imported by name, too
-            monkeypatch.setattr(place, attribute, mutant)
-    with pytest.raises(AssertionError):
-        oracle()
+    require_notice(monkeypatch, MUTATIONS[name])
 
 
 def test_death_at_the_time_limit_learns_the_number_that_it_must(monkeypatch):

@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 
 from command_server import run
+from dqn_tf.evaluation.exported_policy import load_policy
+from dqn_tf.evaluation.library import evaluate
 from dqn_tf.export.run_snapshot import read_snapshot
 from small_runs import report, resume_run, signal_at, small_run
 
@@ -117,3 +119,34 @@ def test_mistakes_are_sentences_and_leave_nothing(tmp_path, flags, said):
     status, text = run(small_run(tmp_path, **flags), tmp_path)
     assert status == 1 and re.search(said, text) and "Traceback" not in text, text
     assert not (tmp_path / "run").exists()
+
+
+def test_a_run_with_all_switches_is_resumed_exported_and_evaluated(data, tmp_path):
+    """Killed amid the offline part and resumed, it ends with the weights of one that was not.
+
+    What its export chooses is the best supported action, in training's evaluations and later.
+    """
+    switches = OFFLINE | {
+        "support": 0.3,
+        "cql_alpha": 0.1,
+        "imitation": 0.5,
+        "imitation_loss": "margin",
+        "double": True,
+    }
+    plain, killed = tmp_path / "plain", tmp_path / "killed"
+    for directory in (plain, killed):
+        directory.mkdir()
+    status, text = run(small_run(plain, data=data, **switches), plain)
+    assert status == 0, text
+    hit = signal_at("saving", 12, signal.SIGKILL)
+    status, text = run(small_run(killed, data=data, **switches), killed, **hit)
+    assert status == -signal.SIGKILL, text
+    status, text = run(resume_run(killed), killed)
+    assert status == 0, text
+    assert report(killed)["weights_sha256"] == report(plain)["weights_sha256"]
+    header = (plain / "run" / "metrics.csv").read_text().splitlines()[0]
+    assert {"cql", "imitation", "behaviour"} <= set(header.split(","))
+    policy = load_policy(plain / "export")
+    assert policy.version.name == "1"
+    scores = evaluate(policy, env="faulty:Corridor-v0", episodes=3)
+    assert len(scores.returns) == 3

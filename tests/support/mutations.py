@@ -2,8 +2,12 @@
 
 import ast
 import inspect
+import sys
 import textwrap
 from collections.abc import Callable
+from typing import Any
+
+import pytest
 
 
 def mutated(function: Callable, *replacements: tuple[str, str]) -> Callable:
@@ -25,3 +29,19 @@ def mutated(function: Callable, *replacements: tuple[str, str]) -> Callable:
     namespace = dict(function.__globals__)
     exec(compile(source, f"<mutated {name}>", "exec"), namespace)
     return namespace[function.__name__]
+
+
+def require_notice(monkeypatch: pytest.MonkeyPatch, mutation: tuple) -> None:
+    """AssertionError unless the oracle notices.
+
+    A mutation is owner, attribute, oracle, and pairs of a piece of the source and its replacement.
+    """
+    owner, attribute, oracle, *replacements = mutation
+    original: Any = getattr(owner, attribute)
+    mutant = mutated(original, *replacements)
+    modules = [module for name, module in sys.modules.items() if name.startswith("dqn_tf.")]
+    for place in (owner, *modules):
+        if getattr(place, attribute, None) is original:  # wherever it was imported by name, too
+            monkeypatch.setattr(place, attribute, mutant)
+    with pytest.raises(AssertionError):
+        oracle()

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from dqn_tf.agent.dqn import DQN
+from dqn_tf.agent.networks.fast_forward import make_q_function
 from dqn_tf.config import presets
 from dqn_tf.config.dqn_config import DQNConfig
 from dqn_tf.envs.spaces import Spaces
@@ -29,6 +30,7 @@ VARIANTS = {  # kind of spaces, settings
     "nature": ("image", {}),
     "minatar": ("picture", {}),
     "discrete": ("discrete", {}),
+    "supported": ("vector", {"support": 0.8, "dueling": True}),
 }
 
 
@@ -58,6 +60,12 @@ def agent(spaces: Spaces, **settings) -> DQN:
         if "sigma" in variable.name:
             variable.assign(np.full(variable.shape, 10.0, np.float32))
     return made
+
+
+def greedy_actions(agent: DQN, seen: np.ndarray) -> list[int]:
+    """The environment's own numbers of the best actions, by the agent's NumPy twin."""
+    actions = make_q_function(agent).greedy_action(seen) + agent.spaces.action_start
+    return actions.tolist()
 
 
 @functools.cache

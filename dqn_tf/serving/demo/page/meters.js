@@ -41,8 +41,10 @@ export class Bars {
       row.classList.toggle("greedy", action === greedy);
       row.classList.toggle("chosen", action === chosen);
     });
-    const [best, second] = [...values].sort((one, other) => other - one);
-    this.how.textContent = chosen === greedy ? `greedy, ahead by ${(best - second).toFixed(2)}` : "explores";
+    // Below 0 where the best of all is not to be chosen: not legal, or not supported by the data.
+    const lead = values[greedy] - Math.max(...[...values].filter((_, action) => action !== greedy));
+    const how = lead < 0 ? "greedy, of those to choose from" : `greedy, ahead by ${lead.toFixed(2)}`;
+    this.how.textContent = chosen === greedy ? how : "explores";
     this.how.classList.toggle("explores", chosen !== greedy);
   }
 }
