@@ -43,6 +43,7 @@ def test_the_table_has_the_columns_that_are_read():
     named = {name for row in rows for name in re.findall(r"`(\w+)`", row)}
     columns = Columns(Spaces((4,), "float32", 2, masked=True))
     masks = np.ones((3, 2), bool)
-    batch = transitions(3) | {"weight": np.ones(3), "action_mask": masks, "next_action_mask": masks}
+    optional = {"weight": np.ones(3), "is_logged": np.ones(3)}
+    batch = transitions(3) | optional | {"action_mask": masks, "next_action_mask": masks}
     assert named == set(batch)
     assert all(isinstance(tensor, tf.Tensor) for tensor in columns.read(batch).values())
