@@ -208,7 +208,7 @@ def agent_outputs(
     if not len(observation):
         nothing = np.zeros((0, spaces.actions), np.float32)
         return nothing, nothing if agent.settings.support else None
-    q_values, behaviour = agent.online.outputs(tf.constant(observation))
+    q_values, behaviour = agent.online.q_values_and_behaviour(tf.constant(observation))
     if not agent.settings.support or behaviour is None:
         return q_values.numpy(), None
     return q_values.numpy(), behaviour.numpy()

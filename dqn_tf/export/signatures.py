@@ -139,14 +139,16 @@ class SignatureFunctions:
         """Return Q-values [B, A] and the behaviour's logits [B, A], None without such a head."""
         observation = tf.ensure_shape(observation, (None, *self._spaces.observation_shape))
         if not self._network.torso.pads_empty_batch:
-            return self._network.outputs(observation)
+            return self._network.q_values_and_behaviour(observation)
         # A convolution of TensorFlow 2.21 fails on an empty batch. So that gets a row of zeros,
         # which is taken away again. Not by tf.pad: oneDNN fuses a padding into the convolution
         # that follows it, and the row would be lost.
         batch = tf.shape(observation)[0]
         missing = tf.cast(batch == 0, tf.int32)
         row = tf.zeros((missing, *self._spaces.observation_shape), observation.dtype)
-        q_values, behaviour = self._network.outputs(tf.concat([observation, row], axis=0))
+        q_values, behaviour = self._network.q_values_and_behaviour(
+            tf.concat([observation, row], axis=0)
+        )
         return q_values[:batch], None if behaviour is None else behaviour[:batch]
 
     def _mask(self, action_mask: tf.Tensor | None, q_values: tf.Tensor) -> tf.Tensor | None:

@@ -71,7 +71,9 @@ def test_the_target_of_distributions_is_that_of_the_supported_action(distributio
     agent = logged_agent(MASKED, support=0.5, distribution=distribution, double=double, atoms=7)
     batch = agent.columns.read(tensors(logged_batch(2, MASKED, 40)))
     chooser = agent.online if double else agent.target
-    q_values, logits = (part.numpy() for part in chooser.outputs(batch["next_observation"]))
+    q_values, logits = (
+        part.numpy() for part in chooser.q_values_and_behaviour(batch["next_observation"])
+    )
     mask = logged_oracles.supported_by_hand(logits, 0.5, batch["next_action_mask"].numpy())
     chosen = np.where(mask, q_values, -np.inf).argmax(axis=1)
     outputs = agent.target.forward(batch["next_observation"]).outputs.numpy()
@@ -91,7 +93,9 @@ def test_all_torsos_have_the_head_and_their_twins_choose_alike(kind):
     for variable in agent.online.behaviour.variables:
         variable.assign(generator.normal(size=variable.shape).astype(np.float32))
     seen = observations(spaces, 32).astype(spaces.observation_dtype)
-    q_values, logits = (part.numpy() for part in agent.online.outputs(tf.constant(seen)))
+    q_values, logits = (
+        part.numpy() for part in agent.online.q_values_and_behaviour(tf.constant(seen))
+    )
     candidates = logged_oracles.supported_by_hand(logits, 0.9, np.ones(q_values.shape, bool))
     expected = np.where(candidates, q_values, -np.inf).argmax(axis=1)
     assert (expected != q_values.argmax(axis=1)).any()
@@ -113,8 +117,9 @@ def test_the_head_is_drawn_last_and_changes_no_other_weight(head):
         agent = DQN(make_config(**head, **switches), BOX)
         others = len(plain.online.get_weights())
         assert len(agent.online.get_weights()) > others
-        assert all("behaviour" in weight.path for weight in agent.online.variables[others:])
-        assert not any("sigma" in weight.path for weight in agent.online.variables[others:])
+        last = agent.online.variables[others:]
+        assert [*map(id, last)] == [*map(id, agent.online.behaviour.variables)]
+        assert not any("sigma" in weight.name for weight in last)
         equal(agent.online.get_weights()[:others], plain.online.get_weights())
         equal(agent.target.get_weights(), agent.online.get_weights())
     for switches in ({}, MARGIN, {"cql_alpha": 1.0}):
@@ -167,7 +172,7 @@ def test_the_behaviour_head_learns_what_the_data_do():
     repeated = {name: np.repeat(column[np.newaxis], 100, axis=0) for name, column in batch.items()}
     for _ in range(3):
         agent.learn(repeated, 100)
-    logits = agent.online.outputs(tf.range(2, dtype=tf.int64))[1].numpy()
+    logits = agent.online.q_values_and_behaviour(tf.range(2, dtype=tf.int64))[1].numpy()
     expected = [np.bincount(action[is_logged & (state == row)], minlength=3) for row in range(2)]
     expected = np.array([counts / counts.sum() for counts in expected])
     close(logged_oracles.softmax(logits, np.ones((2, 3), bool)), expected, 5e-3)

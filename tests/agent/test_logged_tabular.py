@@ -168,7 +168,7 @@ def learn(deterministic: bool = False, **switches: Any) -> tuple[np.ndarray, np.
     for _ in range(UPDATES // REPEATED):
         agent.learn(batches, REPEATED)
     states = tf.constant(np.tile(np.arange(STATES), len(parts)))
-    q_values, behaviour = agent.online.outputs(states)
+    q_values, behaviour = agent.online.q_values_and_behaviour(states)
     action = losses.greedy(q_values, agent.online.supported(behaviour))
     shape = (len(parts), STATES)
     return q_values.numpy().reshape(*shape, ACTIONS), action.numpy().reshape(shape)

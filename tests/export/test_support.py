@@ -32,7 +32,9 @@ def version(agent, tmp_path_factory):
 
 def best(agent, mask: np.ndarray) -> np.ndarray:
     """The best legal and supported action of each observation, by hand."""
-    q_values, logits = (part.numpy() for part in agent.online.outputs(tf.constant(SEEN)))
+    q_values, logits = (
+        part.numpy() for part in agent.online.q_values_and_behaviour(tf.constant(SEEN))
+    )
     candidates = supported_by_hand(logits, TAU, mask)
     return np.where(candidates, q_values, -np.inf).argmax(axis=1)
 
@@ -86,7 +88,9 @@ def test_the_server_gives_the_same_actions(agent, version):
     ],
 )
 def test_the_gate_holds_actions_to_the_support(agent, how, fault):
-    q_values, logits = (part.numpy() for part in agent.online.outputs(tf.constant(SEEN)))
+    q_values, logits = (
+        part.numpy() for part in agent.online.q_values_and_behaviour(tf.constant(SEEN))
+    )
     supported = supported_by_hand(logits, TAU, np.ones(q_values.shape, bool))
     actions = {
         "right": best(agent, np.ones(q_values.shape, bool)),

@@ -266,7 +266,9 @@ def check_the_choice_is_supported(**overrides: Any) -> None:
     agent = logged_agent(MASKED, support=0.4, **overrides)
     batch = logged_batch(1, MASKED, 200)
     observation, mask = batch["observation"], batch["next_action_mask"]
-    q_values, logits = (part.numpy() for part in agent.online.outputs(tf.constant(observation)))
+    q_values, logits = (
+        part.numpy() for part in agent.online.q_values_and_behaviour(tf.constant(observation))
+    )
     twin = NumpyQFunction(agent.online.plan(), agent.online.flat_weights())
     for legal in (None, mask):
         allowed = np.ones(mask.shape, bool) if legal is None else legal

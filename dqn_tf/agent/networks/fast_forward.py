@@ -24,7 +24,7 @@ class CompiledQFunction:
         def outputs(
             observation: tf.Tensor, noise_seed: tf.Tensor | None = None
         ) -> tuple[tf.Tensor, ...]:
-            q_values, behaviour = network.outputs(observation, noise_seed)
+            q_values, behaviour = network.q_values_and_behaviour(observation, noise_seed)
             return (q_values, behaviour) if network.support else (q_values,)
 
         shape = (None, *agent.spaces.observation_shape)

@@ -93,9 +93,9 @@ class QNetwork(tf.keras.Model):
 
     def call(self, observation: tf.Tensor) -> tf.Tensor:
         """Return Q-values [B, A] float32, without noise, of observations in their own dtype."""
-        return self.outputs(observation)[0]
+        return self.q_values_and_behaviour(observation)[0]
 
-    def outputs(
+    def q_values_and_behaviour(
         self, observation: tf.Tensor, noise_seed: tf.Tensor | None = None
     ) -> tuple[tf.Tensor, tf.Tensor | None]:
         """Return Q-values [B, A] and the behaviour's logits [B, A], None without such a head.

@@ -28,7 +28,7 @@ def write_tflite(agent: DQN, version: Path) -> None:
 
     @tf.function(input_signature=[observation_spec], autograph=False)
     def serving_default(observation: tf.Tensor) -> dict[str, tf.Tensor]:
-        q_values, behaviour = network.outputs(observation)
+        q_values, behaviour = network.q_values_and_behaviour(observation)
         if spaces.masked:
             return {"q_values": q_values}
         action = losses.greedy(q_values, network.supported(behaviour))
