@@ -170,6 +170,13 @@ def _observations(facts: Facts) -> Iterator[Finding]:
             f"One is outside of its space: {facts.outside}. Widen the space, or mend the"
             " observation.",
         )
+    if spaces.vocabulary:
+        yield Finding(
+            GOOD,
+            "observations",
+            f"{spaces.observation_shape[0]} tokens of a vocabulary of {spaces.vocabulary}.",
+        )
+        return
     if spaces.categories:
         yield Finding(
             GOOD, "observations", f"one of {spaces.categories} categories, one-hot in the network."

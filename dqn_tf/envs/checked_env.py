@@ -22,6 +22,7 @@ import numpy as np
 from dqn_tf.envs import returned
 from dqn_tf.envs.returned import LARGEST, Refused
 from dqn_tf.envs.spaces import Spaces, describe
+from dqn_tf.envs.tokens import tokens_of
 from dqn_tf.support.errors import UserError, describe_error, describe_value
 
 DEFAULT_FPS = 30.0
@@ -48,7 +49,8 @@ class CheckedEnv:
         self._seed = 0
         self._steps = 0
         try:
-            self.spaces = describe(env.observation_space, env.action_space)
+            self.tokens = tokens_of(env)
+            self.spaces = describe(env.observation_space, env.action_space, self.tokens)
             # asked once: wrappers make it a costly question
             self._mask_within = isinstance(env.observation_space, gym.spaces.Dict)
             self._own_action: Any = np.dtype(env.action_space.dtype).type
@@ -273,12 +275,17 @@ class CheckedEnv:
         return self.into
 
     def _require_category(self, array: np.ndarray) -> None:
-        start, count = self.spaces.category_start, self.spaces.categories
-        if not 0 <= int(array) - start < count:
-            raise Refused(
-                f"returned the observation {array}, but its space says {start} to"
-                f" {start + count - 1}"
-            )
+        low = self.spaces.category_start
+        high = low + self.spaces.categories - 1
+        if low <= array.min() and array.max() <= high:
+            return
+        if not array.ndim:
+            raise Refused(f"returned the observation {array}, but its space says {low} to {high}")
+        index = int(((array < low) | (array > high)).argmax())
+        raise Refused(
+            f"returned the token {array[index]} at index [{index}], but its space says {low} to"
+            f" {high}"
+        )
 
     def _raise(self, call: str, error: BaseException) -> NoReturn:
         """Raise the sentence of what the environment raised in a call."""

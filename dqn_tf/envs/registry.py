@@ -92,9 +92,12 @@ class EnvMaker:
         return self._look().spaces
 
     @property
-    def action_meanings(self) -> list[str] | None:
-        """The environment's names of its actions (`get_action_meanings`), None without them."""
-        return self._look().action_meanings
+    def names(self) -> dict[str, list[str]]:
+        """The environment's names of its actions and of its tokens, as far as it has any.
+
+        They are `action_meanings`, of `get_action_meanings`, and `tokens`.
+        """
+        return self._look().names
 
     @property
     def comes_with_package(self) -> bool:
@@ -152,9 +155,12 @@ class EnvMaker:
         spaces = dataclasses.replace(
             checked.spaces, masked=bool(checked.is_masked), stack=getattr(env, "stack", 0)
         )
-        self._seen = _Seen(
-            spaces, checked.action_meanings, _comes_with_package(env), checked.time_limit
-        )
+        names = {}
+        if checked.action_meanings:
+            names["action_meanings"] = checked.action_meanings
+        if spaces.vocabulary and checked.tokens and checked.tokens.names:
+            names["tokens"] = list(checked.tokens.names)
+        self._seen = _Seen(spaces, names, _comes_with_package(env), checked.time_limit)
         return self._seen
 
 
@@ -162,7 +168,7 @@ class _Seen(NamedTuple):
     """What one look at an instance tells of all."""
 
     spaces: Spaces
-    action_meanings: list[str] | None
+    names: dict[str, list[str]]
     comes_with_package: bool
     time_limit: int | None
 
@@ -231,10 +237,10 @@ def spaces(config: DQNConfig) -> Spaces:
         return env_maker.spaces
 
 
-def action_meanings(config: DQNConfig) -> list[str] | None:
-    """Return the environment's names of its actions (`get_action_meanings`), None without them."""
+def names(config: DQNConfig) -> dict[str, list[str]]:
+    """Return the environment's names of its actions and tokens: see `EnvMaker.names`."""
     with contextlib.closing(maker(config)) as env_maker:
-        return env_maker.action_meanings
+        return env_maker.names
 
 
 def require_native(env: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from typing import Any
 
 import gymnasium as gym
@@ -10,6 +11,7 @@ import numpy as np
 
 from dqn_tf.config import kinds
 from dqn_tf.envs.pictures import LARGE, picture_layout, picture_shape
+from dqn_tf.envs.tokens import Tokens, vocabulary_of
 from dqn_tf.support.errors import UserError, describe_value
 
 MASKED_KEYS = {"observation", "action_mask"}  # of a Dict observation with an action mask
@@ -24,14 +26,16 @@ class Spaces:
       observation_dtype: dtype kept in replay and fed to the network: the space's own integer or
         bool type, float32 for every floating type.
       actions: number of actions; the agent counts them from 0.
-      categories: number of values of a Discrete observation (one-hot inside the network), else 0.
-      category_start: the smallest value of a Discrete observation.
+      categories: number of values of a Discrete observation, or of each token of an observation
+        [T]; one-hot inside the network. 0 where observations are numbers.
+      category_start: the smallest of these values.
       action_start: what the environment calls action 0.
       masked: whether the environment says which actions are legal.
       stack: successive frames that lie side by side in an observation's last axis, newest last; 0
         where an observation is whole.
       picture: how the axes of a picture lie, one of `pictures.CHANNELS_LAST`; empty where an
         observation is none. If it is not given, bytes are taken for pixels from 0 to 255.
+      padding: the token that fills an observation behind its end; None where there is none.
     """
 
     observation_shape: tuple[int, ...]
@@ -43,12 +47,23 @@ class Spaces:
     masked: bool = False
     stack: int = 0
     picture: str | None = None
+    padding: int | None = None
 
     def __post_init__(self) -> None:
         if self.picture is None:
             has_pixels = self.observation_dtype == "uint8"
             layout = picture_layout(self.observation_shape, has_pixels)
             object.__setattr__(self, "picture", layout)
+
+    @property
+    def vocabulary(self) -> int:
+        """The number of tokens where an observation is a sequence of them, [T]; else 0."""
+        return self.categories if self.observation_shape else 0
+
+    @property
+    def encoded_width(self) -> int:
+        """How many numbers an observation is inside the network, before its first layer."""
+        return max(1, self.categories) * math.prod(self.observation_shape)
 
     @property
     def picture_shape(self) -> tuple[int, int, int] | None:
@@ -83,8 +98,10 @@ class Spaces:
             ) from error
 
 
-def describe(observation_space: gym.Space, action_space: gym.Space) -> Spaces:
-    """Describe the spaces of one environment.
+def describe(
+    observation_space: gym.Space, action_space: gym.Space, tokens: Tokens | None = None
+) -> Spaces:
+    """Describe the spaces of one environment, which may say something of its tokens.
 
     Raises UserError for those that DQN or its network cannot use.
     """
@@ -95,7 +112,7 @@ def describe(observation_space: gym.Space, action_space: gym.Space) -> Spaces:
             " actions in a wrapper, or use an algorithm for continuous control."
         )
     if isinstance(observation_space, gym.spaces.Dict) and set(observation_space) == MASKED_KEYS:
-        spaces = describe(observation_space["observation"], action_space)
+        spaces = describe(observation_space["observation"], action_space, tokens)
         return dataclasses.replace(spaces, masked=True)
     actions: dict[str, Any] = {
         "actions": int(action_space.n),
@@ -109,14 +126,26 @@ def describe(observation_space: gym.Space, action_space: gym.Space) -> Spaces:
             categories=int(observation_space.n),
             category_start=int(observation_space.start),
         )
+    vocabulary = vocabulary_of(observation_space, tokens)
+    if vocabulary is not None:
+        return Spaces(
+            observation_space.shape or (),
+            np.dtype(observation_space.dtype).name,
+            **actions,
+            categories=vocabulary.size,
+            category_start=vocabulary.start,
+            padding=vocabulary.padding,
+        )
     if isinstance(observation_space, gym.spaces.Box):
         return _describe_box(observation_space, actions)
     raise UserError(
         f"The observation space is {describe_value(observation_space)}: dqn_tf takes Box and"
-        " Discrete observations, and a Dict of observation and action_mask. Make it a Box:"
+        " Discrete observations, MultiDiscrete ones of one size throughout, and a Dict of"
+        " observation and action_mask. Make it a Box:"
         " --env_wrappers=gymnasium.wrappers:FlattenObservation (Dict, Tuple, MultiDiscrete,"
         " MultiBinary), or a wrapper of your own that chooses what the agent sees"
-        " (--env_wrappers=minigrid.wrappers:ImgObsWrapper for MiniGrid)."
+        " (--env_wrappers=minigrid.wrappers:ImgObsWrapper for MiniGrid). A Text is made tokens by"
+        " --env_wrappers=dqn_tf.envs.text.wrappers:Characters."
     )
 
 

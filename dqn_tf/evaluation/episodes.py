@@ -179,7 +179,7 @@ def _play_all(
     waiting = iter(episodes)
     for player in players:
         player.start(next(waiting))
-        watch.after_step(player.env)
+        watch.after_step(player.env, player.observation)
     running = players
     while running:
         check()
@@ -192,14 +192,14 @@ def _play_all(
         still_running = []
         for player, action in zip(running, actions, strict=True):
             player.step(action)
-            watch.after_step(player.env)
+            watch.after_step(player.env, player.observation)
             if player.episode.is_done:
                 watch.after_episode()
                 episode = next(waiting, None)
                 if episode is None:
                     continue
                 player.start(episode)
-                watch.after_step(player.env)
+                watch.after_step(player.env, player.observation)
             still_running.append(player)
         running = still_running
         first = episodes[:GIVES_UP_AFTER]

@@ -26,6 +26,7 @@ ENTRIES = {
     "score": dict,
     "spaces": {"observation_shape": list, "observation_dtype": str, "action_start": int},
     "action_meanings": list,
+    "tokens": list,
     "observation_range": dict,
 }
 

@@ -24,9 +24,10 @@ OF_PLAY = (
     "video",
     "video_episodes",
     "render",
+    "show",
     "evaluation_envs",
 )
-LEAST = {"episodes": 1, "seed": 0, "max_episode_steps": 1, "video_episodes": 1}
+LEAST = {"episodes": 1, "seed": 0, "max_episode_steps": 1, "video_episodes": 1, "show": 0}
 
 
 class EvaluateFlags(NamedTuple):
@@ -42,6 +43,7 @@ class EvaluateFlags(NamedTuple):
     video: str | None
     video_episodes: int
     render: bool
+    show: int
     data: list[str]
     gamma: float | None
     epsilon: float | None
@@ -120,6 +122,9 @@ def define(values: flags.FlagValues) -> None:
     )
     flags.DEFINE_integer("video_episodes", 1, "with --video: how many episodes to record", **to)
     flags.DEFINE_bool("render", False, "show the episodes in a window, one after the other", **to)
+    flags.DEFINE_integer(
+        "show", 0, "how many episodes to print as text, of an environment that names tokens", **to
+    )
     flags.DEFINE_multi_string(
         "data",
         None,
@@ -198,7 +203,7 @@ def _require_models(parsed: EvaluateFlags) -> None:
         return
     if len(parsed.compare) != 2:
         raise _two_models()
-    for name in ("model", "video", "render"):
+    for name in ("model", "video", "render", "show"):
         if getattr(parsed, name):
             raise UserError(f"--{name} and --compare exclude each other.")
 
@@ -211,6 +216,9 @@ def _two_models() -> UserError:
 
 
 def _require_video(parsed: EvaluateFlags) -> None:
+    for name in ("video", "render"):
+        if parsed.show and getattr(parsed, name):
+            raise UserError(f"--show and --{name} exclude each other: one is text, one pictures.")
     if parsed.video is None:
         return
     if Path(parsed.video).suffix.lower() not in VIDEO_SUFFIXES:

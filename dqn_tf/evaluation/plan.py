@@ -17,7 +17,7 @@ from dqn_tf.evaluation.episodes import play as play_episodes
 from dqn_tf.evaluation.find_export import Version, find_export
 from dqn_tf.evaluation.flags import EvaluateFlags
 from dqn_tf.evaluation.kept_envs import KeptEnvs, automatic_parallel
-from dqn_tf.evaluation.watch import ProgressWatch
+from dqn_tf.evaluation.watch import ProgressWatch, TextWatch
 from dqn_tf.support.errors import UserError
 
 # the settings that gymnasium.make and wrappers are given, and what they were before there were any
@@ -34,16 +34,18 @@ class EvaluationPlan(NamedTuple):
     parallel: int  # environments stepped together
     seeds: list[int]
     fps: float  # frames per second of the video
+    tokens: list[str] | None  # their names, where the environment has tokens
     flags: EvaluateFlags
 
 
 class Played(NamedTuple):
-    """A version's episodes, how long they took, and how many frames were recorded."""
+    """A version's episodes, how long they took, frames recorded, and the first ones as text."""
 
     version: Version
     evaluation: Evaluation
     seconds: float
     frames: int
+    texts: list[str]
 
 
 def prepare(flags: EvaluateFlags) -> EvaluationPlan:
@@ -64,7 +66,13 @@ def prepare(flags: EvaluateFlags) -> EvaluationPlan:
     if flags.render:
         video.require_drawing(make, "human", "--render", seeds[0])
     parallel = config.evaluation_envs or automatic_parallel(make)
-    return EvaluationPlan(versions, config, spaces, make, parallel, seeds, fps, flags)
+    tokens = make.names.get("tokens")
+    if flags.show and tokens is None:
+        raise UserError(
+            f"--show={flags.show}: {env} names no tokens (its attribute `tokens`), so its episodes"
+            " are no text."
+        )
+    return EvaluationPlan(versions, config, spaces, make, parallel, seeds, fps, tokens, flags)
 
 
 def configuration(
@@ -92,13 +100,17 @@ def play(
     """
     start = time.monotonic()
     frames = 0
+    texts: list[str] = []
     parts = []
-    filmed = 0
+    shown = plan.flags.show
     if plan.flags.video is not None:
-        filmed = plan.flags.video_episodes
+        shown = plan.flags.video_episodes
         evaluation, frames = _play_with_video(plan, Path(plan.flags.video), policy, check)
         parts.append(evaluation)
-    others = plan.seeds[filmed:]
+    elif shown:
+        evaluation, texts = _play_as_text(plan, policy, check)
+        parts.append(evaluation)
+    others = plan.seeds[shown:]
     if others:
         keywords = {"render_mode": "human"} if plan.flags.render else {}
         most = 1 if plan.flags.render else plan.parallel
@@ -108,7 +120,7 @@ def play(
             parts.append(
                 play_episodes(policy, envs.ready(len(others)), others, limit, check, watch)
             )
-    return Played(version, join_evaluations(parts), time.monotonic() - start, frames)
+    return Played(version, join_evaluations(parts), time.monotonic() - start, frames, texts)
 
 
 def _hint(plan: EvaluationPlan) -> str:
@@ -131,6 +143,19 @@ def _play_with_video(
         watch = video.FilmWatch(file)
         evaluation = play_episodes(policy, envs.ready(1), filmed, limit, check, watch)
     return evaluation, file.frames
+
+
+def _play_as_text(
+    plan: EvaluationPlan, policy: ActFunction, check: Callable[[], None]
+) -> tuple[Evaluation, list[str]]:
+    """Play the first episodes; return what was said in them, too."""
+    assert plan.tokens is not None
+    watch = TextWatch(plan.tokens)
+    limit = plan.flags.max_episode_steps
+    with KeptEnvs(plan.make, 1) as envs:
+        seeds = plan.seeds[: plan.flags.show]
+        evaluation = play_episodes(policy, envs.ready(1), seeds, limit, check, watch)
+    return evaluation, watch.texts
 
 
 def _environment(versions: list[Version], flag: str | None) -> str:

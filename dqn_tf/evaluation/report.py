@@ -46,6 +46,7 @@ def _model_lines(record: dict[str, Any]) -> list[str]:
         f"{_episodes(record['episodes'])} {_seeds(record)}",
         "",
         *_table(record, record["max_episode_steps"]),
+        *_text_lines(record),
     ]
 
 
@@ -78,6 +79,7 @@ def _model_record(played: Played) -> dict[str, Any]:
         "seconds": round(played.seconds, 3),
         "returns": played.evaluation.returns.tolist(),
         "lengths": played.evaluation.lengths.tolist(),
+        **({"texts": played.texts} if played.texts else {}),
     }
 
 
@@ -116,6 +118,16 @@ def _table(model: dict[str, Any], max_episode_steps: int) -> list[str]:
             f"Cut at --max_episode_steps={max_episode_steps}: {capped} of"
             f" {_episodes(model['episodes'])}; their returns are what they had until then."
         )
+    return lines
+
+
+def _text_lines(record: dict[str, Any]) -> list[str]:
+    """Return the first episodes as text, each with its return, after an empty line."""
+    lines = []
+    for number, text in enumerate(record.get("texts", []), 1):
+        value, length = record["returns"][number - 1], record["lengths"][number - 1]
+        steps = f"{length:,} step{'s' if length != 1 else ''}"
+        lines += ["", f"episode {number}, return {value:.2f}, {steps}:", *text.split("\n")]
     return lines
 
 

@@ -101,7 +101,7 @@ class FilmWatch(Watch):
     def __init__(self, file: VideoFile) -> None:
         self._file = file
 
-    def after_step(self, env: CheckedEnv) -> None:
+    def after_step(self, env: CheckedEnv, observation: np.ndarray) -> None:
         """Draw the state that the step led to."""
         self._file.add(env.render())
 

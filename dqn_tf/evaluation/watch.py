@@ -1,9 +1,12 @@
 """What is shown while episodes are played: how far it is, and pictures for a film."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+
+import numpy as np
 
 from dqn_tf.envs.checked_env import CheckedEnv
+from dqn_tf.envs.tokens import to_text
 
 QUIET_SECONDS = 10.0
 
@@ -11,8 +14,8 @@ QUIET_SECONDS = 10.0
 class Watch:
     """Is told of every step and every finished episode; does nothing until it is overridden."""
 
-    def after_step(self, env: CheckedEnv) -> None:
-        """Handle a step, or a reset."""
+    def after_step(self, env: CheckedEnv, observation: np.ndarray) -> None:
+        """Handle a step, or a reset, and the observation that it led to."""
 
     def after_episode(self) -> None:
         """Handle the end of an episode."""
@@ -31,7 +34,7 @@ class ProgressWatch(Watch):
         self._start = time.monotonic()
         self._next = self._start + QUIET_SECONDS
 
-    def after_step(self, env: CheckedEnv) -> None:
+    def after_step(self, env: CheckedEnv, observation: np.ndarray) -> None:
         """Say how far it is, if it is time."""
         self._steps += 1
         now = time.monotonic()
@@ -48,3 +51,32 @@ class ProgressWatch(Watch):
     def after_episode(self) -> None:
         """Count the episode."""
         self._episodes += 1
+
+
+class TextWatch(Watch):
+    """Collects the text of episodes that are played one after the other.
+
+    Where an observation goes on with the one before, it is the same line; else it begins a new one.
+    """
+
+    def __init__(self, names: Sequence[str]) -> None:
+        """Take the names of the tokens."""
+        self._names = names
+        self._lines: list[str] = []
+        self._tokens: list[int] = []  # of the last line, without padding
+        self.texts: list[str] = []  # of the episodes
+
+    def after_step(self, env: CheckedEnv, observation: np.ndarray) -> None:
+        """Go on with the last line, or begin another one."""
+        spaces = env.spaces
+        tokens = [token for token in observation.tolist() if token != spaces.padding]
+        line = to_text(observation, self._names, spaces.category_start, spaces.padding)
+        if self._lines and tokens[: len(self._tokens)] == self._tokens:
+            self._lines.pop()
+        self._lines.append(line)
+        self._tokens = tokens
+
+    def after_episode(self) -> None:
+        """Take the lines as the text of one episode."""
+        self.texts.append("\n".join(self._lines))
+        self._lines = []

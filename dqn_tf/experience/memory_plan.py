@@ -55,7 +55,9 @@ def replay_bytes(capacity: int, config: DQNConfig, spaces: Spaces) -> int:
 
 def network_bytes(parameters: int, config: DQNConfig, spaces: Spaces) -> int:
     """Return about how much the weights of a network and a batch's one-hot rows take."""
-    one_hot = config.batch_size * spaces.categories * ONE_HOT_COPIES
+    one_hot = 0
+    if spaces.categories:
+        one_hot = config.batch_size * spaces.encoded_width * ONE_HOT_COPIES
     outputs = config.batch_size * spaces.actions * ONE_HOT_COPIES
     return FLOAT_BYTES * (parameters * WEIGHT_COPIES + one_hot + outputs)
 

@@ -20,7 +20,7 @@ def main(flags: ExportFlags) -> None:
     directory = Path(flags.output) if flags.output else run.export_dir
     files.require_directory("output", directory)
     require_same_env(directory, run.config.env)
-    meanings = registry.action_meanings(run.config)
+    names = registry.names(run.config)
     tensorflow_loading.load_tensorflow(command_line.verbose())
     from dqn_tf.agent.dqn import DQN, weights_sha256
     from dqn_tf.export import manifest, publish
@@ -36,7 +36,7 @@ def main(flags: ExportFlags) -> None:
         score,
         run.replay_observations,
         run.spaces,
-        meanings,
+        names,
     )
     version = publish.export(
         agent, directory, run.gate_observations, about, flags.formats, fresh=True

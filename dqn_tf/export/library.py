@@ -38,7 +38,7 @@ def export_policy(
         None,
         seen,
         agent.spaces,
-        registry.action_meanings(config),
+        registry.names(config),
     )
     if observations is None:
         observations = random_observations(agent.spaces, GATE_OBSERVATIONS)

@@ -19,13 +19,13 @@ def describe_run(
     score: dict[str, Any] | None,
     observations: np.ndarray,
     spaces: Spaces,
-    action_meanings: list[str] | None,
+    names: dict[str, list[str]],
 ) -> dict[str, Any]:
     """Return what a run knows about the agent that it exports.
 
     `weights_name` is "last" or "best". `score` is the final test's summary, None if there was no
-    test. `observations` [n, *shape] are those of the replay. The environment's names of its actions
-    are there if it has any.
+    test. `observations` [n, *shape] are those of the replay. `names` are the environment's, of its
+    actions and tokens.
     """
     run: dict[str, Any] = {
         "env": config.env,
@@ -36,9 +36,7 @@ def describe_run(
     ranges = observation_range(observations, spaces)
     if ranges:
         run["observation_range"] = ranges
-    if action_meanings:
-        run["action_meanings"] = action_meanings
-    return run
+    return run | names
 
 
 def make_manifest(about: dict[str, Any], agent: DQN, formats: list[str]) -> dict[str, Any]:

@@ -221,7 +221,7 @@ class RunRecorder(RunObserver):
             exported.test,
             observations_of(run.engine.replay.rows()),
             self.plan.spaces,
-            run.make_env.action_meanings,
+            run.make_env.names,
         )
         observations = run.engine.replay.observations(GATE_OBSERVATIONS)
         # Only a run that was resumed at its end can have been here before.

@@ -14,9 +14,9 @@ def observations(spaces: Spaces, count: int, generator: np.random.Generator) -> 
     """Observations over the whole range of their dtype that an environment would use."""
     shape = (count, *spaces.observation_shape)
     if spaces.categories:
-        return generator.integers(
-            spaces.category_start, spaces.category_start + spaces.categories, size=shape
-        )
+        last = spaces.category_start + spaces.categories - 1
+        drawn = generator.integers(spaces.category_start, last, size=shape, endpoint=True)
+        return drawn.astype(spaces.observation_dtype)
     if spaces.observation_dtype == "float32":
         return generator.normal(size=shape).astype(np.float32)
     return generator.integers(2 if spaces.observation_dtype == "bool" else 256, size=shape).astype(
@@ -36,6 +36,8 @@ def observations(spaces: Spaces, count: int, generator: np.random.Generator) -> 
         Spaces((5,), "bool", 2),
         Spaces((), "int64", 4, categories=6),
         Spaces((), "int64", 4, categories=3, category_start=-2),
+        Spaces((5,), "int32", 4, categories=7, padding=0),
+        Spaces((3,), "int8", 4, categories=250, category_start=-125),
     ],
     ids=str,
 )

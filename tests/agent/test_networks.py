@@ -37,6 +37,7 @@ def identity(spaces: Spaces) -> QNetwork:
     [
         VECTOR,
         Spaces((), "int64", 3, categories=6),
+        Spaces((4,), "uint16", 3, categories=6),
         Spaces((2, 3), "float32", 5),
         Spaces((4,), "uint8", 2),
         Spaces((2,), "int32", 2),
@@ -61,6 +62,14 @@ def test_discrete_observations_are_one_hot_from_their_own_start():
     np.testing.assert_array_equal(
         identity(spaces)(tf.constant([-1, 0, 1, 0], tf.int64)), np.eye(3)[[0, 1, 2, 1]]
     )
+
+
+@pytest.mark.parametrize("dtype", ["int8", "uint8", "int32", "uint16", "int64"])
+def test_tokens_are_one_hot_one_after_the_other(dtype):
+    spaces = Spaces((2,), dtype, 6, categories=3, category_start=1, padding=1)
+    expected = [[0, 1, 0, 1, 0, 0], [0, 0, 1, 0, 0, 1]]
+    tokens = tf.constant(np.array([[2, 1], [3, 3]], dtype))
+    np.testing.assert_array_equal(identity(spaces)(tokens), expected)
 
 
 def test_boxes_are_flattened_row_by_row_and_otherwise_left_as_they_are():

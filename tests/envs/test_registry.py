@@ -159,7 +159,7 @@ def test_an_evaluation_plays_what_was_trained_on(tmp_path):
 def test_one_instance_serves_all_that_is_asked():
     faulty.OnlyOne.made = 0
     make = registry.maker(DQNConfig(env="faulty:OnlyOne-v0"))
-    assert make.spaces.actions == 2 and make.action_meanings is None
+    assert make.spaces.actions == 2 and make.names == {}
     env = make()
     assert faulty.OnlyOne.made == 1
     with pytest.raises(UserError, match="Address already in use"):

@@ -71,6 +71,14 @@ def test_images_of_floats_are_published_in_every_format(torso, layout, tmp_path)
     assert export(made, tmp_path, observations(spaces), {}, FORMATS) == tmp_path / "1"
 
 
+@pytest.mark.parametrize("dtype", ["uint8", "int32", "int64"])
+def test_tokens_are_published_in_every_format(dtype, tmp_path):
+    spaces = Spaces((5,), dtype, actions=3, categories=7, category_start=1, padding=1)
+    seen = (observations(Spaces((5,), dtype, actions=3)) % 7 + 1).astype(dtype)
+    made = agent(spaces, network="mlp")
+    assert export(made, tmp_path, seen, {}, FORMATS) == tmp_path / "1"
+
+
 def test_pictures_with_their_frames_first_are_published_in_every_format(tmp_path):
     spaces = Spaces(LAYOUTS["frames first"], "uint8", actions=3)
     made = agent(spaces, network="nips_cnn")

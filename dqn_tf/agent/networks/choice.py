@@ -70,6 +70,8 @@ def explain(config: DQNConfig, spaces: Spaces) -> str:
             f"pictures of {height}x{width} with {channels} channels ({shape}:"
             f" {WORDS[spaces.picture]}){scaled}"  # type: ignore[index]
         )
+    elif spaces.vocabulary:
+        what = f"{shape[0]:,} tokens of a vocabulary of {spaces.vocabulary:,}, one-hot"
     elif spaces.categories:
         what = f"{spaces.categories:,} categories, one-hot"
     else:
@@ -88,7 +90,7 @@ def parameters(config: DQNConfig, spaces: Spaces) -> int:
     atoms = config.atoms if config.distribution != "none" else 1
     outputs = spaces.actions * atoms
     if network == "mlp":
-        inputs = spaces.categories or math.prod(spaces.observation_shape)
+        inputs = spaces.encoded_width
         widths = config.hidden_units
     elif network in LAYOUTS and (spaces.picture_shape or len(spaces.observation_shape) == 3):
         height, width, _ = spaces.picture_shape or spaces.observation_shape

@@ -27,12 +27,13 @@ class Encoding:
     """How an observation becomes features, float32.
 
     A Discrete space becomes one-hot, or the number of the category where the first layer can look
-    its row up. Pictures of bytes are scaled to [0, 1], all else stays as it is.
+    its row up. Tokens become one-hot each. Pictures of bytes are scaled to [0, 1], all else stays
+    as it is.
     """
 
     observation_shape: tuple[int, ...]
     observation_dtype: str
-    categories: int  # of a Discrete space, else 0
+    categories: int  # of a Discrete space or of tokens, else 0
     category_start: int
     scales_pixels: bool
 
@@ -91,7 +92,8 @@ class ForwardPlan:
         heads = (*self.streams, self.behaviour) if self.behaviour else self.streams
         seeing = self.torso[:1] or tuple(stream[0] for stream in heads)
         are_dense = all(isinstance(layer, Dense) for layer in seeing)
-        return bool(self.encoding.categories) and are_dense
+        is_one = bool(self.encoding.categories) and not self.encoding.observation_shape
+        return is_one and are_dense
 
 
 class NumpyQFunction:
@@ -192,9 +194,10 @@ class NumpyQFunction:
 
 
 def _one_hot(categories: int, start: int, observation: np.ndarray) -> np.ndarray:
-    features = np.zeros((len(observation), categories), np.float32)
-    features[np.arange(len(observation)), observation - start] = 1.0
-    return features
+    place = observation.astype(np.intp, copy=False).reshape(-1) - start
+    features = np.zeros((len(place), categories), np.float32)
+    features[np.arange(len(place)), place] = 1.0
+    return features.reshape(*observation.shape, categories)
 
 
 def _as_float32(observation: np.ndarray) -> np.ndarray:

@@ -7,6 +7,7 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 
+from dqn_tf.envs.tokens import to_text
 from dqn_tf.support.errors import UserError
 
 PADDING = 0  # the number of the token that fills an observation behind its end
@@ -62,18 +63,7 @@ class TokenEnv(gym.Env):
         """Return the observation as text."""
         if self.render_mode is None:
             return None
-        return to_text(self.observation(), self.tokens, PADDING) + "\n"
-
-
-def to_text(observation: np.ndarray, tokens: tuple[str, ...], padding: int | None) -> str:
-    """Return tokens [T], numbers from 0, as their names with spaces between them.
-
-    Names of one character each, as of a vocabulary of characters, stand side by side.
-    """
-    names = [tokens[number] for number in observation.tolist() if number != padding]
-    others = [name for number, name in enumerate(tokens) if number != padding]
-    are_characters = all(len(name) == 1 for name in others)
-    return ("" if are_characters else " ").join(names)
+        return to_text(self.observation(), self.tokens, 0, PADDING) + "\n"
 
 
 def chosen_start(options: dict[str, Any] | None, starts: list[Any]) -> int | None:

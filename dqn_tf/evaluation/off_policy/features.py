@@ -113,7 +113,8 @@ def make_features(observation: np.ndarray, spaces: Spaces) -> list[Features]:
 
     Otherwise two kinds, the finer one first.
     """
-    if 0 < spaces.categories * spaces.actions <= MOST_ENTRIES:
+    is_small = 0 < spaces.categories * spaces.actions <= MOST_ENTRIES
+    if is_small and not spaces.vocabulary:
         return [Table(spaces.categories, spaces.category_start)]
     # no more than the rows can tell apart
     most = min(MOST_FEATURES, max(20, len(observation) // 10)) // spaces.actions

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from dqn_tf.envs.spaces import Spaces, describe
+from dqn_tf.envs.tokens import Tokens
 from dqn_tf.experience.logged.building import EpisodesBuilder, Part
 from dqn_tf.experience.logged.episodes import LoggedEpisodes
 from dqn_tf.support.errors import UserError, describe_error
@@ -185,7 +186,9 @@ def _notes(minari: Any, dataset: Any) -> tuple[str, ...]:
 def _require_spaces(source: str, dataset: Any, spaces: Spaces) -> None:
     """Raise UserError if the data set's spaces are not the environment's."""
     try:
-        own = describe(dataset.observation_space, dataset.action_space)
+        # a data set does not say whether its integers are tokens
+        tokens = Tokens(None, spaces.padding) if spaces.vocabulary else None
+        own = describe(dataset.observation_space, dataset.action_space, tokens)
     except UserError as error:
         raise UserError(f"{source}: {error}") from error
     differences = [

@@ -70,7 +70,7 @@ def _coverage(episodes: LoggedEpisodes, spaces: Spaces) -> str:
         names = ", ".join(map(str, missing[:MOST_ACTIONS].tolist()))
         more = ", ..." if len(missing) > MOST_ACTIONS else ""
         told = f"{_count(len(missing), 'action')} never taken ({names}{more})"
-    if spaces.categories:
+    if spaces.categories and not spaces.vocabulary:
         return f"{told}; {_pairs(episodes, spaces)}"
     return f"{told}; {_distinct(episodes)}"
 

@@ -147,8 +147,8 @@ def add_q_values(graph: Graph, network: QNetwork, features: str, spaces: Spaces)
 def add_encoding(graph: Graph, encoding: Encoding) -> str:
     """Add what `Torso.encode` does."""
     if encoding.categories:
-        start = graph.constant(np.array(encoding.category_start, encoding.observation_dtype))
-        place = graph.add("Cast", graph.add("Sub", "observation", start), to=INT64)
+        start = graph.constant(np.array(encoding.category_start, np.int64))
+        place = graph.add("Sub", graph.add("Cast", "observation", to=INT64), start)
         depth = graph.constant(np.array(encoding.categories))
         off_and_on = graph.constant(np.array([0.0, 1.0], np.float32))
         return graph.add("OneHot", place, depth, off_and_on, axis=-1)

@@ -76,7 +76,9 @@ def test_dqn_tf_sees_tokens_whose_actions_are_their_numbers():
     assert isinstance(spaces, Spaces)
     assert (spaces.observation_shape, spaces.observation_dtype) == ((16,), "int32")
     assert (spaces.actions, spaces.action_start, spaces.masked) == (40, 1, False)
-    assert registry.action_meanings(config) == list(map(str, range(40)))
+    assert (spaces.vocabulary, spaces.category_start, spaces.padding) == (41, 0, 0)
+    names = list(map(str, range(40)))
+    assert registry.names(config) == {"action_meanings": names, "tokens": ["<pad>", *names]}
 
 
 # computed beforehand by another program, of the same 8,000 walks

@@ -106,6 +106,14 @@ def test_every_observation_has_features(shape, dtype, actions):
         assert np.isfinite(features(np.zeros((2, *shape), dtype))).all()
 
 
+def test_tokens_are_no_table():
+    """A table would need an entry for each sequence."""
+    observation = np.random.default_rng(0).integers(3, size=(500, 4))
+    made = make_features(observation, Spaces((4,), "int64", 2, categories=3))
+    assert [features.is_table for features in made] == [False, False]
+    assert [features(observation).shape for features in made] == [(500, f.count) for f in made]
+
+
 def test_a_table_is_made_where_it_fits():
     observation = np.arange(100)
     (table,) = make_features(observation, Spaces((), "int64", 4, categories=100))

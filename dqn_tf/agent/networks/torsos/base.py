@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-import numpy as np
 import tensorflow as tf
 
 from dqn_tf.agent.networks.numpy_forward import Encoding
@@ -50,12 +49,14 @@ class Torso(tf.keras.layers.Layer):
     def encode(self, observation: tf.Tensor) -> tf.Tensor:
         """Return the features of observations [B, *shape] in the environment's own dtype.
 
-        They are float32: one-hot for a Discrete space, pictures of bytes scaled to [0, 1], all else
-        as it is, and their axes lie as the environment's. A torso that needs something else has an
-        `encode` of its own.
+        They are float32: one-hot for a Discrete space and for tokens [B, T, V], pictures of bytes
+        scaled to [0, 1], all else as it is, and their axes lie as the environment's. A torso that
+        needs something else has an `encode` of its own.
         """
         encoding = self.encoding
         if encoding.categories:
+            if encoding.observation_shape:  # tokens, of any integer type
+                observation = tf.cast(observation, tf.int32)
             return tf.one_hot(observation - encoding.category_start, encoding.categories)
         features = tf.cast(observation, tf.float32)
         return features / 255.0 if encoding.scales_pixels else features
@@ -93,4 +94,4 @@ def make_encoding(spaces: Spaces) -> Encoding:
 
 def encoded_width(spaces: Spaces) -> int:
     """Return how many numbers an observation's features are."""
-    return spaces.categories or int(np.prod(spaces.observation_shape))
+    return spaces.encoded_width

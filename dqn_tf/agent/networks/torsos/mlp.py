@@ -44,7 +44,8 @@ class MLP(Torso):
 
     def plan(self, places: Places) -> tuple[PlannedLayer, ...]:
         """Describe the torso as plain data."""
-        is_flat = self.encoding.categories or len(self.encoding.observation_shape) == 1
+        axes = len(self.encoding.observation_shape) + bool(self.encoding.categories)
+        is_flat = axes == 1
         flatten = () if is_flat else (Reshape((-1,)),)
         return (*flatten, *(planned(layer, places) for layer in self.hidden))
 
