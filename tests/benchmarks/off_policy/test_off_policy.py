@@ -1,9 +1,12 @@
 """The coverage benchmark: its episodes are CartPole's, and its tables count what the rows say."""
 
+from pathlib import Path
+
 import gymnasium as gym
 import numpy as np
 import pytest
 
+from benchmarks.common import records
 from benchmarks.off_policy import __main__ as benchmark
 from benchmarks.off_policy import cart_pole
 from benchmarks.off_policy.__main__ import Row, render
@@ -52,3 +55,11 @@ def test_the_table_counts_what_is_covered_and_what_means_nothing():
 def test_a_model_is_asked_for():
     with pytest.raises(UserError, match=r"^--model is missing"):
         benchmark.parse(["-m", "--repetitions=2"])
+
+
+def test_the_page_shows_the_rows_that_are_kept():
+    root = Path(__file__).parents[3]
+    file = root / "benchmarks" / "results" / "off_policy" / "cart_pole.csv"
+    page = (root / "docs" / "offline.md").read_text(encoding="utf-8").splitlines()
+    lines = render(records.newest(records.read(file, Row)))
+    assert len(lines) > 10 and set(lines) <= set(page)
