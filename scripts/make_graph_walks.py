@@ -16,14 +16,12 @@ from pathlib import Path
 
 import numpy as np
 
-from dqn_tf.envs.text.graphs import LIMIT, SHIPPED, Graph
+from dqn_tf.envs.text.graphs import LIMIT, MOVES, PULL, SHIPPED, Graph
 
 NODES = 40
 EDGE_CHANCE = 0.08
 FIRST_SEED = 12
 WALKS = 8_000
-MOVES = 8
-PULL = 0.6
 
 
 def graphs() -> Iterator[tuple[Graph, np.random.Generator]]:

@@ -1,6 +1,7 @@
 """docs/language.md: its tables are what the command prints, its sizes those of the spaces."""
 
 import re
+import shlex
 from pathlib import Path
 
 import pytest
@@ -8,7 +9,7 @@ import pytest
 from dqn_tf.config import presets
 from dqn_tf.envs import registry
 from dqn_tf.envs.text import graphs
-from dqn_tf.envs.text.__main__ import tables
+from dqn_tf.envs.text.__main__ import parse, tables
 
 PAGE = (Path(__file__).parents[2] / "docs" / "language.md").read_text(encoding="utf-8")
 
@@ -37,6 +38,15 @@ def test_the_example_is_a_graph(tmp_path):
     (tmp_path / "city.json").write_text(example[1])
     graph = graphs.find_graph(str(tmp_path / "city.json"))
     assert (graph.nodes[graph.goal], graph.limit, graph.edges.sum()) == ("sea", 15, 3)
+
+
+def test_the_commands_are_understood():
+    commands = re.findall(r"^python -m dqn_tf\.envs\.text (--.*)$", PAGE, re.MULTILINE)
+    given = [parse(["x", *shlex.split(words)]) for words in commands]
+    assert [(flags.data, flags.env_kwargs) for flags in given] == [
+        ("walks.npz", {"graph": "2"}),
+        ("maze.npz", {}),
+    ]
 
 
 def test_few_walks_of_the_last_graph_arrive():

@@ -1,60 +1,84 @@
 """Prints the exact yardsticks of the environments of tokens: `python -m dqn_tf.envs.text`.
 
-With --data it writes the walks of a graph as logged data instead.
+With --data it writes logged data of one of them instead.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+import gymnasium as gym
 import numpy as np
 from absl import flags
 
-from dqn_tf.envs.text import exact, graphs, maze, rewrite, walk_baselines
+from dqn_tf.config import flags as config_flags
+from dqn_tf.envs import text
+from dqn_tf.envs.text import exact, graph_walk, graphs, maze, rewrite, walk_baselines
 from dqn_tf.envs.text.graph_walk import walk_model
+from dqn_tf.envs.text.logged_play import logged_play
 from dqn_tf.envs.text.logged_walks import logged_walks
 from dqn_tf.support import command_line, files
-from dqn_tf.support.errors import UserError
+from dqn_tf.support.errors import UserError, describe_error
+
+EPISODES = 1_000
 
 
 class Flags(NamedTuple):
     """The values of the flags."""
 
     data: str | None
-    graph: str
+    env: str
+    env_kwargs: dict[str, Any]
+    episodes: int | None
+    seed: int
 
 
 def parse(argv: Sequence[str]) -> Flags:
     """Read the flags. Raises UserError; exits after `--help`."""
     values = command_line.parse(argv, define, _help_page)
-    return Flags(values.data, values.graph)
+    given = values.flag_values_dict()
+    overrides = config_flags.some_overrides(given, ("env_kwargs",))
+    for name, least in {"episodes": 1, "seed": 0}.items():
+        if given[name] is not None and given[name] < least:
+            raise UserError(f"--{name}={given[name]}: must be at least {least}.")
+    arguments = overrides.get("env_kwargs", {})
+    return Flags(values.data, values.env, arguments, values.episodes, values.seed)
 
 
 def define(values: flags.FlagValues) -> None:
     """Define all flags."""
-    command_line.define_path(
-        "data", None, "file.npz to write the walks of --graph to, for train.py --data", values
+    command_line.define_path("data", None, "file.npz to write, for train.py --data", values)
+    to: dict[str, Any] = {"flag_values": values}
+    names = list(text.ENTRY_POINTS)
+    flags.DEFINE_enum("env", graph_walk.ENV_ID, names, "with --data: whose", **to)
+    config_flags.define_some(values, ("env_kwargs",))
+    flags.DEFINE_integer(
+        "episodes",
+        None,
+        f"with --data: so many are played, {EPISODES:,} if not given; without it, GraphWalk's are"
+        " the 8,000 walks that come with its graph, if any do",
+        **to,
     )
-    flags.DEFINE_enum(
-        "graph", graphs.SHIPPED[0], graphs.SHIPPED, "whose walks --data writes", flag_values=values
-    )
+    flags.DEFINE_integer("seed", 0, "with --data: what is played derives from it", **to)
 
 
 def _help_page(command: str, values: flags.FlagValues) -> str:
-    usage = [command, f"{command} --data=walks.npz [--graph=2]"]
-    text = """
+    usage = [command, f'{command} --data=walks.npz --env_kwargs=\'{{"graph": "2"}}\'']
+    page = """
         Prints the exact returns of the environments of tokens: of the optimum, and of all that
         needs no reinforcement learning, computed by dynamic programming.
 
-        With --data: writes the walks that come with a graph as logged data.
+        With --data: writes logged data, to learn from before the first step. GraphWalk is played by
+        a walker who is drawn away from the goal, TextMaze by one who gives random commands, Rewrite
+        by one who knows half of the tokens.
         """
-    return command_line.help_page(usage, text, {"": command_line.entries(values)})
+    return command_line.help_page(usage, page, {"": command_line.entries(values)})
 
 
 def main(given: Flags) -> None:
-    """Print the tables, or write the walks. Raises UserError."""
+    """Print the tables, or write logged data. Raises UserError."""
     if given.data is None:
         print(tables())
         return
@@ -62,12 +86,26 @@ def main(given: Flags) -> None:
     if path.suffix != ".npz":
         raise UserError(f"--data={path}: must end in .npz.")
     files.require_file("data", path)
-    walks = graphs.shipped_walks(given.graph)
-    columns = logged_walks(graphs.find_graph(given.graph), walks)
-    with files.replaced(path) as aside, aside.open("wb") as file:
+    columns = _logged(given)
+    with files.writing(path), files.replaced(path) as aside, aside.open("wb") as file:
         np.savez(file, **columns)  # type: ignore[arg-type]
-    moves = len(columns["action"])
-    print(f"{len(walks):,} walks of graph {given.graph}, {moves:,} moves, in {path}")
+    episodes, steps = len(columns["final_observation"]), len(columns["action"])
+    print(f"{given.env}: {episodes:,} episodes, {steps:,} steps, in {path}")
+
+
+def _logged(given: Flags) -> dict[str, np.ndarray]:
+    """Return the columns of the walks that come with a graph, or of episodes that are played."""
+    graph = str(given.env_kwargs.get("graph", graphs.SHIPPED[0]))
+    has_walks = given.env == graph_walk.ENV_ID and graph in graphs.SHIPPED
+    if has_walks and given.episodes is None:
+        return logged_walks(graphs.find_graph(graph), graphs.shipped_walks(graph))
+    if given.env not in gym.registry:
+        text.register()
+    try:
+        env: Any = gym.make(given.env, disable_env_checker=True, **given.env_kwargs)
+    except TypeError as error:
+        raise UserError(f"--env_kwargs: {given.env} says {describe_error(error)}.") from error
+    return logged_play(env.unwrapped, given.episodes or EPISODES, given.seed)
 
 
 def tables() -> str:

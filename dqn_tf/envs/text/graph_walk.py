@@ -14,7 +14,7 @@ import numpy as np
 
 from dqn_tf.envs.text import exact
 from dqn_tf.envs.text.exact import END, Model
-from dqn_tf.envs.text.graphs import Graph, find_graph
+from dqn_tf.envs.text.graphs import MOVES, Graph, find_graph, walker
 from dqn_tf.envs.text.token_env import PADDING_NAME, TokenEnv, chosen_start
 
 ENV_ID = "dqn_tf/GraphWalk-v0"
@@ -27,8 +27,11 @@ class GraphWalk(TokenEnv):
     `reset(options={"start": node})` begins at that node's number.
     """
 
+    behaviour_steps = MOVES
+
     def __init__(self, graph: str = "1", render_mode: str | None = None) -> None:
         self.graph = find_graph(graph)
+        self._walker = walker(self.graph)
         nodes = self.graph.nodes
         actions: gym.spaces.Discrete = gym.spaces.Discrete(len(nodes), start=1)
         super().__init__((PADDING_NAME, *nodes), 1 + self.graph.limit, actions, render_mode)
@@ -53,6 +56,10 @@ class GraphWalk(TokenEnv):
         self.written.append(following + 1)
         truncated = not terminated and len(self.written) > self.graph.limit
         return self.observation(), reward, terminated, truncated, {}
+
+    def behaviour(self) -> np.ndarray:
+        """Return the walker's chances of the next nodes, [N]: see `graphs.walker`."""
+        return self._walker[self.written[-1] - 1]
 
     def model(self) -> Model:
         """Return the task as tables: see `walk_model`."""

@@ -27,6 +27,9 @@ LIMIT = 15
 MOST_NODES = 1_000
 MOST_TOKENS = 1_000
 KEYS = ("nodes", "goal", "edges", "limit")
+# of the walker that made the walks: so many moves, drawn away from the goal so strongly
+MOVES = 8
+PULL = 0.6
 
 
 class Graph(NamedTuple):
@@ -62,11 +65,25 @@ class Graph(NamedTuple):
         return distance
 
 
+def walker(graph: Graph) -> np.ndarray:
+    """Return the chances with which the walker moves from node to node, [N, N] float64.
+
+    They are in proportion to exp(PULL · distance of the next node from the goal). A node from which
+    there is no way counts as one further than all others; where no edge leaves, all is equal.
+    """
+    distance = graph.distances()
+    distance[np.isinf(distance)] = distance[np.isfinite(distance)].max() + 1.0
+    weight = np.where(graph.edges, np.exp(PULL * distance), 0.0)
+    weight[~graph.edges.any(axis=1)] = 1.0
+    return weight / weight.sum(axis=1, keepdims=True)
+
+
 def find_graph(name: str) -> Graph:
     """Return the graph "1", "2", "3" or "4", or that of a file. Raises UserError."""
+    name = str(name)
     if name in SHIPPED:
         return read_graph(DATA / f"graph_{name}.json")
-    path = Path(str(name)).expanduser()
+    path = Path(name).expanduser()
     if not path.is_file():
         raise UserError(
             f"graph={name}: there is no such file; the graphs that come with dqn_tf are"
@@ -86,9 +103,8 @@ def _shipped_walks(name: str) -> np.ndarray:
 def shipped_walks(name: str) -> np.ndarray:
     """Return the walks that come with a graph, [8000, 9] uint8, of tokens.
 
-    Token 0 is the padding behind a walk that reached the goal early; node n is token n + 1. The
-    walker moved to a neighbour with a chance in proportion to exp(0.6 · its distance), so mostly
-    away from the goal, eight times at most. Raises UserError for a graph without walks.
+    Token 0 is the padding behind a walk that reached the goal early; node n is token n + 1. They
+    are those of the `walker`, MOVES moves at most. Raises UserError for a graph without walks.
     """
     if name not in SHIPPED:
         raise UserError(f"graph={name}: walks come with the graphs {', '.join(SHIPPED)} only.")

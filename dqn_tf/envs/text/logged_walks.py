@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from dqn_tf.envs.text.graphs import Graph
+from dqn_tf.envs.text.graphs import Graph, walker
 
 
 def logged_walks(graph: Graph, walks: np.ndarray) -> dict[str, np.ndarray]:
@@ -27,6 +27,7 @@ def logged_walks(graph: Graph, walks: np.ndarray) -> dict[str, np.ndarray]:
         "reward": np.full(len(row), -1.0, np.float32),
         "terminated": reached,
         "truncated": is_last & ~reached,
+        "propensity": walker(graph)[whole[row, place] - 1, action - 1],
         "episode": row,
         "final_observation": whole,
     }

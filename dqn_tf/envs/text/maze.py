@@ -114,6 +114,14 @@ class TextMaze(TokenEnv):
             return [f"{VERB} {direction}" for direction in MOVES]
         return super().get_action_meanings()
 
+    def behaviour(self) -> np.ndarray:
+        """Return the chances of one who gives the four commands equally often, and no others."""
+        if self.level == "choice":
+            return np.full(len(MOVES), 1.0 / len(MOVES))
+        place = len(self.written) - self._prompt
+        words = ((VERB,), tuple(MOVES), (STOP,))[place]
+        return np.array([(word in words) / len(words) for word in WRITABLE])
+
     def model(self) -> Model:
         """Return the task as tables: see `choice_model` and `token_model`."""
         return choice_model() if self.level == "choice" else token_model()

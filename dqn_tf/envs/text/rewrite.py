@@ -23,6 +23,7 @@ REWARDS = ("token", "end")
 SIGN = "="
 LENGTH = 8
 SYMBOLS = 12
+KNOWN = 0.5  # of the answers in logged data
 MOST = 1_000  # symbols, and tokens to write
 
 
@@ -84,6 +85,12 @@ class Rewrite(TokenEnv):
         else:
             reward = float(is_over and answer == self._answer)
         return self.observation(), reward, is_over, False, {}
+
+    def behaviour(self) -> np.ndarray:
+        """Return the chances of one who knows half of the tokens, and guesses the others."""
+        chances = np.full(self.symbols, (1.0 - KNOWN) / self.symbols)
+        chances[self._answer[len(self.written) - self._begin]] += KNOWN
+        return chances
 
     def model(self) -> Model:
         """Return the task as tables: see `rewrite_model`."""

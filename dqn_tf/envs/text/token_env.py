@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from typing import Any
 
 import gymnasium as gym
@@ -23,12 +24,15 @@ class TokenEnv(gym.Env):
     Attributes:
       tokens: the names of the tokens by number; the first is the padding.
       padding: the number of the padding.
+      actions: the environment's own numbers of the actions.
       written: the tokens of the observation, without the padding.
     """
 
     # Gymnasium declares it an attribute of instances, and reads the class's.
     metadata = {"render_modes": ["ansi"], "render_fps": 4}  # noqa: RUF012
     padding = PADDING
+    # where an episode of logged data is cut; None where the environment ends or cuts it
+    behaviour_steps: int | None = None
 
     def __init__(
         self,
@@ -45,7 +49,7 @@ class TokenEnv(gym.Env):
         self.action_space = action_space
         self._length = length
         first = int(action_space.start)
-        self._actions = range(first, first + int(action_space.n))
+        self.actions = range(first, first + int(action_space.n))
         self.render_mode = render_mode
         self.written: list[int] = []
 
@@ -55,9 +59,13 @@ class TokenEnv(gym.Env):
         tokens[: len(self.written)] = self.written
         return tokens
 
+    @abstractmethod
+    def behaviour(self) -> np.ndarray:
+        """Return the chances of the actions [A] now, of the player who makes logged data."""
+
     def get_action_meanings(self) -> list[str]:
         """Return the names of the tokens that may be written."""
-        return [self.tokens[action] for action in self._actions]
+        return [self.tokens[action] for action in self.actions]
 
     def render(self) -> str | None:
         """Return the observation as text."""
