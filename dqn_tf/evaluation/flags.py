@@ -125,6 +125,10 @@ def define(values: flags.FlagValues) -> None:
     flags.DEFINE_integer(
         "show", 0, "how many episodes to print as text, of an environment that names tokens", **to
     )
+    _define_estimates(to)
+
+
+def _define_estimates(to: dict[str, Any]) -> None:
     flags.DEFINE_multi_string(
         "data",
         None,

@@ -88,7 +88,7 @@ def parameters(config: DQNConfig, spaces: Spaces) -> int:
     """
     network = automatic(spaces) if config.network == "auto" else config.network
     atoms = config.atoms if config.distribution != "none" else 1
-    outputs = spaces.actions * atoms
+    outputs = spaces.actions * (atoms + config.learns_behaviour)
     if network == "mlp":
         inputs = spaces.encoded_width
         widths = config.hidden_units
