@@ -152,7 +152,7 @@ def test_the_protocol_is_the_configurations_wherever_a_game_is_made(monkeypatch)
     assert random_play.inspect(config, 5).spaces.actions == 18
     played = []
 
-    def record(configs, agents, make_env):
+    def record(configs, agents, make_env, logged):
         played.append((agents[0].spaces.actions, make_env().action_space.n))
         raise InterruptedError
 

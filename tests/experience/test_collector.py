@@ -22,6 +22,9 @@ class Constant:
     def q_values(self, observation, generator=None):
         return np.tile([0.0, 1.0], (len(observation), 1))
 
+    def greedy_action(self, observation, mask=None, generator=None):
+        return np.ones(len(observation), np.int64)
+
     def refresh(self, weights=None):
         self.weights.append(weights)
 
