@@ -171,7 +171,8 @@ class DQN(TransitionModel):
         """Take one step of the optimizer; return the norm of the gradient [num_agents]."""
         variables = self.online.trainable_variables
         gradients = [
-            tf.zeros(variable.shape) if gradient is None else gradient  # None: it has no effect
+            # None: it has no effect. An embedding's gradient comes as rows.
+            tf.zeros(variable.shape) if gradient is None else tf.convert_to_tensor(gradient)
             for gradient, variable in zip(tape.gradient(loss, variables), variables, strict=True)
         ]
         gradients, norm = losses.limit_gradients(

@@ -111,6 +111,16 @@ def check_atoms(config: Settings) -> str | None:
     )
 
 
+def check_heads(config: Settings) -> str | None:
+    """Require heads of the same even width: rotary positions turn pairs of numbers."""
+    if config.network not in ("auto", "transformer") or config.width % (2 * config.heads) == 0:
+        return None
+    return (
+        f"--width={config.width} must be a multiple of twice --heads={config.heads}: each head of"
+        " the transformer gets as many numbers as any other, in pairs."
+    )
+
+
 def check_munchausen(config: Settings) -> str | None:
     """Require plain Q-values beside Munchausen's soft bootstrap, and no other bootstrap."""
     if not config.munchausen:
@@ -222,6 +232,7 @@ CHECKS: tuple[Callable[[Settings], str | None], ...] = (
     check_logged_data,
     check_data_share,
     check_atoms,
+    check_heads,
     check_munchausen,
     check_losses_on_logged_data,
     check_exponential_epsilon,

@@ -37,6 +37,18 @@ GRU = {
     "env_steps_per_update": 4,
     "hidden_units": None,
 }
+# its torso is the one that tokens get by themselves
+TRANSFORMER = {
+    "env": "dqn_tf/Rewrite-v0",
+    "total_steps": 500,
+    "env_steps_per_update": 4,
+    "hidden_units": None,
+    "layers": 1,
+    "width": 16,
+    "prioritized": True,
+    "noisy": True,
+    "double": True,
+}
 
 
 class DropoutTorso(Torso):
@@ -72,13 +84,14 @@ def make_agent(torso, spaces: Spaces = oracles.BOX, **overrides) -> DQN:
 
 
 @pytest.mark.timeout(600)
-def test_a_torso_outside_dqn_tf_is_trained_resumed_exported_and_evaluated(tmp_path):
+@pytest.mark.parametrize("flags", [GRU, TRANSFORMER], ids=["outside dqn_tf", "transformer"])
+def test_a_torso_is_trained_resumed_exported_and_evaluated(flags, tmp_path):
     """A run that was killed and resumed ends with the weights of one that was not."""
     undisturbed, killed = tmp_path / "undisturbed", tmp_path / "killed"
     commands = {}
     for directory in (undisturbed, killed):
         directory.mkdir()
-        commands[directory] = start(small_run(directory, **GRU), directory)
+        commands[directory] = start(small_run(directory, **flags), directory)
     commands[killed].wait_for(text="step 304: greedy return")
     commands[killed].kill(signal.SIGKILL)
     assert commands[killed].wait() == -signal.SIGKILL
@@ -87,11 +100,11 @@ def test_a_torso_outside_dqn_tf_is_trained_resumed_exported_and_evaluated(tmp_pa
         assert command.wait() == 0, command.text
     assert report(killed)["weights_sha256"] == report(undisturbed)["weights_sha256"]
     recorded = json.loads((killed / "run" / "config.json").read_text(encoding="utf-8"))
-    assert recorded["config"]["network"] == "gru_torso:GRUTorso"
+    assert recorded["config"]["network"] == flags.get("network", "auto")
     words = [f"--run={killed / 'run'}", "--weights=best", "--output=again"]
     status, text = run(words, killed, "dqn_tf.export")
     assert status == 0, text
-    words = ["--model=again", "--env=gru_torso:StackedCartPole-v0", "--episodes=2"]
+    words = ["--model=again", f"--env={flags['env']}", "--episodes=2"]
     status, text = run(words, killed, "evaluate.py")
     assert status == 0 and "2 episodes" in text, text
 
@@ -102,7 +115,7 @@ def test_a_torso_outside_dqn_tf_is_trained_resumed_exported_and_evaluated(tmp_pa
         ({"env": "CartPole-v1"}, "a GRU reads observations of shape [steps, numbers], and here"),
         ({"network": "gru_torso:Missing"}, "gru_torso has nothing named 'Missing'."),
         ({"network": "gru_torso:make_stacked_cartpole"}, "is no subclass of dqn_tf.agent.Torso."),
-        ({"network": "resnet"}, "must be auto, mlp, nature_cnn, nips_cnn, minatar_cnn or my_"),
+        ({"network": "resnet"}, "nips_cnn, minatar_cnn, transformer, gru or my_module:MyTorso"),
     ],
     ids=str,
 )

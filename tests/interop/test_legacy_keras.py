@@ -42,7 +42,9 @@ def command(*words):
 def tests(root):
     os.chdir(root)
     options = ["-n0", "-p", "no:cacheprovider", "--tb=short", "--durations=0"]
-    return pytest.main([*options, "tests/agent/test_keras.py"])
+    sequences = ["features_are_those_by_hand", "gradient_reaches_every_weight"]
+    sequences = ["tests/agent/test_sequences.py::test_the_" + name for name in sequences]
+    return pytest.main([*options, "tests/agent/test_keras.py", *sequences])
 def status(number):
     return os.waitstatus_to_exitcode(os.waitpid(number, 0)[1])
 beside = child(tests, sys.argv[2])

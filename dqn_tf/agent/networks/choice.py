@@ -22,14 +22,18 @@ DENSE_UNITS: dict[str, tuple[int, ...]] = {
     "nips_cnn": (256,),
     "minatar_cnn": (128,),
 }
+SEQUENTIAL = ("transformer", "gru")  # torsos that read one step after the other
 SMALL = 20  # the smallest side from which nips_cnn has more than one place left to look at
 
 
 def automatic(spaces: Spaces) -> str:
     """Return the name of the torso for these observations.
 
-    A small array of things that are there or not, [height, width, kinds] bool, is MinAtar's kind.
+    Tokens go to the Transformer. A small array of things that are there or not, [height, width,
+    kinds] bool, is MinAtar's kind.
     """
+    if spaces.vocabulary:
+        return "transformer"
     picture = spaces.picture_shape
     if picture is not None:
         side = min(picture[:2])
@@ -59,9 +63,8 @@ def convolved(layout: Layout, height: int, width: int) -> tuple[int, int] | None
 
 def explain(config: DQNConfig, spaces: Spaces) -> str:
     """Return a sentence on which torso the run has, and why."""
-    network = config.network
-    if network == "auto":
-        network = f"{automatic(spaces)} (chosen by --network=auto)"
+    chosen = automatic(spaces) if config.network == "auto" else config.network
+    network = f"{chosen} (chosen by --network=auto)" if config.network == "auto" else chosen
     shape = list(spaces.observation_shape)
     if spaces.picture_shape is not None:
         height, width, channels = spaces.picture_shape
@@ -71,7 +74,8 @@ def explain(config: DQNConfig, spaces: Spaces) -> str:
             f" {WORDS[spaces.picture]}){scaled}"  # type: ignore[index]
         )
     elif spaces.vocabulary:
-        what = f"{shape[0]:,} tokens of a vocabulary of {spaces.vocabulary:,}, one-hot"
+        encoded = ", one-hot" if chosen == "mlp" else ""
+        what = f"{shape[0]:,} tokens of a vocabulary of {spaces.vocabulary:,}{encoded}"
     elif spaces.categories:
         what = f"{spaces.categories:,} categories, one-hot"
     else:
@@ -92,6 +96,10 @@ def parameters(config: DQNConfig, spaces: Spaces) -> int:
     if network == "mlp":
         inputs = spaces.encoded_width
         widths = config.hidden_units
+    elif network in SEQUENTIAL and spaces.observation_shape:
+        entry = (spaces.vocabulary or spaces.observation_shape[-1]) * config.width
+        streams = 2 * config.width**2 if config.dueling else 0
+        return entry + _sequential(network, config) + streams + config.width * outputs
     elif network in LAYOUTS and (spaces.picture_shape or len(spaces.observation_shape) == 3):
         height, width, _ = spaces.picture_shape or spaces.observation_shape
         size = convolved(LAYOUTS[network], height, width)
@@ -101,5 +109,26 @@ def parameters(config: DQNConfig, spaces: Spaces) -> int:
         widths = DENSE_UNITS[network]
     else:
         return 0
-    sizes = [inputs, *widths, outputs]
-    return sum(before * after for before, after in itertools.pairwise(sizes))
+    return _dense(inputs, widths, outputs)
+
+
+def gated_width(width: int) -> int:
+    """Return the hidden width of a gated MLP: 8/3 of the stream's, a multiple of 8.
+
+    It then has as many weights as a plain one of four times the width.
+    """
+    return 8 * -(-width // 3)
+
+
+def _sequential(network: str, config: DQNConfig) -> int:
+    """Return the weights of the layers of a Transformer or of a GRU, without biases."""
+    width = config.width
+    per_layer = 6 * width * width
+    if network == "transformer":
+        per_layer = 4 * width * width + 3 * width * gated_width(width)
+    return config.layers * per_layer
+
+
+def _dense(inputs: int, widths: tuple[int, ...], outputs: int) -> int:
+    """Return the weights of dense layers, without biases."""
+    return sum(before * after for before, after in itertools.pairwise([inputs, *widths, outputs]))

@@ -17,9 +17,19 @@ class LearningSettings:
         "auto",
         NETWORK,
         "torso of the Q-network; auto is nature_cnn for images from 36x36, minatar_cnn for"
-        " smaller ones of bool, else mlp; nips_cnn is for images too, smaller and faster;"
+        " smaller ones of bool, transformer for tokens, else mlp; nips_cnn is for images too,"
+        " smaller and faster; transformer and gru read tokens [T] or numbers of T steps [T, N];"
         " my_module:MyTorso is a dqn_tf.agent.Torso of your own",
-        Choice("auto", "mlp", "nature_cnn", "nips_cnn", "minatar_cnn", own="MyTorso"),
+        Choice(
+            "auto",
+            "mlp",
+            "nature_cnn",
+            "nips_cnn",
+            "minatar_cnn",
+            "transformer",
+            "gru",
+            own="MyTorso",
+        ),
         source="Mnih et al. 2015, 2013; Young and Tian 2019",
         fixed_on_resume=True,
     )
@@ -28,6 +38,23 @@ class LearningSettings:
         NETWORK,
         "widths of the mlp's hidden layers",
         Format("positive widths such as 256,256", lambda value: all(width >= 1 for width in value)),
+        fixed_on_resume=True,
+    )
+    layers: int = setting(
+        2, NETWORK, "blocks of the transformer, or of the gru", Range(low=1), fixed_on_resume=True
+    )
+    heads: int = setting(
+        2,
+        NETWORK,
+        "heads of the transformer's attention; width / heads must be even",
+        Range(low=1),
+        fixed_on_resume=True,
+    )
+    width: int = setting(
+        64,
+        NETWORK,
+        "numbers by which the transformer or the gru describes a step",
+        Range(low=1, log=True),
         fixed_on_resume=True,
     )
     gamma: float = setting(0.99, LEARNING, "discount factor", Range(0.0, 1.0), source=NATURE)

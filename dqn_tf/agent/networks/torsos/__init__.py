@@ -6,7 +6,9 @@ from typing import Any
 from dqn_tf.agent.networks.choice import automatic
 from dqn_tf.agent.networks.torsos.base import Torso
 from dqn_tf.agent.networks.torsos.cnn import CNN, MinAtarCNN, NatureCNN, NipsCNN
+from dqn_tf.agent.networks.torsos.gru import GRU
 from dqn_tf.agent.networks.torsos.mlp import MLP
+from dqn_tf.agent.networks.torsos.transformer import Transformer
 from dqn_tf.config.dqn_config import DQNConfig
 from dqn_tf.envs.spaces import Spaces
 from dqn_tf.support.errors import UserError
@@ -17,6 +19,8 @@ TORSOS: dict[str, type[Torso]] = {
     "nature_cnn": NatureCNN,
     "nips_cnn": NipsCNN,
     "minatar_cnn": MinAtarCNN,
+    "transformer": Transformer,
+    "gru": GRU,
 }
 # a torso's class, or any function of (spaces, config, seeds) that returns one
 TorsoMaker = Callable[..., Torso]
