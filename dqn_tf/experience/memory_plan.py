@@ -17,6 +17,8 @@ FLOAT_BYTES = 4
 # best so far, flat for acting, and once more in a checkpoint.
 WEIGHT_COPIES = 8
 ONE_HOT_COPIES = 3  # of observations, next observations, and a gradient
+# what --network must be for tokens to be looked up in an embedding, not made one-hot
+LOOKS_UP = ("auto", "transformer", "gru")
 NUMBER_BYTES = 8  # of a row's oldest frame, and of its priority
 MANY_ROWS = 10**6  # so many that what does not grow with them does not count
 
@@ -56,7 +58,8 @@ def replay_bytes(capacity: int, config: DQNConfig, spaces: Spaces) -> int:
 def network_bytes(parameters: int, config: DQNConfig, spaces: Spaces) -> int:
     """Return about how much the weights of a network and a batch's one-hot rows take."""
     one_hot = 0
-    if spaces.categories:
+    looks_up = spaces.vocabulary and config.network in LOOKS_UP
+    if spaces.categories and not looks_up:
         one_hot = config.batch_size * spaces.encoded_width * ONE_HOT_COPIES
     outputs = config.batch_size * spaces.actions * ONE_HOT_COPIES
     return FLOAT_BYTES * (parameters * WEIGHT_COPIES + one_hot + outputs)

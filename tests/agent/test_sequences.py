@@ -303,6 +303,16 @@ def test_an_export_passes_the_gate_in_every_format_that_holds_it(network, spaces
 
 
 @pytest.mark.parametrize("network", NAMES)
+def test_keras_saves_it_and_loads_it_again(network, tmp_path):
+    agent = make(network)
+    agent.compile(run_eagerly=True)
+    agent.update(batch(TOKENS))
+    agent.save(tmp_path / "agent.keras")
+    loaded = tf.keras.models.load_model(tmp_path / "agent.keras")
+    equal(list(loaded.arrays().values()), list(agent.arrays().values()))
+
+
+@pytest.mark.parametrize("network", NAMES)
 @pytest.mark.parametrize("spaces", [TOKENS, STEPS], ids=["tokens", "numbers"])
 def test_about_how_many_weights_is_known_before_tensorflow(network, spaces):
     agent = make(network, spaces, width=64, dueling=True)

@@ -95,6 +95,16 @@ def test_a_network_that_does_not_fit_is_refused(spaces, monkeypatch):
         memory_plan.require_memory(config, spaces, 1, parameters)
 
 
+def test_tokens_are_one_hot_for_the_mlp_alone():
+    spaces = Spaces((64,), "int32", 4, categories=50_000)
+    sizes = {
+        name: memory_plan.network_bytes(0, DQNConfig(network=name, batch_size=128), spaces)
+        for name in ("auto", "gru", "mlp", "my_module:MyTorso")
+    }
+    assert sizes["mlp"] == sizes["my_module:MyTorso"] > 4 * 2**30
+    assert sizes["auto"] == sizes["gru"] < 2**20
+
+
 def test_the_weights_are_counted_as_the_networks_are():
     """All but biases and the kernels of convolutions."""
     for spaces, settings in (

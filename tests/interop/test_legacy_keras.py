@@ -42,8 +42,14 @@ def command(*words):
 def tests(root):
     os.chdir(root)
     options = ["-n0", "-p", "no:cacheprovider", "--tb=short", "--durations=0"]
-    sequences = ["features_are_those_by_hand", "gradient_reaches_every_weight"]
-    sequences = ["tests/agent/test_sequences.py::test_the_" + name for name in sequences]
+    sequences = [
+        "tests/agent/test_sequences.py::test_" + name
+        for name in (
+            "the_features_are_those_by_hand",
+            "the_gradient_reaches_every_weight",
+            "keras_saves_it_and_loads_it_again",
+        )
+    ]
     return pytest.main([*options, "tests/agent/test_keras.py", *sequences])
 def status(number):
     return os.waitstatus_to_exitcode(os.waitpid(number, 0)[1])
