@@ -39,6 +39,7 @@ METHODS = {
     "cql": Method("DQN with `--cql_alpha`", {}),
     "support": Method("DQN with `--support`", {}),
     "imitation": Method("DQN with `--imitation`, margin", {"imitation_loss": "margin"}),
+    "imitation_long": Method("the same, four times the updates", {"imitation_loss": "margin"}),
     "online": Method("online DQN, as many updates", {}, uses_data=False),
     "online_alone": Method("online alone", {}, uses_data=False, is_scored=False),
     "offline_first": Method("offline first, then online", {}, is_scored=False),
@@ -75,6 +76,7 @@ NUMBERS = {
             "cql": {"cql_alpha": 1.0},
             "support": {"support": 0.3},
             "imitation": {"imitation": 1.0},
+            "imitation_long": {"imitation": 1.0, "offline_updates": 12_000},
         },
     ),
     "LunarLander-v3": Numbers(
@@ -90,6 +92,7 @@ NUMBERS = {
             "cql": {"cql_alpha": 0.5},
             "support": {"support": 0.3},
             "imitation": {"imitation": 0.2},
+            "imitation_long": {"imitation": 0.2, "offline_updates": 20_000},
         },
     ),
 }
