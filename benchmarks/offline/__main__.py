@@ -7,6 +7,7 @@ import dataclasses
 import os
 import sys
 import time
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -190,7 +191,9 @@ def render(options: OfflineFlags) -> None:
     """Write the tables into the page. Raises UserError if a file cannot be written."""
     from benchmarks.offline import page
 
-    text = page.render(options.results_dir)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # SciPy's, where all runs have the same score
+        text = page.render(options.results_dir)
     print(text)
     with common_flags.writing_files():
         page.write(options.page, text)

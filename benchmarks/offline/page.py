@@ -178,7 +178,7 @@ def _steps_table(timed: Timed) -> list[tuple[str, ...]]:
     for (name, data_set), found in timed.items():
         ratio = "—"
         if alone and name != "online_alone":
-            ratio = f"{found.median.value / alone.median.value:.2f}"
+            ratio = found.share_of(alone)
         shown = "—" if data_set == NONE else data_set
         line = (METHODS[name].title, shown, str(found.runs), str(found.reached), found.show())
         lines.append((*line, ratio))

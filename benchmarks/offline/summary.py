@@ -34,9 +34,16 @@ class Steps(NamedTuple):
         value, low, high = (self._number(number) for number in self.median)
         return f"{value} [{low}, {high}]"
 
+    def share_of(self, other: "Steps") -> str:
+        """Format the ratio of the medians, with ≤ where the other one is a lower bound alone."""
+        share = self.median.value / other.median.value
+        return f"{'≤ ' if other._is_bound(other.median.value) else ''}{share:.2f}"
+
     def _number(self, number: float) -> str:
-        is_bound = self.reached < self.runs and number >= self.most
-        return f"{'> ' if is_bound else ''}{number:,.0f}"
+        return f"{'> ' if self._is_bound(number) else ''}{number:,.0f}"
+
+    def _is_bound(self, number: float) -> bool:
+        return self.reached < self.runs and number >= self.most
 
 
 def newest(rows: Sequence[Row], hashes: Callable[[Row], str]) -> list[Row]:

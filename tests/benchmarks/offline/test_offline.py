@@ -202,7 +202,9 @@ def test_scores_are_averaged_and_steps_have_a_bound():
     steps = summary.steps(timed)
     assert (steps.runs, steps.reached, steps.median.value) == (5, 3, 1000.0)
     assert steps.show() == "1,000 [0, > 50,000]"
-    assert summary.steps(timed[:3]).show() == "512 [0, 1,000]"
+    some = summary.steps(timed[:3])
+    assert some.show() == "512 [0, 1,000]" and some.share_of(steps) == "0.51"
+    assert steps.share_of(summary.steps(timed[3:])) == "≤ 0.02"
 
 
 def test_the_page_shows_what_is_recorded(tmp_path):
