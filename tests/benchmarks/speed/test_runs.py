@@ -247,7 +247,7 @@ def test_the_parts_of_a_block_add_up_to_it():
     inner = (
         "Gymnasium's environment",
         "our checks and the vector environment around it",
-        "Q-values of an observation, in NumPy",
+        "the best action for an observation, in NumPy",
         "the rest of taking steps",
     )
     assert abs(sum(shares[part] for part in inner) - shares["taking its steps"]) <= len(inner)
