@@ -152,10 +152,7 @@ def test_weights_that_are_not_finite_are_not_saved(tmp_path):
         ),
         tmp_path,
     )
-    assert (
-        "Learning broke by step 66: online/0 is not finite, so nothing was saved."
-        in sentence
-    )
+    assert "Learning broke by step 66: online/0 is not finite, so nothing was saved." in sentence
     assert "No checkpoint had been taken." in sentence and not checkpoint.steps(
         tmp_path / "run" / "checkpoints"
     )
