@@ -132,7 +132,7 @@ def _of_the_data(facts: Facts) -> list[str]:
 def _of_cuts(facts: Facts, is_fitted: bool) -> list[str]:
     """Return what episodes that were cut leave unknown."""
     steps = facts.steps
-    cut = steps.goes_on if not is_fitted else ~steps.is_known[steps.last]
+    cut = steps.goes_on if not is_fitted else ~steps.is_known[steps.last_rows]
     # the share of a constant reward's sum, over the episodes, that comes after the cuts
     lost = np.where(cut, steps.gamma ** steps.lengths.astype(float), 0.0)
     all_of_it = np.where(steps.goes_on, 1.0, 1.0 - steps.gamma ** steps.lengths.astype(float))

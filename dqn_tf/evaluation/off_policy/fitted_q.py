@@ -115,7 +115,7 @@ def _rows(
     chunk: Chunk,
 ) -> _Rows:
     here = features(episodes.observation[chunk.rows])
-    last = steps.last[chunk.episodes] - chunk.rows.start
+    last = steps.last_rows[chunk.episodes] - chunk.rows.start
     goes_on = steps.goes_on[chunk.episodes] & episodes.has_final[chunk.episodes]
     after = np.roll(here, -1, axis=0)
     after[last] = 0.0

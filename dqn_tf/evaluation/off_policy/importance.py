@@ -64,7 +64,7 @@ class Estimate(NamedTuple):
 def make_weights(ratio: np.ndarray, steps: Steps) -> Weights:
     """Return the weights for the ratios [M]: evaluated policy's probability over behaviour's."""
     row = _products(ratio, steps)
-    end = row[steps.last]
+    end = row[steps.last_rows]
     running, total = _by_time(row, end, steps)
     _, squares = _by_time(row**2, end**2, steps)
     return Weights(row, end, total, _ratio(total**2, squares), _share(running, total, steps))

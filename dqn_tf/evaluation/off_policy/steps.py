@@ -6,11 +6,11 @@ import dataclasses
 
 import numpy as np
 
-from dqn_tf.experience.logged.episodes import LoggedEpisodes
+from dqn_tf.experience.logged.episodes import EpisodeRows, LoggedEpisodes
 
 
 @dataclasses.dataclass(frozen=True)
-class Steps:
+class Steps(EpisodeRows):
     """The steps of E episodes, M rows.
 
     Attributes:
@@ -37,21 +37,6 @@ class Steps:
 
     def __len__(self) -> int:
         return len(self.reward)
-
-    @property
-    def count(self) -> int:
-        """The number of episodes, E."""
-        return len(self.starts) - 1
-
-    @property
-    def lengths(self) -> np.ndarray:
-        """The steps of each episode, [E]."""
-        return np.diff(self.starts)
-
-    @property
-    def last(self) -> np.ndarray:
-        """The last row of each episode, [E]."""
-        return self.starts[1:] - 1
 
     @property
     def discount(self) -> np.ndarray:

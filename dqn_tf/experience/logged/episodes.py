@@ -8,8 +8,32 @@ import hashlib
 import numpy as np
 
 
+class EpisodeRows:
+    """Where episodes lie among rows, one after the other.
+
+    `starts` [E + 1] has each episode's first row, and the number of all rows.
+    """
+
+    starts: np.ndarray
+
+    @property
+    def count(self) -> int:
+        """The number of episodes, E."""
+        return len(self.starts) - 1
+
+    @property
+    def lengths(self) -> np.ndarray:
+        """The steps of each episode, [E] int64."""
+        return np.diff(self.starts)
+
+    @property
+    def last_rows(self) -> np.ndarray:
+        """The last row of each episode, [E] int64."""
+        return self.starts[1:] - 1
+
+
 @dataclasses.dataclass(frozen=True)
-class LoggedEpisodes:
+class LoggedEpisodes(EpisodeRows):
     """M steps of E whole episodes, which lie one after the other: none of them is empty.
 
     The observation after row i is that of row i + 1, or its episode's `final_observation`. An
@@ -49,21 +73,6 @@ class LoggedEpisodes:
     def __len__(self) -> int:
         """Return the number of steps, M."""
         return len(self.action)
-
-    @property
-    def count(self) -> int:
-        """The number of episodes, E."""
-        return len(self.starts) - 1
-
-    @property
-    def lengths(self) -> np.ndarray:
-        """The steps of each episode, [E] int64."""
-        return np.diff(self.starts)
-
-    @property
-    def last_rows(self) -> np.ndarray:
-        """The last row of each episode, [E] int64."""
-        return self.starts[1:] - 1
 
     @property
     def returns(self) -> np.ndarray:
