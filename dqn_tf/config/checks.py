@@ -11,6 +11,7 @@ from dqn_tf.config.settings import Settings
 from dqn_tf.config.settings.setting import ATARI
 from dqn_tf.support.errors import UserError
 
+EPISODE = "episode"  # of --replay_unit
 LARGEST = 2**63 - 1  # what an int64 holds
 
 
@@ -35,8 +36,14 @@ def check_ranges(config: Settings) -> str | None:
 
 
 def check_replay(config: Settings) -> str | None:
-    """Require room in the replay for a batch, a window, and a row of each environment."""
-    for name in ("batch_size", "n_step", "num_envs"):
+    """Require room in the replay for a batch, a window, and a row of each environment.
+
+    A window lies within a row where rows are whole episodes.
+    """
+    names = ["batch_size", "num_envs"]
+    if config.replay_unit != EPISODE:
+        names.insert(1, "n_step")
+    for name in names:
         value = getattr(config, name)
         if value > config.replay_capacity:
             return (
@@ -47,7 +54,13 @@ def check_replay(config: Settings) -> str | None:
 
 
 def check_warmup_fills_a_batch(config: Settings) -> str | None:
-    """Require a full batch at the first update: a window of n steps is there after its last."""
+    """Require a full batch at the first update: a window of n steps is there after its last.
+
+    A batch of episodes is drawn as soon as there is one, with replacement. When that is, only the
+    environment knows, and the first update waits for it.
+    """
+    if config.replay_unit == EPISODE:
+        return _warmup_for_an_episode(config)
     waiting = (config.n_step - 1) * config.num_envs
     if config.warmup_env_steps >= config.batch_size + waiting or not config.total_steps:
         return None
@@ -60,6 +73,16 @@ def check_warmup_fills_a_batch(config: Settings) -> str | None:
     return (
         f"--warmup_env_steps={config.warmup_env_steps} must be at least"
         f" --batch_size={config.batch_size}{windows}: the first update needs a full batch."
+    )
+
+
+def _warmup_for_an_episode(config: Settings) -> str | None:
+    if config.warmup_env_steps >= config.num_envs or not config.total_steps:
+        return None
+    return (
+        f"--warmup_env_steps={config.warmup_env_steps} must be at least"
+        f" --num_envs={config.num_envs} with --replay_unit=episode: before the first update an"
+        " episode must have ended, and the shortest takes a step of each environment."
     )
 
 
@@ -166,12 +189,17 @@ def check_exponential_epsilon(config: Settings) -> str | None:
 
 
 def check_graph_engine(config: Settings) -> str | None:
-    """Require what the graph engine has: no priorities, no noise, no collector of one's own."""
+    """Require what the graph engine has: single steps, no priorities, noise or own collector."""
     if config.engine != "graph":
         return None
     for name in ("prioritized", "noisy"):
         if getattr(config, name):
             return f"--engine=graph has no --{name}: use --engine=host."
+    if config.replay_unit == EPISODE:
+        return (
+            "--engine=graph has no --replay_unit=episode: its environments observe numbers. Use"
+            " --engine=host."
+        )
     if config.collector != "local":
         return (
             f"--collector={config.collector} collects for --engine=host: --engine=graph steps"

@@ -37,6 +37,12 @@ def test_unknown_names_are_refused():
         DQNConfig.from_dict({"gama": 0.9})
 
 
+def test_a_batch_of_episodes_needs_one_episode():
+    """It is drawn with replacement, and a window of many steps lies within an episode's row."""
+    DQNConfig(replay_unit="episode", warmup_env_steps=8, num_envs=8, batch_size=64)
+    DQNConfig(replay_unit="episode", n_step=200, replay_capacity=150)
+
+
 def test_a_former_setting_is_read_where_it_changed_nothing():
     assert DQNConfig.from_dict({"precision": "float32"}) == DQNConfig()
     with pytest.raises(UserError, match="precision, which this version of dqn_tf does not know"):
@@ -46,7 +52,7 @@ def test_a_former_setting_is_read_where_it_changed_nothing():
 def test_what_shapes_a_checkpoint_is_fixed_on_resume():
     shapes = {"env", "seed", "engine", "num_envs", "network", "hidden_units", "optimizer"}
     heads = {"dueling", "noisy", "distribution", "atoms", "v_min", "v_max"}
-    rows = {"n_step", "prioritized", "collector"}
+    rows = {"n_step", "prioritized", "collector", "replay_unit"}
     atari = {"frame_skip", "noop_max", "sticky_actions", "full_action_space", "max_frames"}
     assert set(FIXED_ON_RESUME) >= shapes | heads | rows | atari
     assert not {"learning_rate", "gamma", "total_steps"} & set(FIXED_ON_RESUME)
@@ -191,6 +197,18 @@ def test_a_value_at_its_bound_is_taken(name, value):
         (
             {"engine": "graph", "collector": "my_module:MyCollector"},
             ("collector=my_module:MyCollector", "engine=host"),
+        ),
+        (
+            {"engine": "graph", "replay_unit": "episode"},
+            ("engine=graph has no --replay_unit=episode", "engine=host"),
+        ),
+        (
+            {"replay_unit": "episode", "batch_size": 200, "replay_capacity": 100},
+            ("batch_size=200", "replay_capacity=100"),
+        ),
+        (
+            {"replay_unit": "episode", "warmup_env_steps": 7, "num_envs": 8},
+            ("warmup_env_steps=7", "num_envs=8 with --replay_unit=episode", "must have ended"),
         ),
         ({"frame_skip": 3}, ("frame_skip is of the protocol", "env=CartPole-v1")),
         (

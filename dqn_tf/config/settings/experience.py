@@ -13,18 +13,36 @@ from dqn_tf.config.settings.setting import DATA, EXPLORATION, NATURE, setting
 class ExperienceSettings:
     """What a run learns from, and how it explores."""
 
+    replay_unit: str = setting(
+        "transition",
+        DATA,
+        "what the replay keeps, draws and counts: transition, or episode, where an observation is"
+        " the beginning of the next one, as of a text that is being written: one pass of the"
+        " network over an episode then gives Q at each of its steps",
+        Choice("transition", "episode"),
+        fixed_on_resume=True,
+    )
     replay_capacity: int = setting(
-        100_000, DATA, "newest transitions kept", Range(low=1, log=True), unit="transitions"
+        100_000,
+        DATA,
+        "newest transitions kept, or episodes with --replay_unit=episode",
+        Range(low=1, log=True),
+        unit="transitions",
     )
     replay_memory: str | None = setting(
         None,
         DATA,
-        "instead of --replay_capacity: as many transitions as fit into so much memory, such as"
-        " 2GiB",
+        "instead of --replay_capacity: as many transitions (or episodes) as fit into so much"
+        " memory, such as 2GiB",
         Format("a size such as 2GiB, 500MiB or 800KiB", lambda value: memory_bytes(value) > 0),
     )
     warmup_env_steps: int = setting(
-        1_000, DATA, "steps before the first update", Range(low=0), unit="environment steps"
+        1_000,
+        DATA,
+        "steps before the first update; with --replay_unit=episode it also waits for the first"
+        " whole episode",
+        Range(low=0),
+        unit="environment steps",
     )
     env_steps_per_update: float = setting(
         2.0, DATA, "environment steps per update", Range(above=0), unit="environment steps"

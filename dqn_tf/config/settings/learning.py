@@ -105,7 +105,11 @@ class LearningSettings:
         ),
     )
     batch_size: int = setting(
-        128, LEARNING, "transitions per update", Range(low=1, log=True), unit="transitions"
+        128,
+        LEARNING,
+        "transitions per update, or episodes with --replay_unit=episode",
+        Range(low=1, log=True),
+        unit="transitions",
     )
     target_update_period_env_steps: int = setting(
         500,

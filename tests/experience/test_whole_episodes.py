@@ -1,0 +1,185 @@
+"""Rows of whole episodes against the transitions that `NStep` makes of the same steps."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+import growing
+from dqn_tf.envs.spaces import Spaces
+from dqn_tf.experience.steps import Steps
+from dqn_tf.experience.transitions import NStep
+from dqn_tf.experience.whole_episodes import WholeEpisodes, beginnings, episode_columns
+from dqn_tf.support.errors import UserError
+
+GAMMA = 0.9
+
+
+def transitions_of(rows: dict[str, np.ndarray], spaces: Spaces) -> dict[str, np.ndarray]:
+    """The transitions that rows of episodes stand for, cut one by one."""
+    names = ["observation", "action", "reward", "discount", "next_observation"]
+    names += ["action_mask", "next_action_mask"] if spaces.masked else []
+    columns = {name: [] for name in names}
+    for row in range(len(rows["sequence"])):
+        for t in range(int(rows["is_step"][row].sum())):
+            for name in names:
+                if name.endswith("observation"):
+                    place = rows[name.replace("observation", "position")][row, t]
+                    value = np.full(spaces.observation_shape, spaces.padding)
+                    value[: place + 1] = rows["sequence"][row, : place + 1]
+                else:
+                    value = rows[name][row, t]
+                columns[name].append(value)
+    return {name: np.array(values) for name, values in columns.items()}
+
+
+def check_rows(steps: Steps, spaces: Spaces, n_step: int) -> int:
+    """The transitions of each environment are the first that `NStep` gives, bit by bit; the others
+    are those of its unfinished episode.
+    """
+    told = 0
+    for env in range(steps.action.shape[1]):
+        own = Steps(**{name: column[:, env : env + 1] for name, column in vars(steps).items()})
+        rows = WholeEpisodes(n_step, GAMMA, 1, spaces).add(own)
+        ends = np.flatnonzero(own.ended[:, 0])
+        assert len(rows["sequence"]) == len(ends)
+        expected = NStep(n_step, GAMMA, 1, spaces).add(own)
+        count = int(ends[-1]) + 1
+        for name, values in transitions_of(rows, spaces).items():
+            np.testing.assert_array_equal(values, expected[name][:count], name)
+        for name, (shape, dtype) in episode_columns(spaces).items():
+            assert rows[name].shape == (len(ends), *shape) and rows[name].dtype == dtype, name
+            behind = rows["is_step"] == 0.0
+            assert name == "sequence" or not rows[name][behind].any(), name
+        told += count
+    return told
+
+
+@pytest.mark.parametrize("n_step", [1, 3, 20])
+@pytest.mark.parametrize("spaces", [growing.TEXT, growing.MASKED], ids=["plain", "masks"])
+def test_rows_are_the_transitions_of_made_up_texts(spaces, n_step):
+    steps = growing.made_up(np.random.default_rng(n_step), 60, 3, spaces)
+    assert steps.terminated.any() and (steps.truncated & ~steps.terminated).any()
+    assert check_rows(steps, spaces, n_step) > 150
+
+
+@pytest.mark.parametrize("n_step", [1, 3, 20])
+@pytest.mark.parametrize(
+    ("env_id", "arguments"),
+    [
+        ("dqn_tf/GraphWalk-v0", {"graph": "2"}),
+        ("dqn_tf/Rewrite-v0", {"length": 4, "symbols": 3}),
+        ("dqn_tf/Rewrite-v0", {"task": "count", "reward": "end"}),
+    ],
+    ids=["walk", "reverse", "count"],
+)
+def test_rows_are_the_transitions_of_played_episodes(env_id, arguments, n_step):
+    steps, spaces = growing.played(env_id, arguments, 80, 2, 3)
+    check_rows(steps, spaces, n_step)
+
+
+@pytest.mark.parametrize(
+    ("ends", "discounts", "next_positions"),
+    [("terminated", [0.25, 0.0, 0.0], [3, 4, 4]), ("truncated", [0.25, 0.25, 0.5], [3, 4, 4])],
+)
+def test_one_episode_by_hand(ends, discounts, next_positions):
+    """Two tokens, and three more with rewards 1, 2, 4; n = 2, gamma = 1/2."""
+    steps = Steps.empty(3, 1, growing.TEXT)
+    text = [2, 0, -1, -2, 1]
+    for t in range(3):
+        steps.observation[t, 0] = growing.padded(text[: t + 2], 7)
+        steps.next_observation[t, 0] = growing.padded(text[: t + 3], 7)
+    steps.reward[:, 0] = 1, 2, 4
+    steps.action[:, 0] = 1, 0, 3
+    getattr(steps, ends)[2] = True
+    rows = WholeEpisodes(2, 0.5, 1, growing.TEXT).add(steps)
+    assert rows["sequence"].tolist() == [[2, 0, -1, -2, 1, 3, 3]]
+    assert rows["position"].tolist() == [[1, 2, 3, 0, 0, 0, 0]]
+    assert rows["next_position"].tolist() == [[*next_positions, 0, 0, 0, 0]]
+    assert rows["action"].tolist() == [[1, 0, 3, 0, 0, 0, 0]]
+    assert rows["reward"].tolist() == [[2.0, 4.0, 4.0, 0, 0, 0, 0]]
+    assert rows["discount"].tolist() == [[*discounts, 0, 0, 0, 0]]
+    assert rows["is_step"].tolist() == [[1.0, 1.0, 1.0, 0, 0, 0, 0]]
+
+
+@pytest.mark.parametrize("spaces", [growing.TEXT, growing.MASKED], ids=["plain", "masks"])
+def test_unfinished_episodes_go_on_in_the_next_block(spaces):
+    """Blocks of any length, and a state on the way, give the rows of all steps at once."""
+    generator = np.random.default_rng(0)
+    steps = growing.made_up(generator, 90, 4, spaces)
+    whole = WholeEpisodes(3, GAMMA, 4, spaces).add(steps)
+    maker = WholeEpisodes(3, GAMMA, 4, spaces)
+    parts, cut = [], 0
+    while cut < 90:
+        before, cut = cut, min(90, cut + int(generator.integers(1, 9)))
+        block = steps.part(slice(before, cut))
+        views = Steps(**{name: column.copy() for name, column in vars(block).items()})
+        parts.append(maker.add(views))
+        for column in vars(views).values():  # a collector may use its arrays again
+            column[:] = 1
+        if generator.random() < 0.3:
+            state = {name: array.copy() for name, array in maker.state().items()}
+            maker = WholeEpisodes(3, GAMMA, 4, spaces)
+            maker.restore(state)
+        assert len(maker.state()["action"]) <= 7
+    for name, values in whole.items():
+        np.testing.assert_array_equal(np.concatenate([part[name] for part in parts]), values, name)
+
+
+def test_rows_come_in_the_order_of_time():
+    steps = growing.made_up(np.random.default_rng(1), 40, 3)
+    rows = WholeEpisodes(1, GAMMA, 3, growing.TEXT).add(steps)
+    last = (rows["is_step"].sum(axis=1) - 1).astype(int)
+    ends = np.argwhere(steps.ended)
+    expected = [steps.reward[t, env] for t, env in ends]
+    np.testing.assert_array_equal(rows["reward"][np.arange(len(last)), last], expected)
+
+
+def test_the_steps_observations_can_be_had_again():
+    steps = growing.made_up(np.random.default_rng(2), 50, 1)
+    rows = WholeEpisodes(1, GAMMA, 1, growing.TEXT).add(steps)
+    count = int(np.flatnonzero(steps.ended[:, 0])[-1]) + 1
+    everything = beginnings(rows, 1_000, 3)
+    np.testing.assert_array_equal(everything, steps.observation[:count, 0])
+    assert everything.dtype == np.int16
+    some = beginnings(rows, 5, 3)
+    np.testing.assert_array_equal(some, everything[np.linspace(0, count - 1, 5).astype(int)])
+
+
+def test_a_maze_that_is_told_anew_is_refused_at_its_first_answer():
+    steps, spaces = growing.played("dqn_tf/TextMaze-v0", {}, 3, 1, 0)
+    maker = WholeEpisodes(1, 1.0, 1, spaces)
+    told = r"must be the beginning of the next one.*\[.*\] and then \[.*--replay_unit=transition"
+    with pytest.raises(UserError, match=told):
+        for t in range(3):
+            maker.add(steps.part(slice(t, t + 1)))
+
+
+def test_what_is_no_growing_text_is_refused():
+    steps = Steps.empty(1, 1, growing.TEXT)
+    steps.observation[:] = 3
+    steps.next_observation[:] = growing.padded([1], 7)
+    with pytest.raises(UserError, match="gave no token at all and then"):
+        WholeEpisodes(1, 1.0, 1, growing.TEXT).add(steps)
+    steps = Steps.empty(8, 1, growing.TEXT)
+    steps.observation[:] = steps.next_observation[:] = growing.padded([1], 7)
+    maker = WholeEpisodes(1, 1.0, 1, growing.TEXT)
+    maker.add(steps.part(slice(7)))
+    with pytest.raises(UserError, match="more than 7 steps.*--replay_unit=transition"):
+        maker.add(steps.part(slice(7, 8)))
+
+
+@pytest.mark.parametrize(
+    ("spaces", "what"),
+    [
+        (dataclasses.replace(growing.TEXT, padding=None), "tokens without a padding, [7] int16"),
+        (Spaces((4,), "float32", 2), "no tokens, [4] float32"),
+        (Spaces((84, 84, 4), "uint8", 6, stack=4), "no tokens, [84, 84, 4] uint8"),
+        (Spaces((), "int64", 2, categories=9), "no tokens, [] int64"),
+    ],
+)
+def test_spaces_without_growing_texts_are_refused(spaces, what):
+    for refused in (lambda: episode_columns(spaces), lambda: WholeEpisodes(1, 1.0, 1, spaces)):
+        with pytest.raises(UserError) as error:
+            refused()
+        assert what in str(error.value) and "--replay_unit=transition" in str(error.value)
