@@ -7,11 +7,14 @@ import numpy as np
 from dqn_tf.config.dqn_config import DQNConfig
 from dqn_tf.envs.spaces import Spaces
 from dqn_tf.experience.frames import Frames, ring_size
-from dqn_tf.experience.logged.replay import LoggedReplay
+from dqn_tf.experience.logged.episode_replay import LoggedEpisodeReplay
+from dqn_tf.experience.logged.episodes import LoggedEpisodes
+from dqn_tf.experience.logged.replay import LoggedReplay, LoggedRows
 from dqn_tf.experience.logged.shares import SharedEpisodes
 from dqn_tf.experience.mixed_replay import MixedReplay, shared_counts
 from dqn_tf.experience.priorities import Priorities
 from dqn_tf.experience.replay import PrioritizedReplay, UniformReplay
+from dqn_tf.experience.replay_unit import holds_episodes
 from dqn_tf.support.errors import UserError
 
 
@@ -28,13 +31,21 @@ def make_replay(
     columns: dict[str, tuple[tuple[int, ...], str]],
     generator: np.random.Generator,
     frames: Frames | None = None,
+    padding: int | None = None,
 ) -> UniformReplay:
-    """Make the configured replay."""
+    """Make the configured replay of rows with these columns (`replay_unit.row_columns`).
+
+    `padding` is that of the spaces; it is needed where the rows are whole episodes.
+    """
+    if not holds_episodes(config):
+        padding = None
+    capacity = config.replay_capacity
     if config.prioritized:
+        alpha = config.priority_alpha
         return PrioritizedReplay(
-            config.replay_capacity, columns, generator, config.priority_alpha, frames=frames
+            capacity, columns, generator, alpha, frames=frames, padding=padding
         )
-    return UniformReplay(config.replay_capacity, columns, generator, frames)
+    return UniformReplay(capacity, columns, generator, frames, padding)
 
 
 def mix(config: DQNConfig, online: UniformReplay, logged: Sequence[SharedEpisodes]) -> MixedReplay:
@@ -42,18 +53,22 @@ def mix(config: DQNConfig, online: UniformReplay, logged: Sequence[SharedEpisode
 
     Raises UserError where a share is no whole row.
     """
-    parts = []
-    for source in logged:
-        priorities = None
-        if config.prioritized:
-            priorities = Priorities(len(source.episodes), config.priority_alpha)
-        parts.append(
-            LoggedReplay(source.episodes, config.n_step, config.gamma, online.generator, priorities)
-        )
+    parts = [_logged_part(config, online, source.episodes) for source in logged]
     logged_rows = round(config.data_share * config.batch_size)
     counts = _counts(config.batch_size if config.offline_updates else 0, logged)
     online_counts = _counts(logged_rows if config.total_steps else 0, logged)
     return MixedReplay(online, parts, counts, (config.batch_size - logged_rows, *online_counts))
+
+
+def _logged_part(config: DQNConfig, online: UniformReplay, episodes: LoggedEpisodes) -> LoggedRows:
+    """Make the replay of one source: of its transitions, or of its episodes as whole rows."""
+    places = episodes.count if holds_episodes(config) else len(episodes)
+    priorities = Priorities(places, config.priority_alpha) if config.prioritized else None
+    windows = (config.n_step, config.gamma)
+    if not holds_episodes(config):
+        return LoggedReplay(episodes, *windows, online.generator, priorities)
+    assert online.padding is not None
+    return LoggedEpisodeReplay(episodes, *windows, online.generator, priorities, online.padding)
 
 
 def _counts(rows: int, logged: Sequence[SharedEpisodes]) -> tuple[int, ...]:

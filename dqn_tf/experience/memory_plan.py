@@ -9,7 +9,7 @@ from dqn_tf.config.notation import memory_bytes, show
 from dqn_tf.envs.spaces import Spaces
 from dqn_tf.experience.frames import bytes_per_frame, numbered_spaces, ring_size
 from dqn_tf.experience.replay import bytes_per_row
-from dqn_tf.experience.transitions import columns
+from dqn_tf.experience.replay_unit import holds_episodes, row_columns
 from dqn_tf.support.errors import UserError
 
 FLOAT_BYTES = 4
@@ -26,7 +26,7 @@ MANY_ROWS = 10**6  # so many that what does not grow with them does not count
 def with_capacity(config: DQNConfig, spaces: Spaces) -> DQNConfig:
     """Turn `replay_memory`, where it is set, into the largest `replay_capacity` that fits into it.
 
-    Raises UserError if not one transition fits.
+    Raises UserError if not one row fits.
     """
     if config.replay_memory is None:
         return config
@@ -39,8 +39,8 @@ def with_capacity(config: DQNConfig, spaces: Spaces) -> DQNConfig:
         capacity -= max(1, math.ceil(excess / per_row))
     if capacity < 1:
         raise UserError(
-            f"--replay_memory={config.replay_memory} is too small for a single transition: one"
-            f" takes {int(per_row):,} bytes."
+            f"--replay_memory={config.replay_memory} is too small for a single"
+            f" {config.replay_unit}: one takes {int(per_row):,} bytes."
         )
     return dataclasses.replace(config, replay_capacity=capacity, replay_memory=None)
 
@@ -48,20 +48,23 @@ def with_capacity(config: DQNConfig, spaces: Spaces) -> DQNConfig:
 def replay_bytes(capacity: int, config: DQNConfig, spaces: Spaces) -> int:
     """Return the memory of a replay of `capacity` rows, with the frames of stacked observations."""
     priorities = NUMBER_BYTES * capacity if config.prioritized else 0
-    if not spaces.stack:
-        return capacity * bytes_per_row(columns(spaces)) + priorities
-    row = bytes_per_row(columns(numbered_spaces(spaces))) + NUMBER_BYTES
+    if not spaces.stack or holds_episodes(config):
+        return capacity * bytes_per_row(row_columns(config, spaces)) + priorities
+    row = bytes_per_row(row_columns(config, numbered_spaces(spaces))) + NUMBER_BYTES
     frames = ring_size(capacity, config.num_envs, config.n_step, spaces)
     return capacity * row + priorities + frames * bytes_per_frame(spaces)
 
 
 def network_bytes(parameters: int, config: DQNConfig, spaces: Spaces) -> int:
     """Return about how much the weights of a network and a batch's one-hot rows take."""
+    rows = config.batch_size
+    if holds_episodes(config):
+        rows *= spaces.observation_shape[0]  # Q-values of each step
     one_hot = 0
     looks_up = spaces.vocabulary and config.network in LOOKS_UP
     if spaces.categories and not looks_up:
         one_hot = config.batch_size * spaces.encoded_width * ONE_HOT_COPIES
-    outputs = config.batch_size * spaces.actions * ONE_HOT_COPIES
+    outputs = rows * spaces.actions * ONE_HOT_COPIES
     return FLOAT_BYTES * (parameters * WEIGHT_COPIES + one_hot + outputs)
 
 
@@ -87,7 +90,7 @@ def require_memory(config: DQNConfig, spaces: Spaces, runs: int = 1, parameters:
     row = needed // config.replay_capacity
     seeds = f" for {runs} seeds" if runs > 1 else ""
     plan = (
-        f"{config.replay_capacity:,} transitions of {row:,} bytes{seeds},"
+        f"{config.replay_capacity:,} {config.replay_unit}s of {row:,} bytes{seeds},"
         f" {format_bytes(needed)} of {format_bytes(free)} free"
     )
     if needed > free:

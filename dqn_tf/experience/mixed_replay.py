@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from dqn_tf.experience.logged.replay import LoggedReplay
+from dqn_tf.experience.logged.replay import LoggedRows
 from dqn_tf.experience.replay import Columns, Rows, UniformReplay
 
 LOGGED = "logged/"  # the columns of logged sources in a checkpoint
@@ -27,12 +27,12 @@ class MixedReplay:
     def __init__(
         self,
         online: UniformReplay,
-        logged: Sequence[LoggedReplay],
+        logged: Sequence[LoggedRows],
         counts: Sequence[int],
         online_counts: Sequence[int],
     ) -> None:
         self.online = online
-        self.capacity = online.capacity  # of the run's own transitions
+        self.capacity = online.capacity  # of the run's own rows
         self.logged = list(logged)
         self.is_offline = True
         self._offline_counts = (0, *counts)
@@ -61,9 +61,10 @@ class MixedReplay:
         start = 0
         for part, count in self._used():
             place = slice(start, start + count)
-            batch = part.take({name: column[..., place] for name, column in drawn.items()})
+            of_part = {name: column[..., place] for name, column in drawn.items()}
+            batch = part.take(of_part)
             is_logged = np.float32(part is not self.online)
-            batch["is_logged"] = np.full(batch["action"].shape, is_logged)
+            batch["is_logged"] = np.full(of_part["place"].shape, is_logged)
             taken.append(batch)
             start += count
         return joined(taken, axis=drawn["place"].ndim - 1)
@@ -109,10 +110,10 @@ class MixedReplay:
             part.restore(_below(rows, f"{LOGGED}{number}/"), values)
 
     @property
-    def _parts(self) -> list[UniformReplay | LoggedReplay]:
+    def _parts(self) -> list[UniformReplay | LoggedRows]:
         return [self.online, *self.logged]
 
-    def _used(self) -> list[tuple[UniformReplay | LoggedReplay, int]]:
+    def _used(self) -> list[tuple[UniformReplay | LoggedRows, int]]:
         """Return the parts that give rows, and how many."""
         pairs = zip(self._parts, self.counts, strict=True)
         return [(part, count) for part, count in pairs if count]

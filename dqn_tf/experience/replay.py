@@ -12,6 +12,8 @@ import numpy as np
 
 from dqn_tf.experience.frames import Frames
 from dqn_tf.experience.priorities import Priorities
+from dqn_tf.experience.whole_episodes import beginnings
+from dqn_tf.support.errors import UserError
 
 OBSERVATIONS = ("observation", "next_observation")
 
@@ -25,7 +27,8 @@ class UniformReplay:
 
     (Lin 1992; Mnih et al. 2015.) With `frames`, the observations of its rows are numbers of frames
     kept there, and a row is dropped when one of its frames is overwritten. With episodes shorter
-    than `frames.SPARE` steps this happens before `capacity` is reached.
+    than `frames.SPARE` steps this happens before `capacity` is reached. With `padding`, that of its
+    observations, the rows are whole episodes.
     """
 
     def __init__(
@@ -34,9 +37,11 @@ class UniformReplay:
         columns: ColumnTypes,
         generator: np.random.Generator,
         frames: Frames | None = None,
+        padding: int | None = None,
     ) -> None:
         self.capacity = capacity
         self.frames = frames
+        self.padding = padding
         self.columns = {
             name: np.zeros((capacity, *shape), dtype) for name, (shape, dtype) in columns.items()
         }
@@ -93,6 +98,8 @@ class UniformReplay:
 
     def observations(self, most: int) -> np.ndarray:
         """Return at most so many of the observations that are held, evenly spaced, [n, *shape]."""
+        if self.padding is not None:
+            return self._observations_of_episodes(most, self.padding)
         places = (self._first_held + spread(len(self), most)) % self.capacity
         observations = self.columns["observation"][places]
         return observations if self.frames is None else self.frames.stacks(observations)
@@ -138,6 +145,15 @@ class UniformReplay:
         """The oldest row that is held, as counted by `added`."""
         return max(self.first, self.added - self.capacity)
 
+    def _observations_of_episodes(self, most: int, padding: int) -> np.ndarray:
+        if not len(self):
+            raise UserError(
+                "--replay_unit=episode: no episode has ended, so nothing was learned, and there is"
+                " no observation to prove an export on. Give more --total_steps."
+            )
+        held = (self._first_held + np.arange(len(self))) % self.capacity
+        return beginnings(self.columns, most, padding, held)
+
     def _drop_overwritten_rows(self, written: np.ndarray) -> None:
         """After rows were written at these places, drop all rows that lost a frame.
 
@@ -170,8 +186,9 @@ class PrioritizedReplay(UniformReplay):
         alpha: float,
         beta: float = 1.0,
         frames: Frames | None = None,
+        padding: int | None = None,
     ) -> None:
-        super().__init__(capacity, columns, generator, frames)
+        super().__init__(capacity, columns, generator, frames, padding)
         self.priorities = Priorities(capacity, alpha, beta)
 
     def add(self, rows: Rows) -> None:
@@ -235,5 +252,5 @@ def spread(count: int, most: int) -> np.ndarray:
 
 
 def bytes_per_row(columns: ColumnTypes) -> int:
-    """Return the memory that one transition takes."""
+    """Return the memory that one row takes."""
     return sum(int(np.prod(shape)) * np.dtype(dtype).itemsize for shape, dtype in columns.values())

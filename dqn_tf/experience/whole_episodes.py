@@ -17,6 +17,16 @@ from dqn_tf.experience.transitions import KEPT, windows
 from dqn_tf.support.errors import UserError
 
 SEQUENCE = "sequence"  # the column of the last observations, which begin with all others
+# the columns [T] of a row, one value for each step
+OF_STEPS = {
+    "position": "int32",
+    "next_position": "int32",
+    "action": "int32",
+    "reward": "float32",
+    "discount": "float32",
+    "is_step": "float32",
+}
+MASKS = ("action_mask", "next_action_mask")  # [T, A], where there are masks
 WAY_OUT = "Learn from single steps instead: --replay_unit=transition."
 
 Columns = dict[str, np.ndarray]
@@ -62,28 +72,23 @@ def episode_columns(spaces: Spaces) -> dict[str, tuple[tuple[int, ...], str]]:
 
     Raises UserError for observations that cannot grow to each other.
     """
-    require_growing_spaces(spaces)
+    padding_of(spaces)  # raises
     length = spaces.observation_shape[0]
-    of_steps = {
-        "position": "int32",
-        "next_position": "int32",
-        "action": "int32",
-        "reward": "float32",
-        "discount": "float32",
-        "is_step": "float32",
-    }
-    masks = ("action_mask", "next_action_mask") if spaces.masked else ()
+    masks = MASKS if spaces.masked else ()
     return (
         {SEQUENCE: ((length,), spaces.observation_dtype)}
-        | {name: ((length,), dtype) for name, dtype in of_steps.items()}
+        | {name: ((length,), dtype) for name, dtype in OF_STEPS.items()}
         | dict.fromkeys(masks, ((length, spaces.actions), "bool"))
     )
 
 
-def require_growing_spaces(spaces: Spaces) -> None:
-    """Raise UserError where observations are no tokens [T] with a padding behind their end."""
+def padding_of(spaces: Spaces) -> int:
+    """Return the padding of observations that can grow to each other.
+
+    Raises UserError where observations are no tokens [T] with a padding behind their end.
+    """
     if spaces.vocabulary and spaces.padding is not None:
-        return
+        return spaces.padding
     what = "tokens without a padding" if spaces.vocabulary else "no tokens"
     raise UserError(
         "--replay_unit=episode keeps an episode as its last observation, which begins with all"
@@ -92,7 +97,7 @@ def require_growing_spaces(spaces: Spaces) -> None:
     )
 
 
-def episode_rows(steps: EpisodeSteps, n_step: int, gamma: float, spaces: Spaces) -> Columns:
+def episode_rows(steps: EpisodeSteps, n_step: int, gamma: float, padding: int) -> Columns:
     """Return a row of each of E episodes, of at most T steps each: the columns [E, ...].
 
         sequence       [T] the last observation, which begins with all others
@@ -106,7 +111,8 @@ def episode_rows(steps: EpisodeSteps, n_step: int, gamma: float, spaces: Spaces)
     With masks also action_mask and next_action_mask, [T, A] bool. Behind an episode's last step
     all of them are 0. The windows are those of `transitions.NStep`.
     """
-    length = spaces.observation_shape[0]
+    length = steps.observation.shape[1]
+    assert (steps.lengths <= length).all(), "an episode longer than its observations"
     episode = steps.episode  # [M]
     first = steps.starts[episode]  # [M]
     step = np.arange(len(first)) - first  # [M]
@@ -118,8 +124,8 @@ def episode_rows(steps: EpisodeSteps, n_step: int, gamma: float, spaces: Spaces)
     window = windows(reward, ended, n_step, gamma)
     last = first + window.last[step, episode]  # [M] of all steps
     discount = np.where(steps.terminated[last], 0.0, window.discount[step, episode])
-    position = last_token(steps.observation, spaces)
-    after = _after(position, last_token(steps.last_observation, spaces), steps.starts)
+    position = last_token(steps.observation, padding)
+    after = _after(position, last_token(steps.last_observation, padding), steps.starts)
     values = {
         "position": position,
         "next_position": after[last],
@@ -128,30 +134,35 @@ def episode_rows(steps: EpisodeSteps, n_step: int, gamma: float, spaces: Spaces)
         "discount": discount,
         "is_step": np.ones(len(step)),
     }
+    dtypes = OF_STEPS | dict.fromkeys(MASKS, "bool")
     if steps.action_mask is not None and steps.last_mask is not None:
         values["action_mask"] = steps.action_mask
         values["next_action_mask"] = _after(steps.action_mask, steps.last_mask, steps.starts)[last]
     rows = {SEQUENCE: steps.last_observation}
-    for name, (shape, dtype) in episode_columns(spaces).items():
-        if name != SEQUENCE:
-            rows[name] = np.zeros((size[1], *shape), dtype)
-            rows[name][episode, step] = values[name]
-    assert (steps.lengths <= length).all()
+    for name, value in values.items():
+        rows[name] = np.zeros((size[1], length, *value.shape[1:]), dtypes[name])
+        rows[name][episode, step] = value
     return rows
 
 
-def last_token(observation: np.ndarray, spaces: Spaces) -> np.ndarray:
+def last_token(observation: np.ndarray, padding: int) -> np.ndarray:
     """Return the place of the last token before the padding of [N, T], [N] int64; -1 for none."""
-    is_token = observation != spaces.padding
+    is_token = observation != padding
     last = is_token.shape[1] - 1 - is_token[:, ::-1].argmax(axis=1)
     return np.where(is_token.any(axis=1), last, -1)
 
 
-def begins(observation: np.ndarray, later: np.ndarray, spaces: Spaces) -> np.ndarray:
+def begins(observation: np.ndarray, later: np.ndarray, padding: int) -> np.ndarray:
     """Tell whether each observation has a token, and begins the `later` one, both [N, T]; [N]."""
-    position = last_token(observation, spaces)
+    position = last_token(observation, padding)
     is_behind = np.arange(observation.shape[1]) > position[:, np.newaxis]
     return ((observation == later) | is_behind).all(axis=1) & (position >= 0)
+
+
+def told(observation: np.ndarray, padding: int) -> str:
+    """Return the tokens of one observation [T] in words, without the padding behind them."""
+    count = int(last_token(observation[np.newaxis], padding)[0]) + 1
+    return str(observation[:count].tolist()) if count else "no token at all"
 
 
 def beginnings(
@@ -183,7 +194,7 @@ class WholeEpisodes:
     """
 
     def __init__(self, n_step: int, gamma: float, num_envs: int, spaces: Spaces) -> None:
-        require_growing_spaces(spaces)
+        self._padding = padding_of(spaces)
         self._n = n_step
         self._gamma = gamma
         self._spaces = spaces
@@ -214,7 +225,7 @@ class WholeEpisodes:
         first = int(begin.min())
         self._kept = steps.part(slice(first, None))
         self._begin = begin - first
-        return episode_rows(finished, self._n, self._gamma, self._spaces)
+        return episode_rows(finished, self._n, self._gamma, self._padding)
 
     def state(self) -> Columns:
         """Return the unfinished episodes, for a checkpoint."""
@@ -248,14 +259,14 @@ class WholeEpisodes:
         )
 
     def _require_begins(self, observation: np.ndarray, later: np.ndarray) -> None:
-        is_beginning = begins(observation, later, self._spaces)
+        is_beginning = begins(observation, later, self._padding)
         if is_beginning.all():
             return
         number = int(is_beginning.argmin())
         raise UserError(
             "--replay_unit=episode: an observation must be the beginning of the next one, and the"
-            f" environment gave {_told(observation[number], self._spaces)} and then"
-            f" {_told(later[number], self._spaces)}. {WAY_OUT}"
+            f" environment gave {told(observation[number], self._padding)} and then"
+            f" {told(later[number], self._padding)}. {WAY_OUT}"
         )
 
     def _require_short(self, lengths: np.ndarray) -> None:
@@ -273,9 +284,3 @@ def _after(values: np.ndarray, last: np.ndarray, starts: np.ndarray) -> np.ndarr
     following[:-1] = values[1:]
     following[starts[1:] - 1] = last
     return following
-
-
-def _told(observation: np.ndarray, spaces: Spaces) -> str:
-    """Return the tokens of one observation [T] without the padding behind them."""
-    count = int(last_token(observation[np.newaxis], spaces)[0]) + 1
-    return str(observation[:count].tolist()) if count else "no token at all"

@@ -14,6 +14,7 @@ from dqn_tf.envs.spaces import Spaces
 from dqn_tf.experience.frames import recorded_stacks
 from dqn_tf.experience.mixed_replay import LOGGED_OBSERVATION
 from dqn_tf.experience.replay import spread
+from dqn_tf.experience.whole_episodes import SEQUENCE, beginnings
 from dqn_tf.run_files import checkpoint
 from dqn_tf.run_files.run_directory import CONFIG, RunDirectory, seed_directories
 from dqn_tf.support.errors import UserError
@@ -71,7 +72,7 @@ def read_snapshot(directory: str, weights_name: str | None) -> RunSnapshot:
         latest.state["engine"]["env_step"],
         run.read_evaluation(),
         observations_of(rows),
-        _gate_observations(rows, latest.state["engine"]["replay"]),
+        _gate_observations(rows, latest.state["engine"]["replay"], spaces),
     )
 
 
@@ -102,16 +103,23 @@ def _read_weights(latest: checkpoint.Checkpoint, weights_name: str) -> list[np.n
 
 
 def observations_of(rows: Mapping[str, np.ndarray]) -> np.ndarray:
-    """Return a replay's observations or, of a run that took no step, some of its logged data's."""
-    observations = rows["observation"]
+    """Return a replay's observations or, of a run that took no step, some of its logged data's.
+
+    Of whole episodes they are the last ones.
+    """
+    observations = rows[SEQUENCE if SEQUENCE in rows else "observation"]
     if not len(observations) and LOGGED_OBSERVATION in rows:
         return rows[LOGGED_OBSERVATION]
     return observations
 
 
-def _gate_observations(rows: Mapping[str, np.ndarray], state: Mapping[str, Any]) -> np.ndarray:
+def _gate_observations(
+    rows: Mapping[str, np.ndarray], state: Mapping[str, Any], spaces: Spaces
+) -> np.ndarray:
     """Return up to GATE_OBSERVATIONS of the replay's observations, [n, *shape]."""
     observations = observations_of(rows)
+    if spaces.padding is not None and len(rows.get(SEQUENCE, ())):
+        return beginnings(rows, GATE_OBSERVATIONS, spaces.padding)
     if "frames" not in state or not len(rows["observation"]):
         return observations[spread(len(observations), GATE_OBSERVATIONS)]
     # Here an observation is the numbers of its frames; negative ones stand for black frames.

@@ -15,8 +15,11 @@ from dqn_tf.envs.spaces import Spaces
 from dqn_tf.evaluation.find_export import require_same_env
 from dqn_tf.experience import memory_plan
 from dqn_tf.experience.collector import find_collector
+from dqn_tf.experience.logged.episode_replay import require_growing
 from dqn_tf.experience.logged.shares import SharedEpisodes, load_all
 from dqn_tf.experience.logged.summary import summarize
+from dqn_tf.experience.replay_unit import holds_episodes
+from dqn_tf.experience.whole_episodes import padding_of
 from dqn_tf.run_files.checkpoint import REPLAY, Checkpoint, load_latest
 from dqn_tf.run_files.run_directory import (
     CONFIG,
@@ -175,6 +178,8 @@ def _with_logged_data(plans: list[RunPlan]) -> list[RunPlan]:
         return plans
     logged = tuple(load_all(config.data, spaces))
     for source in logged:
+        if holds_episodes(config):
+            require_growing(source.episodes, padding_of(spaces))
         print(summarize(source.episodes, spaces))
     return [plan._replace(logged=logged) for plan in plans]
 

@@ -202,7 +202,8 @@ class RunRecorder(RunObserver):
         self._earlier_seconds = saved.state["seconds"]
         saved_capacity = saved.state["engine"]["replay"]["capacity"]
         if len(engine.replay) and engine.replay.capacity < saved_capacity:
-            self.run.say(f"Of the saved replay, the newest {len(engine.replay):,} transitions fit.")
+            rows = f"{len(engine.replay):,} {self.plan.config.replay_unit}s"
+            self.run.say(f"Of the saved replay, the newest {rows} fit.")
         if differing:
             self.run.say(
                 f"warning: environment {differing[0]} did not repeat its running episode from its"

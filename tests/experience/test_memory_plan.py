@@ -1,5 +1,7 @@
 """The plan of a replay's memory against what it really takes."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -11,10 +13,13 @@ from dqn_tf.engines.replays import make_frames, make_replay
 from dqn_tf.envs.spaces import Spaces
 from dqn_tf.experience import memory_plan
 from dqn_tf.experience.frames import numbered_spaces
-from dqn_tf.experience.transitions import columns
+from dqn_tf.experience.replay_unit import row_columns
 from dqn_tf.support.errors import UserError
 
 ATARI, VECTOR = Spaces((84, 84, 4), "uint8", actions=6, stack=4), Spaces((4,), "float32", actions=2)
+
+
+TEXT = Spaces((16,), "int32", actions=40, categories=41, padding=0)
 
 
 def taken(config: DQNConfig, spaces: Spaces) -> int:
@@ -22,9 +27,10 @@ def taken(config: DQNConfig, spaces: Spaces) -> int:
     frames = make_frames(config, spaces)
     replay = make_replay(
         config,
-        columns(numbered_spaces(spaces) if frames else spaces),
+        row_columns(config, numbered_spaces(spaces) if frames else spaces),
         np.random.default_rng(0),
         frames,
+        spaces.padding,
     )
     arrays = [*replay.columns.values(), replay._oldest] + ([frames.ring] if frames else [])
     arrays += replay.priorities._tree._levels if config.prioritized else []
@@ -37,6 +43,21 @@ def test_the_plan_is_what_is_taken(spaces, prioritized):
     config = DQNConfig(replay_capacity=20_000, num_envs=8, n_step=3, prioritized=prioritized)
     planned = memory_plan.replay_bytes(20_000, config, spaces)
     assert planned == pytest.approx(taken(config, spaces), rel=0.01)
+
+
+@pytest.mark.parametrize("prioritized", [False, True])
+@pytest.mark.parametrize("masked", [False, True])
+def test_the_plan_of_whole_episodes(masked, prioritized):
+    config = DQNConfig(replay_unit="episode", replay_capacity=20_000, prioritized=prioritized)
+    spaces = dataclasses.replace(TEXT, masked=masked)
+    planned = memory_plan.replay_bytes(20_000, config, spaces)
+    assert planned == pytest.approx(taken(config, spaces), rel=0.02)
+    told = memory_plan.require_memory(config, spaces)
+    assert f"20,000 episodes of {planned // 20_000:,} bytes" in told
+    fitted = memory_plan.with_capacity(DQNConfig(replay_unit="episode", replay_memory="1MiB"), TEXT)
+    assert fitted.replay_capacity == 2**20 // 448
+    with pytest.raises(UserError, match="no tokens.*--replay_unit=transition"):
+        memory_plan.require_memory(config, VECTOR)
 
 
 @pytest.mark.parametrize("prioritized", [False, True])

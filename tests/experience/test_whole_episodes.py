@@ -15,24 +15,6 @@ from dqn_tf.support.errors import UserError
 GAMMA = 0.9
 
 
-def transitions_of(rows: dict[str, np.ndarray], spaces: Spaces) -> dict[str, np.ndarray]:
-    """The transitions that rows of episodes stand for, cut one by one."""
-    names = ["observation", "action", "reward", "discount", "next_observation"]
-    names += ["action_mask", "next_action_mask"] if spaces.masked else []
-    columns = {name: [] for name in names}
-    for row in range(len(rows["sequence"])):
-        for t in range(int(rows["is_step"][row].sum())):
-            for name in names:
-                if name.endswith("observation"):
-                    place = rows[name.replace("observation", "position")][row, t]
-                    value = np.full(spaces.observation_shape, spaces.padding)
-                    value[: place + 1] = rows["sequence"][row, : place + 1]
-                else:
-                    value = rows[name][row, t]
-                columns[name].append(value)
-    return {name: np.array(values) for name, values in columns.items()}
-
-
 def check_rows(steps: Steps, spaces: Spaces, n_step: int) -> int:
     """The transitions of each environment are the first that `NStep` gives, bit by bit; the others
     are those of its unfinished episode.
@@ -45,7 +27,7 @@ def check_rows(steps: Steps, spaces: Spaces, n_step: int) -> int:
         assert len(rows["sequence"]) == len(ends)
         expected = NStep(n_step, GAMMA, 1, spaces).add(own)
         count = int(ends[-1]) + 1
-        for name, values in transitions_of(rows, spaces).items():
+        for name, values in growing.transitions_of(rows, spaces).items():
             np.testing.assert_array_equal(values, expected[name][:count], name)
         for name, (shape, dtype) in episode_columns(spaces).items():
             assert rows[name].shape == (len(ends), *shape) and rows[name].dtype == dtype, name

@@ -7,6 +7,7 @@ import numpy as np
 from dqn_tf.config import presets
 from dqn_tf.envs import registry
 from dqn_tf.envs.spaces import Spaces
+from dqn_tf.experience.logged.episodes import LoggedEpisodes, content_digest
 from dqn_tf.experience.steps import Steps
 
 TEXT = Spaces((7,), "int16", 5, categories=6, category_start=-2, action_start=-2, padding=3)
@@ -75,3 +76,52 @@ def played(
                 if terminated or truncated:
                     observation, _ = env.reset()
     return steps, spaces
+
+
+def logged(steps: Steps, spaces: Spaces, source: str = "texts") -> LoggedEpisodes:
+    """The whole episodes of one environment's steps as logged data; of every other one the final
+    observation is not known.
+    """
+    ends = np.flatnonzero(steps.ended[:, 0])
+    rows = np.arange(ends[-1] + 1)
+    has_final = np.arange(len(ends)) % 2 == 0
+    final = steps.next_observation[ends, 0] * has_final[:, np.newaxis]
+    mask = final_mask = None
+    if spaces.masked:
+        mask = steps.action_mask[rows, 0]
+        final_mask = steps.next_action_mask[ends, 0] | ~has_final[:, np.newaxis]
+    columns = {
+        "observation": steps.observation[rows, 0],
+        "action": steps.action[rows, 0].astype(np.int32),
+        "reward": steps.reward[rows, 0],
+        "terminated": steps.terminated[rows, 0],
+    }
+    return LoggedEpisodes(
+        **columns,
+        starts=np.concatenate([[0], ends + 1]),
+        final_observation=final.astype(spaces.observation_dtype),
+        has_final=has_final,
+        action_mask=mask,
+        final_mask=final_mask,
+        propensity=None,
+        digest=content_digest(*columns.values()),
+        source=source,
+    )
+
+
+def transitions_of(rows: dict[str, np.ndarray], spaces: Spaces) -> dict[str, np.ndarray]:
+    """The transitions that rows of episodes stand for, cut one by one."""
+    names = ["observation", "action", "reward", "discount", "next_observation"]
+    names += ["action_mask", "next_action_mask"] if spaces.masked else []
+    columns = {name: [] for name in names}
+    for row in range(len(rows["sequence"])):
+        for t in range(int(rows["is_step"][row].sum())):
+            for name in names:
+                if name.endswith("observation"):
+                    place = rows[name.replace("observation", "position")][row, t]
+                    value = np.full(spaces.observation_shape, spaces.padding)
+                    value[: place + 1] = rows["sequence"][row, : place + 1]
+                else:
+                    value = rows[name][row, t]
+                columns[name].append(value)
+    return {name: np.array(values) for name, values in columns.items()}

@@ -1,5 +1,6 @@
 """Replay of logged episodes: transitions are made when they are drawn, and nothing is copied."""
 
+import abc
 from collections.abc import Mapping
 from typing import Any
 
@@ -13,12 +14,91 @@ from dqn_tf.support.errors import UserError
 LONG_WINDOW = 16  # steps
 
 
-class LoggedReplay:
+class LoggedRows(abc.ABC):
+    """Rows of logged episodes, drawn uniformly with replacement or, with `priorities`, by these.
+
+    The rows lie at places below `places`.
+    """
+
+    def __init__(
+        self,
+        episodes: LoggedEpisodes,
+        generator: np.random.Generator,
+        priorities: Priorities | None,
+        places: int,
+    ) -> None:
+        self.episodes = episodes
+        self.generator = generator
+        self.priorities = priorities
+        self._places = places
+        if priorities is not None:
+            priorities.admit(np.arange(places))
+
+    @abc.abstractmethod
+    def __len__(self) -> int:
+        """Count the rows that can be drawn."""
+
+    @abc.abstractmethod
+    def take(self, drawn: Rows) -> Columns:
+        """Return the rows that were drawn, [..., *shape], and what came with having been drawn."""
+
+    def draw(self, updates: int, batch_size: int) -> Columns:
+        """Draw which rows make the batches, for `take`: `place` [updates, batch_size].
+
+        With priorities there is a `weight` too.
+        """
+        if self.priorities is not None:
+            return self.priorities.draw(self.generator, updates, batch_size, len(self))
+        numbers = self.generator.integers(len(self), size=(updates, batch_size))
+        return {"place": self._place_of(numbers)}
+
+    def observations(self, most: int) -> np.ndarray:
+        """Return at most so many of the observations, evenly spaced, [n, *shape]."""
+        return self.episodes.observation[spread(len(self.episodes), most)]
+
+    def set_beta(self, beta: float) -> None:
+        """Set the exponent of the importance weights, where rows have priorities."""
+        if self.priorities is not None:
+            self.priorities.beta = beta
+
+    def update_priorities(self, errors: np.ndarray) -> None:
+        """Take the errors [U, B] of the first U of the batches that were drawn last."""
+        if self.priorities is not None:
+            self.priorities.update(errors)
+
+    def rows(self) -> Columns:
+        """Return what `restore` needs as columns: not the steps, which are read again."""
+        if self.priorities is None:
+            return {}
+        return {"priority": self.priorities.values(self._places)}
+
+    def state(self) -> dict[str, Any]:
+        """Return what `restore` needs beside the columns."""
+        largest = {} if self.priorities is None else {"largest": self.priorities.largest}
+        return {"digest": self.episodes.digest} | largest
+
+    def restore(self, rows: Rows, state: Mapping[str, Any]) -> None:
+        """Take over what `rows` and `state` returned. Raises UserError for other episodes."""
+        if state["digest"] != self.episodes.digest:
+            raise UserError(
+                f"--data={self.episodes.source} does not hold what it held when the run was"
+                " started. Put it back, or start a new run."
+            )
+        if self.priorities is not None:
+            places = np.arange(self._places)
+            self.priorities.restore(places, rows["priority"], state["largest"])
+
+    def _place_of(self, numbers: np.ndarray) -> np.ndarray:
+        """Return the place of each of the numbers below `len(self)`."""
+        return numbers
+
+
+class LoggedReplay(LoggedRows):
     """The transitions over `n_step` steps that start at each step of logged episodes.
 
     They are those that `NStep` makes of the same steps, where the next observation is known: a
     window ends after n steps, or with its episode, or before the last step of an episode that goes
-    on unseen. They are drawn uniformly with replacement or, with `priorities`, by these.
+    on unseen.
     """
 
     def __init__(
@@ -29,9 +109,7 @@ class LoggedReplay:
         generator: np.random.Generator,
         priorities: Priorities | None = None,
     ) -> None:
-        self.episodes = episodes
-        self.generator = generator
-        self.priorities = priorities
+        super().__init__(episodes, generator, priorities, len(episodes))
         self._n_step = n_step
         self._gamma = gamma
         self._last_known = last_known(episodes)
@@ -42,21 +120,10 @@ class LoggedReplay:
         # how many rows that can be drawn lie before each of them
         self._excluded_at = self._excluded - np.arange(len(self._excluded))
         if priorities is not None:
-            priorities.admit(np.arange(len(episodes)))
             priorities.exclude(self._excluded)
 
     def __len__(self) -> int:
         return len(self.episodes) - len(self._excluded)
-
-    def draw(self, updates: int, batch_size: int) -> Columns:
-        """Draw which rows make the batches, for `take`: `place` [updates, batch_size].
-
-        With priorities there is a `weight` too.
-        """
-        if self.priorities is not None:
-            return self.priorities.draw(self.generator, updates, batch_size, len(self))
-        numbers = self.generator.integers(len(self), size=(updates, batch_size))
-        return {"place": self._rows(numbers)}
 
     def take(self, drawn: Rows) -> Columns:
         """Return the transitions that start at the rows that were drawn, [..., *shape]."""
@@ -82,44 +149,8 @@ class LoggedReplay:
         }
         return batch | {name: column for name, column in drawn.items() if name != "place"}
 
-    def observations(self, most: int) -> np.ndarray:
-        """Return at most so many of the observations, evenly spaced, [n, *shape]."""
-        return self.episodes.observation[spread(len(self.episodes), most)]
-
-    def set_beta(self, beta: float) -> None:
-        """Set the exponent of the importance weights, where rows have priorities."""
-        if self.priorities is not None:
-            self.priorities.beta = beta
-
-    def update_priorities(self, errors: np.ndarray) -> None:
-        """Take the errors [U, B] of the first U of the batches that were drawn last."""
-        if self.priorities is not None:
-            self.priorities.update(errors)
-
-    def rows(self) -> Columns:
-        """Return what `restore` needs as columns: not the steps, which are read again."""
-        if self.priorities is None:
-            return {}
-        return {"priority": self.priorities.values(len(self.episodes))}
-
-    def state(self) -> dict[str, Any]:
-        """Return what `restore` needs beside the columns."""
-        largest = {} if self.priorities is None else {"largest": self.priorities.largest}
-        return {"digest": self.episodes.digest} | largest
-
-    def restore(self, rows: Rows, state: Mapping[str, Any]) -> None:
-        """Take over what `rows` and `state` returned. Raises UserError for other episodes."""
-        if state["digest"] != self.episodes.digest:
-            raise UserError(
-                f"--data={self.episodes.source} does not hold what it held when the run was"
-                " started. Put it back, or start a new run."
-            )
-        if self.priorities is not None:
-            places = np.arange(len(self.episodes))
-            self.priorities.restore(places, rows["priority"], state["largest"])
-
-    def _rows(self, numbers: np.ndarray) -> np.ndarray:
-        """Return the row of each of the numbers below `len(self)`."""
+    def _place_of(self, numbers: np.ndarray) -> np.ndarray:
+        """As described in `LoggedRows`: rows from which nothing can be learned are left out."""
         if not len(self._excluded):
             return numbers
         return numbers + np.searchsorted(self._excluded_at, numbers, side="right")
