@@ -20,6 +20,7 @@ from dqn_tf.config.notation import import_names, is_atari, show
 from dqn_tf.envs import atari, gridworld, probes, text
 from dqn_tf.envs.checked_env import CheckedEnv, close_quietly, is_user_interrupt
 from dqn_tf.envs.spaces import Spaces
+from dqn_tf.envs.tokens import attribute_of
 from dqn_tf.envs.vector import SeededVectorEnv
 from dqn_tf.support.errors import UserError, describe_error, describe_value
 from dqn_tf.support.imports import import_named, see_working_directory
@@ -108,6 +109,31 @@ class EnvMaker:
     def time_limit(self) -> int | None:
         """The time limit of the environment's registration, in steps; None without one."""
         return self._look().time_limit
+
+    def corpus(self) -> Any:
+        """Return what `corpus()` of the environment, or of a wrapper, returns: logged data.
+
+        They are the columns of an npz file; nothing of them is checked. Raises UserError where
+        there is no such method, or if it fails.
+        """
+        if self._spare is None:
+            self.try_once()
+        make = attribute_of(self._spare, "corpus")
+        if not callable(make):
+            raise UserError(
+                f"--data=env: --env={self._config.env} has no data of its own, which a method"
+                " `corpus` would return (docs/extending.md). Name a file, such as --data=FILE.npz."
+            )
+        try:
+            return make()
+        except UserError:
+            raise
+        except Exception as error:
+            raise UserError(
+                f"--data=env: `corpus` of --env={self._config.env} failed: {describe_error(error)}."
+            ) from error
+        finally:
+            self.close()  # it may have played on this instance
 
     def try_once(self) -> None:
         """Make the first instance. Raises UserError."""
@@ -235,6 +261,12 @@ def spaces(config: DQNConfig) -> Spaces:
     """
     with contextlib.closing(maker(config)) as env_maker:
         return env_maker.spaces
+
+
+def corpus(config: DQNConfig) -> Any:
+    """Return the columns of the environment's own logged data: see `EnvMaker.corpus`."""
+    with contextlib.closing(maker(config)) as env_maker:
+        return env_maker.corpus()
 
 
 def names(config: DQNConfig) -> dict[str, list[str]]:

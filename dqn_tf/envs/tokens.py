@@ -37,12 +37,12 @@ def tokens_of(env: Any) -> Tokens | None:
 
     None if there are no `tokens`, or if they are no texts and so mean something else.
     """
-    names = _attribute(env, "tokens")
+    names = attribute_of(env, "tokens")
     if not isinstance(names, (list, tuple)) or not names:
         return None
     if not all(isinstance(name, str) for name in names):
         return None
-    return Tokens(tuple(names), _attribute(env, "padding"))
+    return Tokens(tuple(names), attribute_of(env, "padding"))
 
 
 def vocabulary_of(space: gym.Space, tokens: Tokens | None) -> Vocabulary | None:
@@ -100,7 +100,7 @@ def _bounds(space: gym.Space, are_named: bool) -> tuple[int, int] | None:
     return int(low[0]), int(high[0])
 
 
-def _attribute(env: Any, name: str) -> Any:
+def attribute_of(env: Any, name: str) -> Any:
     """Return the attribute of the outermost wrapper that has it, or of the environment."""
     with contextlib.suppress(Exception):
         return env.get_wrapper_attr(name)

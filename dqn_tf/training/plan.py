@@ -1,6 +1,7 @@
 """Validates runs before TensorFlow is imported: environment, directories, memory, checkpoint."""
 
 import dataclasses
+import functools
 import math
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -176,7 +177,7 @@ def _with_logged_data(plans: list[RunPlan]) -> list[RunPlan]:
                     " --data, or leave it out."
                 )
         return plans
-    logged = tuple(load_all(config.data, spaces))
+    logged = tuple(load_all(config.data, spaces, functools.partial(registry.corpus, config)))
     for source in logged:
         if holds_episodes(config):
             require_growing(source.episodes, padding_of(spaces))

@@ -16,8 +16,8 @@ class LoggedDataSettings:
         (),
         LOGGED,
         "episodes to learn from that were logged before: an npz or CSV file or a directory of them,"
-        " or minari:ID; may be given several times. FILE@0.3 gives its rows 30 % of the logged part"
-        " of each batch",
+        " or minari:ID; env is what the environment has of its own. May be given several times."
+        " FILE@0.3 gives its rows 30 % of the logged part of each batch",
         fixed_on_resume=True,
     )
     offline_updates: int = setting(

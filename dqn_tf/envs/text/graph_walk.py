@@ -12,12 +12,14 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 
-from dqn_tf.envs.text import exact
+from dqn_tf.envs.text import exact, logged_play
 from dqn_tf.envs.text.exact import END, Model
-from dqn_tf.envs.text.graphs import MOVES, Graph, find_graph, walker
+from dqn_tf.envs.text.graphs import MOVES, SHIPPED, Graph, find_graph, shipped_walks, walker
+from dqn_tf.envs.text.logged_walks import logged_walks
 from dqn_tf.envs.text.token_env import PADDING_NAME, TokenEnv, chosen_start
 
 ENV_ID = "dqn_tf/GraphWalk-v0"
+CORPUS_EPISODES = 8_000  # of a graph that comes without walks
 
 
 class GraphWalk(TokenEnv):
@@ -31,6 +33,7 @@ class GraphWalk(TokenEnv):
 
     def __init__(self, graph: str = "1", render_mode: str | None = None) -> None:
         self.graph = find_graph(graph)
+        self._name = str(graph)
         self._walker = walker(self.graph)
         nodes = self.graph.nodes
         actions: gym.spaces.Discrete = gym.spaces.Discrete(len(nodes), start=1)
@@ -60,6 +63,12 @@ class GraphWalk(TokenEnv):
     def behaviour(self) -> np.ndarray:
         """Return the walker's chances of the next nodes, [N]: see `graphs.walker`."""
         return self._walker[self.written[-1] - 1]
+
+    def corpus(self) -> dict[str, np.ndarray]:
+        """Return the 8,000 walks that come with the graph, or so many of the walker on another."""
+        if self._name in SHIPPED:
+            return logged_walks(self.graph, shipped_walks(self._name))
+        return logged_play.corpus(self, CORPUS_EPISODES)
 
     def model(self) -> Model:
         """Return the task as tables: see `walk_model`."""

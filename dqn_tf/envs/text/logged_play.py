@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 import numpy as np
 
 from dqn_tf.config import seeding
 from dqn_tf.envs.text.token_env import TokenEnv
+
+CORPUS_SEED = 0  # an environment's own data are the same for every run
+
+
+def corpus(env: TokenEnv, episodes: int) -> dict[str, np.ndarray]:
+    """Return that many episodes of an environment's own data; its running one is left alone."""
+    return logged_play(copy.copy(env), episodes, CORPUS_SEED)
 
 
 def logged_play(env: TokenEnv, episodes: int, seed: int) -> dict[str, np.ndarray]:

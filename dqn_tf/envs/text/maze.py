@@ -15,7 +15,7 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 
-from dqn_tf.envs.text import exact
+from dqn_tf.envs.text import exact, logged_play
 from dqn_tf.envs.text.exact import END, Model
 from dqn_tf.envs.text.token_env import PADDING_NAME, TokenEnv, chosen_start
 from dqn_tf.support.errors import UserError
@@ -44,6 +44,7 @@ STARTS = [cell for cell in CELLS if cell != GOAL]
 MOVES = {"up": (-1, 0), "down": (1, 0), "left": (0, -1), "right": (0, 1)}
 COMMANDS = 101  # LMRL-Gym's lowest return, of a walker that never arrives
 MISTAKE = -4.0  # for what is no command
+CORPUS_EPISODES = 200  # some 50,000 tokens
 
 VERB, STOP = "move", "."
 NUMBERS = [str(number) for number in range(max(len(LAYOUT), len(LAYOUT[0])))]
@@ -121,6 +122,10 @@ class TextMaze(TokenEnv):
         place = len(self.written) - self._prompt
         words = ((VERB,), tuple(MOVES), (STOP,))[place]
         return np.array([(word in words) / len(words) for word in WRITABLE])
+
+    def corpus(self) -> dict[str, np.ndarray]:
+        """Return 200 episodes of `behaviour` as logged data."""
+        return logged_play.corpus(self, CORPUS_EPISODES)
 
     def model(self) -> Model:
         """Return the task as tables: see `choice_model` and `token_model`."""

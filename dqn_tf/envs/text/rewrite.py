@@ -12,7 +12,7 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 
-from dqn_tf.envs.text import exact
+from dqn_tf.envs.text import exact, logged_play
 from dqn_tf.envs.text.exact import END, Model
 from dqn_tf.envs.text.token_env import PADDING_NAME, TokenEnv
 from dqn_tf.support.errors import UserError
@@ -24,6 +24,7 @@ SIGN = "="
 LENGTH = 8
 SYMBOLS = 12
 KNOWN = 0.5  # of the answers in logged data
+CORPUS_EPISODES = 5_000
 MOST = 1_000  # symbols, and tokens to write
 
 
@@ -91,6 +92,10 @@ class Rewrite(TokenEnv):
         chances = np.full(self.symbols, (1.0 - KNOWN) / self.symbols)
         chances[self._answer[len(self.written) - self._begin]] += KNOWN
         return chances
+
+    def corpus(self) -> dict[str, np.ndarray]:
+        """Return 5,000 episodes of `behaviour` as logged data."""
+        return logged_play.corpus(self, CORPUS_EPISODES)
 
     def model(self) -> Model:
         """Return the task as tables: see `rewrite_model`."""

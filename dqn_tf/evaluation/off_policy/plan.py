@@ -1,6 +1,6 @@
 """Plans an estimate from logged episodes before TensorFlow is loaded."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from dqn_tf.config.dqn_config import DQNConfig
 from dqn_tf.envs import registry
@@ -30,6 +30,10 @@ def prepare(flags: EvaluateFlags) -> OffPolicyPlan:
     """Find the export and read the data. Raises UserError."""
     version = find_export(str(flags.model))
     env, spaces = _environment(version, flags)
+
+    def corpus() -> Any:
+        return registry.corpus(plan.configuration([version], flags.env, flags.overrides))
+
     parts = []
     for name in flags.data:
         spec, share = sources.parse_share(name)
@@ -38,7 +42,7 @@ def prepare(flags: EvaluateFlags) -> OffPolicyPlan:
                 f"--data={name}: a share is of a training's batches; an evaluation takes all"
                 f" episodes: --data={spec}."
             )
-        parts.append(sources.load(spec, spaces))
+        parts.append(sources.load(spec, spaces, corpus))
     episodes = join(parts)
     return OffPolicyPlan(
         version, env, spaces, episodes, _gamma(version, flags), flags.epsilon or 0.0, flags

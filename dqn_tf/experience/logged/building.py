@@ -274,8 +274,10 @@ class EpisodesBuilder:
 def from_columns(arrays: Mapping[str, np.ndarray], spaces: Spaces, source: str) -> LoggedEpisodes:
     """Return the episodes of columns in memory, named as in an npz file. Raises UserError."""
     require_columns(source, arrays, spaces)
-    finals = len(arrays["final_observation"]) if "final_observation" in arrays else 0
-    part = Part(source, len(arrays["action"]), finals)
+    shapes = {name: column.shape for name, column in arrays.items()}
+    require_shapes(source, shapes, spaces)
+    steps = common_rows(source, shapes, columns.OF_STEPS)
+    part = Part(source, steps, common_rows(source, shapes, columns.OF_EPISODES))
     builder = EpisodesBuilder(spaces, source, [part], arrays)
     builder.begin(part)
     for name in columns.KNOWN:
@@ -314,3 +316,29 @@ def require_columns(
         )
     if "final_action_mask" in names and not spaces.masked:
         raise UserError(f"{source} has a column final_action_mask, and no action_mask with it.")
+
+
+def require_shapes(source: str, shapes: Mapping[str, tuple[int, ...]], spaces: Spaces) -> None:
+    """Raise UserError if the rows of a column have not the shape that these spaces need."""
+    for name, shape in shapes.items():
+        of_row = columns.row_shape(name, spaces)
+        if shape[1:] != of_row or not shape:
+            rows = "episodes" if name in columns.OF_EPISODES else "steps"
+            expected = f"[{', '.join([rows, *map(str, of_row)])}]"
+            raise UserError(
+                f"{source}, column {name}: its shape is {list(shape)}, and must be {expected}."
+            )
+
+
+def common_rows(source: str, shapes: Mapping[str, tuple[int, ...]], names: Collection[str]) -> int:
+    """Return the number of rows, which all these columns must have. Raises UserError."""
+    lengths = {name: shapes[name][0] for name in names if name in shapes}
+    if not lengths:
+        return 0
+    (first, rows), *others = lengths.items()
+    for name, other in others:
+        if other != rows:
+            raise UserError(
+                f"{source}, column {name}: it has {other:,} rows, and {first} has {rows:,}."
+            )
+    return rows

@@ -18,7 +18,13 @@ import numpy as np
 
 from dqn_tf.envs.spaces import Spaces
 from dqn_tf.experience.logged import columns
-from dqn_tf.experience.logged.building import EpisodesBuilder, Part, require_columns
+from dqn_tf.experience.logged.building import (
+    EpisodesBuilder,
+    Part,
+    common_rows,
+    require_columns,
+    require_shapes,
+)
 from dqn_tf.experience.logged.episodes import LoggedEpisodes
 from dqn_tf.support.errors import UserError, describe_error
 
@@ -52,15 +58,10 @@ class NpzFile:
                 with archive.open(member) as stream:
                     self.heads[name] = self._head(stream, name, member.file_size)
         require_columns(str(path), self.heads, spaces)
-        for name, head in self.heads.items():
-            shape = columns.row_shape(name, spaces)
-            if head.shape[1:] != shape or not head.shape:
-                raise UserError(
-                    f"{path}, column {name}: its shape is {list(head.shape)}, and must be"
-                    f" {self._described(name, shape)}."
-                )
-        self.steps = self._rows(columns.OF_STEPS)
-        self.finals = self._rows(columns.OF_EPISODES)
+        shapes = {name: head.shape for name, head in self.heads.items()}
+        require_shapes(str(path), shapes, spaces)
+        self.steps = common_rows(str(path), shapes, columns.OF_STEPS)
+        self.finals = common_rows(str(path), shapes, columns.OF_EPISODES)
 
     def pieces(self, name: str) -> Iterator[np.ndarray]:
         """Yield a column's rows in order, about a megabyte at a time."""
@@ -102,23 +103,6 @@ class NpzFile:
         if size is not None and stream.tell() + content != size:
             raise ValueError(f"column {name} is not as long as it says")
         return head
-
-    def _rows(self, names: Sequence[str]) -> int:
-        """Return the number of rows, which all these columns must have."""
-        lengths = {name: self.heads[name].shape[0] for name in names if name in self.heads}
-        if not lengths:
-            return 0
-        (first, rows), *others = lengths.items()
-        for name, other in others:
-            if other != rows:
-                raise UserError(
-                    f"{self.path}, column {name}: it has {other:,} rows, and {first} has {rows:,}."
-                )
-        return rows
-
-    def _described(self, name: str, shape: tuple[int, ...]) -> str:
-        rows = "episodes" if name in columns.OF_EPISODES else "steps"
-        return f"[{', '.join([rows, *map(str, shape)])}]"
 
     @contextlib.contextmanager
     def _reading(self) -> Iterator[None]:

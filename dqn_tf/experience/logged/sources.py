@@ -3,26 +3,37 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
+
+import numpy as np
 
 from dqn_tf.envs.spaces import Spaces
 from dqn_tf.experience.logged import csv_file, minari_data, npz, requests
+from dqn_tf.experience.logged.building import from_columns
 from dqn_tf.experience.logged.episodes import LoggedEpisodes
-from dqn_tf.support.errors import UserError
+from dqn_tf.support.errors import UserError, describe_value
 
 MINARI = "minari:"
 REQUESTS = "requests:"
+ENV = "env"  # the environment's own data
+
+Corpus = Callable[[], Any]
 
 
-def load(spec: str, spaces: Spaces) -> LoggedEpisodes:
+def load(spec: str, spaces: Spaces, corpus: Corpus | None = None) -> LoggedEpisodes:
     """Read the episodes that one `--data` names, without a share.
 
-    Raises UserError, a sentence with file, column and row, if anything in them is not right.
+    `corpus` returns the columns of the environment's own data, `--data=env`. Raises UserError, a
+    sentence with file, column and row, if anything in them is not right.
     """
     if spec.startswith(MINARI):
         return minari_data.load(spec, minari_data.find(spec.removeprefix(MINARI)), spaces)
     if spec.startswith(REQUESTS):
         return requests.load(spec, *requests.split(spec.removeprefix(REQUESTS)), spaces)
+    if spec == ENV:
+        return _own_data(spaces, corpus)
     if not spec:
         raise UserError("--data= is empty: name a source, such as --data=expert.npz.")
     path = Path(os.path.expanduser(spec))
@@ -66,3 +77,24 @@ def parse_share(spec: str) -> tuple[str, float | None]:
             f" {source}@0.3."
         )
     return source, share
+
+
+def _own_data(spaces: Spaces, corpus: Corpus | None) -> LoggedEpisodes:
+    """Return the environment's own episodes, checked as those of files are."""
+    if corpus is None:
+        raise UserError("--data=env is an environment's own data, and here is none. Name a file.")
+    columns = corpus()
+    if not isinstance(columns, Mapping) or not all(isinstance(name, str) for name in columns):
+        raise UserError(
+            f"--data=env: the environment's `corpus` returned {describe_value(columns)}, and must"
+            " return the columns of logged data by name, as docs/offline.md lists them."
+        )
+    arrays = {}
+    for name, column in columns.items():
+        try:
+            arrays[name] = np.asarray(column)
+        except ValueError as error:
+            raise UserError(f"--data=env, column {name}: it is no array: {error}.") from error
+        if arrays[name].dtype.hasobject:
+            raise UserError(f"--data=env, column {name}: it holds objects, and must hold numbers.")
+    return from_columns(arrays, spaces, ENV)
