@@ -1,0 +1,57 @@
+"""Keeps whole logged episodes apart, to measure on them what was learned from the others."""
+
+import dataclasses
+import hashlib
+
+import numpy as np
+
+from dqn_tf.experience.logged.episodes import LoggedEpisodes
+from dqn_tf.support.errors import UserError
+
+SHARE = 0.05
+MOST = 500  # episodes
+SEED = 0  # of every run: two seeds are measured on the same episodes, and a resumed run is, too
+
+
+def hold_out(
+    episodes: LoggedEpisodes, share: float = SHARE, most: int = MOST
+) -> tuple[LoggedEpisodes, LoggedEpisodes]:
+    """Return the episodes to learn from and those held out, each in their order.
+
+    A `share` of the episodes is held out, at least one and at most so many. Which ones depends on
+    nothing but their number. The digest of each part is made of that of the whole. Raises UserError
+    for a single episode.
+    """
+    if episodes.count < 2:
+        raise UserError(
+            f"--data={episodes.source}: it holds a single episode, and one is held out to measure"
+            " what was learned from the others. Give at least two."
+        )
+    count = min(max(1, round(share * episodes.count)), most, episodes.count - 1)
+    order = np.random.default_rng(SEED).permutation(episodes.count)
+    return part(episodes, np.sort(order[count:])), part(episodes, np.sort(order[:count]))
+
+
+def part(episodes: LoggedEpisodes, numbers: np.ndarray) -> LoggedEpisodes:
+    """Return some of the episodes, by their numbers in order, as copies."""
+    lengths = episodes.lengths[numbers]
+    starts = np.concatenate([[0], np.cumsum(lengths)])
+    rows = np.arange(starts[-1]) + np.repeat(episodes.starts[numbers] - starts[:-1], lengths)
+    digest = hashlib.sha256(episodes.digest.encode())
+    digest.update(numbers.astype("<i8").tobytes())
+    mask, final_mask = episodes.action_mask, episodes.final_mask
+    propensity = episodes.propensity
+    return dataclasses.replace(
+        episodes,
+        observation=episodes.observation[rows],
+        action=episodes.action[rows],
+        reward=episodes.reward[rows],
+        terminated=episodes.terminated[rows],
+        starts=starts,
+        final_observation=episodes.final_observation[numbers],
+        has_final=episodes.has_final[numbers],
+        action_mask=None if mask is None else mask[rows],
+        final_mask=None if final_mask is None else final_mask[numbers],
+        propensity=None if propensity is None else propensity[rows],
+        digest=digest.hexdigest(),
+    )
