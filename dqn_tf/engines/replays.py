@@ -39,6 +39,8 @@ def make_replay(
     """
     if not holds_episodes(config):
         padding = None
+    else:
+        assert padding is not None, "rows of whole episodes need the padding"
     capacity = config.replay_capacity
     if config.prioritized:
         alpha = config.priority_alpha

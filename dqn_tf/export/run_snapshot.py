@@ -72,7 +72,7 @@ def read_snapshot(directory: str, weights_name: str | None) -> RunSnapshot:
         latest.state["engine"]["env_step"],
         run.read_evaluation(),
         observations_of(rows),
-        _gate_observations(rows, latest.state["engine"]["replay"], spaces),
+        gate_observations(rows, latest.state["engine"]["replay"], spaces),
     )
 
 
@@ -113,7 +113,7 @@ def observations_of(rows: Mapping[str, np.ndarray]) -> np.ndarray:
     return observations
 
 
-def _gate_observations(
+def gate_observations(
     rows: Mapping[str, np.ndarray], state: Mapping[str, Any], spaces: Spaces
 ) -> np.ndarray:
     """Return up to GATE_OBSERVATIONS of the replay's observations, [n, *shape]."""

@@ -12,6 +12,7 @@ from dqn_tf.experience.priorities import Priorities
 from dqn_tf.experience.replay import PrioritizedReplay, UniformReplay
 from dqn_tf.experience.replay_unit import make_row_maker, row_columns
 from dqn_tf.experience.transitions import NStep
+from dqn_tf.export import run_snapshot
 from dqn_tf.support.errors import UserError
 from logged_episodes import as_steps, shared
 
@@ -105,6 +106,19 @@ def test_observations_are_those_of_steps(steps, prioritized):
         assert observations.dtype == np.int16 and observations.shape[1:] == (7,)
         assert len(observations) == min(most, int(replay.columns["is_step"].sum()))
         assert all(row.tobytes() in seen for row in observations)
+
+
+def test_an_export_is_proved_on_the_steps_observations(steps):
+    rows = filled(config(), steps).rows()
+    seen = {row.tobytes() for row in steps.observation.reshape(-1, 7)}
+    observations = run_snapshot.gate_observations(rows, {}, growing.TEXT)
+    assert len(observations) == min(256, int(rows["is_step"].sum()))
+    assert all(row.tobytes() in seen for row in observations)
+    np.testing.assert_array_equal(run_snapshot.observations_of(rows), rows["sequence"])
+    logged = {"logged/observation": observations[:3]}
+    empty = {name: column[:0] for name, column in rows.items()} | logged
+    chosen = run_snapshot.gate_observations(empty, {}, growing.TEXT)
+    np.testing.assert_array_equal(chosen, observations[:3])
 
 
 def test_a_replay_without_an_episode_says_so():

@@ -18,7 +18,7 @@ from dqn_tf.envs import text
 from dqn_tf.envs.text import exact, graph_walk, graphs, maze, rewrite, walk_baselines
 from dqn_tf.envs.text.graph_walk import walk_model
 from dqn_tf.envs.text.logged_play import logged_play
-from dqn_tf.envs.text.logged_walks import logged_walks
+from dqn_tf.envs.text.logged_walks import logged_walks, with_suffixes
 from dqn_tf.support import command_line, files
 from dqn_tf.support.errors import UserError, describe_error
 
@@ -33,6 +33,7 @@ class Flags(NamedTuple):
     env_kwargs: dict[str, Any]
     episodes: int | None
     seed: int
+    suffixes: bool
 
 
 def parse(argv: Sequence[str]) -> Flags:
@@ -44,7 +45,7 @@ def parse(argv: Sequence[str]) -> Flags:
         if given[name] is not None and given[name] < least:
             raise UserError(f"--{name}={given[name]}: must be at least {least}.")
     arguments = overrides.get("env_kwargs", {})
-    return Flags(values.data, values.env, arguments, values.episodes, values.seed)
+    return Flags(values.data, values.env, arguments, values.episodes, values.seed, values.suffixes)
 
 
 def define(values: flags.FlagValues) -> None:
@@ -59,6 +60,13 @@ def define(values: flags.FlagValues) -> None:
         None,
         f"with --data: so many are played, {EPISODES:,} if not given; without it, GraphWalk's are"
         " the 8,000 walks that come with its graph, if any do",
+        **to,
+    )
+    flags.DEFINE_bool(
+        "suffixes",
+        False,
+        "with --data, of the walks that come with a graph: each walk also begins at each of its"
+        " later nodes, as an episode of its own",
         **to,
     )
     flags.DEFINE_integer("seed", 0, "with --data: what is played derives from it", **to)
@@ -98,7 +106,14 @@ def _logged(given: Flags) -> dict[str, np.ndarray]:
     graph = str(given.env_kwargs.get("graph", graphs.SHIPPED[0]))
     has_walks = given.env == graph_walk.ENV_ID and graph in graphs.SHIPPED
     if has_walks and given.episodes is None:
-        return logged_walks(graphs.find_graph(graph), graphs.shipped_walks(graph))
+        walks = graphs.shipped_walks(graph)
+        walks = with_suffixes(walks) if given.suffixes else walks
+        return logged_walks(graphs.find_graph(graph), walks)
+    if given.suffixes:
+        raise UserError(
+            "--suffixes is of the walks that come with the graphs of dqn_tf/GraphWalk-v0"
+            f" ({', '.join(graphs.SHIPPED)}), all of them: leave it out."
+        )
     if given.env not in gym.registry:
         text.register()
     try:

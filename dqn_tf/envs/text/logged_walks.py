@@ -31,3 +31,18 @@ def logged_walks(graph: Graph, walks: np.ndarray) -> dict[str, np.ndarray]:
         "episode": row,
         "final_observation": whole,
     }
+
+
+def with_suffixes(walks: np.ndarray) -> np.ndarray:
+    """Return walks [N, L], and what is left of each from each of its later nodes on, [M, L].
+
+    A walk from any of its nodes is a walk. It has at least one move.
+    """
+    length = walks.shape[1]
+    parts = [walks]
+    for begin in range(1, length - 1):
+        goes_on = walks[walks[:, begin + 1] > 0]
+        suffix = np.zeros_like(goes_on)
+        suffix[:, : length - begin] = goes_on[:, begin:]
+        parts.append(suffix)
+    return np.concatenate(parts)

@@ -10,6 +10,7 @@ from dqn_tf.envs import registry
 from dqn_tf.envs.text import graphs
 from dqn_tf.envs.text.__main__ import main, parse
 from dqn_tf.envs.text.logged_play import logged_play
+from dqn_tf.envs.text.logged_walks import with_suffixes
 from dqn_tf.experience.logged.sources import load
 from dqn_tf.support.errors import UserError
 
@@ -119,6 +120,22 @@ def test_the_command_writes_the_walks_of_a_graph(tmp_path, capsys):
         assert (file["propensity"] > 0).all()
 
 
+def test_walks_from_each_of_their_nodes(tmp_path, capsys):
+    """Each of the other walks is what is left of a whole one, with the same moves."""
+    walks = np.array([[3, 1, 2, 5], [4, 5, 0, 0], [2, 1, 5, 0]], np.uint8)
+    assert with_suffixes(walks).tolist() == [
+        *walks.tolist(),
+        *[[1, 2, 5, 0], [1, 5, 0, 0]],
+        [2, 5, 0, 0],
+    ]
+    main(parse(["x", f"--data={tmp_path / 'a.npz'}", "--suffixes"]))
+    walks = graphs.shipped_walks("1")
+    moves = (walks[:, 1:] > 0).sum(axis=1)
+    assert f"{moves.sum():,} episodes, {(moves * (moves + 1) // 2).sum():,} steps" in (
+        capsys.readouterr().out
+    )
+
+
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
@@ -127,6 +144,7 @@ def test_the_command_writes_the_walks_of_a_graph(tmp_path, capsys):
         (["--data=a.npz", "--seed=-1"], r"^--seed=-1: must be at least 0\.$"),
         (["--data=nowhere/a.npz"], r"^--data=nowhere/a\.npz cannot be written"),
         (["--data=a.npz", '--env_kwargs={"graph": "moon"}'], r"^graph=moon: there is no such file"),
+        (["--data=a.npz", "--suffixes", "--episodes=9"], r"^--suffixes is of the walks that come"),
         (
             ["--data=a.npz", '--env_kwargs={"grap": "1"}', "--episodes=1"],
             r"^--env_kwargs: .*'grap'",
