@@ -14,14 +14,9 @@ from dqn_tf.experience.replay_unit import make_row_maker, row_columns
 from dqn_tf.experience.transitions import NStep
 from dqn_tf.export import run_snapshot
 from dqn_tf.support.errors import UserError
-from logged_episodes import as_steps, shared
+from logged_episodes import shared
 
 GAMMA = 0.9
-
-
-def episodes(spaces=growing.TEXT, seed=0, length=120):
-    steps = growing.made_up(np.random.default_rng(seed), length, 1, spaces)
-    return growing.logged(steps, spaces)
 
 
 def config(**changes) -> DQNConfig:
@@ -46,30 +41,11 @@ def steps():
 @pytest.mark.parametrize("n_step", [1, 3, 20])
 @pytest.mark.parametrize("spaces", [growing.TEXT, growing.MASKED], ids=["plain", "masks"])
 def test_logged_rows_are_the_transitions_that_the_engine_makes_of_these_steps(spaces, n_step):
-    """Bit by bit; after a terminated step whose next observation is not known, whatever it is is
-    multiplied by a discount of 0.
-    """
-    data = episodes(spaces, n_step)
-    assert not data.has_next.all() and (data.terminated[data.last_rows] & ~data.has_final).any()
-    assert (data.lengths - ~data.has_next == 0).any(), "an episode without a row"
-    held = LoggedEpisodeReplay(data, n_step, GAMMA, np.random.default_rng(0), None, 3)
-    parts = [
-        NStep(n_step, GAMMA, 1, spaces).add(as_steps(data, number, spaces))
-        for number in range(data.count)
-        if data.lengths[number] > 1 or data.has_next[number]
-    ]
-    assert len(held) == len(parts)
-    rows = held.take({"place": np.arange(len(held))})
-    told = growing.transitions_of(rows, spaces)
-    bootstraps = told["discount"] > 0
-    for name, values in told.items():
-        expected = np.concatenate([part[name] for part in parts])
-        matters = bootstraps if name.startswith("next_") else slice(None)
-        np.testing.assert_array_equal(values[matters], expected[matters], name)
+    growing.check_logged_rows(n_step, spaces)
 
 
 def test_the_rows_of_many_episodes_are_made_in_parts(monkeypatch):
-    data = episodes()
+    data = growing.episodes()
     whole = LoggedEpisodeReplay(data, 3, GAMMA, np.random.default_rng(0), None, 3)
     monkeypatch.setattr("dqn_tf.experience.logged.episode_replay.EPISODES_AT_ONCE", 4)
     parts = LoggedEpisodeReplay(data, 3, GAMMA, np.random.default_rng(0), None, 3)
@@ -78,7 +54,7 @@ def test_the_rows_of_many_episodes_are_made_in_parts(monkeypatch):
 
 
 def test_logged_episodes_that_do_not_grow_are_refused():
-    data = episodes()
+    data = growing.episodes()
     data.observation[2] = growing.padded([-2, -2, -2, -2, -2], 7)
     with pytest.raises(UserError, match=r"^--data=texts: episode \d+ \(its .*--replay_unit=trans"):
         LoggedEpisodeReplay(data, 1, GAMMA, np.random.default_rng(0), None, 3)
@@ -146,7 +122,7 @@ def test_it_goes_on_where_it_was_saved(steps, prioritized):
 @pytest.mark.parametrize("prioritized", [False, True])
 def test_a_batch_mixes_whole_episodes_of_both_sides(steps, prioritized):
     settings = config(prioritized=prioritized, data=("texts",), data_share=0.5, offline_updates=1)
-    data = episodes(seed=3)
+    data = growing.episodes(seed=3)
     online = filled(settings, steps)
     replay = mix(settings, online, shared(data, data))
     assert isinstance(replay, MixedReplay) and type(replay.logged[0]) is LoggedEpisodeReplay
@@ -165,7 +141,7 @@ def test_a_batch_mixes_whole_episodes_of_both_sides(steps, prioritized):
 
 
 def test_logged_priorities_are_of_episodes_and_are_restored():
-    data = episodes()
+    data = growing.episodes()
     generator = np.random.default_rng(0)
     held = LoggedEpisodeReplay(data, 1, GAMMA, generator, Priorities(data.count, 0.6), 3)
     for _ in range(100):

@@ -8,41 +8,16 @@ import pytest
 import growing
 from dqn_tf.envs.spaces import Spaces
 from dqn_tf.experience.steps import Steps
-from dqn_tf.experience.transitions import NStep
 from dqn_tf.experience.whole_episodes import WholeEpisodes, beginnings, episode_columns
 from dqn_tf.support.errors import UserError
 
-GAMMA = 0.9
-
-
-def check_rows(steps: Steps, spaces: Spaces, n_step: int) -> int:
-    """The transitions of each environment are the first that `NStep` gives, bit by bit; the others
-    are those of its unfinished episode.
-    """
-    told = 0
-    for env in range(steps.action.shape[1]):
-        own = Steps(**{name: column[:, env : env + 1] for name, column in vars(steps).items()})
-        rows = WholeEpisodes(n_step, GAMMA, 1, spaces).add(own)
-        ends = np.flatnonzero(own.ended[:, 0])
-        assert len(rows["sequence"]) == len(ends)
-        expected = NStep(n_step, GAMMA, 1, spaces).add(own)
-        count = int(ends[-1]) + 1
-        for name, values in growing.transitions_of(rows, spaces).items():
-            np.testing.assert_array_equal(values, expected[name][:count], name)
-        for name, (shape, dtype) in episode_columns(spaces).items():
-            assert rows[name].shape == (len(ends), *shape) and rows[name].dtype == dtype, name
-            behind = rows["is_step"] == 0.0
-            assert name == "sequence" or not rows[name][behind].any(), name
-        told += count
-    return told
+GAMMA = growing.GAMMA
 
 
 @pytest.mark.parametrize("n_step", [1, 3, 20])
 @pytest.mark.parametrize("spaces", [growing.TEXT, growing.MASKED], ids=["plain", "masks"])
 def test_rows_are_the_transitions_of_made_up_texts(spaces, n_step):
-    steps = growing.made_up(np.random.default_rng(n_step), 60, 3, spaces)
-    assert steps.terminated.any() and (steps.truncated & ~steps.terminated).any()
-    assert check_rows(steps, spaces, n_step) > 150
+    growing.check_made_up_rows(n_step, spaces)
 
 
 @pytest.mark.parametrize("n_step", [1, 3, 20])
@@ -57,7 +32,7 @@ def test_rows_are_the_transitions_of_made_up_texts(spaces, n_step):
 )
 def test_rows_are_the_transitions_of_played_episodes(env_id, arguments, n_step):
     steps, spaces = growing.played(env_id, arguments, 80, 2, 3)
-    check_rows(steps, spaces, n_step)
+    growing.check_rows(steps, spaces, n_step)
 
 
 @pytest.mark.parametrize(
@@ -86,26 +61,7 @@ def test_one_episode_by_hand(ends, discounts, next_positions):
 
 @pytest.mark.parametrize("spaces", [growing.TEXT, growing.MASKED], ids=["plain", "masks"])
 def test_unfinished_episodes_go_on_in_the_next_block(spaces):
-    """Blocks of any length, and a state on the way, give the rows of all steps at once."""
-    generator = np.random.default_rng(0)
-    steps = growing.made_up(generator, 90, 4, spaces)
-    whole = WholeEpisodes(3, GAMMA, 4, spaces).add(steps)
-    maker = WholeEpisodes(3, GAMMA, 4, spaces)
-    parts, cut = [], 0
-    while cut < 90:
-        before, cut = cut, min(90, cut + int(generator.integers(1, 9)))
-        block = steps.part(slice(before, cut))
-        views = Steps(**{name: column.copy() for name, column in vars(block).items()})
-        parts.append(maker.add(views))
-        for column in vars(views).values():  # a collector may use its arrays again
-            column[:] = 1
-        if generator.random() < 0.3:
-            state = {name: array.copy() for name, array in maker.state().items()}
-            maker = WholeEpisodes(3, GAMMA, 4, spaces)
-            maker.restore(state)
-        assert len(maker.state()["action"]) <= 7
-    for name, values in whole.items():
-        np.testing.assert_array_equal(np.concatenate([part[name] for part in parts]), values, name)
+    growing.check_blocks(spaces)
 
 
 def test_rows_come_in_the_order_of_time():

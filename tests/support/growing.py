@@ -7,9 +7,14 @@ import numpy as np
 from dqn_tf.config import presets
 from dqn_tf.envs import registry
 from dqn_tf.envs.spaces import Spaces
+from dqn_tf.experience.logged.episode_replay import LoggedEpisodeReplay
 from dqn_tf.experience.logged.episodes import LoggedEpisodes, content_digest
 from dqn_tf.experience.steps import Steps
+from dqn_tf.experience.transitions import NStep
+from dqn_tf.experience.whole_episodes import WholeEpisodes, episode_columns
+from logged_episodes import as_steps
 
+GAMMA = 0.9
 TEXT = Spaces((7,), "int16", 5, categories=6, category_start=-2, action_start=-2, padding=3)
 MASKED = dataclasses.replace(TEXT, masked=True)
 
@@ -125,3 +130,85 @@ def transitions_of(rows: dict[str, np.ndarray], spaces: Spaces) -> dict[str, np.
                     value = rows[name][row, t]
                 columns[name].append(value)
     return {name: np.array(values) for name, values in columns.items()}
+
+
+def check_rows(steps: Steps, spaces: Spaces, n_step: int) -> int:
+    """The transitions of each environment are the first that `NStep` gives, bit by bit; the others
+    are those of its unfinished episode.
+    """
+    told = 0
+    for env in range(steps.action.shape[1]):
+        own = Steps(**{name: column[:, env : env + 1] for name, column in vars(steps).items()})
+        rows = WholeEpisodes(n_step, GAMMA, 1, spaces).add(own)
+        ends = np.flatnonzero(own.ended[:, 0])
+        assert len(rows["sequence"]) == len(ends)
+        expected = NStep(n_step, GAMMA, 1, spaces).add(own)
+        count = int(ends[-1]) + 1
+        for name, values in transitions_of(rows, spaces).items():
+            np.testing.assert_array_equal(values, expected[name][:count], name)
+        for name, (shape, dtype) in episode_columns(spaces).items():
+            assert rows[name].shape == (len(ends), *shape) and rows[name].dtype == dtype, name
+            behind = rows["is_step"] == 0.0
+            assert name == "sequence" or not rows[name][behind].any(), name
+        told += count
+    return told
+
+
+def check_made_up_rows(n_step: int = 3, spaces: Spaces = MASKED) -> None:
+    """`check_rows` of made-up texts with ends of all kinds."""
+    steps = made_up(np.random.default_rng(n_step), 60, 3, spaces)
+    assert steps.terminated.any() and (steps.truncated & ~steps.terminated).any()
+    assert check_rows(steps, spaces, n_step) > 150
+
+
+def check_blocks(spaces: Spaces = MASKED) -> None:
+    """Blocks of any length, and a state on the way, give the rows of all steps at once."""
+    generator = np.random.default_rng(0)
+    steps = made_up(generator, 90, 4, spaces)
+    whole = WholeEpisodes(3, GAMMA, 4, spaces).add(steps)
+    maker = WholeEpisodes(3, GAMMA, 4, spaces)
+    parts, cut = [], 0
+    while cut < 90:
+        before, cut = cut, min(90, cut + int(generator.integers(1, 9)))
+        block = steps.part(slice(before, cut))
+        views = Steps(**{name: column.copy() for name, column in vars(block).items()})
+        parts.append(maker.add(views))
+        for column in vars(views).values():  # a collector may use its arrays again
+            column[:] = 1
+        if generator.random() < 0.3:
+            state = {name: array.copy() for name, array in maker.state().items()}
+            maker = WholeEpisodes(3, GAMMA, 4, spaces)
+            maker.restore(state)
+        assert len(maker.state()["action"]) <= 7
+    for name, values in whole.items():
+        told = np.concatenate([part[name] for part in parts])
+        np.testing.assert_array_equal(told, values, name)
+
+
+def episodes(spaces: Spaces = TEXT, seed: int = 0, length: int = 120) -> LoggedEpisodes:
+    """Made-up texts as logged data, with ends of all kinds."""
+    return logged(made_up(np.random.default_rng(seed), length, 1, spaces), spaces)
+
+
+def check_logged_rows(n_step: int = 3, spaces: Spaces = MASKED) -> None:
+    """The rows of logged episodes are the transitions of `NStep`, bit by bit.
+
+    After a terminated step whose next observation is not known, whatever it is is multiplied by a
+    discount of 0.
+    """
+    data = episodes(spaces, n_step)
+    assert not data.has_next.all() and (data.terminated[data.last_rows] & ~data.has_final).any()
+    assert (data.lengths - ~data.has_next == 0).any(), "an episode without a row"
+    held = LoggedEpisodeReplay(data, n_step, GAMMA, np.random.default_rng(0), None, 3)
+    parts = [
+        NStep(n_step, GAMMA, 1, spaces).add(as_steps(data, number, spaces))
+        for number in range(data.count)
+        if data.lengths[number] > 1 or data.has_next[number]
+    ]
+    assert len(held) == len(parts)
+    told = transitions_of(held.take({"place": np.arange(len(held))}), spaces)
+    bootstraps = told["discount"] > 0
+    for name, values in told.items():
+        expected = np.concatenate([part[name] for part in parts])
+        matters = bootstraps if name.startswith("next_") else slice(None)
+        np.testing.assert_array_equal(values[matters], expected[matters], name)

@@ -117,6 +117,17 @@ def _steps_of(episodes: LoggedEpisodes, numbers: np.ndarray, lengths: np.ndarray
 def _require_growing_steps(
     episodes: LoggedEpisodes, numbers: np.ndarray, steps: EpisodeSteps, padding: int
 ) -> None:
+    later = steps.last_observation[steps.episode]
+    is_beginning = begins(steps.observation, later, padding)
+    if not is_beginning.all():
+        step = int(is_beginning.argmin())
+        number = numbers[steps.episode[step]]
+        raise UserError(
+            f"--data={episodes.source}: {_named(episodes, number)} has the observation"
+            f" {told(steps.observation[step], padding)} and ends with {told(later[step], padding)}."
+            f" With --replay_unit=episode an observation must be the beginning of all later ones."
+            f" {WAY_OUT}"
+        )
     most = steps.observation.shape[1]
     too_long = numbers[steps.lengths > most]
     if len(too_long):
@@ -125,18 +136,6 @@ def _require_growing_steps(
             " and with --replay_unit=episode a row has room for as many as an observation has"
             f" tokens. {WAY_OUT}"
         )
-    later = steps.last_observation[steps.episode]
-    is_beginning = begins(steps.observation, later, padding)
-    if is_beginning.all():
-        return
-    step = int(is_beginning.argmin())
-    number = numbers[steps.episode[step]]
-    raise UserError(
-        f"--data={episodes.source}: {_named(episodes, number)} has the observation"
-        f" {told(steps.observation[step], padding)} and ends with {told(later[step], padding)}."
-        f" With --replay_unit=episode an observation must be the beginning of all later ones."
-        f" {WAY_OUT}"
-    )
 
 
 def _named(episodes: LoggedEpisodes, number: int) -> str:

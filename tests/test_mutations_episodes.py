@@ -1,0 +1,76 @@
+"""Would the tests notice a mistake in the rows of whole episodes? As in test_mutations.py."""
+
+import pytest
+
+import growing
+from dqn_tf.experience import whole_episodes
+from dqn_tf.experience.logged import episode_replay
+from dqn_tf.experience.whole_episodes import WholeEpisodes
+from mutations import require_notice
+
+DIES = "np.where(steps.terminated[last], 0.0, "
+
+# name: owner, attribute, oracle, and pieces of the source with what is put in their place
+MUTATIONS = {
+    "death looked up at the window's first step": (
+        whole_episodes,
+        "episode_rows",
+        growing.check_made_up_rows,
+        (DIES, "np.where(steps.terminated, 0.0, "),
+    ),
+    "truncation taken for death": (
+        whole_episodes,
+        "episode_rows",
+        growing.check_made_up_rows,
+        (DIES, "np.where(np.isin(last, steps.starts[1:] - 1), 0.0, "),
+    ),
+    "the next position of one step in place of the window's": (
+        whole_episodes,
+        "episode_rows",
+        growing.check_made_up_rows,
+        ("after[last]", "after"),
+    ),
+    "the first step's legal actions in place of the last's": (
+        whole_episodes,
+        "episode_rows",
+        growing.check_made_up_rows,
+        ("steps.last_mask, steps.starts)[last]", "steps.last_mask, steps.starts)"),
+    ),
+    "unfinished episodes forgotten between two blocks": (
+        WholeEpisodes,
+        "add",
+        growing.check_blocks,
+        ("steps.part(slice(first, None))", "steps.part(slice(len(steps.action), None))"),
+        ("begin - first", "begin * 0"),
+    ),
+    "unfinished episodes forgotten by a resume": (
+        WholeEpisodes,
+        "restore",
+        growing.check_blocks,
+        ('self._begin = state["begin"]', "return"),
+    ),
+    "a logged step learned from whose next observation is not known": (
+        episode_replay,
+        "_portions",
+        growing.check_logged_rows,
+        ("episodes.lengths - ~episodes.has_next", "episodes.lengths"),
+    ),
+    "the legal actions after an episode that goes on unseen": (
+        episode_replay,
+        "_steps_of",
+        growing.check_logged_rows,
+        ("np.where(is_cut, unseen, episodes.final_mask[numbers])", "episodes.final_mask[numbers]"),
+    ),
+    "the last step's observation for a final one that is known": (
+        episode_replay,
+        "_steps_of",
+        growing.check_logged_rows,
+        ("episodes.has_final[numbers]", "~episodes.has_next[numbers]"),
+        ("episodes.final_observation[numbers]", "episodes.observation[last_row]"),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", MUTATIONS)
+def test_oracle_notices(name, monkeypatch):
+    require_notice(monkeypatch, MUTATIONS[name])
