@@ -103,6 +103,42 @@ class ExploringStarts(gym.Env):
         return observation, reward, terminated, self.steps == self.limit, {}
 
 
+class Told(gym.Wrapper):
+    """Tells the number of a state as words, padded behind their end; a mask stays what it is.
+
+    The tokens count from `start`, padding from there too. `texts` [S, T] are all that is seen.
+    """
+
+    padding: int
+
+    def __init__(self, env: gym.Env, words: list[str], start: int = 3) -> None:
+        super().__init__(env)
+        self.tokens = ["<pad>", *sorted(set(" ".join(words).split()))]
+        self.padding = start
+        said = [[start + self.tokens.index(word) for word in text.split()] for text in words]
+        length = max(map(len, said))
+        self.texts = np.array([row + [start] * (length - len(row)) for row in said], np.int32)
+        space = gym.spaces.Box(start, start + len(self.tokens) - 1, (length,), np.int32)
+        self.observation_space = space
+        if isinstance(env.observation_space, gym.spaces.Dict):
+            self.observation_space = gym.spaces.Dict(
+                env.observation_space.spaces | {"observation": space}
+            )
+
+    def reset(self, **arguments):
+        observation, info = self.env.reset(**arguments)
+        return self._told(observation), info
+
+    def step(self, action):
+        observation, *rest = self.env.step(action)
+        return self._told(observation), *rest
+
+    def _told(self, observation):
+        if isinstance(observation, dict):
+            return observation | {"observation": self.texts[observation["observation"]].copy()}
+        return self.texts[observation].copy()
+
+
 class Pendulum(gym.Env):
     """States 0 and 1 in turn, for ever, whatever is done; leaving 1 brings 1.
 

@@ -1,0 +1,110 @@
+"""Chain and grid told in tokens: the Transformer and the GRU learn the Q-values of value iteration.
+
+Processes, switches and oracle are those of test_switches.py. A cell is told as the way there, with
+padding behind: texts differ in length, some begin as others do, and that of the chain's first cell
+is empty. Two runs with masks are among them: those of n-step targets, see ExploringStarts.
+"""
+
+import functools
+
+import numpy as np
+import pytest
+from gymnasium.wrappers import TimeLimit
+
+import oracles
+from dqn_tf.agent.dqn import DQN
+from dqn_tf.envs.checked_env import CheckedEnv
+from dqn_tf.envs.gridworld import MAX_EPISODE_STEPS, GridWorld
+from environments import CHAIN_STATES, Chain, Told, chain_step
+from tabular_runs import grid_step, learn_and_check
+
+CHAIN = ["", "a", "a b", "a b c", "a b c d"]
+GRID = [
+    " ".join(["from", *["down"] * (state // 3), *["right"] * (state % 3)]) for state in range(9)
+]
+SMALL = {"layers": 1, "heads": 2, "width": 16, "hidden_units": (8,)}
+LEARNING_RATES = {"transformer": 3e-3, "gru": 1e-2}
+# so much noise that it explores, and so little that the mean is learned
+OVERRIDES = {"noisy": {"noisy_sigma": 0.5}}
+
+on_chain = functools.partial(Told, words=CHAIN)
+on_grid = functools.partial(Told, words=GRID)
+
+
+@pytest.mark.parametrize(
+    ("network", "name"),
+    [
+        ("transformer", "plain"),
+        ("transformer", "double"),
+        ("transformer", "dueling"),
+        ("transformer", "prioritized"),
+        ("transformer", "n_step"),
+        ("transformer", "noisy"),
+        ("transformer", "c51"),
+        ("transformer", "quantile"),
+        ("gru", "plain"),
+        ("gru", "noisy"),
+    ],
+)
+def test_chain(network, name):
+    learn_and_check(
+        name,
+        Chain,
+        chain_step,
+        CHAIN_STATES,
+        compiled=True,
+        told=on_chain,
+        v_min=-0.5,
+        v_max=1.5,
+        network=network,
+        **SMALL,
+        **{"learning_rate": LEARNING_RATES[network]} | OVERRIDES.get(name, {}),
+    )
+
+
+@pytest.mark.parametrize(
+    ("network", "name"),
+    [
+        ("gru", "double"),
+        ("gru", "dueling"),
+        ("gru", "prioritized"),
+        ("gru", "n_step"),
+        ("gru", "c51"),
+        ("gru", "quantile"),
+        ("transformer", "plain"),
+    ],
+)
+def test_grid(network, name):
+    learn_and_check(
+        name,
+        lambda: TimeLimit(GridWorld(), MAX_EPISODE_STEPS),
+        grid_step,
+        8,
+        compiled=True,
+        told=on_grid,
+        v_min=-7.0,
+        v_max=1.0,
+        network=network,
+        **SMALL,
+        learning_rate=LEARNING_RATES[network],
+    )
+
+
+def test_the_texts_are_what_they_should_be():
+    spaces = CheckedEnv(on_chain(Chain()), "The environment").spaces
+    assert (spaces.observation_shape, spaces.vocabulary, spaces.padding) == ((4,), 5, 3)
+    assert on_chain(Chain()).texts[:3].tolist() == [[3, 3, 3, 3], [4, 3, 3, 3], [4, 5, 3, 3]]
+    assert on_grid(GridWorld()).texts[[0, 7]].tolist() == [[5, 3, 3, 3, 3], [5, 4, 4, 6, 3]]
+    for env in (on_chain(Chain()), on_grid(GridWorld())):
+        assert len({text.tobytes() for text in env.texts}) == len(env.texts)
+
+
+@pytest.mark.parametrize(("network", "tells"), [("transformer", False), ("gru", True)])
+def test_how_often_a_token_is_repeated_is_seen_where_something_else_came_before(network, tells):
+    """Attention is a mean: over equal tokens it is the same however many there are."""
+    env = Told(Chain(), ["a", "a a", "from a", "from a a"])
+    spaces = CheckedEnv(env, "The environment").spaces
+    agent = DQN(oracles.make_config(network=network, **SMALL), spaces)
+    once, twice, after, twice_after = agent(env.texts).numpy()
+    assert (np.abs(once - twice).max() > 1e-4) == tells
+    assert np.abs(after - twice_after).max() > 1e-4
