@@ -17,8 +17,9 @@ FLOAT_BYTES = 4
 # best so far, flat for acting, and once more in a checkpoint.
 WEIGHT_COPIES = 8
 ONE_HOT_COPIES = 3  # of observations, next observations, and a gradient
-# what --network must be for tokens to be looked up in an embedding, not made one-hot
-LOOKS_UP = ("auto", "transformer", "gru")
+SEQUENTIAL = ("transformer", "gru")  # which look tokens up and keep features of every step
+STEP_COPIES = 24  # of a step's features in each layer, with their gradients
+ATTENTION_COPIES = 3  # of the weights of each head, with their gradients
 NUMBER_BYTES = 8  # of a row's oldest frame, and of its priority
 MANY_ROWS = 10**6  # so many that what does not grow with them does not count
 
@@ -56,16 +57,23 @@ def replay_bytes(capacity: int, config: DQNConfig, spaces: Spaces) -> int:
 
 
 def network_bytes(parameters: int, config: DQNConfig, spaces: Spaces) -> int:
-    """Return about how much the weights of a network and a batch's one-hot rows take."""
-    rows = config.batch_size
-    if holds_episodes(config):
-        rows *= spaces.observation_shape[0]  # Q-values of each step
-    one_hot = 0
-    looks_up = spaces.vocabulary and config.network in LOOKS_UP
-    if spaces.categories and not looks_up:
-        one_hot = config.batch_size * spaces.encoded_width * ONE_HOT_COPIES
-    outputs = rows * spaces.actions * ONE_HOT_COPIES
-    return FLOAT_BYTES * (parameters * WEIGHT_COPIES + one_hot + outputs)
+    """Return about how much the weights of a network and what it keeps of a batch's rows take."""
+    steps_with_values = spaces.observation_shape[0] if holds_episodes(config) else 1
+    row = steps_with_values * spaces.actions * ONE_HOT_COPIES
+    if reads_steps(config, spaces):
+        steps = spaces.observation_shape[0]
+        row += config.layers * steps * config.width * STEP_COPIES
+        if config.network != "gru":
+            row += config.layers * config.heads * steps * steps * ATTENTION_COPIES
+    elif spaces.categories:
+        row += spaces.encoded_width * ONE_HOT_COPIES
+    return FLOAT_BYTES * (parameters * WEIGHT_COPIES + config.batch_size * row)
+
+
+def reads_steps(config: DQNConfig, spaces: Spaces) -> bool:
+    """Tell whether the network reads one step of an observation after the other."""
+    is_sequential = config.network in SEQUENTIAL and bool(spaces.observation_shape)
+    return is_sequential or (config.network == "auto" and spaces.vocabulary > 0)
 
 
 def require_memory(config: DQNConfig, spaces: Spaces, runs: int = 1, parameters: int = 0) -> str:
@@ -77,13 +85,11 @@ def require_memory(config: DQNConfig, spaces: Spaces, runs: int = 1, parameters:
     free = free_memory()
     network = network_bytes(parameters, config, spaces) * runs
     if network > free:
-        categories = f"{spaces.categories:,} categories, " if spaces.categories else ""
+        of_what, remedy = _size_and_remedy(config, spaces)
         raise UserError(
-            f"The network does not fit into memory: for {categories}{spaces.actions:,} actions and"
-            f" --hidden_units={show(config.hidden_units)} it has about {parameters:,} weights,"
-            f" which take {format_bytes(network)} with target, optimizer and copies, and"
-            f" {format_bytes(free)} are free. Give fewer --hidden_units, or an environment that"
-            " observes numbers or fewer categories."
+            f"The network does not fit into memory: for {of_what} it has about {parameters:,}"
+            f" weights, which take {format_bytes(network)} with target, optimizer, copies and a"
+            f" batch, and {format_bytes(free)} are free. Give {remedy}."
         )
     if network > free // 10:
         free -= network
@@ -99,6 +105,34 @@ def require_memory(config: DQNConfig, spaces: Spaces, runs: int = 1, parameters:
             f" {int(free * 0.8) // row:,} would."
         )
     return f"Replay memory: {plan} ({needed / free:.0%})."
+
+
+def _size_and_remedy(config: DQNConfig, spaces: Spaces) -> tuple[str, str]:
+    """Return in words what makes a network large, and what would make it smaller."""
+    actions = f"{spaces.actions:,} actions"
+    hidden = f"--hidden_units={show(config.hidden_units)}"
+    if not spaces.categories:
+        seen = f"observations of {list(spaces.observation_shape)}, "
+    elif spaces.vocabulary:
+        seen = f"{spaces.observation_shape[0]:,} tokens of {spaces.vocabulary:,}, "
+    else:
+        seen = f"{spaces.categories:,} categories, "
+    if reads_steps(config, spaces):
+        return (
+            f"{seen}{actions}, --width={config.width}, --layers={config.layers} and"
+            f" --batch_size={config.batch_size}",
+            "a smaller --width or --batch_size, fewer --layers, or an environment with fewer"
+            " tokens or shorter observations",
+        )
+    if spaces.vocabulary:
+        return (
+            f"{seen}{actions} and {hidden}",
+            "--network=transformer or gru, which look tokens up, or fewer --hidden_units",
+        )
+    return (
+        f"{seen}{actions} and {hidden}",
+        "fewer --hidden_units, or an environment that observes numbers or fewer categories",
+    )
 
 
 def free_memory() -> int:

@@ -328,6 +328,32 @@ def test_what_is_no_sequence_is_refused(network, shape, dtype):
         make(network, spaces)
 
 
+@pytest.mark.parametrize("network", ["mlp", *NAMES])
+@pytest.mark.parametrize(
+    "spaces",
+    [
+        Spaces((1,), "int32", 2, categories=5, padding=0),
+        Spaces((4,), "int64", 2, categories=1),
+        Spaces((4,), "uint8", 2, categories=1, padding=0),
+        Spaces((4,), "int64", 2, categories=5, category_start=-2, padding=-2),
+    ],
+    ids=["one token long", "one token", "only padding", "from below 0"],
+)
+def test_the_smallest_observations_are_learned_from(network, spaces):
+    """Of nothing but padding, where there is any, too."""
+    agent = make(network, spaces)
+    agent.compile(run_eagerly=True)
+    nothing = np.full((5, *spaces.observation_shape), spaces.category_start)
+    columns = oracles.make_batch(0, spaces=spaces)
+    columns |= dict.fromkeys(
+        ("observation", "next_observation"), nothing.astype(spaces.observation_dtype)
+    )
+    columns["action"] %= 2
+    for _ in range(2):
+        assert np.isfinite(agent.update(oracles.tensors(columns))["loss"]).all()
+    assert np.isfinite(agent(columns["observation"])).all()
+
+
 @pytest.mark.parametrize("flags", [{"width": 6, "heads": 2}, {"width": 10, "heads": 4}])
 def test_heads_that_do_not_divide_the_width_are_refused(flags):
     with pytest.raises(UserError, match=r"--width=\d+ must be a multiple of twice --heads=\d:"):
@@ -341,3 +367,5 @@ def test_tokens_go_to_the_transformer():
     sentence = choice.explain(DQNConfig(), TOKENS)
     assert sentence.startswith("Network: transformer (chosen by --network=auto) for 7 tokens of a")
     assert "one-hot" not in sentence
+    single = Spaces((1,), "int32", 2, categories=5)
+    assert "for 1 token of a vocabulary of 5." in choice.explain(DQNConfig(), single)

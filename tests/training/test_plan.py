@@ -2,12 +2,18 @@
 
 from pathlib import Path
 
+import gymnasium as gym
+import numpy as np
+import pytest
+
 import checkpoints
 from dqn_tf.config.dqn_config import DQNConfig
 from dqn_tf.envs import registry
 from dqn_tf.run_files.run_directory import RunDirectory
+from dqn_tf.support.errors import UserError
 from dqn_tf.training.flags import parse_training_flags
 from dqn_tf.training.plan import prepare
+from environments import Scripted
 
 
 def stopped_runs(directory: Path) -> None:
@@ -43,3 +49,27 @@ def test_each_seed_has_an_export_directory_of_its_own(tmp_path):
     assert export_dirs(f"--resume={tmp_path / 'moved'}")[1] == (
         tmp_path / "moved" / "seed4" / "saved_model"
     )
+
+
+@pytest.mark.parametrize(
+    ("env", "network", "sentence"),
+    [
+        ("FrozenLake-v1", "transformer", r"it reads tokens \[T\], or .* observations are \[\]\."),
+        ("CartPole-v1", "gru", r"it reads tokens \[T\], or .* observations are \[4\]\. Let a"),
+        (
+            "Integers-v0",
+            "gru",
+            r"it reads .* are \[3\]\. If these are tokens, name them: .* `tokens`",
+        ),
+        ("CartPole-v1", "nips_cnn", r"convolutions need observations of shape \[height, width"),
+    ],
+)
+def test_a_network_that_cannot_see_is_refused_before_anything_is_said(
+    env, network, sentence, tmp_path, capsys
+):
+    space = gym.spaces.Box(0, 4, (3,), np.int32)
+    gym.register("Integers-v0", lambda: Scripted(np.zeros(3, np.int32), space=space))
+    words = [f"--env={env}", f"--network={network}", f"--run_dir={tmp_path / 'run'}"]
+    with pytest.raises(UserError, match=f"--network={network}: {sentence}"):
+        prepare(parse_training_flags(["train.py", *words, f"--export_dir={tmp_path / 'export'}"]))
+    assert capsys.readouterr().out == "" and not list(tmp_path.iterdir())

@@ -51,6 +51,48 @@ def too_small(network: str, picture: tuple[int, ...]) -> bool:
     return convolved(LAYOUTS[network], picture[0], picture[1]) is None
 
 
+def refusal(network: str, spaces: Spaces) -> str:
+    """Say in a sentence why a built-in torso cannot take these spaces; empty if it can.
+
+    Empty, too, for `auto`, which takes what fits, and for a torso of the user's own.
+    """
+    if network in LAYOUTS:
+        return refusal_of_convolutions(LAYOUTS[network], spaces)
+    return refusal_of_sequences(spaces) if network in SEQUENTIAL else ""
+
+
+def refusal_of_convolutions(layout: Layout, spaces: Spaces) -> str:
+    """Say in a sentence why convolutions cannot take these spaces; empty if they can."""
+    shape = list(spaces.observation_shape)
+    picture = spaces.picture_shape or spaces.observation_shape
+    if len(picture) != 3:
+        return (
+            "convolutions need observations of shape [height, width, channels], or with the"
+            f" channels or frames first, and here it is {shape}. Use --network=mlp."
+        )
+    if convolved(layout, picture[0], picture[1]) is None:
+        return (
+            f"pictures of {picture[0]}x{picture[1]} (observations of shape {shape}) are too"
+            f" small for these convolutions. Use --network={automatic(spaces)}."
+        )
+    return ""
+
+
+def refusal_of_sequences(spaces: Spaces) -> str:
+    """Say in a sentence why a torso that reads steps cannot take these spaces; empty if it can."""
+    shape = spaces.observation_shape
+    if spaces.vocabulary or (len(shape) == 2 and not spaces.picture):
+        return ""
+    are_integers = len(shape) == 1 and spaces.observation_dtype.startswith(("int", "uint"))
+    named = " If these are tokens, name them: the environment's attribute `tokens`, a list."
+    return (
+        "it reads tokens [T], or numbers of T steps [T, N], and here observations are"
+        f" {list(shape)}.{named if are_integers else ''} Let a wrapper (--env_wrappers) put the"
+        " last observations in a row, as gymnasium.wrappers.FrameStackObservation does, or use"
+        " --network=auto."
+    )
+
+
 def convolved(layout: Layout, height: int, width: int) -> tuple[int, int] | None:
     """Return height and width after convolutions without padding; None if one does not fit."""
     for _, size, stride in layout:
@@ -75,13 +117,13 @@ def explain(config: DQNConfig, spaces: Spaces) -> str:
         )
     elif spaces.vocabulary:
         encoded = ", one-hot" if chosen == "mlp" else ""
-        what = f"{shape[0]:,} tokens of a vocabulary of {spaces.vocabulary:,}{encoded}"
+        what = f"{_count(shape[0], 'token')} of a vocabulary of {spaces.vocabulary:,}{encoded}"
     elif spaces.categories:
         what = f"{spaces.categories:,} categories, one-hot"
     else:
         what = f"observations {shape} {spaces.observation_dtype}, not taken for pictures"
         if len(shape) < 2:
-            what = f"{math.prod(shape)} numbers"
+            what = _count(math.prod(shape), "number")
     return f"Network: {network} for {what}."
 
 
@@ -118,6 +160,10 @@ def gated_width(width: int) -> int:
     It then has as many weights as a plain one of four times the width.
     """
     return 8 * -(-width // 3)
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'s' * (number != 1)}"
 
 
 def _sequential(network: str, config: DQNConfig) -> int:

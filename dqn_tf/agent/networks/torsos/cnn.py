@@ -7,7 +7,8 @@ from typing import Any
 
 import tensorflow as tf
 
-from dqn_tf.agent.networks.choice import DENSE_UNITS, LAYOUTS, Layout, automatic, convolved
+from dqn_tf.agent.networks import choice
+from dqn_tf.agent.networks.choice import DENSE_UNITS, LAYOUTS, Layout
 from dqn_tf.agent.networks.layers import DTYPE, DenseLayers, fan_in_uniform, planned
 from dqn_tf.agent.networks.numpy_layers import ChannelsLast, Places, PlannedLayer, Reshape
 from dqn_tf.agent.networks.torsos.base import Torso
@@ -48,19 +49,7 @@ class CNN(Torso):
     @classmethod
     def refusal(cls, spaces: Spaces) -> str:
         """Say in a sentence why the torso cannot take these spaces; empty if it can."""
-        shape = list(spaces.observation_shape)
-        picture = spaces.picture_shape or spaces.observation_shape
-        if len(picture) != 3:
-            return (
-                "convolutions need observations of shape [height, width, channels], or with the"
-                f" channels or frames first, and here it is {shape}. Use --network=mlp."
-            )
-        if convolved(cls.layout, picture[0], picture[1]) is None:
-            return (
-                f"pictures of {picture[0]}x{picture[1]} (observations of shape {shape}) are too"
-                f" small for these convolutions. Use --network={automatic(spaces)}."
-            )
-        return ""
+        return choice.refusal_of_convolutions(cls.layout, spaces)
 
     def encode(self, observation: tf.Tensor) -> tf.Tensor:
         """Return pictures [B, height, width, channels] float32 of observations [B, *shape]."""

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import tensorflow as tf
 
+from dqn_tf.agent.networks import choice
 from dqn_tf.agent.networks.layers import DTYPE, fan_in_uniform
 from dqn_tf.agent.networks.torsos.base import Torso
 from dqn_tf.config.dqn_config import DQNConfig
@@ -49,14 +50,7 @@ class SequenceTorso(Torso):
     @classmethod
     def refusal(cls, spaces: Spaces) -> str:
         """Say in a sentence why the torso cannot take these spaces; empty if it can."""
-        shape = spaces.observation_shape
-        if spaces.vocabulary or (len(shape) == 2 and not spaces.picture):
-            return ""
-        return (
-            "it reads tokens [T], or numbers of T steps [T, N], and here observations are"
-            f" {list(shape)}. Let a wrapper (--env_wrappers) put the last observations in a"
-            " row, as gymnasium.wrappers.FrameStackObservation does, or use --network=auto."
-        )
+        return choice.refusal_of_sequences(spaces)
 
     def encode(self, observation: tf.Tensor) -> tf.Tensor:
         """Return tokens [B, T] int32, counted from 0, or numbers [B, T, N].
