@@ -1,6 +1,7 @@
 """Small agents of every kind that can be exported, and observations for them."""
 
 import functools
+from importlib import util
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +21,8 @@ KINDS = {
     "masked": Spaces((3,), "float32", 4, action_start=7, masked=True),
     "picture": Spaces((10, 10, 4), "bool", actions=6),
 }
+TOKENS = Spaces((7,), "int32", 3, categories=9, category_start=2, action_start=3, padding=4)
+SEQUENTIAL = {"layers": 2, "heads": 2, "width": 8}
 VARIANTS = {  # kind of spaces, settings
     "linear": ("vector", {}),
     "dueling": ("vector", {"dueling": True}),
@@ -31,15 +34,30 @@ VARIANTS = {  # kind of spaces, settings
     "minatar": ("picture", {}),
     "discrete": ("discrete", {}),
     "supported": ("vector", {"support": 0.8, "dueling": True}),
+    "transformer": ("tokens", SEQUENTIAL | {"network": "transformer", "dueling": True}),
+    "gru": ("tokens", SEQUENTIAL | {"network": "gru"}),
 }
+FORMATS = ["savedmodel", "tflite"] + ["onnx"] * (
+    util.find_spec("onnx") is not None and util.find_spec("onnxruntime") is not None
+)
+
+
+def formats(name: str) -> list[str]:
+    """What a variant can be exported as here."""
+    kind, _ = VARIANTS[name]
+    return [each for each in FORMATS if each != "onnx" or kind != "tokens"]
 
 
 def observations(spaces: Spaces, count: int = 64) -> np.ndarray:
     generator = np.random.default_rng(1)
     if spaces.categories:
-        return generator.integers(
-            spaces.category_start, spaces.category_start + spaces.categories, count
-        )
+        shape = (count, *spaces.observation_shape)
+        end = spaces.category_start + spaces.categories
+        drawn = generator.integers(spaces.category_start, end, shape, spaces.observation_dtype)
+        if spaces.padding is not None:  # behind texts of every length, none at all among them
+            place = np.arange(shape[1])
+            drawn[place >= generator.integers(shape[1] + 1, size=(count, 1))] = spaces.padding
+        return drawn
     if np.issubdtype(spaces.observation_dtype, np.integer):
         most = min(256, np.iinfo(spaces.observation_dtype).max + 1)
         return generator.integers(
@@ -72,7 +90,7 @@ def greedy_actions(agent: DQN, seen: np.ndarray) -> list[int]:
 def variant(name: str) -> DQN:
     """The agent of one variant, the same at every call; nothing may change it."""
     kind, settings = VARIANTS[name]
-    return agent(KINDS[kind], **settings)
+    return agent((KINDS | {"tokens": TOKENS})[kind], **settings)
 
 
 def without_rounding(version_q_values: np.ndarray, expected: np.ndarray) -> None:
