@@ -19,11 +19,15 @@ from dqn_tf.agent.networks.fast_forward import make_q_function
 from dqn_tf.config import seeding
 from dqn_tf.config.dqn_config import DQNConfig
 from dqn_tf.envs.spaces import Spaces, describe
+from dqn_tf.envs.text import exact
+from dqn_tf.envs.text.graph_walk import walk_model
+from dqn_tf.envs.text.graphs import find_graph, shipped_walks
 from dqn_tf.envs.vector import SeededVectorEnv
 from dqn_tf.evaluation import episodes
 from dqn_tf.experience import exploration, replay, transitions
 from dqn_tf.experience.steps import Steps
 from dqn_tf.support.errors import UserError
+from environments import CHAIN_STATES, chain_q_star, chain_step
 
 PACKAGE = Path(agents.__file__).parents[1]
 TEXT = (Path(__file__).parents[2] / "docs" / "errata.md").read_text(encoding="utf-8")
@@ -80,7 +84,7 @@ def fastest(call, times: int) -> float:
 def test_the_page_has_every_entry_with_its_parts():
     expected = [
         f"{article}{number}"
-        for article, last in zip("ABCDE", (8, 12, 3, 3, 9), strict=True)
+        for article, last in zip("ABCDE", (8, 12, 3, 3, 12), strict=True)
         for number in range(1, last + 1)
     ]
     assert list(ENTRIES) == expected
@@ -711,6 +715,26 @@ def test_e5_the_second_line_is_neither_target_nor_error():
         assert min(abs(second - target), abs(second - error)) > 0.01
 
 
+def test_e5_as_an_equation_it_is_that_of_another_problem():
+    def sweeps(count: int, share: float) -> np.ndarray:
+        q = np.zeros((CHAIN_STATES, 2))
+        for _ in range(count):
+            second_line = np.zeros_like(q)
+            for state, action in np.ndindex(q.shape):
+                after, reward, terminated = chain_step(state, action)
+                next_max = 0.0 if terminated else q[after].max()
+                second_line[state, action] = reward + 0.9 * (next_max - q[state, action])
+            q += share * (second_line - q)
+        return q
+
+    assert np.abs(sweeps(100, 1.0)).max() > 1e19
+    fixed_point = sweeps(2_000, 0.5)
+    np.testing.assert_allclose(fixed_point, chain_q_star(0.9 / 1.9) / 1.9, atol=1e-9)
+    told = [0.026, 0.056, 0.118, 0.249, 0.526]
+    np.testing.assert_allclose(fixed_point[:, 1], told, atol=6e-4)
+    np.testing.assert_allclose(chain_q_star(0.9)[:, 1], [0.656, 0.729, 0.81, 0.9, 1], atol=6e-4)
+
+
 def test_e6_replay_breaks_correlation_and_finds_nothing():
     env, generator, observations = gym.make("CartPole-v1"), np.random.default_rng(0), []
     observation, _ = env.reset(seed=0)
@@ -783,3 +807,133 @@ def test_e8_length_and_position():
     assert advancing.rows == ring.rows()["row"].tolist() == [3, 4, 2]
     assert standing.rows == [4, 1, 2]
     assert lengths == [1, 2, 3, 3, 3]
+
+
+def test_e10_replay_of_a_labelled_set_is_minibatch_descent():
+    generator = np.random.default_rng(0)
+    examples = generator.standard_normal((200, 4)).astype(np.float32)
+    labels = (examples @ [1.0, -2.0, 0.5, 3.0]).astype(np.float32)
+    config = oracles.make_config(hidden_units=(8,), batch_size=16, warmup_env_steps=16)
+    agent = agents.DQN(config, Spaces((4,), "float32", 1))
+    agent.compile(run_eagerly=True)
+    network = tf.keras.Sequential([tf.keras.layers.Dense(8, "relu"), tf.keras.layers.Dense(1)])
+    network.build((None, 4))
+    network.set_weights(agent.online.get_weights())
+    optimizer = tf.keras.optimizers.Adam(config.learning_rate, epsilon=config.optimizer_epsilon)
+    rows = replay.UniformReplay(200, {"row": ((), "int64")}, generator)
+    rows.add({"row": np.arange(200)})
+    for drawn in rows.sample(10, 16)["row"]:
+        step = {
+            "observation": examples[drawn],
+            "action": np.zeros(16, np.int32),
+            "reward": labels[drawn],
+            "discount": np.zeros(16, np.float32),
+            "next_observation": examples[drawn],
+        }
+        agent.update(oracles.tensors(step))
+        with tf.GradientTape() as tape:
+            loss = tf.keras.losses.Huber()(labels[drawn, np.newaxis], network(examples[drawn]))
+        gradients = tape.gradient(loss, network.trainable_variables)
+        gradients, _ = tf.clip_by_global_norm(gradients, config.max_gradient_norm)
+        optimizer.apply_gradients(zip(gradients, network.trainable_variables, strict=True))
+    for ours, other in zip(agent.online.get_weights(), network.get_weights(), strict=True):
+        np.testing.assert_allclose(ours, other, atol=1e-6)
+
+
+def best_texts(log_likelihood: np.ndarray, sign: float, starts: list[int]) -> np.ndarray:
+    """The texts of 100 words with the largest sum of sign times the log-likelihoods, [S, 101]."""
+    values, plan = np.zeros(len(log_likelihood)), []
+    for _ in range(100):
+        scores = sign * log_likelihood + values
+        values = scores.max(axis=1)
+        plan.append(scores.argmax(axis=1))
+    texts = [np.array(starts)]
+    for best in reversed(plan):
+        texts.append(best[texts[-1]])
+    return np.stack(texts, axis=1)
+
+
+@pytest.mark.parametrize(
+    ("graph", "sign", "nats", "loop"),
+    [("3", -1.0, 8.95, 1), ("3", 1.0, 0.42, 2), ("4", 1.0, 0.64, 3)],
+)
+def test_e11_likelihood_pays_for_surprise_or_for_loops(graph, sign, nats, loop):
+    walked = find_graph(graph)
+    pairs = np.stack([shipped_walks(graph)[:, :-1], shipped_walks(graph)[:, 1:]])
+    before, after = pairs[:, (pairs > 0).all(axis=0)].astype(int) - 1
+    counts = np.ones_like(walked.edges, float)
+    np.add.at(counts, (before, after), 1.0)
+    log_likelihood = np.log(counts / counts.sum(axis=1, keepdims=True))
+    if graph == "3":
+        assert -log_likelihood[before, after].mean() == pytest.approx(0.87, abs=5e-3)
+        assert exact.optimum(walk_model(walked)) == pytest.approx(-3.26, abs=5e-3)
+    texts = best_texts(log_likelihood, sign, walked.starts)
+    moves = texts[:, :-1], texts[:, 1:]
+    assert -log_likelihood[moves].mean() == pytest.approx(nats, abs=6e-3)
+    assert walked.edges[moves].all() if sign > 0 else not walked.edges[moves].any()
+    middle = texts[:, 40:70]
+    assert (middle[:, loop:] == middle[:, :-loop]).all(), "it repeats itself"
+    assert all(len(set(row)) == loop for row in middle.tolist())
+    assert (texts[:, 1 : walked.limit + 1] != walked.goal).all(), "it never arrives"
+
+
+def examples_of_ten_classes(count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Sixteen numbers each, and which of ten random linear functions of them is the largest."""
+    teacher = np.random.default_rng(0).normal(size=(16, 10))
+    examples = np.random.default_rng(seed).normal(size=(count, 16)).astype(np.float32)
+    return examples, (examples @ teacher).argmax(axis=1)
+
+
+def accuracy_of_classes(count: int, by_dqn: bool) -> float:
+    """Of one network after 1,500 updates on so many labels, on other examples."""
+    config = oracles.make_config(
+        seed=0,
+        hidden_units=(64,),
+        batch_size=64,
+        warmup_env_steps=64,
+        total_steps=640,
+        learning_rate=3e-3,
+        optimizer_epsilon=1e-7,
+    )
+    agent = oracles.make_agent(config, Spaces((16,), "float32", 10))
+    examples, labels = examples_of_ten_classes(count, 0)
+    generator = np.random.default_rng(50)
+    answers = generator.integers(10, size=count)
+    rows = generator.integers(count, size=(1_500, 64))
+    if by_dqn:
+        steps = {
+            "observation": examples[rows],
+            "action": answers[rows].astype(np.int32),
+            "reward": (answers == labels)[rows].astype(np.float32),
+            "discount": np.zeros(rows.shape, np.float32),
+            "next_observation": examples[rows],
+        }
+        agent.learn(steps, 1_500)
+    else:
+        descend_cross_entropy(agent.online, examples[rows], labels[rows])
+    others, right = examples_of_ten_classes(5_000, 999)
+    return float((agent(others).numpy().argmax(axis=1) == right).mean())
+
+
+def descend_cross_entropy(network, examples: np.ndarray, labels: np.ndarray) -> None:
+    optimizer = tf.keras.optimizers.Adam(3e-3)
+    optimizer.build(network.trainable_variables)
+
+    @tf.function
+    def descend(batches, classes):
+        for row in tf.range(len(batches)):
+            with tf.GradientTape() as tape:
+                loss = tf.nn.sparse_softmax_cross_entropy_with_logits(
+                    classes[row], network(batches[row])
+                )
+            gradients = tape.gradient(loss, network.trainable_variables)
+            optimizer.apply_gradients(zip(gradients, network.trainable_variables, strict=True))
+
+    descend(tf.constant(examples), tf.constant(labels))
+
+
+def test_e12_one_answer_of_ten_says_less_than_the_label():
+    by_label = accuracy_of_classes(250, by_dqn=False)
+    one_of_ten = {count: accuracy_of_classes(count, by_dqn=True) for count in (250, 4_000)}
+    assert 0.70 < by_label < 0.79
+    assert one_of_ten[250] < 0.45 and 0.65 < one_of_ten[4_000] < 0.80
