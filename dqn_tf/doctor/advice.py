@@ -1,7 +1,7 @@
 """Turns the facts of an environment into advice: what is right, what to change, what is wrong."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -19,6 +19,7 @@ LARGE_REWARD = 10.0
 SMALL_REWARD = 1e-2
 LARGE_OBSERVATION = 20.0
 SLOW_STEPS_PER_SECOND = 500.0
+MOST_NAMES = 12  # that are listed
 
 
 class Finding(NamedTuple):
@@ -54,6 +55,9 @@ def _spaces(facts: Facts) -> Iterator[Finding]:
     yield Finding(GOOD, "spaces", f"{facts.spaces_text}; it {masks}.")
     if facts.spaces.actions == 1:
         yield Finding(CHANGE, "spaces", "There is one action only, so there is nothing to choose.")
+    actions = facts.names.get("action_meanings")
+    if actions:
+        yield Finding(GOOD, "actions", _listed(actions))
 
 
 def _seeding(facts: Facts) -> Iterator[Finding]:
@@ -174,8 +178,12 @@ def _observations(facts: Facts) -> Iterator[Finding]:
         yield Finding(
             GOOD,
             "observations",
-            f"{spaces.observation_shape[0]} tokens of a vocabulary of {spaces.vocabulary}.",
+            f"{spaces.observation_shape[0]} tokens of a vocabulary of"
+            f" {spaces.vocabulary:,}{_padding(facts)}.",
         )
+        names = facts.names.get("tokens")
+        unnamed = "they have no names: with an attribute `tokens`, episodes can be shown as text."
+        yield Finding(GOOD, "tokens", _listed(names) if names else unnamed)
         return
     if spaces.categories:
         yield Finding(
@@ -193,6 +201,23 @@ def _observations(facts: Facts) -> Iterator[Finding]:
         )
     else:
         yield Finding(GOOD, "observations", text)
+
+
+def _padding(facts: Facts) -> str:
+    """Say which token fills an observation behind its end."""
+    spaces = facts.spaces
+    if spaces.padding is None:
+        return ", without padding"
+    names = facts.names.get("tokens")
+    name = f", {names[spaces.padding - spaces.category_start]}" if names else ""
+    return f", padded with {spaces.padding}{name}"
+
+
+def _listed(names: Sequence[str]) -> str:
+    """Return names in their order, the first ones of many and the last."""
+    if len(names) <= MOST_NAMES:
+        return ", ".join(names) + "."
+    return f"{', '.join(names[: MOST_NAMES - 1])}, ... {names[-1]} ({len(names):,})."
 
 
 def _discount(facts: Facts, config: DQNConfig) -> Iterator[Finding]:

@@ -6,7 +6,7 @@ Facts only: `advice` says what to make of them.
 import dataclasses
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import gymnasium as gym
@@ -44,6 +44,7 @@ class Facts:
       statistics: names of wrappers that keep statistics over episodes.
       alone: why no second instance could be made beside the first; "" if one could.
       closing: what close() raised, in a sentence; "" if nothing.
+      names: the environment's own, by "action_meanings" and "tokens", as far as it has any.
     """
 
     spaces: Spaces
@@ -64,6 +65,7 @@ class Facts:
     statistics: Sequence[str] = ()
     alone: str = ""
     closing: str = ""
+    names: Mapping[str, Sequence[str]] = dataclasses.field(default_factory=dict)
 
 
 class Moment(NamedTuple):
@@ -103,7 +105,7 @@ def inspect(config: DQNConfig, max_steps: int, check: Callable[[], None] = lambd
         close_all(envs)
         raise
     closing = next(filter(None, [env.close() for env in envs]), "")
-    return dataclasses.replace(facts, alone=alone, closing=closing)
+    return dataclasses.replace(facts, alone=alone, closing=closing, names=first.names)
 
 
 def _examine(

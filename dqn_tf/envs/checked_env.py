@@ -22,7 +22,7 @@ import numpy as np
 from dqn_tf.envs import returned
 from dqn_tf.envs.returned import LARGEST, Refused
 from dqn_tf.envs.spaces import Spaces, describe
-from dqn_tf.envs.tokens import tokens_of
+from dqn_tf.envs.tokens import Vocabulary, tokens_of, written_tokens
 from dqn_tf.support.errors import UserError, describe_error, describe_value
 
 DEFAULT_FPS = 30.0
@@ -194,12 +194,30 @@ class CheckedEnv:
         return DEFAULT_FPS
 
     @property
+    def names(self) -> dict[str, list[str]]:
+        """The environment's names: `action_meanings` and `tokens`, as far as it has any."""
+        names = {}
+        if self.action_meanings:
+            names["action_meanings"] = self.action_meanings
+        if self.spaces.vocabulary and self.tokens and self.tokens.names:
+            names["tokens"] = list(self.tokens.names)
+        return names
+
+    @property
     def action_meanings(self) -> list[str] | None:
-        """The environment's names of its actions; None if it has none, or another number."""
+        """The environment's names of its actions; None if it has none, or another number.
+
+        Actions that write the tokens of an observation, by the same numbers, have their names.
+        """
+        spaces = self.spaces
         with contextlib.suppress(Exception):
             meanings = [str(name) for name in self.env.unwrapped.get_action_meanings()]  # type: ignore[attr-defined]
-            if len(meanings) == self.spaces.actions:
+            if len(meanings) == spaces.actions:
                 return meanings
+        if spaces.vocabulary and self.tokens and self.tokens.names:
+            vocabulary = Vocabulary(spaces.vocabulary, spaces.category_start, spaces.padding)
+            actions = range(spaces.action_start, spaces.action_start + spaces.actions)
+            return written_tokens(self.tokens.names, vocabulary, actions) or None
         return None
 
     @property

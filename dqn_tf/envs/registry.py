@@ -181,12 +181,7 @@ class EnvMaker:
         spaces = dataclasses.replace(
             checked.spaces, masked=bool(checked.is_masked), stack=getattr(env, "stack", 0)
         )
-        names = {}
-        if checked.action_meanings:
-            names["action_meanings"] = checked.action_meanings
-        if spaces.vocabulary and checked.tokens and checked.tokens.names:
-            names["tokens"] = list(checked.tokens.names)
-        self._seen = _Seen(spaces, names, _comes_with_package(env), checked.time_limit)
+        self._seen = _Seen(spaces, checked.names, _comes_with_package(env), checked.time_limit)
         return self._seen
 
 

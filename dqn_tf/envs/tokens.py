@@ -35,14 +35,12 @@ class Vocabulary(NamedTuple):
 def tokens_of(env: Any) -> Tokens | None:
     """Return what `tokens` and `padding` of an environment, or of a wrapper, say.
 
-    None if there are no `tokens`, or if they are no texts and so mean something else.
+    None if it has neither. `tokens` without a text among them mean something else, and are no
+    names. Raises UserError if some of them are texts and others are not, or if two are the same.
     """
-    names = attribute_of(env, "tokens")
-    if not isinstance(names, (list, tuple)) or not names:
-        return None
-    if not all(isinstance(name, str) for name in names):
-        return None
-    return Tokens(tuple(names), attribute_of(env, "padding"))
+    names = _names(attribute_of(env, "tokens"))
+    padding = attribute_of(env, "padding")
+    return None if names is None and padding is None else Tokens(names, padding)
 
 
 def vocabulary_of(space: gym.Space, tokens: Tokens | None) -> Vocabulary | None:
@@ -52,12 +50,12 @@ def vocabulary_of(space: gym.Space, tokens: Tokens | None) -> Vocabulary | None:
     it is of tokens where the environment names them. Raises UserError for names or a padding that
     do not fit the space.
     """
-    bounds = _bounds(space, tokens is not None)
+    names, padding = tokens or (None, None)
+    bounds = _bounds(space, names is not None)
     if bounds is None:
         return None
     low, high = bounds
     size = high - low + 1
-    names, padding = tokens or (None, None)
     if names is not None and len(names) != size:
         raise UserError(
             f"The environment names {len(names)} tokens (its attribute `tokens`), and its"
@@ -84,6 +82,42 @@ def to_text(observation: np.ndarray, names: Sequence[str], start: int, padding: 
         len(name) == 1 for number, name in enumerate(names, start) if number != padding
     )
     return ("" if are_characters else " ").join(said)
+
+
+def _names(value: Any) -> tuple[str, ...] | None:
+    """Return the names in an attribute `tokens`; None if it holds something else."""
+    if isinstance(value, np.ndarray):
+        value = value.tolist()
+    if not isinstance(value, (list, tuple)):
+        return None
+    are_texts = [isinstance(name, str) for name in value]
+    if not any(are_texts):
+        return None
+    if not all(are_texts):
+        other = value[are_texts.index(False)]
+        raise UserError(
+            f"The environment's attribute `tokens` names some tokens by texts, and another by"
+            f" {describe_value(other)}. Give each number a text."
+        )
+    if len(set(value)) < len(value):
+        twice = next(name for place, name in enumerate(value) if name in value[:place])
+        raise UserError(
+            f"The environment's attribute `tokens` has the name {twice!r} twice, so a text would"
+            " not say which token it is. Give each number a name of its own."
+        )
+    return tuple(str(name) for name in value)
+
+
+def written_tokens(names: Sequence[str], vocabulary: Vocabulary, actions: range) -> list[str]:
+    """Return the names of the tokens that actions write, as far as their numbers tell.
+
+    They do if every token but the padding has an action of its number; else there are no names.
+    """
+    tokens = range(vocabulary.start, vocabulary.start + vocabulary.size)
+    without_padding = [token for token in tokens if token != vocabulary.padding]
+    if list(actions) not in (list(tokens), without_padding):
+        return []
+    return [names[action - vocabulary.start] for action in actions]
 
 
 def _bounds(space: gym.Space, are_named: bool) -> tuple[int, int] | None:

@@ -192,7 +192,7 @@ def _play_all(
         still_running = []
         for player, action in zip(running, actions, strict=True):
             player.step(action)
-            watch.after_step(player.env, player.observation)
+            watch.after_step(player.env, player.observation, action)
             if player.episode.is_done:
                 watch.after_episode()
                 episode = next(waiting, None)

@@ -34,7 +34,7 @@ class EvaluationPlan(NamedTuple):
     parallel: int  # environments stepped together
     seeds: list[int]
     fps: float  # frames per second of the video
-    tokens: list[str] | None  # their names, where the environment has tokens
+    names: dict[str, list[str]]  # of tokens and of actions, where the environment has any
     flags: EvaluateFlags
 
 
@@ -60,19 +60,20 @@ def prepare(flags: EvaluateFlags) -> EvaluationPlan:
         require_fit(version, env, spaces)
     seeds = list(seeding.episode_seeds(flags.seed, seeding.TEST, flags.episodes))
     fps = 0.0
+    tokens = make.names.get("tokens")
+    instead = " It is one of tokens: --show=3 prints episodes as text." if tokens else ""
     if flags.video is not None:
         video.require_writer(Path(flags.video))
-        fps = video.require_drawing(make, "rgb_array", "--video", seeds[0])
+        fps = video.require_drawing(make, "rgb_array", "--video", seeds[0], instead)
     if flags.render:
-        video.require_drawing(make, "human", "--render", seeds[0])
+        video.require_drawing(make, "human", "--render", seeds[0], instead)
     parallel = config.evaluation_envs or automatic_parallel(make)
-    tokens = make.names.get("tokens")
     if flags.show and tokens is None:
         raise UserError(
             f"--show={flags.show}: {env} names no tokens (its attribute `tokens`), so its episodes"
             " are no text."
         )
-    return EvaluationPlan(versions, config, spaces, make, parallel, seeds, fps, tokens, flags)
+    return EvaluationPlan(versions, config, spaces, make, parallel, seeds, fps, make.names, flags)
 
 
 def configuration(
@@ -149,8 +150,7 @@ def _play_as_text(
     plan: EvaluationPlan, policy: ActFunction, check: Callable[[], None]
 ) -> tuple[Evaluation, list[str]]:
     """Play the first episodes; return what was said in them, too."""
-    assert plan.tokens is not None
-    watch = TextWatch(plan.tokens)
+    watch = TextWatch(plan.names["tokens"], plan.names.get("action_meanings", ()))
     limit = plan.flags.max_episode_steps
     with KeptEnvs(plan.make, 1) as envs:
         seeds = plan.seeds[: plan.flags.show]

@@ -31,10 +31,13 @@ def require_writer(path: Path) -> None:
         raise UserError(f"--video={path}: mp4 needs imageio and imageio-ffmpeg. {INSTALL}")
 
 
-def require_drawing(make: Callable[..., gym.Env], mode: str, flag: str, seed: int) -> float:
+def require_drawing(
+    make: Callable[..., gym.Env], mode: str, flag: str, seed: int, instead: str = ""
+) -> float:
     """Draw one frame in render mode `mode`; return the environment's frames per second.
 
     Raises UserError, which names `flag`, if the environment cannot draw so, or not on this machine.
+    `instead` is a sentence on what to do if it has no such mode.
     """
     os.environ.setdefault("PYGAME_HIDE_SUPPORT_PROMPT", "1")
     if mode == "rgb_array":
@@ -51,7 +54,7 @@ def require_drawing(make: Callable[..., gym.Env], mode: str, flag: str, seed: in
     if mode not in modes:
         raise UserError(
             f"{flag}: the environment has no render mode {mode}; it has"
-            f" {', '.join(map(str, modes)) or 'none'}."
+            f" {', '.join(map(str, modes)) or 'none'}.{instead}"
         )
     return _draw_first_frame(make, mode, flag, seed)
 
@@ -101,7 +104,9 @@ class FilmWatch(Watch):
     def __init__(self, file: VideoFile) -> None:
         self._file = file
 
-    def after_step(self, env: CheckedEnv, observation: np.ndarray) -> None:
+    def after_step(
+        self, env: CheckedEnv, observation: np.ndarray, action: int | None = None
+    ) -> None:
         """Draw the state that the step led to."""
         self._file.add(env.render())
 

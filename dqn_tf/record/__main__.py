@@ -59,7 +59,8 @@ def record(flags: RecordFlags, interrupts: Interrupts) -> None:
     with KeptEnvs(prepared.make, most) as envs:
         episodes = recorder.record(envs.ready(flags.episodes or most), interrupts.check, say)
     write(flags, prepared, episodes)
-    print(summarize(sources.load(flags.output, spaces), spaces))
+    names = prepared.make.names.get("action_meanings", ())
+    print(summarize(sources.load(flags.output, spaces), spaces, names))
 
 
 def write(flags: RecordFlags, prepared: RecordPlan, episodes: Sequence[Episode]) -> None:

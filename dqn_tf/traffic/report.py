@@ -7,6 +7,7 @@ from dqn_tf.evaluation.find_export import MANIFEST, action_start
 # How many are printed; the JSON file has all.
 MAX_COMPONENTS = 16
 MAX_ACTIONS = 20
+MAX_DIFFERENCES = 10
 
 Record = dict[str, Any]  # what the command found, as it stands in the JSON file
 Row = tuple[str, ...]
@@ -25,7 +26,7 @@ def to_text(record: Record, manifest: dict[str, Any]) -> str:
     if total["rows"]:
         lines += ["", *_agreement_lines(record)]
         lines += ["", *_action_lines(record["confusion"], manifest)]
-    return "\n".join([*lines, "", *_drift_lines(record)])
+    return "\n".join([*lines, "", *_drift_lines(record, manifest)])
 
 
 def _agreement_lines(record: Record) -> list[str]:
@@ -60,7 +61,7 @@ def _action_lines(confusion: list[list[int]], manifest: dict[str, Any]) -> list[
     counts = {(served, candidate): count for served, candidate, count in confusion}
     actions = sorted({action for pair in counts for action in pair})
     if len(actions) > MAX_ACTIONS:
-        return [f"The actions' table has {len(actions)} rows: --json=FILE holds it."]
+        return _difference_lines(counts, manifest)
     names = [_action_name(action, manifest) for action in actions]
     rows = []
     for served, name in zip(actions, names, strict=True):
@@ -70,13 +71,27 @@ def _action_lines(confusion: list[list[int]], manifest: dict[str, Any]) -> list[
     return [title, *_align([("", *names), *rows])]
 
 
+def _difference_lines(counts: dict[tuple[int, int], int], manifest: dict[str, Any]) -> list[str]:
+    """Return the most frequent differences, where a table of all actions would be too large."""
+    found = [(count, *pair) for pair, count in counts.items() if pair[0] != pair[1]]
+    if not found:
+        return []
+    found.sort(key=lambda difference: (-difference[0], difference[1:]))
+    rows = [
+        (_action_name(served, manifest), _action_name(candidate, manifest), f"{count:,}")
+        for count, served, candidate in found[:MAX_DIFFERENCES]
+    ]
+    title = f"The most frequent of {_count(len(found), 'difference')} (--json=FILE holds all)"
+    return [title, *_align([("served", "this model", "rows"), *rows])]
+
+
 def _action_name(action: int, manifest: dict[str, Any]) -> str:
     meanings = manifest.get("action_meanings") or []
     place = action - action_start(manifest)
     return f"{action} {meanings[place]}" if 0 <= place < len(meanings) else str(action)
 
 
-def _drift_lines(record: Record) -> list[str]:
+def _drift_lines(record: Record, manifest: dict[str, Any]) -> list[str]:
     components = record["inputs"]
     if not components:
         return ["No observation of this model's shape was served, so nothing can be said of drift."]
@@ -89,7 +104,7 @@ def _drift_lines(record: Record) -> list[str]:
     shown = components
     if len(components) > MAX_COMPONENTS:
         shown = sorted(components, key=lambda component: -component["outside"])[:MAX_COMPONENTS]
-    rows = [_component_row(component) for component in shown]
+    rows = [_component_row(component, manifest) for component in shown]
     lines = [title, *_align([("component", "seen", "in training", "outside"), *rows])]
     if len(shown) < len(components):
         beyond = sum(component["outside"] > 0 for component in components)
@@ -100,11 +115,11 @@ def _drift_lines(record: Record) -> list[str]:
     return lines
 
 
-def _component_row(component: dict[str, Any]) -> Row:
+def _component_row(component: dict[str, Any], manifest: dict[str, Any]) -> Row:
     return (
         ",".join(map(str, component["component"])) or "the number",
-        _span(component["seen"]),
-        _span(component["trained"]),
+        _span(component["seen"], manifest),
+        _span(component["trained"], manifest),
         f"{component['outside']:.2%}",
     )
 
@@ -113,8 +128,21 @@ def _count(number: int, noun: str) -> str:
     return f"{number:,} {noun}{'s' * (number != 1)}"
 
 
-def _span(ends: list[float] | None) -> str:
-    return "-" if ends is None else f"{ends[0]:.4g} to {ends[1]:.4g}"
+def _span(ends: list[float] | None, manifest: dict[str, Any]) -> str:
+    if ends is None:
+        return "-"
+    return " to ".join(_number(end, manifest) for end in ends)
+
+
+def _number(value: float, manifest: dict[str, Any]) -> str:
+    """Return a number of an observation; where it is a token, its name too."""
+    names = manifest.get("tokens") or []
+    spaces = manifest.get("spaces")
+    start = spaces.get("category_start", 0) if isinstance(spaces, dict) else 0
+    place = value - start
+    if not place.is_integer() or not 0 <= place < len(names):
+        return f"{value:.4g}"
+    return f"{int(value)} {names[int(place)]}"
 
 
 def _align(rows: list[Row]) -> list[str]:

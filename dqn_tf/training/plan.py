@@ -83,6 +83,9 @@ def prepare(flags: TrainingFlags) -> list[RunPlan]:
                 raise UserError(f"--export_dir={plan.export_dir} is where the checkpoints lie.")
             require_same_env(plan.export_dir, config.env)
         spaces = plans[0].spaces
+        unfit = choice.refusal(config.network, spaces)
+        if unfit:
+            raise UserError(f"--network={config.network}: {unfit}")
         parameters = choice.parameters(config, spaces)
         print(memory_plan.require_memory(config, spaces, len(plans), parameters))
         print(choice.explain(config, spaces))
@@ -178,10 +181,11 @@ def _with_logged_data(plans: list[RunPlan]) -> list[RunPlan]:
                 )
         return plans
     logged = tuple(load_all(config.data, spaces, functools.partial(registry.corpus, config)))
+    names = registry.names(config).get("action_meanings", ())
     for source in logged:
         if holds_episodes(config):
             require_growing(source.episodes, padding_of(spaces))
-        print(summarize(source.episodes, spaces))
+        print(summarize(source.episodes, spaces, names))
     return [plan._replace(logged=logged) for plan in plans]
 
 

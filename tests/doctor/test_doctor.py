@@ -57,6 +57,23 @@ def said(config: DQNConfig | None = None, **changes) -> dict[str, str]:
     return {finding.subject: finding.text for finding in found if finding.kind != advice.GOOD}
 
 
+def test_tokens_and_actions_are_named():
+    spaces = Spaces((16,), "int32", 3, categories=41, action_start=1, padding=0)
+    names = {
+        "tokens": ["<pad>", *map(str, range(40))],
+        "action_meanings": ["up", "down", "stay"],
+    }
+    facts = dataclasses.replace(FACTS, spaces=spaces, names=names)
+    told = {finding.subject: finding.text for finding in advice.findings(facts, DQNConfig())}
+    assert told["observations"] == "16 tokens of a vocabulary of 41, padded with 0, <pad>."
+    assert told["tokens"] == "<pad>, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, ... 39 (41)."
+    assert told["actions"] == "up, down, stay."
+    unnamed = dataclasses.replace(FACTS, spaces=dataclasses.replace(spaces, padding=None))
+    told = {finding.subject: finding.text for finding in advice.findings(unnamed, DQNConfig())}
+    assert "without padding" in told["observations"] and "`tokens`" in told["tokens"]
+    assert "actions" not in told
+
+
 # Probes
 
 

@@ -90,8 +90,47 @@ def test_names_are_those_of_a_wrapper_or_of_the_environment():
     env = Told(space, np.zeros(4, np.int32), tokens=["a", "b", "c"], padding=0)
     assert tokens_of(gym.wrappers.TimeLimit(env, 5)) == Tokens(("a", "b", "c"), 0)
     assert CheckedEnv(env, "The environment").spaces.padding == 0
-    for meaning_else in (7, [], ["a", 2], None):
+    for meaning_else in (7, [], [1, 2, 3], np.arange(3), "abc", None):
         assert tokens_of(Told(space, np.zeros(4, np.int32), tokens=meaning_else)) is None
+    array = Told(space, np.zeros(4, np.int32), tokens=np.array(["a", "b", "c"]))
+    assert tokens_of(array) == NAMED
+
+
+def test_a_wrapper_names_the_tokens_of_an_environment_that_does_not():
+    class Named(gym.Wrapper):
+        tokens, padding = ("a", "b", "c"), 2
+
+    env = Told(Box(0, 2, (4,), np.int32), np.zeros(4, np.int32))
+    assert not CheckedEnv(env, "The environment").spaces.vocabulary
+    spaces = CheckedEnv(gym.wrappers.TimeLimit(Named(env), 5), "The environment").spaces
+    assert (spaces.vocabulary, spaces.padding) == (3, 2)
+
+
+@pytest.mark.parametrize(
+    ("actions", "expected"),
+    [
+        (Discrete(3), ["a", "b", "c"]),  # every token
+        (Discrete(2, start=1), ["b", "c"]),  # all but the padding
+        (Discrete(2), None),
+        (Discrete(3, start=1), None),
+        (Discrete(4), None),
+    ],
+    ids=str,
+)
+def test_actions_that_write_the_tokens_have_their_names(actions, expected):
+    env = Told(Box(0, 2, (4,), np.int32), np.zeros(4, np.int32), tokens=["a", "b", "c"], padding=0)
+    env.action_space = actions
+    assert CheckedEnv(env, "The environment").action_meanings == expected
+    env.get_action_meanings = lambda: ["x", "y", "z"][: actions.n]
+    own = ["x", "y", "z"][: actions.n] if actions.n <= 3 else None
+    assert CheckedEnv(env, "The environment").action_meanings == own
+
+
+def test_padding_needs_no_names():
+    env = Told(MultiDiscrete([3] * 4), np.array([1, 2, 0, 0]), padding=0)
+    assert CheckedEnv(env, "The environment").spaces.padding == 0
+    numbers = Told(Box(0, 2, (4,), np.int32), np.zeros(4, np.int32), padding=0)
+    assert CheckedEnv(numbers, "The environment").spaces == Spaces((4,), "int32", 2)
 
 
 @pytest.mark.parametrize(
@@ -101,6 +140,10 @@ def test_names_are_those_of_a_wrapper_or_of_the_environment():
         ({"tokens": "abc", "padding": 0}, None),
         ({"tokens": ["a", "b", "c"], "padding": 3}, "`padding` is 3, and must be one of its"),
         ({"tokens": ["a", "b", "c"], "padding": True}, "`padding` is True, and must be one of its"),
+        ({"tokens": ["a", "b", "c"], "padding": "a"}, "`padding` is 'a', and must be one of its"),
+        ({"tokens": ["a", "b", "c"], "padding": 0.0}, "`padding` is 0.0, and must be one of its"),
+        ({"tokens": ["a", "b", "a"]}, "has the name 'a' twice, so a text would not say which"),
+        ({"tokens": ["a", 1, "c"]}, "names some tokens by texts, and another by 1. Give each"),
     ],
     ids=str,
 )

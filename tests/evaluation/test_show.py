@@ -57,19 +57,36 @@ def test_every_command_in_a_maze_is_a_line():
         checked = CheckedEnv(env, "The environment")
         number = env.unwrapped.number
         todo = [number[word] for word in ("move left . " * 2 + "move down . " * 3).split()]
-        watch = TextWatch(env.unwrapped.tokens)
+        watch = TextWatch(env.unwrapped.tokens, env.unwrapped.get_action_meanings())
         starts = {seed: tuple(checked.reset(seed)[4:6]) for seed in range(300)}
         wanted = (number["5"], number["8"])
         seed = next(seed for seed, start in starts.items() if start == wanted)
         play(lambda observation, mask: np.array([todo.pop(0)]), [checked], [seed], watch=watch)
     assert watch.texts[0].split("\n") == [
-        "goal 8 6 here 5 8 wall up down > move left",
-        "goal 8 6 here 5 7 wall up down > move left",
-        "goal 8 6 here 5 6 wall up > move down",
-        "goal 8 6 here 6 6 wall left right > move down",
-        "goal 8 6 here 7 6 wall left right > move down",
+        "goal 8 6 here 5 8 wall up down > move left .",
+        "goal 8 6 here 5 7 wall up down > move left .",
+        "goal 8 6 here 5 6 wall up > move down .",
+        "goal 8 6 here 6 6 wall left right > move down .",
+        "goal 8 6 here 7 6 wall left right > move down .",
         "goal 8 6 here 8 6 wall down left right >",
     ]
+
+
+def test_what_was_chosen_stands_behind_an_arrow_where_it_is_no_token():
+    config = presets.configure("dqn_tf/TextMaze-v0", {"env_kwargs": {"level": "choice"}})
+    with registry.make_env(config) as env:
+        checked = CheckedEnv(env, "The environment")
+        watch = TextWatch(env.unwrapped.tokens, checked.action_meanings)
+        play(lambda observation, mask: np.array([0]), [checked], [1], 3, watch=watch)
+    first, second, third, last = watch.texts[0].split("\n")
+    name = checked.action_meanings[0]
+    assert all(line.endswith(f" → {name}") for line in (first, second, third))
+    assert first.startswith("goal 8 6 here") and "→" not in last
+
+
+def test_a_film_of_an_environment_of_tokens_points_to_its_text(model, tmp_path, evaluate_py):
+    with pytest.raises(UserError, match=r"has ansi\. It is one of tokens: --show=3 prints"):
+        evaluate_py(f"--model={model}", f"--video={tmp_path / 'film.gif'}")
 
 
 def test_an_environment_without_tokens_cannot_be_shown(models, evaluate_py):

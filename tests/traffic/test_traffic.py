@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 
 import numpy as np
@@ -15,6 +16,7 @@ from dqn_tf.serving.request_log import RequestLog, prediction_log
 from dqn_tf.support.errors import UserError
 from dqn_tf.traffic import __main__ as traffic_command
 from dqn_tf.traffic import flags as traffic_flags
+from dqn_tf.traffic import report
 from dqn_tf.traffic.agreement import Agreement, Choices, Drift
 
 WEIGHTS = np.array([[1.0, -1.0], [0.5, 0.25], [-1.0, 1.0]], np.float32)
@@ -154,6 +156,38 @@ def test_drift_against_the_manifest(command, logs, candidate, observations, tmp_
         np.stack([observations.min(axis=0), observations.max(axis=0)], axis=1),
     )
     assert "10.00%" in printed
+
+
+def test_tokens_are_named():
+    names = ["<pad>", *(f"n{number}" for number in range(30))]
+    manifest = {
+        "spaces": {"action_start": 1, "category_start": 0},
+        "action_meanings": names[1:],
+        "tokens": names,
+    }
+    agreement, drift = Agreement(), Drift((2,), np.array([1, 0]), np.array([30, 30]))
+    actions = np.arange(1, 25)
+    agreement.add(1, Choices(actions, None), Choices(np.where(actions > 22, 3, actions), None))
+    drift.add(np.array([[5, 0], [7, 31]]))
+    record = {
+        "logs": "logs",
+        "files": 1,
+        "model": "model/1",
+        "damaged": [],
+        "skipped": {},
+        "ranged": True,
+        "total": agreement.summary(),
+        "versions": {"1": agreement.summary()},
+        "confusion": [[*pair, count] for pair, count in agreement.confusion.items()],
+        "observations": drift.rows,
+        "inputs": drift.summary(),
+    }
+    told = report.to_text(record, manifest)
+    assert "The most frequent of 2 differences (--json=FILE holds all)" in told
+    assert re.search(r"^23 n22 +3 n2 +1$", told, re.MULTILINE)
+    assert re.search(r"^0 +5 n4 to 7 n6 +1 n0 to 30 n29 +0\.00%$", told, re.MULTILINE)
+    # 31 is no token
+    assert re.search(r"^1 +0 <pad> to 31 +0 <pad> to 30 n29 +50\.00%$", told, re.MULTILINE)
 
 
 def test_without_ranges_it_says_so(command, logs, candidate, tmp_path):

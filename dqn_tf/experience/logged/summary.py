@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from dqn_tf.envs.spaces import Spaces
@@ -11,15 +13,18 @@ MOST_ACTIONS = 20  # with a share of their own
 SAMPLED_ROWS = 10_000  # of which distinct observations are counted
 
 
-def summarize(episodes: LoggedEpisodes, spaces: Spaces) -> str:
-    """Return some lines: steps, returns, actions, coverage, and what cannot be learned from."""
+def summarize(episodes: LoggedEpisodes, spaces: Spaces, names: Sequence[str] = ()) -> str:
+    """Return some lines: steps, returns, actions, coverage, and what cannot be learned from.
+
+    `names` are the actions', where they have any.
+    """
     lengths = episodes.lengths
     lines = [
         f"{episodes.source}: {_count(episodes.count, 'episode')},"
         f" {_count(len(episodes), 'step')} ({_spread(lengths)} an episode)",
         f"  returns: {_quartiles(episodes.returns)}",
-        f"  actions: {_actions(episodes, spaces)}",
-        f"  coverage: {_coverage(episodes, spaces)}",
+        f"  actions: {_actions(episodes, spaces, names)}",
+        f"  coverage: {_coverage(episodes, spaces, names)}",
         f"  ends: {_ends(episodes)}",
     ]
     if episodes.propensity is not None:
@@ -47,29 +52,35 @@ def _quartiles(returns: np.ndarray) -> str:
     )
 
 
-def _actions(episodes: LoggedEpisodes, spaces: Spaces) -> str:
-    """Return each action's share of the steps, by the environment's own numbers."""
+def _name(action: int, spaces: Spaces, names: Sequence[str]) -> str:
+    """Return the environment's own number of an action, and its name if it has one."""
+    number = str(action + spaces.action_start)
+    return f"{number} {names[action]}" if names else number
+
+
+def _actions(episodes: LoggedEpisodes, spaces: Spaces, names: Sequence[str]) -> str:
+    """Return each action's share of the steps."""
     shares = episodes.action_shares(spaces.actions)
     order = np.arange(spaces.actions)
     left_out = ""
     if spaces.actions > MOST_ACTIONS:
         order = np.argsort(-shares, kind="stable")[:MOST_ACTIONS]
         left_out = f", and {_count(spaces.actions - MOST_ACTIONS, 'other')}"
-    told = [f"{action + spaces.action_start}: {shares[action]:.1%}" for action in order]
+    told = [f"{_name(action, spaces, names)}: {shares[action]:.1%}" for action in order]
     return ", ".join(told) + left_out
 
 
-def _coverage(episodes: LoggedEpisodes, spaces: Spaces) -> str:
+def _coverage(episodes: LoggedEpisodes, spaces: Spaces, names: Sequence[str]) -> str:
     """Say what was never tried: actions, and how often an observation is met again.
 
     Values of actions that the data never shows in a situation are guesses of the network.
     """
-    missing = np.flatnonzero(episodes.action_shares(spaces.actions) == 0) + spaces.action_start
+    missing = np.flatnonzero(episodes.action_shares(spaces.actions) == 0)
     told = "every action was taken"
     if len(missing):
-        names = ", ".join(map(str, missing[:MOST_ACTIONS].tolist()))
+        listed = ", ".join(_name(action, spaces, names) for action in missing[:MOST_ACTIONS])
         more = ", ..." if len(missing) > MOST_ACTIONS else ""
-        told = f"{_count(len(missing), 'action')} never taken ({names}{more})"
+        told = f"{_count(len(missing), 'action')} never taken ({listed}{more})"
     if spaces.categories and not spaces.vocabulary:
         return f"{told}; {_pairs(episodes, spaces)}"
     return f"{told}; {_distinct(episodes)}"

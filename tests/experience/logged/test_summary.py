@@ -67,3 +67,11 @@ def test_many_actions_and_many_rows_are_told_shortly():
     assert "99 actions never taken (1, 2, " in told
     assert "50.0% of the observations of 10,000 looked at are distinct" in told
     assert told.endswith("\n  7 requests have no reward")
+
+
+def test_actions_are_named():
+    arrays = logged_data.columns() | {"action": np.array([1, 1, 3, 3, 1])}
+    episodes = from_columns(arrays, VECTORS, "a.npz")
+    told = summarize(episodes, VECTORS, ["left", "stay", "right"])
+    assert "actions: 1 left: 60.0%, 2 stay: 0.0%, 3 right: 40.0%\n" in told
+    assert "coverage: 1 action never taken (2 stay);" in told
