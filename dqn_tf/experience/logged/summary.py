@@ -66,7 +66,7 @@ def _actions(episodes: LoggedEpisodes, spaces: Spaces, names: Sequence[str]) -> 
     if spaces.actions > MOST_ACTIONS:
         order = np.argsort(-shares, kind="stable")[:MOST_ACTIONS]
         left_out = f", and {_count(spaces.actions - MOST_ACTIONS, 'other')}"
-    told = [f"{_name(action, spaces, names)}: {shares[action]:.1%}" for action in order]
+    told = [f"{_name(action, spaces, names)}: {shares[action]:.1%}" for action in order.tolist()]
     return ", ".join(told) + left_out
 
 
@@ -78,7 +78,9 @@ def _coverage(episodes: LoggedEpisodes, spaces: Spaces, names: Sequence[str]) ->
     missing = np.flatnonzero(episodes.action_shares(spaces.actions) == 0)
     told = "every action was taken"
     if len(missing):
-        listed = ", ".join(_name(action, spaces, names) for action in missing[:MOST_ACTIONS])
+        listed = ", ".join(
+            _name(action, spaces, names) for action in missing[:MOST_ACTIONS].tolist()
+        )
         more = ", ..." if len(missing) > MOST_ACTIONS else ""
         told = f"{_count(len(missing), 'action')} never taken ({listed}{more})"
     if spaces.categories and not spaces.vocabulary:
