@@ -73,3 +73,35 @@ def test_a_network_that_cannot_see_is_refused_before_anything_is_said(
     with pytest.raises(UserError, match=f"--network={network}: {sentence}"):
         prepare(parse_training_flags(["train.py", *words, f"--export_dir={tmp_path / 'export'}"]))
     assert capsys.readouterr().out == "" and not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["--env=CartPole-v1"], "Here observations are no tokens, [4] float32"),
+        (
+            ["--env=dqn_tf/TextMaze-v0", "--data=env", "--offline_updates=10"],
+            "--data=env: episode 1 (its first step is row 0) has the observation [7, ",
+        ),
+    ],
+    ids=["numbers", "logged texts told anew"],
+)
+def test_what_cannot_be_whole_episodes_is_refused_and_nothing_is_written(
+    words, sentence, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    flags = parse_training_flags(["train.py", *words, "--replay_unit=episode", "--run_dir=run"])
+    with pytest.raises(UserError) as error:
+        prepare(flags)
+    assert sentence in str(error.value) and "--replay_unit=transition" in str(error.value)
+    assert not list(tmp_path.iterdir())
+
+
+def test_an_environments_own_data_are_planned_and_told(tmp_path, capsys):
+    words = ["--env=dqn_tf/GraphWalk-v0", "--data=env", "--replay_unit=episode"]
+    words += ["--offline_updates=10", f"--run_dir={tmp_path / 'run'}"]
+    (plan,) = prepare(parse_training_flags(["train.py", *words, f"--export_dir={tmp_path / 's'}"]))
+    plan.run_dir.__exit__(None, None, None)
+    assert plan.logged[0].episodes.count == 8_000
+    told = capsys.readouterr().out
+    assert "env: 8,000 episodes, " in told and "100,000 episodes of 448 bytes" in told

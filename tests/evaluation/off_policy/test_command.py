@@ -78,6 +78,8 @@ def test_what_needs_data_is_refused_without(flag, evaluate_py):
 def test_data_that_are_none_are_named(model, data, evaluate_py, tmp_path):
     with pytest.raises(UserError, match=r"^--data=nowhere\.npz: there is no such file"):
         evaluate_py(f"--model={model}", "--data=nowhere.npz")
+    with pytest.raises(UserError, match=r"^--data=env: --env=\S+ has no data of its own"):
+        evaluate_py(f"--model={model}", "--data=env")
     with pytest.raises(UserError, match=r"a share is of a training's batches; .* --data=\S+\.npz"):
         evaluate_py(f"--model={model}", f"--data={data}@0.3")
     export_untrained("MountainCar-v0", tmp_path)
