@@ -11,7 +11,7 @@ from dqn_tf.evaluation.off_policy.steps import Steps
 from dqn_tf.evaluation.off_policy.support import Support
 
 FEWEST_EPISODES = 20
-FEWEST_EFFECTIVE = 30.0  # episodes; below them an estimate means nothing
+FEWEST_EFFECTIVE = 30.0  # episodes; below them, or `_fewest_effective`, an estimate means nothing
 FEW_EFFECTIVE = 100.0  # below them it is rough
 MOST_UNTRIED = 0.01  # of the policy's choices
 SUSPECT_RATIO = 0.02  # from 1, and beyond three standard errors
@@ -92,8 +92,9 @@ def judge(facts: Facts, value: float, sample: Sample | None, is_fitted: bool) ->
 def _of_weights(facts: Facts, sample: Sample, void: list[str], care: list[str]) -> None:
     """Add what the weights give reason to doubt."""
     count = f"{facts.steps.count:,} episodes are worth {sample.effective:.1f} of the policy's own"
-    if sample.effective < FEWEST_EFFECTIVE:
-        void.append(f"{count}, fewer than {FEWEST_EFFECTIVE:g}")
+    fewest = _fewest_effective(facts.steps.count)
+    if sample.effective < fewest:
+        void.append(f"{count}, fewer than {fewest:.0f}")
     elif not sample.low <= 1.0 <= sample.high:
         void.append(
             f"the weights have the mean {sample.mean:.2f} [{sample.low:.2f}, {sample.high:.2f}]"
@@ -103,6 +104,16 @@ def _of_weights(facts: Facts, sample: Sample, void: list[str], care: list[str]) 
         care.append(f"{count}, fewer than {FEW_EFFECTIVE:g}")
     if not facts.has_propensities:
         care.append("no propensities were logged, and a fitted behaviour stands for them")
+
+
+def _fewest_effective(episodes: int) -> float:
+    """Return the effective sample size below which an interval of weighted episodes is too short.
+
+    Few heavy weights make an effective sample size too large, as they are those that the data lack.
+    Of E log-normal weights that are worth n, the mean has a skewness of about √((E / n)³ / E): an
+    interval can be trusted where that is at most 1.
+    """
+    return max(FEWEST_EFFECTIVE, episodes ** (2.0 / 3.0))
 
 
 def _of_the_data(facts: Facts) -> list[str]:

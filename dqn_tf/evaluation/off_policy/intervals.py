@@ -1,9 +1,15 @@
 """95 % intervals of estimates, from resampled episodes.
 
-Importance weights are skewed, and few of them are most of the sum: either of the two usual
-intervals is then too short at one end. So each end is the farther one of the percentile interval
-and of the studentised one (bootstrap-t; Efron and Tibshirani 1993, 12.5), which measures each
-resampled mean in its own standard error.
+Importance weights are skewed, and few of them are most of the sum. Two things follow.
+
+Either of the two usual intervals is too short at one end. So each end is the farther one of the
+percentile interval and of the studentised one (bootstrap-t; Efron and Tibshirani 1993, 12.5), which
+measures each resampled mean in its own standard error.
+
+And all resamples lack what the data lack: the heaviest episodes of all are in hardly any data set.
+What was never seen has about the probability 1 / E (Good 1953, "The population frequencies of
+species"). So each end is moved by as much as one more episode like the most extreme one would move
+the mean. With many episodes that is nothing beside the rest.
 """
 
 from collections.abc import Iterator
@@ -35,8 +41,8 @@ def mean_intervals(by_episode: np.ndarray) -> np.ndarray:
     measured = np.where(errors > 1e-9, means / np.maximum(errors, 1e-9), 0.0)
     low, high = np.percentile(means, TAILS, axis=0)
     furthest_low, furthest_high = np.percentile(measured, TAILS, axis=0)
-    low = np.minimum(low, -furthest_high * own_error)
-    high = np.maximum(high, -furthest_low * own_error)
+    low = np.minimum(low, -furthest_high * own_error) + centred.min(axis=0) / count
+    high = np.maximum(high, -furthest_low * own_error) + centred.max(axis=0) / count
     return np.stack([mean + scale * low, mean + scale * high], axis=1)
 
 

@@ -207,17 +207,42 @@ def test_much_data_gives_the_exact_value(masked, has_propensities, monkeypatch):
     assert found["fqe"].doubt.care == ()
 
 
-def test_intervals_cover_the_exact_value(monkeypatch):
+@pytest.mark.parametrize("count", [100, 200])
+def test_intervals_cover_the_exact_value(count, monkeypatch):
     """In at least 90 of 100 data sets, for each estimator."""
     monkeypatch.setattr(intervals, "RESAMPLES", 1000)
     exact = MDP.value(POLICY, 0.9)
     covered = dict.fromkeys(estimators.NAMES, 0)
     for seed in range(100):
-        episodes = MDP.log(BEHAVIOUR, 200, seed)
+        episodes = MDP.log(BEHAVIOUR, count, seed)
         found = estimate(episodes, asked(POLICY, episodes), MDP.spaces, 0.9)
         for line in found.lines:
             covered[line.estimator] += line.low <= exact <= line.high
     assert min(covered.values()) >= 90, covered
+
+
+def check_coverage_of_heavy_weights() -> None:
+    """Log-normal weights of 100 episodes that are worth 30 to 60, and returns that grow with them.
+
+    The episode's reward is z and its weight exp(z - 1/2), of a standard normal z: the mean is 1.
+    """
+    count = 100
+    columns = []
+    for seed in range(100):
+        z = np.random.default_rng(seed).normal(size=count)
+        ends, states = np.ones(count, bool), np.zeros(count, int)
+        episodes = logged(states, states, z, ends, np.arange(count + 1), states, ~ends)
+        steps = make_steps(episodes, 0.9)
+        weights = importance.make_weights(np.exp(z - 0.5), steps)
+        found = importance.ordinary(weights, steps), importance.weighted(weights, steps)
+        columns += [each.by_episode[0] for each in found]
+    found = intervals.mean_intervals(np.stack(columns, axis=1)).reshape(100, 2, 2)
+    is_covered = (found[..., 0] <= 1.0) & (found[..., 1] >= 1.0)
+    assert is_covered.mean(axis=0).min() >= 0.9, is_covered.mean(axis=0)
+
+
+def test_intervals_cover_where_weights_are_heavy():
+    check_coverage_of_heavy_weights()
 
 
 def test_an_influence_is_what_one_more_episode_does():
@@ -291,6 +316,12 @@ MISTAKES = {
         "make_steps",
         check_cut_episodes,
         (" & (gamma < 1.0)", " & (gamma < 0.0)"),
+    ),
+    "an interval that knows of no episode but those in the data": (
+        intervals,
+        "mean_intervals",
+        check_coverage_of_heavy_weights,
+        (" + centred.max(axis=0) / count", ""),
     ),
     "the value after a step by the behaviour's action": (
         fitted_q,

@@ -7,6 +7,7 @@ import pytest
 
 from dqn_tf.envs.spaces import Spaces
 from dqn_tf.evaluation.off_policy.behaviour import fit_behaviour
+from dqn_tf.evaluation.off_policy.doubt import Sample, judge
 from dqn_tf.evaluation.off_policy.estimate import estimate
 from dqn_tf.evaluation.off_policy.features import make_features
 from dqn_tf.evaluation.off_policy.importance import effective_sample_size
@@ -147,10 +148,10 @@ def test_propensities_count_only_if_all_have_them():
 
 
 def test_an_interval_of_a_mean_is_that_of_the_normal_distribution_where_there_is_much():
-    values = np.random.default_rng(0).normal(3.0, 2.0, (1000, 2))
+    values = np.random.default_rng(0).normal(3.0, 2.0, (5000, 2))
     found = mean_intervals(values)
     for (low, high), column in zip(found, values.T, strict=True):
-        error = column.std(ddof=1) / np.sqrt(1000)
+        error = column.std(ddof=1) / np.sqrt(5000)
         assert low == pytest.approx(column.mean() - 1.96 * error, abs=0.15 * error)
         assert high == pytest.approx(column.mean() + 1.96 * error, abs=0.15 * error)
 
@@ -159,6 +160,14 @@ def test_an_interval_reaches_where_the_tail_is():
     values = np.random.default_rng(0).exponential(1.0, (30, 1)) ** 3
     ((low, high),) = mean_intervals(values)
     assert high - values.mean() > 2 * (values.mean() - low)
+
+
+def test_an_interval_reaches_as_far_as_one_more_extreme_episode_moves_the_mean():
+    """Beyond what resamples of nine values 0 and one 10 say by themselves."""
+    values = np.repeat([[0.0], [10.0]], [9, 1], axis=0)
+    ((low, high),) = mean_intervals(values)
+    means = np.percentile(np.random.default_rng(1).binomial(10, 0.1, 100_000), [2.5, 97.5])
+    assert low <= means[0] + (0.0 - 1.0) / 10 and high >= means[1] + (10.0 - 1.0) / 10
 
 
 @pytest.mark.parametrize("size", [0.0, 1e200])
@@ -231,6 +240,17 @@ def test_choices_that_are_hardly_in_the_data():
     for name in ("is", "wis", "pdis", "wpdis", "dr", "wdr"):
         assert "100 episodes are worth " in found[name], name
         assert found[name].startswith("means nothing: ")
+
+
+@pytest.mark.parametrize("episodes, fewest", [(100, 30), (300, 45), (1000, 100)])
+def test_of_more_episodes_more_must_be_left(episodes, fewest):
+    """Weights that leave 3 % of many episodes are heavier than any interval can tell."""
+    logged = MDP.log(BEHAVIOUR, episodes, seed=0)
+    facts = estimate(logged, asked(POLICY, logged), MDP.spaces, 0.9).facts
+    for effective, is_void in ((fewest - 1.0, True), (fewest + 1.0, False)):
+        doubt = judge(facts, 1.0, Sample(effective, 1.0, 0.9, 1.1), is_fitted=False)
+        assert bool(doubt.void) == is_void
+        assert (f"fewer than {fewest}" in str(doubt)) == is_void
 
 
 def test_missing_propensities_are_said():
