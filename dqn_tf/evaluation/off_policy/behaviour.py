@@ -8,7 +8,7 @@ import numpy as np
 
 from dqn_tf.evaluation.off_policy.features import Features, Table
 from dqn_tf.evaluation.off_policy.folds import chunks, fold_of
-from dqn_tf.evaluation.off_policy.steps import Steps
+from dqn_tf.evaluation.off_policy.steps import LoggedSteps
 from dqn_tf.experience.logged.episodes import LoggedEpisodes
 
 MOST_ROWS = 20_000  # that a regression is fitted to
@@ -18,7 +18,7 @@ ITERATIONS = 50
 
 
 def fit_behaviour(
-    episodes: LoggedEpisodes, steps: Steps, features: Features, actions: int
+    episodes: LoggedEpisodes, steps: LoggedSteps, features: Features, actions: int
 ) -> np.ndarray:
     """Return the behaviour's probability of each action at each step, [M, A] float64."""
     fold = fold_of(steps.count)[steps.episode]  # [M]

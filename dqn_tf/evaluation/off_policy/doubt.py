@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from dqn_tf.evaluation.off_policy.steps import Steps
+from dqn_tf.evaluation.off_policy.steps import LoggedSteps
 from dqn_tf.evaluation.off_policy.support import Support
 
 FEWEST_EPISODES = 20
@@ -45,7 +45,7 @@ class Facts:
       is_thinned: whether the model of Q-values sees only a part of each observation's numbers.
     """
 
-    steps: Steps
+    steps: LoggedSteps
     support: Support
     has_propensities: bool
     largest_reward: float

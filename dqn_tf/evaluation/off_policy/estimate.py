@@ -17,7 +17,7 @@ from dqn_tf.evaluation.off_policy.features import make_features
 from dqn_tf.evaluation.off_policy.fitted_q import fit_q
 from dqn_tf.evaluation.off_policy.importance import Estimate, make_weights
 from dqn_tf.evaluation.off_policy.intervals import mean_intervals
-from dqn_tf.evaluation.off_policy.steps import Steps, make_steps
+from dqn_tf.evaluation.off_policy.steps import LoggedSteps, make_steps
 from dqn_tf.evaluation.off_policy.support import measure_support
 from dqn_tf.evaluation.off_policy.target import TargetProbabilities, target_probabilities
 from dqn_tf.experience.logged.episodes import LoggedEpisodes
@@ -123,6 +123,6 @@ def _lines(
     return lines, tuple(own)
 
 
-def _of_the_taken(probability: np.ndarray, steps: Steps) -> np.ndarray:
+def _of_the_taken(probability: np.ndarray, steps: LoggedSteps) -> np.ndarray:
     """Return the probability of the action that each row took, [M, A] → [M]."""
     return probability[np.arange(len(steps)), steps.action]

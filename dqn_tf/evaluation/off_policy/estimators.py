@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dqn_tf.evaluation.off_policy import importance
 from dqn_tf.evaluation.off_policy.fitted_q import Fit
 from dqn_tf.evaluation.off_policy.importance import Estimate, Weights, effective_sample_size
-from dqn_tf.evaluation.off_policy.steps import Steps
+from dqn_tf.evaluation.off_policy.steps import LoggedSteps
 
 NAMES = {
     "is": "importance sampling",
@@ -19,7 +19,7 @@ NAMES = {
 BY_MODEL = ("fqe", "dr", "wdr")
 
 
-def by_importance(weights: Weights, steps: Steps) -> dict[str, Estimate]:
+def by_importance(weights: Weights, steps: LoggedSteps) -> dict[str, Estimate]:
     """Return the estimates that need no model, by name."""
     return {
         "is": importance.ordinary(weights, steps),
@@ -30,7 +30,7 @@ def by_importance(weights: Weights, steps: Steps) -> dict[str, Estimate]:
 
 
 def by_model(
-    weights: Weights, steps: Steps, fit: Fit, others: Sequence[Fit] = ()
+    weights: Weights, steps: LoggedSteps, fit: Fit, others: Sequence[Fit] = ()
 ) -> dict[str, Estimate]:
     """Return the estimates that rest on fitted Q-values, by name.
 

@@ -20,7 +20,7 @@ import numpy as np
 
 from dqn_tf.evaluation.off_policy.features import Features
 from dqn_tf.evaluation.off_policy.folds import Chunk, chunks, fold_of
-from dqn_tf.evaluation.off_policy.steps import Steps
+from dqn_tf.evaluation.off_policy.steps import LoggedSteps
 from dqn_tf.evaluation.off_policy.target import TargetProbabilities
 from dqn_tf.experience.logged.episodes import LoggedEpisodes
 
@@ -69,7 +69,7 @@ class _Solution(NamedTuple):
 
 def fit_q(
     episodes: LoggedEpisodes,
-    steps: Steps,
+    steps: LoggedSteps,
     target: TargetProbabilities,
     features: Features,
     check: Callable[[], None] = lambda: None,
@@ -109,7 +109,7 @@ def fit_q(
 
 def _rows(
     episodes: LoggedEpisodes,
-    steps: Steps,
+    steps: LoggedSteps,
     target: TargetProbabilities,
     features: Features,
     chunk: Chunk,
@@ -129,7 +129,7 @@ def _add(
     matrix: np.ndarray,
     vector: np.ndarray,
     rows: _Rows,
-    steps: Steps,
+    steps: LoggedSteps,
     chunk: Chunk,
     is_own: np.ndarray,
 ) -> None:
@@ -157,7 +157,7 @@ def _add(
 
 def _ask(
     episodes: LoggedEpisodes,
-    steps: Steps,
+    steps: LoggedSteps,
     target: TargetProbabilities,
     features: Features,
     solution: _Solution,

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from dqn_tf.evaluation.off_policy.steps import Steps
+from dqn_tf.evaluation.off_policy.steps import LoggedSteps
 
 FOLDS = 5
 CHUNK = 16_384  # rows whose features are in memory together, or one episode's
@@ -23,7 +23,7 @@ class Chunk(NamedTuple):
     rows: slice
 
 
-def chunks(steps: Steps) -> Iterator[Chunk]:
+def chunks(steps: LoggedSteps) -> Iterator[Chunk]:
     """Divide the episodes into chunks of about CHUNK rows."""
     first = 0
     while first < steps.count:

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from dqn_tf.evaluation.off_policy.steps import Steps
+from dqn_tf.evaluation.off_policy.steps import LoggedSteps
 
 # of the logarithm of a weight: the square of a larger one is no float64
 LARGEST = 300.0
@@ -61,7 +61,7 @@ class Estimate(NamedTuple):
         return float(np.mean(self.by_episode))
 
 
-def make_weights(ratio: np.ndarray, steps: Steps) -> Weights:
+def make_weights(ratio: np.ndarray, steps: LoggedSteps) -> Weights:
     """Return the weights for the ratios [M]: evaluated policy's probability over behaviour's."""
     row = _products(ratio, steps)
     end = row[steps.last_rows]
@@ -70,7 +70,7 @@ def make_weights(ratio: np.ndarray, steps: Steps) -> Weights:
     return Weights(row, end, total, _ratio(total**2, squares), _share(running, total, steps))
 
 
-def ordinary(weights: Weights, steps: Steps) -> Estimate:
+def ordinary(weights: Weights, steps: LoggedSteps) -> Estimate:
     """Return the mean of weight times return (importance sampling).
 
     Unbiased where the behaviour does all that the evaluated policy does.
@@ -79,7 +79,7 @@ def ordinary(weights: Weights, steps: Steps) -> Estimate:
     return Estimate([weights.end * returns], float(weights.effective[-1]), weights.end)
 
 
-def weighted(weights: Weights, steps: Steps) -> Estimate:
+def weighted(weights: Weights, steps: LoggedSteps) -> Estimate:
     """Return the mean return, weighted (weighted importance sampling).
 
     Biased, consistent, and never beyond the logged returns.
@@ -94,7 +94,7 @@ def weighted(weights: Weights, steps: Steps) -> Estimate:
 
 def per_decision(
     weights: Weights,
-    steps: Steps,
+    steps: LoggedSteps,
     term: np.ndarray | None = None,
     baseline: np.ndarray | float = 0.0,
 ) -> Estimate:
@@ -109,7 +109,7 @@ def per_decision(
 
 def weighted_per_decision(
     weights: Weights,
-    steps: Steps,
+    steps: LoggedSteps,
     term: np.ndarray | None = None,
     baseline: np.ndarray | float = 0.0,
 ) -> Estimate:
@@ -137,7 +137,7 @@ def effective_sample_size(weight: np.ndarray) -> float:
     return float(_ratio(weight.sum() ** 2, (weight**2).sum()))
 
 
-def _products(ratio: np.ndarray, steps: Steps) -> np.ndarray:
+def _products(ratio: np.ndarray, steps: LoggedSteps) -> np.ndarray:
     """Return the product of the ratios [M] from each episode's first step to each row, [M]."""
     is_zero = ratio <= 0.0
     logarithm = np.log(np.where(is_zero, 1.0, ratio))
@@ -146,19 +146,19 @@ def _products(ratio: np.ndarray, steps: Steps) -> np.ndarray:
     return np.where(zeros > 0, 0.0, product)
 
 
-def _sums_so_far(column: np.ndarray, steps: Steps) -> np.ndarray:
+def _sums_so_far(column: np.ndarray, steps: LoggedSteps) -> np.ndarray:
     before = np.concatenate([[0], column.cumsum()])
     return before[1:] - before[steps.starts[steps.episode]]
 
 
-def _by_time(row: np.ndarray, end: np.ndarray, steps: Steps) -> tuple[np.ndarray, np.ndarray]:
+def _by_time(row: np.ndarray, end: np.ndarray, steps: LoggedSteps) -> tuple[np.ndarray, np.ndarray]:
     """Return the sums of running episodes and of all, [T] each."""
     running = steps.by_time(row)
     ended = np.bincount(steps.lengths, end)[: len(running)].cumsum()
     return running, running + ended
 
 
-def _share(running: np.ndarray, total: np.ndarray, steps: Steps) -> np.ndarray:
+def _share(running: np.ndarray, total: np.ndarray, steps: LoggedSteps) -> np.ndarray:
     """Return how much each time counts [T]: see `Weights`.
 
     How many episodes of the evaluated policy are running is estimated; where no weight is left, the
@@ -190,7 +190,7 @@ def _others(weight: np.ndarray, total: np.ndarray) -> np.ndarray:
     return 1.0 - np.minimum(_ratio(weight, total), MOST_LEVERAGE)
 
 
-def _mean_weight(weights: Weights, steps: Steps) -> np.ndarray:
+def _mean_weight(weights: Weights, steps: LoggedSteps) -> np.ndarray:
     """Return the mean weight of each episode over the times, as much as each counts, [E]."""
     later = np.append(np.cumsum(weights.share[::-1])[::-1], 0.0)  # what counts from each time on
     running = steps.sums(weights.share[steps.time] * weights.row)

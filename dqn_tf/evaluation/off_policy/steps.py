@@ -10,7 +10,7 @@ from dqn_tf.experience.logged.episodes import EpisodeRows, LoggedEpisodes
 
 
 @dataclasses.dataclass(frozen=True)
-class Steps(EpisodeRows):
+class LoggedSteps(EpisodeRows):
     """The steps of E episodes, M rows.
 
     Attributes:
@@ -52,7 +52,7 @@ class Steps(EpisodeRows):
         return np.bincount(self.time, column)
 
 
-def make_steps(episodes: LoggedEpisodes, gamma: float) -> Steps:
+def make_steps(episodes: LoggedEpisodes, gamma: float) -> LoggedSteps:
     """Return the steps of logged episodes.
 
     Discounted, a cut episode goes on. With `gamma` 1 the value is the return of an episode as it
@@ -63,7 +63,7 @@ def make_steps(episodes: LoggedEpisodes, gamma: float) -> Steps:
     goes_on = ~episodes.terminated[episodes.last_rows] & (gamma < 1.0)
     is_known = np.ones(len(episodes), bool)
     is_known[episodes.last_rows] = ~goes_on | episodes.has_final
-    return Steps(
+    return LoggedSteps(
         reward=episodes.reward.astype(np.float64),
         action=episodes.action,
         starts=starts,

@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 
 from dqn_tf.evaluation.off_policy.features import Features, Table
-from dqn_tf.evaluation.off_policy.steps import Steps
+from dqn_tf.evaluation.off_policy.steps import LoggedSteps
 
 RARE = 0.01  # a fitted probability that is taken for never
 
@@ -28,7 +28,7 @@ class Support(NamedTuple):
 
 def measure_support(
     observation: np.ndarray,
-    steps: Steps,
+    steps: LoggedSteps,
     pi: np.ndarray,
     ratio: np.ndarray,
     features: Features,
