@@ -115,8 +115,6 @@ class HostEngine(Engine):
 
     def _update(self, updates: int) -> Learned:
         # As many batches are drawn for every block, so that one compiled program serves them all.
-        if isinstance(self.replay, MixedReplay):
-            self.replay.is_offline = self.is_offline
         most = self._offline_block if self.is_offline else self.config.most_updates
         if self.prefetching is not None:
             return self.prefetching.learn(most, updates)

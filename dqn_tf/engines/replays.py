@@ -6,6 +6,7 @@ import numpy as np
 
 from dqn_tf.config.dqn_config import DQNConfig
 from dqn_tf.envs.spaces import Spaces
+from dqn_tf.experience import memory_plan
 from dqn_tf.experience.frames import Frames, ring_size
 from dqn_tf.experience.logged.episode_replay import LoggedEpisodeReplay
 from dqn_tf.experience.logged.episodes import LoggedEpisodes
@@ -22,7 +23,7 @@ def make_frames(config: DQNConfig, spaces: Spaces) -> Frames | None:
     """Make the place for frames of stacked observations; None where observations are no stacks."""
     if not spaces.stack:
         return None
-    size = ring_size(config.replay_capacity, config.num_envs, config.n_step, spaces)
+    size = ring_size(memory_plan.capacity(config), config.num_envs, config.n_step, spaces)
     return Frames(size, config.num_envs, spaces)
 
 
@@ -41,7 +42,7 @@ def make_replay(
         padding = None
     else:
         assert padding is not None, "rows of whole episodes need the padding"
-    capacity = config.replay_capacity
+    capacity = memory_plan.capacity(config)
     if config.prioritized:
         alpha = config.priority_alpha
         return PrioritizedReplay(

@@ -46,6 +46,11 @@ def with_capacity(config: DQNConfig, spaces: Spaces) -> DQNConfig:
     return dataclasses.replace(config, replay_capacity=capacity, replay_memory=None)
 
 
+def capacity(config: DQNConfig) -> int:
+    """Return the rows that the run's own replay has room for: one where no step is ever taken."""
+    return config.replay_capacity if config.total_steps else 1
+
+
 def replay_bytes(capacity: int, config: DQNConfig, spaces: Spaces) -> int:
     """Return the memory of a replay of `capacity` rows, with the frames of stacked observations."""
     priorities = NUMBER_BYTES * capacity if config.prioritized else 0
@@ -91,6 +96,8 @@ def require_memory(config: DQNConfig, spaces: Spaces, runs: int = 1, parameters:
             f" weights, which take {format_bytes(network)} with target, optimizer, copies and a"
             f" batch, and {format_bytes(free)} are free. Give {remedy}."
         )
+    if not config.total_steps:
+        return "Replay memory: none, as no environment step is taken."
     if network > free // 10:
         free -= network
     row = needed // config.replay_capacity

@@ -17,8 +17,8 @@ class MixedReplay:
     """The run's own transitions and logged ones, a fixed number of each in every batch.
 
     (Ball et al. 2023, "symmetric sampling", for any share.) A batch has the run's own rows first,
-    then those of each logged source, and one more column: `is_logged` float32. While `is_offline`,
-    all rows are logged ones.
+    then those of each logged source, and one more column: `is_logged` float32. As long as it holds
+    no row of the run's own, all are logged ones.
 
     `counts` are the rows of each logged source in a batch, offline; `online_counts` are those of
     the run's own and of each logged source once it takes steps.
@@ -34,14 +34,13 @@ class MixedReplay:
         self.online = online
         self.capacity = online.capacity  # of the run's own rows
         self.logged = list(logged)
-        self.is_offline = True
         self._offline_counts = (0, *counts)
         self._online_counts = tuple(online_counts)
 
     @property
     def counts(self) -> tuple[int, ...]:
         """The rows of each part in a batch, the run's own first."""
-        return self._offline_counts if self.is_offline else self._online_counts
+        return self._online_counts if len(self.online) else self._offline_counts
 
     def __len__(self) -> int:
         return len(self.online)

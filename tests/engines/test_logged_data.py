@@ -93,6 +93,20 @@ def test_a_run_without_steps_learns_from_logged_data_alone():
     assert len(engine.replay.observations(10)) == 10
 
 
+@pytest.mark.parametrize("prioritized", [False, True])
+def test_a_run_without_steps_has_no_room_for_them_until_it_takes_some(prioritized):
+    settings = SETTINGS | {"prioritized": prioritized}
+    engine, _ = engine_that_notes_batches(oracles.make_config(**settings | {"total_steps": 0}))
+    oracles.run(engine)
+    assert engine.replay.capacity == 1
+    values, arrays = engine.state()
+    goes_on, noted = engine_that_notes_batches(oracles.make_config(**settings))
+    goes_on.restore(values, arrays, engine.replay.rows())
+    oracles.run(goes_on)
+    assert goes_on.env_step == 60 and len(goes_on.replay) > 50
+    assert all((batches["is_logged"] == [0, 0, 0, 1, 1]).all() for batches in noted)
+
+
 def test_without_offline_updates_each_batch_has_its_share_from_the_start():
     config = oracles.make_config(**SETTINGS | {"offline_updates": 0})
     engine, noted = engine_that_notes_batches(config)

@@ -101,10 +101,13 @@ def mixture(counts=(5, 3), online_counts=(4, 3, 1), prioritized=False) -> MixedR
     for number, part in enumerate(parts):
         part.reward[:] = number + 1  # tells where a row is from
     logged = [replay(part, prioritized=prioritized) for part in parts]
-    held = MixedReplay(online, logged, counts, online_counts)
+    return MixedReplay(online, logged, counts, online_counts)
+
+
+def add_own_rows(held: MixedReplay) -> None:
+    """Thirty rows whose reward is 0."""
     rows = {name: np.zeros((30, *shape), dtype) for name, (shape, dtype) in columns(PLAIN).items()}
     held.add(rows)
-    return held
 
 
 def test_each_batch_has_its_rows_of_each_source():
@@ -112,7 +115,7 @@ def test_each_batch_has_its_rows_of_each_source():
     offline = held.sample(3, 8)
     assert offline["reward"].tolist() == [[1] * 5 + [2] * 3] * 3
     assert offline["is_logged"].tolist() == [[1.0] * 8] * 3
-    held.is_offline = False
+    add_own_rows(held)
     online = held.sample(2, 8)
     assert online["reward"].tolist() == [[0] * 4 + [1] * 3 + [2]] * 2
     assert online["is_logged"].tolist() == [[0.0] * 4 + [1.0] * 4] * 2
@@ -123,7 +126,7 @@ def test_each_batch_has_its_rows_of_each_source():
 
 def test_any_part_of_what_was_drawn_can_be_taken():
     held = mixture()
-    held.is_offline = False
+    add_own_rows(held)
     drawn = held.draw(4, 8)
     whole = held.take(drawn)
     for number in range(4):
