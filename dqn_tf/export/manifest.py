@@ -10,6 +10,7 @@ import dqn_tf
 from dqn_tf.agent.dqn import DQN, weights_sha256
 from dqn_tf.config.dqn_config import DQNConfig
 from dqn_tf.envs.spaces import Spaces
+from dqn_tf.experience.logged import sources
 
 
 def describe_run(
@@ -45,10 +46,17 @@ def make_manifest(about: dict[str, Any], agent: DQN, formats: list[str]) -> dict
         "formats": formats,
         "weights_sha256": weights_sha256(agent.online.get_weights()),
         "spaces": agent.spaces.to_dict(),
-        "config": agent.settings.to_dict(),
+        "config": _published(agent.settings),
         "dqn_tf": dqn_tf.__version__,
         "tensorflow": tf.__version__,
         "python": platform.python_version(),
+    }
+
+
+def _published(config: DQNConfig) -> dict[str, Any]:
+    """Return the configuration, with the names of its logged data in place of their paths."""
+    return config.to_dict() | {
+        "data": [sources.without_directories(value) for value in config.data]
     }
 
 

@@ -16,6 +16,7 @@ from dqn_tf.envs.spaces import Spaces
 from dqn_tf.evaluation.find_export import require_same_env
 from dqn_tf.experience import memory_plan
 from dqn_tf.experience.collector import find_collector
+from dqn_tf.experience.logged import sources
 from dqn_tf.experience.logged.episode_replay import require_growing
 from dqn_tf.experience.logged.shares import SharedEpisodes, load_all
 from dqn_tf.experience.logged.summary import summarize
@@ -128,9 +129,12 @@ def _new_runs(flags: TrainingFlags) -> list[RunPlan]:
 def _resumed_runs(resume: str, flags: TrainingFlags) -> list[RunPlan]:
     plans = []
     sentences = []
+    overrides = dict(flags.overrides)
+    if "data" in overrides:
+        overrides["data"] = tuple(map(sources.absolute, overrides["data"]))
     for run_dir in open_runs(resume):
         recorded_config, spaces, export_dir = run_dir.read_config()
-        config, differences = changed_config(recorded_config, flags.overrides)
+        config, differences = changed_config(recorded_config, overrides)
         sentences += [f"Changed for the rest of the run: {phrase}." for phrase in differences]
         report = run_dir.read_evaluation()
         if report is not None and _is_complete(report, config):
@@ -186,7 +190,12 @@ def _with_logged_data(plans: list[RunPlan]) -> list[RunPlan]:
         if holds_episodes(config):
             require_growing(source.episodes, padding_of(spaces))
         print(summarize(source.episodes, spaces, names))
-    return [plan._replace(logged=logged) for plan in plans]
+    # any directory may be the one that it is resumed from
+    data = tuple(map(sources.absolute, config.data))
+    return [
+        plan._replace(logged=logged, config=dataclasses.replace(plan.config, data=data))
+        for plan in plans
+    ]
 
 
 def _with_checkpoints(plans: list[RunPlan], flags: TrainingFlags) -> list[RunPlan]:

@@ -81,7 +81,7 @@ def test_a_run_without_steps_exports_resumes_and_goes_on(data, tmp_path):
     """More offline updates may be asked for, as more steps of other runs."""
     words = small_run(tmp_path, data=data, **OFFLINE | {"total_steps": 0})
     status, text = run(words, tmp_path)
-    assert status == 0, text
+    assert status == 0 and "Replay memory: none, as no environment step is taken." in text, text
     first = report(tmp_path)
     assert (first["env_steps"], first["updates"], first["offline_updates"]) == (0, 200, 200)
     status, text = run(resume_run(tmp_path), tmp_path)
@@ -93,6 +93,29 @@ def test_a_run_without_steps_exports_resumes_and_goes_on(data, tmp_path):
     assert snapshot.env_steps == 0 and len(snapshot.gate_observations) > 100
     manifest = (tmp_path / "export" / "1" / "assets.extra" / "dqn_tf.json").read_text()
     assert json.loads(manifest)["observation_range"]["observations"] > 100
+
+
+def test_a_run_is_resumed_from_another_directory(data, tmp_path):
+    """Data that were named as seen from where it was started, with a share, are found again."""
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    words = small_run(tmp_path, data=f"{data.name}@0.5", **OFFLINE | {"total_steps": 0})
+    status, text = run(words, data.parent)
+    assert status == 0 and "\ncorridor.npz: 40 episodes" in text, text
+    config = json.loads((tmp_path / "run" / "config.json").read_text())["config"]
+    assert config["data"] == [f"{data}@0.5"]
+    status, text = run(resume_run(tmp_path, offline_updates=300), elsewhere)
+    assert status == 0 and report(tmp_path)["updates"] == 300, text
+    same = f"../../{data.parent.name}/{data.name}@0.5"
+    assert (elsewhere / same.partition("@")[0]).exists()
+    status, text = run(resume_run(tmp_path, offline_updates=400, data=same), elsewhere)
+    assert status == 0 and report(tmp_path)["updates"] == 400, text
+    other = resume_run(tmp_path, offline_updates=500, data=f"{data.name}@0.5")
+    status, text = run(other, elsewhere)
+    assert status == 1 and "A run cannot be resumed with another --data" in text, text
+    # what an export tells the world is the name alone
+    manifest = (tmp_path / "export" / "1" / "assets.extra" / "dqn_tf.json").read_text()
+    assert json.loads(manifest)["config"]["data"] == ["corridor.npz@0.5"]
 
 
 def test_data_that_changed_since_the_start_are_refused(tmp_path):

@@ -57,6 +57,32 @@ def load(spec: str, spaces: Spaces, corpus: Corpus | None = None) -> LoggedEpiso
     raise UserError(f"--data={spec}: the name of a file must end in .npz or .csv.")
 
 
+def absolute(spec: str) -> str:
+    """Return the value of `--data` that names the same in any working directory, share included.
+
+    Raises UserError for requests that are not there.
+    """
+    source, _ = parse_share(spec)
+    share = spec[len(source) :]
+    if source.startswith(MINARI):
+        return spec
+    if source.startswith(REQUESTS):
+        paths = requests.split(source.removeprefix(REQUESTS))
+        return REQUESTS + "+".join(map(os.path.abspath, paths)) + share
+    return os.path.abspath(os.path.expanduser(source)) + share
+
+
+def without_directories(spec: str) -> str:
+    """Return the value of `--data` with the names of files alone, which tell of no machine."""
+    source, _ = parse_share(spec)
+    share = spec[len(source) :]
+    if source.startswith(MINARI):
+        return spec
+    if source.startswith(REQUESTS):
+        return REQUESTS + "+".join(map(os.path.basename, source.split("+"))) + share
+    return os.path.basename(source.rstrip("/")) + share
+
+
 def parse_share(spec: str) -> tuple[str, float | None]:
     """Split `expert.npz@0.3` into source and share of the logged part of each batch.
 

@@ -1,5 +1,6 @@
 """What is read from files is what was written, column by column."""
 
+import os
 import subprocess
 import sys
 import tracemalloc
@@ -170,6 +171,32 @@ def test_a_path_that_is_there_is_a_path(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "data@0.3").mkdir()
     assert sources.parse_share("data@0.3") == ("data@0.3", None)
+
+
+@pytest.mark.parametrize(
+    ("spec", "absolute", "name"),
+    [
+        ("a.npz", "{}/a.npz", "a.npz"),
+        ("logs/../a.csv@0.3", "{}/a.csv@0.3", "a.csv@0.3"),
+        ("logs/", "{}/logs", "logs"),
+        ("~/a.npz", os.path.expanduser("~/a.npz"), "a.npz"),
+        ("minari:D4RL/door/human-v2@0.5", "minari:D4RL/door/human-v2@0.5", None),
+        (
+            "requests:logs+logs/r.csv@1",
+            "requests:{0}/logs+{0}/logs/r.csv@1",
+            "requests:logs+r.csv@1",
+        ),
+    ],
+)
+def test_what_is_named_is_the_same_from_any_directory(spec, absolute, name, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "logs").mkdir()
+    (tmp_path / "logs" / "r.csv").write_text("")
+    found = sources.absolute(spec)
+    assert found == absolute.format(tmp_path)
+    assert sources.without_directories(found) == (name or spec)
+    monkeypatch.chdir(tmp_path / "logs")
+    assert sources.absolute(found) == found
 
 
 @pytest.mark.parametrize("share", ["0", "-0.5", "1.5", "nan", "inf", "30%", ""])
