@@ -7,7 +7,8 @@ Q-values pass if they are the agent's within TOLERANCE · max(1, largest |Q| of 
 float32 has no more digits for large returns. A greedy action passes if it is the best one by the
 agent's Q-values within twice that. Of two actions whose Q-values lie closer than the rounding of
 either, each is as good as the other. With --support it is to be the best supported one; an action
-whose probability lies as close to the least one may count as supported or not.
+whose probability lies as close to the least one may count as supported or not. A propensity is to
+be that of the action, greedy or not.
 """
 
 import json
@@ -132,6 +133,11 @@ def find_fault(
         if behaviour is not None:
             choices = supported_choices(behaviour, agent.settings.support, legal)
         fault = check_actions(answer["action"], start, expected, allowed, inputs, choices)
+        if "propensity" in answer and not fault:
+            chosen = (answer["action"] - start)[:, np.newaxis]
+            fault = check_propensities(
+                answer["propensity"], chosen, expected, allowed, inputs, choices
+            )
     return fault
 
 
@@ -180,6 +186,38 @@ def check_actions(
     regret = best - np.take_along_axis(expected, chosen, axis=1)  # [B, 1]
     if not (regret <= 2 * allowed)[is_greedy].all():
         return "an action is not the best one"
+    return ""
+
+
+def check_propensities(
+    propensity: np.ndarray,
+    chosen: np.ndarray,
+    expected: np.ndarray,
+    allowed: np.ndarray,
+    inputs: dict[str, np.ndarray],
+    choices: Choices,
+) -> str:
+    """Say what is wrong with the probabilities [B] of the actions [B, 1], counted from 0.
+
+    It is epsilon divided by the number of legal actions, and 1 - epsilon more for the greedy one.
+    Where rounding decides which one that is, either is right.
+    """
+    batch, actions = expected.shape
+    if propensity.shape != (batch,) or propensity.dtype != np.float32:
+        return f"its propensities are {propensity.dtype} {list(propensity.shape)}"
+    epsilon = np.clip(inputs["epsilon"].astype(np.float64), 0.0, 1.0)
+    share = epsilon / inputs.get("action_mask", np.ones((batch, actions), bool)).sum(axis=1)
+    q = np.take_along_axis(expected, chosen, axis=1)
+    is_chosen = np.arange(actions) == chosen
+    rivals = np.where(choices.possible & ~is_chosen, expected, -np.inf).max(axis=1, initial=-np.inf)
+    best = np.where(choices.certain, expected, -np.inf).max(axis=1, initial=-np.inf)
+    margin = 2 * allowed[:, 0]
+    is_surely_greedy = (choices.certain & is_chosen).any(axis=1) & (q[:, 0] - rivals > margin)
+    may_be_greedy = (choices.possible & is_chosen).any(axis=1) & (best - q[:, 0] <= margin)
+    as_greedy = np.isclose(propensity, 1.0 - epsilon + share, rtol=1e-5)
+    as_other = np.isclose(propensity, share, rtol=1e-5)
+    if not ((as_greedy & may_be_greedy) | (as_other & ~is_surely_greedy)).all():
+        return "a propensity is not that of the action"
     return ""
 
 

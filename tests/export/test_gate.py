@@ -15,6 +15,7 @@ from dqn_tf.export import publish as module
 from dqn_tf.export.formats import tflite
 from dqn_tf.export.prediction_log import Request
 from dqn_tf.export.sample_requests import WARMUP, read_warmup, write_warmup
+from dqn_tf.export.signatures import SignatureFunctions
 from dqn_tf.support.errors import UserError
 from sample_agents import KINDS, agent, observations
 
@@ -276,3 +277,51 @@ def test_what_is_an_action_as_good_as_the_agents():
         gate.find_fault(made, value, {"value": np.array([b""])}, {"env": "x"})
         == "its value is another"
     )
+
+
+def test_a_propensity_is_that_of_the_action():
+    """Of the greedy action and of another; where rounding decides which is which, of either."""
+    made, seen = agent(KINDS["masked"]), observations(KINDS["masked"], 8)
+    q_values = made(tf.constant(seen)).numpy()
+    mask = np.ones(q_values.shape, bool)
+    mask[np.arange(8), q_values.argmin(axis=1)] = False  # three are legal
+    epsilon = np.full(8, 0.3, np.float32)
+    second = q_values.argsort(axis=1)[:, -2] + 7
+
+    def word(propensity, **action):
+        return judged(
+            "epsilon_greedy_masked",
+            made,
+            lambda answer: answer.update(propensity=np.asarray(propensity), **action),
+            observation=seen,
+            epsilon=epsilon,
+            action_mask=mask,
+        )
+
+    greedy, other = np.full(8, 0.8, np.float32), np.full(8, 0.1, np.float32)
+    assert word(greedy) == "" and word(other, action=second) == ""
+    wrong = "a propensity is not that of the action"
+    assert word(other) == wrong and word(greedy, action=second) == wrong
+    assert word(greedy * np.nan) == wrong and word(np.full(8, 0.775, np.float32)) == wrong
+    assert word(greedy.astype(np.float64)) == "its propensities are float64 [8]"
+    assert word(greedy[:, np.newaxis]) == "its propensities are float32 [8, 1]"
+    *body, kernel, bias = made.online.get_weights()
+    alike = [np.repeat(kernel[:, :1], 4, axis=1), np.repeat(bias[:1], 4)]
+    made.online.set_weights([*body, *alike])
+    q_values = made(tf.constant(seen)).numpy()
+    of_any = {"action": np.arange(8) % 4 + 7, "q_values": q_values}
+    mask[:] = True
+    for share in (greedy - 0.1 + 0.075, other * 0 + 0.075):
+        assert word(share.astype(np.float32), **of_any) == ""
+
+
+def test_an_export_that_tells_another_propensity_is_not_published(tmp_path, monkeypatch):
+    """As one would that forgot that the drawn action may be the greedy one."""
+    original = SignatureFunctions.epsilon_greedy
+
+    def forgets(self, observation, epsilon, seed, action_mask=None):
+        answer = original(self, observation, epsilon, seed, action_mask)
+        return answer | {"propensity": answer["propensity"] - tf.cast(epsilon, tf.float32) / 4}
+
+    monkeypatch.setattr(SignatureFunctions, "epsilon_greedy", forgets)
+    refused(tmp_path, agent(KINDS["vector"]), "asked for epsilon_greedy.* a propensity is not that")
