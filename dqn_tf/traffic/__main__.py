@@ -4,7 +4,6 @@ The logs are what a server wrote with `--log_requests=DIR`. Each request is sent
 it was sent to the model that served it.
 """
 
-import importlib.util
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,10 +26,6 @@ def command() -> None:
 def main(flags: TrafficFlags) -> None:
     """Compare, print and write. Raises UserError."""
     version = find_export(flags.model)
-    if importlib.util.find_spec("tensorflow_serving") is None:
-        raise UserError(
-            "Reading the logs needs TF Serving's messages. Type: pip install 'dqn_tf[serving]'"
-        )
     tensorflow_loading.load_tensorflow(command_line.verbose())
     from dqn_tf.traffic.candidate import Candidate
     from dqn_tf.traffic.records import Traffic

@@ -10,10 +10,8 @@ from typing import NamedTuple
 
 import numpy as np
 import tensorflow as tf
-from google.protobuf.message import DecodeError
-from tensorflow.core.framework.tensor_pb2 import TensorProto
-from tensorflow_serving.apis import predict_pb2, prediction_log_pb2
 
+from dqn_tf.experience.logged import prediction_logs
 from dqn_tf.support.errors import UserError
 
 MAX_ROWS = 512  # of one batch, unless a single request has more
@@ -109,32 +107,22 @@ class Traffic:
 def _parse(content: bytes) -> RecordedRequest | str:
     """Return the request, or the reason why it cannot be used."""
     try:
-        log = prediction_log_pb2.PredictionLog.FromString(content)
-    except DecodeError:
-        return "no PredictionLog"
-    if not log.HasField("predict_log"):
+        request = prediction_logs.parse(content)
+    except ValueError as error:
+        return str(error).removeprefix("a request ")
+    if request is None:
         return "not of predict"
-    request = log.predict_log.request
-    response = log.predict_log.response
-    try:
-        inputs = _parse_tensors(request.inputs)
-        outputs = _parse_tensors(response.outputs)
-    except (TypeError, ValueError):
-        return "with a tensor that is not whole"
-    batches = {array.shape[:1] for array in (*inputs.values(), *outputs.values())}
-    if not inputs or not outputs or len(batches) != 1:
-        return "without a row for each observation"
-    version = _version(response) or _version(request)
-    signature = request.model_spec.signature_name or "serving_default"
-    return RecordedRequest(version, signature, inputs, outputs)
+    return RecordedRequest(
+        request.version, request.signature, _arrays(request.inputs), _arrays(request.outputs)
+    )
 
 
-def _parse_tensors(tensors: Mapping[str, TensorProto]) -> Arrays:
-    return {name: tf.make_ndarray(tensor) for name, tensor in tensors.items()}
-
-
-def _version(message: predict_pb2.PredictRequest | predict_pb2.PredictResponse) -> int:
-    return message.model_spec.version.value
+def _arrays(tensors: Mapping[str, np.ndarray | list[bytes]]) -> Arrays:
+    """Return all as arrays; those of strings hold objects."""
+    return {
+        name: values if isinstance(values, np.ndarray) else np.array(values, object)
+        for name, values in tensors.items()
+    }
 
 
 def _layout(arrays: Arrays) -> tuple:

@@ -2,7 +2,8 @@
 
 A record is a PredictionLog of TensorFlow Serving. Only the fields that are needed are declared; the
 others are skipped (tensorflow_serving/apis: prediction_log.proto, predict.proto, model.proto;
-tensorflow/core/framework: tensor.proto, tensor_shape.proto, types.proto).
+tensorflow/core/framework: tensor.proto, tensor_shape.proto, types.proto;
+google/protobuf/wrappers.proto).
 """
 
 from __future__ import annotations
@@ -33,13 +34,14 @@ MESSAGES: dict[str, dict[str, tuple[int, str, bool]]] = {
         "uint64_val": (17, "uint64", True),
     },
     "NamedTensor": {"key": (1, "string", False), "value": (2, "Tensor", False)},
-    "ModelSpec": {"signature_name": (3, "string", False)},
+    "Number": {"value": (1, "int64", False)},
+    "ModelSpec": {"version": (2, "Number", False), "signature_name": (3, "string", False)},
     "Request": {
         "model_spec": (1, "ModelSpec", False),
         "inputs": (2, "NamedTensor", True),
         "client_id": (6, "bytes", False),
     },
-    "Response": {"outputs": (1, "NamedTensor", True)},
+    "Response": {"outputs": (1, "NamedTensor", True), "model_spec": (2, "ModelSpec", False)},
     "PredictLog": {"request": (1, "Request", False), "response": (2, "Response", False)},
     "PredictionLog": {"predict_log": (6, "PredictLog", False)},
 }
@@ -59,12 +61,15 @@ DTYPES = {
 }
 STRING = 7
 HALF = 19
+NO_ROWS = "a request without a row for each observation"
+NOT_WHOLE = "a request with a tensor that is not whole"
 
 
 class LoggedRequest(NamedTuple):
     """A request and its answer; arrays [B, ...], lists of bytes where tensors hold strings."""
 
     id: str  # empty where the client gave none
+    version: int  # that answered; 0 where the log does not say
     signature: str
     inputs: dict[str, np.ndarray | list[bytes]]
     outputs: dict[str, np.ndarray | list[bytes]]
@@ -76,22 +81,26 @@ class LoggedRequest(NamedTuple):
 
 
 def parse(record: bytes) -> LoggedRequest | None:
-    """Return the request; None for a record of another call. Raises ValueError on what is none."""
+    """Return the request; None for a record of another call.
+
+    Raises ValueError on what cannot be used, whose message completes "this is ...".
+    """
     try:
         log = _classes()["PredictionLog"].FromString(record)
     except message.DecodeError as error:
-        raise ValueError("it is no PredictionLog") from error
+        raise ValueError("no PredictionLog") from error
     if not log.HasField("predict_log"):
         return None
-    request = log.predict_log.request
+    request, response = log.predict_log.request, log.predict_log.response
     inputs = {entry.key: _values(entry.value) for entry in request.inputs}
-    outputs = {entry.key: _values(entry.value) for entry in log.predict_log.response.outputs}
+    outputs = {entry.key: _values(entry.value) for entry in response.outputs}
     lengths = {len(values) for values in (*inputs.values(), *outputs.values())}
     if not inputs or not outputs or len(lengths) != 1:
-        raise ValueError("it has no row for each observation")
+        raise ValueError(NO_ROWS)
     client_id = request.client_id.decode("utf-8", "backslashreplace")
     signature = request.model_spec.signature_name or "serving_default"
-    return LoggedRequest(client_id, signature, inputs, outputs)
+    version = response.model_spec.version.value or request.model_spec.version.value
+    return LoggedRequest(client_id, version, signature, inputs, outputs)
 
 
 def _values(tensor: Any) -> np.ndarray | list[bytes]:
@@ -99,10 +108,10 @@ def _values(tensor: Any) -> np.ndarray | list[bytes]:
     shape = [dim.size for dim in tensor.tensor_shape.dim]
     count = math.prod(shape)
     if not shape or min(shape) < 0:
-        raise ValueError("a tensor has no rows")
+        raise ValueError(NO_ROWS)
     if tensor.dtype == STRING:
         if len(tensor.string_val) != count or len(shape) != 1:
-            raise ValueError("a tensor of strings is not whole")
+            raise ValueError(NOT_WHOLE)
         return list(tensor.string_val)
     if tensor.dtype == HALF and not tensor.tensor_content:
         values = np.array(tensor.half_val, np.uint16).view(np.float16)
@@ -113,11 +122,11 @@ def _values(tensor: Any) -> np.ndarray | list[bytes]:
         else:
             values = np.array(getattr(tensor, field), dtype)
     else:
-        raise ValueError(f"a tensor is of type {tensor.dtype}, which is not known here")
+        raise ValueError(f"a request with a tensor of type {tensor.dtype}, which is not known here")
     if 0 < len(values) < count:  # the last value stands for all that follow
         values = np.append(values, np.repeat(values[-1:], count - len(values)))
     if len(values) != count:
-        raise ValueError("a tensor is not whole")
+        raise ValueError(NOT_WHOLE)
     return values.reshape(shape)
 
 

@@ -167,7 +167,7 @@ class _Join:
             # as after a crash of the server; if something is missing, its id is told
             self.notes.append(f"{path} is damaged after {count:,} whole records; those are used")
         except ValueError as error:
-            raise UserError(f"{path}, record {count}: {error}.") from error
+            raise UserError(f"{path}: record {count} is {error}.") from error
 
     def _step(self, row: int, request: LoggedRequest, number: int) -> Step:
         observation = self._observed(row, request, number)

@@ -282,7 +282,7 @@ def test_logs_that_are_none(tmp_path, log):
     assert "is no log of requests, or damaged" in sentence(tmp_path / "text", path)
     with tf.io.TFRecordWriter(str(tmp_path / "other")) as writer:
         writer.write(b"not a message")
-    assert sentence(tmp_path / "other", path).endswith("other, record 0: it is no PredictionLog.")
+    assert sentence(tmp_path / "other", path).endswith("other: record 0 is no PredictionLog.")
 
 
 def test_names_of_the_two_files(tmp_path, log):
