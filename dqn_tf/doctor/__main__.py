@@ -3,7 +3,6 @@
 TensorFlow is loaded late.
 """
 
-import sys
 import textwrap
 import time
 import warnings
@@ -19,7 +18,7 @@ from dqn_tf.doctor import advice, random_play
 from dqn_tf.envs import registry
 from dqn_tf.envs.probes import probes
 from dqn_tf.support import command_line, tensorflow_loading
-from dqn_tf.support.interrupts import Interrupted, Interrupts
+from dqn_tf.support.interrupts import answer_signals
 
 MAX_STEPS = 5_000
 
@@ -59,14 +58,10 @@ def main(overrides: dict[str, Any]) -> None:
     """Examine an environment or run the probes; exit with 1 if something is wrong."""
     if not command_line.verbose():
         warnings.simplefilter("ignore")  # Gymnasium's advice; what matters is said by us
-    status = 0
-    with Interrupts() as interrupts:
-        try:
-            work = examine_environment if "env" in overrides else run_probes
-            status = work(overrides, interrupts.check)
-        except Interrupted:
-            print("Stopped before the doctor was done.")
-    sys.exit(interrupts.exit_status or status)
+    work = examine_environment if "env" in overrides else run_probes
+    answer_signals(
+        lambda interrupts: work(overrides, interrupts.check), "Stopped before the doctor was done."
+    )
 
 
 def run_probes(overrides: dict[str, Any], check: Callable[[], None] = lambda: None) -> int:

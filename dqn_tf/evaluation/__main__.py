@@ -1,5 +1,6 @@
 """Scores an exported model: `python -m dqn_tf.evaluation --model=saved_models/CartPole-v1`."""
 
+import functools
 import sys
 import warnings
 from pathlib import Path
@@ -9,7 +10,7 @@ from dqn_tf.evaluation.flags import EvaluateFlags, parse
 from dqn_tf.evaluation.plan import play, prepare
 from dqn_tf.support import command_line, files, tensorflow_loading
 from dqn_tf.support.errors import UserError
-from dqn_tf.support.interrupts import Interrupted, Interrupts
+from dqn_tf.support.interrupts import Interrupts, answer_signals
 
 
 def command() -> None:
@@ -21,13 +22,10 @@ def main(flags: EvaluateFlags) -> None:
     """Evaluate; exit with 130 or 143 after a signal."""
     if not command_line.verbose():
         warnings.simplefilter("ignore")  # Gymnasium's advice; dqn_tf itself says what matters
-    with Interrupts() as interrupts:
-        try:
-            evaluate = estimate_from_data if flags.data else evaluate_exports
-            evaluate(flags, interrupts)
-        except Interrupted:
-            print("Stopped before the evaluation was complete.")
-    sys.exit(interrupts.exit_status)
+    evaluate = estimate_from_data if flags.data else evaluate_exports
+    answer_signals(
+        functools.partial(evaluate, flags), "Stopped before the evaluation was complete."
+    )
 
 
 def evaluate_exports(flags: EvaluateFlags, interrupts: Interrupts) -> None:

@@ -1,5 +1,6 @@
 """Records logged data: `python -m dqn_tf.record --env=CartPole-v1 --output=random.npz`."""
 
+import functools
 import sys
 import warnings
 from collections.abc import Sequence
@@ -20,7 +21,7 @@ from dqn_tf.record.behaviour import Behaviour
 from dqn_tf.record.flags import RecordFlags, parse
 from dqn_tf.record.play import Episode, Recorder
 from dqn_tf.support import command_line, tensorflow_loading
-from dqn_tf.support.interrupts import Interrupted, Interrupts
+from dqn_tf.support.interrupts import Interrupts, answer_signals
 
 
 class RecordPlan(NamedTuple):
@@ -40,12 +41,10 @@ def main(flags: RecordFlags) -> None:
     """Record; exit with 130 or 143 after a signal."""
     if not command_line.verbose():
         warnings.simplefilter("ignore")  # Gymnasium's advice; dqn_tf itself says what matters
-    with Interrupts() as interrupts:
-        try:
-            record(flags, interrupts)
-        except Interrupted:
-            print("Stopped before the recording was complete; nothing was written.")
-    sys.exit(interrupts.exit_status)
+    answer_signals(
+        functools.partial(record, flags),
+        "Stopped before the recording was complete; nothing was written.",
+    )
 
 
 def record(flags: RecordFlags, interrupts: Interrupts) -> None:

@@ -2,10 +2,28 @@
 
 import os
 import signal
+import sys
+from collections.abc import Callable
+from typing import NoReturn
 
 
 class Interrupted(Exception):
     """Says that a signal has come; `Interrupts.check` raises it."""
+
+
+def answer_signals(work: "Callable[[Interrupts], int | None]", stopped: str) -> NoReturn:
+    """Do a command's work and exit with the status that it returns, None being 0.
+
+    After a signal, which `work` notices by `Interrupts.check`, print the sentence `stopped` and
+    exit with 130, 143 or 129.
+    """
+    status = None
+    with Interrupts() as interrupts:
+        try:
+            status = work(interrupts)
+        except Interrupted:
+            print(stopped)
+    sys.exit(interrupts.exit_status or status or 0)
 
 
 class Interrupts:
