@@ -126,9 +126,9 @@ def test_a_batch_mixes_whole_episodes_of_both_sides(steps, prioritized):
     online = filled(settings, steps)
     replay = mix(settings, online, shared(data, data))
     assert isinstance(replay, MixedReplay) and type(replay.logged[0]) is LoggedEpisodeReplay
-    offline = replay.sample(3, 8)
+    none = growing.made_up(np.random.default_rng(0), 0, 4)
+    offline = mix(settings, filled(settings, none), shared(data, data)).sample(3, 8)
     assert offline["is_logged"].shape == (3, 8) and (offline["is_logged"] == 1).all()
-    replay.is_offline = False
     batch = replay.sample(3, 8)
     assert batch["is_logged"].tolist() == [[0, 0, 0, 0, 1, 1, 1, 1]] * 3
     assert batch["sequence"].shape == (3, 8, 7) and batch["sequence"].dtype == np.int16
