@@ -64,7 +64,7 @@ def absolute(spec: str) -> str:
     """
     source, _ = parse_share(spec)
     share = spec[len(source) :]
-    if source.startswith(MINARI):
+    if source == ENV or source.startswith(MINARI):
         return spec
     if source.startswith(REQUESTS):
         paths = requests.split(source.removeprefix(REQUESTS))

@@ -180,6 +180,7 @@ def test_a_path_that_is_there_is_a_path(tmp_path, monkeypatch):
         ("logs/../a.csv@0.3", "{}/a.csv@0.3", "a.csv@0.3"),
         ("logs/", "{}/logs", "logs"),
         ("~/a.npz", os.path.expanduser("~/a.npz"), "a.npz"),
+        ("env@0.5", "env@0.5", "env@0.5"),
         ("minari:D4RL/door/human-v2@0.5", "minari:D4RL/door/human-v2@0.5", None),
         (
             "requests:logs+logs/r.csv@1",
