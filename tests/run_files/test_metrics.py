@@ -162,6 +162,29 @@ def test_tensorboard_never_goes_back(tmp_path):
     assert events(tmp_path) == []
 
 
+def test_events_are_those_of_tensorflow(tmp_path):
+    three_rows(tmp_path)
+    directory = tmp_path / "theirs"
+    with tf.summary.create_file_writer(str(directory)).as_default():
+        for step, value in ((10, 1.0), (20, 2.0), (30, 3.0)):
+            tf.summary.scalar("loss", value, step=step)
+    ours, theirs = (
+        [
+            tf.compat.v1.Event.FromString(record.numpy())
+            for path in folder.iterdir()
+            for record in tf.data.TFRecordDataset(str(path))
+        ]
+        for folder in (tmp_path / "tensorboard", directory)
+    )
+    assert [event.file_version for event in ours] == [event.file_version for event in theirs]
+    for our, their in zip(ours, theirs, strict=True):
+        for one, other in zip(our.summary.value, their.summary.value, strict=True):
+            assert one.metadata == other.metadata and one.tag == other.tag
+            assert tf.make_ndarray(one.tensor) == tf.make_ndarray(other.tensor)
+            assert one.tensor.dtype == other.tensor.dtype
+            assert tf.make_ndarray(one.tensor).shape == ()
+
+
 def test_what_cannot_be_written_is_an_os_error(tmp_path):
     (tmp_path / "metrics.csv").mkdir()
     with pytest.raises(OSError, match="directory"):
