@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from dqn_tf.agent import losses
+from dqn_tf.agent import episode_batch, logged_losses, losses
 from dqn_tf.agent.auxiliary import make_auxiliary_losses, reductions
 from dqn_tf.agent.column import Batch
 from dqn_tf.agent.columns import Columns
@@ -19,7 +19,7 @@ from dqn_tf.agent.networks.q_network import Forward, QNetwork
 from dqn_tf.agent.networks.torsos import TorsoMaker
 from dqn_tf.agent.optimizers import make_optimizer, optimizer_variables
 from dqn_tf.agent.program import Learned, UpdateProgram
-from dqn_tf.agent.update_metrics import BlockMetrics
+from dqn_tf.agent.update_metrics import IMITATION_METRICS, BlockMetrics
 from dqn_tf.agent.value_checks import plain_sentences
 from dqn_tf.config.dqn_config import DQNConfig
 from dqn_tf.config.seeding import generators, with_seed
@@ -113,6 +113,8 @@ class DQN(TransitionModel):
         self.program = UpdateProgram(
             self.update, self.block_metrics, flat_weights, config.prioritized, uses_xla
         )
+        metrics = BlockMetrics(IMITATION_METRICS, self.num_agents)
+        self.imitation_program = UpdateProgram(self.imitate, metrics, flat_weights, False, uses_xla)
 
     def call(self, observation: tf.Tensor) -> tf.Tensor:
         """Return the online network's Q-values [B, A] float32."""
@@ -123,13 +125,41 @@ class DQN(TransitionModel):
 
         Returns what `measure` does and gradient_norm [num_agents], before it is limited.
         """
-        batch = self.columns.read(batch)
+        batch = self._read(batch)
         target = self.bellman_target(batch)
         with tf.GradientTape() as tape:
             metrics = self._compare(batch, target)
         metrics["gradient_norm"] = self._descend(tape, metrics["loss"])
+        if episode_batch.is_of_episodes(batch):
+            metrics["error"] = episode_batch.priorities(metrics["error"], batch)
         self.update_target()
         return metrics
+
+    def imitate(self, batch: Batch) -> dict[str, tf.Tensor]:
+        """Take one gradient step on the cross-entropy of the behaviour head alone.
+
+        Q-values are not learned from; the target network is updated when it is due. Returns loss
+        and gradient_norm [num_agents].
+        """
+        batch = self._read(batch)
+        with tf.GradientTape() as tape:
+            forward = self._forward(self.online, batch, "observation", None, training=True)
+            rows = logged_losses.cross_entropy(
+                forward.behaviour, batch["action"], batch.get("action_mask")
+            )
+            loss = self._mean(rows, batch)
+            keras_losses = self.online.losses
+            if keras_losses:
+                loss += tf.add_n(keras_losses) / self.num_agents
+        gradient_norm = self._descend(tape, loss)
+        self.update_target()
+        return {"loss": loss, "gradient_norm": gradient_norm}
+
+    def _read(self, batch: Batch) -> Batch:
+        """Return the columns of transitions, also where the rows of a batch are whole episodes."""
+        if episode_batch.is_of_episodes(batch):
+            return episode_batch.flattened(batch, self.spaces)
+        return self.columns.read(batch)
 
     def measure(self, batch: Batch) -> dict[str, tf.Tensor]:
         """Return the metrics of one batch, without learning from it and without noise.
@@ -137,7 +167,7 @@ class DQN(TransitionModel):
         They are loss, q_selected (its mean) and each auxiliary loss by its name, [num_agents] each.
         Of each transition there are error, target and selected, [B]; of distributions the means.
         """
-        batch = self.columns.read(batch)
+        batch = self._read(batch)
         return self._compare(batch, self.bellman_target(batch, learns=False), learns=False)
 
     def _compare(
@@ -147,23 +177,23 @@ class DQN(TransitionModel):
         values = self.online.values
         metrics = {}
         forward = self._forward(
-            self.online, batch["observation"], ONLINE if learns else None, training=learns
+            self.online, batch, "observation", ONLINE if learns else None, training=learns
         )
         selected = losses.select(forward.outputs, batch["action"])  # [B], or [B, N]
         rows, error = values.loss(target, selected, self.per_example_loss)  # [B] each
         for auxiliary in self.auxiliary_losses:
             terms = auxiliary.rows(batch, forward, values.q_values(forward.outputs))  # [B]
-            metrics[auxiliary.name] = self._mean(terms)
+            metrics[auxiliary.name] = self._mean(terms, batch)
             rows += auxiliary.weight * terms
         rows = rows * batch["weight"] if "weight" in batch else rows
-        loss = self._mean(rows)  # [num_agents]
+        loss = self._mean(rows, batch)  # [num_agents]
         keras_losses = self.online.losses  # add_loss, kernel_regularizer
         if keras_losses:
             loss += tf.add_n(keras_losses) / self.num_agents
         if values.atoms > 1:
             target = values.expected(target)
             selected = values.q_values(selected[:, tf.newaxis])[:, 0]
-        metrics |= {"loss": loss, "q_selected": self._mean(selected), "error": error}
+        metrics |= {"loss": loss, "q_selected": self._mean(selected, batch), "error": error}
         metrics |= {"target": target, "selected": selected}
         return metrics
 
@@ -184,8 +214,10 @@ class DQN(TransitionModel):
         self.optimizer.apply_gradients(zip(gradients, variables, strict=True))
         return norm
 
-    def _mean(self, rows: tf.Tensor) -> tf.Tensor:
+    def _mean(self, rows: tf.Tensor, batch: Batch) -> tf.Tensor:
         """[B] → the mean of each agent's share, [num_agents]."""
+        if episode_batch.is_of_episodes(batch):
+            return episode_batch.mean_of_steps(rows, batch)
         return tf.reduce_mean(tf.reshape(rows, (self.num_agents, -1)), axis=1)
 
     def bellman_target(self, batch: Batch, learns: bool = True) -> tf.Tensor:
@@ -197,13 +229,13 @@ class DQN(TransitionModel):
         values = self.target.values
         use = TARGET if learns else None
         next_mask = batch.get("next_action_mask")
-        choosing = self._forward(self.target, batch["next_observation"], use)
+        choosing = self._forward(self.target, batch, "next_observation", use)
         next_outputs = choosing.outputs
         if config.munchausen:
             return losses.munchausen_target(
                 batch["reward"],
                 batch["discount"],
-                self._forward(self.target, batch["observation"], use).outputs,
+                self._forward(self.target, batch, "observation", use).outputs,
                 batch["action"],
                 next_outputs,
                 batch.get("action_mask"),
@@ -216,17 +248,22 @@ class DQN(TransitionModel):
             # The online network chooses, the target network values (van Hasselt et al. 2016,
             # equation 4).
             use = CHOICE if learns else None
-            choosing = self._forward(self.online, batch["next_observation"], use)
+            choosing = self._forward(self.online, batch, "next_observation", use)
         candidates = self.online.supported(choosing.behaviour, next_mask)
         next_action = losses.greedy(values.q_values(choosing.outputs), candidates)
         next_selected = losses.select(next_outputs, next_action)
         return values.target(batch["reward"], batch["discount"], next_selected)
 
     def _forward(
-        self, network: QNetwork, observation: tf.Tensor, use: int | None, training: bool = False
+        self, network: QNetwork, batch: Batch, name: str, use: int | None, training: bool = False
     ) -> Forward:
-        """Do one forward pass of an update, with the noise of its use."""
-        return network.forward(observation, self._noise_seed(use), training)
+        """Do one forward pass of an update over the named observations, with its use's noise."""
+        noise_seed = self._noise_seed(use)
+        if episode_batch.is_of_episodes(batch):
+            position = batch[episode_batch.POSITIONS[name]]
+            sequence = batch[episode_batch.SEQUENCE]
+            return network.forward_steps(sequence, position, noise_seed, training)
+        return network.forward(batch[name], noise_seed, training)
 
     def _noise_seed(self, use: int | None) -> tf.Tensor | None:
         """Return the seed of one forward pass's noise, int32 [2]; None if it has none.
@@ -251,6 +288,11 @@ class DQN(TransitionModel):
         else:  # where the weights are not to be copied onto themselves
             tf.cond(is_due, lambda: self._move_target(tau), lambda: None)
 
+    def copy_to_target(self) -> None:
+        """Make the target network a copy of the online network."""
+        for target, online in zip(self.target.variables, self.online.variables, strict=True):
+            target.assign(online)
+
     def _move_target(self, share: tf.Tensor | float) -> None:
         for target, online in zip(self.target.variables, self.online.variables, strict=True):
             if tf.as_dtype(target.dtype).is_floating:
@@ -274,6 +316,11 @@ class DQN(TransitionModel):
         """
         with plain_sentences():
             return self.program.run(batches, updates)
+
+    def pretrain(self, batches: dict[str, np.ndarray | tf.Tensor], updates: int) -> Learned:
+        """Do what `learn` does with `imitate` in place of `update`: learn to act as was logged."""
+        with plain_sentences():
+            return self.imitation_program.run(batches, updates)
 
     def arrays(self, index: int = 0) -> dict[str, np.ndarray]:
         """Return everything that learning moves, by name: both networks and the optimizer.

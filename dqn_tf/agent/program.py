@@ -37,8 +37,8 @@ class UpdateProgram:
         keeps_errors: bool,
         uses_xla: bool,
     ) -> None:
+        self.metrics = metrics
         self._update = update
-        self._metrics = metrics
         self._flat_weights = flat_weights
         self._keeps_errors = keeps_errors
         self.function = compile_loops(self.block, uses_xla)
@@ -54,7 +54,7 @@ class UpdateProgram:
             self._concrete[size] = self.function.get_concrete_function(columns, count)
         metrics, weights, error = self._concrete[size](columns, count)
         return Learned(
-            metrics=self._metrics.by_name(metrics.numpy())[0],
+            metrics=self.metrics.by_name(metrics.numpy())[0],
             weights=None if self._flat_weights is None else weights.numpy(),
             error=error.numpy()[:updates] if self._keeps_errors else None,
         )
@@ -65,15 +65,15 @@ class UpdateProgram:
         Errors are 0 where nothing was learned. What is not kept is empty.
         """
         row = tf.constant(0)
-        gathered = self._metrics.start()
-        errors = tf.zeros(batches["reward"].shape if self._keeps_errors else 0)
+        gathered = self.metrics.start()
+        errors = tf.zeros(batches["reward"].shape[:2] if self._keeps_errors else 0)
         # not `for row in tf.range(count)`: XLA would compile anew, a second or two, for each new
         # count
         while row < count:
             metrics = self._update({name: column[row] for name, column in batches.items()})
-            gathered = self._metrics.add(gathered, metrics)
+            gathered = self.metrics.add(gathered, metrics)
             if self._keeps_errors:
                 errors = tf.tensor_scatter_nd_update(errors, [[row]], metrics["error"][tf.newaxis])
             row += 1
         weights = tf.zeros(0) if self._flat_weights is None else self._flat_weights()
-        return self._metrics.reduce(gathered, count), weights, errors
+        return self.metrics.reduce(gathered, count), weights, errors

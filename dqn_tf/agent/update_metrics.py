@@ -10,6 +10,8 @@ MAX = "max"  # so that one bad update shows
 
 # An auxiliary loss adds its own name, reduced by MEAN.
 UPDATE_METRICS = {"loss": MEAN, "q_selected": MEAN, "gradient_norm": MAX}
+# of an update on the behaviour head alone
+IMITATION_METRICS = {"loss": MEAN, "gradient_norm": MAX}
 
 
 class BlockMetrics:

@@ -12,6 +12,7 @@ from dqn_tf.config.settings.setting import ATARI
 from dqn_tf.support.errors import UserError
 
 EPISODE = "episode"  # of --replay_unit
+NOT_OF_STEPS = ("mlp", "nature_cnn", "nips_cnn", "minatar_cnn")
 LARGEST = 2**63 - 1  # what an int64 holds
 
 
@@ -98,11 +99,10 @@ def check_warmup_leaves_steps(config: Settings) -> str | None:
 
 def check_logged_data(config: Settings) -> str | None:
     """Require logged data for updates before the first environment step, and one of the two."""
-    if config.offline_updates and not config.data:
-        return (
-            f"--offline_updates={config.offline_updates} are updates on logged data: give --data."
-        )
-    if not config.total_steps and not config.offline_updates:
+    for name in ("pretrain_updates", "offline_updates"):
+        if getattr(config, name) and not config.data:
+            return f"--{name}={getattr(config, name)} are updates on logged data: give --data."
+    if not (config.total_steps or config.pretrain_updates or config.offline_updates):
         return (
             "--total_steps=0 takes no environment step: give --offline_updates and --data to learn"
             " from logged data alone, or --total_steps above 0."
@@ -164,17 +164,48 @@ def check_munchausen(config: Settings) -> str | None:
 def check_losses_on_logged_data(config: Settings) -> str | None:
     """Require an engine that has logged data, and a greedy bootstrap to hold to a support."""
     if config.engine == "graph":
-        for name in ("cql_alpha", "imitation", "support"):
+        for name in ("cql_alpha", "imitation", "support", "q_weight"):
             if getattr(config, name):
                 return (
                     f"--{name} learns from logged data, which --engine=graph has not: use"
                     " --engine=host."
                 )
+        if config.explore_with == "behaviour":
+            return (
+                "--explore_with=behaviour learns from logged data, which --engine=graph has not:"
+                " use --engine=host."
+            )
     if config.support and config.munchausen:
         return (
             "--munchausen and --support cannot be combined: its soft bootstrap has no greedy next"
             " action to choose among those that the data support. Leave one out."
         )
+    return None
+
+
+def check_episodes_have_a_network(config: Settings) -> str | None:
+    """Require a network that gives the features of every step, where rows are whole episodes."""
+    if config.replay_unit != EPISODE or config.network not in NOT_OF_STEPS:
+        return None
+    return (
+        f"--network={config.network} gives Q-values of whole observations, and"
+        " --replay_unit=episode needs those of every step in one pass: use --network=transformer"
+        " or gru, or --replay_unit=transition."
+    )
+
+
+def check_behaviour(config: Settings) -> str | None:
+    """Require that something teaches the behaviour head, where it explores or acts."""
+    clones = config.imitation > 0 and config.imitation_loss == "cross_entropy"
+    if config.pretrain_updates or config.support or clones:
+        return None
+    for name in ("explore_with", "q_weight"):
+        value = getattr(config, name)
+        if value not in ("uniform", 0.0):
+            return (
+                f"--{name}={show(value)} takes the behaviour that was learned from logged data, and"
+                " nothing learns it: give --pretrain_updates, or --imitation=0.1, with --data."
+            )
     return None
 
 
@@ -263,6 +294,8 @@ CHECKS: tuple[Callable[[Settings], str | None], ...] = (
     check_heads,
     check_munchausen,
     check_losses_on_logged_data,
+    check_episodes_have_a_network,
+    check_behaviour,
     check_exponential_epsilon,
     check_graph_engine,
     check_env_arguments,

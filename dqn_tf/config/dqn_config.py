@@ -57,18 +57,29 @@ class DQNConfig(Settings):
     @property
     def learns_behaviour(self) -> bool:
         """Whether the networks have a head that estimates the policy that made the logged data."""
-        return self.support > 0 or (self.imitation > 0 and self.imitation_loss == "cross_entropy")
+        return (
+            self.support > 0
+            or self.q_weight > 0
+            or self.pretrain_updates > 0
+            or self.explore_with == "behaviour"
+            or (self.imitation > 0 and self.imitation_loss == "cross_entropy")
+        )
+
+    @property
+    def logged_updates(self) -> int:
+        """Updates on logged data alone, which come before the first environment step."""
+        return self.pretrain_updates + self.offline_updates
 
     @property
     def total_updates(self) -> int:
         """Updates of the whole run."""
         env_steps = max(0, self.total_steps - self.warmup_env_steps)
-        return self.offline_updates + int(env_steps // self.env_steps_per_update)
+        return self.logged_updates + int(env_steps // self.env_steps_per_update)
 
     @property
     def length(self) -> int:
-        """The whole run on its clock: offline updates, then environment steps."""
-        return self.offline_updates + self.total_steps
+        """The whole run on its clock: updates on logged data, then environment steps."""
+        return self.logged_updates + self.total_steps
 
     @property
     def target_update_period_updates(self) -> int:

@@ -64,7 +64,8 @@ class Engine(abc.ABC):
       replay: the transitions that it learns from.
       q_function: Q-values under the agent's weights, once `refresh` was called.
       env_step: environment steps taken.
-      offline_updates: gradient steps taken on logged data, before the first environment step.
+      logged_updates: gradient steps taken on logged data alone, before the first environment step:
+        those that pretrain, then the offline ones.
       updates: gradient steps taken.
       episodes: episodes finished.
       learning_starts: the environment step after which updates are due.
@@ -81,7 +82,7 @@ class Engine(abc.ABC):
         self.agent = agent
         self.generators = generators
         self.env_step = 0
-        self.offline_updates = 0
+        self.logged_updates = 0
         self.updates = 0
         self.episodes = 0
         self.learning_starts = config.warmup_env_steps
@@ -92,18 +93,27 @@ class Engine(abc.ABC):
 
     @property
     def progress(self) -> int:
-        """The run's clock: offline updates, then environment steps; `config.length` at its end."""
-        return self.offline_updates + self.env_step
+        """The run's clock: logged updates, then environment steps; `config.length` at its end."""
+        return self.logged_updates + self.env_step
 
     @property
     def is_offline(self) -> bool:
         """Whether the next block learns from logged data alone."""
-        return self.env_step == 0 and self.offline_updates < self.config.offline_updates
+        return self.env_step == 0 and self.logged_updates < self.config.logged_updates
+
+    @property
+    def is_pretraining(self) -> bool:
+        """Whether the next block learns the behaviour of logged data, and nothing else."""
+        return self.is_offline and self.logged_updates < self.config.pretrain_updates
 
     @property
     def finished(self) -> bool:
         """Whether the run is at its end."""
         return not self.is_offline and self.env_step >= self.config.total_steps
+
+    def behaviour_metrics(self) -> dict[str, float]:
+        """Return how well the behaviour head does on what was held out; nothing without such."""
+        return {}
 
     @abc.abstractmethod
     def run_block(self) -> Block:
@@ -137,7 +147,7 @@ class Engine(abc.ABC):
         """
         values = {
             "env_step": self.env_step,
-            "offline_updates": self.offline_updates,
+            "offline_updates": self.logged_updates,
             "updates": self.updates,
             "episodes": self.episodes,
             "learning_starts": self.learning_starts,
@@ -158,11 +168,12 @@ class Engine(abc.ABC):
         starts empty, and learning waits until the warm-up's number of steps is collected anew.
         """
         self.env_step = values["env_step"]
-        self.offline_updates = values.get("offline_updates", 0)  # earlier versions had none
-        if self.env_step and self.offline_updates < self.config.offline_updates:
+        self.logged_updates = values.get("offline_updates", 0)  # earlier versions had none
+        if self.env_step and self.logged_updates < self.config.logged_updates:
             raise UserError(
                 f"--offline_updates={self.config.offline_updates}: the run has taken environment"
-                f" steps after {self.offline_updates}, so no more can come before them. Leave it"
+                f" steps after {self.logged_updates} updates on logged data, so no more can come"
+                " before them. Leave it"
                 " out."
             )
         self.updates = values["updates"]

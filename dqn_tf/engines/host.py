@@ -5,8 +5,8 @@ are taken first, then its batches are drawn, then all its updates run in one cal
 entering TensorFlow is paid once a block. With `updates_per_block=1` this is the loop of the
 textbook.
 
-With logged data, `offline_updates` come first, in blocks without steps. Nothing else differs but
-what the replay draws from.
+With logged data, `pretrain_updates` and `offline_updates` come first, in blocks without steps.
+Nothing else differs but what the replay draws from, and what an update that pretrains learns.
 """
 
 import contextlib
@@ -20,6 +20,7 @@ from dqn_tf.agent.dqn import DQN
 from dqn_tf.agent.program import Learned
 from dqn_tf.config.dqn_config import DQNConfig
 from dqn_tf.engines.engine import Arrays, Block, Engine
+from dqn_tf.engines.held_out import HeldOut, hold_out_all
 from dqn_tf.engines.prefetch import PrefetchingLearner
 from dqn_tf.engines.replays import make_frames, make_replay, mix, priority_beta
 from dqn_tf.experience.collector import Collector, Loan, QFunction
@@ -27,8 +28,8 @@ from dqn_tf.experience.frames import numbered_spaces
 from dqn_tf.experience.logged.shares import SharedEpisodes
 from dqn_tf.experience.mixed_replay import MixedReplay
 from dqn_tf.experience.replay import UniformReplay
+from dqn_tf.experience.replay_unit import make_row_maker, row_columns
 from dqn_tf.experience.steps import Steps
-from dqn_tf.experience.transitions import NStep, columns
 
 WINDOWS = "windows/"  # the arrays of unfinished n-step windows in a checkpoint
 OFFLINE_BLOCK_UPDATES = 64  # at least so many, since no step waits for them
@@ -53,9 +54,19 @@ class HostEngine(Engine):
         self.collector = collector
         self.frames = make_frames(config, agent.spaces)
         stored = agent.spaces if self.frames is None else numbered_spaces(agent.spaces)
-        online = make_replay(config, columns(stored), generators["replay"], self.frames)
+        online = make_replay(
+            config,
+            row_columns(config, stored),
+            generators["replay"],
+            self.frames,
+            stored.padding,
+        )
+        self.held_out: HeldOut | None = None
+        if config.pretrain_updates:
+            logged, held_out = hold_out_all(logged)
+            self.held_out = HeldOut(held_out)
         self.replay = mix(config, online, logged) if logged else online
-        self.transitions = NStep(config.n_step, config.gamma, config.num_envs, stored)
+        self.row_maker = make_row_maker(config, stored)
         self.prefetching: PrefetchingLearner | None = None
         if self.frames is not None:
             self.prefetching = PrefetchingLearner(agent, self.replay, config.batch_size)
@@ -72,15 +83,35 @@ class HostEngine(Engine):
         steps = self._collect()
         self._store(steps)
         collect_seconds = time.perf_counter() - start
-        metrics = self._learn(self._updates_due(steps.action.size))
+        updates = self._updates_due(steps.action.size)
+        # whole episodes are there only when they have ended
+        metrics = self._learn(updates) if len(self.replay) else {}
         episodes = self._finished_episodes(steps.env_reward, steps.env_ended, before)
         return Block(episodes, metrics, collect_seconds)
 
     def _learn_offline(self) -> Block:
-        updates = min(self._offline_block, self.config.offline_updates - self.offline_updates)
+        pretrains = self.is_pretraining
+        end = self.config.pretrain_updates if pretrains else self.config.logged_updates
+        updates = min(self._offline_block, end - self.logged_updates)
         metrics = self._learn(updates)
-        self.offline_updates += updates
+        self.logged_updates += updates
+        if pretrains and self.logged_updates == end:
+            self._end_pretraining()
         return Block([], metrics)
+
+    def _end_pretraining(self) -> None:
+        """Begin to learn Q-values with a target network that knows what was pretrained."""
+        self.agent.copy_to_target()
+        if self.held_out is not None:
+            self.q_function.refresh()
+            self.held_out.remember(self.q_function)
+
+    def behaviour_metrics(self) -> dict[str, float]:
+        """As described in `Engine`."""
+        if self.held_out is None:
+            return {}
+        self.q_function.refresh()
+        return self.held_out.measure(self.q_function)
 
     @property
     def _offline_block(self) -> int:
@@ -98,7 +129,7 @@ class HostEngine(Engine):
     def _store(self, steps: Steps) -> None:
         if self.frames is not None:
             steps = self.frames.numbered(steps)
-        self.replay.add(self.transitions.add(steps))
+        self.replay.add(self.row_maker.add(steps))
 
     def _learn(self, updates: int) -> dict[str, float]:
         """Do so many updates and act by their weights; return their metrics."""
@@ -116,9 +147,12 @@ class HostEngine(Engine):
     def _update(self, updates: int) -> Learned:
         # As many batches are drawn for every block, so that one compiled program serves them all.
         most = self._offline_block if self.is_offline else self.config.most_updates
+        pretrains = self.is_pretraining
         if self.prefetching is not None:
-            return self.prefetching.learn(most, updates)
+            return self.prefetching.learn(most, updates, pretrains)
         batches = self.replay.sample(most, self.config.batch_size)
+        if pretrains:
+            return self.agent.pretrain(batches, updates)
         return self.agent.learn(batches, updates)
 
     @property
@@ -140,7 +174,9 @@ class HostEngine(Engine):
         collector_values, collector_arrays = self.collector.state()
         values |= {"replay": self.replay.state()} | collector_values
         arrays |= collector_arrays
-        for name, array in self.transitions.state().items():
+        if self.held_out is not None:
+            arrays |= self.held_out.state()
+        for name, array in self.row_maker.state().items():
             arrays[WINDOWS + name] = array
         return values, arrays
 
@@ -150,12 +186,14 @@ class HostEngine(Engine):
         """As described in `Engine`; the collector repeats the running episodes."""
         super().restore(values, arrays, rows)
         self.collector.refresh()
+        if self.held_out is not None:
+            self.held_out.restore(arrays)
         if rows is not None:
             self.replay.restore(rows, values["replay"])
         # With a lost replay went the frames that unfinished windows refer to by number.
         if rows is not None or self.frames is None:
             names = [name for name in arrays if name.startswith(WINDOWS)]
-            self.transitions.restore({name.removeprefix(WINDOWS): arrays[name] for name in names})
+            self.row_maker.restore({name.removeprefix(WINDOWS): arrays[name] for name in names})
         return self.collector.restore(values, arrays)
 
     def close(self) -> None:

@@ -11,6 +11,7 @@ import tensorflow as tf
 
 from dqn_tf.agent.dqn import DQN
 from dqn_tf.agent.program import Learned
+from dqn_tf.agent.update_metrics import BlockMetrics
 from dqn_tf.experience.mixed_replay import MixedReplay
 from dqn_tf.experience.replay import UniformReplay
 
@@ -30,11 +31,14 @@ class PrefetchingLearner:
         self._batch_size = batch_size
         self._helper = ThreadPoolExecutor(1, "batches")
 
-    def learn(self, most_updates: int, updates: int) -> Learned:
+    def learn(self, most_updates: int, updates: int, pretrains: bool = False) -> Learned:
         """Draw `most_updates` batches and do the first `updates` updates.
 
-        It learns the same as `agent.learn(replay.sample(...), updates)`.
+        It learns the same as `agent.learn(replay.sample(...), updates)` or, if it `pretrains`, as
+        `agent.pretrain` does.
         """
+        learn = self._agent.pretrain if pretrains else self._agent.learn
+        program = self._agent.imitation_program if pretrains else self._agent.program
         drawn = self._replay.draw(most_updates, self._batch_size)
         parts = [slice(start, start + AT_ONCE) for start in range(0, updates, AT_ONCE)]
         results: list[Learned] = []
@@ -46,8 +50,8 @@ class PrefetchingLearner:
                 future = self._fetch(drawn, parts[number + 1])
             count = min(part.stop, updates) - part.start
             counts.append(count)
-            results.append(self._agent.learn(batches, count))
-        return self._joined(results, counts)
+            results.append(learn(batches, count))
+        return _joined(results, counts, program.metrics)
 
     def close(self) -> None:
         """End the helper thread."""
@@ -61,9 +65,9 @@ class PrefetchingLearner:
         batches = self._replay.take(drawn)
         return {name: tf.constant(column) for name, column in batches.items()}
 
-    def _joined(self, results: list[Learned], counts: list[int]) -> Learned:
-        """Join the results of calls with so many updates each."""
-        parts = [result.metrics for result in results]
-        metrics = self._agent.block_metrics.join(parts, counts)
-        errors = [result.error for result in results if result.error is not None]
-        return Learned(metrics, results[-1].weights, np.concatenate(errors) if errors else None)
+
+def _joined(results: list[Learned], counts: list[int], metrics: BlockMetrics) -> Learned:
+    """Join the results of calls with so many updates each."""
+    joined = metrics.join([result.metrics for result in results], counts)
+    errors = [result.error for result in results if result.error is not None]
+    return Learned(joined, results[-1].weights, np.concatenate(errors) if errors else None)

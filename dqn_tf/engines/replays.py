@@ -58,7 +58,7 @@ def mix(config: DQNConfig, online: UniformReplay, logged: Sequence[SharedEpisode
     """
     parts = [_logged_part(config, online, source.episodes) for source in logged]
     logged_rows = round(config.data_share * config.batch_size)
-    counts = _counts(config.batch_size if config.offline_updates else 0, logged)
+    counts = _counts(config.batch_size if config.logged_updates else 0, logged)
     online_counts = _counts(logged_rows if config.total_steps else 0, logged)
     return MixedReplay(online, parts, counts, (config.batch_size - logged_rows, *online_counts))
 

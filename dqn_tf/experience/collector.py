@@ -52,6 +52,12 @@ class QFunction(Protocol):
         among those that the data support.
         """
 
+    def behaviour(self, observation: np.ndarray) -> np.ndarray:
+        """Return the behaviour head's logits: [N, *shape] → [N, A] float32.
+
+        Only of a run that learns the behaviour of logged data.
+        """
+
     def refresh(self, weights: np.ndarray | None = None) -> None:
         """Take over the weights, one after the other in one array [P] float32.
 
@@ -116,6 +122,7 @@ class LocalCollector:
         self._generator = generator
         # The noise of noisy layers explores: it is drawn for each step.
         self._noise = generator if config.noisy else None
+        self._explores_as_logged = config.explore_with == "behaviour"
         spaces = dataclasses.replace(self.env.spaces, masked=self.action_mask is not None)
         self._actions = spaces.actions
         self._steps = Steps.empty(config.block_steps, config.num_envs, spaces)
@@ -134,7 +141,9 @@ class LocalCollector:
                 random_actions[t] = exploration.random_action(
                     draw[t], self._actions, self.action_mask
                 )
-            if all_explore[t]:
+            if self._explores_as_logged:
+                action = self._choose(observation, explore[t], draw[t])
+            elif all_explore[t]:
                 action = random_actions[t]
             else:
                 action = self._q_function.greedy_action(
@@ -205,6 +214,24 @@ class LocalCollector:
     def close(self) -> None:
         """Close the environments."""
         self.env.close()
+
+    def _choose(self, observation: np.ndarray, explore: np.ndarray, draw: np.ndarray) -> np.ndarray:
+        """Return actions [N] that the behaviour draws where `explore`, and greedy ones elsewhere.
+
+        No row is computed twice.
+        """
+        action = np.zeros(len(explore), np.int64)
+        mask = self.action_mask
+        for rows in (np.flatnonzero(explore), np.flatnonzero(~explore)):
+            if not len(rows):
+                continue
+            legal = None if mask is None else mask[rows]
+            if explore[rows[0]]:
+                logits = self._q_function.behaviour(observation[rows])
+                action[rows] = exploration.drawn_action(logits, draw[rows], legal)
+            else:
+                action[rows] = self._q_function.greedy_action(observation[rows], legal, self._noise)
+        return action
 
     def _store_final_observations(self, steps: Steps, t: int, infos: dict[str, Any]) -> None:
         """Store the masks, and the true last observations of the episodes that ended at step t.

@@ -70,6 +70,28 @@ def greedy_action(q_values: np.ndarray, mask: np.ndarray | None = None) -> np.nd
     return q_values.argmax(axis=1)
 
 
+def drawn_action(
+    logits: np.ndarray, draw: np.ndarray, mask: np.ndarray | None = None
+) -> np.ndarray:
+    """Turn uniform draws [N] float64 into actions [N] int64 of the policy softmax(logits) [N, A].
+
+    `mask` [N, A] bool says which actions are legal: the others are never drawn.
+    """
+    legal = logits.astype(np.float64) if mask is None else np.where(mask, logits, -np.inf)
+    weight = np.exp(legal - legal.max(axis=1, keepdims=True))
+    total = weight.cumsum(axis=1)
+    place = draw * total[:, -1]  # below the last one, as draws are below 1
+    return (total > place[:, np.newaxis]).argmax(axis=1)
+
+
+def preferences(q_values: np.ndarray, behaviour: np.ndarray | None, q_weight: float) -> np.ndarray:
+    """Return the scores of which acting takes the largest, [N, A]: `QNetwork.greedy_action`'s."""
+    if not q_weight or behaviour is None:
+        return q_values
+    scores: np.ndarray = behaviour + np.float32(q_weight) * q_values
+    return scores
+
+
 def supported_actions(
     behaviour: np.ndarray, tau: float, mask: np.ndarray | None = None
 ) -> np.ndarray:

@@ -7,8 +7,9 @@ Q-values pass if they are the agent's within TOLERANCE · max(1, largest |Q| of 
 float32 has no more digits for large returns. A greedy action passes if it is the best one by the
 agent's Q-values within twice that. Of two actions whose Q-values lie closer than the rounding of
 either, each is as good as the other. With --support it is to be the best supported one; an action
-whose probability lies as close to the least one may count as supported or not. A propensity is to
-be that of the action, greedy or not.
+whose probability lies as close to the least one may count as supported or not. With --q_weight the
+best is that of the sum of log-probability and weighted Q-value. A propensity is to be that of the
+action, greedy or not.
 """
 
 import json
@@ -23,6 +24,7 @@ import tensorflow as tf
 from google.protobuf.message import DecodeError
 
 from dqn_tf.agent.dqn import DQN
+from dqn_tf.experience.exploration import preferences
 from dqn_tf.export import runtimes
 from dqn_tf.export.prediction_log import Request
 from dqn_tf.export.run_snapshot import GATE_OBSERVATIONS
@@ -130,13 +132,15 @@ def find_fault(
         start = agent.spaces.action_start
         legal = inputs.get("action_mask", np.ones(expected.shape, bool))
         choices = Choices(legal, legal)
-        if behaviour is not None:
+        scores = preferences(expected, behaviour, agent.settings.q_weight)
+        allowed = TOLERANCE * np.abs(scores).max(axis=1, keepdims=True, initial=1.0)
+        if agent.settings.support and behaviour is not None:
             choices = supported_choices(behaviour, agent.settings.support, legal)
-        fault = check_actions(answer["action"], start, expected, allowed, inputs, choices)
+        fault = check_actions(answer["action"], start, scores, allowed, inputs, choices)
         if "propensity" in answer and not fault:
             chosen = (answer["action"] - start)[:, np.newaxis]
             fault = check_propensities(
-                answer["propensity"], chosen, expected, allowed, inputs, choices
+                answer["propensity"], chosen, scores, allowed, inputs, choices
             )
     return fault
 
@@ -166,7 +170,7 @@ def check_actions(
     inputs: dict[str, np.ndarray],
     choices: Choices,
 ) -> str:
-    """Say what is wrong with actions [B], given the agent's Q-values `expected` [B, A].
+    """Say what is wrong with actions [B], given the scores `expected` [B, A], such as Q-values.
 
     Where the request's epsilon is above 0, any legal action is right.
     """
@@ -235,9 +239,10 @@ def agent_outputs(
 ) -> tuple[np.ndarray, np.ndarray | None]:
     """Return the live agent's Q-values [B, A] for a request's observations.
 
-    With --support the logits [B, A] of its behaviour head are beside them.
+    Where acting needs them, the logits [B, A] of its behaviour head are beside them.
     """
     spaces = agent.spaces
+    acts_by_behaviour = bool(agent.settings.support or agent.settings.q_weight)
     if "observation" in inputs:
         observation = inputs["observation"]
     else:
@@ -245,9 +250,9 @@ def agent_outputs(
         observation = np.frombuffer(content, np.uint8).reshape(-1, *spaces.observation_shape)
     if not len(observation):
         nothing = np.zeros((0, spaces.actions), np.float32)
-        return nothing, nothing if agent.settings.support else None
+        return nothing, nothing if acts_by_behaviour else None
     q_values, behaviour = agent.online.q_values_and_behaviour(tf.constant(observation))
-    if not agent.settings.support or behaviour is None:
+    if not acts_by_behaviour or behaviour is None:
         return q_values.numpy(), None
     return q_values.numpy(), behaviour.numpy()
 

@@ -17,8 +17,9 @@ Where the environment has masks, each signature that gives an action has a twin 
 action_mask [B, A] bool as well and acts among the legal actions. `metadata` takes keys [B] of the
 manifest and gives their values [B] as JSON text, empty for an unknown key.
 
-With --support a greedy action is the best of those that the data support, so it need not be the one
-with the largest of the q_values. What epsilon draws is any legal action.
+With --support a greedy action is the best of those that the data support, and with --q_weight it
+weighs the behaviour in, so it need not be the one with the largest of the q_values. What epsilon
+draws is any legal action.
 
 Every input's shape is checked inside the graph, since servers do not check it. What does not fit is
 INVALID_ARGUMENT and is never broadcast.
@@ -31,7 +32,6 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from dqn_tf.agent import losses
 from dqn_tf.agent.dqn import DQN
 from dqn_tf.agent.networks.q_network import QNetwork
 from dqn_tf.envs.spaces import Spaces
@@ -82,7 +82,7 @@ class SignatureFunctions:
         """Return the greedy action and all Q-values."""
         q_values, behaviour = self._outputs(observation)
         mask = self._mask(action_mask, q_values)
-        action = losses.greedy(q_values, self._network.supported(behaviour, mask))
+        action = self._network.greedy_action(q_values, behaviour, mask)
         return {"action": self._environment_action(action), "q_values": q_values}
 
     def q_values(self, observation: tf.Tensor) -> Outputs:
@@ -114,7 +114,7 @@ class SignatureFunctions:
         place = tf.floor(uniform(seed, CHOOSES) * tf.reduce_sum(legal, axis=1))
         drawn = tf.argmax(tf.cumsum(legal, axis=1) > place[:, tf.newaxis], axis=1)
         explores = uniform(seed, EXPLORES) < epsilon
-        greedy = losses.greedy(q_values, self._network.supported(behaviour, mask))
+        greedy = self._network.greedy_action(q_values, behaviour, mask)
         action = tf.where(explores, drawn, greedy)
         share = epsilon / tf.reduce_sum(legal, axis=1)
         propensity = tf.where(action == greedy, 1.0 - epsilon + share, share)

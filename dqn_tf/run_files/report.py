@@ -26,8 +26,9 @@ class Report:
     protocol: str  # how an Atari game is played; "" elsewhere
     seed: int
     env_steps: int
-    offline_updates: int  # on logged data, before the first environment step
+    offline_updates: int  # on logged data alone, before the first environment step
     updates: int
+    behaviour: dict[str, float]  # of the behaviour head on held-out data, where it was pretrained
     weights_sha256: str  # of the last weights
     last: dict[str, Any]  # `Evaluation.summary` of their final test
     best: BestWeights

@@ -168,7 +168,7 @@ def _resumed_runs(resume: str, flags: TrainingFlags) -> list[RunPlan]:
 
 def _is_complete(report: dict[str, Any], config: DQNConfig) -> bool:
     """Tell whether a run that wrote this report has nothing left to do."""
-    if not report["env_steps"] and report.get("offline_updates", 0) < config.offline_updates:
+    if not report["env_steps"] and report.get("offline_updates", 0) < config.logged_updates:
         return False
     return report["env_steps"] >= config.total_steps
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from dqn_tf.engines import held_out
 from dqn_tf.engines.engine import Block
 from dqn_tf.export import manifest
 from dqn_tf.export.publish import export
@@ -41,7 +42,10 @@ class RunRecorder(RunObserver):
                 self.files.metrics,
                 self.files.tensorboard,
                 self.recorded,
-                [auxiliary.name for auxiliary in run.agent.auxiliary_losses],
+                [
+                    *(auxiliary.name for auxiliary in run.agent.auxiliary_losses),
+                    *(held_out.METRICS if run.config.pretrain_updates else ()),
+                ],
                 run.say,
             )
         except OSError as error:
@@ -77,7 +81,9 @@ class RunRecorder(RunObserver):
     def after_evaluation(self, run: Run, mean_return: float) -> None:
         """Write the evaluation's row."""
         with self._recording():
-            self.metrics.write(run.engine.progress, evaluation_return=mean_return)
+            self.metrics.write(
+                run.engine.progress, evaluation_return=mean_return, **run.behaviour_metrics
+            )
 
     def between_blocks(self, run: Run) -> None:
         """Save a checkpoint if one is due, and at the end of the run."""
@@ -118,6 +124,7 @@ class RunRecorder(RunObserver):
         A run that is resumed after its export, but before its report, finds its export again.
         Raises UserError.
         """
+        behaviour = self.run.engine.behaviour_metrics()
         last, best = self.run.score_both()
         exported = last if self.plan.config.export_weights == "last" else best
         with self.run.timings.part("export"):
@@ -130,8 +137,9 @@ class RunRecorder(RunObserver):
             protocol=self.plan.config.protocol,
             seed=self.plan.seed,
             env_steps=self.run.engine.env_step,
-            offline_updates=self.run.engine.offline_updates,
+            offline_updates=self.run.engine.logged_updates,
             updates=self.run.engine.updates,
+            behaviour=behaviour,
             weights_sha256=last.sha256,
             last=last.test,
             best=self._best(best),
@@ -158,7 +166,7 @@ class RunRecorder(RunObserver):
         first = self.run.engine.episodes - len(block.episodes) + 1
         for number, episode in enumerate(block.episodes, first):
             self.metrics.write(
-                self.run.engine.offline_updates + episode.env_step,
+                self.run.engine.logged_updates + episode.env_step,
                 episode=number,
                 episode_return=episode.episode_return,
                 episode_length=episode.episode_length,

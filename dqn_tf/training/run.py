@@ -72,6 +72,7 @@ class Run:
       evaluated: the clock at the last evaluation; 0 before the first.
       best_env_step, best_mean, best_weights: of the evaluation with the highest mean return.
       latest: what the terminal shows of the last block, by name.
+      behaviour_metrics: of the last evaluation, `Engine.behaviour_metrics`.
       observers: told of every event, in this order.
     """
 
@@ -101,6 +102,7 @@ class Run:
         self.best_mean = -np.inf
         self.best_weights = self.agent.online.get_weights()
         self.latest: dict[str, float] = {}
+        self.behaviour_metrics: dict[str, float] = {}
         self._check = check
         self._envs = EvaluationEnvs(engine, make_env, lambda sentence: self.say(sentence))
 
@@ -147,7 +149,11 @@ class Run:
         episodes = len(evaluation.seeds)
         mean = float(evaluation.returns.mean())
         self.evaluated = progress
-        self.say(f"step {progress:,}: greedy return {mean:.1f}, mean of {episodes} episodes")
+        self.behaviour_metrics = self.engine.behaviour_metrics()
+        sentence = f"step {progress:,}: greedy return {mean:.1f}, mean of {episodes} episodes"
+        for name, value in self.behaviour_metrics.items():
+            sentence += f", {name.replace('_', ' ')} {value:.2f}"
+        self.say(sentence)
         if mean >= self.best_mean:
             self.best_env_step = progress
             self.best_mean = mean

@@ -58,3 +58,22 @@ def test_plan_is_a_function_of_the_generators_state():
     assert (results[0][0] <= results[2][0]).all(), (
         "a larger epsilon explores wherever a smaller one does"
     )
+
+
+def test_drawn_actions_have_the_chances_of_a_softmax():
+    logits = np.log([[0.5, 0.2, 0.2, 0.1]]).astype(np.float32)
+    draw = (np.arange(10_000) + 0.5) / 10_000
+    actions = exploration.drawn_action(np.repeat(logits, len(draw), axis=0), draw)
+    assert np.bincount(actions, minlength=4).tolist() == pytest.approx(
+        [5000, 2000, 2000, 1000], abs=2
+    )
+
+
+def test_drawn_actions_are_legal():
+    logits = np.array([[50.0, -50.0, 0.0]], np.float32)
+    mask = np.array([[False, True, True]])
+    for draw in (0.0, 0.5, np.nextafter(1.0, 0.0)):
+        action = exploration.drawn_action(logits, np.array([draw]), mask)
+        assert mask[0, action[0]]
+    only = np.array([[False, True, False]])
+    assert exploration.drawn_action(logits, np.array([0.7]), only).tolist() == [1]

@@ -20,18 +20,27 @@ class CompiledQFunction:
     def __init__(self, agent: DQN) -> None:
         network = agent.online
         self._support = network.support
+        self._q_weight = network.q_weight
+        acts_by_behaviour = bool(network.support or network.q_weight)
 
         def outputs(
             observation: tf.Tensor, noise_seed: tf.Tensor | None = None
         ) -> tuple[tf.Tensor, ...]:
             q_values, behaviour = network.q_values_and_behaviour(observation, noise_seed)
-            return (q_values, behaviour) if network.support else (q_values,)
+            return (q_values, behaviour) if acts_by_behaviour else (q_values,)
+
+        def behaviour(observation: tf.Tensor) -> tf.Tensor:
+            return network.q_values_and_behaviour(observation)[1]
 
         shape = (None, *agent.spaces.observation_shape)
         observation = tf.TensorSpec(shape, agent.spaces.observation_dtype)
         noise_seed = tf.TensorSpec((2,), tf.int32)
         function = tf.function(outputs, autograph=False)
         self._call = function.get_concrete_function(observation)
+        self._behaviour_call = None
+        if network.behaviour is not None:
+            compiled = tf.function(behaviour, autograph=False)
+            self._behaviour_call = compiled.get_concrete_function(observation)
         self._noisy_call = None
         if agent.settings.noisy:
             self._noisy_call = function.get_concrete_function(observation, noise_seed)
@@ -59,15 +68,26 @@ class CompiledQFunction:
 
         `mask` [N, A] bool are the legal ones; the generator is that of `q_values`.
         """
-        q_values, *behaviour = self._outputs(observation, generator)
-        if behaviour:
-            mask = exploration.supported_actions(behaviour[0].numpy(), self._support, mask)
-        return exploration.greedy_action(q_values.numpy(), mask)
+        outputs = self._outputs(observation, generator)
+        scores = outputs[0].numpy()
+        if len(outputs) > 1:
+            behaviour = outputs[1].numpy()
+            scores = exploration.preferences(scores, behaviour, self._q_weight)
+            if self._support:
+                mask = exploration.supported_actions(behaviour, self._support, mask)
+        return exploration.greedy_action(scores, mask)
+
+    def behaviour(self, observation: np.ndarray) -> np.ndarray:
+        """Return the behaviour head's logits [N, A] float32, where there is such a head."""
+        if self._behaviour_call is None:
+            raise ValueError("the network has no behaviour head")
+        array: np.ndarray = self._behaviour_call(tf.constant(observation)).numpy()
+        return array
 
     def _outputs(
         self, observation: np.ndarray, generator: np.random.Generator | None
     ) -> tuple[tf.Tensor, ...]:
-        """Return Q-values [N, A] and, with a support, the behaviour's logits [N, A]."""
+        """Return Q-values [N, A] and, where acting needs them, the behaviour's logits [N, A]."""
         if generator is None or self._noisy_call is None:
             outputs = self._call(tf.constant(observation))
         else:

@@ -77,9 +77,9 @@ class ForwardPlan:
     ]  # one, or dueling: of the value, of the advantages
     reading: Reading
     size: int  # numbers in the flat weights, P
-    # with a support: the behaviour head, and the least share of its likeliest action
-    behaviour: tuple[PlannedLayer, ...] = ()
-    support: float = 0.0
+    behaviour: tuple[PlannedLayer, ...] = ()  # the behaviour head, where there is one
+    support: float = 0.0  # 0, or the least share of its likeliest action
+    q_weight: float = 0.0  # of Q-values beside its log-probabilities when acting, or 0
 
     @property
     def convolves(self) -> bool:
@@ -166,12 +166,17 @@ class NumpyQFunction:
         """
         features = self._features(observation, generator)
         q_values = self._q_values_of(features, generator)
-        if self._behaviour:
-            behaviour = features
-            for layer in self._behaviour:
-                behaviour = layer(behaviour, None)
-            mask = exploration.supported_actions(behaviour, self._plan.support, mask)
+        plan = self._plan
+        if plan.support or plan.q_weight:
+            behaviour = self._behaviour_of(features)
+            q_values = exploration.preferences(q_values, behaviour, plan.q_weight)
+            if plan.support:
+                mask = exploration.supported_actions(behaviour, plan.support, mask)
         return exploration.greedy_action(q_values, mask)
+
+    def behaviour(self, observation: np.ndarray) -> np.ndarray:
+        """Return the behaviour head's logits [N, A] float32, where there is such a head."""
+        return self._behaviour_of(self._features(observation, None))
 
     def _features(
         self, observation: np.ndarray, generator: np.random.Generator | None
@@ -179,6 +184,11 @@ class NumpyQFunction:
         features = observation if self._encode is None else self._encode(observation)
         for layer in self._torso:
             features = layer(features, generator)
+        return features
+
+    def _behaviour_of(self, features: np.ndarray) -> np.ndarray:
+        for layer in self._behaviour:
+            features = layer(features, None)
         return features
 
     def _q_values_of(

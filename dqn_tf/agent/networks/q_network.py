@@ -18,6 +18,7 @@ from dqn_tf.agent.networks.numpy_forward import ForwardPlan
 from dqn_tf.agent.networks.numpy_layers import Place, PlannedLayer
 from dqn_tf.agent.networks.torsos import TorsoMaker, make_torso
 from dqn_tf.agent.values import make_values
+from dqn_tf.config.checks import EPISODE
 from dqn_tf.config.dqn_config import DQNConfig
 from dqn_tf.envs.spaces import Spaces
 from dqn_tf.support.errors import UserError
@@ -62,7 +63,14 @@ class QNetwork(tf.keras.Model):
         self.values = make_values(config)
         seeds = draw_seeds(generator)
         self.torso = make_torso(config, spaces, seeds, num_agents, torso)
+        if config.replay_unit == EPISODE and not hasattr(self.torso, "steps"):
+            raise UserError(
+                f"--replay_unit=episode asks a torso for the features of every step, and"
+                f" {type(self.torso).__name__} has no method `steps`. Use --network=transformer or"
+                " gru, or --replay_unit=transition."
+            )
         self._read = read_users_code(self._features, type(self.torso))
+        self._read_steps = read_users_code(self._features_of_steps, type(self.torso))
         self.head = Head(
             self.torso.width,
             self.torso.head_units,
@@ -72,6 +80,7 @@ class QNetwork(tf.keras.Model):
             DenseLayers(config, seeds, self.torso.uses_xla, num_agents),
         )
         self.support = config.support
+        self.q_weight = config.q_weight
         self.behaviour = None
         if config.learns_behaviour:
             # last, so that the others' weights are the same with it and without
@@ -116,6 +125,27 @@ class QNetwork(tf.keras.Model):
         require_observation(observation, self.spaces)
         noise = {"noise_seed": noise_seed} if self.torso.takes_noise else {}
         features = self._read(observation, training=training, **noise)
+        return self._heads(features, noise_seed, training)
+
+    def forward_steps(
+        self,
+        sequence: tf.Tensor,
+        position: tf.Tensor,
+        noise_seed: tf.Tensor | None = None,
+        training: bool = False,
+    ) -> Forward:
+        """Return what `forward` returns of the beginnings of sequences, in one pass over each.
+
+        sequence [E, T] are tokens, position [E, S] int the places where the observations end. The
+        rows are those of E · S observations. The torso needs a method `steps`.
+        """
+        noise = {"noise_seed": noise_seed} if self.torso.takes_noise else {}
+        steps = self._read_steps(sequence, training=training, **noise)  # [E, T, width]
+        features = tf.gather(steps, position, axis=1, batch_dims=1)  # [E, S, width]
+        features = tf.reshape(features, (-1, self.torso.width))
+        return self._heads(features, noise_seed, training)
+
+    def _heads(self, features: tf.Tensor, noise_seed: tf.Tensor | None, training: bool) -> Forward:
         # Not `self.head(...)`: Keras would put one more operation before the streams, and gradients
         # that meet there would be added in another order.
         outputs = self.head.call(features, noise_seed=noise_seed, training=training)
@@ -123,6 +153,21 @@ class QNetwork(tf.keras.Model):
         if self.behaviour is not None:
             behaviour = self.behaviour.call(features, training=training)
         return Forward(features, outputs, behaviour)
+
+    def greedy_action(
+        self, q_values: tf.Tensor, behaviour: tf.Tensor | None, mask: tf.Tensor | None = None
+    ) -> tf.Tensor:
+        """Return the actions [B] int64, counted from 0, that the policy takes.
+
+        It is the legal and supported action of the largest Q-value or, with `config.q_weight`, of
+        the largest log π(a|s) + q_weight · Q(s, a), π being the behaviour head's policy (Snell et
+        al. 2023, ILQL). q_values and behaviour are those of a forward pass, mask [B, A] bool.
+        """
+        scores = q_values
+        if self.q_weight:
+            # the logarithm of the sum is the same for all actions
+            scores = behaviour + self.q_weight * q_values
+        return losses.greedy(scores, self.supported(behaviour, mask))
 
     def supported(
         self, behaviour: tf.Tensor | None, mask: tf.Tensor | None = None
@@ -138,6 +183,9 @@ class QNetwork(tf.keras.Model):
 
     def _features(self, observation: tf.Tensor, **options: Any) -> tf.Tensor:
         return self.torso(self.torso.encode(observation), **options)
+
+    def _features_of_steps(self, sequence: tf.Tensor, **options: Any) -> tf.Tensor:
+        return self.torso.steps(self.torso.encode(sequence), **options)
 
     def plan(self) -> ForwardPlan | None:
         """Describe the forward pass as plain data; None if it has no NumPy twin.
@@ -156,7 +204,7 @@ class QNetwork(tf.keras.Model):
         if torso is None:
             return None
         behaviour: tuple[PlannedLayer, ...] = ()
-        if self.behaviour is not None and self.support:
+        if self.behaviour is not None:
             (behaviour,) = self.behaviour.plan(places)
         return ForwardPlan(
             self.torso.encoding,
@@ -166,6 +214,7 @@ class QNetwork(tf.keras.Model):
             stop,
             behaviour,
             self.support,
+            self.q_weight,
         )
 
     def assign_weights(self, arrays: Sequence[np.ndarray]) -> None:

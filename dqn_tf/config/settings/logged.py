@@ -20,6 +20,15 @@ class LoggedDataSettings:
         " FILE@0.3 gives its rows 30 % of the logged part of each batch",
         fixed_on_resume=True,
     )
+    pretrain_updates: int = setting(
+        0,
+        LOGGED,
+        "updates that learn to act as was logged, and nothing else, before all others: of tokens,"
+        " those that make a language model",
+        Range(low=0),
+        unit="updates",
+        fixed_on_resume=True,
+    )
     offline_updates: int = setting(
         0,
         LOGGED,
@@ -51,6 +60,22 @@ class LoggedDataSettings:
         " left out when acting and in the target; 0 leaves none out",
         Range(0.0, 1.0),
         source="Fujimoto et al. 2019",
+        fixed_on_resume=True,
+    )
+    explore_with: str = setting(
+        "uniform",
+        LOGGED,
+        "exploration draws its actions uniformly, or from the behaviour that was learned from the"
+        " logged data",
+        Choice("uniform", "behaviour"),
+    )
+    q_weight: float = setting(
+        0.0,
+        LOGGED,
+        "acting takes the largest sum of the behaviour's log-probability and so many times the"
+        " Q-value; 0 takes the largest Q-value",
+        Range(low=0.0),
+        source="Snell et al. 2023",
         fixed_on_resume=True,
     )
     imitation: float = setting(

@@ -53,7 +53,7 @@ def make_model(network: QNetwork, spaces: Spaces) -> onnx.ModelProto:
     graph.add("Identity", add_q_values(graph, network, features, spaces), output="q_values")
     outputs = [helper.make_tensor_value_info("q_values", FLOAT, ["batch", spaces.actions])]
     if not spaces.masked:
-        candidates = add_supported_q_values(graph, network, features)
+        candidates = add_scores(graph, network, features)
         best = graph.add("ArgMax", candidates, axis=1, keepdims=0)
         graph.add("Add", best, graph.constant(np.array(spaces.action_start)), output="action")
         outputs.append(helper.make_tensor_value_info("action", INT64, ["batch"]))
@@ -125,17 +125,26 @@ class Graph:
         return self.add("ReduceMean", tensor, axes=[axis], keepdims=1)
 
 
-def add_supported_q_values(graph: Graph, network: QNetwork, features: str) -> str:
-    """Add the Q-values of the supported actions; those of the others are the lowest number."""
-    if network.behaviour is None or not network.support:
+def add_scores(graph: Graph, network: QNetwork, features: str) -> str:
+    """Add what `QNetwork.greedy_action` takes the largest of, the lowest number where it may not.
+
+    Without --support and --q_weight these are the Q-values.
+    """
+    if network.behaviour is None or not (network.support or network.q_weight):
         return "q_values"
     behaviour = add_head(graph, network.behaviour, features)
+    scores = "q_values"
+    if network.q_weight:
+        weight = graph.constant(np.array(network.q_weight, np.float32))
+        scores = graph.add("Add", behaviour, graph.add("Mul", "q_values", weight))
+    if not network.support:
+        return scores
     likeliest = graph.add("ReduceMax", behaviour, axes=[1], keepdims=1)
     log_tau = graph.constant(np.log(network.support).astype(np.float32))
     least = graph.add("Add", likeliest, log_tau)
     is_supported = graph.add("GreaterOrEqual", behaviour, least)
     lowest = graph.constant(np.array(np.finfo(np.float32).min))
-    return graph.add("Where", is_supported, "q_values", lowest)
+    return graph.add("Where", is_supported, scores, lowest)
 
 
 def add_q_values(graph: Graph, network: QNetwork, features: str, spaces: Spaces) -> str:

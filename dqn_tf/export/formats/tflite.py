@@ -4,7 +4,6 @@ from pathlib import Path
 
 import tensorflow as tf
 
-from dqn_tf.agent import losses
 from dqn_tf.agent.dqn import DQN
 from dqn_tf.export.runtimes import FILES
 from dqn_tf.support import tensorflow_loading
@@ -31,7 +30,7 @@ def write_tflite(agent: DQN, version: Path) -> None:
         q_values, behaviour = network.q_values_and_behaviour(observation)
         if spaces.masked:
             return {"q_values": q_values}
-        action = losses.greedy(q_values, network.supported(behaviour))
+        action = network.greedy_action(q_values, behaviour)
         return {"action": action + spaces.action_start, "q_values": q_values}
 
     converter = tf.lite.TFLiteConverter.from_concrete_functions(
