@@ -299,3 +299,22 @@ def test_settings_of_logged_data_that_do_not_go_together_are_refused(values, sai
 
 def test_a_run_may_take_no_step_where_it_learns_from_logged_data():
     assert DQNConfig(total_steps=0, offline_updates=5, data=["a.npz"]).data == ("a.npz",)
+
+
+@pytest.mark.parametrize(
+    "settings, said",
+    [
+        ({"pretrain_updates": 5}, "--pretrain_updates=5 are updates on logged data: give --data"),
+        ({"explore_with": "behaviour"}, "nothing learns it: give --pretrain_updates"),
+        ({"q_weight": 2.0, "imitation": 0.1, "imitation_loss": "margin"}, "--q_weight=2.0 takes"),
+        ({"q_weight": 2.0, "engine": "graph"}, "--q_weight learns from logged data, which"),
+        ({"explore_with": "behaviour", "engine": "graph"}, "--explore_with=behaviour learns from"),
+        ({"replay_unit": "episode", "network": "mlp"}, "--network=mlp gives Q-values of whole"),
+        ({"explore_with": "pi"}, "--explore_with=pi: must be"),
+    ],
+    ids=str,
+)
+def test_what_the_behaviour_head_and_episodes_ask_for(settings, said):
+    with pytest.raises(UserError) as error:
+        DQNConfig(**settings)
+    assert said in str(error.value)
