@@ -3,6 +3,8 @@
 test_legacy_keras.py runs some of them once more under Keras 2.
 """
 
+import itertools
+
 import gymnasium as gym
 import numpy as np
 import pytest
@@ -278,6 +280,21 @@ def cue_score(network: str, make_env, **overrides) -> float:
     return right / 2
 
 
+def test_no_function_of_the_observation_knows():
+    """All 32 that there are, one action for each of the five observations, earn 1/2 on average."""
+    for actions in itertools.product((0, 1), repeat=5):
+        policy, total = {}, 0.0
+        for cue in (0, 1):
+            env = Cue()
+            observation, _ = env.reset(options={"cue": cue})
+            ends = False
+            while not ends:
+                place = policy.setdefault(observation.tobytes(), len(policy))
+                observation, reward, ends, *_ = env.step(actions[place])
+                total += reward
+        assert len(policy) == 5 and total / 2 == 0.5
+
+
 def test_a_feed_forward_network_cannot_know_what_it_does_not_see():
     assert cue_score("mlp", Cue, hidden_units=(16,)) == 0.5
 
@@ -300,6 +317,15 @@ def test_an_export_passes_the_gate_in_every_format_that_holds_it(network, spaces
     for rows in (0, 1, 5):
         answer = serve(observation=tf.constant(observation[:rows]))["q_values"]
         close(answer, agent(observation[:rows]).numpy() if rows else np.zeros((0, spaces.actions)))
+
+
+def test_a_gru_that_tflite_cannot_hold_is_refused_in_a_sentence(tmp_path):
+    spaces = Spaces((33,), "int32", 2, categories=5)
+    agent = make("gru", spaces, layers=1)
+    sentence = r"for tflite: a GRU reads more than 32 steps in a loop, and here there are 33\."
+    with pytest.raises(UserError, match=sentence):
+        export(agent, tmp_path, np.zeros((4, 33), np.int32), {}, ["savedmodel", "tflite"])
+    assert not list(tmp_path.glob("[0-9]*"))
 
 
 @pytest.mark.parametrize("network", NAMES)

@@ -5,6 +5,8 @@ An agent plays to the end, is disturbed, and is replaced while it plays.
 
 import json
 import re
+import shutil
+import subprocess
 from pathlib import Path
 
 import gymnasium as gym
@@ -71,6 +73,40 @@ def test_the_page_needs_nothing_from_elsewhere_and_runs_nothing_inline():
         r"<script[^>]*>[^<]|\son\w+=|style=", html
     )
     assert '"dqn_tf.serving.demo": ["page/*"]' in (ROOT / "setup.py").read_text(encoding="utf-8")
+
+
+@pytest.mark.skipif(shutil.which("node") is None, reason="there is no node")
+@pytest.mark.parametrize(
+    ("signature", "names", "sentence"),
+    [
+        (
+            {"dtype": "DT_INT32", "shape": [16], "actions": 2},
+            {
+                "tokens": ["<pad>", *map(str, range(12))],
+                "action_meanings": ["yes", "no"],
+                "spaces": {"padding": 3, "category_start": 3},
+            },
+            "takes texts of 16 tokens (DT_INT32), of 13: <pad>, 0, 1, 2, 3, 4, 5, 6, 7, … 11,"
+            " with <pad> behind their end, and chooses among 2 actions: yes, no",
+        ),
+        (
+            {"dtype": "DT_FLOAT", "shape": [8], "actions": 4},
+            {"tokens": None, "action_meanings": ["too", "few"], "spaces": {"padding": None}},
+            "takes observations of shape [8] (DT_FLOAT) and chooses among 4 actions",
+        ),
+        (
+            {"dtype": "DT_INT64", "shape": [2], "actions": 1},
+            {"tokens": ["a", "b"]},
+            "takes texts of 2 tokens (DT_INT64), of 2: a, b, and chooses among 1 actions",
+        ),
+    ],
+)
+def test_what_cannot_be_played_is_told_by_its_names(signature, names, sentence):
+    module = (HERE / "names.js").read_text(encoding="utf-8").replace("export ", "")
+    call = f"console.log(told({json.dumps(signature)}, {json.dumps(names)}));"
+    words = ["node", "--eval", module + call]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stdout.strip()) == (0, sentence), done.stderr
 
 
 @pytest.fixture(scope="module")

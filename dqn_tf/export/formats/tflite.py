@@ -12,9 +12,13 @@ from dqn_tf.support import tensorflow_loading
 def write_tflite(agent: DQN, version: Path) -> None:
     """Write observation → q_values, and the greedy action where all actions are legal.
 
-    Raises whatever TensorFlow's converter raises.
+    Raises NotImplementedError where the torso says that it cannot be, and whatever TensorFlow's
+    converter raises.
     """
     network = agent.online
+    unfit = network.torso.refusal_of_tflite()
+    if unfit:
+        raise NotImplementedError(unfit)
     spaces = agent.spaces
     module = tf.Module()
     module.network_variables = [

@@ -73,6 +73,10 @@ class Torso(tf.keras.layers.Layer):
         """
         return None
 
+    def refusal_of_tflite(self) -> str:
+        """Say why TFLite has no operations for the torso; empty if it has, or may have."""
+        return ""
+
     def onnx(self, graph: Any, features: str) -> str:
         """Add the torso to a graph of ONNX; return the name of its output.
 

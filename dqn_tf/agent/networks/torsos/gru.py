@@ -35,6 +35,13 @@ class GRU(SequenceTorso):
             stream = recurrence(stream)
         return stream
 
+    def refusal_of_tflite(self) -> str:
+        """Say why TFLite has no operations for a long sequence; empty for a short one."""
+        steps = self.encoding.observation_shape[0]
+        if steps <= UNROLLED:
+            return ""
+        return f"a GRU reads more than {UNROLLED} steps in a loop, and here there are {steps}"
+
 
 class Recurrence(tf.keras.layers.Layer):
     """A gated recurrent unit (Cho et al. 2014), with the reset behind the product, as cuDNN has it.

@@ -3,6 +3,7 @@
 import { CartPole } from "./cartpole.js";
 import { GridWorld } from "./gridworld.js";
 import { Bars, Episodes, Times, signed } from "./meters.js";
+import { told } from "./names.js";
 import { Player } from "./player.js";
 import { Model, ServerError, modelNames } from "./server.js";
 import { Stage } from "./stage.js";
@@ -85,7 +86,10 @@ async function adopt(newest) {
   badge("ready", `version ${newest}`, changed && player.environment);
   find("address").textContent = asked.address(newest);
   const Environment = signature && ENVIRONMENTS.find((one) => one.fits(signature));
-  if (!Environment) return cannotPlay(signature);
+  if (!Environment) {
+    const names = signature ? await asked.names(newest) : {};
+    return asked === model && cannotPlay(signature, names);
+  }
   find("main").hidden = false;
   if (player.environment instanceof Environment) {
     player.version = newest;
@@ -119,14 +123,14 @@ async function foresee() {
   stage.repaint();
 }
 
-function cannotPlay(signature) {
+function cannotPlay(signature, names) {
   player.stop();
   player.environment = null;
   find("main").hidden = true;
   find("title").textContent = model.name;
   document.title = model.name;
   const what = signature
-    ? `takes observations of shape [${signature.shape.join(", ")}] (${signature.dtype}) and chooses among ${signature.actions} actions`
+    ? told(signature, names)
     : "has no serving_default that takes an observation and gives action and q_values";
   say(`${model.name} ${what}. This page plays CartPole-v1 (shape [4], DT_FLOAT, 2 actions) and dqn_tf’s 3×3 grid (shape [], DT_INT64, 4 actions); `
     + "the server answers for this model all the same.");

@@ -1,6 +1,7 @@
 // One model of the server that this page came from, by TF Serving's REST interface.
 
 const UNKNOWN = -1;
+const KEYS = ["tokens", "action_meanings", "spaces"];
 
 export class Model {
   constructor(name) {
@@ -30,6 +31,17 @@ export class Model {
   async predict(version, observations) {
     const reply = await ask(this.address(version), { method: "POST", body: JSON.stringify({ instances: observations }) });
     return reply.predictions;
+  }
+
+  // What the manifest names, of KEYS; nothing of a model without the signature `metadata`.
+  async names(version) {
+    try {
+      const body = JSON.stringify({ signature_name: "metadata", instances: KEYS });
+      const reply = await ask(this.address(version), { method: "POST", body });
+      return Object.fromEntries(KEYS.map((key, place) => [key, JSON.parse(reply.predictions[place] || "null")]));
+    } catch {
+      return {};
+    }
   }
 
   address(version) {
