@@ -9,6 +9,7 @@ import numpy as np
 from dqn_tf.agent.networks import choice
 from dqn_tf.config.dqn_config import DQNConfig
 from dqn_tf.doctor.random_play import Facts
+from dqn_tf.envs.tokens import numbered
 
 # kinds of findings, as printed
 GOOD = "ok"
@@ -209,8 +210,11 @@ def _padding(facts: Facts) -> str:
     if spaces.padding is None:
         return ", without padding"
     names = facts.names.get("tokens")
-    name = f", {names[spaces.padding - spaces.category_start]}" if names else ""
-    return f", padded with {spaces.padding}{name}"
+    if not names:
+        return f", padded with {spaces.padding}"
+    return (
+        f", padded with {numbered(spaces.padding, names[spaces.padding - spaces.category_start])}"
+    )
 
 
 def _listed(names: Sequence[str]) -> str:

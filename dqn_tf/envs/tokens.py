@@ -72,6 +72,12 @@ def vocabulary_of(space: gym.Space, tokens: Tokens | None) -> Vocabulary | None:
     return Vocabulary(size, low, int(padding))
 
 
+def numbered(number: int, name: str) -> str:
+    """Return a number of an action or of a token with its name, which may be a number as well."""
+    is_number = name.strip("+-.,:").isdigit()
+    return f'{number} "{name}"' if is_number or not name.strip() else f"{number} {name}"
+
+
 def to_text(observation: np.ndarray, names: Sequence[str], start: int, padding: int | None) -> str:
     """Return tokens [T], numbers from `start` on, as their names with spaces between them.
 

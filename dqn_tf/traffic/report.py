@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from dqn_tf.envs.tokens import numbered
 from dqn_tf.evaluation.find_export import MANIFEST, action_start
 
 # How many are printed; the JSON file has all.
@@ -88,7 +89,7 @@ def _difference_lines(counts: dict[tuple[int, int], int], manifest: dict[str, An
 def _action_name(action: int, manifest: dict[str, Any]) -> str:
     meanings = manifest.get("action_meanings") or []
     place = action - action_start(manifest)
-    return f"{action} {meanings[place]}" if 0 <= place < len(meanings) else str(action)
+    return numbered(action, meanings[place]) if 0 <= place < len(meanings) else str(action)
 
 
 def _drift_lines(record: Record, manifest: dict[str, Any]) -> list[str]:
@@ -142,7 +143,7 @@ def _number(value: float, manifest: dict[str, Any]) -> str:
     place = value - start
     if not place.is_integer() or not 0 <= place < len(names):
         return f"{value:.4g}"
-    return f"{int(value)} {names[int(place)]}"
+    return numbered(int(value), names[int(place)])
 
 
 def _align(rows: list[Row]) -> list[str]:

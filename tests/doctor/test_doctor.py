@@ -65,7 +65,7 @@ def test_tokens_and_actions_are_named():
     }
     facts = dataclasses.replace(FACTS, spaces=spaces, names=names)
     told = {finding.subject: finding.text for finding in advice.findings(facts, DQNConfig())}
-    assert told["observations"] == "16 tokens of a vocabulary of 41, padded with 0, <pad>."
+    assert told["observations"] == "16 tokens of a vocabulary of 41, padded with 0 <pad>."
     assert told["tokens"] == "<pad>, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, ... 39 (41)."
     assert told["actions"] == "up, down, stay."
     unnamed = dataclasses.replace(FACTS, spaces=dataclasses.replace(spaces, padding=None))

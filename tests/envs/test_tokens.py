@@ -8,7 +8,7 @@ from gymnasium.spaces import Box, Dict, Discrete, MultiDiscrete
 from dqn_tf.envs import registry
 from dqn_tf.envs.checked_env import CheckedEnv
 from dqn_tf.envs.spaces import Spaces, describe
-from dqn_tf.envs.tokens import Tokens, to_text, tokens_of
+from dqn_tf.envs.tokens import Tokens, numbered, to_text, tokens_of
 from dqn_tf.support.errors import UserError
 
 TWO = Discrete(2)
@@ -163,6 +163,11 @@ def test_a_token_that_the_space_does_not_have_is_told():
         env.reset(seed=0)
     right = CheckedEnv(Told(MultiDiscrete([3] * 4), np.array([0, 2, 1, 0])), "The environment")
     assert right.reset(seed=0).tolist() == [0, 2, 1, 0]
+
+
+def test_a_name_stands_beside_its_number():
+    told = [numbered(28, name) for name in ("left", "27", "-1", " ", "n2", "<pad>")]
+    assert told == ["28 left", '28 "27"', '28 "-1"', '28 " "', "28 n2", "28 <pad>"]
 
 
 def test_tokens_as_text():

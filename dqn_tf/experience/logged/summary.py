@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from dqn_tf.envs.spaces import Spaces
+from dqn_tf.envs.tokens import numbered
 from dqn_tf.experience.logged.episodes import LoggedEpisodes
 
 MOST_ACTIONS = 20  # with a share of their own
@@ -54,8 +55,8 @@ def _quartiles(returns: np.ndarray) -> str:
 
 def _name(action: int, spaces: Spaces, names: Sequence[str]) -> str:
     """Return the environment's own number of an action, and its name if it has one."""
-    number = str(action + spaces.action_start)
-    return f"{number} {names[action]}" if names else number
+    number = action + spaces.action_start
+    return numbered(number, names[action]) if names else str(number)
 
 
 def _actions(episodes: LoggedEpisodes, spaces: Spaces, names: Sequence[str]) -> str:
