@@ -2,7 +2,8 @@
 
 Processes, switches and oracle are those of test_switches.py. A cell is told as the way there, with
 padding behind: texts differ in length, some begin as others do, and that of the chain's first cell
-is empty. Two runs with masks are among them: those of n-step targets, see ExploringStarts.
+is empty. Two runs with masks are among them: those of n-step targets, see ExploringStarts. A tree
+of texts is learned from single steps and from whole episodes.
 """
 
 import functools
@@ -15,8 +16,8 @@ import oracles
 from dqn_tf.agent.dqn import DQN
 from dqn_tf.envs.checked_env import CheckedEnv
 from dqn_tf.envs.gridworld import MAX_EPISODE_STEPS, GridWorld
-from environments import CHAIN_STATES, Chain, Told, chain_step
-from tabular_runs import grid_step, learn_and_check
+from environments import CHAIN_STATES, Chain, Told, Tree, chain_step, tree_q_star, tree_texts
+from tabular_runs import GAMMA, SWITCHES, grid_step, learn_and_check, learned
 
 CHAIN = ["", "a", "a b", "a b c", "a b c d"]
 GRID = [
@@ -90,11 +91,47 @@ def test_grid(network, name):
     )
 
 
+@pytest.mark.parametrize(
+    ("network", "unit", "name"),
+    [
+        ("transformer", "transition", "plain"),
+        ("transformer", "episode", "plain"),
+        ("transformer", "episode", "double"),
+        ("transformer", "episode", "dueling"),
+        ("transformer", "episode", "prioritized"),
+        ("transformer", "episode", "c51"),
+        ("transformer", "episode", "quantile"),
+        ("gru", "episode", "plain"),
+    ],
+)
+def test_tree(network, unit, name):
+    """The state is the text so far; a row of replay is a step, or an episode of four."""
+    episodes = unit == "episode"
+    engine = learned(
+        Tree,
+        True,
+        network=network,
+        replay_unit=unit,
+        batch_size=16 if episodes else 48,
+        replay_capacity=750 if episodes else 3000,
+        env_steps_per_update=0.75,
+        v_min=-2.0,
+        v_max=2.0,
+        **SMALL | SWITCHES[name] | {"learning_rate": LEARNING_RATES[network]},
+    )
+    q_values = engine.agent(tree_texts()).numpy()
+    np.testing.assert_allclose(q_values, tree_q_star(GAMMA), atol=2e-2, rtol=0)
+
+
 def test_the_texts_are_what_they_should_be():
     spaces = CheckedEnv(on_chain(Chain()), "The environment").spaces
     assert (spaces.observation_shape, spaces.vocabulary, spaces.padding) == ((4,), 5, 3)
     assert on_chain(Chain()).texts[:3].tolist() == [[3, 3, 3, 3], [4, 3, 3, 3], [4, 5, 3, 3]]
     assert on_grid(GridWorld()).texts[[0, 7]].tolist() == [[5, 3, 3, 3, 3], [5, 4, 4, 6, 3]]
+    by_hand = Tree.rewards[1, 0] + GAMMA * tree_q_star(GAMMA)[1].max()
+    assert tree_q_star(GAMMA)[0, 0] == by_hand
+    np.testing.assert_array_equal(tree_q_star(GAMMA)[7:], Tree.rewards[8:])
+    assert tree_texts()[[0, 5]].tolist() == [[1, 0, 0, 0, 0], [1, 3, 4, 0, 0]]
     for env in (on_chain(Chain()), on_grid(GridWorld())):
         assert len({text.tobytes() for text in env.texts}) == len(env.texts)
 

@@ -139,6 +139,53 @@ class Told(gym.Wrapper):
         return self.texts[observation].copy()
 
 
+class Tree(gym.Env):
+    """Every text of DEPTH words, each one of two, is an episode; a word has a reward of its own, by
+    the text before it.
+
+    The state is the text so far, so each observation begins with the one before. Each place has
+    its own two words: no text is one word repeated, which attention alone tells badly apart.
+    """
+
+    DEPTH = 4
+    tokens = ("<pad>", "from", *(f"{word}{place}" for place in range(4) for word in "ab"))
+    padding = 0
+    observation_space = gym.spaces.Box(0, 9, (DEPTH + 1,), np.int32)
+    action_space = gym.spaces.Discrete(2)
+    # of the nodes 1, then 2 and 3, then 4 to 7 and so on, and of both words
+    rewards = np.random.default_rng(5).uniform(-0.5, 0.5, (2**DEPTH, 2)).round(2)
+
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed)
+        self.node = 1
+        return tree_text(1), {}
+
+    def step(self, action):
+        reward = float(self.rewards[self.node, action])
+        self.node = 2 * self.node + int(action)
+        return tree_text(self.node), reward, self.node >= 2**self.DEPTH, False, {}
+
+
+def tree_text(node: int) -> np.ndarray:
+    """The observation of a node, [5]: the words on the way there from node 1."""
+    words = [2 + 2 * place + int(bit) for place, bit in enumerate(f"{node:b}"[1:])]
+    return np.array([1, *words] + [0] * (Tree.DEPTH - len(words)), np.int32)
+
+
+def tree_texts() -> np.ndarray:
+    """The observation of each node but the last ones, [15, 5], from node 1 on."""
+    return np.stack([tree_text(node) for node in range(1, 2**Tree.DEPTH)])
+
+
+def tree_q_star(gamma: float) -> np.ndarray:
+    """Optimal Q-values [15, 2] of the texts, from the longest to the shortest."""
+    values, q = np.zeros(2 ** (Tree.DEPTH + 1)), np.zeros((2**Tree.DEPTH, 2))
+    for node in reversed(range(1, 2**Tree.DEPTH)):
+        q[node] = Tree.rewards[node] + gamma * values[[2 * node, 2 * node + 1]]
+        values[node] = q[node].max()
+    return q[1:]
+
+
 class Pendulum(gym.Env):
     """States 0 and 1 in turn, for ever, whatever is done; leaving 1 brings 1.
 
