@@ -37,8 +37,9 @@ class PrefetchingLearner:
         It learns the same as `agent.learn(replay.sample(...), updates)` or, if it `pretrains`, as
         `agent.pretrain` does.
         """
-        learn = self._agent.pretrain if pretrains else self._agent.learn
-        program = self._agent.imitation_program if pretrains else self._agent.program
+        agent = self._agent
+        learn = agent.pretrain if pretrains else agent.learn
+        metrics = agent.imitation_program.metrics if pretrains else agent.block_metrics
         drawn = self._replay.draw(most_updates, self._batch_size)
         parts = [slice(start, start + AT_ONCE) for start in range(0, updates, AT_ONCE)]
         results: list[Learned] = []
@@ -51,7 +52,7 @@ class PrefetchingLearner:
             count = min(part.stop, updates) - part.start
             counts.append(count)
             results.append(learn(batches, count))
-        return _joined(results, counts, program.metrics)
+        return _joined(results, counts, metrics)
 
     def close(self) -> None:
         """End the helper thread."""

@@ -1,5 +1,7 @@
 """Fetching the next batch while an update runs: the same batches, in the order of all at once."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -8,10 +10,23 @@ from dqn_tf.agent.program import Learned
 from dqn_tf.agent.update_metrics import UPDATE_METRICS, BlockMetrics
 from dqn_tf.engines import prefetch
 from dqn_tf.engines.prefetch import PrefetchingLearner
+from dqn_tf.experience.logged.episodes import LoggedEpisodes
 from dqn_tf.experience.replay import PrioritizedReplay, UniformReplay
+from logged_episodes import random_episodes, shared
 from sliding_square import SPACES, SlidingSquare
 
 COLUMNS = {"number": ((), "int64"), "observation": ((2,), "float32")}
+
+
+PRETRAINED = {"data": ("FILE",), "pretrain_updates": 10, "imitation": 0.1, "data_share": 0.4}
+
+
+def played(count: int) -> LoggedEpisodes:
+    """Random episodes of the sliding square."""
+    episodes = random_episodes(SPACES, count, 0)
+    observation = np.random.default_rng(1).integers(0, 255, episodes.observation.shape, np.uint8)
+    final = np.zeros(episodes.final_observation.shape, np.uint8)
+    return dataclasses.replace(episodes, observation=observation, final_observation=final)
 
 
 class Recorder:
@@ -69,9 +84,11 @@ def test_equals_batches_fetched_all_at_once(prioritized, at_once, monkeypatch):
     learner.close()
 
 
-def test_an_engine_of_images_learns_as_with_all_at_once():
+@pytest.mark.parametrize("logged", [{}, PRETRAINED], ids=["online", "pretrained"])
+def test_an_engine_of_images_learns_as_with_all_at_once(logged):
     """The engine with its helper thread, against the same engine without."""
     config = oracles.make_config(
+        **logged,
         num_envs=2,
         total_steps=60,
         warmup_env_steps=20,
@@ -81,13 +98,18 @@ def test_an_engine_of_images_learns_as_with_all_at_once():
         n_step=2,
     )
     engines = [
-        oracles.make_engine(config, SlidingSquare, oracles.make_agent(config, SPACES))
+        oracles.make_engine(
+            config,
+            SlidingSquare,
+            oracles.make_agent(config, SPACES),
+            shared(played(40)) if logged else (),
+        )
         for _ in range(2)
     ]
     assert engines[0].prefetching is not None
     engines[1].prefetching = None
     for engine in engines:
         oracles.run(engine)
-    assert engines[0].updates == 40
+    assert engines[0].updates == 40 + config.logged_updates
     for one, other in zip(*(engine.agent.online.get_weights() for engine in engines), strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-7)
