@@ -2,7 +2,12 @@
 
 import pytest
 
+import episode_batches
 import growing
+from dqn_tf.agent import episode_batch
+from dqn_tf.agent.dqn import DQN
+from dqn_tf.agent.networks.q_network import QNetwork
+from dqn_tf.agent.networks.torsos.sequence import SequenceTorso
 from dqn_tf.experience import whole_episodes
 from dqn_tf.experience.logged import episode_replay
 from dqn_tf.experience.whole_episodes import WholeEpisodes
@@ -67,6 +72,48 @@ MUTATIONS = {
         growing.check_logged_rows,
         ("episodes.has_final[numbers]", "~episodes.has_next[numbers]"),
         ("episodes.final_observation[numbers]", "episodes.observation[last_row]"),
+    ),
+    "the next observation where the one before is meant": (
+        DQN,
+        "_forward",
+        episode_batches.check_switched_update,
+        ("POSITIONS[name]", 'POSITIONS["next_observation"]'),
+    ),
+    "steps behind an episode's end learned from": (
+        episode_batch,
+        "mean_of_steps",
+        episode_batches.check_switched_update,
+        ("is_step = batch[IS_STEP]", "is_step = tf.ones_like(batch[IS_STEP])"),
+    ),
+    "an episode's flag taken for its number's step": (
+        episode_batch,
+        "flattened",
+        episode_batches.check_switched_update,
+        ("tf.repeat(values, steps)", "tf.tile(values, [steps])"),
+    ),
+    "features of the last step for all of them": (
+        QNetwork,
+        "forward_steps",
+        episode_batches.check_switched_update,
+        ("position, axis=1", "tf.zeros_like(position), axis=1"),
+    ),
+    "the steps read in another order": (
+        SequenceTorso,
+        "steps",
+        episode_batches.check_switched_update,
+        ("self.entry(features)", "self.entry(features[:, ::-1])"),
+    ),
+    "the mean error of an episode over all places": (
+        episode_batch,
+        "priorities",
+        episode_batches.check_priorities,
+        ("tf.reduce_sum(is_step, axis=1)", "tf.reduce_sum(tf.ones_like(is_step), axis=1)"),
+    ),
+    "pretraining on the steps behind an episode's end": (
+        DQN,
+        "imitate",
+        episode_batches.check_pretraining,
+        ("self._mean(rows, batch)", "tf.reduce_mean(rows)[tf.newaxis]"),
     ),
 }
 
