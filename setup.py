@@ -53,6 +53,7 @@ setup(
     packages=find_packages(include=["dqn_tf", "dqn_tf.*"]),
     package_data={
         "dqn_tf": ["py.typed"],
+        "dqn_tf.envs.applications": ["data/*"],
         "dqn_tf.envs.text": ["data/*"],
         "dqn_tf.serving.demo": ["page/*"],
     },

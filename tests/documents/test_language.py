@@ -8,6 +8,7 @@ import pytest
 
 from dqn_tf.config import presets
 from dqn_tf.envs import registry
+from dqn_tf.envs.applications import yardsticks
 from dqn_tf.envs.text import graphs
 from dqn_tf.envs.text.__main__ import parse, tables
 
@@ -15,8 +16,8 @@ PAGE = (Path(__file__).parents[2] / "docs" / "language.md").read_text(encoding="
 
 
 def test_yardsticks_are_what_the_command_prints():
-    generated = re.search("<!-- generated -->\n(.*)\n<!-- end -->", PAGE, re.DOTALL)
-    assert generated[1].strip() == tables()
+    generated = re.findall("<!-- generated -->\n(.*?)\n<!-- end -->", PAGE, re.DOTALL)
+    assert [block.strip() for block in generated] == [tables(), yardsticks.tables()]
 
 
 @pytest.mark.parametrize(

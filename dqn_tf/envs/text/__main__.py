@@ -14,15 +14,18 @@ import numpy as np
 from absl import flags
 
 from dqn_tf.config import flags as config_flags
-from dqn_tf.envs import text
+from dqn_tf.envs import applications, text
+from dqn_tf.envs.applications import yardsticks
 from dqn_tf.envs.text import exact, graph_walk, graphs, maze, rewrite, walk_baselines
 from dqn_tf.envs.text.graph_walk import walk_model
 from dqn_tf.envs.text.logged_play import logged_play
 from dqn_tf.envs.text.logged_walks import logged_walks, with_suffixes
+from dqn_tf.envs.text.markdown import percent, table
 from dqn_tf.support import command_line, files
 from dqn_tf.support.errors import UserError, describe_error
 
 EPISODES = 1_000
+ENTRY_POINTS = text.ENTRY_POINTS | applications.ENTRY_POINTS
 
 
 class Flags(NamedTuple):
@@ -52,7 +55,7 @@ def define(values: flags.FlagValues) -> None:
     """Define all flags."""
     command_line.define_path("data", None, "file.npz to write, for train.py --data", values)
     to: dict[str, Any] = {"flag_values": values}
-    names = list(text.ENTRY_POINTS)
+    names = list(ENTRY_POINTS)
     flags.DEFINE_enum("env", graph_walk.ENV_ID, names, "with --data: whose", **to)
     config_flags.define_some(values, ("env_kwargs",))
     flags.DEFINE_integer(
@@ -80,7 +83,8 @@ def _help_page(command: str, values: flags.FlagValues) -> str:
 
         With --data: writes logged data, to learn from before the first step. GraphWalk is played by
         a walker who is drawn away from the goal, TextMaze by one who gives random commands, Rewrite
-        by one who knows half of the tokens.
+        by one who knows half of the tokens. The players of the applications do the best thing half
+        of the time.
         """
     return command_line.help_page(usage, page, {"": command_line.entries(values)})
 
@@ -88,7 +92,7 @@ def _help_page(command: str, values: flags.FlagValues) -> str:
 def main(given: Flags) -> None:
     """Print the tables, or write logged data. Raises UserError."""
     if given.data is None:
-        print(tables())
+        print(f"{tables()}\n\n{yardsticks.tables()}")
         return
     path = Path(given.data)
     if path.suffix != ".npz":
@@ -116,6 +120,7 @@ def _logged(given: Flags) -> dict[str, np.ndarray]:
         )
     if given.env not in gym.registry:
         text.register()
+        applications.register()
     try:
         env: Any = gym.make(given.env, disable_env_checker=True, **given.env_kwargs)
     except TypeError as error:
@@ -124,7 +129,7 @@ def _logged(given: Flags) -> dict[str, np.ndarray]:
 
 
 def tables() -> str:
-    """Return the yardsticks of all environments as tables in Markdown."""
+    """Return the yardsticks of GraphWalk, TextMaze and Rewrite as tables in Markdown."""
     return "\n\n".join([_graph_table(), _maze_table(), _rewrite_table()])
 
 
@@ -135,11 +140,11 @@ def _graph_table() -> str:
         walks = graphs.shipped_walks(name)
         columns.append(walk_baselines.yardsticks(graph, walk_model(graph), walks))
     cells = [
-        [name, *(f"{column[name][0]:.2f} ({_percent(column[name][1])})" for column in columns)]
+        [name, *(f"{column[name][0]:.2f} ({percent(column[name][1])})" for column in columns)]
         for name in columns[0]
     ]
     heads = [f"graph {name}" for name in graphs.SHIPPED]
-    return _table("GraphWalk, return (success)", heads, cells)
+    return table("GraphWalk, return (success)", heads, cells)
 
 
 def _maze_table() -> str:
@@ -151,15 +156,15 @@ def _maze_table() -> str:
         "tokens at random": (tokens, exact.uniform(tokens)),
     }
     cells = [
-        [name, f"{exact.mean_return(*row):.2f}", _percent(exact.success(*row))]
+        [name, f"{exact.mean_return(*row):.2f}", percent(exact.success(*row))]
         for name, row in rows.items()
     ]
     best = exact.best_of(choices, at_random, walk_baselines.BEST_OF)
     succeeds = choices._replace(reward=choices.succeeds.astype(float))
     best_success = exact.best_of(succeeds, at_random, walk_baselines.BEST_OF)
     name = f"best of {walk_baselines.BEST_OF} of commands at random"
-    cells.insert(1, [name, f"{best:.2f}", _percent(best_success)])
-    return _table("TextMaze", ["return", "success"], cells)
+    cells.insert(1, [name, f"{best:.2f}", percent(best_success)])
+    return table("TextMaze", ["return", "success"], cells)
 
 
 def _rewrite_table() -> str:
@@ -171,16 +176,7 @@ def _rewrite_table() -> str:
         mean = f"{exact.mean_return(model, at_random):.3g}"
         cells.append([name, best, mean, f"{exact.success(model, at_random):.3g}"])
     heads = ["optimum", "tokens at random", "all right at random"]
-    return _table("Rewrite, paid for", heads, cells)
-
-
-def _percent(share: float) -> str:
-    return f"{share:.1%}"
-
-
-def _table(title: str, heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    lines = [[title, *heads], ["---", *["---:"] * len(heads)], *rows]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+    return table("Rewrite, paid for", heads, cells)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,66 @@
+"""What the applications share: texts that are told and chosen, and their tokens."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import gymnasium as gym
+
+from dqn_tf.envs.applications.vocabulary import UNKNOWN, split_text, token_names
+from dqn_tf.envs.text.token_env import TokenEnv
+
+
+class TextEnv(TokenEnv):
+    """Observes the tokens of a text, Box [T] int32, with padding behind them.
+
+    Words, of Chinese characters, are tokens in small letters; those that the vocabulary does not
+    have are `<unk>`. A text of more than T tokens loses its first ones. `info["text"]` is the whole
+    text, and `info["choices"]` are the texts of the actions.
+
+    Attributes:
+      text: what is told now.
+    """
+
+    def __init__(
+        self,
+        vocabulary: Iterable[str],
+        language: str,
+        length: int,
+        action_space: gym.spaces.Discrete,
+        render_mode: str | None,
+    ) -> None:
+        super().__init__(token_names(vocabulary, language), length, action_space, render_mode)
+        self.language = language
+        self.text = ""
+
+    @property
+    def choices(self) -> list[str]:
+        """The texts of the actions now."""
+        return self.get_action_meanings()
+
+    def encode(self, text: str) -> list[int]:
+        """Return the numbers of a text's tokens."""
+        return [self.number.get(part, UNKNOWN) for part in split_text(text, self.language)]
+
+    def tell(self, text: str) -> None:
+        """Make a text the observation."""
+        self.text = text
+        self.written = self.encode(text)[-self._length :]
+
+    def info(self) -> dict[str, Any]:
+        """Return the text that is observed, and the texts of the choices."""
+        return {"text": self.text, "choices": self.choices}
+
+    def draw(self, texts: Sequence[str]) -> str:
+        """Return one of the texts, each equally likely."""
+        return texts[int(self.np_random.integers(len(texts)))]
+
+    def render(self) -> str | None:
+        """Return the text that is observed."""
+        return None if self.render_mode is None else self.text + "\n"
+
+
+def longest(texts: Iterable[str], language: str) -> int:
+    """Return the number of tokens of the longest of the texts."""
+    return max(len(split_text(text, language)) for text in texts)
