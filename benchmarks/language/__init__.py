@@ -1,0 +1,1 @@
+"""Agents that write tokens, scored over all starts beside what is known exactly."""

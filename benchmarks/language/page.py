@@ -1,0 +1,150 @@
+"""Writes the part "Measured" of docs/language.md from the records: nothing is typed by hand."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks.common import tables
+from benchmarks.common.records import read
+from benchmarks.language import experiments
+from benchmarks.language.experiments import EXPERIMENTS, Experiment
+from benchmarks.language.records import FILE, Row
+from benchmarks.language.yardsticks import Yardstick, yardsticks
+from benchmarks.scores.statistics import Estimate
+from benchmarks.scores.variants import config_hash
+from dqn_tf.evaluation.statistics import bootstrap
+from dqn_tf.support.errors import UserError
+
+BEGIN = "<!-- measured, generated -->\n"
+END = "<!-- end of measured -->\n"
+Measured = list[tuple[Experiment, list[Row]]]
+HEADER = ("", "return [95 %]", "success [95 %]", "runs", "steps", "updates", "CPU s", "s")
+
+
+def render(results: Path) -> str:
+    """Write the section between the markers from all records in `results`."""
+    rows = read(results / FILE, Row)
+    exact = yardsticks()
+    sections = []
+    counted = 0
+    for env in dict.fromkeys(experiment.env for experiment in EXPERIMENTS):
+        measured = [
+            (experiment, runs)
+            for experiment in EXPERIMENTS
+            if experiment.env == env and (runs := current(experiment, rows))
+        ]
+        counted += sum(len(runs) for _, runs in measured)
+        if measured:
+            sections.append(_section(env, measured, exact.get(env, [])))
+    if not sections:
+        return "Not measured yet.\n"
+    outdated = len(rows) - counted
+    if outdated:
+        sections.append(f"{outdated} further rows are of other settings and do not count.\n")
+    return "\n".join(sections)
+
+
+def write(page: Path, text: str) -> None:
+    """Put the text between the markers of a page. Raises UserError if it has none."""
+    old = page.read_text(encoding="utf-8") if page.exists() else BEGIN + END
+    before, begin, rest = old.partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not begin or not end:
+        raise UserError(f"{page} has no lines {BEGIN.strip()} and {END.strip()} to write between.")
+    page.write_text(f"{before}{begin}\n{text}\n{end}{after}", encoding="utf-8")
+
+
+def current(experiment: Experiment, rows: Sequence[Row]) -> list[Row]:
+    """Select an experiment's runs of today's settings; of a seed done twice, the later."""
+    own_hash = config_hash(experiments.configure(experiment, 0, {}))
+    found = {
+        row.seed: row
+        for row in rows
+        if (row.experiment, row.config_hash) == (experiment.name, own_hash)
+        and row.seed in experiment.seeds
+    }
+    return list(found.values())
+
+
+def _section(env: str, measured: Measured, exact: Sequence[Yardstick]) -> str:
+    lines = [f"### {env}", ""]
+    cells = [*_run_cells(measured), *map(_exact_cells, exact)]
+    lines += [*tables.markdown(HEADER, cells), ""]
+    verdicts = list(_verdicts(measured))
+    if verdicts:
+        lines += ["Aims, of the mean of the seeds and of the median of the CPU seconds:", ""]
+        lines += [*verdicts, ""]
+    lines += ["Flags of `train.py` where they are not those of the preset:", ""]
+    lines += [f"- {experiment.title}: `{runs[-1].settings}`" for experiment, runs in measured]
+    runs = [row for _, rows in measured for row in rows]
+    return "\n".join([*lines, "", _versions(runs), ""])
+
+
+def _run_cells(measured: Measured) -> Iterator[tuple[str, ...]]:
+    for experiment, runs in measured:
+        yield (
+            experiment.title,
+            estimate([run.score for run in runs]).show(2),
+            _show_shares(estimate([run.success for run in runs])),
+            str(len(runs)),
+            f"{runs[-1].env_steps:,}",
+            f"{runs[-1].updates:,}",
+            f"{np.median([run.cpu_seconds for run in runs]):.0f}",
+            f"{np.median([run.seconds for run in runs]):.0f}",
+        )
+
+
+def _exact_cells(yardstick: Yardstick) -> tuple[str, ...]:
+    score = f"{yardstick.score:.2f}" if abs(yardstick.score) >= 0.01 else f"{yardstick.score:.2g}"
+    share = yardstick.success
+    shown = f"{share:.1%}" if share >= 0.001 or share == 0 else f"{share:.2g}"
+    return (yardstick.title, score, shown, *["exact"], *["—"] * 4)
+
+
+def _verdicts(measured: Measured) -> Iterator[str]:
+    """Say for each aim whether it is met."""
+    for experiment, runs in measured:
+        aim = experiment.aim
+        if aim is None:
+            continue
+        is_return = aim.measure == "return"
+        mean = estimate([run.score if is_return else run.success for run in runs])
+        seconds = float(np.median([run.cpu_seconds for run in runs]))
+        least = f"{aim.least:.1f}" if is_return else f"{aim.least:.0%}"
+        shown = mean.show(2) if is_return else _show_shares(mean)
+        count = len(experiment.seeds)
+        so_far = f", so far {len(runs)} of {count} seeds" if len(runs) < count else ""
+        is_good, is_quick = mean.value >= aim.least, seconds <= aim.seconds
+        yield (
+            f"- {experiment.title}{so_far}: {aim.measure} of at least {least}"
+            f" **{_verdict(is_good)}**, {shown};"
+            f" within {aim.seconds} s **{_verdict(is_quick)}**, {seconds:.0f}."
+        )
+
+
+def _verdict(is_met: bool) -> str:
+    return "met" if is_met else "missed"
+
+
+def estimate(values: Sequence[float]) -> Estimate:
+    """Return the mean over the runs with its bootstrap interval."""
+    array = np.array(values, np.float64)
+    if np.ptp(array) == 0:
+        return Estimate(*[float(array[0])] * 3)
+    return Estimate(float(array.mean()), *bootstrap(array, np.mean))
+
+
+def _show_shares(share: Estimate) -> str:
+    return f"{share.value:.1%} [{share.low:.1%}, {share.high:.1%}]"
+
+
+def _versions(rows: Sequence[Row]) -> str:
+    parts = []
+    for name in ("dqn_tf", "tensorflow", "gymnasium", "numpy", "python"):
+        versions = sorted({getattr(row, name) for row in rows})
+        parts.append(f"{name} {' and '.join(versions)}")
+    machines = sorted({row.machine for row in rows})
+    dates = sorted({row.date for row in rows})
+    days = " to ".join(dict.fromkeys((dates[0], dates[-1])))
+    return f"One thread; {' and '.join(machines)}; {', '.join(parts)}; {days}."
