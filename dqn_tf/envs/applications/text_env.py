@@ -7,7 +7,12 @@ from typing import Any
 
 import gymnasium as gym
 
-from dqn_tf.envs.applications.vocabulary import UNKNOWN, split_text, token_names
+from dqn_tf.envs.applications.vocabulary import (
+    CHARACTER_LANGUAGES,
+    UNKNOWN,
+    split_text,
+    token_names,
+)
 from dqn_tf.envs.text.token_env import TokenEnv
 
 
@@ -47,6 +52,10 @@ class TextEnv(TokenEnv):
         """Make a text the observation."""
         self.text = text
         self.written = self.encode(text)[-self._length :]
+
+    def joined(self, sentences: Iterable[str]) -> str:
+        """Return sentences as one text."""
+        return ("" if self.language in CHARACTER_LANGUAGES else " ").join(sentences)
 
     def info(self) -> dict[str, Any]:
         """Return the text that is observed, and the texts of the choices."""

@@ -137,6 +137,12 @@ def refuse(path: Path | str, reason: str) -> NoReturn:
     raise UserError(f"wordings={path}: {reason}.")
 
 
+def require_count(path: Path | str, sentences: Sentences, name: str, count: int) -> None:
+    """Raise UserError if an entry has not so many texts or lists."""
+    if len(sentences[name]) != count:
+        refuse(path, f"{name} has {len(sentences[name])} entries, and must have {count}")
+
+
 def _share(texts: list[str], split: str) -> list[str]:
     return [text for place, text in enumerate(texts) if place % PERIOD in SPLITS[split]]
 

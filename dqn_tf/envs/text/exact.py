@@ -15,7 +15,7 @@ class Model(NamedTuple):
     Attributes:
       successor: [S, A] int64, the state that an action leads to, or END.
       reward: [S, A] float64.
-      succeeds: [S, A] bool, whether the action ends an episode as it should end.
+      succeeds: [S, A], whether the action ends an episode as it should end, or the chance of it.
       starts: [N] int64, states in which episodes begin, equally likely.
     """
 
