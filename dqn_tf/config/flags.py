@@ -86,14 +86,17 @@ def _kind(field: dataclasses.Field) -> str:
 
 
 def _typed(field: dataclasses.Field, value: Any) -> Any:
-    """Return the value in its field's type: `--hidden_units=128,128` is (128, 128)."""
+    """Return the value in its field's type: `--hidden_units=128,128` is (128, 128).
+
+    A flag that may be given several times is none with an empty value: `--data=`.
+    """
     kind = _kind(field)
     if kind.startswith("dict["):
         return _json_object(field, value)
     if not kind.startswith("tuple["):
         return value
     if kind == "tuple[str, ...]":
-        return tuple(value)
+        return () if value == [""] else tuple(value)
     try:
         return tuple(int(word) for word in value.split(",") if word)
     except ValueError as error:

@@ -5,6 +5,7 @@ import re
 from typing import Any, NamedTuple
 
 from dqn_tf.config.dqn_config import DQNConfig
+from dqn_tf.config.settings.logged import LoggedDataSettings
 
 
 class Preset(NamedTuple):
@@ -277,6 +278,9 @@ RAINBOW: dict[str, Any] = {
 }
 
 
+OF_LOGGED_DATA = frozenset(field.name for field in dataclasses.fields(LoggedDataSettings))
+
+
 def find(env: str) -> Preset | None:
     """Return the environment's preset, or that of its family (Atari, MinAtar), or None."""
     env = full_id(env)
@@ -296,11 +300,16 @@ def configure(env: str, overrides: dict[str, Any] | None = None) -> DQNConfig:
     """Return the configuration of the environment's preset, if it has one, with `overrides` on top.
 
     A policy that has learned from logged data has no need of random actions at first: where there
-    are offline updates, exploration begins with `epsilon_end`. Raises UserError on a bad value.
+    are offline updates, exploration begins with `epsilon_end`. Where `data` is overridden by none,
+    so is all that the preset would have learned from them. Raises UserError on a bad value.
     """
     env = full_id(env)
     preset = find(env)
-    values = (preset.values if preset else {}) | (overrides or {}) | {"env": env}
+    overrides = overrides or {}
+    chosen = dict(preset.values) if preset else {}
+    if "data" in overrides and not overrides["data"]:
+        chosen = {name: value for name, value in chosen.items() if name not in OF_LOGGED_DATA}
+    values = chosen | overrides | {"env": env}
     config = DQNConfig(**values)
     if config.offline_updates and "epsilon_start" not in values:
         return dataclasses.replace(config, epsilon_start=config.epsilon_end)

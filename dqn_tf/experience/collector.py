@@ -49,7 +49,8 @@ class QFunction(Protocol):
         """Return the best actions [N] int64, counted from 0, as the run chooses.
 
         It is the largest Q-value's among the legal actions, `mask` [N, A] bool, and with --support
-        among those that the data support.
+        among those that the data support. With --q_weight the behaviour's log-probability counts,
+        too.
         """
 
     def behaviour(self, observation: np.ndarray) -> np.ndarray:

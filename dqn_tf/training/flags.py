@@ -12,6 +12,7 @@ from dqn_tf.config import flags as config_flags
 from dqn_tf.config import presets
 from dqn_tf.config.dqn_config import DQNConfig
 from dqn_tf.config.notation import show
+from dqn_tf.envs import registry
 from dqn_tf.support import command_line
 from dqn_tf.support.errors import UserError
 
@@ -103,9 +104,15 @@ def _require_seeds(number: int, config: DQNConfig) -> None:
     if number < 1:
         raise UserError(f"--num_seeds={number}: must be at least 1.")
     if number > 1 and config.engine != "graph":
+        way_out = "add --engine=graph"
+        if config.env not in registry.NATIVE:
+            way_out = (
+                f"--engine=graph does, for {', '.join(registry.NATIVE)}. For --env={config.env}"
+                " start a run for each --seed"
+            )
         raise UserError(
             f"--num_seeds={number} trains them in one program, which --engine={config.engine} does"
-            " not support: add --engine=graph."
+            f" not support: {way_out}."
         )
 
 

@@ -18,6 +18,7 @@ from dqn_tf.experience import memory_plan
 from dqn_tf.experience.collector import find_collector
 from dqn_tf.experience.logged import sources
 from dqn_tf.experience.logged.episode_replay import require_growing
+from dqn_tf.experience.logged.held_out import require_several
 from dqn_tf.experience.logged.shares import SharedEpisodes, load_all
 from dqn_tf.experience.logged.summary import summarize
 from dqn_tf.experience.replay_unit import holds_episodes
@@ -187,6 +188,8 @@ def _with_logged_data(plans: list[RunPlan]) -> list[RunPlan]:
     logged = tuple(load_all(config.data, spaces, functools.partial(registry.corpus, config)))
     names = registry.names(config).get("action_meanings", ())
     for source in logged:
+        if config.pretrain_updates:
+            require_several(source.episodes)
         if holds_episodes(config):
             require_growing(source.episodes, padding_of(spaces))
         print(summarize(source.episodes, spaces, names))

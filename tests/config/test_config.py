@@ -10,6 +10,7 @@ import pytest
 from dqn_tf.config import presets
 from dqn_tf.config.dqn_config import FIXED_ON_RESUME, DQNConfig
 from dqn_tf.config.ranges import Choice, Format, Range
+from dqn_tf.config.settings.logged import LoggedDataSettings
 from dqn_tf.support.errors import UserError
 from dqn_tf.training import flags as training_flags
 
@@ -318,3 +319,29 @@ def test_what_the_behaviour_head_and_episodes_ask_for(settings, said):
     with pytest.raises(UserError) as error:
         DQNConfig(**settings)
     assert said in str(error.value)
+
+
+def test_without_data_a_preset_learns_nothing_from_them():
+    words = ["train.py", "--env=dqn_tf/GraphWalk-v0", "--data="]
+    overrides = training_flags.parse_training_flags(words).overrides
+    config = presets.configure(overrides["env"], overrides)
+    preset = presets.PRESETS[config.env].values
+    for field in dataclasses.fields(LoggedDataSettings):
+        assert getattr(config, field.name) == field.default, field.name
+        preset.pop(field.name, None)
+    assert {name: getattr(config, name) for name in preset} == preset
+    # what is typed holds, and is refused without data
+    with pytest.raises(UserError, match="--pretrain_updates=5 are updates on logged data"):
+        training_flags.parse_training_flags([*words, "--pretrain_updates=5"])
+    with pytest.raises(UserError, match="--explore_with=behaviour"):
+        training_flags.parse_training_flags([*words, "--explore_with=behaviour"])
+
+
+def test_several_seeds_are_offered_where_they_can_be():
+    words = ["train.py", "--num_seeds=2"]
+    for env, said in [
+        ("CartPole-v1", "add --engine=graph"),
+        ("dqn_tf/GraphWalk-v0", "each --seed"),
+    ]:
+        with pytest.raises(UserError, match=said):
+            training_flags.parse_training_flags([*words, f"--env={env}"])

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 import checkpoints
+import logged_data
 from dqn_tf.config.dqn_config import DQNConfig
 from dqn_tf.envs import registry
 from dqn_tf.run_files.run_directory import RunDirectory
@@ -104,4 +105,19 @@ def test_an_environments_own_data_are_planned_and_told(tmp_path, capsys):
     plan.run_dir.__exit__(None, None, None)
     assert plan.logged[0].episodes.count == 8_000
     told = capsys.readouterr().out
-    assert "env: 8,000 episodes, " in told and "100,000 episodes of 448 bytes" in told
+    assert "--data=env: 8,000 episodes, " in told and "20,000 episodes of 448 bytes" in told
+
+
+def test_a_single_logged_episode_is_too_few_to_pretrain_on(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    episode = logged_data.columns() | {"episode": np.zeros(5, int)}
+    ends = {"terminated": np.arange(5) == 4, "truncated": np.zeros(5, bool)}
+    observation = np.zeros((5, 4), np.float32)
+    logged_data.write_npz(
+        tmp_path / "one.npz",
+        episode | ends | {"observation": observation, "action": np.array([0, 1, 0, 1, 0])},
+    )
+    words = ["--env=CartPole-v1", "--data=one.npz", "--pretrain_updates=5", "--run_dir=run"]
+    with pytest.raises(UserError, match=r"^--data=one\.npz: it holds a single episode"):
+        prepare(parse_training_flags(["train.py", *words]))
+    assert [path.name for path in tmp_path.iterdir()] == ["one.npz"]

@@ -17,7 +17,8 @@ class LoggedDataSettings:
         LOGGED,
         "episodes to learn from that were logged before: an npz or CSV file or a directory of them,"
         " or minari:ID; env is what the environment has of its own. May be given several times."
-        " FILE@0.3 gives its rows 30 % of the logged part of each batch",
+        " FILE@0.3 gives its rows 30 % of the logged part of each batch. Empty, it leaves out"
+        " a preset's data and what would be learned from them",
         fixed_on_resume=True,
     )
     pretrain_updates: int = setting(

@@ -22,14 +22,19 @@ def hold_out(
     nothing but their number. The digest of each part is made of that of the whole. Raises UserError
     for a single episode.
     """
-    if episodes.count < 2:
-        raise UserError(
-            f"--data={episodes.source}: it holds a single episode, and one is held out to measure"
-            " what was learned from the others. Give at least two."
-        )
+    require_several(episodes)
     count = min(max(1, round(share * episodes.count)), most, episodes.count - 1)
     order = np.random.default_rng(SEED).permutation(episodes.count)
     return part(episodes, np.sort(order[count:])), part(episodes, np.sort(order[:count]))
+
+
+def require_several(episodes: LoggedEpisodes) -> None:
+    """Raise UserError for a single episode, of which none could be held out."""
+    if episodes.count < 2:
+        raise UserError(
+            f"--data={episodes.source}: it holds a single episode, and one is held out to measure"
+            " what was learned from the others (--pretrain_updates). Give at least two."
+        )
 
 
 def part(episodes: LoggedEpisodes, numbers: np.ndarray) -> LoggedEpisodes:

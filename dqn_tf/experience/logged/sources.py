@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -123,4 +124,5 @@ def _own_data(spaces: Spaces, corpus: Corpus | None) -> LoggedEpisodes:
             raise UserError(f"--data=env, column {name}: it is no array: {error}.") from error
         if arrays[name].dtype.hasobject:
             raise UserError(f"--data=env, column {name}: it holds objects, and must hold numbers.")
-    return from_columns(arrays, spaces, ENV)
+    # a sentence names the flag: `env` alone would be nothing that anybody knows
+    return dataclasses.replace(from_columns(arrays, spaces, f"--data={ENV}"), source=ENV)

@@ -9,6 +9,7 @@ import numpy as np
 from dqn_tf.envs.spaces import Spaces
 from dqn_tf.envs.tokens import numbered
 from dqn_tf.experience.logged.episodes import LoggedEpisodes
+from dqn_tf.experience.logged.sources import ENV
 
 MOST_ACTIONS = 20  # with a share of their own
 SAMPLED_ROWS = 10_000  # of which distinct observations are counted
@@ -20,8 +21,9 @@ def summarize(episodes: LoggedEpisodes, spaces: Spaces, names: Sequence[str] = (
     `names` are the actions', where they have any.
     """
     lengths = episodes.lengths
+    source = f"--data={ENV}" if episodes.source == ENV else episodes.source
     lines = [
-        f"{episodes.source}: {_count(episodes.count, 'episode')},"
+        f"{source}: {_count(episodes.count, 'episode')},"
         f" {_count(len(episodes), 'step')} ({_spread(lengths)} an episode)",
         f"  returns: {_quartiles(episodes.returns)}",
         f"  actions: {_actions(episodes, spaces, names)}",

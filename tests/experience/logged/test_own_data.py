@@ -76,7 +76,7 @@ def test_environments_of_tokens_have_data_of_their_own(
     data, spaces = load(env_id, arguments)
     assert time.process_time() - start < 6  # 2 s and less on a quiet machine
     assert data.count == episodes and data.has_final.all() and data.propensity is not None
-    assert summarize(data, spaces).startswith(f"env: {episodes:,} episodes")
+    assert summarize(data, spaces).startswith(f"--data=env: {episodes:,} episodes")
     assert load(env_id, arguments)[0].digest == data.digest
 
 
@@ -116,10 +116,10 @@ def wrong(**columns):
         ([1, 2], "returned .* and must return the columns"),
         (ValueError("no disk"), "`corpus` of --env=WithData-v0 failed: .*no disk"),
         (UserError("Put the book into the folder."), "^Put the book into the folder.$"),
-        ({"action": np.zeros(3, int)}, "^env has no column episode"),
-        (wrong(colour=np.zeros(5)), "^env: column colour is none of episode"),
-        (wrong(action=[1, 2, 3, 3, 9]), "^env, row 4, column action: 9 is no action"),
-        (wrong(action=[1, 2]), r"^env, column action: it has 2 rows, and episode has 5"),
+        ({"action": np.zeros(3, int)}, "^--data=env has no column episode"),
+        (wrong(colour=np.zeros(5)), "^--data=env: column colour is none of episode"),
+        (wrong(action=[1, 2, 3, 3, 9]), "^--data=env, row 4, column action: 9 is no action"),
+        (wrong(action=[1, 2]), r"^--data=env, column action: it has 2 rows, and episode has 5"),
         (wrong(observation=np.zeros((5, 3))), r"column observation: its shape is \[5, 3\], and"),
         (wrong(reward=[[1], [2, 3]]), "^--data=env, column reward: it is no array"),
         (wrong(reward=[None] * 5), "^--data=env, column reward: it holds objects"),
