@@ -68,7 +68,10 @@ def chosen(
         return sentences, sentences
     if vocabulary in LANGUAGES:
         return sentences, read_set(None, vocabulary)
-    return sentences, read_set(vocabulary, language)
+    try:
+        return sentences, read_set(vocabulary, language)
+    except UserError as error:  # it is read as wordings are
+        raise UserError(f"vocabulary={str(error).removeprefix('wordings=')}") from error
 
 
 def read(task: str, wordings: str | None, language: str, entries: Entries) -> Sentences:
@@ -83,8 +86,8 @@ def read(task: str, wordings: str | None, language: str, entries: Entries) -> Se
     path = Path(wordings).expanduser()
     if not path.is_file():
         raise UserError(
-            f"wordings={wordings}: there is no such file; without it, the sentences that come with"
-            " dqn_tf are said."
+            f"wordings={wordings}: there is no such file; without this argument, the sentences that"
+            " come with dqn_tf are taken."
         )
     return read_file(path, entries)
 
@@ -174,6 +177,7 @@ def _require_texts(path: Path, name: str, texts: Any, entry: Entry) -> None:
 def _require_no_twins(path: Path, values: Sentences) -> None:
     seen: set[str] = set()
     for text in all_texts(values):
-        if text.strip() in seen:
+        said = " ".join(text.lower().split())  # tokens are in small letters
+        if said in seen:
             refuse(path, f"{describe_value(text)} occurs twice")
-        seen.add(text.strip())
+        seen.add(said)

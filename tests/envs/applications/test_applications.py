@@ -114,7 +114,8 @@ def test_mistakes_are_told_in_a_sentence(env_id, tmp_path):
         ({"wordings": 7}, "wordings=7: must be the path of a JSON file"),
         ({"wordings": str(tmp_path / "text.json")}, "text.json is damaged: it is not JSON"),
         ({"wordings": str(tmp_path / "list.json")}, "damaged: it holds no JSON object"),
-        ({"vocabulary": "nowhere.json"}, "nowhere.json: there is no such file"),
+        ({"vocabulary": "nowhere.json"}, "^vocabulary=nowhere.json: there is no such file"),
+        ({"vocabulary": 7}, "^vocabulary=7: must be the path of a JSON file"),
         ({"render_mode": "human"}, "renders as ansi, not as human"),
     ):
         with pytest.raises(UserError, match=sentence):

@@ -121,7 +121,7 @@ def test_other_sentences_with_the_tokens_of_ours(tmp_path):
         ({"clear": None}, "the entry 'clear' is missing"),
         ({"vague": []}, r"vague is \[\], and must be a list of texts"),
         ({"vague": ["a", "b"]}, "vague has 2 texts, and must have at least 4"),
-        ({"vague": ["a", "b", "c", "a "]}, "'a ' occurs twice"),
+        ({"vague": ["a", "b", "c", "A "]}, "'A ' occurs twice"),
         ({"vague": "help"}, "vague is 'help', and must be a list of texts"),
         ({"vague": ["a", "b", "c", 4]}, "vague has 4, which is no text"),
         ({"reply": {}}, r"reply is \{\}, and must be a list of lists of texts"),
