@@ -9,7 +9,9 @@ from dqn_tf.experience.logged.episodes import LoggedEpisodes
 from dqn_tf.experience.logged.held_out import hold_out
 from dqn_tf.experience.logged.shares import SharedEpisodes
 
-METRICS = ("held_out_cross_entropy", "kl_to_pretrained")
+CROSS_ENTROPY = "held_out_cross_entropy"
+DIVERGENCE = "kl_to_pretrained"
+METRICS = {CROSS_ENTROPY: "held-out cross-entropy", DIVERGENCE: "KL to the pretrained model"}
 MOST = 1_000  # steps that are looked at
 AT_ONCE = 256  # observations of one forward pass
 PRETRAINED = "held_out/pretrained"  # its array in a checkpoint
@@ -46,10 +48,10 @@ class HeldOut:
         """
         log_policy = self._log_policy(q_function)
         taken = np.take_along_axis(log_policy, self._action[:, np.newaxis], axis=1)
-        metrics = {METRICS[0]: float(-taken.mean())}
+        metrics = {CROSS_ENTROPY: float(-taken.mean())}
         if self._pretrained is not None:
             ratio = self._pretrained - log_policy
-            metrics[METRICS[1]] = float((np.exp(self._pretrained) * ratio).sum(axis=1).mean())
+            metrics[DIVERGENCE] = float((np.exp(self._pretrained) * ratio).sum(axis=1).mean())
         return metrics
 
     def state(self) -> dict[str, np.ndarray]:

@@ -6,7 +6,7 @@ import fcntl
 import json
 import os
 import platform
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, TextIO
@@ -225,19 +225,36 @@ def seed_directories(directory: Path) -> list[Path]:
 def changed_config(before: DQNConfig, overrides: dict[str, Any]) -> tuple[DQNConfig, list[str]]:
     """Return a resumed run's configuration and a phrase for each setting that differs.
 
-    Raises UserError listing the settings that cannot change.
+    Raises UserError listing the settings that cannot change, whether or not they would fit with
+    the others.
     """
-    config = DQNConfig.from_dict(before.to_dict() | overrides)
-    differences = {}
-    for name in before.to_dict():
-        old = getattr(before, name)
-        new = getattr(config, name)
-        if old != new:
-            differences[name] = f"--{name} was {show(old)} and is now {show(new)}"
+    try:
+        config = DQNConfig.from_dict(before.to_dict() | overrides)
+    except UserError:
+        _require_changeable(_differences(before, overrides))
+        raise
+    differences = _differences(before, {name: getattr(config, name) for name in before.to_dict()})
+    _require_changeable(differences)
+    return config, list(differences.values())
+
+
+def _differences(before: DQNConfig, now: Mapping[str, Any]) -> dict[str, str]:
+    """Return a phrase for each setting of `now` that is another one than before, by name."""
+    return {
+        name: f"--{name} was {_shown(getattr(before, name))} and is now {_shown(value)}"
+        for name, value in now.items()
+        if getattr(before, name) != value
+    }
+
+
+def _shown(value: Any) -> str:
+    return show(value) or "not given"
+
+
+def _require_changeable(differences: Mapping[str, str]) -> None:
     refused = [phrase for name, phrase in differences.items() if name in FIXED_ON_RESUME]
     if refused:
         raise UserError(
-            f"A run cannot be resumed with another {'; '.join(refused)}. Leave these flags out, or"
-            " start a new run."
+            f"What a run began with cannot change when it is resumed: {'; '.join(refused)}. Leave"
+            " these flags out, or start a new run."
         )
-    return config, list(differences.values())

@@ -61,7 +61,9 @@ class Progress:
         parts = [f"{name} {text}" for name, text in self._texts().items()]
         parts.append(f"{speed:,.0f} steps/s")
         if speed:
-            parts.append(f"{(self._total_steps - env_step) / speed:.0f} s left")
+            # a last block of several environments may be longer than what was left
+            left = max(0, self._total_steps - env_step)
+            parts.append(f"{left / speed:.0f} s left")
         self.say(f"step {env_step:,} of {self._total_steps:,}: {', '.join(parts)}")
 
     def _texts(self) -> dict[str, str]:

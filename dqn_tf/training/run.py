@@ -11,6 +11,7 @@ import numpy as np
 
 from dqn_tf.agent.dqn import weights_sha256
 from dqn_tf.config import seeding
+from dqn_tf.engines import held_out
 from dqn_tf.engines.engine import Block, Engine
 from dqn_tf.envs.registry import EnvMaker
 from dqn_tf.evaluation.episodes import Evaluation, play
@@ -152,7 +153,7 @@ class Run:
         self.behaviour_metrics = self.engine.behaviour_metrics()
         sentence = f"step {progress:,}: greedy return {mean:.1f}, mean of {episodes} episodes"
         for name, value in self.behaviour_metrics.items():
-            sentence += f", {name.replace('_', ' ')} {value:.2f}"
+            sentence += f", {held_out.METRICS[name]} {value:.2f}"
         self.say(sentence)
         if mean >= self.best_mean:
             self.best_env_step = progress

@@ -32,7 +32,7 @@ def unbroken(tmp_path_factory):
     directory = tmp_path_factory.mktemp("unbroken")
     status, text = run(small_run(directory, **LANGUAGE), directory)
     assert status == 0, text
-    assert "held out cross entropy" in text and "kl to pretrained" in text
+    assert "held-out cross-entropy" in text and "KL to the pretrained model" in text
     return report(directory), directory
 
 

@@ -142,6 +142,12 @@ def test_what_cannot_change_is_refused_as_a_whole():
     assert "learning_rate" not in str(refusal.value) and "learning_rate" not in FIXED_ON_RESUME
 
 
+def test_what_cannot_change_is_named_even_where_the_rest_does_not_fit():
+    before = DQNConfig(data=("a.npz",), pretrain_updates=20)
+    with pytest.raises(UserError, match="--data was a.npz and is now not given"):
+        changed_config(before, {"data": ()})
+
+
 def test_a_changed_value_is_checked():
     with pytest.raises(UserError, match="--gamma=2"):
         changed_config(CONFIG, {"gamma": 2.0})

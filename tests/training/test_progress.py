@@ -27,6 +27,13 @@ def test_a_value_that_is_not_given_stays_as_it_was(capsys):
     assert re.search(r" steps/s, \d+ s left$", second)
 
 
+def test_no_time_is_left_where_the_last_block_went_beyond_the_end(capsys):
+    progress = Progress(100)
+    progress.start(0)
+    progress.update(108)
+    assert re.search(r" steps/s, 0 s left$", capsys.readouterr().out)
+
+
 def test_speed_counts_from_the_step_where_a_resumed_run_starts(capsys):
     progress = Progress(1_000_000_000)
     progress.start(999_999_000)
