@@ -1,0 +1,1 @@
+"""What each part of learning to write walks is worth, over four graphs."""

@@ -1,0 +1,222 @@
+"""The further tables of the page: the ablation, the ways of acting, the units of replay."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from benchmarks.common import tables
+from benchmarks.graph_walk import plot, summary
+from benchmarks.graph_walk.experiments import (
+    ABLATION,
+    BY_NAME,
+    EXPERIMENTS,
+    FEWER_GRAPHS,
+    GRAPHS,
+    NO_REHEARSAL_NAME,
+    ONLINE_NAME,
+    UNITS,
+    WHOLE,
+    Experiment,
+)
+from benchmarks.graph_walk.records import Row
+from benchmarks.graph_walk.summary import current, estimate
+
+MOST_RISE, LEAST_LOSS = 0.15, 2.0  # nats: with rehearsal, without
+GOOD = -3.0
+WAYS = {
+    "q": "Q alone",
+    "support": "Q within the support of 0.005",
+    "beta_1": "log π + Q",
+    "beta_4": "log π + 4 Q",
+    "beta_16": "log π + 16 Q",
+    "model": "log π alone",
+}
+
+
+def verdict(is_met: bool) -> str:
+    """Return the word for it, in bold."""
+    return "**met**" if is_met else "**missed**"
+
+
+def ablation(rows: Sequence[Row]) -> list[str]:
+    """Write the table of what is left out, and the aims of rehearsal."""
+    cells = [cells for experiment in ABLATION if (cells := _ablation_cells(experiment, rows))]
+    if len(cells) < 2:
+        return []
+    graphs = [f"graph {graph}" for graph in FEWER_GRAPHS]
+    header = ("online, without", *graphs, "success", f"CPU s to {GOOD}", "nats", "rise", "KL")
+    return [
+        "### What each part brings",
+        "",
+        "Each row is the preset at half its steps, 32,000, with something left out: the mean return"
+        " [of the worst run, of the best] and the number of runs; then over all graphs the success,"
+        f" the median CPU seconds until the greedy return is first {GOOD} on graph 1 (compilation"
+        " not counted), the cross-entropy of the language model on held-out walks at the end, its"
+        " rise over the pretrained one, and KL(π0 || π) to the pretrained one. A quarter of each"
+        " batch comes from the walks, except in the last row.",
+        "",
+        *tables.markdown(header, cells),
+        "",
+        *_rehearsal_aims(rows),
+        "",
+        *_picture(rows),
+    ]
+
+
+def has_picture(rows: Sequence[Row]) -> bool:
+    """Tell whether something was left out on the first graph, beside what it is compared with."""
+    measured = [each.name for each in ABLATION if current(each, GRAPHS[0], rows)]
+    return WHOLE in measured and len(measured) > 1
+
+
+def _picture(rows: Sequence[Row]) -> list[str]:
+    if not has_picture(rows):
+        return []
+    path = f"../benchmarks/results/graph_walk/{plot.FILE}"
+    return [f"![Greedy return on graph 1 with something left out, by steps]({path})", ""]
+
+
+def _ablation_cells(experiment: Experiment, rows: Sequence[Row]) -> list[str]:
+    by_graph = {graph: current(experiment, graph, rows) for graph in FEWER_GRAPHS}
+    runs = [run for part in by_graph.values() for run in part]
+    if not runs:
+        return []
+    return [
+        experiment.title,
+        *(_mean_of(by_graph[graph]) for graph in FEWER_GRAPHS),
+        f"{np.mean([run.success for run in runs]):.1%}",
+        _time_to_good(by_graph[FEWER_GRAPHS[0]]),
+        _mean([run.held_out_cross_entropy for run in runs]),
+        _mean(summary.rises(runs)),
+        _mean([run.kl_to_pretrained for run in runs]),
+    ]
+
+
+def _mean_of(runs: Sequence[Row]) -> str:
+    if not runs:
+        return "—"
+    values = [run.score for run in runs]
+    spread = f" [{min(values):.2f}, {max(values):.2f}]" if len(runs) > 1 else ""
+    return f"{np.mean(values):.2f}{spread}, {len(runs)}"
+
+
+def _mean(values: Sequence[float | None]) -> str:
+    known = [value for value in values if value is not None]
+    return f"{np.mean(known):.2f}" if known else "—"
+
+
+def _time_to_good(runs: Sequence[Row]) -> str:
+    """Return the median, of runs that get there; how many, where not all do."""
+    found = [seconds for run in runs if (seconds := summary.seconds_to(run, GOOD)) is not None]
+    if not found:
+        return "never" if runs else "—"
+    few = "" if len(found) == len(runs) else f" ({len(found)} of {len(runs)})"
+    return f"{np.median(found):.0f}{few}"
+
+
+def _rehearsal_aims(rows: Sequence[Row]) -> list[str]:
+    lines = []
+    aims: list[tuple[str, str, Callable[[float], bool]]] = [
+        (WHOLE, f"rises by at most {MOST_RISE} with rehearsal", lambda r: r <= MOST_RISE),
+        (NO_REHEARSAL_NAME, f"and by more than {LEAST_LOSS:g} without", lambda r: r > LEAST_LOSS),
+    ]
+    for name, sentence, is_good in aims:
+        runs = [run for graph in FEWER_GRAPHS for run in current(BY_NAME[name], graph, rows)]
+        found = summary.rises(runs)
+        if found:
+            is_met = all(map(is_good, found))
+            shown = f"{min(found):.2f} to {max(found):.2f} in {len(found)} runs"
+            lines.append(f"- The cross-entropy {sentence}: {verdict(is_met)}, {shown}.")
+    return lines
+
+
+def acting(rows: Sequence[Row]) -> list[str]:
+    """Write the table of the ways of acting by the same weights."""
+    cells = []
+    for way, title in WAYS.items():
+        line = [title]
+        for name in ("offline", ONLINE_NAME):
+            for graph in GRAPHS:
+                pairs = [summary.acting(run)[way] for run in current(BY_NAME[name], graph, rows)]
+                score, share = np.mean(pairs, axis=0) if pairs else (np.nan, np.nan)
+                line.append(f"{score:.2f} ({share:.0%})" if pairs else "—")
+        cells.append(line)
+    header = [
+        "acting by",
+        *(f"{side}, {graph}" for side in ("offline", "online") for graph in GRAPHS),
+    ]
+    return [
+        "### Ways to act by the same weights",
+        "",
+        "Mean return (success) of the runs above, offline and online, on graphs 1 to 4: nothing is"
+        " trained anew.",
+        "",
+        *tables.markdown(header, cells),
+        "",
+    ]
+
+
+def units(rows: Sequence[Row]) -> list[str]:
+    """Write the table of whole episodes against single transitions."""
+    cells = []
+    for experiment in UNITS:
+        runs = current(experiment, GRAPHS[0], rows)
+        if not runs:
+            continue
+        seconds = [run.cpu_seconds - run.compiling_cpu_seconds for run in runs]
+        updates = np.array([run.updates for run in runs])
+        cells.append(
+            (
+                experiment.title,
+                estimate([run.score for run in runs]).show(2),
+                f"{np.mean([run.success for run in runs]):.1%}",
+                _time_to_good(runs),
+                f"{np.median(seconds):.0f}",
+                f"{1000 * np.median(seconds / updates):.0f}",
+                str(len(runs)),
+            )
+        )
+    if not cells:
+        return []
+    header = (
+        "a batch",
+        "return",
+        "success",
+        f"CPU s to {GOOD}",
+        "CPU s in all",
+        "CPU ms an update",
+        "runs",
+    )
+    return [
+        "### Whole episodes against single transitions",
+        "",
+        "Graph 1, online, the preset but for `--replay_unit` and, with transitions,"
+        " `--replay_capacity=100000`. As many updates; an update's time counts the 40 steps that it"
+        " is due for. Compilation is not counted.",
+        "",
+        *tables.markdown(header, cells),
+        "",
+    ]
+
+
+def commands(rows: Sequence[Row]) -> str:
+    """List the flags of each experiment, and how to repeat it."""
+    lines = ["Flags of `train.py` on graph 1, where they are not those of the preset:", ""]
+    for experiment in EXPERIMENTS:
+        runs = current(experiment, GRAPHS[0], rows)
+        if runs:
+            lines.append(f"- {experiment.title}: `{runs[-1].settings}`")
+    return "\n".join([*lines, "", "All of it: `python -m benchmarks.graph_walk`."])
+
+
+def versions(rows: Sequence[Row]) -> str:
+    """Say where and when it was measured."""
+    names = ("dqn_tf", "tensorflow", "gymnasium", "numpy", "python")
+    parts = [
+        f"{name} {' and '.join(sorted({getattr(row, name) for row in rows}))}" for name in names
+    ]
+    machines = " and ".join(sorted({row.machine for row in rows}))
+    days = " and ".join(sorted({row.date for row in rows}))
+    return f"One thread of {machines}, beside other work; {', '.join(parts)}; {days}."
