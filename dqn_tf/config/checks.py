@@ -170,10 +170,10 @@ def check_losses_on_logged_data(config: Settings) -> str | None:
                     f"--{name} learns from logged data, which --engine=graph has not: use"
                     " --engine=host."
                 )
-        if config.explore_with == "behaviour":
+        if config.explore_with != "uniform":
             return (
-                "--explore_with=behaviour learns from logged data, which --engine=graph has not:"
-                " use --engine=host."
+                f"--explore_with={config.explore_with} learns from logged data, which"
+                " --engine=graph has not: use --engine=host."
             )
     if config.support and config.munchausen:
         return (
@@ -196,6 +196,8 @@ def check_episodes_have_a_network(config: Settings) -> str | None:
 
 def check_behaviour(config: Settings) -> str | None:
     """Require that something teaches the behaviour head, where it explores or acts."""
+    if config.explore_with == "support" and not config.support:
+        return "--explore_with=support draws from what --support leaves: give --support=0.01."
     clones = config.imitation > 0 and config.imitation_loss == "cross_entropy"
     if config.pretrain_updates or config.support or clones:
         return None

@@ -61,7 +61,7 @@ class DQNConfig(Settings):
             self.support > 0
             or self.q_weight > 0
             or self.pretrain_updates > 0
-            or self.explore_with == "behaviour"
+            or self.explore_with != "uniform"
             or (self.imitation > 0 and self.imitation_loss == "cross_entropy")
         )
 

@@ -123,7 +123,8 @@ class LocalCollector:
         self._generator = generator
         # The noise of noisy layers explores: it is drawn for each step.
         self._noise = generator if config.noisy else None
-        self._explores_as_logged = config.explore_with == "behaviour"
+        self._explore_with = config.explore_with
+        self._support = config.support
         spaces = dataclasses.replace(self.env.spaces, masked=self.action_mask is not None)
         self._actions = spaces.actions
         self._steps = Steps.empty(config.block_steps, config.num_envs, spaces)
@@ -142,7 +143,7 @@ class LocalCollector:
                 random_actions[t] = exploration.random_action(
                     draw[t], self._actions, self.action_mask
                 )
-            if self._explores_as_logged:
+            if self._explore_with != "uniform":
                 action = self._choose(observation, explore[t], draw[t])
             elif all_explore[t]:
                 action = random_actions[t]
@@ -217,7 +218,7 @@ class LocalCollector:
         self.env.close()
 
     def _choose(self, observation: np.ndarray, explore: np.ndarray, draw: np.ndarray) -> np.ndarray:
-        """Return actions [N] that the behaviour draws where `explore`, and greedy ones elsewhere.
+        """Return actions [N] that the behaviour gives where `explore`, and greedy ones elsewhere.
 
         No row is computed twice.
         """
@@ -229,10 +230,19 @@ class LocalCollector:
             legal = None if mask is None else mask[rows]
             if explore[rows[0]]:
                 logits = self._q_function.behaviour(observation[rows])
-                action[rows] = exploration.drawn_action(logits, draw[rows], legal)
+                action[rows] = self._explored(logits, draw[rows], legal)
             else:
                 action[rows] = self._q_function.greedy_action(observation[rows], legal, self._noise)
         return action
+
+    def _explored(
+        self, logits: np.ndarray, draw: np.ndarray, legal: np.ndarray | None
+    ) -> np.ndarray:
+        """Draw actions [N] from the behaviour, or uniformly from those that it supports."""
+        if self._explore_with == "behaviour":
+            return exploration.drawn_action(logits, draw, legal)
+        supported = exploration.supported_actions(logits, self._support, legal)
+        return exploration.random_action(draw, self._actions, supported)
 
     def _store_final_observations(self, steps: Steps, t: int, infos: dict[str, Any]) -> None:
         """Store the masks, and the true last observations of the episodes that ended at step t.

@@ -66,9 +66,9 @@ class LoggedDataSettings:
     explore_with: str = setting(
         "uniform",
         LOGGED,
-        "exploration draws its actions uniformly, or from the behaviour that was learned from the"
-        " logged data",
-        Choice("uniform", "behaviour"),
+        "exploration draws its actions uniformly, from the behaviour that was learned from the"
+        " logged data, or uniformly from what --support leaves of it",
+        Choice("uniform", "behaviour", "support"),
     )
     q_weight: float = setting(
         0.0,
