@@ -345,3 +345,8 @@ def test_several_seeds_are_offered_where_they_can_be():
     ]:
         with pytest.raises(UserError, match=said):
             training_flags.parse_training_flags([*words, f"--env={env}"])
+
+
+def test_exploring_within_the_support_asks_for_one():
+    with pytest.raises(UserError, match="give --support=0.01"):
+        DQNConfig(explore_with="support", imitation=0.1)

@@ -145,3 +145,23 @@ def test_exploring_by_the_behaviour_writes_what_the_corpus_would():
     # the corpus is right in half of the tokens and by chance in an eighth more; random play in 0.25
     assert np.mean(rewards > 0) > 0.4
     run.close()
+
+
+def test_exploring_within_the_support_writes_any_supported_token_equally_often():
+    task = {"task": "count", "length": 1, "symbols": 4}
+    config = {"env_kwargs": task, "pretrain_updates": 400, "offline_updates": 0, "q_weight": 0.0}
+    run = make_run(
+        **config,
+        total_steps=1200,
+        support=0.5,
+        explore_with="support",
+        epsilon_start=1.0,
+        epsilon_end=1.0,
+        warmup_env_steps=1199,
+        replay_capacity=1200,
+    )
+    trainer.run_blocks([run])
+    rewards = run.engine.replay.online.columns["reward"][:1199]
+    # the right token has 5/8, each other 1/8: less than half of it
+    assert np.mean(rewards > 0) > 0.95
+    run.close()
