@@ -10,7 +10,14 @@ import numpy as np
 from benchmarks.common import tables
 from benchmarks.common.records import read
 from benchmarks.graph_walk import page_parts, plot, summary
-from benchmarks.graph_walk.experiments import BY_NAME, GRAPHS, MAIN, ONLINE_NAME, Experiment
+from benchmarks.graph_walk.experiments import (
+    BY_NAME,
+    FIRST_NAME,
+    GRAPHS,
+    MAIN,
+    ONLINE_NAME,
+    Experiment,
+)
 from benchmarks.graph_walk.records import FILE, Row
 from benchmarks.graph_walk.summary import current, estimate
 from benchmarks.graph_walk.yardsticks import EXACT, exact_rows
@@ -21,8 +28,8 @@ END = "<!-- end of walks measured -->\n"
 HEADER = ("return (success)", *(f"graph {graph}" for graph in GRAPHS))
 WITHIN = 0.1  # of the optimum, and on graph 1 a return of at least BEST_KNOWN
 BEST_KNOWN = -2.90
-SEEDS_TO_MEET = 0.8  # of the seeds
-SECONDS = {ONLINE_NAME: 120, "offline": 60}
+SEEDS, MAY_MISS = 5, 1
+SECONDS = {ONLINE_NAME: 120, FIRST_NAME: 120, "offline": 60}
 NOT_MEASURED = "—"
 
 
@@ -50,9 +57,10 @@ def write(page: Path, text: str) -> None:
 def draw(results: Path) -> None:
     """Draw the picture that the section shows, if there are runs for it."""
     rows = read(results / FILE, Row)
-    if page_parts.has_picture(rows):
-        optimum = exact_rows()[GRAPHS[0]][EXACT[0]][0]
-        plot.ablation(rows, optimum, results / plot.FILE)
+    optimum = exact_rows()[GRAPHS[0]][EXACT[0]][0]
+    for experiments, file in page_parts.PICTURES:
+        if page_parts.has_picture(experiments, rows):
+            plot.ablation(experiments, rows, optimum, results / file)
 
 
 def _main_table(rows: Sequence[Row]) -> list[str]:
@@ -71,6 +79,7 @@ def _main_table(rows: Sequence[Row]) -> list[str]:
     ):
         cells.append(_model_cells(name, title, rows))
     cells += [_exact_cells(title, exact) for title in EXACT[1:]]
+    cells = [line for line in cells if set(line[1:]) != {NOT_MEASURED}]
     return [
         "Mean return over all 39 starts, and the share of them from which the goal is reached: the"
         " mean of the runs and its 95 % interval. Tables are exact. The language model is the"
@@ -97,14 +106,15 @@ def _show(runs: Sequence[Row]) -> str:
     return f"{score.show(2)} ({share:.1%}){few}"
 
 
-def _model_cells(name: str, title: str, rows: Sequence[Row]) -> list[str]:
+def _model_cells(way: str, title: str, rows: Sequence[Row]) -> list[str]:
     cells = [title]
     for graph in GRAPHS:
-        runs = current(BY_NAME[ONLINE_NAME], graph, rows)
+        online = (current(BY_NAME[name], graph, rows) for name in (ONLINE_NAME, FIRST_NAME))
+        runs = next(filter(None, online), [])
         if not runs:
             cells.append(NOT_MEASURED)
             continue
-        score, share = summary.model(runs, name)
+        score, share = summary.model(runs, way)
         cells.append(f"{score.show(2)} ({share.value:.1%})")
     return cells
 
@@ -150,7 +160,7 @@ def _aims(rows: Sequence[Row]) -> list[str]:
     """Say for each aim whether it is met."""
     lines = [
         "Aims: a return within 0.1 of the optimum (on graph 1 of at least -2.90) and all starts"
-        " successful in at least four of five seeds.",
+        " successful in at least four of five seeds. Open is what too few runs tell.",
         "",
     ]
     for experiment in MAIN:
@@ -160,7 +170,7 @@ def _aims(rows: Sequence[Row]) -> list[str]:
             continue
         limit = SECONDS[experiment.name]
         seconds = float(np.median([run.cpu_seconds for run in runs]))
-        quick = f"within {limit} s {page_parts.verdict(seconds <= limit)}, {seconds:.0f} CPU s"
+        quick = f"within {limit} s {page_parts.verdict(seconds <= limit)}, {seconds:.1f} CPU s"
         lines.append(f"- {experiment.title}: {'; '.join(parts)}; {quick}.")
     return [*lines, ""]
 
@@ -171,9 +181,12 @@ def _met_by_graph(name: str, rows: Sequence[Row]) -> Iterator[str]:
         if not runs:
             continue
         least = least_return(graph)
-        good = [run.score >= least and run.success == 1.0 for run in runs]
-        is_met = len(runs) >= 5 and bool(np.mean(good) >= SEEDS_TO_MEET)
-        yield f"graph {graph} {page_parts.verdict(is_met)}, {sum(good)} of {len(runs)}"
+        good = sum(run.score >= least and run.success == 1.0 for run in runs)
+        if len(runs) - good > MAY_MISS:
+            shown = page_parts.verdict(False)
+        else:
+            shown = page_parts.verdict(True) if good >= SEEDS - MAY_MISS else "open"
+        yield f"graph {graph} {shown}, {good} of {len(runs)}"
 
 
 def least_return(graph: str) -> float:

@@ -17,7 +17,7 @@ from benchmarks.scores.variants import config_hash
 from dqn_tf.agent.dqn import DQN
 from dqn_tf.config.dqn_config import DQNConfig
 from dqn_tf.engines.factory import make_engines
-from dqn_tf.engines.held_out import METRICS, HeldOut
+from dqn_tf.engines.held_out import CROSS_ENTROPY, DIVERGENCE, HeldOut
 from dqn_tf.envs.registry import EnvMaker
 from dqn_tf.experience.logged.held_out import hold_out
 from dqn_tf.experience.logged.shares import SharedEpisodes, load_all
@@ -97,8 +97,8 @@ class Runner:
         finally:
             run.close()
         if kind != SUCCESSES:
-            result |= {name: known.get(name) for name in METRICS}
-            result["pretrained_cross_entropy"] = observer.pretrained.pop(METRICS[0], None)
+            result |= {name: known.get(name) for name in (CROSS_ENTROPY, DIVERGENCE)}
+            result["pretrained_cross_entropy"] = observer.pretrained.pop(CROSS_ENTROPY, None)
         shown = " ".join(f"{step}:{cpu:.1f}:{mean:.3f}" for step, cpu, mean in observer.points)
         return result | {
             "curve": shown,
