@@ -43,7 +43,7 @@ def main(flags: ExportFlags) -> None:
     )
     deleted = publish.prune(directory, flags.keep) if flags.keep else []
     print(
-        f"{run.config.env}, the {run.weights_name} weights of step {run.env_steps:,}, as"
+        f"{run.config.env}, the {run.weights_name} weights of step {run.step:,}, as"
         f" {', '.join(flags.formats)}: {version}"
     )
     if score:

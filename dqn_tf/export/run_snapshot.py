@@ -30,6 +30,7 @@ class RunSnapshot(NamedTuple):
     export_dir: Path
     weights: list[np.ndarray]  # of the online network, in the order of its variables
     weights_name: str  # "last" or "best"
+    step: int  # on the run's clock, which counts updates on logged data first
     env_steps: int
     report: dict[str, Any] | None  # the run's evaluation.json, once it has finished
     # The replay's observations; where they are stacks of frames, the frames' numbers.
@@ -69,6 +70,7 @@ def read_snapshot(directory: str, weights_name: str | None) -> RunSnapshot:
         export_dir,
         _read_weights(latest, weights_name),
         weights_name,
+        latest.step,
         latest.state["engine"]["env_step"],
         run.read_evaluation(),
         observations_of(rows),

@@ -79,7 +79,7 @@ class Checkpoint(NamedTuple):
 
     @property
     def step(self) -> int:
-        """The environment step at which it was taken."""
+        """Where the run's clock stood: updates on logged data first, then environment steps."""
         return int(self.path.name)
 
 

@@ -91,6 +91,9 @@ def test_a_run_without_steps_exports_resumes_and_goes_on(data, tmp_path):
     assert report(tmp_path)["updates"] == 300
     snapshot = read_snapshot(str(tmp_path / "run"), "last")
     assert snapshot.env_steps == 0 and len(snapshot.gate_observations) > 100
+    assert snapshot.step == 300
+    status, text = run(["--model=export", "--episodes=2"], tmp_path, "evaluate.py")
+    assert status == 0 and "(version 2, trained on logged data alone, last weights)" in text, text
     manifest = (tmp_path / "export" / "1" / "assets.extra" / "dqn_tf.json").read_text()
     assert json.loads(manifest)["observation_range"]["observations"] > 100
 

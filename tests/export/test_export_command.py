@@ -145,7 +145,7 @@ def test_a_score_is_that_of_the_very_weights():
         "last": {"mean": 1.0},
         "best": {"weights_sha256": "b", "test": {"mean": 2.0}},
     }
-    run = run_snapshot.RunSnapshot(*[None] * 6, report, None, None)
+    run = run_snapshot.RunSnapshot(*[None] * 7, report, None, None)
     assert [run_snapshot.score(run, sha) for sha in "abc"] == [{"mean": 1.0}, {"mean": 2.0}, None]
     assert run_snapshot.score(run._replace(report=None), "a") is None
 
