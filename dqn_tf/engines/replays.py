@@ -56,11 +56,22 @@ def mix(config: DQNConfig, online: UniformReplay, logged: Sequence[SharedEpisode
 
     Raises UserError where a share is no whole row.
     """
+    counts, online_counts = logged_counts(config, logged)
     parts = [_logged_part(config, online, source.episodes) for source in logged]
+    own_rows = config.batch_size - round(config.data_share * config.batch_size)
+    return MixedReplay(online, parts, counts, (own_rows, *online_counts))
+
+
+def logged_counts(
+    config: DQNConfig, logged: Sequence[SharedEpisodes]
+) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Return the rows of each source in a batch before the first environment step, and after it.
+
+    Raises UserError where a share is no whole row.
+    """
     logged_rows = round(config.data_share * config.batch_size)
     counts = _counts(config.batch_size if config.logged_updates else 0, logged)
-    online_counts = _counts(logged_rows if config.total_steps else 0, logged)
-    return MixedReplay(online, parts, counts, (config.batch_size - logged_rows, *online_counts))
+    return counts, _counts(logged_rows if config.total_steps else 0, logged)
 
 
 def _logged_part(config: DQNConfig, online: UniformReplay, episodes: LoggedEpisodes) -> LoggedRows:

@@ -11,6 +11,7 @@ import numpy as np
 from dqn_tf.agent.networks import choice
 from dqn_tf.config import presets
 from dqn_tf.config.dqn_config import FIXED_ON_RESUME, DQNConfig
+from dqn_tf.engines.replays import logged_counts
 from dqn_tf.envs import registry
 from dqn_tf.envs.spaces import Spaces
 from dqn_tf.evaluation.find_export import require_same_env
@@ -186,6 +187,7 @@ def _with_logged_data(plans: list[RunPlan]) -> list[RunPlan]:
                 )
         return plans
     logged = tuple(load_all(config.data, spaces, functools.partial(registry.corpus, config)))
+    logged_counts(config, logged)  # raises
     names = registry.names(config).get("action_meanings", ())
     for source in logged:
         if config.pretrain_updates:

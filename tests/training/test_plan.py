@@ -108,7 +108,7 @@ def test_an_environments_own_data_are_planned_and_told(tmp_path, capsys):
     assert "--data=env: 8,000 episodes, " in told and "20,000 episodes of 448 bytes" in told
 
 
-def test_a_single_logged_episode_is_too_few_to_pretrain_on(tmp_path, monkeypatch):
+def test_logged_data_that_are_too_few_are_refused_and_nothing_is_written(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     episode = logged_data.columns() | {"episode": np.zeros(5, int)}
     ends = {"terminated": np.arange(5) == 4, "truncated": np.zeros(5, bool)}
@@ -120,4 +120,7 @@ def test_a_single_logged_episode_is_too_few_to_pretrain_on(tmp_path, monkeypatch
     words = ["--env=CartPole-v1", "--data=one.npz", "--pretrain_updates=5", "--run_dir=run"]
     with pytest.raises(UserError, match=r"^--data=one\.npz: it holds a single episode"):
         prepare(parse_training_flags(["train.py", *words]))
+    words = ["--env=CartPole-v1", "--data=one.npz@0.999", "--data=./one.npz@0.001"]
+    with pytest.raises(UserError, match=r"^--data=\./one\.npz: its share of 0\.001 of 32 rows"):
+        prepare(parse_training_flags(["train.py", *words, "--run_dir=run"]))
     assert [path.name for path in tmp_path.iterdir()] == ["one.npz"]
