@@ -142,7 +142,7 @@ def time_parts(clock: Clock, engine: Any) -> None:
         ("step", engine.collector.env, "step"),
         ("gymnasium", gymnasium_env, "step"),
         ("act", engine.q_function, "greedy_action"),
-        ("store", engine.transitions, "add"),
+        ("store", engine.row_maker, "add"),
         ("store", engine.replay, "add"),
         ("sample", engine.replay, "sample"),
         ("learn", engine.agent, "learn"),

@@ -91,7 +91,7 @@ def test_restored_at_any_block_it_goes_on_to_the_bit(name, tmp_path):
         moments, still_open = [], 0
         while engine.env_step < config.total_steps:
             moments.append(saved(engine, tmp_path / str(num_envs)))
-            still_open += int((~engine.transitions.state()["done"]).sum())
+            still_open += int((~engine.row_maker.state()["done"]).sum())
             engine.run_block()
         expected = everything(engine)
         assert len(moments) == 11 and engine.updates == 51
