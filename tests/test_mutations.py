@@ -32,7 +32,7 @@ EACH_TENSOR = "for tensor in (reward, discount, next_q):"
 SELECTED = "losses.select(forward.outputs, "
 TARGET, NEXT_OUTPUTS = (
     "values.loss(target, ",
-    'choosing = self._forward(self.target, batch["next_observation"]',
+    'choosing = self._forward(self.target, batch, "next_observation"',
 )
 BY_ONLINE = (
     'batch["reward"] + batch["discount"] * tf.reduce_max(self.online(batch["next_observation"]),'

@@ -174,13 +174,13 @@ MUTATIONS = {
         NumpyQFunction,
         "greedy_action",
         logged_oracles.check_the_choice_is_supported,
-        ("if self._behaviour:", "if False:"),
+        ("if plan.support:", "if False:"),
     ),
     "no support when acting by a compiled call": (
         CompiledQFunction,
         "greedy_action",
         logged_oracles.check_the_choice_is_supported,
-        ("if behaviour:", "if False:"),
+        ("if self._support:", "if False:"),
     ),
 }
 

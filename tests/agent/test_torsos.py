@@ -40,6 +40,10 @@ GRU = {
 # its torso is the one that tokens get by themselves
 TRANSFORMER = {
     "env": "dqn_tf/Rewrite-v0",
+    "num_envs": 1,
+    "replay_unit": "transition",
+    "distribution": "none",
+    "gamma": 0.99,
     "total_steps": 500,
     "env_steps_per_update": 4,
     "hidden_units": None,

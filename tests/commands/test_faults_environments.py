@@ -223,7 +223,7 @@ def test_arguments_are_kept_by_the_run_and_its_export(tmp_path):
     config = json.loads((tmp_path / "run" / "config.json").read_text(encoding="utf-8"))
     assert config["config"]["env_kwargs"] == {"size": 3}
     other = resume_run(tmp_path, env_kwargs=json.dumps({"size": 4}))
-    assert "another --env_kwargs was" in refusal(other, tmp_path)
+    assert '--env_kwargs was {"size": 3} and is now {"size": 4}' in refusal(other, tmp_path)
     status, text = run(resume_run(tmp_path), tmp_path)
     assert status == 0, text
     manifest = tmp_path / "export" / "1" / "assets.extra" / "dqn_tf.json"

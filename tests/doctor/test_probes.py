@@ -48,8 +48,8 @@ MISTAKES = {  # probe: owner, attribute, and a piece of its source with what is 
         DQN,
         "bellman_target",
         (
-            'self._forward(self.target, batch["next_observation"]',
-            'self._forward(self.online, batch["next_observation"]',
+            'self._forward(self.target, batch, "next_observation"',
+            'self._forward(self.online, batch, "next_observation"',
         ),
     ),
     "frames": (
