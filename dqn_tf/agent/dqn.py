@@ -147,10 +147,7 @@ class DQN(TransitionModel):
             rows = logged_losses.cross_entropy(
                 forward.behaviour, batch["action"], batch.get("action_mask")
             )
-            loss = self._mean(rows, batch)
-            keras_losses = self.online.losses
-            if keras_losses:
-                loss += tf.add_n(keras_losses) / self.num_agents
+            loss = self._with_keras_losses(self._mean(rows, batch))
         gradient_norm = self._descend(tape, loss)
         self.update_target()
         return {"loss": loss, "gradient_norm": gradient_norm}
@@ -186,10 +183,7 @@ class DQN(TransitionModel):
             metrics[auxiliary.name] = self._mean(terms, batch)
             rows += auxiliary.weight * terms
         rows = rows * batch["weight"] if "weight" in batch else rows
-        loss = self._mean(rows, batch)  # [num_agents]
-        keras_losses = self.online.losses  # add_loss, kernel_regularizer
-        if keras_losses:
-            loss += tf.add_n(keras_losses) / self.num_agents
+        loss = self._with_keras_losses(self._mean(rows, batch))  # [num_agents]
         if values.atoms > 1:
             target = values.expected(target)
             selected = values.q_values(selected[:, tf.newaxis])[:, 0]
@@ -213,6 +207,11 @@ class DQN(TransitionModel):
         )
         self.optimizer.apply_gradients(zip(gradients, variables, strict=True))
         return norm
+
+    def _with_keras_losses(self, loss: tf.Tensor) -> tf.Tensor:
+        """Add what layers add by `add_loss` and `kernel_regularizer` to a loss [num_agents]."""
+        keras_losses = self.online.losses
+        return loss + tf.add_n(keras_losses) / self.num_agents if keras_losses else loss
 
     def _mean(self, rows: tf.Tensor, batch: Batch) -> tf.Tensor:
         """[B] → the mean of each agent's share, [num_agents]."""
@@ -290,8 +289,7 @@ class DQN(TransitionModel):
 
     def copy_to_target(self) -> None:
         """Make the target network a copy of the online network."""
-        for target, online in zip(self.target.variables, self.online.variables, strict=True):
-            target.assign(online)
+        self._move_target(1.0)
 
     def _move_target(self, share: tf.Tensor | float) -> None:
         for target, online in zip(self.target.variables, self.online.variables, strict=True):
