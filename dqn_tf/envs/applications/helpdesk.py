@@ -30,7 +30,6 @@ from dqn_tf.envs.applications.issue_beliefs import (
 )
 from dqn_tf.envs.applications.text_env import TextEnv, longest
 from dqn_tf.envs.applications.wordings import Entry, Sentences, refuse
-from dqn_tf.envs.text import logged_play
 
 ENV_ID = "dqn_tf/Helpdesk-v0"
 ENTRIES = {
@@ -45,8 +44,6 @@ ENTRIES = {
 }
 ASKED, REPLIED = ">", "<"  # signs before a question and before the customer's reply
 MOST_PAIRS = 20
-KNOWN = 0.5  # how often the player of logged data does the best thing
-CORPUS_EPISODES = 2_000
 
 
 class Helpdesk(TextEnv):
@@ -118,16 +115,6 @@ class Helpdesk(TextEnv):
     def best_action(self) -> int:
         """Return an action with the best mean return for what the dialogue tells."""
         return int(np.argmax(self.beliefs.q_values(self.possible, self.turns)))
-
-    def behaviour(self) -> np.ndarray:
-        """Return the chances of one who does the best thing half of the time, or else anything."""
-        chances = np.full(len(self._meanings), (1.0 - KNOWN) / len(self._meanings))
-        chances[self.best_action()] += KNOWN
-        return chances
-
-    def corpus(self) -> dict[str, np.ndarray]:
-        """Return 2,000 dialogues of `behaviour` as logged data."""
-        return logged_play.corpus(self, CORPUS_EPISODES)
 
     def optimal_return(self) -> float:
         """Return the best mean return of one who knows what each sentence can mean."""

@@ -19,7 +19,7 @@ from dqn_tf.envs.applications import wordings as sentences_of
 from dqn_tf.envs.applications.quests import LIMIT, NEEDS, OBJECTS, QUESTS, VERBS
 from dqn_tf.envs.applications.text_env import TextEnv, longest
 from dqn_tf.envs.applications.wordings import Entry, Sentences, refuse
-from dqn_tf.envs.text import exact, logged_play
+from dqn_tf.envs.text import exact
 from dqn_tf.envs.text.exact import Model
 
 ENV_ID = "dqn_tf/HomeText-v0"
@@ -31,8 +31,6 @@ ENTRIES = {
     "quests": Entry(),
 }
 DENIED, ASKED = "{no}", "{yes}"  # where a quest names the needs
-KNOWN = 0.5  # how often the player of logged data does the best thing
-CORPUS_EPISODES = 2_000
 
 
 class HomeText(TextEnv):
@@ -101,16 +99,6 @@ class HomeText(TextEnv):
         step = min(self._steps, LIMIT - 1)
         state = (step * len(QUESTS) + QUESTS.index(self.quest)) * NEEDS + self.room
         return int(self._best[state])
-
-    def behaviour(self) -> np.ndarray:
-        """Return the chances of one who does the best thing half of the time, or else anything."""
-        chances = np.full(len(self._meanings), (1.0 - KNOWN) / len(self._meanings))
-        chances[self.best_action()] += KNOWN
-        return chances
-
-    def corpus(self) -> dict[str, np.ndarray]:
-        """Return 2,000 episodes of `behaviour` as logged data."""
-        return logged_play.corpus(self, CORPUS_EPISODES)
 
     def model(self) -> Model:
         """Return the task as tables: see `quests.quest_model`."""

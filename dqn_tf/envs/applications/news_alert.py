@@ -24,9 +24,8 @@ from dqn_tf.envs.applications.regime_beliefs import (
     RIGHT,
     TEXTS,
 )
-from dqn_tf.envs.applications.text_env import TextEnv, longest
+from dqn_tf.envs.applications.text_env import KNOWN, TextEnv, longest
 from dqn_tf.envs.applications.wordings import Entry, Sentences
-from dqn_tf.envs.text import logged_play
 from dqn_tf.support.errors import UserError, describe_value
 
 ENV_ID = "dqn_tf/NewsAlert-v0"
@@ -34,8 +33,6 @@ ENTRIES = {"negative": Entry(), "other": Entry()}
 WAIT, ALERT = 0, 1
 SIGN = "|"  # between texts
 WINDOW = 12
-KNOWN = 0.5  # how often the player of logged data does the best thing
-CORPUS_EPISODES = 2_000
 
 
 class NewsAlert(TextEnv):
@@ -117,10 +114,6 @@ class NewsAlert(TextEnv):
         chances = np.array([0.9, 0.1]) * (1.0 - KNOWN)
         chances[self.best_action()] += KNOWN
         return chances
-
-    def corpus(self) -> dict[str, np.ndarray]:
-        """Return 2,000 streams of `behaviour` as logged data."""
-        return logged_play.corpus(self, CORPUS_EPISODES)
 
     def optimal_return(self) -> float:
         """Return the best mean return of one who knows what each text means."""

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Iterable, Sequence
 from typing import Any
 
 import gymnasium as gym
+import numpy as np
 
 from dqn_tf.envs.applications.vocabulary import (
     CHARACTER_LANGUAGES,
@@ -13,7 +15,11 @@ from dqn_tf.envs.applications.vocabulary import (
     split_text,
     token_names,
 )
+from dqn_tf.envs.text import logged_play
 from dqn_tf.envs.text.token_env import TokenEnv
+
+KNOWN = 0.5  # how often the player of logged data does the best thing
+CORPUS_EPISODES = 2_000
 
 
 class TextEnv(TokenEnv):
@@ -60,6 +66,20 @@ class TextEnv(TokenEnv):
     def info(self) -> dict[str, Any]:
         """Return the text that is observed, and the texts of the choices."""
         return {"text": self.text, "choices": self.choices}
+
+    @abstractmethod
+    def best_action(self) -> int:
+        """Return an action with the best mean return for what has been told."""
+
+    def behaviour(self) -> np.ndarray:
+        """Return the chances of one who does the best thing half of the time, or else anything."""
+        chances = np.full(len(self.actions), (1.0 - KNOWN) / len(self.actions))
+        chances[self.best_action()] += KNOWN
+        return chances
+
+    def corpus(self) -> dict[str, np.ndarray]:
+        """Return 2,000 episodes of `behaviour` as logged data."""
+        return logged_play.corpus(self, CORPUS_EPISODES)
 
     def draw(self, texts: Sequence[str]) -> str:
         """Return one of the texts, each equally likely."""

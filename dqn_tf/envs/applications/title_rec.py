@@ -19,7 +19,6 @@ from dqn_tf.envs.applications import wordings as sentences_of
 from dqn_tf.envs.applications.readers import GENRES, LEVELS, MOODS, READERS, RECOVERY, TITLES
 from dqn_tf.envs.applications.text_env import TextEnv, longest
 from dqn_tf.envs.applications.wordings import Entry, Sentences, refuse
-from dqn_tf.envs.text import logged_play
 
 ENV_ID = "dqn_tf/TitleRec-v0"
 ENTRIES = {
@@ -30,8 +29,6 @@ ENTRIES = {
 }
 GENRE = "{genre}"  # where a sentence names it
 ORDERS = ("genre", "shuffled")
-KNOWN = 0.5  # how often the player of logged data does the best thing
-CORPUS_EPISODES = 2_000
 
 
 class TitleRec(TextEnv):
@@ -118,16 +115,6 @@ class TitleRec(TextEnv):
         title = min(self._shown, TITLES - 1)
         best = readers.values(self.levels).best[title, readers.state_number(self.stages)]
         return int(np.flatnonzero(self.order == best)[0])
-
-    def behaviour(self) -> np.ndarray:
-        """Return the chances of one who does the best thing half of the time, or else anything."""
-        chances = np.full(GENRES, (1.0 - KNOWN) / GENRES)
-        chances[self.best_action()] += KNOWN
-        return chances
-
-    def corpus(self) -> dict[str, np.ndarray]:
-        """Return 2,000 readers' visits by `behaviour` as logged data."""
-        return logged_play.corpus(self, CORPUS_EPISODES)
 
     def optimal_return(self) -> float:
         """Return the best mean return over the readers of one who knows them."""
