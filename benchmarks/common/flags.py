@@ -38,6 +38,15 @@ def define_output_flags(values: flags.FlagValues, family: str, page: Path, recor
     command_line.define_path("page", os.path.relpath(page), "the page to write", values)
 
 
+def parse_seeds(text: str) -> list[int]:
+    """Read seeds that are separated by commas; none if the text is empty. Raises UserError."""
+    words = text.split(",") if text else []
+    for word in words:
+        if not word.isdecimal():
+            raise UserError(f"--seeds: '{word}' is no whole number from 0 up.")
+    return [int(word) for word in words]
+
+
 def typed(values: flags.FlagValues, names: Sequence[str]) -> list[str]:
     """List those of the flags that stand on the command line, as `--name=value`."""
     present = [values[name] for name in names if values[name].present]

@@ -7,10 +7,13 @@ import csv
 import fcntl
 import io
 import os
+import platform
 from collections.abc import Iterable, Sequence
+from importlib import metadata
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar, get_args
 
+import dqn_tf
 from dqn_tf.support.errors import UserError
 
 Row = TypeVar("Row", bound=NamedTuple)
@@ -58,6 +61,13 @@ def parse_row(cells: Sequence[str], row_type: type[Row]) -> Row:
     """Convert the cells of one line to the types of the row's columns."""
     pairs = zip(row_type._fields, cells, strict=True)
     return row_type(*(_value(cell, row_type.__annotations__[name]) for name, cell in pairs))
+
+
+def provenance() -> dict[str, str]:
+    """Return what a run was made with, by column: versions of the packages and of Python."""
+    packages = ("tensorflow", "gymnasium", "numpy")
+    versions = {package: metadata.version(package) for package in packages}
+    return {"dqn_tf": dqn_tf.__version__} | versions | {"python": platform.python_version()}
 
 
 def newest(rows: Sequence[Any]) -> list[Any]:

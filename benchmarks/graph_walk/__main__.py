@@ -78,7 +78,7 @@ def parse(argv: Sequence[str]) -> WalkFlags:
     options = WalkFlags(
         command_line.words("experiments", values.experiments, BY_NAME),
         command_line.words("graphs", values.graphs, GRAPHS),
-        [_seed(word) for word in values.seeds.split(",")] if values.seeds else [],
+        common_flags.parse_seeds(values.seeds),
         overrides,
         values.render_only,
         Path(values.results_dir),
@@ -106,12 +106,6 @@ def define(values: flags.FlagValues) -> None:
     )
     page = common_flags.DOCS / "language.md"
     common_flags.define_output_flags(values, "graph_walk", page, "runs.csv")
-
-
-def _seed(word: str) -> int:
-    if not word.isdecimal():
-        raise UserError(f"--seeds: '{word}' is no whole number from 0 up.")
-    return int(word)
 
 
 def _help_page(command: str, values: flags.FlagValues) -> str:

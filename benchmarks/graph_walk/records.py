@@ -2,15 +2,12 @@
 
 import datetime
 import json
-import platform
-from importlib import metadata
 from typing import Any, NamedTuple
 
-import gymnasium as gym
 import numpy as np
 
-import dqn_tf
 from benchmarks.common import machine
+from benchmarks.common.records import provenance
 from benchmarks.scores.variants import config_hash, settings
 from dqn_tf.config.dqn_config import DQNConfig
 
@@ -67,11 +64,7 @@ def row(experiment: str, graph: str, config: DQNConfig, result: dict[str, Any]) 
         model=_json({name: round(value, 5) for name, value in result["model"].items()}),
         acting=_json({name: np.round(pair, 5).tolist() for name, pair in result["acting"].items()}),
         curve=result["curve"],
-        dqn_tf=dqn_tf.__version__,
-        tensorflow=metadata.version("tensorflow"),
-        gymnasium=gym.__version__,
-        numpy=np.__version__,
-        python=platform.python_version(),
+        **provenance(),
         machine=machine.describe(),
         date=datetime.date.today().isoformat(),
         settings=settings(config),

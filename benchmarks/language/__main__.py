@@ -54,10 +54,9 @@ def parse(argv: Sequence[str]) -> LanguageFlags:
     for name in ("env", "env_kwargs", "seed"):
         if name in overrides:
             raise UserError(f"--{name} is for train.py; see --experiments and --seeds.")
-    seeds = [] if not values.seeds else [_seed(word) for word in values.seeds.split(",")]
     options = LanguageFlags(
         command_line.words("experiments", values.experiments, BY_NAME),
-        seeds,
+        common_flags.parse_seeds(values.seeds),
         overrides,
         values.render_only,
         Path(values.results_dir),
@@ -85,12 +84,6 @@ def define(values: flags.FlagValues) -> None:
     )
     page = common_flags.DOCS / "language.md"
     common_flags.define_output_flags(values, "language", page, "runs.csv")
-
-
-def _seed(word: str) -> int:
-    if not word.isdecimal():
-        raise UserError(f"--seeds: '{word}' is no whole number from 0 up.")
-    return int(word)
 
 
 def _help_page(command: str, values: flags.FlagValues) -> str:

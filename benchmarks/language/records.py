@@ -1,15 +1,10 @@
 """The record of the experiments: one CSV, one row per finished run."""
 
 import datetime
-import platform
-from importlib import metadata
 from typing import Any, NamedTuple
 
-import gymnasium as gym
-import numpy as np
-
-import dqn_tf
 from benchmarks.common import machine
+from benchmarks.common.records import provenance
 from benchmarks.scores.variants import config_hash, settings
 from dqn_tf.config.dqn_config import DQNConfig
 
@@ -52,11 +47,7 @@ def row(experiment: str, config: DQNConfig, result: dict[str, Any]) -> Row:
         starts=result["starts"],
         seconds=round(result["seconds"], 2),
         cpu_seconds=round(result["cpu_seconds"], 2),
-        dqn_tf=dqn_tf.__version__,
-        tensorflow=metadata.version("tensorflow"),
-        gymnasium=gym.__version__,
-        numpy=np.__version__,
-        python=platform.python_version(),
+        **provenance(),
         machine=machine.describe(),
         date=datetime.date.today().isoformat(),
         settings=settings(config),

@@ -1,16 +1,13 @@
 """The record of the comparison: one CSV per environment, one row per finished run."""
 
 import datetime
-import platform
-from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import gymnasium as gym
 import numpy as np
 
-import dqn_tf
 from benchmarks.common import machine
+from benchmarks.common.records import provenance
 from benchmarks.offline import recording
 from benchmarks.offline.data_sets import SEED
 from benchmarks.offline.methods import Job, nameless
@@ -90,11 +87,7 @@ def row(job: Job, config: DQNConfig, digest: str, result: dict[str, Any]) -> Row
         steps_to_threshold=result["steps_to_threshold"],
         seconds=round(result["seconds"], 2),
         cpu_seconds=round(result["cpu_seconds"], 2),
-        dqn_tf=dqn_tf.__version__,
-        tensorflow=metadata.version("tensorflow"),
-        gymnasium=gym.__version__,
-        numpy=np.__version__,
-        python=platform.python_version(),
+        **provenance(),
         machine=machine.describe(),
         date=datetime.date.today().isoformat(),
         settings=settings(config),

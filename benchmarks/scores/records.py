@@ -1,15 +1,11 @@
 """The record of scores: one CSV per environment, one row per finished run."""
 
 import datetime
-import platform
-from importlib import metadata
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import gymnasium as gym
 import numpy as np
 
-import dqn_tf
 from benchmarks.common import records
 from benchmarks.scores.variants import config_hash, settings
 from dqn_tf.config.dqn_config import DQNConfig
@@ -71,11 +67,7 @@ def row(config: DQNConfig, variant: str, result: dict[str, Any], threshold: floa
         cpu_seconds=round(result["cpu_seconds"], 2),
         env_steps_per_second=round(config.total_steps / result["seconds"], 1),
         updates=result["updates"],
-        dqn_tf=dqn_tf.__version__,
-        tensorflow=metadata.version("tensorflow"),
-        gymnasium=gym.__version__,
-        numpy=np.__version__,
-        python=platform.python_version(),
+        **records.provenance(),
         date=datetime.date.today().isoformat(),
         settings=settings(config),
         curve=" ".join(f"{step}:{value:.6g}" for step, value in result["curve"]),
