@@ -22,7 +22,8 @@ import numpy as np
 from dqn_tf.envs import returned
 from dqn_tf.envs.returned import LARGEST, Refused
 from dqn_tf.envs.spaces import Spaces, describe
-from dqn_tf.envs.tokens import Vocabulary, tokens_of, written_tokens
+from dqn_tf.envs.tokenizer import KINDS
+from dqn_tf.envs.tokens import Vocabulary, tokenizer_of, tokens_of, written_tokens
 from dqn_tf.support.errors import UserError, describe_error, describe_value
 
 DEFAULT_FPS = 30.0
@@ -194,13 +195,15 @@ class CheckedEnv:
         return DEFAULT_FPS
 
     @property
-    def names(self) -> dict[str, list[str]]:
-        """The environment's names: `action_meanings` and `tokens`, as far as it has any."""
-        names = {}
+    def names(self) -> dict[str, Any]:
+        """What the environment names: `action_meanings`, `tokens` and its `tokenizer`."""
+        names: dict[str, Any] = {}
         if self.action_meanings:
             names["action_meanings"] = self.action_meanings
         if self.spaces.vocabulary and self.tokens and self.tokens.names:
             names["tokens"] = list(self.tokens.names)
+            if (kind := tokenizer_of(self.env)) in KINDS:
+                names["tokenizer"] = kind
         return names
 
     @property

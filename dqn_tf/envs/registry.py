@@ -17,9 +17,10 @@ import gymnasium as gym
 from dqn_tf.config import presets
 from dqn_tf.config.dqn_config import DQNConfig
 from dqn_tf.config.notation import import_names, is_atari, show
-from dqn_tf.envs import applications, atari, gridworld, probes, text
+from dqn_tf.envs import applications, atari, gridworld, probes, text, tokenizer
 from dqn_tf.envs.checked_env import CheckedEnv, close_quietly, is_user_interrupt
 from dqn_tf.envs.spaces import Spaces
+from dqn_tf.envs.tokenizer import Tokenizer
 from dqn_tf.envs.tokens import attribute_of
 from dqn_tf.envs.vector import SeededVectorEnv
 from dqn_tf.support.errors import UserError, describe_error, describe_value
@@ -93,12 +94,17 @@ class EnvMaker:
         return self._look().spaces
 
     @property
-    def names(self) -> dict[str, list[str]]:
+    def names(self) -> dict[str, Any]:
         """The environment's names of its actions and of its tokens, as far as it has any.
 
-        They are `action_meanings`, of `get_action_meanings`, and `tokens`.
+        They are `action_meanings`, of `get_action_meanings`, and `tokens`, lists of texts. The text
+        `tokenizer` is beside them, one of `tokenizer.KINDS`.
         """
         return self._look().names
+
+    def tokenizer(self) -> Tokenizer | None:
+        """Return what makes observations of texts, where the environment says it."""
+        return tokenizer.of_names(self.names, self.spaces)
 
     @property
     def comes_with_package(self) -> bool:
@@ -189,7 +195,7 @@ class _Seen(NamedTuple):
     """What one look at an instance tells of all."""
 
     spaces: Spaces
-    names: dict[str, list[str]]
+    names: dict[str, Any]
     comes_with_package: bool
     time_limit: int | None
 
@@ -264,10 +270,16 @@ def corpus(config: DQNConfig) -> Any:
         return env_maker.corpus()
 
 
-def names(config: DQNConfig) -> dict[str, list[str]]:
+def names(config: DQNConfig) -> dict[str, Any]:
     """Return the environment's names of its actions and tokens: see `EnvMaker.names`."""
     with contextlib.closing(maker(config)) as env_maker:
         return env_maker.names
+
+
+def find_tokenizer(config: DQNConfig) -> Tokenizer | None:
+    """Return what makes observations of texts: see `EnvMaker.tokenizer`."""
+    with contextlib.closing(maker(config)) as env_maker:
+        return env_maker.tokenizer()
 
 
 def require_native(env: str) -> None:

@@ -43,6 +43,19 @@ def tokens_of(env: Any) -> Tokens | None:
     return None if names is None and padding is None else Tokens(names, padding)
 
 
+def tokenizer_of(env: Any) -> Any:
+    """Return the attribute `tokenizer` of an environment or a wrapper: how texts become tokens.
+
+    None if it has none, or if a wrapper around it changes observations.
+    """
+    layer = env
+    while "tokenizer" not in vars(layer) and not hasattr(type(layer), "tokenizer"):
+        if not isinstance(layer, gym.Wrapper) or isinstance(layer, gym.ObservationWrapper):
+            return None
+        layer = layer.env
+    return layer.tokenizer
+
+
 def vocabulary_of(space: gym.Space, tokens: Tokens | None) -> Vocabulary | None:
     """Return the vocabulary of a space of observations; None if they are no tokens.
 

@@ -27,6 +27,7 @@ ENTRIES = {
     "spaces": {"observation_shape": list, "observation_dtype": str, "action_start": int},
     "action_meanings": list,
     "tokens": list,
+    "tokenizer": str,
     "observation_range": dict,
 }
 

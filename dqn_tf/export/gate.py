@@ -24,6 +24,8 @@ import tensorflow as tf
 from google.protobuf.message import DecodeError
 
 from dqn_tf.agent.dqn import DQN
+from dqn_tf.envs import tokenizer
+from dqn_tf.envs.spaces import Spaces
 from dqn_tf.experience.exploration import preferences
 from dqn_tf.export import runtimes
 from dqn_tf.export.prediction_log import Request
@@ -93,8 +95,8 @@ def gate_requests(
     mask = forbid_best(agent(tf.constant(batch)).numpy())
     requests = [
         *warmup,
-        *make_requests(signatures, spaces, empty, 0.0, keys),
-        *make_requests(signatures, spaces, batch, 0.0, keys, mask),
+        *make_requests(signatures, spaces, empty, 0.0, keys, None, module.tokenizer),
+        *make_requests(signatures, spaces, batch, 0.0, keys, mask, module.tokenizer),
     ]
     plain = Request("serving_default", {"observation": tf.make_tensor_proto(batch)})
     others = [kind for kind in formats if kind != "savedmodel"]
@@ -121,6 +123,8 @@ def find_fault(
 ) -> str:
     """Say what is wrong with an answer; empty if nothing is."""
     inputs = {name: tf.make_ndarray(tensor) for name, tensor in request.inputs.items()}
+    if "text" in inputs:
+        inputs["observation"] = read_texts(inputs["text"], agent.spaces, metadata)
     if request.signature == "metadata":
         return check_metadata(answer["value"], inputs["key"], metadata)
     expected, behaviour = agent_outputs(agent, inputs)  # [B, A] each
@@ -142,6 +146,8 @@ def find_fault(
             fault = check_propensities(
                 answer["propensity"], chosen, scores, allowed, inputs, choices
             )
+    if "action_text" in answer and not fault:
+        fault = check_action_texts(answer, agent.spaces, metadata)
     return fault
 
 
@@ -149,6 +155,24 @@ def check_metadata(value: np.ndarray, keys: np.ndarray, metadata: dict[str, Any]
     """Say what is wrong with the values [B] for these keys [B]."""
     expected = [json.dumps(metadata[key.decode()]).encode() for key in keys]
     return "" if value.tolist() == expected else "its value is another"
+
+
+def read_texts(texts: np.ndarray, spaces: Spaces, metadata: dict[str, Any]) -> np.ndarray:
+    """Return the observations [B, T] that Python's tokenizer makes of texts [B]."""
+    reader = tokenizer.of_names(metadata, spaces)
+    assert reader is not None
+    return reader.observations(texts.tolist())
+
+
+def check_action_texts(answer: runtimes.Answer, spaces: Spaces, metadata: dict[str, Any]) -> str:
+    """Say what is wrong with the names of an answer's actions."""
+    names = [name.encode() for name in metadata["action_meanings"]]
+    places = answer["action"] - spaces.action_start
+    return (
+        ""
+        if answer["action_text"].tolist() == [names[place] for place in places]
+        else ("an action has another name")
+    )
 
 
 def check_q_values(q_values: np.ndarray, expected: np.ndarray, allowed: np.ndarray) -> str:

@@ -20,13 +20,13 @@ def describe_run(
     score: dict[str, Any] | None,
     observations: np.ndarray,
     spaces: Spaces,
-    names: dict[str, list[str]],
+    names: dict[str, Any],
 ) -> dict[str, Any]:
     """Return what a run knows about the agent that it exports.
 
     `weights_name` is "last" or "best". `score` is the final test's summary, None if there was no
     test. `observations` [n, *shape] are those of the replay. `names` are the environment's, of its
-    actions and tokens.
+    actions and tokens, and its tokenizer.
     """
     run: dict[str, Any] = {
         "env": config.env,

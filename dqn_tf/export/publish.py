@@ -111,7 +111,9 @@ def _write_saved_model(
     module: ExportModule, agent: DQN, observations: np.ndarray, keys: list[str], version: Path
 ) -> None:
     """Write the SavedModel and its warm-up file. Raises OSError."""
-    requests = make_warmup_requests(module.input_specs(), agent.spaces, observations, keys)
+    requests = make_warmup_requests(
+        module.input_specs(), agent.spaces, observations, keys, module.tokenizer
+    )
     try:
         tf.saved_model.save(module, str(version), signatures=module.endpoints)
         write_warmup(version, requests)

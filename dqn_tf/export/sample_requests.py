@@ -8,11 +8,20 @@ import numpy as np
 import tensorflow as tf
 
 from dqn_tf.envs.spaces import Spaces
+from dqn_tf.envs.tokenizer import Tokenizer
 from dqn_tf.export.prediction_log import Request, decode, encode
 
 WARMUP = Path("assets.extra") / "tf_serving_warmup_requests"
 WARMUP_BATCHES = (1, 8)
 WARMUP_EPSILON = 0.1
+# what a tokenizer has to read as the environment's does, and what is no UTF-8
+ODD_TEXTS = [
+    text.encode("utf-8", "surrogateescape")
+    for text in (
+        *("", " \t\n ", "Don't STOP", "ΟΔΟΣ İI ı ẞ É e\u0301", "👩🏽\u200d🚀 ok!", "你好，世界。"),
+        *("ＡＢＣ　１２３", "a\x00b\x07c\udcff\udce2\udc82", "it’s 'so'", "word " * 300),
+    )
+]
 
 InputSpecs = Mapping[str, Sequence[tf.TensorSpec]]  # the inputs of each signature
 
@@ -24,16 +33,19 @@ def make_requests(
     epsilon: float,
     keys: list[str],
     mask: np.ndarray | None = None,
+    tokenizer: Tokenizer | None = None,
 ) -> list[Request]:
     """Return one request to each signature about these observations [B, *shape].
 
     The rows' numbers are their seeds; `keys` are those that `metadata` is asked for, in turn. All
-    actions are legal unless `mask` [B, A] bool is given.
+    actions are legal unless `mask` [B, A] bool is given. Texts are what `tokenizer` makes of the
+    observations, and in part it is ODD_TEXTS.
     """
     batch = len(observation)
     inputs: dict[str, Any] = {
         "observation": observation,
         "observation_bytes": [row.tobytes() for row in observation],
+        "text": [] if tokenizer is None else _texts(tokenizer, observation),
         "epsilon": np.full(batch, epsilon),
         "seed": np.arange(batch),
         "key": np.resize(np.array(keys, object), batch),
@@ -53,14 +65,26 @@ def make_requests(
 
 
 def make_warmup_requests(
-    signatures: InputSpecs, spaces: Spaces, observations: np.ndarray, keys: list[str]
+    signatures: InputSpecs,
+    spaces: Spaces,
+    observations: np.ndarray,
+    keys: list[str],
+    tokenizer: Tokenizer | None = None,
 ) -> list[Request]:
     """Return a request to each signature for every batch of WARMUP_BATCHES."""
     requests = []
     for size in WARMUP_BATCHES:
         batch = take_batch(observations, size, spaces)
-        requests += make_requests(signatures, spaces, batch, WARMUP_EPSILON, keys)
+        requests += make_requests(signatures, spaces, batch, WARMUP_EPSILON, keys, None, tokenizer)
     return requests
+
+
+def _texts(tokenizer: Tokenizer, observation: np.ndarray) -> list[bytes]:
+    """Return a text for each observation; of a large batch the last ones are ODD_TEXTS."""
+    texts = [tokenizer.text(tokens).encode() for tokens in observation]
+    if tokenizer.unknown is not None and len(texts) > 2 * len(ODD_TEXTS):
+        texts[-len(ODD_TEXTS) :] = ODD_TEXTS
+    return texts
 
 
 def take_batch(observations: np.ndarray, size: int, spaces: Spaces) -> np.ndarray:

@@ -6,10 +6,13 @@
     action             observation                              action
     epsilon_greedy     observation, epsilon, seed               action, q_values, propensity
     observation_bytes  observation_bytes (images of bytes)      action, q_values
+    text               text (where tokens have a tokenizer)     action, q_values, action_text
     metadata           key                                      value
 
 observation [B, *shape] has the environment's own dtype. epsilon [B] is float32, seed [B] int64.
-observation_bytes [B] are strings, each the raw bytes of one observation. action [B] is int64 in the
+observation_bytes [B] are strings, each the raw bytes of one observation. text [B] are texts in
+UTF-8, which become tokens in the graph (`text_input`), and action_text [B] is the name of the
+action, where actions have names. action [B] is int64 in the
 environment's own numbers, q_values [B, A] float32. propensity [B] float32 is the probability with
 which the action was chosen: whoever learns from what was served needs it.
 
@@ -26,7 +29,7 @@ INVALID_ARGUMENT and is never broadcast.
 """
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -34,7 +37,9 @@ import tensorflow as tf
 
 from dqn_tf.agent.dqn import DQN
 from dqn_tf.agent.networks.q_network import QNetwork
+from dqn_tf.envs import tokenizer
 from dqn_tf.envs.spaces import Spaces
+from dqn_tf.export.text_input import TextInput
 
 # Keys of the hash: with two, the two random numbers of a row are independent.
 EXPLORES = (1, 0)
@@ -48,7 +53,7 @@ class ExportModule(tf.Module):
     """The module that is saved: the network's variables and the signatures that use them.
 
     `endpoints` are the signatures by name, as compiled functions. `metadata` is what the signature
-    of that name knows.
+    of that name knows. `tokenizer` makes tokens of texts; None where there is no signature `text`.
     """
 
     def __init__(self, agent: DQN, metadata: dict[str, Any]) -> None:
@@ -59,7 +64,13 @@ class ExportModule(tf.Module):
             variable if isinstance(variable, tf.Variable) else variable.value
             for variable in agent.online.variables
         ]
-        self.endpoints = _compile_endpoints(agent.online, agent.spaces, metadata)
+        self.tokenizer = tokenizer.of_names(metadata, agent.spaces)
+        # an attribute, since its tables are saved with the module
+        self.text_input = None if self.tokenizer is None else TextInput(self.tokenizer)
+        functions = SignatureFunctions(
+            agent.online, agent.spaces, self.text_input, metadata.get("action_meanings", ())
+        )
+        self.endpoints = _compile_endpoints(functions, agent.spaces, metadata)
 
     def input_specs(self) -> dict[str, tuple[tf.TensorSpec, ...]]:
         """Return the inputs of each signature."""
@@ -72,9 +83,17 @@ class SignatureFunctions:
     Each method maps tensors to tensors and is one signature, uncompiled.
     """
 
-    def __init__(self, network: QNetwork, spaces: Spaces) -> None:
+    def __init__(
+        self,
+        network: QNetwork,
+        spaces: Spaces,
+        text_input: TextInput | None = None,
+        action_names: Sequence[str] = (),
+    ) -> None:
         self._network = network
         self._spaces = spaces
+        self._action_names = list(action_names)
+        self.text_input = text_input
 
     def serving_default(
         self, observation: tf.Tensor, action_mask: tf.Tensor | None = None
@@ -135,6 +154,15 @@ class SignatureFunctions:
         observation = tf.reshape(rows, (batch, *self._spaces.observation_shape))
         return self.serving_default(observation, action_mask)
 
+    def text(self, text: tf.Tensor, action_mask: tf.Tensor | None = None) -> Outputs:
+        """Return what `serving_default` does, for texts, and the names of the actions."""
+        assert self.text_input is not None
+        outputs = self.serving_default(self.text_input(text), action_mask)
+        if self._action_names:
+            place = outputs["action"] - self._spaces.action_start
+            outputs["action_text"] = tf.gather(tf.constant(self._action_names), place)
+        return outputs
+
     def _outputs(self, observation: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor | None]:
         """Return Q-values [B, A] and the behaviour's logits [B, A], None without such a head."""
         observation = tf.ensure_shape(observation, (None, *self._spaces.observation_shape))
@@ -172,10 +200,9 @@ def uniform(seed: tf.Tensor, key: tuple[int, int]) -> tf.Tensor:
 
 
 def _compile_endpoints(
-    network: QNetwork, spaces: Spaces, metadata: dict[str, Any]
+    functions: SignatureFunctions, spaces: Spaces, metadata: dict[str, Any]
 ) -> dict[str, Any]:
     """Return the signatures by name, as compiled functions."""
-    functions = SignatureFunctions(network, spaces)
     observation = tf.TensorSpec(
         (None, *spaces.observation_shape), spaces.observation_dtype, "observation"
     )
@@ -192,6 +219,9 @@ def _compile_endpoints(
     }
     if spaces.observation_dtype == "uint8" and len(spaces.observation_shape) == 3:
         acting["observation_bytes"] = (functions.observation_bytes, [observation_bytes])
+
+    if functions.text_input is not None:
+        acting["text"] = (functions.text, [tf.TensorSpec((None,), tf.string, "text")])
 
     endpoints = {name: _compile(function, inputs) for name, (function, inputs) in acting.items()}
     if spaces.masked:

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import tensorflow as tf
 
+from dqn_tf.envs import tokenizer
 from dqn_tf.evaluation.exported_policy import load_saved_model
 from dqn_tf.evaluation.find_export import Version, action_start
 from dqn_tf.support.errors import UserError
@@ -13,6 +14,8 @@ from dqn_tf.traffic.agreement import Agreement, Choices, Drift
 from dqn_tf.traffic.records import Arrays, RecordedRequest, Traffic
 
 BYTES = "observation_bytes"  # the input that holds an observation's bytes as a string
+
+TEXT = "text"  # the input that is made tokens
 
 
 class Comparison(NamedTuple):
@@ -46,6 +49,7 @@ class Candidate:
         self._loaded = load_saved_model(version.path)
         self._signatures = self._loaded.signatures
         self._action_start = action_start(version.manifest)
+        self._tokenizer = tokenizer.of_manifest(version.manifest)
         inputs = self._signatures["serving_default"].structured_input_signature[1]
         self._spec: tf.TensorSpec | None = inputs.get("observation")
         self._shape: tuple[int, ...] | None = None  # of one observation, where it is known
@@ -109,6 +113,8 @@ class Candidate:
             observations = batch.inputs["observation"]
             is_alike = observations.shape[1:] == shape and observations.dtype.kind in "fiub"
             return observations if is_alike else none
+        if TEXT in batch.inputs and self._tokenizer is not None:
+            return self._tokenizer.observations(batch.inputs[TEXT].tolist())
         if BYTES not in batch.inputs or self._spec is None:
             return none
         dtype = np.dtype(self._spec.dtype.as_numpy_dtype)

@@ -186,7 +186,10 @@ def _with_logged_data(plans: list[RunPlan]) -> list[RunPlan]:
                     " --data, or leave it out."
                 )
         return plans
-    logged = tuple(load_all(config.data, spaces, functools.partial(registry.corpus, config)))
+    about_env = (
+        functools.partial(ask, config) for ask in (registry.corpus, registry.find_tokenizer)
+    )
+    logged = tuple(load_all(config.data, spaces, *about_env))
     logged_counts(config, logged)  # raises
     names = registry.names(config).get("action_meanings", ())
     for source in logged:

@@ -104,7 +104,7 @@ def make_runs(
     for agent in agents:
         agent.compile()
     if logged is None:
-        logged = load_all(configs[0].data, spaces, make_env.corpus)
+        logged = load_all(configs[0].data, spaces, make_env.corpus, make_env.tokenizer)
     engines = make_engines(configs, agents, make_env, logged)
     return [Run(engine, make_env, list(observers), timings, say, check) for engine in engines]
 

@@ -10,6 +10,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import tensorflow as tf
 
@@ -20,11 +21,16 @@ from absl import flags
 from benchmarks.serving.server import Server
 from browser import Browser, binary
 from demo_server import ROOT, balance, publish
+from dqn_tf.agent.dqn import DQN
+from dqn_tf.config.dqn_config import DQNConfig
+from dqn_tf.envs import registry
+from dqn_tf.export.publish import export
 from dqn_tf.serving import options
 from dqn_tf.traffic import flags as traffic_flags
 
 PAGE = (ROOT / "docs" / "serving.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"```(\w+)\n(.*?)```", PAGE, re.S)
+OF_TEXTS = '"text"'  # in each client that sends one
 COMMANDS = [line for kind, block in BLOCKS if kind == "bash" for line in block.splitlines()]
 
 
@@ -37,10 +43,24 @@ def server(tmp_path_factory):
         yield found
 
 
+@pytest.fixture(scope="module")
+def text_server(tmp_path_factory):
+    """An untrained agent for Helpdesk."""
+    base = tmp_path_factory.mktemp("texts")
+    config = DQNConfig(env="dqn_tf/Helpdesk-v0", network="mlp", hidden_units=(4,))
+    agent = DQN(config)
+    seen = np.zeros((1, *agent.spaces.observation_shape), np.int32)
+    export(agent, base, seen, registry.names(config))
+    with Server(base, "off", {"rest", "grpc"}, frozenset()) as found:
+        yield found
+
+
 def here(text: str, server: Server) -> str:
-    """The text with the server's own ports for those of the page."""
-    return text.replace(":8501", f":{server.ports['rest']}").replace(
-        ":8500", f":{server.ports['grpc']}"
+    """The text with the server's own ports and model for those of the page."""
+    return (
+        text.replace("helpdesk", "dqn")
+        .replace(":8501", f":{server.ports['rest']}")
+        .replace(":8500", f":{server.ports['grpc']}")
     )
 
 
@@ -57,7 +77,7 @@ def test_curl(server):
     predict, metadata, status = (
         json.loads(run(shlex.split(here(line, server))))
         for line in COMMANDS
-        if line.startswith("curl")
+        if line.startswith("curl") and OF_TEXTS not in line
     )
     assert (
         predict["predictions"][0]["action"] in (0, 1)
@@ -73,13 +93,34 @@ def test_curl(server):
 )
 def test_python(server, library, expected):
     (example,) = [
-        block for kind, block in BLOCKS if kind == "python" and f"import {library}" in block
+        block
+        for kind, block in BLOCKS
+        if kind == "python" and f"import {library}" in block and OF_TEXTS not in block
     ]
     assert re.fullmatch(expected, run([sys.executable, "-c", here(example, server)]).strip())
 
 
+def test_clients_of_texts(text_server):
+    """All say what the best of the choices is."""
+    examples = {kind: [] for kind, _ in BLOCKS}
+    for kind, block in BLOCKS:
+        examples[kind] += [here(block, text_server)] * (OF_TEXTS in block)
+    over_http, over_grpc = examples["python"]
+    said = run([sys.executable, "-c", over_http]).strip()
+    choice, best = said.rsplit(" ", 1)
+    assert choice and run([sys.executable, "-c", over_grpc]).strip() == choice
+    if shutil.which("node") is not None:
+        (example,) = examples["javascript"]
+        assert run(["node", "--input-type=module"], input=example).startswith(f"{choice} ")
+    if shutil.which("curl") is not None:
+        (line,) = [line for line in COMMANDS if line.startswith("curl") and OF_TEXTS in line]
+        (answer,) = json.loads(run(shlex.split(here(line, text_server))))["predictions"]
+        assert answer["action_text"] == choice
+        assert max(answer["q_values"]) == pytest.approx(float(best))
+
+
 def javascript(server: Server) -> str:
-    (example,) = [block for kind, block in BLOCKS if kind == "javascript"]
+    (example,) = [block for kind, block in BLOCKS if kind == "javascript" and OF_TEXTS not in block]
     return here(example, server)
 
 

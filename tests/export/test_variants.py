@@ -14,6 +14,7 @@ from tensorflow.core.protobuf.saved_model_pb2 import SavedModel
 
 from command_server import SUPPORT, interpreter
 from dqn_tf.agent.dqn import DQN
+from dqn_tf.envs import tokenizer
 from dqn_tf.envs.spaces import Spaces
 from dqn_tf.export import gate, runtimes
 from dqn_tf.export.publish import export
@@ -22,6 +23,7 @@ from sample_agents import (
     VARIANTS,
     formats,
     greedy_actions,
+    manifest,
     observations,
     variant,
     without_rounding,
@@ -64,7 +66,7 @@ def published(tmp_path_factory) -> dict[str, Path]:
     for name in VARIANTS:
         agent = variant(name)
         seen = observations(agent.spaces)
-        made[name] = export(agent, base / name, seen, {"env": name}, formats(name))
+        made[name] = export(agent, base / name, seen, manifest(name), formats(name))
     return made
 
 
@@ -115,7 +117,7 @@ def cli(published, tmp_path_factory) -> Callable[[str, str], str]:
 @pytest.mark.parametrize("name", VARIANTS)
 def test_saved_model_cli_shows_and_scans_it(name, cli):
     shown, spaces = cli(name, "show"), variant(name).spaces
-    for signature in ExportModule(variant(name), {}).endpoints:
+    for signature in ExportModule(variant(name), manifest(name)).endpoints:
         assert f"signature_def['{signature}']" in shown
     batched = (
         ", ".join(map(str, (-1, *spaces.observation_shape))) if spaces.observation_shape else "-1"
@@ -144,6 +146,7 @@ def test_every_output_is_batched_and_of_a_type_that_is_served(name, published):
                 "action": tf.int64,
                 "q_values": tf.float32,
                 "propensity": tf.float32,
+                "action_text": tf.string,
                 "value": tf.string,
             }
             assert types == {alias: expected[alias].as_datatype_enum for alias in types}, signature
@@ -213,8 +216,8 @@ def wrong(observation: np.ndarray) -> dict[str, np.ndarray]:
     }
 
 
-def ask_what_fits(cases: Cases, version: Path, agent: DQN, batch: int) -> list[int]:
-    """Ask each signature that acts about `batch` observations; return the cases' numbers."""
+def ask_what_fits(cases: Cases, version: Path, agent: DQN, batch: int) -> dict[int, np.ndarray]:
+    """Ask each signature that acts about `batch` observations; return those by case."""
     spaces, both = agent.spaces, ["action", "q_values"]
     seen = observations(spaces, 32)[:batch]
     explored = {"epsilon": np.zeros(batch, np.float32), "seed": np.arange(batch)}
@@ -229,7 +232,14 @@ def ask_what_fits(cases: Cases, version: Path, agent: DQN, batch: int) -> list[i
         rows = [np.void(row.tobytes()) for row in seen]
         content = np.array(rows) if batch else np.zeros(0, "V4")
         numbers.append(cases.ask(version, "observation_bytes", both, observation_bytes=content))
-    return numbers
+    asked = dict.fromkeys(numbers, seen)
+    if (reader := tokenizer.of_names(manifest(version.parent.name), spaces)) is not None:
+        texts = [np.void(reader.text(row).encode().ljust(64)) for row in seen]  # of one length
+        given = np.array(texts) if batch else np.zeros(0, "V4")
+        read = [reader.observation(text.tobytes()) for text in texts]
+        seen_as_text = np.array(read, seen.dtype).reshape(seen.shape)
+        return asked | {cases.ask(version, "text", both, text=given): seen_as_text}
+    return asked
 
 
 def ask_what_does_not_fit(cases: Cases, version: Path, spaces: Spaces) -> dict[str, int]:
@@ -262,19 +272,19 @@ def test_tensorflows_cpp_loader_answers_as_the_agent_and_refuses_what_does_not_f
     cases, right, refused = Cases(tmp_path), [], []
     for name, version in published.items():
         for batch in (0, 1, 32):
-            for number in ask_what_fits(cases, version, variant(name), batch):
-                right.append((name, batch, number))
+            for number, seen in ask_what_fits(cases, version, variant(name), batch).items():
+                right.append((name, seen, number))
         for what, number in ask_what_does_not_fit(cases, version, variant(name).spaces).items():
             refused.append((name, what, number))
     codes, answers = cases.run()
-    for name, batch, number in right:
+    for name, seen, number in right:
         agent = variant(name)
-        seen = observations(agent.spaces, 32)
-        expected = agent(tf.constant(seen)).numpy()[:batch]
-        assert codes[number][0] == 0, (name, batch, codes[number])
+        whole = np.concatenate([seen, observations(agent.spaces, 1)])  # never empty
+        expected = agent(tf.constant(whole)).numpy()[:-1]
+        assert codes[number][0] == 0, (name, len(seen), codes[number])
         without_rounding(answers[number, 1], expected)
         assert answers[number, 0].dtype == np.int64
-        assert answers[number, 0].tolist() == greedy_actions(agent, seen)[:batch], name
+        assert answers[number, 0].tolist() == greedy_actions(agent, whole)[:-1], name
     for name, what, number in refused:
         assert codes[number][0] == INVALID_ARGUMENT, (name, what, codes[number])
 

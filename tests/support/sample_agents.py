@@ -37,6 +37,8 @@ VARIANTS = {  # kind of spaces, settings
     "transformer": ("tokens", SEQUENTIAL | {"network": "transformer", "dueling": True}),
     "gru": ("tokens", SEQUENTIAL | {"network": "gru"}),
 }
+TOKENIZERS = {"transformer": "words", "gru": "spaced"}
+TOKEN_NAMES = ["<unk>", "there", "<pad>", "a", "b", "don't", "d", "é", "f"]  # from 2 on
 FORMATS = ["savedmodel", "tflite"] + ["onnx"] * (
     util.find_spec("onnx") is not None and util.find_spec("onnxruntime") is not None
 )
@@ -46,6 +48,16 @@ def formats(name: str) -> list[str]:
     """What a variant can be exported as here."""
     kind, _ = VARIANTS[name]
     return [each for each in FORMATS if each != "onnx" or kind != "tokens"]
+
+
+def manifest(name: str) -> dict:
+    """What a variant says of itself."""
+    texts = {
+        "tokens": TOKEN_NAMES,
+        "tokenizer": TOKENIZERS.get(name),
+        "action_meanings": ["up", "down", "stay"],
+    }
+    return {"env": name} | (texts if name in TOKENIZERS else {})
 
 
 def observations(spaces: Spaces, count: int = 64) -> np.ndarray:

@@ -12,6 +12,7 @@ import numpy as np
 from dqn_tf.envs.applications.vocabulary import (
     CHARACTER_LANGUAGES,
     UNKNOWN,
+    kind_of,
     split_text,
     token_names,
 )
@@ -43,6 +44,7 @@ class TextEnv(TokenEnv):
     ) -> None:
         super().__init__(token_names(vocabulary, language), length, action_space, render_mode)
         self.language = language
+        self.tokenizer = kind_of(language)
         self.text = ""
 
     @property

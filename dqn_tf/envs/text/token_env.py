@@ -8,6 +8,7 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 
+from dqn_tf.envs import tokenizer
 from dqn_tf.envs.tokens import to_text
 from dqn_tf.support.errors import UserError
 
@@ -24,6 +25,7 @@ class TokenEnv(gym.Env):
     Attributes:
       tokens: the names of the tokens by number; the first is the padding.
       padding: the number of the padding.
+      tokenizer: how a text is cut into tokens, one of `tokenizer.KINDS`.
       actions: the environment's own numbers of the actions.
       written: the tokens of the observation, without the padding.
     """
@@ -31,6 +33,7 @@ class TokenEnv(gym.Env):
     # Gymnasium declares it an attribute of instances, and reads the class's.
     metadata = {"render_modes": ["ansi"], "render_fps": 4}  # noqa: RUF012
     padding = PADDING
+    tokenizer = tokenizer.SPACED
     # where an episode of logged data is cut; None where the environment ends or cuts it
     behaviour_steps: int | None = None
 

@@ -9,9 +9,8 @@ import gymnasium as gym
 import numpy as np
 
 from dqn_tf.envs.text.token_env import PADDING, PADDING_NAME
+from dqn_tf.envs.tokenizer import UNKNOWN_NAME
 from dqn_tf.support.errors import UserError, describe_value
-
-UNKNOWN_NAME = "<unk>"
 
 
 class TextTokens(gym.ObservationWrapper):

@@ -3,8 +3,9 @@
 from typing import Any, NamedTuple
 
 from dqn_tf.config.dqn_config import DQNConfig
-from dqn_tf.envs import registry
+from dqn_tf.envs import registry, tokenizer
 from dqn_tf.envs.spaces import Spaces
+from dqn_tf.envs.tokenizer import Tokenizer
 from dqn_tf.evaluation import plan
 from dqn_tf.evaluation.find_export import Version, find_export
 from dqn_tf.evaluation.flags import EvaluateFlags
@@ -34,6 +35,9 @@ def prepare(flags: EvaluateFlags) -> OffPolicyPlan:
     def corpus() -> Any:
         return registry.corpus(plan.configuration([version], flags.env, flags.overrides))
 
+    def find_tokenizer() -> Tokenizer | None:
+        return tokenizer.of_names(version.manifest, spaces)
+
     parts = []
     for name in flags.data:
         spec, share = sources.parse_share(name)
@@ -42,7 +46,7 @@ def prepare(flags: EvaluateFlags) -> OffPolicyPlan:
                 f"--data={name}: a share is of a training's batches; an evaluation takes all"
                 f" episodes: --data={spec}."
             )
-        parts.append(sources.load(spec, spaces, corpus))
+        parts.append(sources.load(spec, spaces, corpus, find_tokenizer))
     episodes = join(parts)
     return OffPolicyPlan(
         version, env, spaces, episodes, _gamma(version, flags), flags.epsilon or 0.0, flags

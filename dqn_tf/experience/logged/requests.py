@@ -7,14 +7,16 @@ A request of several observations is one id for each, ID/0, ID/1 and so on.
 
 from __future__ import annotations
 
+import functools
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
 from dqn_tf.envs.spaces import Spaces
+from dqn_tf.envs.tokenizer import Tokenizer
 from dqn_tf.experience.logged import columns
 from dqn_tf.experience.logged.building import EpisodesBuilder, Part
 from dqn_tf.experience.logged.episodes import LoggedEpisodes
@@ -24,8 +26,10 @@ from dqn_tf.experience.logged.tfrecords import DamagedFile, read_records
 from dqn_tf.support.errors import UserError
 
 # signatures that always take the greedy action
-GREEDY = ("serving_default", "action", "observation_bytes")
+GREEDY = ("serving_default", "action", "observation_bytes", "text")
 MASKED = "_masked"
+
+FindTokenizer = Callable[[], Tokenizer | None]
 
 
 class Step(NamedTuple):
@@ -64,10 +68,19 @@ def _path(text: str) -> Path:
     return Path(os.path.expanduser(text))
 
 
-def load(source: str, logs: Path, rewards_path: Path, spaces: Spaces) -> LoggedEpisodes:
-    """Read logs and rewards, and join them. Raises UserError."""
+def load(
+    source: str,
+    logs: Path,
+    rewards_path: Path,
+    spaces: Spaces,
+    find_tokenizer: FindTokenizer | None = None,
+) -> LoggedEpisodes:
+    """Read logs and rewards, and join them; texts become tokens by the tokenizer that is found.
+
+    Raises UserError.
+    """
     rewards = read_rewards(rewards_path)
-    joined = _Join(logs, rewards, spaces)
+    joined = _Join(logs, rewards, spaces, find_tokenizer)
     joined.read()
     arrays = joined.arrays()
     part = Part(str(rewards_path), len(rewards.ids), place=rewards.place)
@@ -82,8 +95,11 @@ def load(source: str, logs: Path, rewards_path: Path, spaces: Spaces) -> LoggedE
 class _Join:
     """The steps of the logs that have a reward, in the order of the rewards."""
 
-    def __init__(self, logs: Path, rewards: Rewards, spaces: Spaces) -> None:
+    def __init__(
+        self, logs: Path, rewards: Rewards, spaces: Spaces, find_tokenizer: FindTokenizer | None
+    ) -> None:
         self.notes: list[str] = []
+        self._find_tokenizer = find_tokenizer
         self._logs = logs
         self._rewards = rewards
         self._spaces = spaces
@@ -189,6 +205,8 @@ class _Join:
         shape, dtype = self._spaces.observation_shape, np.dtype(self._spaces.observation_dtype)
         if "observation" in request.inputs:
             return self._shaped(row, "observation", request.inputs["observation"][number])
+        if "text" in request.inputs:
+            return self._read_text(row, request.inputs["text"][number])
         content = request.inputs.get("observation_bytes")
         if content is None:
             raise self._wrong(row, "observation", "the request holds none")
@@ -196,6 +214,22 @@ class _Join:
             what = f"its {len(content[number])} bytes are none of {dtype} {list(shape)}"
             raise self._wrong(row, "observation", what)
         return np.frombuffer(content[number], dtype).reshape(shape)
+
+    @functools.cached_property
+    def _tokenizer(self) -> Tokenizer | None:
+        return self._find_tokenizer and self._find_tokenizer()
+
+    def _read_text(self, row: int, text: bytes | np.ndarray) -> np.ndarray:
+        """Return the tokens of a request's text."""
+        if self._tokenizer is None:
+            what = "the request holds one, and the environment does not say how texts become tokens"
+            raise self._wrong(row, "text", what)
+        if not isinstance(text, bytes):
+            raise self._wrong(row, "text", "the request's is no text")
+        try:
+            return self._tokenizer.observation(text)
+        except UserError as error:
+            raise self._wrong(row, "text", str(error).rstrip(".")) from None
 
     def _shaped(self, row: int, name: str, value: np.ndarray | bytes) -> np.ndarray:
         """Return one row of a tensor, which must have the shape and type of the column."""

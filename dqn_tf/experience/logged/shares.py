@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 from dqn_tf.envs.spaces import Spaces
 from dqn_tf.experience.logged.episodes import LoggedEpisodes
+from dqn_tf.experience.logged.requests import FindTokenizer
 from dqn_tf.experience.logged.sources import Corpus, load, parse_share
 from dqn_tf.support.errors import UserError
 
@@ -17,15 +18,18 @@ class SharedEpisodes(NamedTuple):
 
 
 def load_all(
-    values: Sequence[str], spaces: Spaces, corpus: Corpus | None = None
+    values: Sequence[str],
+    spaces: Spaces,
+    corpus: Corpus | None = None,
+    find_tokenizer: FindTokenizer | None = None,
 ) -> list[SharedEpisodes]:
-    """Read and check every value of `--data`; `corpus` makes the environment's own data.
+    """Read and check every value of `--data`; the last two arguments are those of `load`.
 
     Sources without a share divide by their numbers of steps what the others leave. Raises UserError
     for what cannot be read, and if they leave nothing.
     """
     pairs = [parse_share(value) for value in values]
-    episodes = [load(source, spaces, corpus) for source, _ in pairs]
+    episodes = [load(source, spaces, corpus, find_tokenizer) for source, _ in pairs]
     given = sum(share for _, share in pairs if share is not None)
     steps = sum(
         len(part) for part, (_, share) in zip(episodes, pairs, strict=True) if share is None

@@ -23,16 +23,23 @@ ENV = "env"  # the environment's own data
 Corpus = Callable[[], Any]
 
 
-def load(spec: str, spaces: Spaces, corpus: Corpus | None = None) -> LoggedEpisodes:
+def load(
+    spec: str,
+    spaces: Spaces,
+    corpus: Corpus | None = None,
+    find_tokenizer: requests.FindTokenizer | None = None,
+) -> LoggedEpisodes:
     """Read the episodes that one `--data` names, without a share.
 
-    `corpus` returns the columns of the environment's own data, `--data=env`. Raises UserError, a
-    sentence with file, column and row, if anything in them is not right.
+    `corpus` returns the columns of the environment's own data, `--data=env`, and `find_tokenizer`
+    what makes tokens of the texts of requests. Raises UserError, a sentence with file, column and
+    row, if anything in them is not right.
     """
     if spec.startswith(MINARI):
         return minari_data.load(spec, minari_data.find(spec.removeprefix(MINARI)), spaces)
     if spec.startswith(REQUESTS):
-        return requests.load(spec, *requests.split(spec.removeprefix(REQUESTS)), spaces)
+        logs, rewards = requests.split(spec.removeprefix(REQUESTS))
+        return requests.load(spec, logs, rewards, spaces, find_tokenizer)
     if spec == ENV:
         return _own_data(spaces, corpus)
     if not spec:

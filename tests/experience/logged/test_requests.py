@@ -1,5 +1,7 @@
 """What the server's logger wrote, joined with rewards, is episodes; else a sentence says why."""
 
+import re
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -7,6 +9,7 @@ import tensorflow as tf
 pytest.importorskip("tensorflow_serving", reason="needs the extra [serving]")
 
 from dqn_tf.envs.spaces import Spaces
+from dqn_tf.envs.tokenizer import Tokenizer
 from dqn_tf.experience.logged import sources
 from dqn_tf.experience.logged.prediction_logs import parse
 from dqn_tf.experience.logged.summary import summarize
@@ -158,6 +161,48 @@ def test_tensors_of_every_type(dtype, count, generator):
     for read in (request.inputs["x"], request.outputs["y"]):
         assert read.dtype == dtype
         assert (read == values).all()
+
+
+TEXTS = Spaces((3,), "int32", 2, categories=4, padding=0)
+READER = Tokenizer("words", ["<pad>", "<unk>", "help", "é"], TEXTS)
+
+
+def text(*given):
+    return {"text": np.array([one.encode("utf-8", "surrogateescape") for one in given], object)}
+
+
+def load_texts(logs, path, reader=READER):
+    return sources.load(f"requests:{logs}+{path}", TEXTS, None, lambda: reader)
+
+
+def test_texts_are_made_tokens_as_the_export_does(tmp_path, log):
+    """Of one request and of several rows; what was no UTF-8 too."""
+    answered = {"action": np.array([1]), "action_text": np.array([b"ask"], object)}
+    both = {"action": np.array([0, 1])}
+    logs = log(
+        ("a", text("HELP me, É"), answered, "text"),
+        ("b", text("", "\udcff help"), both, "text"),
+    )
+    path = rewards(tmp_path, "a,-0.1,", "b/0,1,", "b/1,-1,terminated")
+    episodes = load_texts(logs, path)
+    assert episodes.observation.tolist() == [[1, 1, 3], [0, 0, 0], [1, 2, 0]]
+    assert episodes.observation.dtype == np.int32
+    assert episodes.action.tolist() == [1, 0, 1] and episodes.propensity.tolist() == [1, 1, 1]
+
+
+def test_texts_that_cannot_be_read(tmp_path, log):
+    logs = log(("a", text("help nobody"), answer(1), "text"))
+    path = rewards(tmp_path, "a,1,terminated")
+    without = Tokenizer("words", ["<pad>", "x", "help", "é"], TEXTS)
+    place = re.escape(f"{path}, line 2 (id a), column text: ")
+    with pytest.raises(UserError, match=place + "'nobody' is no token: the vocabulary does not"):
+        load_texts(logs, path, without)
+    for load_without in (lambda: load_texts(logs, path, None), lambda: load(logs, path, TEXTS)):
+        with pytest.raises(UserError, match=place + "the request holds one, and the environment"):
+            load_without()
+    numbers = log(("b", {"text": np.array([1])}, answer(1), "text"))
+    with pytest.raises(UserError, match="column text: the request's is no text"):
+        load_texts(numbers, rewards(tmp_path, "b,1,terminated"))
 
 
 def test_a_log_whose_end_was_lost(tmp_path, log):
