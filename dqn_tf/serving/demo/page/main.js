@@ -1,14 +1,18 @@
 // Which model there is, which version answers, what it can play; and the page's controls.
 
 import { CartPole } from "./cartpole.js";
+import { Chat } from "./chat.js";
+import { GraphWalk } from "./graphwalk.js";
 import { GridWorld } from "./gridworld.js";
+import { Helpdesk } from "./helpdesk.js";
 import { Bars, Episodes, Times, signed } from "./meters.js";
 import { told } from "./names.js";
-import { Player } from "./player.js";
+import { Player, rounded } from "./player.js";
 import { Model, ServerError, modelNames } from "./server.js";
 import { Stage } from "./stage.js";
 
 const ENVIRONMENTS = [CartPole, GridWorld];
+const OF_TEXTS = [Helpdesk, GraphWalk]; // told by the names in the manifest
 const POLL = 1000; // milliseconds between two looks at the status
 const WORDS_EVERY = 1000; // milliseconds between two descriptions of the picture
 
@@ -17,7 +21,8 @@ const stage = new Stage(find("canvas"));
 const bars = new Bars(find("bars"), find("how"));
 const times = new Times(find("latency-last"), find("latency-p50"), find("answers"), find("spark"));
 const episodes = new Episodes(find("episodes"), find("summary"));
-const player = new Player({ step: stepped, finished: (episode) => episodes.add(episode), trouble });
+const chat = new Chat(find("chat"), find("write"), find("verdict"));
+const player = new Player({ answered, step: stepped, finished, trouble });
 const motion = !matchMedia("(prefers-reduced-motion: reduce)").matches;
 
 let model = null;
@@ -25,18 +30,32 @@ let version = null;
 let looking = null;
 let described = 0;
 
-// What a step changes.
-function stepped({ milliseconds, values, greedy, chosen }) {
+function answered({ milliseconds, values, greedy, chosen }) {
   times.add(milliseconds);
-  find("step").value = player.steps;
-  find("return").value = signed(player.total);
   bars.show(values, greedy, chosen);
   times.show();
+}
+
+// What a step changes.
+function stepped() {
+  find("step").value = player.steps;
+  find("return").value = signed(rounded(player.total));
+  if (chats()) return;
   stage.repaint();
   if (performance.now() - described > WORDS_EVERY || player.ended) {
     described = performance.now();
     find("canvas").setAttribute("aria-label", player.ended ? player.environment.ending(player.steps, true) : player.environment.describe());
   }
+}
+
+// A visitor's own dialogue stays to be read.
+function finished(episode) {
+  episodes.add(episode);
+  if (player.environment.byHand) setPlaying(false);
+}
+
+function chats() {
+  return player.environment?.chat !== undefined;
 }
 
 // A version that is gone is no trouble: the status says which one answers now.
@@ -85,18 +104,23 @@ async function adopt(newest) {
   version = newest;
   badge("ready", `version ${newest}`, changed && player.environment);
   find("address").textContent = asked.address(newest);
-  const Environment = signature && ENVIRONMENTS.find((one) => one.fits(signature));
-  if (!Environment) {
-    const names = signature ? await asked.names(newest) : {};
-    return asked === model && cannotPlay(signature, names);
+  let Environment = signature && ENVIRONMENTS.find((one) => one.fits(signature));
+  let names = {};
+  if (signature && !Environment) {
+    names = signature.named ? await asked.names(newest) : {};
+    Environment = OF_TEXTS.find((one) => one.fits(signature, names));
   }
+  if (asked !== model) return;
+  if (!Environment) return cannotPlay(signature, names);
   find("main").hidden = false;
   if (player.environment instanceof Environment) {
     player.version = newest;
     say(`Version ${newest} answers since ${new Date().toLocaleTimeString("en-GB")}.`);
   } else {
     say("");
-    begin(new Environment());
+    const made = Environment.make ? await Environment.make(names, chat) : new Environment();
+    if (asked !== model) return;
+    begin(made);
   }
   await foresee();
 }
@@ -111,8 +135,17 @@ function begin(environment) {
   bars.reset(environment.actionNames);
   episodes.reset();
   player.start(environment, model, version);
-  setPlaying(motion);
-  stage.show(environment);
+  const isChat = chats();
+  find("canvas").hidden = isChat;
+  find("dialogue").hidden = !isChat;
+  find("main").classList.toggle("chats", isChat);
+  const hasMany = environment.actionNames.length > 4;
+  find("bars").classList.toggle("many", hasMany);
+  find("bars").tabIndex = hasMany ? 0 : -1; // so that keys can scroll it
+  find("play").hidden = !(isChat && environment.canPlay);
+  find("say").placeholder = environment.invitation ?? "";
+  setPlaying(motion || environment.byHand === true);
+  if (!isChat) stage.show(environment);
 }
 
 // Where all observations can be asked for at once, the picture shows the answers.
@@ -132,8 +165,8 @@ function cannotPlay(signature, names) {
   const what = signature
     ? told(signature, names)
     : "has no serving_default that takes an observation and gives action and q_values";
-  say(`${model.name} ${what}. This page plays CartPole-v1 (shape [4], DT_FLOAT, 2 actions) and dqn_tf’s 3×3 grid (shape [], DT_INT64, 4 actions); `
-    + "the server answers for this model all the same.");
+  say(`${model.name} ${what}. This page plays CartPole-v1 (shape [4], DT_FLOAT, 2 actions), dqn_tf’s 3×3 grid (shape [], DT_INT64, 4 actions), `
+    + "dqn_tf/Helpdesk-v0 and dqn_tf/GraphWalk-v0; the server answers for this model all the same.");
 }
 
 function badge(state, text, flash = false) {
@@ -153,7 +186,22 @@ function restart() {
   player.restart();
   find("step").value = 0;
   find("return").value = 0;
-  stage.repaint();
+  if (!chats()) stage.repaint();
+}
+
+// The visitor's next line; where it answers no question, it begins a dialogue.
+function write(text) {
+  const isExpected = player.environment.byHand && !player.ended && !chat.judging;
+  player.environment.byHand = true;
+  if (!isExpected) restart();
+  chat.give(text);
+  setPlaying(true);
+}
+
+function letItPlay() {
+  player.environment.byHand = false;
+  restart();
+  setPlaying(true);
 }
 
 async function choose(name) {
@@ -179,6 +227,13 @@ function connectControls() {
     player.push = Number(event.target.value);
     find("push-value").value = `${signed(player.push.toFixed(2))} N`;
   });
+  find("write").addEventListener("submit", (event) => {
+    event.preventDefault();
+    const text = find("say").value.trim();
+    find("say").value = "";
+    if (text) write(text);
+  });
+  find("play").addEventListener("click", letItPlay);
   find("model").addEventListener("change", (event) => choose(event.target.value));
   const inControl = (event) => event.target.closest("button, input, select");
   document.addEventListener("keydown", (event) => {

@@ -41,6 +41,8 @@ export class Bars {
       row.classList.toggle("greedy", action === greedy);
       row.classList.toggle("chosen", action === chosen);
     });
+    const { row } = this.rows[chosen]; // a long list shows it
+    this.list.scrollTop = row.offsetTop - (this.list.clientHeight - row.offsetHeight) / 2;
     // Below 0 where the best of all is not to be chosen: not legal, or not supported by the data.
     const lead = values[greedy] - Math.max(...[...values].filter((_, action) => action !== greedy));
     const how = lead < 0 ? "greedy, of those to choose from" : `greedy, ahead by ${lead.toFixed(2)}`;

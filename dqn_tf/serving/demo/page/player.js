@@ -4,7 +4,7 @@ const EPISODE_PAUSE = 900; // milliseconds, at speed 1
 const RETRY = 500;
 
 export class Player {
-  // `watch` holds what is told: step, finished, trouble.
+  // `watch` holds what is told: answered, step, finished, trouble.
   constructor(watch) {
     Object.assign(this, { watch, playing: false, speed: 1, epsilon: 0, push: 0, held: 0, round: 0 });
     this.token = 0; // a new one makes the answer that is on its way worthless
@@ -61,30 +61,36 @@ export class Player {
   // Whether the episode has ended.
   async step(token) {
     const { environment, model, version, round } = this;
+    const isGone = () => token !== this.token || round !== this.round;
+    await environment.ready?.(); // a visitor may have to say something
+    if (isGone() || environment.observation === "") return false;
     const sent = performance.now();
     let answer;
     try {
-      [answer] = await model.predict(version, [environment.observation]);
+      [answer] = await model.predict(version, [environment.observation], environment.constructor.signature);
     } catch (error) {
       if (token !== this.token) return false;
       await this.watch.trouble(error, version);
       if (this.version === version) await this.sleep(RETRY);
       return false;
     }
-    if (token !== this.token || round !== this.round) return false;
+    if (isGone()) return false;
     const milliseconds = performance.now() - sent;
-    const greedy = Number(answer.action);
+    const greedy = Number(answer.action) - (environment.actionStart ?? 0);
     const count = environment.actionNames.length;
     const chosen = Math.random() < this.epsilon ? Math.floor(Math.random() * count) : greedy;
-    const { reward, terminated } = environment.step(chosen, this.push + this.held);
+    this.watch.answered({ milliseconds, values: answer.q_values, greedy, chosen });
+    const { reward, terminated } = await environment.step(chosen, this.push + this.held);
+    if (isGone()) return false;
     this.steps += 1;
     this.total += reward;
     this.ended = terminated || this.steps >= environment.maxSteps;
-    this.watch.step({ milliseconds, values: answer.q_values, greedy, chosen });
+    this.watch.step();
     if (this.ended) {
       this.episode += 1;
       const ending = environment.ending(this.steps, terminated);
-      this.watch.finished({ number: this.episode, total: this.total, version, maximum: environment.maxSteps, ending });
+      const maximum = environment.mostReturn ?? environment.maxSteps;
+      this.watch.finished({ number: this.episode, total: rounded(this.total), version, maximum, ending });
     }
     return this.ended;
   }
@@ -103,4 +109,9 @@ export class Player {
       };
     });
   }
+}
+
+// Without what floats add to a sum of tenths.
+export function rounded(total) {
+  return Math.round(total * 1000) / 1000;
 }

@@ -1,7 +1,7 @@
 // One model of the server that this page came from, by TF Serving's REST interface.
 
 const UNKNOWN = -1;
-const KEYS = ["tokens", "action_meanings", "spaces"];
+const KEYS = ["env", "config", "tokens", "tokenizer", "action_meanings", "spaces"];
 
 export class Model {
   constructor(name) {
@@ -17,23 +17,27 @@ export class Model {
     return available.reduce((best, version) => (best === null || BigInt(version) > BigInt(best) ? version : best), null);
   }
 
-  // What a version's serving_default takes and gives: {input, dtype, shape, actions}, or null where it is none of dqn_tf's.
+  // What a version's serving_default takes and gives: {dtype, shape, actions, named}, or null where it is none of dqn_tf's. `named` is
+  // whether it can be asked for names.
   async signature(version) {
     const found = await ask(`${this.path}/versions/${version}/metadata`);
-    const signature = found.metadata.signature_def.signature_def.serving_default;
+    const signatures = found.metadata.signature_def.signature_def;
+    const signature = signatures.serving_default;
     const { observation, ...others } = signature?.inputs ?? {};
     const values = signature?.outputs?.q_values;
     if (!observation || Object.keys(others).length || !values || !signature.outputs.action) return null;
-    return { dtype: observation.dtype, shape: sizes(observation).slice(1), actions: sizes(values).at(-1) ?? UNKNOWN };
+    const [shape, actions] = [sizes(observation).slice(1), sizes(values).at(-1) ?? UNKNOWN];
+    return { dtype: observation.dtype, shape, actions, named: "metadata" in signatures };
   }
 
   // The answers of that version for a list of observations: [{action, q_values}]. The version is in the address, so it is known who answers.
-  async predict(version, observations) {
-    const reply = await ask(this.address(version), { method: "POST", body: JSON.stringify({ instances: observations }) });
+  async predict(version, observations, signature = "serving_default") {
+    const body = JSON.stringify({ signature_name: signature, instances: observations });
+    const reply = await ask(this.address(version), { method: "POST", body });
     return reply.predictions;
   }
 
-  // What the manifest names, of KEYS; nothing of a model without the signature `metadata`.
+  // What the manifest names, of KEYS.
   async names(version) {
     try {
       const body = JSON.stringify({ signature_name: "metadata", instances: KEYS });
@@ -52,6 +56,12 @@ export class Model {
 // Names of the models that the server was started with.
 export async function modelNames() {
   return (await ask("/page/models.json")).models;
+}
+
+// A file of sentences or of a graph that comes with dqn_tf; null where there is none of that name.
+export async function packageData(name) {
+  const reply = await fetch(`/page/data/${encodeURIComponent(name)}`);
+  return reply.ok ? reply.json() : null;
 }
 
 // `status` is the HTTP status, 0 where the server could not be reached.
