@@ -12,7 +12,7 @@ from dqn_tf.config.settings.setting import ATARI
 from dqn_tf.support.errors import UserError
 
 EPISODE = "episode"  # of --replay_unit
-NOT_OF_STEPS = ("mlp", "nature_cnn", "nips_cnn", "minatar_cnn")
+NOT_OF_STEPS = ("mlp", "bag_of_words", "nature_cnn", "nips_cnn", "minatar_cnn")
 LARGEST = 2**63 - 1  # what an int64 holds
 
 

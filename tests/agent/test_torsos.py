@@ -119,7 +119,10 @@ def test_a_torso_is_trained_resumed_exported_and_evaluated(flags, tmp_path):
         ({"env": "CartPole-v1"}, "a GRU reads observations of shape [steps, numbers], and here"),
         ({"network": "gru_torso:Missing"}, "gru_torso has nothing named 'Missing'."),
         ({"network": "gru_torso:make_stacked_cartpole"}, "is no subclass of dqn_tf.agent.Torso."),
-        ({"network": "resnet"}, "nips_cnn, minatar_cnn, transformer, gru or my_module:MyTorso"),
+        (
+            {"network": "resnet"},
+            "nips_cnn, minatar_cnn, transformer, gru, bag_of_words or my_module:MyTorso",
+        ),
     ],
     ids=str,
 )

@@ -36,6 +36,7 @@ VARIANTS = {  # kind of spaces, settings
     "supported": ("vector", {"support": 0.8, "dueling": True}),
     "transformer": ("tokens", SEQUENTIAL | {"network": "transformer", "dueling": True}),
     "gru": ("tokens", SEQUENTIAL | {"network": "gru"}),
+    "bag_of_words": ("tokens", {"network": "bag_of_words", "dueling": True}),
 }
 TOKENIZERS = {"transformer": "words", "gru": "spaced"}
 TOKEN_NAMES = ["<unk>", "there", "<pad>", "a", "b", "don't", "d", "é", "f"]  # from 2 on
@@ -46,8 +47,9 @@ FORMATS = ["savedmodel", "tflite"] + ["onnx"] * (
 
 def formats(name: str) -> list[str]:
     """What a variant can be exported as here."""
-    kind, _ = VARIANTS[name]
-    return [each for each in FORMATS if each != "onnx" or kind != "tokens"]
+    kind, settings = VARIANTS[name]
+    has_onnx = kind != "tokens" or settings["network"] == "bag_of_words"
+    return [each for each in FORMATS if each != "onnx" or has_onnx]
 
 
 def manifest(name: str) -> dict:

@@ -23,6 +23,7 @@ DENSE_UNITS: dict[str, tuple[int, ...]] = {
     "minatar_cnn": (128,),
 }
 SEQUENTIAL = ("transformer", "gru")  # torsos that read one step after the other
+BAG_OF_WORDS = "bag_of_words"  # counts tokens
 SMALL = 20  # the smallest side from which nips_cnn has more than one place left to look at
 
 
@@ -58,6 +59,8 @@ def refusal(network: str, spaces: Spaces) -> str:
     """
     if network in LAYOUTS:
         return refusal_of_convolutions(LAYOUTS[network], spaces)
+    if network == BAG_OF_WORDS:
+        return refusal_of_counts(spaces)
     return refusal_of_sequences(spaces) if network in SEQUENTIAL else ""
 
 
@@ -83,13 +86,21 @@ def refusal_of_sequences(spaces: Spaces) -> str:
     shape = spaces.observation_shape
     if spaces.vocabulary or (len(shape) == 2 and not spaces.picture):
         return ""
-    are_integers = len(shape) == 1 and spaces.observation_dtype.startswith(("int", "uint"))
-    named = " If these are tokens, name them: the environment's attribute `tokens`, a list."
     return (
         "it reads tokens [T], or numbers of T steps [T, N], and here observations are"
-        f" {list(shape)}.{named if are_integers else ''} Let a wrapper (--env_wrappers) put the"
+        f" {list(shape)}.{_naming_tokens(spaces)} Let a wrapper (--env_wrappers) put the"
         " last observations in a row, as gymnasium.wrappers.FrameStackObservation does, or use"
         " --network=auto."
+    )
+
+
+def refusal_of_counts(spaces: Spaces) -> str:
+    """Say in a sentence why tokens cannot be counted in these spaces; empty if they can."""
+    if spaces.vocabulary:
+        return ""
+    return (
+        f"it counts tokens, and here observations are {list(spaces.observation_shape)}"
+        f" {spaces.observation_dtype}.{_naming_tokens(spaces)} Use --network=auto."
     )
 
 
@@ -116,7 +127,7 @@ def explain(config: DQNConfig, spaces: Spaces) -> str:
             f" {WORDS[spaces.picture]}){scaled}"  # type: ignore[index]
         )
     elif spaces.vocabulary:
-        encoded = ", one-hot" if chosen == "mlp" else ""
+        encoded = {"mlp": ", one-hot", BAG_OF_WORDS: ", counted"}.get(chosen, "")
         what = f"{_count(shape[0], 'token')} of a vocabulary of {spaces.vocabulary:,}{encoded}"
     elif spaces.categories:
         what = f"{spaces.categories:,} categories, one-hot"
@@ -137,6 +148,9 @@ def parameters(config: DQNConfig, spaces: Spaces) -> int:
     outputs = spaces.actions * (atoms + config.learns_behaviour)
     if network == "mlp":
         inputs = spaces.encoded_width
+        widths = config.hidden_units
+    elif network == BAG_OF_WORDS:
+        inputs = spaces.vocabulary
         widths = config.hidden_units
     elif network in SEQUENTIAL and spaces.observation_shape:
         entry = (spaces.vocabulary or spaces.observation_shape[-1]) * config.width
@@ -160,6 +174,14 @@ def gated_width(width: int) -> int:
     It then has as many weights as a plain one of four times the width.
     """
     return 8 * -(-width // 3)
+
+
+def _naming_tokens(spaces: Spaces) -> str:
+    """Say how integers become tokens, where observations are integers side by side."""
+    are_integers = spaces.observation_dtype.startswith(("int", "uint"))
+    if not are_integers or len(spaces.observation_shape) != 1:
+        return ""
+    return " If these are tokens, name them: the environment's attribute `tokens`, a list."
 
 
 def _count(number: int, noun: str) -> str:

@@ -27,8 +27,8 @@ class Encoding:
     """How an observation becomes features, float32.
 
     A Discrete space becomes one-hot, or the number of the category where the first layer can look
-    its row up. Tokens become one-hot each. Pictures of bytes are scaled to [0, 1], all else stays
-    as it is.
+    its row up. Tokens become one-hot each or, with `counts_tokens`, how often each of them occurs,
+    `padding` left out. Pictures of bytes are scaled to [0, 1], all else stays as it is.
     """
 
     observation_shape: tuple[int, ...]
@@ -36,9 +36,27 @@ class Encoding:
     categories: int  # of a Discrete space or of tokens, else 0
     category_start: int
     scales_pixels: bool
+    counts_tokens: bool = False
+    padding: int | None = None  # the token that fills an observation behind its end
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Of the features of one observation."""
+        if not self.categories:
+            return self.observation_shape
+        leading = () if self.counts_tokens else self.observation_shape
+        return (*leading, self.categories)
+
+    @property
+    def counted(self) -> np.ndarray:
+        """1 for each token that is counted, 0 for the padding, [V] float32."""
+        tokens = np.arange(self.category_start, self.category_start + self.categories)
+        return (tokens != self.padding).astype(np.float32)
 
     def bind(self) -> Callable[[np.ndarray], np.ndarray] | None:
         """Return the function from observations to features; None if they are the same."""
+        if self.counts_tokens:
+            return functools.partial(_counts, self.counted, self.category_start)
         if self.categories:
             return functools.partial(_one_hot, self.categories, self.category_start)
         if self.observation_dtype == "float32" and len(self.observation_shape) == 1:
@@ -208,6 +226,15 @@ def _one_hot(categories: int, start: int, observation: np.ndarray) -> np.ndarray
     features = np.zeros((len(place), categories), np.float32)
     features[np.arange(len(place)), place] = 1.0
     return features.reshape(*observation.shape, categories)
+
+
+def _counts(counted: np.ndarray, start: int, observation: np.ndarray) -> np.ndarray:
+    count, categories = len(observation), len(counted)
+    place = observation.astype(np.intp) - start
+    place += categories * np.arange(count)[:, np.newaxis]
+    counts = np.bincount(place.reshape(-1), minlength=count * categories)
+    features: np.ndarray = counts.reshape(count, categories) * counted
+    return features
 
 
 def _as_float32(observation: np.ndarray) -> np.ndarray:

@@ -19,6 +19,7 @@ class LearningSettings:
         "torso of the Q-network; auto is nature_cnn for images from 36x36, minatar_cnn for"
         " smaller ones of bool, transformer for tokens, else mlp; nips_cnn is for images too,"
         " smaller and faster; transformer and gru read tokens [T] or numbers of T steps [T, N];"
+        " bag_of_words counts tokens and has an mlp over the counts;"
         " my_module:MyTorso is a dqn_tf.agent.Torso of your own",
         Choice(
             "auto",
@@ -28,6 +29,7 @@ class LearningSettings:
             "minatar_cnn",
             "transformer",
             "gru",
+            "bag_of_words",
             own="MyTorso",
         ),
         source="Mnih et al. 2015, 2013; Young and Tian 2019",
@@ -36,7 +38,7 @@ class LearningSettings:
     hidden_units: tuple[int, ...] = setting(
         (256, 256),
         NETWORK,
-        "widths of the mlp's hidden layers",
+        "widths of the hidden layers of the mlp, and of bag_of_words",
         Format("positive widths such as 256,256", lambda value: all(width >= 1 for width in value)),
         fixed_on_resume=True,
     )

@@ -160,7 +160,11 @@ def add_encoding(graph: Graph, encoding: Encoding) -> str:
         place = graph.add("Sub", graph.add("Cast", "observation", to=INT64), start)
         depth = graph.constant(np.array(encoding.categories))
         off_and_on = graph.constant(np.array([0.0, 1.0], np.float32))
-        return graph.add("OneHot", place, depth, off_and_on, axis=-1)
+        features = graph.add("OneHot", place, depth, off_and_on, axis=-1)
+        if encoding.counts_tokens:
+            counts = graph.add("ReduceSum", features, graph.constant(np.array([1])), keepdims=0)
+            features = graph.add("Mul", counts, graph.constant(encoding.counted))
+        return features
     features = graph.add("Cast", "observation", to=FLOAT)
     if encoding.scales_pixels:
         features = graph.add("Div", features, graph.constant(np.array(255.0, np.float32)))

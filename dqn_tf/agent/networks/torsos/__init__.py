@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from dqn_tf.agent.networks.choice import automatic
+from dqn_tf.agent.networks.torsos.bag_of_words import BagOfWords
 from dqn_tf.agent.networks.torsos.base import Torso
 from dqn_tf.agent.networks.torsos.cnn import CNN, MinAtarCNN, NatureCNN, NipsCNN
 from dqn_tf.agent.networks.torsos.gru import GRU
@@ -21,6 +22,7 @@ TORSOS: dict[str, type[Torso]] = {
     "minatar_cnn": MinAtarCNN,
     "transformer": Transformer,
     "gru": GRU,
+    "bag_of_words": BagOfWords,
 }
 # a torso's class, or any function of (spaces, config, seeds) that returns one
 TorsoMaker = Callable[..., Torso]

@@ -30,6 +30,8 @@ class Torso(tf.keras.layers.Layer):
     uses_xla: bool = False
     # for layers that fail on an empty batch, which servers send
     pads_empty_batch: bool = False
+    # `encode` gives how often each token occurs, and not which token stands where
+    counts_tokens: bool = False
     # `call` takes `noise_seed`, int32 [2] or None, too
     takes_noise: bool = False
     # `__init__` takes `num_agents`; `call` then returns [K, B / K, width] of features [B, ...]
@@ -39,7 +41,7 @@ class Torso(tf.keras.layers.Layer):
         self, spaces: Spaces, config: DQNConfig, seeds: Iterator[int], name: str = "torso"
     ) -> None:
         super().__init__(name=name, dtype="float32")
-        self.encoding = make_encoding(spaces)
+        self.encoding = make_encoding(spaces, self.counts_tokens)
 
     @classmethod
     def refusal(cls, spaces: Spaces) -> str:
@@ -49,15 +51,19 @@ class Torso(tf.keras.layers.Layer):
     def encode(self, observation: tf.Tensor) -> tf.Tensor:
         """Return the features of observations [B, *shape] in the environment's own dtype.
 
-        They are float32: one-hot for a Discrete space and for tokens [B, T, V], pictures of bytes
-        scaled to [0, 1], all else as it is, and their axes lie as the environment's. A torso that
-        needs something else has an `encode` of its own.
+        They are float32: one-hot for a Discrete space and for tokens [B, T, V], or counts of tokens
+        [B, V] if the encoding says so, pictures of bytes scaled to [0, 1], all else as it is, and
+        their axes lie as the environment's. A torso that needs something else has an `encode` of
+        its own.
         """
         encoding = self.encoding
         if encoding.categories:
             if encoding.observation_shape:  # tokens, of any integer type
                 observation = tf.cast(observation, tf.int32)
-            return tf.one_hot(observation - encoding.category_start, encoding.categories)
+            features = tf.one_hot(observation - encoding.category_start, encoding.categories)
+            if encoding.counts_tokens:
+                features = tf.reduce_sum(features, axis=1) * encoding.counted
+            return features
         features = tf.cast(observation, tf.float32)
         return features / 255.0 if encoding.scales_pixels else features
 
@@ -85,7 +91,7 @@ class Torso(tf.keras.layers.Layer):
         raise NotImplementedError(f"the torso {type(self).__name__} has no ONNX twin")
 
 
-def make_encoding(spaces: Spaces) -> Encoding:
+def make_encoding(spaces: Spaces, counts_tokens: bool) -> Encoding:
     """Return how observations of these spaces become features."""
     return Encoding(
         spaces.observation_shape,
@@ -93,9 +99,6 @@ def make_encoding(spaces: Spaces) -> Encoding:
         spaces.categories,
         spaces.category_start,
         spaces.scales_pixels,
+        counts_tokens,
+        spaces.padding,
     )
-
-
-def encoded_width(spaces: Spaces) -> int:
-    """Return how many numbers an observation's features are."""
-    return spaces.encoded_width

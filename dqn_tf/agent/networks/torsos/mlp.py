@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from typing import Any
 
@@ -9,7 +10,7 @@ import tensorflow as tf
 
 from dqn_tf.agent.networks.layers import DenseLayers, planned
 from dqn_tf.agent.networks.numpy_layers import Places, PlannedLayer, Reshape
-from dqn_tf.agent.networks.torsos.base import Torso, encoded_width
+from dqn_tf.agent.networks.torsos.base import Torso
 from dqn_tf.config.dqn_config import DQNConfig
 from dqn_tf.envs.spaces import Spaces
 
@@ -27,7 +28,7 @@ class MLP(Torso):
         super().__init__(spaces, config, seeds)
         shared, self.head_units = shared_and_own(config.hidden_units, config.dueling)
         self.num_agents = num_agents
-        self.inputs = encoded_width(spaces)
+        self.inputs = math.prod(self.encoding.shape)
         self.width = shared[-1] if shared else self.inputs
         dense = DenseLayers(config, seeds, self.uses_xla, num_agents)
         self.hidden = dense.hidden(self.inputs, shared, "hidden")
@@ -44,8 +45,7 @@ class MLP(Torso):
 
     def plan(self, places: Places) -> tuple[PlannedLayer, ...]:
         """Describe the torso as plain data."""
-        axes = len(self.encoding.observation_shape) + bool(self.encoding.categories)
-        is_flat = axes == 1
+        is_flat = len(self.encoding.shape) == 1
         flatten = () if is_flat else (Reshape((-1,)),)
         return (*flatten, *(planned(layer, places) for layer in self.hidden))
 
