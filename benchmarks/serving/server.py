@@ -21,11 +21,11 @@ PORT_LINES = {
 class Server(Child):
     """A running `python -m dqn_tf.serving` on free ports; `ports` has them by transport.
 
-    REST is always there, for its status.
+    `more` are further flags. REST is always there, for its status.
     """
 
     def __init__(
-        self, base: Path, batching: str, transports: set[str], cpus: frozenset[int]
+        self, base: Path, batching: str, transports: set[str], cpus: frozenset[int], *more: str
     ) -> None:
         words = [
             f"--model_base_path={base}",
@@ -33,6 +33,7 @@ class Server(Child):
             "--rest_api_port=-1",
             f"--port={-1 if 'grpc' in transports else 0}",
             "--file_system_poll_wait_seconds=0.2",
+            *more,
         ]
         if batching == "on":
             words.append("--enable_batching")

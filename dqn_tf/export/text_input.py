@@ -52,9 +52,10 @@ class TextInput(tf.Module):
         numbers = self._numbers.lookup(parts)
         if self._tokenizer.unknown is not None:
             return numbers
-        known = tf.debugging.assert_none_equal(
-            numbers, NO_TOKEN, message="text holds a token that the vocabulary does not have"
-        )
+        is_missing = numbers == NO_TOKEN
+        about = "text holds a token that the vocabulary does not have:"
+        missing = tf.boolean_mask(parts, is_missing)[:1]
+        known = tf.debugging.Assert(~tf.reduce_any(is_missing), [about, missing])
         with tf.control_dependencies([known]):
             return tf.identity(numbers)
 

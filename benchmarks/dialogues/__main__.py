@@ -1,0 +1,203 @@
+"""Closes the loop with Helpdesk: serve, log, join rewards, learn from the log, publish, compare.
+
+    python -m benchmarks.dialogues --seed=1
+
+Version 1 learns for a short while. It is served, and customers write to it over REST, who take any
+action in place of its own in some turns. Version 2 learns from the log of that alone. Then the
+newest version holds the dialogues that evaluate.py plays, over REST.
+"""
+
+import json
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from absl import flags
+
+from benchmarks.common import machine, records
+from benchmarks.common.flags import DOCS, define_output_flags, make_results_dir
+from benchmarks.common.processes import ROOT, environment, last_line
+from benchmarks.common.tables import markdown
+from benchmarks.dialogues.customer import converse, pester
+from benchmarks.serving.server import Server
+from dqn_tf.envs import registry
+from dqn_tf.support import command_line
+from dqn_tf.support.errors import UserError
+
+ENV = "dqn_tf/Helpdesk-v0"
+PAGE = DOCS / "language.md"
+BEGIN, END = "<!-- dialogues measured, generated -->", "<!-- end of dialogues measured -->"
+NETWORK = ("--network=gru", "--width=32", "--layers=1", "--evaluation_period_env_steps=0")
+FIRST = ("--total_steps=3000",)
+LEARN = ("--total_steps=0", "--offline_updates=2000", "--learning_rate=0.001")
+LOGGED, EPSILON = 2_000, 0.3  # dialogues, and how often a customer's agent explores
+FIRST_SEED = 10**6  # of the logged dialogues
+EPISODES = 1_000
+ODD_ROUNDS = 100
+THREADS = ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS")
+
+
+class Row(NamedTuple):
+    """One loop."""
+
+    date: str
+    seed: int
+    logged: int
+    steps: int  # in the log
+    logged_return: float
+    first: float
+    second: float
+    difference: float
+    low: float
+    high: float
+    verdict: str
+    served: float  # the return over REST of the newest version
+    equal: int  # dialogues whose return is exactly evaluate.py's
+    episodes: int
+    p50_ms: float
+    p99_ms: float
+    odd_p99_ms: float
+    machine: str
+    dqn_tf: str
+    tensorflow: str
+    gymnasium: str
+    numpy: str
+    python: str
+
+
+class DialoguesFlags(NamedTuple):
+    """Which loop to close, and where the rows are kept."""
+
+    seed: int
+    results_dir: Path
+    page: Path
+    render_only: bool
+
+
+def parse(argv: Sequence[str]) -> DialoguesFlags:
+    """Read the flags. Raises UserError; exits after `--help`."""
+    values = command_line.parse(argv, define, _help_page)
+    return DialoguesFlags(
+        values.seed, Path(values.results_dir), Path(values.page), values.render_only
+    )
+
+
+def define(values: flags.FlagValues) -> None:
+    """Define all flags."""
+    flags.DEFINE_integer("seed", 1, "of the trainings", flag_values=values)
+    define_output_flags(values, "dialogues", PAGE, "the rows")
+
+
+def _help_page(command: str, values: flags.FlagValues) -> str:
+    text = "Serves Helpdesk, learns from the log of it, and compares the versions."
+    return command_line.help_page([command], text, {"": command_line.entries(values)})
+
+
+def main(options: DialoguesFlags) -> None:
+    """Close the loop once, unless only the page is to be written; write the page."""
+    make_results_dir(options.results_dir)
+    file = options.results_dir / "loops.csv"
+    if not options.render_only:
+        with tempfile.TemporaryDirectory(prefix="dqn_tf-dialogues-") as work:
+            records.append(file, _close_loop(options.seed, Path(work)))
+    rows = records.read(file, Row)
+    text = options.page.read_text(encoding="utf-8")
+    before, _, rest = text.partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not end:
+        raise UserError(f"{options.page} has no {BEGIN} with an {END} behind it.")
+    lines = [BEGIN, "", *render(rows), "", END]
+    options.page.write_text(before + "\n".join(lines) + after, encoding="utf-8")
+
+
+def _close_loop(seed: int, work: Path) -> Row:
+    """Train, serve and log, learn, compare, and serve again."""
+    models, logs, rewards = work / "models", work / "logs", work / "rewards.csv"
+    outputs = (f"--export_dir={models}", f"--seed={seed}")
+    _run("train.py", f"--env={ENV}", *NETWORK, *FIRST, *outputs, f"--run_dir={work / 'run1'}")
+    env = registry.make_env(ENV)
+    with Server(models, "off", {"rest"}, frozenset(), f"--log_requests={logs}") as server:
+        seeds = range(FIRST_SEED, FIRST_SEED + LOGGED)
+        logged = converse(server.ports["rest"], env, seeds, EPSILON, rewards)
+        server.stop()  # writes what the log still holds
+    data = f"--data=requests:{logs}+{rewards}"
+    learned = (*NETWORK, *LEARN, data, *outputs, f"--run_dir={work / 'run2'}")
+    _run("train.py", f"--env={ENV}", *learned)
+    report = work / "report.json"
+    versions = [str(models / number) for number in ("1", "2")]
+    _run("evaluate.py", "--compare", *versions, f"--episodes={EPISODES}", f"--json={report}")
+    compared = json.loads(report.read_text(encoding="utf-8"))
+    with Server(models, "off", {"rest"}, frozenset()) as server:
+        served = converse(server.ports["rest"], env, compared["seeds"])
+        odd = pester(server.ports["rest"], ODD_ROUNDS)
+    low, high = compared["comparison"]["ci95"]
+    middle, slow = np.percentile(served.milliseconds, (50, 99)).tolist()
+    return Row(
+        date=datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        seed=seed,
+        logged=LOGGED,
+        steps=len(logged.milliseconds),
+        logged_return=float(np.mean(logged.returns)),
+        first=compared["A"]["mean"],
+        second=compared["B"]["mean"],
+        difference=compared["comparison"]["mean_difference"],
+        low=low,
+        high=high,
+        verdict=compared["comparison"]["verdict"],
+        served=float(np.mean(served.returns)),
+        equal=int(np.sum(np.array(served.returns) == np.array(compared["B"]["returns"]))),
+        episodes=EPISODES,
+        p50_ms=middle,
+        p99_ms=slow,
+        odd_p99_ms=float(np.percentile(odd, 99)),
+        machine=machine.describe(),
+        **records.provenance(),
+    )
+
+
+def _run(program: str, *words: str) -> None:
+    """Run a program of the checkout on one thread. Raises UserError if it fails."""
+    done = subprocess.run(
+        [sys.executable, str(ROOT / program), *words],
+        capture_output=True,
+        text=True,
+        env=environment(dict.fromkeys(THREADS, "1")),
+        check=False,
+    )
+    if done.returncode:
+        raise UserError(f"{program} failed: {last_line(done.stderr)}")
+
+
+def render(rows: Sequence[Row]) -> list[str]:
+    """Return the table of the newest row of each seed, and a line about the server."""
+    newest = {row.seed: row for row in rows}
+    lines = [
+        [
+            str(row.seed),
+            f"{row.first:.3f}",
+            f"{row.logged:,} ({row.steps:,} requests), {row.logged_return:.3f}",
+            f"{row.second:.3f}",
+            f"{row.difference:+.3f} [{row.low:+.3f}, {row.high:+.3f}]",
+            f"{row.served:.3f}, {row.equal:,} of {row.episodes:,}",
+            f"{row.p50_ms:.1f} / {row.p99_ms:.1f} ms",
+            f"{row.odd_p99_ms:.1f} ms",
+        ]
+        for _, row in sorted(newest.items())
+    ]
+    header = [
+        *("seed", "version 1", "logged dialogues, return", "version 2", "2 - 1, paired"),
+        *("over REST, equal", "p50 / p99", "odd requests, p99"),
+    ]
+    last = rows[-1]
+    made_with = {name: getattr(last, name) for name in records.provenance()}
+    about = f"One thread for learning; {last.machine}; {machine.show_versions(made_with)}."
+    return [*markdown(header, lines), "", about]
+
+
+if __name__ == "__main__":
+    command_line.run(main, parse)

@@ -1,0 +1,59 @@
+"""benchmarks/dialogues: customers of a server, what is logged of them, and the page."""
+
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("aiohttp", reason="needs the extra [serving]")
+pytest.importorskip("tensorflow_serving", reason="needs the extra [serving]")
+
+from benchmarks.common import records
+from benchmarks.dialogues.__main__ import BEGIN, END, PAGE, Row, parse, render
+from benchmarks.dialogues.customer import converse, pester
+from benchmarks.serving.server import Server
+from dqn_tf.config import presets
+from dqn_tf.envs import registry
+from dqn_tf.experience.logged.shares import load_all
+from dqn_tf.support.errors import UserError
+from helpdesk_agent import ENV, publish_asking
+
+ROOT = Path(__file__).parents[3]
+
+
+def test_what_customers_do_instead_is_logged_with_its_probability(tmp_path):
+    models, logs, rewards = tmp_path / "models", tmp_path / "logs", tmp_path / "rewards.csv"
+    publish_asking(models)
+    env = registry.make_env(ENV)
+    with Server(models, "off", {"rest"}, frozenset(), f"--log_requests={logs}") as server:
+        held = converse(server.ports["rest"], env, range(40), 0.5, rewards)
+        assert len(pester(server.ports["rest"], 1)) == 11
+        server.stop()
+    config = presets.configure(ENV, {})
+    (data,) = load_all(
+        [f"requests:{logs}+{rewards}"],
+        registry.spaces(config),
+        None,
+        lambda: registry.find_tokenizer(config),
+    )
+    episodes = data.episodes
+    assert len(episodes) == len(held.milliseconds) and len(episodes.starts) == 41
+    assert episodes.reward.sum() == pytest.approx(sum(held.returns))
+    assert set(episodes.propensity.round(4)) == {round(0.5 / 12, 4), round(0.5 / 12 + 0.5, 4)}
+    assert len(set(episodes.action.tolist())) > 6, "the client's, not the agent's"
+    for row, start in enumerate(episodes.starts[:-1]):
+        first, _ = env.reset(seed=row)
+        assert episodes.observation[start].tolist() == first.tolist()
+
+
+def test_the_page_shows_the_rows_that_are_kept():
+    rows = records.read(ROOT / "benchmarks" / "results" / "dialogues" / "loops.csv", Row)
+    page = PAGE.read_text(encoding="utf-8")
+    shown = page.partition(BEGIN)[2].partition(END)[0].strip().splitlines()
+    assert rows and shown == render(rows)
+    assert all(row.equal == row.episodes for row in rows), "over REST as by evaluate.py"
+
+
+def test_flags():
+    assert parse(["dialogues", "--seed=3"]).seed == 3
+    with pytest.raises(UserError, match="seed"):
+        parse(["dialogues", "--seed=x"])
