@@ -1,5 +1,6 @@
 """benchmarks/dialogues: customers of a server, what is logged of them, and the page."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -11,10 +12,13 @@ from benchmarks.common import records
 from benchmarks.dialogues.__main__ import BEGIN, END, PAGE, Row, parse, render
 from benchmarks.dialogues.customer import converse, pester
 from benchmarks.serving.server import Server
+from command_server import run
 from dqn_tf.config import presets
 from dqn_tf.envs import registry
 from dqn_tf.experience.logged.shares import load_all
 from dqn_tf.support.errors import UserError
+from dqn_tf.traffic import __main__ as traffic_command
+from dqn_tf.traffic import flags as traffic_flags
 from helpdesk_agent import ENV, publish_asking
 
 ROOT = Path(__file__).parents[3]
@@ -43,6 +47,26 @@ def test_what_customers_do_instead_is_logged_with_its_probability(tmp_path):
     for row, start in enumerate(episodes.starts[:-1]):
         first, _ = env.reset(seed=row)
         assert episodes.observation[start].tolist() == first.tolist()
+    every_command_reads_them(tmp_path, f"requests:{logs}+{rewards}")
+
+
+def every_command_reads_them(tmp_path, data: str) -> None:
+    """Training, the value of a policy from logged episodes, and the report on served traffic."""
+    logs = tmp_path / "logs"
+    model = f"--model={tmp_path / 'models'}"
+    flags = {"network": "mlp", "hidden_units": 4, "total_steps": 0, "offline_updates": 2}
+    words = [f"--{name}={value}" for name, value in flags.items()]
+    outputs = [f"--run_dir={tmp_path / 'run'}", f"--export_dir={tmp_path / 'learned'}"]
+    status, said = run([f"--env={ENV}", f"--data={data}", *words, *outputs], tmp_path)
+    assert status == 0 and "40 episodes" in said, said
+    status, said = run([model, f"--data={data}"], tmp_path, "evaluate.py")
+    assert status == 0 and "40 episodes" in said, said
+    report = tmp_path / "traffic.json"
+    traffic_command.main(
+        traffic_flags.parse(["traffic", f"--logs={logs}", model, f"--json={report}"])
+    )
+    told = json.loads(report.read_text(encoding="utf-8"))
+    assert len(told["inputs"]) == 76, "each token of the texts is a component"
 
 
 def test_the_page_shows_the_rows_that_are_kept():
