@@ -1,5 +1,7 @@
 """envs/tokenizer.py: what is a token, by hand, and which environments say so."""
 
+import hashlib
+
 import gymnasium as gym
 import numpy as np
 import pytest
@@ -40,6 +42,14 @@ def test_words_are_cut_by_one_rule(text, parts):
 def test_characters_and_spaced_tokens():
     assert tokenizer.split("我们 Aİ。\n", tokenizer.CHARACTERS) == ["我", "们", "a", "i", "。"]
     assert tokenizer.split(" Move\tright. \u2003", tokenizer.SPACED) == ["Move", "right."]
+
+
+def test_the_tables_are_those_of_every_python():
+    """A Python with another Unicode must read texts as those did that exports were made by."""
+    letters = sorted(tokenizer.TO_SMALL.items())
+    assert hashlib.sha256(repr(letters).encode()).hexdigest()[:12] == "dafa21fabb48"
+    spaces = {code for code in range(0x3001) if chr(code).isspace()}
+    assert set(tokenizer.TO_SPACE) == spaces - {ord(" ")}
 
 
 def test_a_text_is_its_last_tokens():
