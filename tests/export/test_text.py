@@ -12,7 +12,7 @@ from dqn_tf.envs import registry, tokenizer
 from dqn_tf.envs.spaces import Spaces
 from dqn_tf.envs.tokenizer import Tokenizer
 from dqn_tf.export.publish import export
-from dqn_tf.export.signatures import ExportModule
+from dqn_tf.export.signatures import ExportModule, SignatureFunctions
 from dqn_tf.export.text_input import TextInput
 from dqn_tf.support.errors import UserError
 
@@ -163,3 +163,17 @@ def test_the_gate_refuses_a_graph_that_reads_otherwise(helpdesk, tmp_path, monke
     with pytest.raises(UserError, match=r"asked for text, answered otherwise .*a Q-value differs"):
         export(agent, tmp_path, seen, names)
     assert not list(tmp_path.iterdir())
+
+
+def test_the_gate_refuses_another_name_of_an_action(helpdesk, tmp_path, monkeypatch):
+    agent, names, _ = helpdesk
+    seen = np.zeros((40, *agent.spaces.observation_shape), np.int32)
+    answer = SignatureFunctions.text
+
+    def mistaken(self, text, action_mask=None):
+        outputs = answer(self, text, action_mask)
+        return outputs | {"action_text": tf.strings.lower(outputs["action_text"])}
+
+    monkeypatch.setattr(SignatureFunctions, "text", mistaken)
+    with pytest.raises(UserError, match="asked for text, .*: an action has another name"):
+        export(agent, tmp_path, seen, names)
