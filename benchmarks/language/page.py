@@ -5,16 +5,15 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.common import tables
+from benchmarks.common import report, tables
 from benchmarks.common.records import read
+from benchmarks.common.report import estimate
 from benchmarks.language import experiments
 from benchmarks.language.experiments import EXPERIMENTS, Experiment
 from benchmarks.language.records import FILE, Row
 from benchmarks.language.yardsticks import Yardstick, yardsticks
 from benchmarks.scores.statistics import Estimate
 from benchmarks.scores.variants import config_hash
-from dqn_tf.evaluation.statistics import bootstrap
-from dqn_tf.support.errors import UserError
 
 BEGIN = "<!-- measured, generated -->\n"
 END = "<!-- end of measured -->\n"
@@ -47,12 +46,7 @@ def render(results: Path) -> str:
 
 def write(page: Path, text: str) -> None:
     """Put the text between the markers of a page. Raises UserError if it has none."""
-    old = page.read_text(encoding="utf-8") if page.exists() else BEGIN + END
-    before, begin, rest = old.partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not begin or not end:
-        raise UserError(f"{page} has no lines {BEGIN.strip()} and {END.strip()} to write between.")
-    page.write_text(f"{before}{begin}\n{text}\n{end}{after}", encoding="utf-8")
+    report.write_between(page, BEGIN, END, text)
 
 
 def current(experiment: Experiment, rows: Sequence[Row]) -> list[Row]:
@@ -78,7 +72,7 @@ def _section(env: str, measured: Measured, exact: Sequence[Yardstick]) -> str:
     lines += ["Flags of `train.py` where they are not those of the preset:", ""]
     lines += [f"- {experiment.title}: `{runs[-1].settings}`" for experiment, runs in measured]
     runs = [row for _, rows in measured for row in rows]
-    return "\n".join([*lines, "", _versions(runs), ""])
+    return "\n".join([*lines, "", report.versions(runs), ""])
 
 
 def _run_cells(measured: Measured) -> Iterator[tuple[str, ...]]:
@@ -118,33 +112,10 @@ def _verdicts(measured: Measured) -> Iterator[str]:
         is_good, is_quick = mean.value >= aim.least, seconds <= aim.seconds
         yield (
             f"- {experiment.title}{so_far}: {aim.measure} of at least {least}"
-            f" **{_verdict(is_good)}**, {shown};"
-            f" within {aim.seconds} s **{_verdict(is_quick)}**, {seconds:.0f}."
+            f" {report.verdict(is_good)}, {shown};"
+            f" within {aim.seconds} s {report.verdict(is_quick)}, {seconds:.0f}."
         )
-
-
-def _verdict(is_met: bool) -> str:
-    return "met" if is_met else "missed"
-
-
-def estimate(values: Sequence[float]) -> Estimate:
-    """Return the mean over the runs with its bootstrap interval."""
-    array = np.array(values, np.float64)
-    if np.ptp(array) == 0:
-        return Estimate(*[float(array[0])] * 3)
-    return Estimate(float(array.mean()), *bootstrap(array, np.mean))
 
 
 def _show_shares(share: Estimate) -> str:
     return f"{share.value:.1%} [{share.low:.1%}, {share.high:.1%}]"
-
-
-def _versions(rows: Sequence[Row]) -> str:
-    parts = []
-    for name in ("dqn_tf", "tensorflow", "gymnasium", "numpy", "python"):
-        versions = sorted({getattr(row, name) for row in rows})
-        parts.append(f"{name} {' and '.join(versions)}")
-    machines = sorted({row.machine for row in rows})
-    dates = sorted({row.date for row in rows})
-    days = " to ".join(dict.fromkeys((dates[0], dates[-1])))
-    return f"One thread; {' and '.join(machines)}; {', '.join(parts)}; {days}."

@@ -1,29 +1,15 @@
 """A process for one run: its order is a configuration. TensorFlow is restricted to one thread."""
 
-import warnings
-from typing import Any
-
-from benchmarks.common.processes import Orders
+from benchmarks.common import one_thread
+from benchmarks.common.one_thread import Answer
 from dqn_tf.config.dqn_config import DQNConfig
-from dqn_tf.support import tensorflow_loading
 
 
-def main() -> None:
-    """Carry out orders until the input ends."""
-    orders = Orders()
-    tensorflow_loading.load_tensorflow()
-    warnings.simplefilter("ignore")
-    import tensorflow as tf
-
-    tf.config.threading.set_intra_op_parallelism_threads(1)
-    tf.config.threading.set_inter_op_parallelism_threads(1)
+def _load() -> Answer:
     from benchmarks.language.run_one import run
 
-    def train(order: dict[str, Any]) -> dict[str, Any]:
-        return run(DQNConfig.from_dict(order))
-
-    orders.carry_out(train)
+    return lambda order: run(DQNConfig.from_dict(order))
 
 
 if __name__ == "__main__":
-    main()
+    one_thread.carry_out(_load)

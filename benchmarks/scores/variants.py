@@ -7,6 +7,7 @@ from typing import Any
 from dqn_tf.config import presets
 from dqn_tf.config.dqn_config import DQNConfig
 from dqn_tf.config.notation import show
+from dqn_tf.config.preset import Preset
 from dqn_tf.support.errors import UserError
 
 EVALUATIONS = 20  # greedy evaluations during a run: the points of its learning curve
@@ -34,7 +35,7 @@ def configure(env: str, variant: str, seed: int, overrides: dict[str, Any]) -> D
     """
     if variant not in VARIANTS:
         raise UserError(f"--variants: '{variant}' is none of {', '.join(VARIANTS)}.")
-    preset = presets.find(env) or presets.Preset({}, {}, "")
+    preset = presets.find(env) or Preset({}, {}, "")
     changes = preset.recommended if variant == "recommended" else VARIANTS[variant]
     values = {"env": env} | preset.plain | changes | overrides
     total_steps = values.get("total_steps", DQNConfig.total_steps)

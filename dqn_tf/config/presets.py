@@ -2,27 +2,12 @@
 
 import dataclasses
 import re
-from typing import Any, NamedTuple
+from typing import Any
 
 from dqn_tf.config.dqn_config import DQNConfig
+from dqn_tf.config.preset import Preset
 from dqn_tf.config.settings.logged import LoggedDataSettings
-
-
-class Preset(NamedTuple):
-    """Plain DQN tuned for one environment, and the improvements recommended on top of it.
-
-    `claim` is what a run with both should reach.
-    """
-
-    plain: dict[str, Any]
-    recommended: dict[str, Any]
-    claim: str
-
-    @property
-    def values(self) -> dict[str, Any]:
-        """What differs from DQNConfig's defaults in a run of `train.py`."""
-        return self.plain | self.recommended
-
+from dqn_tf.config.text_presets import TEXT_PRESETS
 
 # For any Atari game: the settings of Mnih et al. 2015 cut to what fits into a night, with Adam, a
 # smaller replay and a faster falling epsilon.
@@ -158,36 +143,6 @@ PRESETS = {
         {"double": True, "n_step": 3, "dueling": True},
         "greedy return of at least 200 over 100 episodes, as the IQM of ten runs",
     ),
-    # gamma below 1: where the goal is not yet found, values would fall without end. It changes no
-    # shortest way.
-    "dqn_tf/GraphWalk-v0": Preset(
-        {
-            "total_steps": 64_000,
-            "num_envs": 64,
-            "gamma": 0.9,
-            "replay_unit": "episode",
-            "replay_capacity": 20_000,
-            "batch_size": 64,
-            "learning_rate": 2e-3,
-            "learning_rate_end": 1e-5,
-            "warmup_env_steps": 1_280,
-            "env_steps_per_update": 40.0,
-            "updates_per_block": 8,
-            "target_update_period_env_steps": 40,
-            "tau": 0.02,
-            "epsilon_decay_env_steps": 20_000,
-            "epsilon_end": 0.15,
-            "evaluation_period_env_steps": 16_000,
-            "evaluation_episodes": 40,
-            "data": ("env",),
-            "pretrain_updates": 600,
-            "explore_with": "support",
-            "support": 0.01,
-            "imitation": 1.0,
-        },
-        {"double": True},
-        "greedy return of at least -2.90 over all starts, where the optimum is -2.82",
-    ),
     "dqn_tf/GridWorld-v0": Preset(
         {
             "total_steps": 6_000,
@@ -206,64 +161,7 @@ PRESETS = {
         {},
         "greedy return of -1, the shortest way, in each of 100 episodes",
     ),
-    # Three tokens are a command, so three steps lead from one choice of a direction to the next.
-    # The behaviour of the environment's own data, commands at random, explores: of tokens at random
-    # most commands would be spoiled, and the returns of three steps with them.
-    "dqn_tf/TextMaze-v0": Preset(
-        {
-            "total_steps": 120_000,
-            "num_envs": 32,
-            "layers": 1,
-            "width": 32,
-            "learning_rate": 2e-3,
-            "learning_rate_end": 1e-5,
-            "warmup_env_steps": 4_000,
-            "env_steps_per_update": 16.0,
-            "target_update_period_env_steps": 512,
-            "epsilon_end": 0.8,
-            "epsilon_decay_env_steps": 20_000,
-            "evaluation_period_env_steps": 20_000,
-            "v_min": -50.0,
-            "v_max": 0.0,
-        },
-        {
-            "n_step": 3,
-            "distribution": "c51",
-            "data": ("env",),
-            "data_share": 0.25,
-            "pretrain_updates": 200,
-            "explore_with": "behaviour",
-            "support": 0.1,
-            "imitation": 1.0,
-        },
-        "greedy return of at least -7.0 over all starts, as the mean of five runs",
-    ),
-    # Each token is paid at once and changes nothing that comes later, so gamma is 0; what is to be
-    # told is whether it is right, which two atoms say. Where the end is paid: gamma 1, v_max 1.
-    "dqn_tf/Rewrite-v0": Preset(
-        {
-            "total_steps": 400_000,
-            "num_envs": 64,
-            "width": 32,
-            "gamma": 0.0,
-            "replay_unit": "episode",
-            "replay_capacity": 20_000,
-            "batch_size": 64,
-            "learning_rate": 4e-3,
-            "learning_rate_end": 1e-4,
-            "warmup_env_steps": 4_096,
-            "env_steps_per_update": 128.0,
-            "updates_per_block": 8,
-            "target_update_period_env_steps": 4_096,
-            "epsilon_decay_env_steps": 100_000,
-            "evaluation_period_env_steps": 40_000,
-            "atoms": 2,
-            "v_min": 0.0,
-            "v_max": 0.125,
-        },
-        {"distribution": "c51"},
-        "at least 99 % of the answers wholly right, in most of five runs",
-    ),
+    **TEXT_PRESETS,
 }
 
 

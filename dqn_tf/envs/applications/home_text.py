@@ -77,7 +77,7 @@ class HomeText(TextEnv):
         self.quest = QUESTS[int(self.np_random.integers(len(QUESTS)))]
         denied, asked = (self.draw(self.sentences["needs"][need]) for need in self.quest)
         template = self.draw(self.sentences["quests"])
-        self._quest_text = template.replace(DENIED, denied).replace(ASKED, asked)
+        self._quest_text = quest_text(template, denied, asked)
         self._steps = 0
         self._look()
         return self.observation(), self.info()
@@ -115,6 +115,11 @@ class HomeText(TextEnv):
     def _look(self) -> None:
         room = self.draw(self.sentences["rooms"][self.room])
         self.tell(self.joined([room, self._quest_text]))
+
+
+def quest_text(template: str, denied: str, asked: str) -> str:
+    """Return what a quest says that denies one need and asks for another."""
+    return template.replace(DENIED, denied).replace(ASKED, asked)
 
 
 def read(wordings: str | None, language: str) -> Sentences:

@@ -32,15 +32,14 @@ ENV_ID = "dqn_tf/NewsAlert-v0"
 ENTRIES = {"negative": Entry(), "other": Entry()}
 WAIT, ALERT = 0, 1
 SIGN = "|"  # between texts
-WINDOW = 12
 
 
 class NewsAlert(TextEnv):
     """Observes the last texts, Box [T] int32; an action waits or alerts, Discrete(2).
 
-    `texts` of them are observed, 12 unless given; with 40 an observation is the beginning of the
-    next one. With a `noise` of 0.1, one text in ten means the opposite. `language`, `split`,
-    `wordings` and `vocabulary` are those of `helpdesk.Helpdesk`.
+    The last `texts` of them are observed; all 40 unless given, so that an observation is the
+    beginning of the next one. With a `noise` of 0.1, one text in ten means the opposite.
+    `language`, `split`, `wordings` and `vocabulary` are those of `helpdesk.Helpdesk`.
     """
 
     def __init__(
@@ -49,7 +48,7 @@ class NewsAlert(TextEnv):
         split: str = "train",
         wordings: str | None = None,
         vocabulary: str | None = None,
-        texts: int = WINDOW,
+        texts: int = TEXTS,
         noise: float = 0.0,
         render_mode: str | None = None,
     ) -> None:
@@ -68,7 +67,7 @@ class NewsAlert(TextEnv):
         actions: gym.spaces.Discrete = gym.spaces.Discrete(2)
         super().__init__(said, language, length, actions, render_mode)
         self.sentences = sentences_of.of_split(sentences, ENTRIES, split)
-        self._window = texts
+        self.window = texts
         self._noise = float(noise)
         self._best = regime_beliefs.best_stopping(self._noise)
         self.is_stress = False
@@ -126,7 +125,7 @@ class NewsAlert(TextEnv):
         belief, _ = regime_beliefs.updated(np.array(self.belief), is_negative, self._noise)
         self.belief = float(belief)
         self._texts.append(self.draw(self.sentences["negative" if is_negative else "other"]))
-        self.tell(f" {SIGN} ".join(self._texts[-self._window :]))
+        self.tell(f" {SIGN} ".join(self._texts[-self.window :]))
 
 
 def read(wordings: str | None, language: str) -> Sentences:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from dqn_tf.envs.applications import news_alert, quests, readers
+from dqn_tf.envs.applications import quests, readers
 from dqn_tf.envs.applications.helpdesk import Helpdesk
 from dqn_tf.envs.applications.regime_beliefs import (
     belief_rules,
@@ -16,7 +16,8 @@ from dqn_tf.envs.text import exact
 from dqn_tf.envs.text.markdown import percent, table
 
 NOISES = (0.0, 0.1)
-# of the rule by belief: the best of five priors and four thresholds without noise
+# of the rule by belief of the last texts: the best of five priors and four thresholds without noise
+RULE_TEXTS = 12
 PRIOR, THRESHOLD = 0.4, 0.88
 
 
@@ -50,7 +51,6 @@ def _home_table() -> str:
 
 
 def _news_table() -> str:
-    window = news_alert.WINDOW
     counts = {
         "4 of the last 6 negative": count_rule(4, 6),
         "3 of the last 4 negative": count_rule(3, 4),
@@ -60,10 +60,10 @@ def _news_table() -> str:
     }
     cells = [
         ["optimum", *(f"{best_stopping(noise).optimum:.3f}" for noise in NOISES)],
-        [f"belief of the last {window} texts above {THRESHOLD}"],
+        [f"belief of the last {RULE_TEXTS} texts above {THRESHOLD}"],
     ]
     for noise in NOISES:
-        rules = belief_rules(window, THRESHOLD, PRIOR, noise)
+        rules = belief_rules(RULE_TEXTS, THRESHOLD, PRIOR, noise)
         cells[-1].append(f"{rule_return(rules, noise):.3f}")
     for name, rule in counts.items():
         cells.append([name, *(f"{rule_return(rule, noise):.3f}" for noise in NOISES)])

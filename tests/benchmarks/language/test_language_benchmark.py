@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from benchmark_helpers import ROOT, help_without
+from benchmarks.common import experiments_command
 from benchmarks.common.flags import RESULTS
 from benchmarks.common.records import append, read
 from benchmarks.language import __main__ as command
@@ -140,7 +141,7 @@ def test_one_run_is_scored_over_all_starts():
 
 def test_a_run_that_is_recorded_is_not_done_again(tmp_path, monkeypatch):
     result = row()._asdict()
-    monkeypatch.setattr(command, "_run", lambda config: result)
+    monkeypatch.setattr(experiments_command, "do_run", lambda family, order: result)
     words = [
         f"--results_dir={tmp_path}",
         f"--page={tmp_path / 'page.md'}",
@@ -148,7 +149,7 @@ def test_a_run_that_is_recorded_is_not_done_again(tmp_path, monkeypatch):
     ]
     options = command.parse(["language", *words, "--seeds=1,2"])
     command.main(options)
-    monkeypatch.setattr(command, "_run", None)
+    monkeypatch.setattr(experiments_command, "do_run", None)
     command.main(options)
     rows = read(tmp_path / records.FILE, records.Row)
     assert [(each.experiment, each.seed) for each in rows] == [

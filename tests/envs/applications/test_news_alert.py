@@ -122,7 +122,7 @@ def test_a_stream():
 
 
 def test_with_all_texts_an_observation_begins_the_next_one():
-    env = NewsAlert(texts=40)
+    env = NewsAlert()
     observation, _ = env.reset(seed=0)
     for _ in range(39):
         following, *_ = env.step(WAIT)

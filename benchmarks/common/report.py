@@ -1,0 +1,46 @@
+"""What pages share that tell of runs: estimates, verdicts, versions, generated parts."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks.scores.statistics import Estimate
+from dqn_tf.evaluation.statistics import bootstrap
+from dqn_tf.support.errors import UserError
+
+
+def estimate(values: Sequence[float]) -> Estimate:
+    """Return the mean over the runs with its bootstrap interval."""
+    array = np.array(values, np.float64)
+    if np.ptp(array) == 0:
+        return Estimate(*[float(array[0])] * 3)
+    return Estimate(float(array.mean()), *bootstrap(array, np.mean))
+
+
+def verdict(is_met: bool) -> str:
+    """Return the word for it, in bold."""
+    return "**met**" if is_met else "**missed**"
+
+
+def versions(rows: Sequence[Any]) -> str:
+    """Say on which machines, with which versions and when the runs of the rows were made."""
+    parts = []
+    for name in ("dqn_tf", "tensorflow", "gymnasium", "numpy", "python"):
+        found = sorted({getattr(row, name) for row in rows})
+        parts.append(f"{name} {' and '.join(found)}")
+    machines = sorted({row.machine for row in rows})
+    dates = sorted({row.date for row in rows})
+    days = " to ".join(dict.fromkeys((dates[0], dates[-1])))
+    return f"One thread; {' and '.join(machines)}; {', '.join(parts)}; {days}."
+
+
+def write_between(page: Path, begin: str, end: str, text: str) -> None:
+    """Put the text between two lines of a page. Raises UserError if they are not there."""
+    old = page.read_text(encoding="utf-8") if page.exists() else begin + end
+    before, found, rest = old.partition(begin)
+    _, found_end, after = rest.partition(end)
+    if not found or not found_end:
+        raise UserError(f"{page} has no lines {begin.strip()} and {end.strip()} to write between.")
+    page.write_text(f"{before}{begin}\n{text}\n{end}{after}", encoding="utf-8")

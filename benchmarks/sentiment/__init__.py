@@ -1,0 +1,1 @@
+"""One-step sentiment: where supervised learning is simply right, and DQN needs more labels."""
