@@ -43,6 +43,7 @@ class CheckedEnv:
 
     mask: np.ndarray | None = None
     into: np.ndarray | None = None
+    text: Any = None  # of the first observation, where the environment tells it
 
     def __init__(self, env: gym.Env, name: str, spaces: Spaces | None = None) -> None:
         self.env = env
@@ -81,7 +82,9 @@ class CheckedEnv:
             self._raise(f"reset(seed={seed})", error)
         try:
             observation, info = returned.reset_answer(answer)
-            observation = self._without_mask(observation, returned.info_of(info), ended=False)
+            info = returned.info_of(info)
+            self.text = info.get("text")
+            observation = self._without_mask(observation, info, ended=False)
             return self._observation(observation)
         except Refused as refused:
             self._refuse(refused)

@@ -180,14 +180,18 @@ class EnvMaker:
             warnings.simplefilter("ignore")
             try:
                 checked = CheckedEnv(env, "The environment")
-                checked.reset(seed=0)
+                observation = checked.reset(seed=0)
             except UserError as error:
                 self.close()
                 raise UserError(f"--env={self._config.env}: {error}") from error
         spaces = dataclasses.replace(
             checked.spaces, masked=bool(checked.is_masked), stack=getattr(env, "stack", 0)
         )
-        self._seen = _Seen(spaces, checked.names, _comes_with_package(env), checked.time_limit)
+        names = checked.names
+        reader = tokenizer.of_names(names, spaces)
+        if reader is not None and not reader.reads(checked.text, observation):
+            del names["tokenizer"]
+        self._seen = _Seen(spaces, names, _comes_with_package(env), checked.time_limit)
         return self._seen
 
 

@@ -126,6 +126,13 @@ class Tokenizer:
             made[row] = self.observation(text)
         return made
 
+    def reads(self, text: Any, observation: np.ndarray) -> bool:
+        """Return whether a text has the tokens [T] of an observation; True where there is none."""
+        try:
+            return not isinstance(text, str) or np.array_equal(self.observation(text), observation)
+        except UserError:
+            return False
+
     def text(self, observation: np.ndarray) -> str:
         """Return a text with these tokens, [T]; what is unknown is U+FFFD."""
         return " ".join(

@@ -8,6 +8,7 @@ import pytest
 
 from dqn_tf.config import presets
 from dqn_tf.envs import registry, tokenizer
+from dqn_tf.envs.applications.helpdesk import Helpdesk
 from dqn_tf.envs.spaces import Spaces
 from dqn_tf.envs.tokens import tokenizer_of
 from dqn_tf.support.errors import UserError
@@ -96,6 +97,20 @@ def test_an_environment_says_how_its_texts_become_tokens(env, arguments, kind):
 class Reversed(gym.ObservationWrapper):
     def observation(self, observation):
         return observation[::-1]
+
+
+class Shouting(Helpdesk):
+    """Observes other tokens than those of the text that it tells."""
+
+    def encode(self, text):
+        return [len(self.tokens) - 1, *super().encode(text)]
+
+
+def test_an_environment_that_reads_otherwise_than_it_says_has_none():
+    gym.register("Shouting-v0", Shouting)
+    config = presets.configure("Shouting-v0", {})
+    assert registry.find_tokenizer(config) is None
+    assert "tokenizer" not in registry.names(config) and registry.names(config)["tokens"]
 
 
 def test_who_cannot_be_sure_has_none():
