@@ -78,7 +78,8 @@ def test_dqn_tf_sees_tokens_whose_actions_are_their_numbers():
     assert (spaces.actions, spaces.action_start, spaces.masked) == (40, 1, False)
     assert (spaces.vocabulary, spaces.category_start, spaces.padding) == (41, 0, 0)
     names = list(map(str, range(40)))
-    assert registry.names(config) == {"action_meanings": names, "tokens": ["<pad>", *names]}
+    told = {"action_meanings": names, "tokens": ["<pad>", *names], "tokenizer": "spaced"}
+    assert registry.names(config) == told
 
 
 # computed beforehand by another program, of the same 8,000 walks
