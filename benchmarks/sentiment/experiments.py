@@ -10,7 +10,7 @@ from dqn_tf.config.dqn_config import DQNConfig
 SEEDS = range(1, 6)
 LABELS = (100, 300, 1_000, 3_000, 10_000)
 UPDATES = 1_000
-WARMUP = 50
+WARMUP = 64
 ENV = "benchmarks.sentiment.review_env:Reviews-v0"
 
 
