@@ -194,6 +194,24 @@ def check_episodes_have_a_network(config: Settings) -> str | None:
     )
 
 
+def check_choices(config: Settings) -> str | None:
+    """Require what can tell choices as texts, and no setting of theirs without them."""
+    if config.choices != "texts":
+        for name in ("max_choices", "choice_tokens"):
+            if getattr(config, name):
+                return f"--{name} is of choices as texts: add --choices=texts, or leave it out."
+        return None
+    if config.engine == "graph":
+        return "--engine=graph has no --choices=texts: its environments observe numbers."
+    if config.replay_unit == EPISODE:
+        return (
+            "--choices=texts and --replay_unit=episode cannot be combined: behind each observation"
+            " stand the choices of its step, so none is the beginning of the next one. Use"
+            " --replay_unit=transition."
+        )
+    return None
+
+
 def check_behaviour(config: Settings) -> str | None:
     """Require that something teaches the behaviour head, where it explores or acts."""
     if config.explore_with == "support" and not config.support:
@@ -297,6 +315,7 @@ CHECKS: tuple[Callable[[Settings], str | None], ...] = (
     check_munchausen,
     check_losses_on_logged_data,
     check_episodes_have_a_network,
+    check_choices,
     check_behaviour,
     check_exponential_epsilon,
     check_graph_engine,

@@ -200,8 +200,9 @@ def configure(env: str, overrides: dict[str, Any] | None = None) -> DQNConfig:
     """Return the configuration of the environment's preset, if it has one, with `overrides` on top.
 
     A policy that has learned from logged data has no need of random actions at first: where there
-    are offline updates, exploration begins with `epsilon_end`. Where `data` is overridden by none,
-    so is all that the preset would have learned from them. Raises UserError on a bad value.
+    are offline updates, or `initial_weights`, exploration begins with `epsilon_end`. Where `data`
+    is overridden by none, so is all that the preset would have learned from them. Raises UserError
+    on a bad value.
     """
     env = full_id(env)
     preset = find(env)
@@ -211,6 +212,6 @@ def configure(env: str, overrides: dict[str, Any] | None = None) -> DQNConfig:
         chosen = {name: value for name, value in chosen.items() if name not in OF_LOGGED_DATA}
     values = chosen | overrides | {"env": env}
     config = DQNConfig(**values)
-    if config.offline_updates and "epsilon_start" not in values:
+    if (config.offline_updates or config.initial_weights) and "epsilon_start" not in values:
         return dataclasses.replace(config, epsilon_start=config.epsilon_end)
     return config

@@ -20,10 +20,17 @@ import gymnasium as gym
 import numpy as np
 
 from dqn_tf.envs import returned
+from dqn_tf.envs.choices import ChoiceLayout
 from dqn_tf.envs.returned import LARGEST, Refused
 from dqn_tf.envs.spaces import Spaces, describe
 from dqn_tf.envs.tokenizer import KINDS
-from dqn_tf.envs.tokens import Vocabulary, tokenizer_of, tokens_of, written_tokens
+from dqn_tf.envs.tokens import (
+    Vocabulary,
+    attribute_of,
+    tokenizer_of,
+    tokens_of,
+    written_tokens,
+)
 from dqn_tf.support.errors import UserError, describe_error, describe_value
 
 DEFAULT_FPS = 30.0
@@ -52,7 +59,10 @@ class CheckedEnv:
         self._steps = 0
         try:
             self.tokens = tokens_of(env)
-            self.spaces = describe(env.observation_space, env.action_space, self.tokens)
+            layout = attribute_of(env, "choice_layout")
+            if not isinstance(layout, ChoiceLayout):
+                layout = (0, 0)
+            self.spaces = describe(env.observation_space, env.action_space, self.tokens, layout)
             # asked once: wrappers make it a costly question
             self._mask_within = isinstance(env.observation_space, gym.spaces.Dict)
             self._own_action: Any = np.dtype(env.action_space.dtype).type
@@ -198,6 +208,12 @@ class CheckedEnv:
         return DEFAULT_FPS
 
     @property
+    def choice_texts(self) -> list[str]:
+        """The texts of the choices now, where they are told as texts; else none."""
+        texts = attribute_of(self.env, "choice_texts") if self.spaces.choices else None
+        return list(texts or ())
+
+    @property
     def names(self) -> dict[str, Any]:
         """What the environment names: `action_meanings`, `tokens` and its `tokenizer`."""
         names: dict[str, Any] = {}
@@ -214,8 +230,11 @@ class CheckedEnv:
         """The environment's names of its actions; None if it has none, or another number.
 
         Actions that write the tokens of an observation, by the same numbers, have their names.
+        Where choices are told as texts a number says nothing, and has no name.
         """
         spaces = self.spaces
+        if spaces.choices:
+            return None
         with contextlib.suppress(Exception):
             meanings = [str(name) for name in self.env.unwrapped.get_action_meanings()]  # type: ignore[attr-defined]
             if len(meanings) == spaces.actions:

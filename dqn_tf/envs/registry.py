@@ -19,6 +19,7 @@ from dqn_tf.config.dqn_config import DQNConfig
 from dqn_tf.config.notation import import_names, is_atari, show
 from dqn_tf.envs import applications, atari, gridworld, probes, text, tokenizer
 from dqn_tf.envs.checked_env import CheckedEnv, close_quietly, is_user_interrupt
+from dqn_tf.envs.choices import ChoiceTexts
 from dqn_tf.envs.spaces import Spaces
 from dqn_tf.envs.tokenizer import Tokenizer
 from dqn_tf.envs.tokens import attribute_of
@@ -238,7 +239,7 @@ def maker(config: DQNConfig) -> EnvMaker:
 
 
 def wrapped(env: gym.Env, config: DQNConfig) -> gym.Env:
-    """Put the configured wrappers around an environment. Raises UserError."""
+    """Put the configured wrappers around an environment, the outermost last. Raises UserError."""
     for name in import_names(config.env_wrappers):
         wrapper = import_named("env_wrappers", name)
         try:
@@ -249,6 +250,8 @@ def wrapped(env: gym.Env, config: DQNConfig) -> gym.Env:
             raise UserError(
                 f"--env_wrappers={config.env_wrappers}: {name} raised {describe_error(error)}"
             ) from error
+    if config.choices == "texts":
+        return ChoiceTexts(env, config.max_choices, config.choice_tokens)
     return env
 
 

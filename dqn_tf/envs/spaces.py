@@ -36,6 +36,9 @@ class Spaces:
       picture: how the axes of a picture lie, one of `pictures.CHANNELS_LAST`; empty where an
         observation is none. If it is not given, bytes are taken for pixels from 0 to 255.
       padding: the token that fills an observation behind its end; None where there is none.
+      choices: places for choices told as texts, which lie behind the state in an observation of
+        tokens: then `actions` is that number, too. 0 where actions are only numbers.
+      choice_tokens: tokens of each of these places.
     """
 
     observation_shape: tuple[int, ...]
@@ -48,6 +51,8 @@ class Spaces:
     stack: int = 0
     picture: str | None = None
     padding: int | None = None
+    choices: int = 0
+    choice_tokens: int = 0
 
     def __post_init__(self) -> None:
         if self.picture is None:
@@ -59,6 +64,18 @@ class Spaces:
     def vocabulary(self) -> int:
         """The number of tokens where an observation is a sequence of them, [T]; else 0."""
         return self.categories if self.observation_shape else 0
+
+    @property
+    def text_tokens(self) -> int:
+        """Tokens of the state in an observation of tokens; those of the choices lie behind it."""
+        return self.observation_shape[0] - self.choices * self.choice_tokens
+
+    def of_state(self) -> Spaces:
+        """Return the spaces of the state alone, without the choices told as texts behind it."""
+        if not self.choices:
+            return self
+        shape = (self.text_tokens,)
+        return dataclasses.replace(self, observation_shape=shape, choices=0, choice_tokens=0)
 
     @property
     def encoded_width(self) -> int:
@@ -99,9 +116,14 @@ class Spaces:
 
 
 def describe(
-    observation_space: gym.Space, action_space: gym.Space, tokens: Tokens | None = None
+    observation_space: gym.Space,
+    action_space: gym.Space,
+    tokens: Tokens | None = None,
+    layout: tuple[int, int] = (0, 0),
 ) -> Spaces:
     """Describe the spaces of one environment, which may say something of its tokens.
+
+    `layout` are the places for choices told as texts, and the tokens of each.
 
     Raises UserError for those that DQN or its network cannot use.
     """
@@ -112,7 +134,7 @@ def describe(
             " actions in a wrapper, or use an algorithm for continuous control."
         )
     if isinstance(observation_space, gym.spaces.Dict) and set(observation_space) == MASKED_KEYS:
-        spaces = describe(observation_space["observation"], action_space, tokens)
+        spaces = describe(observation_space["observation"], action_space, tokens, layout)
         return dataclasses.replace(spaces, masked=True)
     actions: dict[str, Any] = {
         "actions": int(action_space.n),
@@ -135,6 +157,8 @@ def describe(
             categories=vocabulary.size,
             category_start=vocabulary.start,
             padding=vocabulary.padding,
+            choices=layout[0],
+            choice_tokens=layout[1],
         )
     if isinstance(observation_space, gym.spaces.Box):
         return _describe_box(observation_space, actions)

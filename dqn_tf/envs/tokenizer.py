@@ -151,10 +151,11 @@ class Tokenizer:
 def of_names(names: Mapping[str, Any], spaces: Spaces) -> Tokenizer | None:
     """Return the tokenizer of an environment, by its `names` or a manifest's.
 
-    None where it is not told, and where some token could not be written in a text.
+    None where it is not told, where some token could not be written in a text, and where choices
+    are told as texts, which one text does not hold.
     """
     kind, tokens = names.get("tokenizer"), names.get("tokens")
-    is_text = bool(spaces.vocabulary) and spaces.padding is not None
+    is_text = bool(spaces.vocabulary) and spaces.padding is not None and not spaces.choices
     if kind not in KINDS or not isinstance(tokens, (list, tuple)) or not is_text:
         return None
     made = Tokenizer(kind, tokens, spaces)

@@ -17,11 +17,13 @@ from dqn_tf.evaluation.episodes import play as play_episodes
 from dqn_tf.evaluation.find_export import Version, find_export
 from dqn_tf.evaluation.flags import EvaluateFlags
 from dqn_tf.evaluation.kept_envs import KeptEnvs, automatic_parallel
-from dqn_tf.evaluation.watch import ProgressWatch, TextWatch
+from dqn_tf.evaluation.watch import ChoiceWatch, ProgressWatch, TextWatch
 from dqn_tf.support.errors import UserError
 
 # the settings that gymnasium.make and wrappers are given, and what they were before there were any
 ARGUMENTS: dict[str, Any] = {"env_kwargs": {}, "env_wrappers": ""}
+# those that say how choices are told, which are the network's whatever is played
+OF_CHOICES: dict[str, Any] = {"choices": "numbered", "max_choices": 0, "choice_tokens": 0}
 
 
 class EvaluationPlan(NamedTuple):
@@ -150,7 +152,10 @@ def _play_as_text(
     plan: EvaluationPlan, policy: ActFunction, check: Callable[[], None]
 ) -> tuple[Evaluation, list[str]]:
     """Play the first episodes; return what was said in them, too."""
-    watch = TextWatch(plan.names["tokens"], plan.names.get("action_meanings", ()))
+    names = plan.names["tokens"]
+    watch = TextWatch(names, plan.names.get("action_meanings", ()))
+    if plan.spaces.choices:
+        watch = ChoiceWatch(names)
     limit = plan.flags.max_episode_steps
     with KeptEnvs(plan.make, 1) as envs:
         seeds = plan.seeds[: plan.flags.show]
@@ -209,10 +214,9 @@ def _recorded(version: Version, env: str) -> dict[str, Any]:
         return {}
     if is_atari(env):
         return {name: config[name] for name in PROTOCOL if name in config}
-    if version.manifest.get("env") != env:
-        return {}
-    # earlier versions had neither
-    return {name: config.get(name, former) for name, former in ARGUMENTS.items()}
+    kept = OF_CHOICES if version.manifest.get("env") != env else OF_CHOICES | ARGUMENTS
+    # earlier versions had none of them
+    return {name: config.get(name, former) for name, former in kept.items()}
 
 
 def require_fit(version: Version, env: str, spaces: Spaces) -> None:

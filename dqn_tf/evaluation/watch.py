@@ -101,3 +101,30 @@ class TextWatch(Watch):
         """Take the lines as the text of one episode."""
         self.texts.append("\n".join(self._lines))
         self._lines = []
+
+
+class ChoiceWatch(TextWatch):
+    """Collects the text of episodes whose choices are texts: each step's, one below the other.
+
+    An arrow stands before the one that was taken.
+    """
+
+    def __init__(self, names: Sequence[str]) -> None:
+        """Take the names of the tokens."""
+        super().__init__(names)
+        self._choices: list[str] = []  # of the last step
+
+    def after_step(
+        self, env: CheckedEnv, observation: np.ndarray, action: int | None = None
+    ) -> None:
+        """Write down what was taken, and what is told now."""
+        spaces = env.spaces
+        if action is not None:
+            taken = action - spaces.action_start
+            self._lines += [
+                f"  {'→' if place == taken else ' '} {text}"
+                for place, text in enumerate(self._choices)
+            ]
+        state = observation[: spaces.text_tokens]
+        self._lines.append(to_text(state, self._names, spaces.category_start, spaces.padding))
+        self._choices = env.choice_texts

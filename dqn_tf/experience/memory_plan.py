@@ -65,6 +65,9 @@ def network_bytes(parameters: int, config: DQNConfig, spaces: Spaces) -> int:
     """Return about how much the weights of a network and what it keeps of a batch's rows take."""
     steps_with_values = spaces.observation_shape[0] if holds_episodes(config) else 1
     row = steps_with_values * spaces.actions * ONE_HOT_COPIES
+    if spaces.choices:
+        row += spaces.choices * config.width * STEP_COPIES
+        spaces = spaces.of_state()
     if reads_steps(config, spaces):
         steps = spaces.observation_shape[0]
         row += config.layers * steps * config.width * STEP_COPIES

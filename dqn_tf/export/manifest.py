@@ -1,6 +1,7 @@
 """What an export says about itself, in assets.extra/dqn_tf.json and by its signature `metadata`."""
 
 import platform
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -54,9 +55,10 @@ def make_manifest(about: dict[str, Any], agent: DQN, formats: list[str]) -> dict
 
 
 def _published(config: DQNConfig) -> dict[str, Any]:
-    """Return the configuration, with the names of its logged data in place of their paths."""
+    """Return the configuration, with names in place of the paths of data and first weights."""
     return config.to_dict() | {
-        "data": [sources.without_directories(value) for value in config.data]
+        "data": [sources.without_directories(value) for value in config.data],
+        "initial_weights": Path(config.initial_weights).name,
     }
 
 

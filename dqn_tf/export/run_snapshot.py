@@ -68,7 +68,7 @@ def read_snapshot(directory: str, weights_name: str | None) -> RunSnapshot:
         config,
         spaces,
         export_dir,
-        _read_weights(latest, weights_name),
+        read_weights(latest, weights_name),
         weights_name,
         latest.step,
         latest.state["engine"]["env_step"],
@@ -90,7 +90,8 @@ def score(snapshot: RunSnapshot, weights_sha256: str) -> dict[str, Any] | None:
     return tests.get(weights_sha256)
 
 
-def _read_weights(latest: checkpoint.Checkpoint, weights_name: str) -> list[np.ndarray]:
+def read_weights(latest: checkpoint.Checkpoint, weights_name: str) -> list[np.ndarray]:
+    """Return the "last" or "best" weights of a checkpoint's online network. Raises UserError."""
     if weights_name == "best":
         if not latest.state["evaluated"]:
             raise UserError(

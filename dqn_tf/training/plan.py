@@ -37,6 +37,7 @@ from dqn_tf.run_files.run_directory import (
 )
 from dqn_tf.support import files
 from dqn_tf.support.errors import UserError
+from dqn_tf.training import initial_weights, own_torso
 from dqn_tf.training.flags import TrainingFlags
 
 
@@ -89,6 +90,9 @@ def prepare(flags: TrainingFlags) -> list[RunPlan]:
         unfit = choice.refusal(config.network, spaces)
         if unfit:
             raise UserError(f"--network={config.network}: {unfit}")
+        own_torso.require_usable(config, spaces)
+        if not flags.resume:
+            initial_weights.require_fit(config, spaces)
         parameters = choice.parameters(config, spaces)
         print(memory_plan.require_memory(config, spaces, len(plans), parameters))
         print(choice.explain(config, spaces))
@@ -104,7 +108,8 @@ def _new_runs(flags: TrainingFlags) -> list[RunPlan]:
     first_seed = flags.overrides.get("seed")
     if first_seed is None:
         first_seed = _drawn_seed(flags.num_seeds)
-    config = presets.configure(env, flags.overrides | {"seed": first_seed})
+    overrides = _with_absolute_paths(flags.overrides)
+    config = presets.configure(env, overrides | {"seed": first_seed})
     spaces = registry.spaces(config)
     config = memory_plan.with_capacity(config, spaces)
     directory = Path(flags.run_dir or default_path(config.env, first_seed, flags.num_seeds))
@@ -131,7 +136,7 @@ def _new_runs(flags: TrainingFlags) -> list[RunPlan]:
 def _resumed_runs(resume: str, flags: TrainingFlags) -> list[RunPlan]:
     plans = []
     sentences = []
-    overrides = dict(flags.overrides)
+    overrides = _with_absolute_paths(flags.overrides)
     if "data" in overrides:
         overrides["data"] = tuple(map(sources.absolute, overrides["data"]))
     for run_dir in open_runs(resume):
@@ -166,6 +171,13 @@ def _resumed_runs(resume: str, flags: TrainingFlags) -> list[RunPlan]:
     for sentence in dict.fromkeys(sentences):  # each once, however many seeds it holds for
         print(sentence)
     return plans
+
+
+def _with_absolute_paths(overrides: dict[str, Any]) -> dict[str, Any]:
+    """Return the settings that were typed; any directory may be the one of a later resume."""
+    if "initial_weights" not in overrides:
+        return dict(overrides)
+    return overrides | {"initial_weights": initial_weights.absolute(overrides["initial_weights"])}
 
 
 def _is_complete(report: dict[str, Any], config: DQNConfig) -> bool:

@@ -17,7 +17,7 @@ from dqn_tf.run_files.report import closing_lines
 from dqn_tf.support.command_line import other_command, typed_path
 from dqn_tf.support.errors import UserError
 from dqn_tf.support.interrupts import Interrupted, Interrupts
-from dqn_tf.training import seeds_report
+from dqn_tf.training import initial_weights, seeds_report
 from dqn_tf.training.plan import RunPlan, require_same_spaces
 from dqn_tf.training.progress import Progress
 from dqn_tf.training.recorder import RunRecorder
@@ -90,19 +90,23 @@ def make_runs(
     check: Callable[[], None] = lambda: None,
     spaces: Spaces | None = None,
     logged: Sequence[SharedEpisodes] | None = None,
+    goes_on: bool = False,
 ) -> list[Run]:
     """Build the runs of configurations that differ in nothing but their seeds.
 
     They share one compiled program where the engine can (`make_engines`), the `observers`, and
     `timings`. Nothing is written to disk. `say` and `check` are as for `Run`. Without `spaces`, the
-    environment is asked for them; without `logged`, the configuration's data are read.
+    environment is asked for them; without `logged`, the configuration's data are read. The weights
+    of runs that go on come from their checkpoints.
     """
     timings = timings or Timings()
     make_env = make_maker(configs[0], spaces)
     spaces = spaces or make_env.spaces
     agents = [DQN(config, spaces) for config in configs]
-    for agent in agents:
+    for agent, config in zip(agents, configs, strict=True):
         agent.compile()
+        if not goes_on:
+            initial_weights.begin_with(agent, config)
     if logged is None:
         logged = load_all(configs[0].data, spaces, make_env.corpus, make_env.tokenizer)
     engines = make_engines(configs, agents, make_env, logged)
@@ -134,6 +138,7 @@ def start(
         interrupts.check,
         spaces=plans[0].spaces,
         logged=plans[0].logged,
+        goes_on=plans[0].checkpoint is not None,
     )
     recorders = []
     for plan, run in zip(plans, runs, strict=True):

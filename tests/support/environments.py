@@ -367,3 +367,37 @@ class Maze(gym.Env):
         if self.kind == "dict":
             return {"observation": self.see(self.state), "action_mask": mask}, {}
         return self.state, {"action_mask": mask}
+
+
+class ToldTree(Tree):
+    """The tree with its two words told as texts, in an order that is drawn anew at each step.
+
+    The choices are `info["choices"]`; which of them was taken, only its text says.
+    """
+
+    choice_tokens, max_choices = 2, 3  # one token of padding, one place without a choice
+
+    def reset(self, *, seed=None, options=None):
+        observation, _ = super().reset(seed=seed)
+        return observation, self._offer()
+
+    def step(self, action):
+        observation, reward, terminated, truncated, _ = super().step(self.order[int(action)])
+        return observation, reward, terminated, truncated, self._offer()
+
+    def encode(self, text: str) -> list[int]:
+        return [self.tokens.index(word) for word in text.split()]
+
+    def _offer(self):
+        self.order = self.np_random.permutation(2)
+        place = min(len(f"{self.node:b}") - 1, self.DEPTH - 1)
+        return {"choices": [f"{'ab'[word]}{place}" for word in self.order]}
+
+
+def told_tree_texts() -> np.ndarray:
+    """`tree_texts` with both words behind them, a before b, [15, 11]."""
+    rows = []
+    for node, text in enumerate(tree_texts(), 1):
+        first = 2 + 2 * (len(f"{node:b}") - 1)
+        rows.append([*text, first, 0, first + 1, 0, 0, 0])
+    return np.array(rows, np.int32)

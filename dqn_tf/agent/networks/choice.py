@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import math
 
@@ -55,7 +56,8 @@ def too_small(network: str, picture: tuple[int, ...]) -> bool:
 def refusal(network: str, spaces: Spaces) -> str:
     """Say in a sentence why a built-in torso cannot take these spaces; empty if it can.
 
-    Empty, too, for `auto`, which takes what fits, and for a torso of the user's own.
+    Of choices told as texts it reads the state alone. Empty, too, for `auto`, which takes what
+    fits, and for a torso of the user's own.
     """
     if network in LAYOUTS:
         return refusal_of_convolutions(LAYOUTS[network], spaces)
@@ -128,7 +130,11 @@ def explain(config: DQNConfig, spaces: Spaces) -> str:
         )
     elif spaces.vocabulary:
         encoded = {"mlp": ", one-hot", BAG_OF_WORDS: ", counted"}.get(chosen, "")
-        what = f"{_count(shape[0], 'token')} of a vocabulary of {spaces.vocabulary:,}{encoded}"
+        tokens = _count(spaces.text_tokens, "token")
+        what = f"{tokens} of a vocabulary of {spaces.vocabulary:,}{encoded}"
+        if spaces.choices:
+            room = _count(spaces.choice_tokens, "token")
+            what += f", and up to {_count(spaces.choices, 'choice')} of {room}, each by its text"
     elif spaces.categories:
         what = f"{spaces.categories:,} categories, one-hot"
     else:
@@ -143,6 +149,9 @@ def parameters(config: DQNConfig, spaces: Spaces) -> int:
 
     What is left out, biases and the weights of convolutions, is small.
     """
+    if spaces.choices:
+        one = dataclasses.replace(spaces.of_state(), actions=1)
+        return parameters(config, one) + (5 + config.dueling) * config.width**2
     network = automatic(spaces) if config.network == "auto" else config.network
     atoms = config.atoms if config.distribution != "none" else 1
     outputs = spaces.actions * (atoms + config.learns_behaviour)

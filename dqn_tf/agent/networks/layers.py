@@ -223,6 +223,17 @@ def fan_in_uniform(fan_in: int, seed: int) -> tf.keras.initializers.Initializer:
     return tf.keras.initializers.RandomUniform(-limit, limit, seed=seed)
 
 
+def make_embedding(tokens: int, width: int, seed: int, name: str) -> tf.keras.layers.Layer:
+    """Return an embedding of so many tokens as vectors of `width`, with entries of size 1."""
+    return tf.keras.layers.Embedding(
+        tokens,
+        width,
+        embeddings_initializer=tf.keras.initializers.RandomNormal(seed=seed, stddev=1.0),
+        name=name,
+        dtype=DTYPE,
+    )
+
+
 def planned(layer: tf.keras.layers.Layer, places: numpy_layers.Places) -> numpy_layers.PlannedLayer:
     """Describe a layer with weights as plain data, for its forward pass in NumPy.
 

@@ -12,11 +12,17 @@ import tensorflow as tf
 from dqn_tf.agent import losses
 from dqn_tf.agent.autograph import read_users_code
 from dqn_tf.agent.column import require_observation
+from dqn_tf.agent.networks.candidates import (
+    CandidateReader,
+    Candidates,
+    ChoiceHead,
+    below_all,
+)
 from dqn_tf.agent.networks.heads import Head
-from dqn_tf.agent.networks.layers import DTYPE, DenseLayers
+from dqn_tf.agent.networks.layers import DTYPE, DenseLayers, make_embedding
 from dqn_tf.agent.networks.numpy_forward import ForwardPlan
 from dqn_tf.agent.networks.numpy_layers import Place, PlannedLayer
-from dqn_tf.agent.networks.torsos import TorsoMaker, make_torso
+from dqn_tf.agent.networks.torsos import TorsoMaker, make_torso, require_steps
 from dqn_tf.agent.values import make_values
 from dqn_tf.config.checks import EPISODE
 from dqn_tf.config.dqn_config import DQNConfig
@@ -33,6 +39,7 @@ class Forward(NamedTuple):
     features: tf.Tensor  # the torso's, [B, width]; of K stacked agents [K, B / K, width]
     outputs: tf.Tensor  # the head's, [B, A], or [B, A, N] for distributions
     behaviour: tf.Tensor | None = None  # the behaviour head's logits [B, A], where there is one
+    is_there: tf.Tensor | None = None  # [B, A] bool, which choices are; None where all always are
 
 
 class QNetwork(tf.keras.Model):
@@ -44,6 +51,9 @@ class QNetwork(tf.keras.Model):
 
     Where the configuration `learns_behaviour`, a second head estimates the policy that made the
     logged data: `behaviour`, logits [B, A]. It has no noise.
+
+    Where choices are told as texts, the torso reads the state, and the heads give each choice its
+    value from its own text: see `candidates`.
 
     With `num_agents=K`, K independent mlps are stacked: the first B / K observations are the first
     one's. Every variable then has an axis of length K in front.
@@ -62,43 +72,55 @@ class QNetwork(tf.keras.Model):
         self.num_agents = num_agents
         self.values = make_values(config)
         seeds = draw_seeds(generator)
-        self.torso = make_torso(config, spaces, seeds, num_agents, torso)
-        if config.replay_unit == EPISODE and not hasattr(self.torso, "steps"):
-            raise UserError(
-                f"--replay_unit=episode asks a torso for the features of every step, and"
-                f" {type(self.torso).__name__} has no method `steps`. Use --network=transformer or"
-                " gru, or --replay_unit=transition."
-            )
+        self.torso = make_torso(config, spaces.of_state(), seeds, num_agents, torso)
+        if config.replay_unit == EPISODE:
+            require_steps(type(self.torso))
         self._read = read_users_code(self._features, type(self.torso))
         self._read_steps = read_users_code(self._features_of_steps, type(self.torso))
-        self.head = Head(
-            self.torso.width,
-            self.torso.head_units,
-            spaces.actions,
-            self.values.atoms,
-            config.dueling,
-            DenseLayers(config, seeds, self.torso.uses_xla, num_agents),
-        )
+        dense = DenseLayers(config, seeds, self.torso.uses_xla, num_agents)
+        self.candidates: CandidateReader | None = None
+        self.candidate_embedding: tf.keras.layers.Layer | None = None
+        if spaces.choices:
+            self._make_candidates(config, seeds, dense)
+        self.head = self._head(config, self.values.atoms, config.dueling, dense)
         self.support = config.support
         self.q_weight = config.q_weight
         self.behaviour = None
         if config.learns_behaviour:
             # last, so that the others' weights are the same with it and without
             plain = dataclasses.replace(config, noisy=False)
-            self.behaviour = Head(
-                self.torso.width,
-                self.torso.head_units,
-                spaces.actions,
-                atoms=1,
-                dueling=False,
-                dense=DenseLayers(plain, seeds, self.torso.uses_xla, num_agents),
-                name="behaviour",
-                stream="behaviour",
-            )
-        observation = tf.zeros((num_agents, *spaces.observation_shape), spaces.observation_dtype)
-        self._require_width(self.torso(self.torso.encode(observation)))
-        self(observation)
+            plain_dense = DenseLayers(plain, seeds, self.torso.uses_xla, num_agents)
+            self.behaviour = self._head(config, 1, False, plain_dense, "behaviour", "behaviour")
+        dtype = spaces.observation_dtype
+        state = tf.zeros((num_agents, *spaces.of_state().observation_shape), dtype)
+        self._require_width(self.torso(self.torso.encode(state)))
+        self(tf.zeros((num_agents, *spaces.observation_shape), dtype))
         self.is_large = self.count_params() > LARGE
+
+    def _make_candidates(self, config: DQNConfig, seeds: Iterator[int], dense: DenseLayers) -> None:
+        """Make what reads the candidates; it shares the torso's embedding, where there is one."""
+        embedding = self.torso.token_embedding
+        if embedding is None:
+            embedding = self.candidate_embedding = make_embedding(
+                self.spaces.categories, config.width, next(seeds), "candidate_tokens"
+            )
+        self.candidates = CandidateReader(self.spaces, embedding.output_dim, config.width, dense)
+
+    def _head(
+        self,
+        config: DQNConfig,
+        atoms: int,
+        dueling: bool,
+        dense: DenseLayers,
+        name: str = "head",
+        stream: str = "q_values",
+    ) -> Head | ChoiceHead:
+        """Make a head of numbered actions, or of choices told as texts."""
+        width = self.torso.width
+        if self.candidates is not None:
+            return ChoiceHead(width, config.width, atoms, dueling, dense, name, stream)
+        units, actions = self.torso.head_units, self.spaces.actions
+        return Head(width, units, actions, atoms, dueling, dense, name, stream)
 
     def call(self, observation: tf.Tensor) -> tf.Tensor:
         """Return Q-values [B, A] float32, without noise, of observations in their own dtype."""
@@ -109,10 +131,15 @@ class QNetwork(tf.keras.Model):
     ) -> tuple[tf.Tensor, tf.Tensor | None]:
         """Return Q-values [B, A] and the behaviour's logits [B, A], None without such a head.
 
-        `noise_seed` is that of `forward`.
+        `noise_seed` is that of `forward`. Where a place has no choice, both are below all others.
         """
         forward = self.forward(observation, noise_seed)
-        return self.values.q_values(forward.outputs), forward.behaviour
+        q_values, behaviour = self.values.q_values(forward.outputs), forward.behaviour
+        if forward.is_there is None:
+            return q_values, behaviour
+        if behaviour is not None:
+            behaviour = below_all(behaviour, forward.is_there)
+        return below_all(q_values, forward.is_there), behaviour
 
     def forward(
         self, observation: tf.Tensor, noise_seed: tf.Tensor | None = None, training: bool = False
@@ -124,8 +151,13 @@ class QNetwork(tf.keras.Model):
         """
         require_observation(observation, self.spaces)
         noise = {"noise_seed": noise_seed} if self.torso.takes_noise else {}
+        candidates = None
+        if self.candidates is not None:
+            observation, tokens = self.candidates.split(observation)
+            embed: Any = self.torso.token_embedding or self.candidate_embedding
+            candidates = self.candidates.call(tokens, embed, noise_seed, training)
         features = self._read(observation, training=training, **noise)
-        return self._heads(features, noise_seed, training)
+        return self._heads(features, noise_seed, training, candidates)
 
     def forward_steps(
         self,
@@ -145,14 +177,21 @@ class QNetwork(tf.keras.Model):
         features = tf.reshape(features, (-1, self.torso.width))
         return self._heads(features, noise_seed, training)
 
-    def _heads(self, features: tf.Tensor, noise_seed: tf.Tensor | None, training: bool) -> Forward:
+    def _heads(
+        self,
+        features: tf.Tensor,
+        noise_seed: tf.Tensor | None,
+        training: bool,
+        candidates: Candidates | None = None,
+    ) -> Forward:
         # Not `self.head(...)`: Keras would put one more operation before the streams, and gradients
         # that meet there would be added in another order.
-        outputs = self.head.call(features, noise_seed=noise_seed, training=training)
+        outputs = _call(self.head, features, candidates, noise_seed=noise_seed, training=training)
         behaviour = None
         if self.behaviour is not None:
-            behaviour = self.behaviour.call(features, training=training)
-        return Forward(features, outputs, behaviour)
+            behaviour = _call(self.behaviour, features, candidates, training=training)
+        is_there = None if candidates is None else candidates.is_there
+        return Forward(features, outputs, behaviour, is_there)
 
     def greedy_action(
         self, q_values: tf.Tensor, behaviour: tf.Tensor | None, mask: tf.Tensor | None = None
@@ -190,9 +229,9 @@ class QNetwork(tf.keras.Model):
     def plan(self) -> ForwardPlan | None:
         """Describe the forward pass as plain data; None if it has no NumPy twin.
 
-        Neither a torso without a twin has one, nor several stacked agents.
+        Neither a torso without a twin has one, nor several stacked agents, nor choices as texts.
         """
-        if self.num_agents > 1:
+        if self.num_agents > 1 or isinstance(self.head, ChoiceHead):
             return None
         places = {}
         stop = 0
@@ -249,6 +288,12 @@ class QNetwork(tf.keras.Model):
                 f"The torso {type(self.torso).__name__} says that its width is"
                 f" {self.torso.width}, and returns {list(features.shape)}."
             )
+
+
+def _call(head: Any, features: tf.Tensor, candidates: Candidates | None, **options: Any) -> Any:
+    """Return the outputs of a head of numbered actions, or of choices told as texts."""
+    read = (features,) if candidates is None else (features, candidates)
+    return head.call(*read, **options)
 
 
 def draw_seeds(generator: np.random.Generator) -> Iterator[int]:

@@ -59,6 +59,32 @@ class LearningSettings:
         Range(low=1, log=True),
         fixed_on_resume=True,
     )
+    choices: str = setting(
+        "numbered",
+        NETWORK,
+        "how the network knows the actions: numbered, an output for each; or texts, where the"
+        ' environment gives the texts of its choices at every step (info["choices"]): Q of each'
+        " comes from its own text, so choices may vary and new ones be added after training",
+        Choice("numbered", "texts"),
+        source="He et al. 2016",
+        fixed_on_resume=True,
+    )
+    max_choices: int = setting(
+        0,
+        NETWORK,
+        "with --choices=texts: room for so many choices at a step; 0 is as many as the environment"
+        " has actions",
+        Range(low=0),
+        fixed_on_resume=True,
+    )
+    choice_tokens: int = setting(
+        0,
+        NETWORK,
+        "with --choices=texts: tokens kept of a choice's text; 0 is what the environment says",
+        Range(low=0),
+        unit="tokens",
+        fixed_on_resume=True,
+    )
     gamma: float = setting(0.99, LEARNING, "discount factor", Range(0.0, 1.0), source=NATURE)
     optimizer: str = setting(
         "adam",

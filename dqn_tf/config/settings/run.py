@@ -42,6 +42,13 @@ class RunSettings:
         ),
         fixed_on_resume=True,
     )
+    initial_weights: str = setting(
+        "",
+        RUN,
+        "a run directory or an export whose network this one begins with, in place of weights drawn"
+        " by the seed; nothing else is taken from there",
+        fixed_on_resume=True,
+    )
     seed: int | None = setting(
         None,
         RUN,

@@ -69,6 +69,7 @@ class Helpdesk(TextEnv):
         said = [*sentences_of.all_texts(known), ASKED, REPLIED]
         actions: gym.spaces.Discrete = gym.spaces.Discrete(len(self._meanings))
         super().__init__(said, language, _longest_dialogue(known, language), actions, render_mode)
+        self._choice_tokens = longest([*_answers(known), *known["questions"]], language)
         self.sentences = sentences_of.of_split(sentences, ENTRIES, split)
         self.issue = 0
         self.possible: Issues = frozenset()
@@ -107,6 +108,11 @@ class Helpdesk(TextEnv):
         question = self.sentences["questions"][pair]
         self.tell(f"{self.text} {ASKED} {question} {REPLIED} {self.draw(texts)}")
         return self.observation(), ASKING, False, False, self.info()
+
+    @property
+    def choice_tokens(self) -> int:
+        """The tokens of the longest answer or question of the file whose words are the tokens."""
+        return self._choice_tokens
 
     def get_action_meanings(self) -> list[str]:
         """Return the answers and the questions."""

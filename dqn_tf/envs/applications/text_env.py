@@ -48,6 +48,11 @@ class TextEnv(TokenEnv):
         self.text = ""
 
     @property
+    def choice_tokens(self) -> int:
+        """The most tokens that the text of a choice has."""
+        return longest(self.get_action_meanings(), self.language)
+
+    @property
     def choices(self) -> list[str]:
         """The texts of the actions now."""
         return self.get_action_meanings()

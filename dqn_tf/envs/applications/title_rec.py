@@ -60,6 +60,7 @@ class TitleRec(TextEnv):
         length = _longest(known, language, self._is_shuffled)
         actions: gym.spaces.Discrete = gym.spaces.Discrete(GENRES)
         super().__init__(said, language, length, actions, render_mode)
+        self._choice_tokens = longest(sentences_of.all_texts(known["titles"]), language)
         self.genres = sentences["genres"]
         self.sentences = sentences_of.of_split(sentences, ENTRIES, split)
         self.levels = READERS[0]
@@ -100,6 +101,11 @@ class TitleRec(TextEnv):
         self._offer()
         truncated = not leaves and self._shown == TITLES
         return self.observation(), float(clicks), bool(leaves), truncated, self.info()
+
+    @property
+    def choice_tokens(self) -> int:
+        """The tokens of the longest title of the file whose words are the tokens."""
+        return self._choice_tokens
 
     @property
     def choices(self) -> list[str]:

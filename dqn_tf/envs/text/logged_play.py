@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -13,30 +13,53 @@ from dqn_tf.envs.text.token_env import TokenEnv
 CORPUS_SEED = 0  # an environment's own data are the same for every run
 
 
+class Player(Protocol):
+    """What is needed of an environment that plays: see `TokenEnv`."""
+
+    @property
+    def behaviour_steps(self) -> int | None:
+        """Where an episode of logged data is cut; None where the environment ends or cuts it."""
+
+    @property
+    def actions(self) -> range:
+        """The environment's own numbers of the actions."""
+
+    def reset(self, *, seed: int) -> Any:
+        """Return observation and info."""
+
+    def step(self, action: int) -> Any:
+        """Return observation, reward, terminated, truncated and info."""
+
+    def behaviour(self) -> np.ndarray:
+        """Return the chances of the actions [A] now."""
+
+
 def corpus(env: TokenEnv, episodes: int) -> dict[str, np.ndarray]:
     """Return that many episodes of an environment's own data; its running one is left alone."""
     return logged_play(copy.copy(env), episodes, CORPUS_SEED)
 
 
-def logged_play(env: TokenEnv, episodes: int, seed: int) -> dict[str, np.ndarray]:
+def logged_play(env: Player, episodes: int, seed: int) -> dict[str, np.ndarray]:
     """Play episodes as `behaviour` does; return the columns of logged data.
 
-    No episode has the seed of one of training or of an evaluation.
+    Masks are among them where the environment gives any. No episode has the seed of one of training
+    or of an evaluation.
     """
     rows: dict[str, list[Any]] = {
         name: []
         for name in ("observation", "action", "reward", "terminated", "truncated", "propensity")
     }
-    final, lengths = [], []
+    final, lengths, masks, final_masks = [], [], [], []
     first = env.actions.start
     for number in range(episodes):
         generator = np.random.default_rng((seed, seeding.RECORDED, number))
-        observation, _ = env.reset(seed=seeding.episode_seed(seed, seeding.RECORDED, number))
+        observation, info = env.reset(seed=seeding.episode_seed(seed, seeding.RECORDED, number))
         length, has_ended = 0, False
         while not has_ended:
             chances = env.behaviour()
             action = int(generator.choice(len(chances), p=chances))
-            following, reward, terminated, truncated, _ = env.step(action + first)
+            masks.append(info.get("action_mask"))
+            following, reward, terminated, truncated, info = env.step(action + first)
             length += 1
             truncated |= not terminated and length == env.behaviour_steps
             has_ended = terminated or truncated
@@ -45,8 +68,12 @@ def logged_play(env: TokenEnv, episodes: int, seed: int) -> dict[str, np.ndarray
                 values.append(value)
             observation = following
         final.append(observation)
+        final_masks.append(info.get("action_mask"))
         lengths.append(length)
     columns = {name: np.array(values) for name, values in rows.items()}
     columns["episode"] = np.repeat(np.arange(episodes), lengths)
     columns["final_observation"] = np.array(final)
+    if masks[0] is not None:
+        columns["action_mask"] = np.array(masks)
+        columns["final_action_mask"] = np.array(final_masks)
     return columns

@@ -38,11 +38,15 @@ class TextTokens(gym.ObservationWrapper):
 
     def observation(self, observation: str) -> np.ndarray:
         """Return the tokens of a text, [T] int32."""
-        numbers = [self._number_of(part) for part in self.split(observation)]
+        numbers = self.encode(observation)
         tokens = np.full(self._length, PADDING, np.int32)
         kept = numbers[-self._length :]
         tokens[: len(kept)] = kept
         return tokens
+
+    def encode(self, text: str) -> list[int]:
+        """Return the numbers of all tokens of a text."""
+        return [self._number_of(part) for part in self.split(text)]
 
     @abstractmethod
     def split(self, text: str) -> list[str]:

@@ -44,6 +44,8 @@ def make_model(network: QNetwork, spaces: Spaces) -> onnx.ModelProto:
     Raises NotImplementedError for a network without an ONNX twin, and
     onnx.checker.ValidationError if a torso's twin is not valid.
     """
+    if spaces.choices:
+        raise NotImplementedError("choices told as texts have no ONNX twin")
     graph = Graph()
     dtype = helper.np_dtype_to_tensor_dtype(np.dtype(spaces.observation_dtype))
     observation = helper.make_tensor_value_info(

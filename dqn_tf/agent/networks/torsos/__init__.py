@@ -69,4 +69,23 @@ def find_torso(network: str, spaces: Spaces) -> type[Torso]:
     return torso
 
 
-__all__ = ["CNN", "MLP", "TORSOS", "Torso", "automatic", "find_torso", "make_torso"]
+def require_steps(torso: type[Torso]) -> None:
+    """Raise UserError unless a torso gives features of every step, as whole episodes need them."""
+    if not hasattr(torso, "steps"):
+        raise UserError(
+            f"--replay_unit=episode asks a torso for the features of every step, and"
+            f" {torso.__name__} has no method `steps`. Use --network=transformer or gru, or"
+            " --replay_unit=transition."
+        )
+
+
+__all__ = [
+    "CNN",
+    "MLP",
+    "TORSOS",
+    "Torso",
+    "automatic",
+    "find_torso",
+    "make_torso",
+    "require_steps",
+]

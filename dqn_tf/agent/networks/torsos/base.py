@@ -43,6 +43,11 @@ class Torso(tf.keras.layers.Layer):
         super().__init__(name=name, dtype="float32")
         self.encoding = make_encoding(spaces, self.counts_tokens)
 
+    @property
+    def token_embedding(self) -> tf.keras.layers.Layer | None:
+        """The torso's embedding of tokens, which choices told as texts share; None without one."""
+        return None
+
     @classmethod
     def refusal(cls, spaces: Spaces) -> str:
         """Say in a sentence why the torso cannot take these spaces; empty if it can."""

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import tensorflow as tf
 
 from dqn_tf.agent.networks import choice
-from dqn_tf.agent.networks.layers import DTYPE, fan_in_uniform
+from dqn_tf.agent.networks.layers import DTYPE, fan_in_uniform, make_embedding
 from dqn_tf.agent.networks.torsos.base import Torso
 from dqn_tf.config.dqn_config import DQNConfig
 from dqn_tf.envs.spaces import Spaces
@@ -28,15 +28,7 @@ class SequenceTorso(Torso):
         if spaces.padding is not None:
             self.padding = spaces.padding - spaces.category_start
         if spaces.vocabulary:
-            self.entry = tf.keras.layers.Embedding(
-                spaces.vocabulary,
-                config.width,
-                embeddings_initializer=tf.keras.initializers.RandomNormal(
-                    seed=next(seeds), stddev=1.0
-                ),
-                name="tokens",
-                dtype=DTYPE,
-            )
+            self.entry = make_embedding(spaces.vocabulary, config.width, next(seeds), "tokens")
         else:
             fan_in = spaces.observation_shape[-1]
             self.entry = tf.keras.layers.Dense(
@@ -46,6 +38,11 @@ class SequenceTorso(Torso):
                 name="numbers",
                 dtype=DTYPE,
             )
+
+    @property
+    def token_embedding(self) -> tf.keras.layers.Layer | None:
+        """The embedding of tokens; None where steps are numbers."""
+        return self.entry if self.encoding.categories else None
 
     @classmethod
     def refusal(cls, spaces: Spaces) -> str:

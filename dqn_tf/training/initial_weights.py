@@ -1,0 +1,193 @@
+"""Where the first weights of a run come from: `--initial_weights`, another run or an export.
+
+Only the weights of the online network are taken. Optimizer, replay, exploration and the counts of
+steps begin anew, and a resumed run goes on from its own checkpoint.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from dqn_tf.agent.networks import choice
+from dqn_tf.config.dqn_config import DQNConfig
+from dqn_tf.config.notation import show
+from dqn_tf.envs import registry
+from dqn_tf.envs.spaces import Spaces
+from dqn_tf.evaluation.find_export import find_export
+from dqn_tf.export.run_snapshot import read_weights
+from dqn_tf.run_files import checkpoint
+from dqn_tf.run_files.run_directory import CONFIG, RunDirectory, seed_directories
+from dqn_tf.support.errors import UserError
+from dqn_tf.support.plain_paths import plain
+
+if TYPE_CHECKING:
+    from dqn_tf.agent.dqn import DQN
+
+# settings that decide which weights there are, or what they mean
+OF_NETWORK = (
+    "hidden_units",
+    "layers",
+    "heads",
+    "width",
+    "dueling",
+    "noisy",
+    "choices",
+    "distribution",
+)
+OF_DISTRIBUTION = ("atoms", "v_min", "v_max")
+# what need not be the same: how choices told as texts lie, and whether there are masks
+FREE_OF_SPACES = ("masked", "choices", "choice_tokens")
+NAME_OF_VARIABLE = "network_variables/{}/.ATTRIBUTES/VARIABLE_VALUE"  # in an export
+
+
+class Origin(NamedTuple):
+    """What first weights were learned with, and how to read them."""
+
+    config: DQNConfig
+    spaces: Spaces
+    tokens: list[str] | None
+    read: Callable[[], list[np.ndarray]]
+
+
+def absolute(name: str) -> str:
+    """Return a path that is the same in any working directory."""
+    return os.path.abspath(os.path.expanduser(name)) if name else ""
+
+
+def require_fit(config: DQNConfig, spaces: Spaces) -> None:
+    """Raise UserError unless the network of a run can begin with its first weights.
+
+    TensorFlow is not needed to see that.
+    """
+    if not config.initial_weights:
+        return
+    origin = find(config.initial_weights)
+    differences = [*_settings(origin, config, spaces), *_spaces(origin.spaces, spaces, config)]
+    differences += _tokens(origin.tokens, registry.names(config).get("tokens"))
+    if differences:
+        raise UserError(
+            f"--initial_weights={config.initial_weights} does not fit: {'; '.join(differences)}."
+            " Give what it was trained with."
+        )
+
+
+def begin_with(agent: DQN, config: DQNConfig) -> None:
+    """Give online and target network the first weights of a run, where it names any.
+
+    Raises UserError if they cannot be read or do not fit.
+    """
+    if not config.initial_weights:
+        return
+    weights = find(config.initial_weights).read()
+    shapes = [tuple(array.shape) for array in weights]
+    if shapes != [tuple(variable.shape) for variable in agent.online.variables]:
+        raise UserError(
+            f"--initial_weights={config.initial_weights} holds weights of other shapes than the"
+            " network's"
+        )
+    agent.online.assign_weights(weights)
+    agent.target.set_weights(agent.online.get_weights())
+
+
+def find(name: str) -> Origin:
+    """Return what a run directory or an export was trained with. Raises UserError."""
+    path = Path(os.path.expanduser(name))
+    try:
+        if seeds := seed_directories(path):
+            raise UserError(
+                f"it holds the runs of {len(seeds)} seeds; name one, such as {seeds[0]}"
+            )
+        return _of_run(path) if (path / CONFIG).is_file() else _of_export(path)
+    except UserError as error:
+        raise UserError(f"--initial_weights={name}: {error}") from error
+
+
+def _of_run(path: Path) -> Origin:
+    """Return a run's last weights, or its best ones where it exports those."""
+    run = RunDirectory(path)
+    config, spaces, _ = run.read_config()
+    latest = checkpoint.load_latest(run.checkpoints)
+    name = config.export_weights if latest.state["evaluated"] else "last"
+    tokens = registry.names(config).get("tokens")
+    return Origin(config, spaces, tokens, lambda: read_weights(latest, name))
+
+
+def _of_export(path: Path) -> Origin:
+    version = find_export(str(path))
+    config, spaces = (version.manifest.get(name) for name in ("config", "spaces"))
+    if not isinstance(config, dict) or not isinstance(spaces, dict):
+        raise UserError(
+            f"{version.path} does not say what it was trained with (no assets.extra/dqn_tf.json)."
+        )
+    tokens = version.manifest.get("tokens")
+    return Origin(
+        DQNConfig.from_dict(config),
+        Spaces.from_dict(spaces),
+        tokens,
+        lambda: _read_export(version.path),
+    )
+
+
+def _read_export(version: Path) -> list[np.ndarray]:
+    """Return the variables of an export in the order of the network's. Raises UserError."""
+    import tensorflow as tf
+
+    try:
+        with plain(version) as path:
+            reader = tf.train.load_checkpoint(str(path / "variables" / "variables"))
+            count = len([name for name in reader.get_variable_to_shape_map() if _is_weight(name)])
+            return [reader.get_tensor(NAME_OF_VARIABLE.format(n)) for n in range(count)]
+    except (tf.errors.OpError, ValueError, RuntimeError) as error:
+        raise UserError(f"{version}: its weights cannot be read: {error}") from error
+
+
+def _is_weight(name: str) -> bool:
+    first, _, last = NAME_OF_VARIABLE.partition("{}")
+    return name.startswith(first) and name.endswith(last)
+
+
+def _settings(origin: Origin, config: DQNConfig, spaces: Spaces) -> list[str]:
+    """Name the settings of the network that differ."""
+    before, now = origin.config, config
+    networks = [_network(before, origin.spaces), _network(now, spaces)]
+    phrases = []
+    if networks[0] != networks[1]:
+        phrases.append(f"--network is {networks[0]} there and {networks[1]} here")
+    distribution = OF_DISTRIBUTION if now.distribution != "none" else ()
+    for name in (*OF_NETWORK, *distribution):
+        there, here = getattr(before, name), getattr(now, name)
+        if there != here:
+            phrases.append(f"--{name} is {show(there)} there and {show(here)} here")
+    if before.learns_behaviour != now.learns_behaviour:
+        has = "has" if before.learns_behaviour else "has no"
+        phrases.append(f"it {has} behaviour head, which --support, --imitation and others need")
+    return phrases
+
+
+def _network(config: DQNConfig, spaces: Spaces) -> str:
+    return choice.automatic(spaces) if config.network == "auto" else config.network
+
+
+def _spaces(before: Spaces, now: Spaces, config: DQNConfig) -> list[str]:
+    """Name what differs in the observations that the torso reads, and in the actions."""
+    there, here = before.of_state().to_dict(), now.of_state().to_dict()
+    free = (*FREE_OF_SPACES, *(("actions",) if config.choices == "texts" else ()))
+    return [
+        f"{name} is {there[name]} there and {here[name]} here"
+        for name in here
+        if name not in free and there[name] != here[name]
+    ]
+
+
+def _tokens(before: Any, now: list[str] | None) -> list[str]:
+    """Say where two vocabularies of one size part."""
+    if not before or not now or len(before) != len(now):
+        return []
+    pairs = enumerate(zip(before, now, strict=True))
+    parted = next((f"{n} is {a!r} there and {b!r} here" for n, (a, b) in pairs if a != b), None)
+    return [f"token {parted}"] if parted else []
