@@ -45,31 +45,21 @@ WORD_SUM = {
     "replay_capacity": 50_000,
     "epsilon_end": 0.2,
 }
-HELPDESK = WORD_SUM | {"total_steps": 32_000, "epsilon_decay_env_steps": 16_000}
+HELPDESK = WORD_SUM | {"total_steps": 28_000, "epsilon_decay_env_steps": 14_000}
 SHORT = {
     "total_steps": 2_000,
     "warmup_env_steps": 200,
     "env_steps_per_update": 1.0,
-    "epsilon_start": 0.5,
-    "epsilon_decay_env_steps": 1_500,
+    "epsilon_start": 0.8,
+    "epsilon_end": 0.1,
+    "epsilon_decay_env_steps": 1_800,
     "target_update_period_env_steps": 100,
 }
-READER = {
-    "network": "transformer",
-    "layers": 2,
-    "width": 32,
-    "num_envs": 16,
-    "batch_size": 64,
-    "total_steps": 24_000,
+READER = WORD_SUM | {
+    "total_steps": 40_000,
     "gamma": 0.95,
-    "double": True,
-    "learning_rate": 1e-3,
-    "learning_rate_end": 1e-5,
-    "env_steps_per_update": 16.0,
-    "target_update_period_env_steps": 800,
-    "epsilon_decay_env_steps": 10_000,
+    "epsilon_decay_env_steps": 15_000,
     "epsilon_end": 0.1,
-    "replay_capacity": 50_000,
 }
 
 EXPERIMENTS = [
