@@ -38,8 +38,12 @@ class WordSum(Torso):
         """Return [B, width] float32 of tokens [B, T]."""
         weights = tf.cast(features != self.padding, tf.float32)  # [B, T]
         count = tf.maximum(tf.reduce_sum(weights, axis=1, keepdims=True), 1.0)
-        words = tf.einsum("bt,btw->bw", weights, self.entry(features))
+        words = tf.einsum("bt,btw->bw", weights, self.words(features))
         features = words / tf.sqrt(count)
         for layer in self.hidden:
             features = layer(features, training=training)
         return features
+
+    def words(self, tokens: tf.Tensor) -> tf.Tensor:
+        """Return what is added up, [B, T, width], of tokens [B, T]."""
+        return self.entry(tokens)
