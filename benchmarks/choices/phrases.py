@@ -18,6 +18,8 @@ class Phrases(WordSum):
     They are rectified, so a text is told by which phrases it has (Kim 2014).
     """
 
+    pads_empty_batch = True  # as any convolution
+
     def __init__(self, spaces: Spaces, config: DQNConfig, seeds: Iterator[int]) -> None:
         super().__init__(spaces, config, seeds)
         self.phrases = tf.keras.layers.Conv1D(

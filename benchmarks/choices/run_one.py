@@ -24,7 +24,8 @@ def run(order: dict[str, Any]) -> dict[str, Any]:
     """
     with tempfile.TemporaryDirectory() as directory:
         export = Path(directory) / "export"
-        results = {"config": train(DQNConfig.from_dict(order["config"]), export)}
+        first = DQNConfig.from_dict(order["config"])
+        results = {"config": train(first, export if "after" in order else None)}
         if "after" in order:
             after = DQNConfig.from_dict(order["after"])
             after = dataclasses.replace(after, initial_weights=str(export))
