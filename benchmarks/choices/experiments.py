@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from dqn_tf.config import presets
 from dqn_tf.config.dqn_config import DQNConfig
 from dqn_tf.envs.applications import helpdesk, title_rec
 
@@ -89,9 +88,17 @@ BY_NAME = {experiment.name: experiment for experiment in EXPERIMENTS}
 
 
 def configure(experiment: Experiment, seed: int, overrides: dict[str, Any]) -> DQNConfig:
-    """Build the configuration of one run; `overrides` come last. Raises UserError."""
-    values = {"env_kwargs": experiment.env_kwargs, "seed": seed, "evaluation_period_env_steps": 0}
-    return presets.configure(experiment.env, values | experiment.settings | overrides)
+    """Build the configuration of one run; `overrides` come last. Raises UserError.
+
+    No preset has a part in it: both heads have the same settings, whatever is best for one of them.
+    """
+    values: dict[str, Any] = {
+        "env": experiment.env,
+        "env_kwargs": experiment.env_kwargs,
+        "seed": seed,
+        "evaluation_period_env_steps": 0,
+    }
+    return DQNConfig(**values | experiment.settings | overrides)
 
 
 def configure_after(
