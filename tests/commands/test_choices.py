@@ -85,7 +85,7 @@ def test_evaluated_with_more_answers_its_episodes_show_them(first, tmp_path):
     ("flags", "said"),
     [
         ({"initial_weights": "nowhere"}, "there is no such directory"),
-        ({"dueling": None, "width": 4}, "--width is 8 there and 4 here; --dueling is true there"),
+        ({"dueling": None, "width": 4}, "--width is 8 there and 4 here; --dueling is True there"),
         ({"env_kwargs": None}, "categories is 483 there and 431 here"),
         ({"choices": None, "max_choices": None}, "--choices is texts there and numbered here"),
         ({"imitation": 0.1, "data": "env"}, "it has no behaviour head"),
