@@ -16,8 +16,7 @@ from absl import flags
 from benchmarks.choices import experiments
 from benchmarks.choices.experiments import BY_NAME, Experiment
 from benchmarks.common import flags as common_flags
-from benchmarks.common.processes import Child
-from benchmarks.language.__main__ import ONE_THREAD
+from benchmarks.common.experiments_command import do_order
 from dqn_tf.config import flags as config_flags
 from dqn_tf.config.dqn_config import DQNConfig
 from dqn_tf.support import command_line
@@ -125,7 +124,8 @@ def train(options: ChoicesFlags) -> None:
         }
         if done.issuperset(keys.values()):
             continue
-        results = _run({name: config.to_dict() for name, config in job.configs.items()})
+        order = {name: config.to_dict() for name, config in job.configs.items()}
+        results = do_order(WORKER, order)
         for name, config in job.configs.items():
             row = records.row(keys[name][0], config, results[name])
             append(file, row)
@@ -139,14 +139,14 @@ def train(options: ChoicesFlags) -> None:
 def render(options: ChoicesFlags) -> None:
     """Write the tables into the page. Raises UserError if a file cannot be written."""
     from benchmarks.choices import page
-    from benchmarks.language.page import write
+    from benchmarks.common.report import write_between
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # SciPy's
         text = page.render(options.results_dir)
     print(text)
     with common_flags.writing_files():
-        write(options.page, text, page.BEGIN, page.END)
+        write_between(options.page, page.BEGIN, page.END, text)
 
 
 def jobs(options: ChoicesFlags) -> Iterator[Job]:
@@ -159,16 +159,6 @@ def jobs(options: ChoicesFlags) -> Iterator[Job]:
             if experiment.after is not None:
                 configs["after"] = experiments.configure_after(experiment, seed, overrides)
             yield Job(experiment, configs)
-
-
-def _run(order: dict[str, Any]) -> dict[str, Any]:
-    """Do an order in a process of its own. Raises UserError if that fails."""
-    with Child(WORKER, variables=ONE_THREAD) as child:
-        result = child.ask(order)
-        child.finish()
-    if "error" in result:
-        raise UserError(str(result["error"]))
-    return result
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ from benchmarks.choices.experiments import BY_NAME, EXPERIMENTS, SEEDS
 from benchmarks.choices.records import AFTER, FILE, Row
 from benchmarks.common import tables
 from benchmarks.common.records import read
-from benchmarks.language.page import estimate, versions
+from benchmarks.common.report import estimate, versions
 from benchmarks.scores.variants import config_hash
 from dqn_tf.envs.applications import readers
 from dqn_tf.envs.applications.issue_beliefs import IssueBeliefs
@@ -27,7 +27,14 @@ def render(results: Path) -> str:
     counted = [run for name in _names() for run in current(name, rows)]
     if not counted:
         return "Not measured yet.\n"
-    lines = [*_helpdesk(rows), "", *_titles(rows), "", "Flags of `train.py`:", ""]
+    lines = [
+        *_helpdesk(rows),
+        "",
+        *_titles(rows),
+        "",
+        "Settings that are not the general defaults; no preset has a part in them:",
+        "",
+    ]
     for name, title in _names().items():
         if runs := current(name, rows):
             lines.append(f"- {title}: `{runs[-1].settings}`")

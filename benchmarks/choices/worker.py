@@ -1,6 +1,14 @@
 """A process for one order of `run_one`. TensorFlow is restricted to one thread."""
 
-from benchmarks.language import worker
+from benchmarks.common import one_thread
+from benchmarks.common.one_thread import Answer
+
+
+def _load() -> Answer:
+    from benchmarks.choices.run_one import run
+
+    return run
+
 
 if __name__ == "__main__":
-    worker.main("benchmarks.choices.run_one")
+    one_thread.carry_out(_load)

@@ -117,9 +117,14 @@ def main(family: Family, options: RunFlags) -> None:
 
 def do_run(family: Family, order: dict[str, Any]) -> dict[str, Any]:
     """Do one run in a process of its own. Raises UserError if that fails."""
+    return do_order(f"benchmarks.{family.name}.worker", order)
+
+
+def do_order(worker: str, order: dict[str, Any]) -> dict[str, Any]:
+    """Do an order in a process of its own. Raises UserError if that fails."""
     from benchmarks.common.processes import Child
 
-    with Child(f"benchmarks.{family.name}.worker", variables=ONE_THREAD) as child:
+    with Child(worker, variables=ONE_THREAD) as child:
         result = child.ask(order)
         child.finish()
     if "error" in result:
