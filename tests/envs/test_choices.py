@@ -100,7 +100,7 @@ def test_each_application_tells_its_choices():
         ("dqn_tf/NewsAlert-v0", {}),
         ("dqn_tf/HomeText-v0", {}),
     ):
-        config = presets.configure(env, {"choices": "texts", "env_kwargs": arguments})
+        config = DQNConfig(env=env, choices="texts", env_kwargs=arguments)
         checked = CheckedEnv(registry.make_env(config), "The environment")
         task = checked.env.unwrapped
         behind = checked.reset(3)[checked.spaces.text_tokens :].reshape(checked.spaces.choices, -1)
