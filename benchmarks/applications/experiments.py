@@ -40,13 +40,15 @@ class Experiment(NamedTuple):
     seeds: range = SEEDS
 
 
-UPDATES = 600  # of supervised learning
+UPDATES = 400  # of supervised learning
 ONLY_LOGGED = {
     "data": ("env",),
     "total_steps": 0,
     "offline_updates": UPDATES,
     "pretrain_updates": 0,
     "imitation": 0.0,
+    "support": 0.0,
+    "explore_with": "uniform",
 }
 # cross-entropy of the logged actions, which the behaviour head learns
 CLONING = ONLY_LOGGED | {"pretrain_updates": UPDATES, "offline_updates": 0}
