@@ -66,6 +66,11 @@ class DQNConfig(Settings):
         )
 
     @property
+    def exploration_support(self) -> float:
+        """The share of the likeliest action below which exploration leaves an action out."""
+        return self.explore_support or self.support
+
+    @property
     def logged_updates(self) -> int:
         """Updates on logged data alone, which come before the first environment step."""
         return self.pretrain_updates + self.offline_updates

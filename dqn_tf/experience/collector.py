@@ -124,7 +124,7 @@ class LocalCollector:
         # The noise of noisy layers explores: it is drawn for each step.
         self._noise = generator if config.noisy else None
         self._explore_with = config.explore_with
-        self._support = config.support
+        self._support = config.exploration_support
         spaces = dataclasses.replace(self.env.spaces, masked=self.action_mask is not None)
         self._actions = spaces.actions
         self._steps = Steps.empty(config.block_steps, config.num_envs, spaces)

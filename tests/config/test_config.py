@@ -348,5 +348,18 @@ def test_several_seeds_are_offered_where_they_can_be():
 
 
 def test_exploring_within_the_support_asks_for_one():
-    with pytest.raises(UserError, match="give --support=0.01"):
+    with pytest.raises(UserError, match="give --explore_support=0.01"):
         DQNConfig(explore_with="support", imitation=0.1)
+    with pytest.raises(UserError, match="give --explore_with=support"):
+        DQNConfig(explore_support=0.01, imitation=0.1)
+    with pytest.raises(UserError, match="nothing learns it"):
+        DQNConfig(explore_with="support", explore_support=0.01)
+
+
+@pytest.mark.parametrize(
+    ("shares", "explored"),
+    [({"support": 0.02}, 0.02), ({"support": 0.02, "explore_support": 0.1}, 0.1)],
+)
+def test_exploring_within_the_support_has_a_share_of_its_own_or_that_of_acting(shares, explored):
+    config = DQNConfig(explore_with="support", imitation=0.1, **shares)
+    assert config.exploration_support == explored

@@ -147,14 +147,15 @@ def test_exploring_by_the_behaviour_writes_what_the_corpus_would():
     run.close()
 
 
-def test_exploring_within_the_support_writes_any_supported_token_equally_often():
+@pytest.mark.parametrize("share", ["support", "explore_support"])
+def test_exploring_within_the_support_writes_any_supported_token_equally_often(share):
     task = {"task": "count", "length": 1, "symbols": 4}
     config = {"env_kwargs": task, "pretrain_updates": 400, "offline_updates": 0, "q_weight": 0.0}
     run = make_run(
         **config,
         total_steps=1200,
-        support=0.5,
         explore_with="support",
+        **{share: 0.5},
         epsilon_start=1.0,
         epsilon_end=1.0,
         warmup_env_steps=1199,

@@ -67,8 +67,15 @@ class LoggedDataSettings:
         "uniform",
         LOGGED,
         "exploration draws its actions uniformly, from the behaviour that was learned from the"
-        " logged data, or uniformly from what --support leaves of it",
+        " logged data, or uniformly from what --explore_support leaves of it",
         Choice("uniform", "behaviour", "support"),
+    )
+    explore_support: float = setting(
+        0.0,
+        LOGGED,
+        "--explore_with=support leaves out what the logged behaviour takes less often than this"
+        " share of its likeliest; 0 takes the share of --support",
+        Range(0.0, 1.0),
     )
     q_weight: float = setting(
         0.0,
