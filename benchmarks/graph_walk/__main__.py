@@ -16,7 +16,7 @@ from absl import flags
 from benchmarks.common import flags as common_flags
 from benchmarks.common.processes import Child
 from benchmarks.graph_walk import experiments
-from benchmarks.graph_walk.experiments import BY_NAME, FIRST_NAME, GRAPHS, ONLINE_NAME, Experiment
+from benchmarks.graph_walk.experiments import BY_NAME, GRAPHS, ONLINE_NAME, Experiment
 from dqn_tf.config import flags as config_flags
 from dqn_tf.config.dqn_config import DQNConfig
 from dqn_tf.support import command_line
@@ -61,7 +61,7 @@ class Job(NamedTuple):
             "config": self.config.to_dict(),
             "walks": self.experiment.walks,
             "points": self.experiment.points,
-            "samples_model": self.experiment.name in (ONLINE_NAME, FIRST_NAME),
+            "samples_model": self.experiment.name == ONLINE_NAME,
         }
 
 

@@ -12,9 +12,9 @@ from benchmarks.common.records import read
 from benchmarks.graph_walk import page_parts, plot, summary
 from benchmarks.graph_walk.experiments import (
     BY_NAME,
-    FIRST_NAME,
     GRAPHS,
     MAIN,
+    OFFLINE_NAME,
     ONLINE_NAME,
     Experiment,
 )
@@ -29,7 +29,7 @@ HEADER = ("return (success)", *(f"graph {graph}" for graph in GRAPHS))
 WITHIN = 0.1  # of the optimum, and on graph 1 a return of at least BEST_KNOWN
 BEST_KNOWN = -2.90
 SEEDS, MAY_MISS = 5, 1
-SECONDS = {ONLINE_NAME: 120, FIRST_NAME: 120, "offline": 60}
+SECONDS = {ONLINE_NAME: 120, OFFLINE_NAME: 60}
 NOT_MEASURED = "—"
 
 
@@ -58,9 +58,8 @@ def draw(results: Path) -> None:
     """Draw the picture that the section shows, if there are runs for it."""
     rows = read(results / FILE, Row)
     optimum = exact_rows()[GRAPHS[0]][EXACT[0]][0]
-    for experiments, file in page_parts.PICTURES:
-        if page_parts.has_picture(experiments, rows):
-            plot.ablation(experiments, rows, optimum, results / file)
+    if page_parts.has_picture(rows):
+        plot.ablation(rows, optimum, results / page_parts.PICTURE)
 
 
 def _main_table(rows: Sequence[Row]) -> list[str]:
@@ -109,8 +108,7 @@ def _show(runs: Sequence[Row]) -> str:
 def _model_cells(way: str, title: str, rows: Sequence[Row]) -> list[str]:
     cells = [title]
     for graph in GRAPHS:
-        online = (current(BY_NAME[name], graph, rows) for name in (ONLINE_NAME, FIRST_NAME))
-        runs = next(filter(None, online), [])
+        runs = current(BY_NAME[ONLINE_NAME], graph, rows)
         if not runs:
             cells.append(NOT_MEASURED)
             continue

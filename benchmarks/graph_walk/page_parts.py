@@ -13,11 +13,9 @@ from benchmarks.graph_walk.experiments import (
     BY_NAME,
     EXPERIMENTS,
     FEWER_GRAPHS,
-    FIRST_ABLATION,
-    FIRST_NAME,
-    FIRST_PREFIX,
     GRAPHS,
     NO_REHEARSAL_NAME,
+    OFFLINE_NAME,
     ONLINE_NAME,
     UNITS,
     WHOLE,
@@ -30,8 +28,8 @@ from benchmarks.scores.variants import settings
 
 MOST_RISE, LEAST_LOSS = 0.15, 2.0  # nats: with rehearsal, without
 GOOD = -3.0
-SIDES = ("offline", "a former preset", "online")
-PICTURES = ((ABLATION, "ablation.png"), (FIRST_ABLATION, "first_ablation.png"))
+SIDES = (OFFLINE_NAME, ONLINE_NAME)
+PICTURE = "ablation.png"
 WAYS = {
     "q": "Q alone",
     "support": "Q within the support of 0.005",
@@ -49,22 +47,19 @@ def verdict(is_met: bool) -> str:
 
 def ablation(rows: Sequence[Row]) -> list[str]:
     """Write the table of what is left out, and the aims of rehearsal."""
-    lines = []
-    for (experiments, file), title in zip(PICTURES, ("", ": the former preset"), strict=True):
-        cells = [cells for each in experiments if (cells := _ablation_cells(each, rows))]
-        if len(cells) > 1:
-            lines += _ablation_table(title, cells) + _rehearsal_aims(experiments, rows)
-            lines += _picture(experiments, file, rows)
-    return lines
+    cells = [cells for each in ABLATION if (cells := _ablation_cells(each, rows))]
+    if len(cells) < 2:
+        return []
+    return _ablation_table(cells) + _rehearsal_aims(rows) + _picture(rows)
 
 
-def _ablation_table(title: str, cells: list[list[str]]) -> list[str]:
+def _ablation_table(cells: list[list[str]]) -> list[str]:
     graphs = [f"graph {graph}" for graph in FEWER_GRAPHS]
     header = ("online, without", *graphs, "success", f"CPU s to {GOOD}", "nats", "rise", "KL")
     return [
-        f"### What each part brings{title}",
+        "### What each part brings",
         "",
-        "Each row is the preset at half its steps, 32,000, with something left out: the mean return"
+        "Each row is the preset at half its steps, 20,000, with something left out: the mean return"
         " [of the worst run, of the best] and the number of runs; then over all graphs the success,"
         f" the median CPU seconds until the greedy return is first {GOOD} on graph 1 (compilation"
         " not counted), the cross-entropy of the language model on held-out walks at the end, its"
@@ -76,16 +71,16 @@ def _ablation_table(title: str, cells: list[list[str]]) -> list[str]:
     ]
 
 
-def has_picture(experiments: Sequence[Experiment], rows: Sequence[Row]) -> bool:
+def has_picture(rows: Sequence[Row]) -> bool:
     """Tell whether something was left out on the first graph, beside what it is compared with."""
-    measured = [each.name for each in experiments if current(each, GRAPHS[0], rows)]
-    return any(name.endswith(WHOLE) for name in measured) and len(measured) > 1
+    measured = [each.name for each in ABLATION if current(each, GRAPHS[0], rows)]
+    return WHOLE in measured and len(measured) > 1
 
 
-def _picture(experiments: Sequence[Experiment], file: str, rows: Sequence[Row]) -> list[str]:
-    if not has_picture(experiments, rows):
+def _picture(rows: Sequence[Row]) -> list[str]:
+    if not has_picture(rows):
         return []
-    path = f"../benchmarks/results/graph_walk/{file}"
+    path = f"../benchmarks/results/graph_walk/{PICTURE}"
     return ["", f"![Greedy return on graph 1 with something left out, by steps]({path})", ""]
 
 
@@ -127,14 +122,12 @@ def _time_to_good(runs: Sequence[Row]) -> str:
     return f"{np.median(found):.0f}{few}"
 
 
-def _rehearsal_aims(experiments: Sequence[Experiment], rows: Sequence[Row]) -> list[str]:
-    is_first = experiments is FIRST_ABLATION
-    online, prefix = (FIRST_NAME, FIRST_PREFIX) if is_first else (ONLINE_NAME, "")
+def _rehearsal_aims(rows: Sequence[Row]) -> list[str]:
     lines = []
     aims: list[tuple[str, str, Callable[[float], bool]]] = [
-        (online, f"at most {MOST_RISE} by the preset, with rehearsal", _is_kept),
+        (ONLINE_NAME, f"at most {MOST_RISE} by the preset, with rehearsal", _is_kept),
         (
-            prefix + NO_REHEARSAL_NAME,
+            NO_REHEARSAL_NAME,
             f"more than {LEAST_LOSS:g} without it, at half the steps",
             _is_lost,
         ),
@@ -163,7 +156,7 @@ def acting(rows: Sequence[Row]) -> list[str]:
     cells = []
     for way, title in WAYS.items():
         line = [title]
-        for name in ("offline", FIRST_NAME, ONLINE_NAME):
+        for name in SIDES:
             for graph in GRAPHS:
                 pairs = [summary.acting(run)[way] for run in current(BY_NAME[name], graph, rows)]
                 score, share = np.mean(pairs, axis=0) if pairs else (np.nan, np.nan)

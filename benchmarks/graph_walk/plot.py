@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.graph_walk import summary
-from benchmarks.graph_walk.experiments import GRAPHS, WHOLE, Experiment
+from benchmarks.graph_walk.experiments import ABLATION, GRAPHS, WHOLE
 from benchmarks.graph_walk.records import Row
 from dqn_tf.support.figures import Figure, FigureCanvasAgg
 
@@ -14,16 +14,14 @@ COLUMNS = 4
 WHOLE_COLOR, COLOR = "#777777", "#1f4e8c"
 
 
-def ablation(
-    experiments: Sequence[Experiment], rows: Sequence[Row], optimum: float, file: Path
-) -> None:
+def ablation(rows: Sequence[Row], optimum: float, file: Path) -> None:
     """Draw a panel for each thing left out on the first graph, each run a line.
 
     Behind it, in grey, are the runs from which nothing is left out.
     """
-    runs = [(each, summary.current(each, GRAPHS[0], rows)) for each in experiments]
-    whole = next(part for each, part in runs if each.name.endswith(WHOLE))
-    runs = [(each, part) for each, part in runs if part and not each.name.endswith(WHOLE)]
+    runs = [(each, summary.current(each, GRAPHS[0], rows)) for each in ABLATION]
+    whole = next(part for each, part in runs if each.name == WHOLE)
+    runs = [(each, part) for each, part in runs if part and each.name != WHOLE]
     lines = -(-len(runs) // COLUMNS)
     figure = Figure(figsize=(3 * COLUMNS, 2.6 * lines), dpi=110, layout="constrained")
     FigureCanvasAgg(figure)

@@ -214,16 +214,10 @@ def check_choices(config: Settings) -> str | None:
 
 def check_behaviour(config: Settings) -> str | None:
     """Require that something teaches the behaviour head, where it explores or acts."""
-    explores_support = config.explore_with == "support"
-    if explores_support and not config.explore_support and not config.support:
+    if config.explore_with == "support" and not (config.explore_support or config.support):
         return (
             "--explore_with=support draws from what --explore_support leaves: give"
             " --explore_support=0.01."
-        )
-    if config.explore_support and not explores_support:
-        return (
-            f"--explore_support={show(config.explore_support)} says what --explore_with=support"
-            f" leaves out, and exploration is {config.explore_with}: give --explore_with=support."
         )
     clones = config.imitation > 0 and config.imitation_loss == "cross_entropy"
     if config.pretrain_updates or config.support or clones:

@@ -350,8 +350,6 @@ def test_several_seeds_are_offered_where_they_can_be():
 def test_exploring_within_the_support_asks_for_one():
     with pytest.raises(UserError, match="give --explore_support=0.01"):
         DQNConfig(explore_with="support", imitation=0.1)
-    with pytest.raises(UserError, match="give --explore_with=support"):
-        DQNConfig(explore_support=0.01, imitation=0.1)
     with pytest.raises(UserError, match="nothing learns it"):
         DQNConfig(explore_with="support", explore_support=0.01)
 

@@ -239,7 +239,6 @@ def test_the_page_says_what_is_missed(tmp_path):
     text = page.render(tmp_path)
     page.draw(tmp_path)
     assert "/ablation.png" in text and (tmp_path / "ablation.png").exists()
-    assert "first_ablation.png" not in text
     assert "graph 1 **met**, 4 of 5; graph 2 **met**, 5 of 5; graph 3 **missed**, 0 of 5" in text
     assert "offline from 8,000 walks: graph 1 open, 1 of 1; within" in text
     assert "within 120 s **met**, 40.0 CPU s" in text and "within 60 s **missed**, 70" in text
