@@ -23,7 +23,6 @@ TEXT_PRESETS = {
             "tau": 0.02,
             "epsilon_decay_env_steps": 16_000,
             "epsilon_end": 0.2,
-            "evaluation_period_env_steps": 10_000,
             "evaluation_episodes": 40,
             "data": ("env",),
             "pretrain_updates": 1_000,
