@@ -32,10 +32,11 @@ from dqn_tf.support.errors import UserError
 ENV = "dqn_tf/Helpdesk-v0"
 PAGE = DOCS / "language.md"
 BEGIN, END = "<!-- dialogues measured, generated -->", "<!-- end of dialogues measured -->"
-NETWORK = ("--network=gru", "--width=32", "--layers=1", "--evaluation_period_env_steps=0")
-FIRST = ("--total_steps=3000",)
-LEARN = ("--total_steps=0", "--offline_updates=2000", "--learning_rate=0.001")
-LOGGED, EPSILON = 2_000, 0.3  # dialogues, and how often a customer's agent explores
+# the preset, but for these
+SHARED = ("--evaluation_period_env_steps=0", "--test_episodes=100")
+FIRST = ("--total_steps=8000", "--epsilon_decay_env_steps=8000")
+LEARN = ("--total_steps=0", "--offline_updates=4000", "--cql_alpha=0.3")
+LOGGED, EPSILON = 4_000, 0.3  # dialogues, and how often a customer's agent explores
 FIRST_SEED = 10**6  # of the logged dialogues
 EPISODES = 1_000
 ODD_ROUNDS = 100
@@ -119,14 +120,14 @@ def _close_loop(seed: int, work: Path) -> Row:
     """Train, serve and log, learn, compare, and serve again."""
     models, logs, rewards = work / "models", work / "logs", work / "rewards.csv"
     outputs = (f"--export_dir={models}", f"--seed={seed}")
-    _run("train.py", f"--env={ENV}", *NETWORK, *FIRST, *outputs, f"--run_dir={work / 'run1'}")
+    _run("train.py", f"--env={ENV}", *SHARED, *FIRST, *outputs, f"--run_dir={work / 'run1'}")
     env = registry.make_env(ENV)
     with Server(models, "off", {"rest"}, frozenset(), f"--log_requests={logs}") as server:
         seeds = range(FIRST_SEED, FIRST_SEED + LOGGED)
         logged = converse(server.ports["rest"], env, seeds, EPSILON, rewards)
         server.stop()  # writes what the log still holds
     data = f"--data=requests:{logs}+{rewards}"
-    learned = (*NETWORK, *LEARN, data, *outputs, f"--run_dir={work / 'run2'}")
+    learned = (*SHARED, *LEARN, data, *outputs, f"--run_dir={work / 'run2'}")
     _run("train.py", f"--env={ENV}", *learned)
     report = work / "report.json"
     versions = [str(models / number) for number in ("1", "2")]
