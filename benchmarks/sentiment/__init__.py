@@ -1,1 +1,1 @@
-"""One-step sentiment: where supervised learning is simply right, and DQN needs more labels."""
+"""One-step sentiment, where supervised learning is simply right: DQN at equal labels."""

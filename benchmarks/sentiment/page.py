@@ -81,7 +81,7 @@ def draw(curves: dict[Experiment, dict[int, Estimate]], file: Path) -> None:
     axes.set_xscale("log")
     axes.set_xticks(LABELS, minor=False)
     axes.xaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
-    axes.yaxis.set_major_formatter(lambda value, _: f"{value:.0%}")
+    axes.yaxis.set_major_formatter(lambda value, _: f"{value:.1%}")
     axes.set_xlabel("labels, or outcomes of one", fontsize=9)
     axes.set_ylabel("right on the test", fontsize=9)
     axes.legend(frameon=False, fontsize=8)
