@@ -44,15 +44,15 @@ class Experiment(NamedTuple):
 
 OFFLINE: dict[str, Any] = {
     "total_steps": 0,
-    "offline_updates": 3_000,
-    "support": 0.02,
-    "explore_with": "uniform",
+    "pretrain_updates": 0,
+    "offline_updates": 4_000,
+    "cql_alpha": 0.01,
     "imitation": 0.0,
+    "explore_with": "uniform",
     "learning_rate_end": 1e-4,
-    "tau": 0.03,
     "target_update_period_env_steps": 1,
     "env_steps_per_update": 1.0,
-    "prioritized": True,
+    "tau": 0.03,
 }
 SHORT = {"total_steps": 20_000}  # half of the preset's, so that what is slower shows
 NO_REPLAY = {"replay_capacity": 64}
@@ -75,7 +75,7 @@ BASELINES = [
     Experiment(
         "cloned_successes",
         "cloning of successes",
-        OFFLINE | {"offline_updates": 0},
+        OFFLINE | {"offline_updates": 0, "pretrain_updates": 1_000},
         seeds=3,
         walks=SUCCESSES,
     ),
