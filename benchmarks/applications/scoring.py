@@ -3,7 +3,6 @@
 Dialogues of Helpdesk and quests of HomeText are followed through all sentences that may be said. Of
 NewsAlert and TitleRec many episodes are played, each of whose rewards is replaced by its mean over
 what the texts do not tell: whether the market is in stress, whether the reader clicks and stays.
-So the noise is small: from seed to seed of the episodes, 0.003 in NewsAlert, 0.01 in TitleRec.
 """
 
 from __future__ import annotations
