@@ -41,7 +41,6 @@ CQL = {"cql_alpha": 1e-4}
 MARGIN = {"imitation": 5e-5, "imitation_loss": "margin"}
 SWITCHES = {
     "support": SUPPORT,
-    "support, double": SUPPORT | {"double": True},
     "cql": CQL,
     "margin": MARGIN,
     "all": SUPPORT | CQL | MARGIN | {"double": True, "dueling": True},

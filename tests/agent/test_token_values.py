@@ -2,8 +2,9 @@
 
 Processes, switches and oracle are those of test_switches.py. A cell is told as the way there, with
 padding behind: texts differ in length, some begin as others do, and that of the chain's first cell
-is empty. Two runs with masks are among them: those of n-step targets, see ExploringStarts. A tree
-of texts is learned from single steps and from whole episodes.
+is empty. A run with masks is among them: that of n-step targets, see ExploringStarts. A tree of
+texts is learned from single steps and from whole episodes. A switch does not know its torso: each
+is tried with one of the two, and only noise, which needs another strength here, with both.
 """
 
 import functools
@@ -35,15 +36,10 @@ on_grid = functools.partial(Told, words=GRID)
 @pytest.mark.parametrize(
     ("network", "name"),
     [
-        ("transformer", "plain"),
         ("transformer", "double"),
         ("transformer", "dueling"),
-        ("transformer", "prioritized"),
-        ("transformer", "n_step"),
         ("transformer", "noisy"),
         ("transformer", "c51"),
-        ("transformer", "quantile"),
-        ("gru", "plain"),
         ("gru", "noisy"),
     ],
 )
@@ -66,13 +62,9 @@ def test_chain(network, name):
 @pytest.mark.parametrize(
     ("network", "name"),
     [
-        ("gru", "double"),
-        ("gru", "dueling"),
         ("gru", "prioritized"),
         ("gru", "n_step"),
-        ("gru", "c51"),
         ("gru", "quantile"),
-        ("transformer", "plain"),
     ],
 )
 def test_grid(network, name):
@@ -95,12 +87,10 @@ def test_grid(network, name):
     ("network", "unit", "name"),
     [
         ("transformer", "transition", "plain"),
-        ("transformer", "episode", "plain"),
         ("transformer", "episode", "double"),
         ("transformer", "episode", "dueling"),
         ("transformer", "episode", "prioritized"),
         ("transformer", "episode", "c51"),
-        ("transformer", "episode", "quantile"),
         ("gru", "episode", "plain"),
     ],
 )

@@ -26,9 +26,15 @@ def network(request):
     return request.param
 
 
-@pytest.mark.parametrize("switches", SWITCHES.values(), ids=SWITCHES)
-def test_an_update_on_episodes_is_one_on_their_transitions(network, switches):
-    episode_batches.check_update(network, **switches)
+@pytest.mark.parametrize(
+    ("network", "name"),
+    [
+        *(("gru", name) for name in SWITCHES),
+        *(("transformer", name) for name in ("dueling", "c51", "noisy", "support")),
+    ],
+)
+def test_an_update_on_episodes_is_one_on_their_transitions(network, name):
+    episode_batches.check_update(network, **SWITCHES[name])
 
 
 def test_the_gradient_is_the_sum_over_the_transitions(network):

@@ -87,17 +87,12 @@ def test_a_signal_from_outside_is_answered(tmp_path):
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
 def test_stopped_and_restarted_at_random_times(tmp_path, number):
-    """Ten stops, or three kills."""
-    stops = 10 if number == signal.SIGTERM else 3
+    """Five stops, or three kills."""
+    stops, earliest, latest = (5, 20, 75) if number == signal.SIGTERM else (3, 110, 190)
     dice, words = random.Random(20), small_run(tmp_path)
     for _ in range(stops):
-        status, text = run(
-            words,
-            tmp_path,
-            **signal_at(
-                "training", dice.randint(10, 45) if stops == 10 else dice.randint(110, 190), number
-            ),
-        )
+        hit = signal_at("training", dice.randint(earliest, latest), number)
+        status, text = run(words, tmp_path, **hit)
         assert status == (143 if number == signal.SIGTERM else -9), text
         words = resume_run(tmp_path)
     if number == signal.SIGTERM:

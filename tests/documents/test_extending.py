@@ -15,7 +15,15 @@ ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "extending.md").read_text(encoding="utf-8")
 RECIPES = dict(re.findall(r"^## ([^\n]+)\n(.*?)(?=^## |\Z)", PAGE, re.MULTILINE | re.DOTALL))
 FILE = re.compile(r"^`([\w/]+\.py)`\n\n```python\n(.*?)```", re.MULTILINE | re.DOTALL)
-SMALL = ["--test_episodes=2", "--evaluation_episodes=2", "--seed=1", "--run_dir=run"]
+SMALL = [
+    "--test_episodes=2",
+    "--evaluation_episodes=2",
+    "--seed=1",
+    "--run_dir=run",
+    "--warmup_env_steps=100",
+    "--batch_size=16",
+]
+STEPS = 400  # in place of those of the page
 
 
 def write_files(directory: Path, text: str) -> list[Path]:
@@ -56,10 +64,12 @@ def test_a_recipe_trains_and_its_export_is_evaluated(recipe, directory):
         assert python == "python"
         if program == "-m":
             program, *words = words
-        printed = run(program, [*words, *(SMALL if program == "train.py" else [])], directory)
+        if program == "train.py":
+            words = [word.replace("steps=2000", f"steps={STEPS}") for word in words] + SMALL
+        printed = run(program, words, directory)
     if recipe == "A source of experience":
         counts = re.search(r"Actions taken: \[(\d+), (\d+)\]", printed)
-        assert counts and int(counts[1]) + int(counts[2]) == 2000
+        assert counts and int(counts[1]) + int(counts[2]) == STEPS
     if recipe == "A loss":
         header = (directory / "run" / "metrics.csv").read_text(encoding="utf-8").splitlines()[0]
         assert header.endswith(",conservative")

@@ -373,9 +373,9 @@ def test_a_whole_run_and_one_that_was_stopped(tmp_path):
             engine="graph",
             num_envs=2,
             n_step=3,
-            total_steps=3000,
+            total_steps=1500,
             checkpoint_period_env_steps=300,
-            evaluation_period_env_steps=1000,
+            evaluation_period_env_steps=500,
         )
         if name == "stopped":
             command = start(words, directory)
@@ -386,7 +386,7 @@ def test_a_whole_run_and_one_that_was_stopped(tmp_path):
         status, text = run(words, directory)
         assert status == 0 and "Score of the last weights" in text, text
         hashes.append(report(directory)["weights_sha256"])
-        assert report(directory)["updates"] == 1468 and (directory / "export").is_dir()
+        assert report(directory)["updates"] == 718 and (directory / "export").is_dir()
     assert hashes[0] == hashes[1]
 
 

@@ -41,7 +41,6 @@ SETTINGS = {
 }
 SWITCHES = {
     "steps": {},
-    "episodes": {"replay_unit": "episode"},
     "prioritized episodes": {"replay_unit": "episode", "prioritized": True, "n_step": 2},
 }
 

@@ -18,7 +18,7 @@ from dqn_tf.experience.logged.shares import load_all
 from helpdesk_agent import ENV, publish_asking
 from server_process import Embedded
 
-DIALOGUES = 60
+DIALOGUES = 20
 ANSWERED = [
     "",
     "   ",

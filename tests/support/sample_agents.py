@@ -23,12 +23,9 @@ KINDS = {
 }
 TOKENS = Spaces((7,), "int32", 3, categories=9, category_start=2, action_start=3, padding=4)
 SEQUENTIAL = {"layers": 2, "heads": 2, "width": 8}
-VARIANTS = {  # kind of spaces, settings
+VARIANTS = {  # kind of spaces, settings; Rainbow is dueling, noisy and C51
     "linear": ("vector", {}),
-    "dueling": ("vector", {"dueling": True}),
-    "c51": ("vector", {"distribution": "c51"}),
     "quantile": ("vector", {"distribution": "quantile", "dueling": True}),
-    "noisy": ("vector", {"noisy": True}),
     "masked": ("masked", presets.RAINBOW),
     "nature": ("image", {}),
     "minatar": ("picture", {}),
