@@ -82,7 +82,7 @@ BASELINES = [
     Experiment(
         "monte_carlo",
         "Monte-Carlo Q",
-        OFFLINE | {"n_step": 16},
+        OFFLINE | {"n_step": 16, "gamma": 1.0},
         seeds=3,
         walks=RETURNS,
     ),
