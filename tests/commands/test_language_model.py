@@ -46,6 +46,7 @@ def unbroken(tmp_path_factory):
         ("saving", 12, 100),  # amid a checkpoint of the pretraining
         ("saving", 27, 264),  # of the offline part
         ("training", 1, 330),  # at the first environment step
+        ("training", 250, 500),
     ],
 )
 def test_killed_in_any_part_it_ends_with_the_same_weights(

@@ -1,4 +1,4 @@
-"""A Transformer over tokens, as served: REST, gRPC, the names, the demo page, the log."""
+"""A Transformer and a GRU over tokens, as served: REST, gRPC, the names, the demo page, the log."""
 
 import json
 
@@ -22,8 +22,9 @@ NAMES = ["here", "there", "<pad>", "a", "b", "c", "d", "e", "f"]  # of the token
 MOVES = ["up", "down", "stay"]
 
 
-def test_it_is_served_named_and_logged(tmp_path, capsys):
-    agent = variant("transformer")
+@pytest.mark.parametrize("name", ["transformer", "gru"])
+def test_it_is_served_named_and_logged(name, tmp_path, capsys):
+    agent = variant(name)
     spaces = agent.spaces
     seen = observations(spaces, 6)
     base = tmp_path / "models"
