@@ -22,6 +22,7 @@ TEXTS = {
     "width": 8,
     "num_envs": 2,
     "env_steps_per_update": 8,
+    "total_steps": 160,
     "n_step": 2,
     "prioritized": True,
     "dueling": True,
@@ -41,7 +42,7 @@ def first(tmp_path_factory):
 
 
 def test_begun_with_old_weights_and_killed_it_ends_with_the_same_weights(first, tmp_path):
-    begun = TEXTS | MORE | {"initial_weights": first / "run", "total_steps": 300}
+    begun = TEXTS | MORE | {"initial_weights": first / "run", "total_steps": 200}
     whole, broken = tmp_path / "whole", tmp_path / "broken"
     for directory in (whole, broken):
         directory.mkdir()
