@@ -129,10 +129,6 @@ def _costs(rows: Sequence[Row]) -> list[str]:
         runs = [run for graph in GRAPHS for run in current(experiment, graph, rows)]
         if not runs:
             continue
-        before, after = (
-            np.mean([value for run in runs if (value := getattr(run, name)) is not None])
-            for name in ("pretrained_cross_entropy", "held_out_cross_entropy")
-        )
         cells.append(
             (
                 experiment.title,
@@ -142,7 +138,7 @@ def _costs(rows: Sequence[Row]) -> list[str]:
                     f"{np.median([getattr(run, name) for run in runs]):.0f}"
                     for name in ("cpu_seconds", "compiling_cpu_seconds", "seconds")
                 ),
-                f"{before:.2f} → {after:.2f}",
+                _nats(runs),
             )
         )
     return [
@@ -152,6 +148,19 @@ def _costs(rows: Sequence[Row]) -> list[str]:
         *tables.markdown(header, cells),
         "",
     ]
+
+
+def _nats(runs: Sequence[Row]) -> str:
+    """Show the mean cross-entropies of the runs that have a language model."""
+    pairs = [
+        (run.pretrained_cross_entropy, run.held_out_cross_entropy)
+        for run in runs
+        if run.pretrained_cross_entropy is not None and run.held_out_cross_entropy is not None
+    ]
+    if not pairs:
+        return NOT_MEASURED
+    before, after = np.mean(pairs, axis=0)
+    return f"{before:.2f} → {after:.2f}"
 
 
 def _aims(rows: Sequence[Row]) -> list[str]:
