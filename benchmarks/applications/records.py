@@ -1,12 +1,9 @@
 """The record of the experiments: one CSV, one row per finished run."""
 
-import datetime
 from typing import Any, NamedTuple
 
 from benchmarks.applications.experiments import SPLITS
-from benchmarks.common import machine
-from benchmarks.common.records import provenance
-from benchmarks.scores.variants import config_hash, settings
+from benchmarks.common import run_records
 from dqn_tf.config.dqn_config import DQNConfig
 
 FILE = "runs.csv"
@@ -48,18 +45,8 @@ def row(experiment: str, config: DQNConfig, result: dict[str, Any]) -> Row:
     for name in SPLITS:
         success = result[f"{name}_success"]
         measured[f"{name}_success"] = None if success is None else round(success, 5)
-    made_with: dict[str, Any] = provenance()
     return Row(
         experiment=experiment,
-        seed=config.seed or 0,
-        config_hash=config_hash(config),
-        updates=result["updates"],
-        env_steps=result["env_steps"],
         **measured,
-        seconds=round(result["seconds"], 2),
-        cpu_seconds=round(result["cpu_seconds"], 2),
-        **made_with,
-        machine=machine.describe(),
-        date=datetime.date.today().isoformat(),
-        settings=settings(config),
+        **run_records.columns(config, result),
     )

@@ -1,11 +1,8 @@
 """The record of the experiments: one CSV, one row per finished run."""
 
-import datetime
 from typing import Any, NamedTuple
 
-from benchmarks.common import machine
-from benchmarks.common.records import provenance
-from benchmarks.scores.variants import config_hash, settings
+from benchmarks.common import run_records
 from dqn_tf.config.dqn_config import DQNConfig
 
 FILE = "runs.csv"
@@ -44,18 +41,9 @@ def row(experiment: str, config: DQNConfig, result: dict[str, Any]) -> Row:
     }
     return Row(
         experiment=experiment,
-        seed=config.seed or 0,
-        config_hash=config_hash(config),
-        updates=result["updates"],
-        env_steps=result["env_steps"],
         score=scores["score"],
         score_four=scores["score_four"],
         score_five=scores["score_five"],
         episodes=result["episodes"],
-        seconds=round(result["seconds"], 2),
-        cpu_seconds=round(result["cpu_seconds"], 2),
-        **provenance(),
-        machine=machine.describe(),
-        date=datetime.date.today().isoformat(),
-        settings=settings(config),
+        **run_records.columns(config, result),
     )

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 from absl import flags
 
 from benchmarks.common import flags as common_flags
+from benchmarks.common.experiments_command import ONE_THREAD
 from benchmarks.common.processes import Child
 from benchmarks.graph_walk import experiments
 from benchmarks.graph_walk.experiments import BY_NAME, GRAPHS, ONLINE_NAME, Experiment
@@ -31,7 +32,6 @@ HELP = (
     " but --env, --env_kwargs and --seed, may be added and hold for all experiments; such runs are"
     " recorded and do not count."
 )
-ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
 WORKER = "benchmarks.graph_walk.worker"
 
 
@@ -163,6 +163,7 @@ def train(options: WalkFlags) -> None:
 
 def render(options: WalkFlags) -> None:
     """Write the tables into the page. Raises UserError if a file cannot be written."""
+    from benchmarks.common import report
     from benchmarks.graph_walk import page
 
     with warnings.catch_warnings():
@@ -171,7 +172,7 @@ def render(options: WalkFlags) -> None:
     print(text)
     with common_flags.writing_files():
         page.draw(options.results_dir)
-        page.write(options.page, text)
+        report.write_between(options.page, page.BEGIN, page.END, text)
 
 
 def _jobs(options: WalkFlags) -> Iterator[Job]:

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.common import tables
+from benchmarks.common import report, tables
 from benchmarks.common.records import read
+from benchmarks.common.report import estimate, verdict
 from benchmarks.graph_walk import page_parts, plot, summary
 from benchmarks.graph_walk.experiments import (
     BY_NAME,
@@ -19,9 +20,8 @@ from benchmarks.graph_walk.experiments import (
     Experiment,
 )
 from benchmarks.graph_walk.records import FILE, Row
-from benchmarks.graph_walk.summary import current, estimate
+from benchmarks.graph_walk.summary import current
 from benchmarks.graph_walk.yardsticks import EXACT, exact_rows
-from dqn_tf.support.errors import UserError
 
 BEGIN = "<!-- walks measured, generated -->\n"
 END = "<!-- end of walks measured -->\n"
@@ -40,18 +40,8 @@ def render(results: Path) -> str:
         return "Not measured yet.\n"
     lines = [*_main_table(rows), *_costs(rows), *_aims(rows)]
     lines += page_parts.ablation(rows) + page_parts.acting(rows) + page_parts.units(rows)
-    lines += ["", page_parts.commands(rows), "", page_parts.versions(rows), ""]
+    lines += ["", page_parts.commands(rows), "", f"Beside other work. {report.versions(rows)}", ""]
     return "\n".join(lines)
-
-
-def write(page: Path, text: str) -> None:
-    """Put the text between the markers of a page. Raises UserError if it has none."""
-    old = page.read_text(encoding="utf-8") if page.exists() else BEGIN + END
-    before, begin, rest = old.partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not begin or not end:
-        raise UserError(f"{page} has no lines {BEGIN.strip()} and {END.strip()} to write between.")
-    page.write_text(f"{before}{begin}\n{text}\n{end}{after}", encoding="utf-8")
 
 
 def draw(results: Path) -> None:
@@ -177,7 +167,7 @@ def _aims(rows: Sequence[Row]) -> list[str]:
             continue
         limit = SECONDS[experiment.name]
         seconds = float(np.median([run.cpu_seconds for run in runs]))
-        quick = f"within {limit} s {page_parts.verdict(seconds <= limit)}, {seconds:.1f} CPU s"
+        quick = f"within {limit} s {verdict(seconds <= limit)}, {seconds:.1f} CPU s"
         lines.append(f"- {experiment.title}: {'; '.join(parts)}; {quick}.")
     return [*lines, ""]
 
@@ -190,9 +180,9 @@ def _met_by_graph(name: str, rows: Sequence[Row]) -> Iterator[str]:
         least = least_return(graph)
         good = sum(run.score >= least and run.success == 1.0 for run in runs)
         if len(runs) - good > MAY_MISS:
-            shown = page_parts.verdict(False)
+            shown = verdict(False)
         else:
-            shown = page_parts.verdict(True) if good >= SEEDS - MAY_MISS else "open"
+            shown = verdict(True) if good >= SEEDS - MAY_MISS else "open"
         yield f"graph {graph} {shown}, {good} of {len(runs)}"
 
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from benchmarks.common import tables
+from benchmarks.common.report import estimate, verdict
 from benchmarks.graph_walk import summary
 from benchmarks.graph_walk.experiments import (
     ABLATION,
@@ -22,7 +23,7 @@ from benchmarks.graph_walk.experiments import (
     configure,
 )
 from benchmarks.graph_walk.records import Row
-from benchmarks.graph_walk.summary import current, estimate
+from benchmarks.graph_walk.summary import current
 from benchmarks.scores.variants import settings
 
 MOST_RISE, LEAST_LOSS = 0.15, 2.0  # nats: with rehearsal, without
@@ -36,11 +37,6 @@ WAYS = {
     "beta_16": "log π + 16 Q",
     "model": "log π alone",
 }
-
-
-def verdict(is_met: bool) -> str:
-    """Return the word for it, in bold."""
-    return "**met**" if is_met else "**missed**"
 
 
 def ablation(rows: Sequence[Row]) -> list[str]:
@@ -222,14 +218,3 @@ def commands(rows: Sequence[Row]) -> str:
             config = configure(experiment, GRAPHS[0], 0, {})
             lines.append(f"- {experiment.title}: `{settings(config)}`")
     return "\n".join([*lines, "", "All of it: `python -m benchmarks.graph_walk`."])
-
-
-def versions(rows: Sequence[Row]) -> str:
-    """Say where and when it was measured."""
-    names = ("dqn_tf", "tensorflow", "gymnasium", "numpy", "python")
-    parts = [
-        f"{name} {' and '.join(sorted({getattr(row, name) for row in rows}))}" for name in names
-    ]
-    machines = " and ".join(sorted({row.machine for row in rows}))
-    days = " and ".join(sorted({row.date for row in rows}))
-    return f"One thread of {machines}, beside other work; {', '.join(parts)}; {days}."

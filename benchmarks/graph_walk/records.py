@@ -1,14 +1,11 @@
 """The record of the experiments: one CSV, one row per finished run."""
 
-import datetime
 import json
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from benchmarks.common import machine
-from benchmarks.common.records import provenance
-from benchmarks.scores.variants import config_hash, settings
+from benchmarks.common import run_records
 from dqn_tf.config.dqn_config import DQNConfig
 
 FILE = "runs.csv"
@@ -49,25 +46,16 @@ def row(experiment: str, graph: str, config: DQNConfig, result: dict[str, Any]) 
     return Row(
         experiment=experiment,
         graph=graph,
-        seed=config.seed or 0,
-        config_hash=config_hash(config),
-        updates=result["updates"],
-        env_steps=result["env_steps"],
         score=round(result["score"], 5),
         success=round(result["success"], 5),
         pretrained_cross_entropy=_rounded(result.get("pretrained_cross_entropy")),
         held_out_cross_entropy=_rounded(result.get("held_out_cross_entropy")),
         kl_to_pretrained=_rounded(result.get("kl_to_pretrained")),
-        seconds=round(result["seconds"], 2),
-        cpu_seconds=round(result["cpu_seconds"], 2),
         compiling_cpu_seconds=round(result["compiling_cpu_seconds"], 2),
         model=_json({name: round(value, 5) for name, value in result["model"].items()}),
         acting=_json({name: np.round(pair, 5).tolist() for name, pair in result["acting"].items()}),
         curve=result["curve"],
-        **provenance(),
-        machine=machine.describe(),
-        date=datetime.date.today().isoformat(),
-        settings=settings(config),
+        **run_records.columns(config, result),
     )
 
 

@@ -6,14 +6,12 @@ import json
 from collections.abc import Sequence
 from typing import NamedTuple
 
-import numpy as np
-
+from benchmarks.common.report import estimate
 from benchmarks.graph_walk import experiments
 from benchmarks.graph_walk.experiments import Experiment
 from benchmarks.graph_walk.records import Row
 from benchmarks.scores.statistics import Estimate
 from benchmarks.scores.variants import config_hash
-from dqn_tf.evaluation.statistics import bootstrap
 
 
 class Point(NamedTuple):
@@ -34,14 +32,6 @@ def current(experiment: Experiment, graph: str, rows: Sequence[Row]) -> list[Row
         and row.seed in experiment.seeds_of(graph)
     }
     return [found[seed] for seed in sorted(found)]
-
-
-def estimate(values: Sequence[float]) -> Estimate:
-    """Return the mean over the runs with its bootstrap interval."""
-    array = np.array(values, np.float64)
-    if np.ptp(array) == 0:
-        return Estimate(*[float(array[0])] * 3)
-    return Estimate(float(array.mean()), *bootstrap(array, np.mean))
 
 
 def rises(runs: Sequence[Row]) -> list[float]:

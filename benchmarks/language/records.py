@@ -1,11 +1,8 @@
 """The record of the experiments: one CSV, one row per finished run."""
 
-import datetime
 from typing import Any, NamedTuple
 
-from benchmarks.common import machine
-from benchmarks.common.records import provenance
-from benchmarks.scores.variants import config_hash, settings
+from benchmarks.common import run_records
 from dqn_tf.config.dqn_config import DQNConfig
 
 FILE = "runs.csv"
@@ -38,17 +35,8 @@ def row(experiment: str, config: DQNConfig, result: dict[str, Any]) -> Row:
     """Make the record of one finished run, from what `run_one.run` returned."""
     return Row(
         experiment=experiment,
-        seed=config.seed or 0,
-        config_hash=config_hash(config),
-        updates=result["updates"],
-        env_steps=result["env_steps"],
         score=round(result["score"], 5),
         success=round(result["success"], 5),
         starts=result["starts"],
-        seconds=round(result["seconds"], 2),
-        cpu_seconds=round(result["cpu_seconds"], 2),
-        **provenance(),
-        machine=machine.describe(),
-        date=datetime.date.today().isoformat(),
-        settings=settings(config),
+        **run_records.columns(config, result),
     )
