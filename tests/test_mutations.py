@@ -10,6 +10,7 @@ import functools
 
 import pytest
 
+import eviction_oracles
 import oracles
 from dqn_tf.agent import losses, optimizers
 from dqn_tf.agent.dqn import DQN
@@ -17,7 +18,7 @@ from dqn_tf.engines.host import HostEngine
 from dqn_tf.envs.vector import SeededVectorEnv
 from dqn_tf.experience import exploration, transitions
 from dqn_tf.experience.collector import LocalCollector
-from dqn_tf.experience.replay import UniformReplay
+from dqn_tf.experience.eviction import Fifo, Reservoir
 from dqn_tf.experience.transitions import NStep
 from mutations import mutated, require_notice
 
@@ -355,16 +356,41 @@ MUTATIONS = {
         ),
     ),
     "rows written one place off": (
-        UniformReplay,
-        "add",
+        Fifo,
+        "places",
         oracles.check_replay_order,
-        ("self.added) % self.capacity", "self.added) % self.capacity - 1"),
+        ("numbers % self.capacity", "numbers % self.capacity - 1"),
     ),
     "of too many rows, the oldest kept": (
-        UniformReplay,
-        "add",
+        Fifo,
+        "places",
         oracles.check_replay_order,
-        ("values[-self.capacity:]", "values[:self.capacity]"),
+        ("slice(count - written, count)", "slice(0, written)"),
+    ),
+    "a reservoir that draws a place for each row": (
+        Reservoir,
+        "places",
+        eviction_oracles.check_every_sample_is_as_likely,
+        ("numbers[late] + 1", "np.full(late.sum(), self.capacity)"),
+    ),
+    "a reservoir that counts a row too few": (
+        Reservoir,
+        "places",
+        eviction_oracles.check_every_sample_is_as_likely,
+        ("numbers[late] + 1", "numbers[late]"),
+    ),
+    "of the rows for one place, the first kept": (
+        Reservoir,
+        "places",
+        eviction_oracles.check_every_sample_is_as_likely,
+        ("np.unique(places[::-1], return_index=True)", "np.unique(places, return_index=True)"),
+        ("count - 1 - last[is_place]", "last[is_place]"),
+    ),
+    "a smaller reservoir of the first places": (
+        Reservoir,
+        "kept",
+        eviction_oracles.check_a_smaller_one_is_as_likely,
+        ("np.sort(chosen)", "np.arange(self.capacity)"),
     ),
     "epsilon falls without end": (
         exploration,

@@ -12,6 +12,7 @@ from dqn_tf.config.settings.setting import ATARI
 from dqn_tf.support.errors import UserError
 
 EPISODE = "episode"  # of --replay_unit
+RESERVOIR = "reservoir"  # of --replay_eviction
 NOT_OF_STEPS = ("mlp", "bag_of_words", "nature_cnn", "nips_cnn", "minatar_cnn")
 LARGEST = 2**63 - 1  # what an int64 holds
 
@@ -253,6 +254,11 @@ def check_graph_engine(config: Settings) -> str | None:
         return (
             "--engine=graph has no --replay_unit=episode: its environments observe numbers. Use"
             " --engine=host."
+        )
+    if config.replay_eviction == RESERVOIR:
+        return (
+            "--engine=graph has no --replay_eviction=reservoir: its replay is a ring, in which the"
+            " oldest step of all environments gives way. Use --engine=host."
         )
     if config.collector != "local":
         return (

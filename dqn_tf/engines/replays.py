@@ -7,6 +7,7 @@ import numpy as np
 from dqn_tf.config.dqn_config import DQNConfig
 from dqn_tf.envs.spaces import Spaces
 from dqn_tf.experience import memory_plan
+from dqn_tf.experience.eviction import make_eviction
 from dqn_tf.experience.frames import Frames, ring_size
 from dqn_tf.experience.logged.episode_replay import LoggedEpisodeReplay
 from dqn_tf.experience.logged.episodes import LoggedEpisodes
@@ -43,12 +44,19 @@ def make_replay(
     else:
         assert padding is not None, "rows of whole episodes need the padding"
     capacity = memory_plan.capacity(config)
+    eviction = make_eviction(config, capacity, generator)
     if config.prioritized:
         alpha = config.priority_alpha
         return PrioritizedReplay(
-            capacity, columns, generator, alpha, frames=frames, padding=padding
+            capacity,
+            columns,
+            generator,
+            alpha,
+            frames=frames,
+            padding=padding,
+            eviction=eviction,
         )
-    return UniformReplay(capacity, columns, generator, frames, padding)
+    return UniformReplay(capacity, columns, generator, frames, padding, eviction)
 
 
 def mix(config: DQNConfig, online: UniformReplay, logged: Sequence[SharedEpisodes]) -> MixedReplay:

@@ -1,4 +1,4 @@
-"""Experience replay: preallocated columns, the oldest row overwritten, a generator of its own.
+"""Experience replay: preallocated columns, a full one's rows overwritten, its own generator.
 
 NumPy only: no TensorFlow, no gamma. A column is an array [capacity, ...]; a sample is one fancy
 index per column. Which rows (`draw`) and what is in them (`take`) are two steps, so that the second
@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from dqn_tf.experience.eviction import Eviction, Fifo
 from dqn_tf.experience.frames import Frames
 from dqn_tf.experience.priorities import Priorities
 from dqn_tf.experience.whole_episodes import beginnings
@@ -23,9 +24,10 @@ ColumnTypes = Mapping[str, tuple[tuple[int, ...], str]]  # shape and dtype of a 
 
 
 class UniformReplay:
-    """The newest `capacity` transitions, sampled uniformly with replacement.
+    """At most `capacity` transitions, sampled uniformly with replacement.
 
-    (Lin 1992; Mnih et al. 2015.) With `frames`, the observations of its rows are numbers of frames
+    (Lin 1992; Mnih et al. 2015.) They are the newest, unless `eviction` says otherwise. With
+    `frames`, the observations of its rows are numbers of frames
     kept there, and a row is dropped when one of its frames is overwritten. With episodes shorter
     than `frames.SPARE` steps this happens before `capacity` is reached. With `padding`, that of its
     observations, the rows are whole episodes.
@@ -38,15 +40,18 @@ class UniformReplay:
         generator: np.random.Generator,
         frames: Frames | None = None,
         padding: int | None = None,
+        eviction: Eviction | None = None,
     ) -> None:
         self.capacity = capacity
+        self.eviction = eviction or Fifo(capacity)
+        assert frames is None or isinstance(self.eviction, Fifo), "the oldest frames give way"
         self.frames = frames
         self.padding = padding
         self.columns = {
             name: np.zeros((capacity, *shape), dtype) for name, (shape, dtype) in columns.items()
         }
         self.generator = generator
-        self.added = 0  # rows added so far; row i of them lies at i modulo capacity
+        self.added = 0  # rows added so far
         self.first = 0  # rows before this one are dropped, even if not yet overwritten
         # of each row, its frame that will be overwritten first
         self._oldest = np.zeros(0 if frames is None else capacity, np.int64)
@@ -54,16 +59,15 @@ class UniformReplay:
     def __len__(self) -> int:
         return self.added - self._first_held
 
-    def add(self, rows: Rows) -> None:
-        """Append rows, each column [n, ...], over the oldest ones."""
+    def add(self, rows: Rows) -> np.ndarray:
+        """Add rows, each column [n, ...]; return the places that were written."""
         count = len(next(iter(rows.values())))
-        newest = {name: values[-self.capacity :] for name, values in rows.items()}
+        kept, places = self.eviction.places(self.added, count)
         self.added += count
-        written = min(count, self.capacity)
-        places = np.arange(self.added - written, self.added) % self.capacity
         for name, column in self.columns.items():
-            column[places] = newest[name]
+            column[places] = rows[name][kept]
         self._drop_overwritten_rows(places)
+        return places
 
     def sample(self, updates: int, batch_size: int) -> Columns:
         """Draw `updates` independent batches: each column [updates, batch_size, ...]."""
@@ -120,13 +124,13 @@ class UniformReplay:
         return values
 
     def restore(self, rows: Rows, state: Mapping[str, Any]) -> tuple[np.ndarray, np.ndarray]:
-        """Take over what `rows` and `state` returned; of a larger buffer, the newest rows that fit.
+        """Take over what `rows` and `state` returned; of a larger buffer, the rows that fit.
 
         Returns their places here and there. With an unchanged capacity every row lies where it lay,
         so the same generator draws the same batches.
         """
-        self.added, places, sources = kept_rows(
-            int(state["added"]), int(state["capacity"]), self.capacity
+        self.added, places, sources = self.eviction.kept(
+            int(state["added"]), int(state["capacity"])
         )
         for name, column in self.columns.items():
             column[places] = rows[name][sources]
@@ -142,7 +146,7 @@ class UniformReplay:
 
     @property
     def _first_held(self) -> int:
-        """The oldest row that is held, as counted by `added`."""
+        """The oldest row that is held, as counted by `added`, where the oldest gives way."""
         return max(self.first, self.added - self.capacity)
 
     def _observations_of_episodes(self, most: int, padding: int) -> np.ndarray:
@@ -187,18 +191,18 @@ class PrioritizedReplay(UniformReplay):
         beta: float = 1.0,
         frames: Frames | None = None,
         padding: int | None = None,
+        eviction: Eviction | None = None,
     ) -> None:
-        super().__init__(capacity, columns, generator, frames, padding)
+        super().__init__(capacity, columns, generator, frames, padding, eviction)
         self.priorities = Priorities(capacity, alpha, beta)
 
-    def add(self, rows: Rows) -> None:
-        """Append rows as `UniformReplay.add` does, with the largest priority seen."""
-        before = self.added
+    def add(self, rows: Rows) -> np.ndarray:
+        """Add rows as `UniformReplay.add` does, with the largest priority seen."""
         first = self.first
-        super().add(rows)
-        newest = np.arange(max(before, self.added - self.capacity), self.added) % self.capacity
-        self.priorities.admit(newest)
+        places = super().add(rows)
+        self.priorities.admit(places)
         self._never_draw_dropped_rows(first)
+        return places
 
     def draw(self, updates: int, batch_size: int) -> Columns:
         """Draw as `UniformReplay.draw` does, and add `weight` float32 [updates, batch_size]."""
@@ -231,19 +235,6 @@ class PrioritizedReplay(UniformReplay):
         """Take the priority from rows dropped since row `before` was the first."""
         oldest = max(before, self.added - self.capacity)
         self.priorities.exclude(np.arange(oldest, self.first) % self.capacity)
-
-
-def kept_rows(added: int, capacity: int, new_capacity: int) -> tuple[int, np.ndarray, np.ndarray]:
-    """Tell what a buffer of `new_capacity` takes over from one of `capacity` with `added` rows.
-
-    Returns the new buffer's count of rows added, their places in it, and those in the old one.
-    """
-    rows = np.arange(added - min(added, capacity, new_capacity), added)
-    # In a buffer of another size the rows are counted anew: rows that were overwritten long ago
-    # must not seem to be there.
-    count = added if capacity == new_capacity else len(rows)
-    places = np.arange(count - len(rows), count) % new_capacity
-    return count, places, rows % capacity
 
 
 def spread(count: int, most: int) -> np.ndarray:

@@ -17,6 +17,7 @@ from dqn_tf.envs.spaces import Spaces
 from dqn_tf.evaluation.find_export import require_same_env
 from dqn_tf.experience import memory_plan
 from dqn_tf.experience.collector import find_collector
+from dqn_tf.experience.eviction import require_evictable
 from dqn_tf.experience.logged import sources
 from dqn_tf.experience.logged.episode_replay import require_growing
 from dqn_tf.experience.logged.held_out import require_several
@@ -91,6 +92,7 @@ def prepare(flags: TrainingFlags) -> list[RunPlan]:
         if unfit:
             raise UserError(f"--network={config.network}: {unfit}")
         own_torso.require_usable(config, spaces)
+        require_evictable(config, spaces)
         if not flags.resume:
             initial_weights.require_fit(config, spaces)
         parameters = choice.parameters(config, spaces)

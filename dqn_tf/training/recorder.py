@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from dqn_tf.config.checks import RESERVOIR
 from dqn_tf.engines import held_out
 from dqn_tf.engines.engine import Block
 from dqn_tf.export import manifest
@@ -211,7 +212,9 @@ class RunRecorder(RunObserver):
         saved_capacity = saved.state["engine"]["replay"]["capacity"]
         if len(engine.replay) and engine.replay.capacity < saved_capacity:
             rows = f"{len(engine.replay):,} {self.plan.config.replay_unit}s"
-            self.run.say(f"Of the saved replay, the newest {rows} fit.")
+            is_sample = self.plan.config.replay_eviction == RESERVOIR
+            which = "a random sample of" if is_sample else "the newest"
+            self.run.say(f"Of the saved replay, {which} {rows} fit.")
         if differing:
             self.run.say(
                 f"warning: environment {differing[0]} did not repeat its running episode from its"

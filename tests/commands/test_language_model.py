@@ -20,6 +20,8 @@ LANGUAGE = {
     "pretrain_updates": 200,
     "offline_updates": 130,
     "replay_unit": "episode",
+    "replay_eviction": "reservoir",
+    "replay_capacity": 40,
     "num_envs": 1,
     "env_steps_per_update": 2,
     "distribution": "none",

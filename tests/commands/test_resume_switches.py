@@ -36,6 +36,7 @@ SWITCHES = {
     "c51": {"distribution": "c51", "atoms": 11},
     "quantile": {"distribution": "quantile", "atoms": 7},
     "munchausen": {"munchausen": True, "n_step": 2},
+    "reservoir": {"replay_eviction": "reservoir", "replay_capacity": 20, "n_step": 3},
     "masks": {"n_step": 3, "prioritized": True},
     "rainbow": presets.RAINBOW,
 }

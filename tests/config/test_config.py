@@ -53,7 +53,7 @@ def test_a_former_setting_is_read_where_it_changed_nothing():
 def test_what_shapes_a_checkpoint_is_fixed_on_resume():
     shapes = {"env", "seed", "engine", "num_envs", "network", "hidden_units", "optimizer"}
     heads = {"dueling", "noisy", "distribution", "atoms", "v_min", "v_max"}
-    rows = {"n_step", "prioritized", "collector", "replay_unit"}
+    rows = {"n_step", "prioritized", "collector", "replay_unit", "replay_eviction"}
     atari = {"frame_skip", "noop_max", "sticky_actions", "full_action_space", "max_frames"}
     assert set(FIXED_ON_RESUME) >= shapes | heads | rows | atari
     assert not {"learning_rate", "gamma", "total_steps"} & set(FIXED_ON_RESUME)
@@ -198,6 +198,10 @@ def test_a_value_at_its_bound_is_taken(name, value):
         (
             {"engine": "graph", "collector": "my_module:MyCollector"},
             ("collector=my_module:MyCollector", "engine=host"),
+        ),
+        (
+            {"engine": "graph", "replay_eviction": "reservoir"},
+            ("engine=graph has no --replay_eviction=reservoir", "engine=host"),
         ),
         (
             {"engine": "graph", "replay_unit": "episode"},

@@ -25,9 +25,19 @@ class ExperienceSettings:
     replay_capacity: int = setting(
         100_000,
         DATA,
-        "newest transitions kept, or episodes with --replay_unit=episode",
+        "transitions kept, or episodes with --replay_unit=episode",
         Range(low=1, log=True),
         unit="transitions",
+    )
+    replay_eviction: str = setting(
+        "fifo",
+        DATA,
+        "what gives way where the replay is full: fifo, the oldest, so that it holds the newest; or"
+        " reservoir, a random one, so that it holds a uniform sample of all since the start, and"
+        " what was learned first stays",
+        Choice("fifo", "reservoir"),
+        source="Vitter 1985, algorithm R",
+        fixed_on_resume=True,
     )
     replay_memory: str | None = setting(
         None,

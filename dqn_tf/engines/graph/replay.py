@@ -11,7 +11,8 @@ import tensorflow as tf
 
 from dqn_tf.envs.spaces import Spaces
 from dqn_tf.experience import transitions
-from dqn_tf.experience.replay import kept_rows, spread
+from dqn_tf.experience.eviction import Fifo
+from dqn_tf.experience.replay import spread
 
 Columns = dict[str, np.ndarray]
 
@@ -115,8 +116,8 @@ class GraphReplay:
 
         With an unchanged capacity every row lies where it lay.
         """
-        self.added, places, sources = kept_rows(
-            int(state["added"]), int(state["capacity"]), self.capacity
+        self.added, places, sources = Fifo(self.capacity).kept(
+            int(state["added"]), int(state["capacity"])
         )
         transitions = np.zeros((self.capacity, self._packing.width), np.float32)
         transitions[places] = self._packing.numbers(rows)[sources]
