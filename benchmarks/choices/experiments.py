@@ -26,6 +26,7 @@ class Experiment(NamedTuple):
     env_kwargs: dict[str, Any]
     settings: dict[str, Any]
     after: dict[str, Any] | None = None
+    seeds: range = SEEDS
 
 
 TEXTS = {"choices": "texts", "max_choices": 16}

@@ -1,11 +1,12 @@
-"""A command that trains each of a family's experiments with each of its seeds.
+"""A command that does each of a family's experiments with each of its seeds.
 
-Each run has a process of its own and one thread, and is recorded as it ends. Runs that are recorded
-are not done again, so the same command goes on after a stop.
+A run has one thread and is recorded as it ends. Runs that are recorded are not done again, so the
+same command goes on after a stop.
 """
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import importlib
 import sys
@@ -24,7 +25,49 @@ from dqn_tf.support import command_line
 from dqn_tf.support.errors import UserError
 
 ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
-OF_THE_FAMILY = ("env", "env_kwargs", "seed")
+OF_TRAIN = ("env", "env_kwargs", "seed")
+Result = dict[str, Any]
+Do = Callable[[dict[str, Any]], Result]
+
+
+class RunFlags(NamedTuple):
+    """What is to be run and where it is recorded.
+
+    Attributes:
+      seeds: empty for those of each experiment.
+      overrides: settings that hold for all experiments.
+      kinds: what was chosen with the flags that only this family has, by flag.
+    """
+
+    experiments: list[str]
+    seeds: list[int]
+    overrides: dict[str, Any]
+    kinds: dict[str, list[str]]
+    render_only: bool
+    results_dir: Path
+    page: Path
+
+
+class RunOfJob(NamedTuple):
+    """A run: its name in the record, and where in the job's result it stands, "" for all of it."""
+
+    name: str
+    config: DQNConfig
+    part: str = ""
+
+    def key(self) -> tuple[str, int | None, str]:
+        """Return what tells it from all other runs."""
+        from benchmarks.scores.variants import config_hash
+
+        return self.name, self.config.seed, config_hash(self.config)
+
+
+class Job(NamedTuple):
+    """What the worker is told at once, and the runs that its result holds."""
+
+    title: str
+    order: dict[str, Any]
+    runs: list[RunOfJob]
 
 
 class Family(NamedTuple):
@@ -32,40 +75,35 @@ class Family(NamedTuple):
 
     Attributes:
       name: of its package in `benchmarks`, and of its folder of results. The package has the
-        modules `worker`, which does what `order` says; `records` with FILE, Row and `row`; and
-        `page` with `render` and `write`.
+        modules `worker`, which does what an order says; `records` with FILE, Row and `row`; and
+        `page` with BEGIN, END, `render`, and `draw` if there is a picture.
       help: what the command does.
       example: flags for the help page.
       by_name: the experiments, each with a `name`, a `title` and its `seeds`.
-      configure: the configuration of an experiment, a seed and overrides. Raises UserError.
-      order: what the worker is told.
+      jobs: what is to be done, in this order. Raises UserError.
       outcome: a finished row in words.
       page: the page of docs.
+      kinds: a flag for each, `--graphs=1,2` say, with what may be chosen.
+      of_train: the flags of train.py that the experiments set themselves.
+      has_picture: whether the page shows one.
+      keeps_process: whether one process does all jobs, and not one process each.
     """
 
     name: str
     help: str
     example: str
     by_name: Mapping[str, Any]
-    configure: Callable[[Any, int, dict[str, Any]], DQNConfig]
-    order: Callable[[Any, DQNConfig], dict[str, Any]]
+    jobs: Callable[[RunFlags], Iterator[Job]]
     outcome: Callable[[Any], str]
     page: str
+    kinds: Mapping[str, Sequence[str]] = {}
+    of_train: Sequence[str] = OF_TRAIN
+    has_picture: bool = False
+    keeps_process: bool = False
 
     def module(self, name: str) -> Any:
         """Import a module of the family's package."""
         return importlib.import_module(f"benchmarks.{self.name}.{name}")
-
-
-class RunFlags(NamedTuple):
-    """What is to be run and where it is recorded; `overrides` hold for all experiments."""
-
-    experiments: list[str]
-    seeds: list[int]  # empty for those of each experiment
-    overrides: dict[str, Any]
-    render_only: bool
-    results_dir: Path
-    page: Path
 
 
 def parse(family: Family, argv: Sequence[str]) -> RunFlags:
@@ -87,18 +125,23 @@ def parse(family: Family, argv: Sequence[str]) -> RunFlags:
 
     values = command_line.parse(argv, define, help_page)
     overrides = config_flags.config_overrides(values.flag_values_dict())
-    for name in OF_THE_FAMILY:
+    for name in family.of_train:
         if name in overrides:
-            raise UserError(f"--{name} is for train.py; see --experiments and --seeds.")
+            instead = ", ".join(f"--{each}" for each in ("experiments", *family.kinds))
+            raise UserError(f"--{name} is for train.py; see {instead} and --seeds.")
     options = RunFlags(
         command_line.words("experiments", values.experiments, family.by_name),
         common_flags.parse_seeds(values.seeds),
         overrides,
+        {
+            flag: command_line.words(flag, getattr(values, flag), known)
+            for flag, known in family.kinds.items()
+        },
         values.render_only,
         Path(values.results_dir),
         Path(values.page),
     )
-    list(_jobs(family, options))
+    list(family.jobs(options))
     return options
 
 
@@ -115,18 +158,45 @@ def main(family: Family, options: RunFlags) -> None:
     _render(family, options)
 
 
-def do_run(family: Family, order: dict[str, Any]) -> dict[str, Any]:
-    """Do one run in a process of its own. Raises UserError if that fails."""
-    return do_order(f"benchmarks.{family.name}.worker", order)
+def seed_by_seed(
+    options: RunFlags, by_name: Mapping[str, Any], job: Callable[[Any, int, dict[str, Any]], Job]
+) -> Iterator[Job]:
+    """Yield the job of an experiment, a seed and overrides: of all a first seed, then a second."""
+    chosen = [by_name[name] for name in options.experiments]
+    most = max(len(options.seeds or each.seeds) for each in chosen)
+    for place in range(most):
+        for experiment in chosen:
+            seeds = options.seeds or experiment.seeds
+            if place < len(seeds):
+                yield job(experiment, seeds[place], options.overrides)
 
 
-def do_order(worker: str, order: dict[str, Any]) -> dict[str, Any]:
-    """Do an order in a process of its own. Raises UserError if that fails."""
+@contextlib.contextmanager
+def worker_of(family: Family) -> Iterator[Do]:
+    """Give the function that has the family's worker do an order.
+
+    It raises UserError if that fails.
+    """
     from benchmarks.common.processes import Child
 
-    with Child(worker, variables=ONE_THREAD) as child:
-        result = child.ask(order)
+    module = f"benchmarks.{family.name}.worker"
+    if not family.keeps_process:
+
+        def do_alone(order: dict[str, Any]) -> Result:
+            with Child(module, variables=ONE_THREAD) as child:
+                result = _ask(child, order)
+                child.finish()
+            return result
+
+        yield do_alone
+        return
+    with Child(module, variables=ONE_THREAD) as child:
+        yield lambda order: _ask(child, order)
         child.finish()
+
+
+def _ask(child: Any, order: dict[str, Any]) -> Result:
+    result: Result = child.ask(order)
     if "error" in result:
         raise UserError(str(result["error"]))
     return result
@@ -134,13 +204,9 @@ def do_order(worker: str, order: dict[str, Any]) -> dict[str, Any]:
 
 def _define(family: Family, values: flags.FlagValues) -> None:
     config_flags.define_config_flags(values)
-    names = list(family.by_name)
-    flags.DEFINE_string(
-        "experiments",
-        ",".join(names),
-        f"which, separated by commas: {', '.join(names)}",
-        flag_values=values,
-    )
+    for name, known in {"experiments": list(family.by_name), **family.kinds}.items():
+        text = f"which, separated by commas: {', '.join(known)}"
+        flags.DEFINE_string(name, ",".join(known), text, flag_values=values)
     flags.DEFINE_string(
         "seeds",
         "",
@@ -152,45 +218,42 @@ def _define(family: Family, values: flags.FlagValues) -> None:
 
 
 def _train(family: Family, options: RunFlags) -> None:
-    """Do the missing runs, one at a time, and record each as it ends. Raises UserError."""
+    """Do the missing runs, one job at a time, and record each as it ends. Raises UserError."""
     from benchmarks.common.records import append, read
-    from benchmarks.scores.variants import config_hash
 
     records = family.module("records")
     file = options.results_dir / records.FILE
     done = {(row.experiment, row.seed, row.config_hash) for row in read(file, records.Row)}
-    jobs = list(_jobs(family, options))
+    jobs = list(family.jobs(options))
+    missing = [job for job in jobs if not done.issuperset(run.key() for run in job.runs)]
+    if not missing:
+        return
     start = time.monotonic()
-    for number, (experiment, config) in enumerate(jobs, 1):
-        if (experiment.name, config.seed, config_hash(config)) in done:
-            continue
-        row = records.row(experiment.name, config, do_run(family, family.order(experiment, config)))
-        append(file, row)
-        print(
-            f"{number} of {len(jobs)}: {experiment.title}, seed {config.seed}:"
-            f" {family.outcome(row)}; {row.cpu_seconds:.0f} s of CPU,"
-            f" {time.monotonic() - start:.0f} s in all",
-            flush=True,
-        )
+    with worker_of(family) as do:
+        for number, job in enumerate(missing, 1):
+            result = do(job.order)
+            for run in job.runs:
+                part = result[run.part] if run.part else result
+                row = records.row(run.name, run.config, part)
+                append(file, row)
+                print(
+                    f"{number} of {len(missing)}: {job.title}, seed {run.config.seed}:"
+                    f" {family.outcome(row)}; {row.cpu_seconds:.0f} s of CPU,"
+                    f" {time.monotonic() - start:.0f} s in all",
+                    flush=True,
+                )
 
 
 def _render(family: Family, options: RunFlags) -> None:
     """Write the tables into the page. Raises UserError if a file cannot be written."""
+    from benchmarks.common.report import write_between
+
     page = family.module("page")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # SciPy's
         text = page.render(options.results_dir)
     print(text)
     with common_flags.writing_files():
-        page.write(options.page, text)
-
-
-def _jobs(family: Family, options: RunFlags) -> Iterator[tuple[Any, DQNConfig]]:
-    """Yield the runs: of each experiment its first seed, then of each the second, and so on."""
-    chosen = [family.by_name[name] for name in options.experiments]
-    most = max(len(options.seeds or each.seeds) for each in chosen)
-    for place in range(most):
-        for experiment in chosen:
-            seeds = options.seeds or experiment.seeds
-            if place < len(seeds):
-                yield experiment, family.configure(experiment, seeds[place], options.overrides)
+        if family.has_picture:
+            page.draw(options.results_dir)
+        write_between(options.page, page.BEGIN, page.END, text)

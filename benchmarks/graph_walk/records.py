@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from benchmarks.common import run_records
+from benchmarks.graph_walk.experiments import GRAPHS
 from dqn_tf.config.dqn_config import DQNConfig
 
 FILE = "runs.csv"
@@ -41,11 +42,11 @@ class Row(NamedTuple):
     settings: str  # flags of train.py
 
 
-def row(experiment: str, graph: str, config: DQNConfig, result: dict[str, Any]) -> Row:
+def row(experiment: str, config: DQNConfig, result: dict[str, Any]) -> Row:
     """Make the record of one finished run, from what `run_one.Runner.run` returned."""
     return Row(
         experiment=experiment,
-        graph=graph,
+        graph=config.env_kwargs.get("graph", GRAPHS[0]),
         score=round(result["score"], 5),
         success=round(result["success"], 5),
         pretrained_cross_entropy=_rounded(result.get("pretrained_cross_entropy")),

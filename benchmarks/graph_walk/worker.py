@@ -1,22 +1,13 @@
 """A process for many runs, one after the other. TensorFlow is restricted to one thread."""
 
-import warnings
 from typing import Any
 
-from benchmarks.common.processes import Orders
+from benchmarks.common import one_thread
+from benchmarks.common.one_thread import Answer
 from dqn_tf.config.dqn_config import DQNConfig
-from dqn_tf.support import tensorflow_loading
 
 
-def main() -> None:
-    """Carry out orders until the input ends."""
-    orders = Orders()
-    tensorflow_loading.load_tensorflow()
-    warnings.simplefilter("ignore")
-    import tensorflow as tf
-
-    tf.config.threading.set_intra_op_parallelism_threads(1)
-    tf.config.threading.set_inter_op_parallelism_threads(1)
+def _load() -> Answer:
     from benchmarks.graph_walk.run_one import Runner
 
     runner = Runner()
@@ -25,8 +16,8 @@ def main() -> None:
         config = DQNConfig.from_dict(order["config"])
         return runner.run(config, order["walks"], order["points"], order["samples_model"])
 
-    orders.carry_out(train)
+    return train
 
 
 if __name__ == "__main__":
-    main()
+    one_thread.carry_out(_load)

@@ -44,11 +44,6 @@ def render(results: Path) -> str:
     return "\n".join(sections)
 
 
-def write(page: Path, text: str) -> None:
-    """Put the text between the markers of a page. Raises UserError if it has none."""
-    report.write_between(page, BEGIN, END, text)
-
-
 def current(experiment: Experiment, rows: Sequence[Row]) -> list[Row]:
     """Select an experiment's runs of today's settings; of a seed done twice, the later."""
     own_hash = config_hash(experiments.configure(experiment, 0, {}))

@@ -20,17 +20,14 @@ COLORS = ("#1f4e8c", "#c8452d")
 
 
 def render(results: Path) -> str:
-    """Write the section between the markers; draw the picture into `results`."""
-    rows = read(results / FILE, Row)
-    lines = {each: runs for each in EXPERIMENTS if (runs := current(each, rows))}
+    """Write the section between the markers from all records in `results`."""
+    lines = _runs(results)
     if not lines:
         return "Not measured yet.\n"
-    curves = {each: curve(runs) for each, runs in lines.items()}
-    draw(curves, results / PICTURE)
     header = ("right on the test [95 %]", *(f"{labels:,} labels" for labels in LABELS), "runs")
     cells = [
         (each.title, *(_show(shares[labels]) for labels in LABELS), str(len(lines[each])))
-        for each, shares in curves.items()
+        for each, shares in _curves(lines).items()
     ]
     picture = os.path.relpath(results / PICTURE, DOCS)
     used = [row for runs in lines.values() for row in runs]
@@ -42,11 +39,6 @@ def render(results: Path) -> str:
         f"Beside other work. {report.versions(used)}",
     ]
     return "\n".join([*parts, ""])
-
-
-def write(page: Path, text: str) -> None:
-    """Put the text between the markers of a page. Raises UserError if it has none."""
-    report.write_between(page, BEGIN, END, text)
 
 
 def current(experiment: Experiment, rows: list[Row]) -> list[Row]:
@@ -66,12 +58,15 @@ def curve(runs: list[Row]) -> dict[int, Estimate]:
     return {labels: report.estimate([run.by_labels()[labels] for run in runs]) for labels in LABELS}
 
 
-def draw(curves: dict[Experiment, dict[int, Estimate]], file: Path) -> None:
-    """Draw each method's mean with its interval over the number of labels."""
+def draw(results: Path) -> None:
+    """Draw each method's mean with its interval over the number of labels, if there are runs."""
+    lines = _runs(results)
+    if not lines:
+        return
     figure = Figure(figsize=(6, 3.6), dpi=110, layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.subplots()
-    for color, (experiment, shares) in zip(COLORS, curves.items(), strict=False):
+    for color, (experiment, shares) in zip(COLORS, _curves(lines).items(), strict=False):
         means = [share.value for share in shares.values()]
         low = [share.value - share.low for share in shares.values()]
         high = [share.high - share.value for share in shares.values()]
@@ -87,7 +82,16 @@ def draw(curves: dict[Experiment, dict[int, Estimate]], file: Path) -> None:
     axes.legend(frameon=False, fontsize=8)
     axes.grid(alpha=0.25)
     axes.spines[["top", "right"]].set_visible(False)
-    figure.savefig(file)
+    figure.savefig(results / PICTURE)
+
+
+def _runs(results: Path) -> dict[Experiment, list[Row]]:
+    rows = read(results / FILE, Row)
+    return {each: runs for each in EXPERIMENTS if (runs := current(each, rows))}
+
+
+def _curves(lines: dict[Experiment, list[Row]]) -> dict[Experiment, dict[int, Estimate]]:
+    return {each: curve(runs) for each, runs in lines.items()}
 
 
 def _show(share: Estimate) -> str:

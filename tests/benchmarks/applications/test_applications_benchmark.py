@@ -1,5 +1,6 @@
 """benchmarks.applications: its runs, what it learns from labels, and the arithmetic of its page."""
 
+import contextlib
 import re
 
 import numpy as np
@@ -97,11 +98,11 @@ def test_yardsticks():
 def test_a_run_that_is_recorded_is_not_done_again(tmp_path, monkeypatch):
     orders = []
 
-    def do_run(family, order):
-        orders.append(order)
-        return RESULT
+    @contextlib.contextmanager
+    def worker_of(family):
+        yield lambda order: orders.append(order) or RESULT
 
-    monkeypatch.setattr(experiments_command, "do_run", do_run)
+    monkeypatch.setattr(experiments_command, "worker_of", worker_of)
     words = [f"--results_dir={tmp_path}", f"--page={tmp_path / 'page.md'}"]
     words += ["--experiments=helpdesk,helpdesk_right", "--seeds=1,2"]
     for _ in range(2):

@@ -27,10 +27,10 @@ def result(**values) -> dict:
 def test_orders_go_seed_by_seed_and_name_what_comes_after():
     jobs = list(command.jobs(command.parse(["choices", "--seeds=3,4"])))
     assert len(jobs) == 2 * len(EXPERIMENTS)
-    assert [job.configs["config"].seed for job in jobs[:: len(EXPERIMENTS)]] == [3, 4]
-    texts = jobs[0].configs
-    assert texts["after"].initial_weights and texts["after"].total_steps == 2_000
-    assert texts["after"].width == texts["config"].width
+    assert [job.runs[0].config.seed for job in jobs[:: len(EXPERIMENTS)]] == [3, 4]
+    before, after = (run.config for run in jobs[0].runs)
+    assert after.initial_weights and after.total_steps == 2_000 and after.width == before.width
+    assert jobs[0].order == {"config": before.to_dict(), "after": after.to_dict()}
     with pytest.raises(UserError, match="--initial_weights is for train.py"):
         command.parse(["choices", "--initial_weights=x"])
 

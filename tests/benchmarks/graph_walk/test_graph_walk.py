@@ -70,7 +70,7 @@ def row(name="online", graph="1", seed=1, **values) -> records.Row:
         "curve": "1000:2.0:-9.000 2000:4.0:-2.900",
     }
     config = experiments.configure(BY_NAME[name], graph, seed, {})
-    return records.row(name, graph, config, result)._replace(**values)
+    return records.row(name, config, result)._replace(**values)
 
 
 def random_policy(graph, seed):

@@ -1,5 +1,6 @@
 """benchmarks.language: the player of all starts, one run, and the arithmetic of its tables."""
 
+import contextlib
 import re
 
 import numpy as np
@@ -141,7 +142,12 @@ def test_one_run_is_scored_over_all_starts():
 
 def test_a_run_that_is_recorded_is_not_done_again(tmp_path, monkeypatch):
     result = row()._asdict()
-    monkeypatch.setattr(experiments_command, "do_run", lambda family, order: result)
+
+    @contextlib.contextmanager
+    def worker_of(family):
+        yield lambda order: result
+
+    monkeypatch.setattr(experiments_command, "worker_of", worker_of)
     words = [
         f"--results_dir={tmp_path}",
         f"--page={tmp_path / 'page.md'}",
@@ -149,7 +155,7 @@ def test_a_run_that_is_recorded_is_not_done_again(tmp_path, monkeypatch):
     ]
     options = command.parse(["language", *words, "--seeds=1,2"])
     command.main(options)
-    monkeypatch.setattr(experiments_command, "do_run", None)
+    monkeypatch.setattr(experiments_command, "worker_of", None)
     command.main(options)
     rows = read(tmp_path / records.FILE, records.Row)
     assert [(each.experiment, each.seed) for each in rows] == [

@@ -113,12 +113,13 @@ def test_the_page_has_the_mean_of_todays_runs(tmp_path):
     ):
         append(tmp_path / records.FILE, each)
     text = page.render(tmp_path)
+    page.draw(tmp_path)
     assert re.search(r"chosen label was right \| 70.0% \[60.0%, 80.0%\] .* \| 2 \|", text)
     assert "the label is told | 90.0% [90.0%, 90.0%]" in text
     assert (tmp_path / page.PICTURE).stat().st_size > 5_000
 
 
-def test_the_page_in_the_project_is_what_its_records_give(tmp_path):
+def test_the_page_in_the_project_is_what_its_records_give():
     text = (ROOT / "docs" / "language.md").read_text(encoding="utf-8")
     between = text.partition(page.BEGIN)[2].partition(page.END)[0]
     assert between == f"\n{page.render(RESULTS / 'sentiment')}\n", (
