@@ -190,7 +190,7 @@ class EnvMaker:
         )
         names = checked.names
         reader = tokenizer.of_names(names, spaces)
-        if reader is not None and not reader.reads(checked.text, observation):
+        if reader and not reader.reads(checked.text, observation, checked.choice_texts):
             del names["tokenizer"]
         self._seen = _Seen(spaces, names, _comes_with_package(env), checked.time_limit)
         return self._seen

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -21,6 +21,7 @@ WORDS = "words"  # words and signs, in small letters
 CHARACTERS = "characters"  # in small letters
 SPACED = "spaced"  # what stands between spaces, as it is
 KINDS = (WORDS, CHARACTERS, SPACED)
+Text: TypeAlias = str | bytes
 
 # First and last of each range: what Unicode 15 counts as white space.
 SPACES = (
@@ -86,12 +87,16 @@ def split(text: str, kind: str) -> list[str]:
 class Tokenizer:
     """Makes observations, [T] tokens with padding behind them, of texts.
 
-    A text of more than T tokens loses its first ones.
+    A text of more than T tokens loses its first ones. Where choices are told as texts, C of them
+    stand behind it with L tokens each, and a longer one loses its last tokens.
 
     Attributes:
       kind: one of KINDS.
       names: the names of the tokens, from the number `start` on.
-      number: their numbers, but for the padding's and `unknown`.
+      length: T.
+      choices: C; 0 where choices are no texts.
+      choice_tokens: L.
+      number: the numbers of the names, but for the padding's and `unknown`.
       unknown: the number of all parts that are no names; None where there is no such token.
     """
 
@@ -99,7 +104,9 @@ class Tokenizer:
         self.kind = kind
         self.names = tuple(names)
         self.start = spaces.category_start
-        self.length = spaces.observation_shape[0]
+        self.length = spaces.text_tokens
+        self.choices = spaces.choices
+        self.choice_tokens = spaces.choice_tokens
         self.padding = spaces.padding or 0
         self.dtype = spaces.observation_dtype
         numbers = {name: number for number, name in enumerate(names, self.start)}
@@ -107,39 +114,67 @@ class Tokenizer:
         # the padding is not written, either
         self.number = {name: numbers[name] for name in numbers if numbers[name] != self.padding}
 
-    def observation(self, text: str | bytes) -> np.ndarray:
-        """Return a text's last tokens, [T]; bytes that are no UTF-8 become U+FFFD.
+    def observation(self, text: Text, choices: Sequence[Text] = ()) -> np.ndarray:
+        """Return a text's last tokens, [T], and behind them those of its choices, [T + C · L].
 
-        Raises UserError for a part without a token.
+        Bytes that are no UTF-8 become U+FFFD; an empty choice is none. Raises UserError for a part
+        without a token, and for more choices than there is room for.
         """
-        if isinstance(text, bytes):
-            text = text.decode("utf-8", "replace")
-        tokens = np.full(self.length, self.padding, self.dtype)
-        kept = [self._number_of(part) for part in split(text, self.kind)][-self.length :]
+        if len(choices) > self.choices:
+            raise UserError(
+                f"{len(choices)} choices are more than the {self.choices} that there is room for."
+            )
+        tokens = np.full(self.length + self.choices * self.choice_tokens, self.padding, self.dtype)
+        kept = self._numbers(text)[-self.length :]
         tokens[: len(kept)] = kept
+        for place, choice in enumerate(choices):
+            begin = self.length + place * self.choice_tokens
+            kept = self._numbers(choice)[: self.choice_tokens]
+            tokens[begin : begin + len(kept)] = kept
         return tokens
 
-    def observations(self, texts: Sequence[str | bytes]) -> np.ndarray:
-        """Return the tokens of texts, [N, T]. Raises UserError for a part without a token."""
-        made = np.empty((len(texts), self.length), self.dtype)
-        for row, text in enumerate(texts):
-            made[row] = self.observation(text)
+    def observations(
+        self, texts: Sequence[Text], choices: Sequence[Sequence[Text]] | None = None
+    ) -> np.ndarray:
+        """Return the observations of texts [N], each with its own choices. Raises UserError."""
+        beside = [()] * len(texts) if choices is None else choices
+        shape = (len(texts), self.length + self.choices * self.choice_tokens)
+        made = np.empty(shape, self.dtype)
+        for row, (text, its_choices) in enumerate(zip(texts, beside, strict=True)):
+            made[row] = self.observation(text, its_choices)
         return made
 
-    def reads(self, text: Any, observation: np.ndarray) -> bool:
-        """Return whether a text has the tokens [T] of an observation; True where there is none."""
+    def reads(self, text: Any, observation: np.ndarray, choices: Sequence[str] = ()) -> bool:
+        """Return whether a text and choices have the tokens of an observation.
+
+        It is True where there is no text.
+        """
         try:
-            return not isinstance(text, str) or np.array_equal(self.observation(text), observation)
+            read = self.observation(text, choices) if isinstance(text, str) else observation
         except UserError:
             return False
+        return np.array_equal(read, observation)
 
     def text(self, observation: np.ndarray) -> str:
-        """Return a text with these tokens, [T]; what is unknown is U+FFFD."""
+        """Return a text with the tokens of an observation; what is unknown is U+FFFD."""
+        return self._written(observation[: self.length])
+
+    def choice_texts(self, observation: np.ndarray) -> list[str]:
+        """Return texts with the tokens of its choices, [C]; empty where there is none."""
+        tokens = observation[self.length :].reshape(self.choices, self.choice_tokens)
+        return [self._written(row) for row in tokens]
+
+    def _written(self, tokens: np.ndarray) -> str:
         return " ".join(
             "\ufffd" if number == self.unknown else self.names[number - self.start]
-            for number in observation.tolist()
+            for number in tokens.tolist()
             if number != self.padding
         )
+
+    def _numbers(self, text: Text) -> list[int]:
+        if isinstance(text, bytes):
+            text = text.decode("utf-8", "replace")
+        return [self._number_of(part) for part in split(text, self.kind)]
 
     def _number_of(self, part: str) -> int:
         number = self.number.get(part, self.unknown)
@@ -151,11 +186,10 @@ class Tokenizer:
 def of_names(names: Mapping[str, Any], spaces: Spaces) -> Tokenizer | None:
     """Return the tokenizer of an environment, by its `names` or a manifest's.
 
-    None where it is not told, where some token could not be written in a text, and where choices
-    are told as texts, which one text does not hold.
+    None where it is not told, and where some token could not be written in a text.
     """
     kind, tokens = names.get("tokenizer"), names.get("tokens")
-    is_text = bool(spaces.vocabulary) and spaces.padding is not None and not spaces.choices
+    is_text = bool(spaces.vocabulary) and spaces.padding is not None
     if kind not in KINDS or not isinstance(tokens, (list, tuple)) or not is_text:
         return None
     made = Tokenizer(kind, tokens, spaces)

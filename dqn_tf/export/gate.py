@@ -124,7 +124,7 @@ def find_fault(
     """Say what is wrong with an answer; empty if nothing is."""
     inputs = {name: tf.make_ndarray(tensor) for name, tensor in request.inputs.items()}
     if "text" in inputs:
-        inputs["observation"] = read_texts(inputs["text"], agent.spaces, metadata)
+        inputs["observation"] = read_texts(inputs, agent.spaces, metadata)
     if request.signature == "metadata":
         return check_metadata(answer["value"], inputs["key"], metadata)
     expected, behaviour = agent_outputs(agent, inputs)  # [B, A] each
@@ -147,7 +147,7 @@ def find_fault(
                 answer["propensity"], chosen, scores, allowed, inputs, choices
             )
     if "action_text" in answer and not fault:
-        fault = check_action_texts(answer, agent.spaces, metadata)
+        fault = check_action_texts(answer, inputs, agent.spaces, metadata)
     return fault
 
 
@@ -157,22 +157,31 @@ def check_metadata(value: np.ndarray, keys: np.ndarray, metadata: dict[str, Any]
     return "" if value.tolist() == expected else "its value is another"
 
 
-def read_texts(texts: np.ndarray, spaces: Spaces, metadata: dict[str, Any]) -> np.ndarray:
-    """Return the observations [B, T] that Python's tokenizer makes of texts [B]."""
+def read_texts(
+    inputs: dict[str, np.ndarray], spaces: Spaces, metadata: dict[str, Any]
+) -> np.ndarray:
+    """Return the observations that Python's tokenizer makes of texts [B] and their choices."""
     reader = tokenizer.of_names(metadata, spaces)
     assert reader is not None
-    return reader.observations(texts.tolist())
+    choices = inputs.get("choices")
+    beside = None if choices is None else choices.tolist()
+    return reader.observations(inputs["text"].tolist(), beside)
 
 
-def check_action_texts(answer: runtimes.Answer, spaces: Spaces, metadata: dict[str, Any]) -> str:
-    """Say what is wrong with the names of an answer's actions."""
-    names = [name.encode() for name in metadata["action_meanings"]]
+def check_action_texts(
+    answer: runtimes.Answer,
+    inputs: dict[str, np.ndarray],
+    spaces: Spaces,
+    metadata: dict[str, Any],
+) -> str:
+    """Say what is wrong with the names of an answer's actions, or with the chosen texts."""
     places = answer["action"] - spaces.action_start
-    return (
-        ""
-        if answer["action_text"].tolist() == [names[place] for place in places]
-        else ("an action has another name")
-    )
+    if "choices" in inputs:
+        expected = [row[place] for row, place in zip(inputs["choices"], places, strict=True)]
+    else:
+        names = [name.encode() for name in metadata["action_meanings"]]
+        expected = [names[place] for place in places]
+    return "" if answer["action_text"].tolist() == expected else "an action has another name"
 
 
 def check_q_values(q_values: np.ndarray, expected: np.ndarray, allowed: np.ndarray) -> str:

@@ -38,14 +38,15 @@ def make_requests(
     """Return one request to each signature about these observations [B, *shape].
 
     The rows' numbers are their seeds; `keys` are those that `metadata` is asked for, in turn. All
-    actions are legal unless `mask` [B, A] bool is given. Texts are what `tokenizer` makes of the
-    observations, and in part it is ODD_TEXTS.
+    actions are legal unless `mask` [B, A] bool is given. Texts, and those of choices, are what
+    `tokenizer` makes of the observations, and in part ODD_TEXTS.
     """
     batch = len(observation)
     inputs: dict[str, Any] = {
         "observation": observation,
         "observation_bytes": [row.tobytes() for row in observation],
         "text": [] if tokenizer is None else _texts(tokenizer, observation),
+        "choices": [] if tokenizer is None else _choices(tokenizer, observation),
         "epsilon": np.full(batch, epsilon),
         "seed": np.arange(batch),
         "key": np.resize(np.array(keys, object), batch),
@@ -82,9 +83,26 @@ def make_warmup_requests(
 def _texts(tokenizer: Tokenizer, observation: np.ndarray) -> list[bytes]:
     """Return a text for each observation; of a large batch the last ones are ODD_TEXTS."""
     texts = [tokenizer.text(tokens).encode() for tokens in observation]
-    if tokenizer.unknown is not None and len(texts) > 2 * len(ODD_TEXTS):
+    if _has_odd_ones(tokenizer, observation):
         texts[-len(ODD_TEXTS) :] = ODD_TEXTS
     return texts
+
+
+def _choices(tokenizer: Tokenizer, observation: np.ndarray) -> np.ndarray:
+    """Return the texts of all places of each observation, [B, C].
+
+    Of a large batch the first ones in a row are among ODD_TEXTS, before those that `_texts` has.
+    """
+    texts = np.full((len(observation), tokenizer.choices), b"", object)
+    for row, tokens in enumerate(observation):
+        texts[row] = [text.encode() for text in tokenizer.choice_texts(tokens)]
+    if tokenizer.choices and _has_odd_ones(tokenizer, observation):
+        texts[-2 * len(ODD_TEXTS) : -len(ODD_TEXTS), 0] = ODD_TEXTS
+    return texts
+
+
+def _has_odd_ones(tokenizer: Tokenizer, observation: np.ndarray) -> bool:
+    return tokenizer.unknown is not None and len(observation) > 2 * len(ODD_TEXTS)
 
 
 def take_batch(observations: np.ndarray, size: int, spaces: Spaces) -> np.ndarray:

@@ -6,19 +6,22 @@
     action             observation                              action
     epsilon_greedy     observation, epsilon, seed               action, q_values, propensity
     observation_bytes  observation_bytes (images of bytes)      action, q_values
-    text               text (where tokens have a tokenizer)     action, q_values, action_text
+    text               text (where tokens have a tokenizer),    action, q_values, action_text
+                       choices (where they are told as texts)
     metadata           key                                      value
 
 observation [B, *shape] has the environment's own dtype. epsilon [B] is float32, seed [B] int64.
 observation_bytes [B] are strings, each the raw bytes of one observation. text [B] are texts in
 UTF-8, which become tokens in the graph (`text_input`), and action_text [B] is the name of the
-action, where actions have names. action [B] is int64 in the
+action, where actions have names. Where choices are told as texts, `text` takes choices [B, K], too:
+texts in UTF-8, at most as many as there is room for, an empty one where a row has fewer. Then
+action_text is the chosen one, and q_values [B, K] are theirs. action [B] is int64 in the
 environment's own numbers, q_values [B, A] float32. propensity [B] float32 is the probability with
 which the action was chosen: whoever learns from what was served needs it.
 
 Where the environment has masks, each signature that gives an action has a twin `…_masked`. It takes
-action_mask [B, A] bool as well and acts among the legal actions. `metadata` takes keys [B] of the
-manifest and gives their values [B] as JSON text, empty for an unknown key.
+action_mask [B, A] bool as well, of choices [B, K], and acts among the legal actions. `metadata`
+takes keys [B] of the manifest and gives their values [B] as JSON text, empty for an unknown key.
 
 With --support a greedy action is the best of those that the data support, and with --q_weight it
 weighs the behaviour in, so it need not be the one with the largest of the q_values. What epsilon
@@ -154,6 +157,22 @@ class SignatureFunctions:
         observation = tf.reshape(rows, (batch, *self._spaces.observation_shape))
         return self.serving_default(observation, action_mask)
 
+    def text_and_choices(
+        self, text: tf.Tensor, choices: tf.Tensor, action_mask: tf.Tensor | None = None
+    ) -> Outputs:
+        """Return what `serving_default` does, for texts and their choices, and the chosen texts."""
+        assert self.text_input is not None
+        choices = _require_rows(choices, (None, None), "choices", text, "text")
+        count = tf.shape(choices)[1]
+        if action_mask is not None:
+            action_mask = self._with_all_places(action_mask, choices)
+        outputs = self.serving_default(self.text_input(text, choices), action_mask)
+        place = outputs["action"] - self._spaces.action_start
+        texts = self.text_input.with_all_places(choices)
+        outputs["action_text"] = tf.gather(texts, place, axis=1, batch_dims=1)
+        outputs["q_values"] = outputs["q_values"][:, :count]
+        return outputs
+
     def text(self, text: tf.Tensor, action_mask: tf.Tensor | None = None) -> Outputs:
         """Return what `serving_default` does, for texts, and the names of the actions."""
         assert self.text_input is not None
@@ -183,6 +202,15 @@ class SignatureFunctions:
         if action_mask is None:
             return None
         return _require_rows(action_mask, (None, self._spaces.actions), "action_mask", q_values)
+
+    def _with_all_places(self, action_mask: tf.Tensor, choices: tf.Tensor) -> tf.Tensor:
+        """Return a mask of choices [B, K] as one of all places, [B, A]."""
+        equal = tf.debugging.assert_equal(
+            tf.shape(action_mask), tf.shape(choices), "action_mask must be as large as choices"
+        )
+        with tf.control_dependencies([equal]):
+            missing = tf.maximum(self._spaces.actions - tf.shape(choices)[1], 0)
+        return tf.pad(action_mask, [(0, 0), (0, missing)])
 
     def _environment_action(self, action: tf.Tensor) -> tf.Tensor:
         return action + self._spaces.action_start
@@ -220,13 +248,19 @@ def _compile_endpoints(
     if spaces.observation_dtype == "uint8" and len(spaces.observation_shape) == 3:
         acting["observation_bytes"] = (functions.observation_bytes, [observation_bytes])
 
+    masks = dict.fromkeys(acting, mask)
     if functions.text_input is not None:
-        acting["text"] = (functions.text, [tf.TensorSpec((None,), tf.string, "text")])
+        text = tf.TensorSpec((None,), tf.string, "text")
+        acting["text"], masks["text"] = (functions.text, [text]), mask
+        if functions.text_input.reads_choices:
+            choices = tf.TensorSpec((None, None), tf.string, "choices")
+            acting["text"] = (functions.text_and_choices, [text, choices])
+            masks["text"] = tf.TensorSpec((None, None), tf.bool, "action_mask")
 
     endpoints = {name: _compile(function, inputs) for name, (function, inputs) in acting.items()}
     if spaces.masked:
         for name, (function, inputs) in acting.items():
-            endpoints[f"{name}_masked"] = _compile(function, [*inputs, mask])
+            endpoints[f"{name}_masked"] = _compile(function, [*inputs, masks[name]])
     endpoints["q_values"] = _compile(functions.q_values, [observation])
     endpoints["metadata"] = _compile(_lookup(metadata), [key])
     return endpoints
@@ -247,14 +281,18 @@ def _lookup(metadata: dict[str, Any]) -> Callable[[tf.Tensor], Outputs]:
 
 
 def _require_rows(
-    rows: tf.Tensor, shape: tuple[int | None, ...], name: str, q_values: tf.Tensor
+    rows: tf.Tensor,
+    shape: tuple[int | None, ...],
+    name: str,
+    asked: tf.Tensor,
+    about: str = "observation",
 ) -> tf.Tensor:
-    """Return `rows`, checked in the graph to have one row for each observation.
+    """Return `rows`, checked in the graph to be as many as those of what is asked about.
 
     A single row would be broadcast. (A check by reshape would be optimised away.)
     """
     equal = tf.debugging.assert_equal(
-        tf.shape(rows)[0], tf.shape(q_values)[0], f"{name} must have as many rows as observation"
+        tf.shape(rows)[0], tf.shape(asked)[0], f"{name} must have as many rows as {about}"
     )
     with tf.control_dependencies([equal]):
         return tf.ensure_shape(rows, shape)

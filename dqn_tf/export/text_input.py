@@ -12,10 +12,11 @@ UNCHANGED = -1
 
 
 class TextInput(tf.Module):
-    """Texts [B] string → observations [B, T], a tokenizer's.
+    """Texts [B] string, and the texts of their choices [B, K] → observations, a tokenizer's.
 
-    Bytes that are no UTF-8 become U+FFFD. A part without a token is INVALID_ARGUMENT where the
-    tokenizer has none for what is unknown.
+    An empty choice is none, and there may be fewer than the tokenizer has room for. Bytes that are
+    no UTF-8 become U+FFFD. INVALID_ARGUMENT are more choices than there is room for, and a part
+    without a token where the tokenizer has none for what is unknown.
     """
 
     def __init__(self, tokenizer: Tokenizer) -> None:
@@ -28,21 +29,52 @@ class TextInput(tf.Module):
         names = list(tokenizer.number)
         self._numbers = _table(names, list(tokenizer.number.values()), tf.string, unknown)
 
-    def __call__(self, text: tf.Tensor) -> tf.Tensor:
-        """Return the last T tokens of each text, with padding behind them."""
+    @property
+    def reads_choices(self) -> bool:
+        """Whether choices are told as texts."""
+        return bool(self._tokenizer.choices)
+
+    def __call__(self, text: tf.Tensor, choices: tf.Tensor | None = None) -> tf.Tensor:
+        """Return the last T tokens of each text, and the first L of each of its choices."""
         tokenizer = self._tokenizer
         text = tf.ensure_shape(text, (None,))
-        codes = tf.strings.unicode_decode(text, "UTF-8")  # [B, characters]
+        tokens = self._padded(self._read(text)[:, -tokenizer.length :], tokenizer.length)
+        if choices is None:
+            return tokens
+        length = tokenizer.choice_tokens
+        choices = self.with_all_places(choices)
+        read = self._read(tf.reshape(choices, [-1]))[:, :length]
+        beside = tf.reshape(self._padded(read, length), (-1, tokenizer.choices * length))
+        return tf.concat([tokens, beside], axis=1)
+
+    def with_all_places(self, choices: tf.Tensor) -> tf.Tensor:
+        """Return choices [B, K] as [B, C], with empty texts behind them."""
+        room = self._tokenizer.choices
+        choices = tf.ensure_shape(choices, (None, None))
+        count = tf.shape(choices)[1]
+        fits = tf.debugging.assert_less_equal(
+            count, room, f"choices has more columns than the {room} that there is room for"
+        )
+        with tf.control_dependencies([fits]):
+            missing = tf.fill((tf.shape(choices)[0], tf.maximum(room - count, 0)), "")
+        return tf.ensure_shape(tf.concat([choices, missing], axis=1), (None, room))
+
+    def _read(self, text: tf.Tensor) -> tf.RaggedTensor:
+        """Return the numbers of all tokens of texts [N]."""
+        codes = tf.strings.unicode_decode(text, "UTF-8")  # [N, characters]
         folded = tf.ragged.map_flat_values(self._fold, codes)
         # each part with a space behind it, and nothing else between the spaces
+        pattern = f"({PATTERNS[self._tokenizer.kind]})"
         marked = tf.strings.regex_replace(
-            tf.strings.unicode_encode(folded, "UTF-8"), f"({PATTERNS[tokenizer.kind]})", r"\1 "
+            tf.strings.unicode_encode(folded, "UTF-8"), pattern, r"\1 "
         )
-        parts = tf.strings.split(marked)  # [B, parts]
-        numbers = tf.ragged.map_flat_values(self._look_up, parts)
-        last = numbers[:, -tokenizer.length :]
-        tokens = last.to_tensor(tokenizer.padding, shape=(None, tokenizer.length))
-        return tf.cast(tokens, tokenizer.dtype)
+        parts = tf.strings.split(marked)  # [N, parts]
+        return tf.ragged.map_flat_values(self._look_up, parts)
+
+    def _padded(self, numbers: tf.RaggedTensor, length: int) -> tf.Tensor:
+        """Return [N, length] of at most so many numbers."""
+        tokens = numbers.to_tensor(self._tokenizer.padding, shape=(None, length))
+        return tf.cast(tokens, self._tokenizer.dtype)
 
     def _fold(self, codes: tf.Tensor) -> tf.Tensor:
         found = self._folded.lookup(codes)

@@ -16,6 +16,7 @@ from dqn_tf.traffic.records import Arrays, RecordedRequest, Traffic
 BYTES = "observation_bytes"  # the input that holds an observation's bytes as a string
 
 TEXT = "text"  # the input that is made tokens
+CHOICES = "choices"  # the texts of what is chosen among, where there are some
 
 
 class Comparison(NamedTuple):
@@ -114,7 +115,9 @@ class Candidate:
             is_alike = observations.shape[1:] == shape and observations.dtype.kind in "fiub"
             return observations if is_alike else none
         if TEXT in batch.inputs and self._tokenizer is not None:
-            return self._tokenizer.observations(batch.inputs[TEXT].tolist())
+            choices = batch.inputs.get(CHOICES)
+            beside = None if choices is None else choices.tolist()
+            return self._tokenizer.observations(batch.inputs[TEXT].tolist(), beside)
         if BYTES not in batch.inputs or self._spec is None:
             return none
         dtype = np.dtype(self._spec.dtype.as_numpy_dtype)

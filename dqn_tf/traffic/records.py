@@ -117,7 +117,7 @@ def _parse(content: bytes) -> RecordedRequest | str:
     )
 
 
-def _arrays(tensors: Mapping[str, np.ndarray | list[bytes]]) -> Arrays:
+def _arrays(tensors: Mapping[str, np.ndarray | list]) -> Arrays:
     """Return all as arrays; those of strings hold objects."""
     return {
         name: values if isinstance(values, np.ndarray) else np.array(values, object)

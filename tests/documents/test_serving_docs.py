@@ -2,6 +2,7 @@
 compose.yaml says the same as its command.
 """
 
+import contextlib
 import json
 import re
 import shlex
@@ -31,6 +32,7 @@ from dqn_tf.traffic import flags as traffic_flags
 PAGE = (ROOT / "docs" / "serving.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"```(\w+)\n(.*?)```", PAGE, re.S)
 OF_TEXTS = '"text"'  # in each client that sends one
+OF_CHOICES = "answers"  # the model of those that send choices beside it
 COMMANDS = [line for kind, block in BLOCKS if kind == "bash" for line in block.splitlines()]
 
 
@@ -46,8 +48,20 @@ def server(tmp_path_factory):
 @pytest.fixture(scope="module")
 def text_server(tmp_path_factory):
     """An untrained agent for Helpdesk."""
-    base = tmp_path_factory.mktemp("texts")
-    config = DQNConfig(env="dqn_tf/Helpdesk-v0", network="mlp", hidden_units=(4,))
+    with serves(tmp_path_factory.mktemp("texts")) as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def choice_server(tmp_path_factory):
+    """An untrained agent for Helpdesk that is told the answers as texts."""
+    with serves(tmp_path_factory.mktemp("choices"), choices="texts", width=4) as found:
+        yield found
+
+
+@contextlib.contextmanager
+def serves(base: Path, **settings):
+    config = DQNConfig(env="dqn_tf/Helpdesk-v0", network="mlp", hidden_units=(4,), **settings)
     agent = DQN(config)
     seen = np.zeros((1, *agent.spaces.observation_shape), np.int32)
     export(agent, base, seen, registry.names(config))
@@ -59,6 +73,8 @@ def here(text: str, server: Server) -> str:
     """The text with the server's own ports and model for those of the page."""
     return (
         text.replace("helpdesk", "dqn")
+        .replace("models/answers", "models/dqn")
+        .replace('"answers"', '"dqn"')
         .replace(":8501", f":{server.ports['rest']}")
         .replace(":8500", f":{server.ports['grpc']}")
     )
@@ -104,7 +120,8 @@ def test_clients_of_texts(text_server):
     """All say what the best of the choices is."""
     examples = {kind: [] for kind, _ in BLOCKS}
     for kind, block in BLOCKS:
-        examples[kind] += [here(block, text_server)] * (OF_TEXTS in block)
+        is_meant = OF_TEXTS in block and OF_CHOICES not in block
+        examples[kind] += [here(block, text_server)] * is_meant
     over_http, over_grpc = examples["python"]
     said = run([sys.executable, "-c", over_http]).strip()
     choice, best = said.rsplit(" ", 1)
@@ -115,7 +132,7 @@ def test_clients_of_texts(text_server):
     if shutil.which("curl") is not None:
         readme = (ROOT / "README.md").read_text(encoding="utf-8").splitlines()
         lines = [line for line in (*COMMANDS, *readme) if line.startswith("curl")]
-        asked = [line for line in lines if OF_TEXTS in line]
+        asked = [line for line in lines if OF_TEXTS in line and OF_CHOICES not in line]
         assert len(asked) == 2
         for line in asked:
             (answer,) = json.loads(run(shlex.split(here(line, text_server))))["predictions"]
@@ -123,8 +140,32 @@ def test_clients_of_texts(text_server):
             assert max(answer["q_values"]) == pytest.approx(float(best))
 
 
+def test_clients_of_choices(choice_server):
+    """All say which of the two texts is the better one."""
+    examples = {kind: [] for kind, _ in BLOCKS}
+    for kind, block in BLOCKS:
+        examples[kind] += [here(block, choice_server)] * (OF_CHOICES in block)
+    over_http, over_grpc = examples["python"]
+    first, second = run([sys.executable, "-c", over_http]).strip().splitlines()
+    choice, best = first.rsplit(" ", 1)
+    assert choice in over_http and second.rsplit(" ", 1)[0] in over_http
+    assert run([sys.executable, "-c", over_grpc]).strip() == choice
+    if shutil.which("node") is not None:
+        (example,) = examples["javascript"]
+        assert run(["node", "--input-type=module"], input=example).startswith(f"{choice} ")
+    if shutil.which("curl") is not None:
+        (line,) = [line for line in COMMANDS if line.startswith("curl") and OF_CHOICES in line]
+        (answer,) = json.loads(run(shlex.split(here(line, choice_server))))["predictions"]
+        assert answer["action_text"] == choice and len(answer["q_values"]) == 3
+        assert max(answer["q_values"]) == pytest.approx(float(best), abs=1e-5)
+
+
 def javascript(server: Server) -> str:
-    (example,) = [block for kind, block in BLOCKS if kind == "javascript" and OF_TEXTS not in block]
+    (example,) = [
+        block
+        for kind, block in BLOCKS
+        if kind == "javascript" and OF_TEXTS not in block and OF_CHOICES not in block
+    ]
     return here(example, server)
 
 

@@ -94,6 +94,22 @@ def test_an_environment_says_how_its_texts_become_tokens(env, arguments, kind):
         assert reader.observation(text).tolist() == observation.tolist()
 
 
+def test_choices_stand_behind_the_text_as_the_environment_puts_them():
+    config = presets.configure("dqn_tf/Helpdesk-v0", {"choices": "texts", "max_choices": 14})
+    reader = registry.find_tokenizer(config)
+    made = registry.make_env(config)
+    for seed in range(5):
+        observation, info = made.reset(seed=seed)
+        read = reader.observation(info["text"], info["choices"])
+        np.testing.assert_array_equal(read, observation)
+        again = reader.observation(reader.text(read), reader.choice_texts(read))
+        np.testing.assert_array_equal(again, observation)
+        assert reader.reads(info["text"], observation, info["choices"])
+        assert not reader.reads(info["text"], observation, info["choices"][:-1])
+    with pytest.raises(UserError, match="15 choices are more than the 14 that there is room for"):
+        reader.observation("", [""] * 15)
+
+
 class Reversed(gym.ObservationWrapper):
     def observation(self, observation):
         return observation[::-1]

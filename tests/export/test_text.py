@@ -1,5 +1,6 @@
 """The signature `text`: strings in, and what the tokens of Python's tokenizer would get out."""
 
+import functools
 import random
 
 import numpy as np
@@ -104,9 +105,14 @@ def published(env: str, directory):
     return agent, names, export(agent, directory, seen, {"env": env} | names)
 
 
+@functools.cache
+def loaded(version):
+    """The export, by TensorFlow alone."""
+    return tf.saved_model.load(str(version))
+
+
 def asked(version, texts: list) -> dict[str, np.ndarray]:
-    loaded = tf.saved_model.load(str(version))
-    answer = loaded.signatures["text"](text=tf.constant(texts, tf.string))
+    answer = loaded(version).signatures["text"](text=tf.constant(texts, tf.string))
     return {name: values.numpy() for name, values in answer.items()}
 
 
@@ -144,6 +150,88 @@ def test_masks_go_with_texts():
     assert answer["action"].numpy().tolist() == [0, 1] and "action_text" not in answer
     with pytest.raises(tf.errors.InvalidArgumentError, match="as many rows"):
         module.endpoints["text_masked"](tf.constant(["i", "b"]), tf.constant([[True, False]]))
+
+
+OFFERS = Spaces(
+    (9 + 3 * 4,), "int64", 3, len(NAMES), 2, 7, True, padding=2, choices=3, choice_tokens=4
+)
+CHOOSES = {"tokens": NAMES, "tokenizer": "words"}
+
+
+@pytest.fixture(scope="module")
+def offers(tmp_path_factory):
+    """An untrained agent whose choices are texts, up to three of four words, and its export."""
+    agent = DQN(DQNConfig(network="transformer", layers=1, width=8), OFFERS)
+    seen = np.full((40, 21), 2)
+    return agent, export(agent, tmp_path_factory.mktemp("offers"), seen, CHOOSES)
+
+
+def chosen(version, texts: list, choices: list, mask: list | None = None) -> dict[str, np.ndarray]:
+    inputs = {"text": tf.constant(texts, tf.string), "choices": tf.constant(choices, tf.string)}
+    if mask is not None:
+        inputs["action_mask"] = tf.constant(mask)
+    answer = loaded(version).signatures["text" if mask is None else "text_masked"](**inputs)
+    return {name: values.numpy() for name, values in answer.items()}
+
+
+def test_choices_are_told_as_texts_and_the_chosen_one_comes_back(offers):
+    agent, version = offers
+    reader = tokenizer.of_names(CHOOSES, OFFERS)
+    texts = odd_texts(300)
+    choices = [[texts[-row], b"" if row % 3 else texts[row // 2], texts[row]] for row in range(306)]
+    choices.append([b"", b" \t", "\u3000".encode()])  # nothing to choose from
+    answer = chosen(version, texts, choices)
+    read = reader.observations(texts, choices)
+    expected = agent(tf.constant(read)).numpy()
+    np.testing.assert_allclose(answer["q_values"], expected, rtol=1e-4, atol=1e-5)
+    places = answer["action"] - 7
+    best = np.take_along_axis(expected, places[:, np.newaxis], axis=1)[:, 0]
+    np.testing.assert_allclose(best, expected.max(axis=1), rtol=1e-4, atol=1e-5)
+    assert answer["action_text"].tolist() == [
+        row[p] for row, p in zip(choices, places, strict=True)
+    ]
+    is_there = (read[:, 9:].reshape(-1, 3, 4) != 2).any(axis=2)
+    assert is_there[np.arange(307), places][is_there.any(axis=1)].all()
+    assert 0 < is_there[:-1].mean() < 1 and not is_there[-1].any()
+
+
+@pytest.mark.parametrize("count", [0, 1, 2, 3])
+def test_fewer_choices_have_the_values_that_they_have_among_more(offers, count):
+    _, version = offers
+    texts, choices = ["i", "我们 b"], [["a 1", "don't", "é"], ["straße", "b", ""]]
+    whole = chosen(version, texts, choices)["q_values"]
+    answer = chosen(version, texts, np.array(choices, object)[:, :count])
+    np.testing.assert_allclose(answer["q_values"], whole[:, :count], rtol=1e-5, atol=1e-6)
+    assert answer["q_values"].shape == (2, count)
+    if not count:  # nothing to choose from
+        assert answer["action"].tolist() == [7, 7] and answer["action_text"].tolist() == [b""] * 2
+    only_last = np.arange(count)[np.newaxis].repeat(2, axis=0) == count - 1
+    if count in (1, 2):
+        answer = chosen(version, texts, np.array(choices, object)[:, :count], only_last)
+        assert answer["action"].tolist() == [6 + count] * 2
+        assert answer["action_text"].tolist() == [row[count - 1].encode() for row in choices]
+
+
+@pytest.mark.parametrize(
+    ("choices", "mask", "said"),
+    [
+        ([["a", "b", "1", "é"]], None, "choices has more columns than the 3 that there is room"),
+        ([["a"], ["b"]], None, "choices must have as many rows as text"),
+        ([["a", "b"]], [[True]], "action_mask must be as large as choices"),
+    ],
+)
+def test_choices_that_do_not_fit_are_refused_in_a_sentence(offers, choices, mask, said):
+    with pytest.raises(tf.errors.InvalidArgumentError, match=said):
+        chosen(offers[1], ["i"], choices, mask)
+
+
+def test_the_gate_refuses_a_graph_that_cuts_choices_otherwise(offers, tmp_path, monkeypatch):
+    agent = offers[0]
+    number = Tokenizer._numbers
+    monkeypatch.setattr(Tokenizer, "_numbers", lambda self, text: number(self, text)[::-1])
+    seen = np.random.default_rng(3).integers(3, 2 + len(NAMES), (40, 21))
+    with pytest.raises(UserError, match=r"asked for text, answered otherwise .*a Q-value differs"):
+        export(agent, tmp_path, seen, CHOOSES)
 
 
 def test_who_does_not_say_how_texts_become_tokens_has_no_such_signature():

@@ -233,13 +233,17 @@ def ask_what_fits(cases: Cases, version: Path, agent: DQN, batch: int) -> dict[i
         content = np.array(rows) if batch else np.zeros(0, "V4")
         numbers.append(cases.ask(version, "observation_bytes", both, observation_bytes=content))
     asked = dict.fromkeys(numbers, seen)
-    if (reader := tokenizer.of_names(manifest(version.parent.name), spaces)) is not None:
-        texts = [np.void(reader.text(row).encode().ljust(64)) for row in seen]  # of one length
-        given = np.array(texts) if batch else np.zeros(0, "V4")
-        read = [reader.observation(text.tobytes()) for text in texts]
-        seen_as_text = np.array(read, seen.dtype).reshape(seen.shape)
-        return asked | {cases.ask(version, "text", both, text=given): seen_as_text}
-    return asked
+    if (reader := tokenizer.of_names(manifest(version.parent.name), spaces)) is None:
+        return asked
+    rows = [[reader.text(row), *reader.choice_texts(row)] for row in seen]
+    padded = [[np.void(text.encode().ljust(64)) for text in row] for row in rows]  # of one length
+    read = [
+        reader.observation(text.tobytes(), [c.tobytes() for c in rest]) for text, *rest in padded
+    ]
+    given = np.array(padded) if batch else np.zeros((0, 1 + spaces.choices), "V4")
+    inputs = {"text": given[:, 0]} | ({"choices": given[:, 1:]} if spaces.choices else {})
+    number = cases.ask(version, "text", both, **inputs)
+    return asked | {number: np.array(read, seen.dtype).reshape(seen.shape)}
 
 
 def ask_what_does_not_fit(cases: Cases, version: Path, spaces: Spaces) -> dict[str, int]:

@@ -1,5 +1,6 @@
 """Small agents of every kind that can be exported, and observations for them."""
 
+import dataclasses
 import functools
 from importlib import util
 from pathlib import Path
@@ -22,6 +23,9 @@ KINDS = {
     "picture": Spaces((10, 10, 4), "bool", actions=6),
 }
 TOKENS = Spaces((7,), "int32", 3, categories=9, category_start=2, action_start=3, padding=4)
+CHOICES = dataclasses.replace(
+    TOKENS, observation_shape=(13,), masked=True, choices=3, choice_tokens=2
+)
 SEQUENTIAL = {"layers": 2, "heads": 2, "width": 8}
 VARIANTS = {  # kind of spaces, settings; Rainbow is dueling, noisy and C51
     "linear": ("vector", {}),
@@ -34,8 +38,9 @@ VARIANTS = {  # kind of spaces, settings; Rainbow is dueling, noisy and C51
     "transformer": ("tokens", SEQUENTIAL | {"network": "transformer", "dueling": True}),
     "gru": ("tokens", SEQUENTIAL | {"network": "gru"}),
     "bag_of_words": ("tokens", {"network": "bag_of_words", "dueling": True}),
+    "choices": ("choices", SEQUENTIAL | {"network": "gru"}),
 }
-TOKENIZERS = {"transformer": "words", "gru": "spaced"}
+TOKENIZERS = {"transformer": "words", "gru": "spaced", "choices": "words"}
 TOKEN_NAMES = ["<unk>", "there", "<pad>", "a", "b", "don't", "d", "é", "f"]  # from 2 on
 FORMATS = ["savedmodel", "tflite"] + ["onnx"] * (
     util.find_spec("onnx") is not None and util.find_spec("onnxruntime") is not None
@@ -45,7 +50,7 @@ FORMATS = ["savedmodel", "tflite"] + ["onnx"] * (
 def formats(name: str) -> list[str]:
     """What a variant can be exported as here."""
     kind, settings = VARIANTS[name]
-    has_onnx = kind != "tokens" or settings["network"] == "bag_of_words"
+    has_onnx = kind not in ("tokens", "choices") or settings["network"] == "bag_of_words"
     return [each for each in FORMATS if each != "onnx" or has_onnx]
 
 
@@ -101,7 +106,7 @@ def greedy_actions(agent: DQN, seen: np.ndarray) -> list[int]:
 def variant(name: str) -> DQN:
     """The agent of one variant, the same at every call; nothing may change it."""
     kind, settings = VARIANTS[name]
-    return agent((KINDS | {"tokens": TOKENS})[kind], **settings)
+    return agent((KINDS | {"tokens": TOKENS, "choices": CHOICES})[kind], **settings)
 
 
 def without_rounding(version_q_values: np.ndarray, expected: np.ndarray) -> None:

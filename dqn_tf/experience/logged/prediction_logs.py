@@ -66,13 +66,16 @@ NOT_WHOLE = "a request with a tensor that is not whole"
 
 
 class LoggedRequest(NamedTuple):
-    """A request and its answer; arrays [B, ...], lists of bytes where tensors hold strings."""
+    """A request and its answer; arrays [B, ...], or where tensors hold strings, lists.
+
+    Such a list holds bytes, or of strings [B, K] B lists of them.
+    """
 
     id: str  # empty where the client gave none
     version: int  # that answered; 0 where the log does not say
     signature: str
-    inputs: dict[str, np.ndarray | list[bytes]]
-    outputs: dict[str, np.ndarray | list[bytes]]
+    inputs: dict[str, np.ndarray | list]
+    outputs: dict[str, np.ndarray | list]
 
     @property
     def rows(self) -> int:
@@ -103,16 +106,17 @@ def parse(record: bytes) -> LoggedRequest | None:
     return LoggedRequest(client_id, version, signature, inputs, outputs)
 
 
-def _values(tensor: Any) -> np.ndarray | list[bytes]:
+def _values(tensor: Any) -> np.ndarray | list:
     """Return a tensor's values. Raises ValueError if it is not whole, or of another type."""
     shape = [dim.size for dim in tensor.tensor_shape.dim]
     count = math.prod(shape)
     if not shape or min(shape) < 0:
         raise ValueError(NO_ROWS)
     if tensor.dtype == STRING:
-        if len(tensor.string_val) != count or len(shape) != 1:
+        if len(tensor.string_val) != count or len(shape) > 2:
             raise ValueError(NOT_WHOLE)
-        return list(tensor.string_val)
+        strings: list = np.array(tensor.string_val, object).reshape(shape).tolist()
+        return strings
     if tensor.dtype == HALF and not tensor.tensor_content:
         values = np.array(tensor.half_val, np.uint16).view(np.float16)
     elif tensor.dtype in DTYPES or tensor.dtype == HALF:

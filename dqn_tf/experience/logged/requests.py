@@ -189,7 +189,9 @@ class _Join:
         observation = self._observed(row, request, number)
         mask = None
         if "action_mask" in request.inputs:
-            mask = self._shaped(row, "action_mask", request.inputs["action_mask"][number])
+            mask = self._mask_of(row, request, number)
+        elif "choices" in request.inputs:
+            mask = self._is_there(observation)
         elif self._spaces.masked:
             what = f"the request was sent to {request.signature}, which knows no masks"
             raise self._wrong(row, "action_mask", what)
@@ -206,10 +208,12 @@ class _Join:
         if "observation" in request.inputs:
             return self._shaped(row, "observation", request.inputs["observation"][number])
         if "text" in request.inputs:
-            return self._read_text(row, request.inputs["text"][number])
+            return self._read_text(row, request, number)
         content = request.inputs.get("observation_bytes")
         if content is None:
             raise self._wrong(row, "observation", "the request holds none")
+        if not isinstance(content[number], bytes):
+            raise self._wrong(row, "observation", "the request's are no bytes")
         if len(content[number]) != dtype.itemsize * int(np.prod(shape)):
             what = f"its {len(content[number])} bytes are none of {dtype} {list(shape)}"
             raise self._wrong(row, "observation", what)
@@ -219,17 +223,35 @@ class _Join:
     def _tokenizer(self) -> Tokenizer | None:
         return self._find_tokenizer and self._find_tokenizer()
 
-    def _read_text(self, row: int, text: bytes | np.ndarray) -> np.ndarray:
-        """Return the tokens of a request's text."""
+    def _read_text(self, row: int, request: LoggedRequest, number: int) -> np.ndarray:
+        """Return the tokens of a request's text, and of its choices."""
         if self._tokenizer is None:
             what = "the request holds one, and the environment does not say how texts become tokens"
             raise self._wrong(row, "text", what)
+        text = request.inputs["text"][number]
+        choices = request.inputs["choices"][number] if "choices" in request.inputs else []
         if not isinstance(text, bytes):
             raise self._wrong(row, "text", "the request's is no text")
+        if not isinstance(choices, list):
+            raise self._wrong(row, "choices", "the request's are no list of texts")
         try:
-            return self._tokenizer.observation(text)
+            return self._tokenizer.observation(text, choices)
         except UserError as error:
             raise self._wrong(row, "text", str(error).rstrip(".")) from None
+
+    def _mask_of(self, row: int, request: LoggedRequest, number: int) -> np.ndarray:
+        """Return a request's mask [A], which its choices may be fewer than."""
+        mask = np.asarray(request.inputs["action_mask"][number])
+        if "choices" in request.inputs and mask.ndim == 1:
+            mask = np.pad(mask, (0, max(0, self._spaces.actions - len(mask))))
+        return self._shaped(row, "action_mask", mask)
+
+    def _is_there(self, observation: np.ndarray) -> np.ndarray:
+        """Return which choices an observation holds, [A]: those with a token."""
+        spaces = self._spaces
+        tokens = observation[spaces.text_tokens :].reshape(spaces.choices, spaces.choice_tokens)
+        is_there: np.ndarray = (tokens != spaces.padding).any(axis=1)
+        return is_there
 
     def _shaped(self, row: int, name: str, value: np.ndarray | bytes) -> np.ndarray:
         """Return one row of a tensor, which must have the shape and type of the column."""
@@ -244,7 +266,7 @@ class _Join:
             raise self._wrong(row, name, what)
         return array
 
-    def _answered(self, row: int, actions: np.ndarray | list[bytes], number: int) -> int:
+    def _answered(self, row: int, actions: np.ndarray | list, number: int) -> int:
         if isinstance(actions, list) or actions.ndim != 1 or actions.dtype.kind not in "iu":
             raise self._wrong(row, "action", "the answer is no whole number for each observation")
         return int(actions[number])

@@ -205,6 +205,44 @@ def test_texts_that_cannot_be_read(tmp_path, log):
         load_texts(numbers, rewards(tmp_path, "b,1,terminated"))
 
 
+OFFERS = Spaces((7,), "int32", 2, categories=4, padding=0, masked=True, choices=2, choice_tokens=2)
+CHOOSER = Tokenizer("words", ["<pad>", "<unk>", "help", "é"], OFFERS)
+
+
+def offered(told, *choices):
+    return text(told) | {"choices": np.array([[one.encode() for one in choices]], object)}
+
+
+def test_choices_are_made_tokens_with_a_mask_of_those_that_are_there(tmp_path, log):
+    barred = {"action_mask": np.array([[True, False]])}
+    logs = log(
+        ("a", offered("help", "", "é me help"), answer(1), "text"),
+        ("b", offered("é", "é", "help") | barred, answer(0), "text_masked"),
+    )
+    path = rewards(tmp_path, "a,1,", "b,1,terminated")
+    episodes = sources.load(f"requests:{logs}+{path}", OFFERS, None, lambda: CHOOSER)
+    assert episodes.observation.tolist() == [
+        [2, 0, 0, 0, 0, 3, 1],
+        [3, 0, 0, 3, 0, 2, 0],
+    ]
+    assert episodes.action_mask.tolist() == [[False, True], [True, False]]
+    assert episodes.propensity.tolist() == [1, 1]
+
+
+@pytest.mark.parametrize(
+    ("choices", "said"),
+    [
+        (np.array([["é"] * 3], object), "column text: 3 choices are more than the 2 that"),
+        (np.array([b"help"], object), "column choices: the request's are no list of texts"),
+    ],
+)
+def test_choices_that_cannot_be_read(tmp_path, log, choices, said):
+    logs = log(("a", text("help") | {"choices": choices}, answer(1), "text"))
+    with pytest.raises(UserError, match=said):
+        path = rewards(tmp_path, "a,1,terminated")
+        sources.load(f"requests:{logs}+{path}", OFFERS, None, lambda: CHOOSER)
+
+
 def test_a_log_whose_end_was_lost(tmp_path, log):
     logs = log(*plain("a", "b", "c"))
     (file,) = logs.iterdir()
