@@ -22,6 +22,8 @@ BESIDE_TF_AGENTS = [
     'grpcio-health-checking<1.75; python_version < "3.12"',
     'onnx<1.18; python_version < "3.12"',
 ]
+# --language_model: files of pretrained language models, and their tokens
+LANGUAGE = ["gguf>=0.17,<1", "safetensors>=0.6,<1", "tokenizers>=0.21,<1"]
 # minari:ID, logged data; earlier versions store pictures as JPEG, with losses
 MINARI = ["minari[hdf5]>=0.5.4,<0.6"]
 ONNX = ["onnx>=1.17", "onnxruntime>=1.19"]
@@ -96,6 +98,7 @@ setup(
             "sphinx-autodoc2>=0.5",
             "sphinxcontrib-mermaid>=1.0",
         ],
+        "language": LANGUAGE,
         # Not in "test": mypy wants a newer typing-extensions than tf-agents allows. Another minor
         # version of ruff may format otherwise.
         "lint": ["ruff>=0.17,<0.18", "mypy>=2.3,<3"],
@@ -114,6 +117,7 @@ setup(
             "pytest-timeout>=2.3",
             "pytest-xdist>=3.6",
             "pygame>=2.1.3",
+            *LANGUAGE,
             *MINARI,
             *ONNX,
             *SERVING,

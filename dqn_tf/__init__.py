@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from dqn_tf.agent.dqn import DQN as DQN
+    from dqn_tf.agent.networks.pretrained.language_model import LanguageModel as LanguageModel
     from dqn_tf.agent.networks.torsos.base import Torso as Torso
     from dqn_tf.config.dqn_config import DQNConfig as DQNConfig
     from dqn_tf.config.presets import configure as configure
@@ -38,6 +39,7 @@ MODULES = {
     "DQN": "dqn_tf.agent.dqn",
     "DQNConfig": "dqn_tf.config.dqn_config",
     "Evaluation": "dqn_tf.evaluation.episodes",
+    "LanguageModel": "dqn_tf.agent.networks.pretrained.language_model",
     "Torso": "dqn_tf.agent.networks.torsos.base",
     "UserError": "dqn_tf.support.errors",
     "compare": "dqn_tf.evaluation.episodes",
@@ -52,6 +54,7 @@ __all__ = [
     "Collector",
     "DQNConfig",
     "Evaluation",
+    "LanguageModel",
     "Torso",
     "UserError",
     "compare",

@@ -23,6 +23,7 @@ LAYERS = """
     agent
     experience
     envs
+    language
     config
     support
 """
@@ -33,7 +34,7 @@ APART = ("serving",)
 # Rooms and modules that never load TensorFlow, so that `--help`, a mistake in a flag and a remote
 # actor need not wait for it.
 WITHOUT_TENSORFLOW = """
-    support config envs experience
+    support config language envs experience
     agent.networks.dueling agent.networks.numpy_layers agent.networks.numpy_forward
     run_files.checkpoint run_files.run_directory
     evaluation.__main__ evaluation.flags evaluation.plan evaluation.find_export

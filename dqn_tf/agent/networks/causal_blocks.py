@@ -14,10 +14,26 @@ import tensorflow as tf
 
 from dqn_tf.agent.networks.choice import gated_width
 from dqn_tf.agent.networks.layers import DTYPE
+from dqn_tf.language.llama import LlamaShape
 
 EPSILON = 1e-5  # below the mean square in an RMS norm
 ROTARY_BASE = 10_000.0
 UNSEEN = -1e9  # added to a score, it leaves a weight of exactly 0
+
+
+def own_shape(vocabulary: int, width: int, heads: int, layers: int) -> LlamaShape:
+    """Return the shape of a stream that is trained here from the start."""
+    return LlamaShape(
+        vocabulary=vocabulary,
+        width=width,
+        layers=layers,
+        heads=heads,
+        key_value_heads=heads,
+        head_width=width // heads,
+        hidden=gated_width(width),
+        rotary_base=ROTARY_BASE,
+        epsilon=EPSILON,
+    )
 
 
 class RMSNorm(tf.keras.layers.Layer):
@@ -42,47 +58,54 @@ class RMSNorm(tf.keras.layers.Layer):
 class CausalAttention(tf.keras.layers.Layer):
     """Attention of each step to itself and all before it, with rotary positions.
 
-    The share of a head's step s in step t depends on t - s, not on either (Su et al. 2021).
+    The share of a head's step s in step t depends on t - s, not on either (Su et al. 2021). Heads
+    may share keys and values in groups (Ainslie et al. 2023).
     """
 
-    def __init__(self, width: int, heads: int, layers: int, seeds: Iterator[int]) -> None:
+    def __init__(self, shape: LlamaShape, seeds: Iterator[int] | None) -> None:
         super().__init__(name="attention", dtype=DTYPE)
-        self.heads = heads
-        self.head_width = width // heads
-        self.query = projection(width, "query", seeds)
-        self.key = projection(width, "key", seeds)
-        self.value = projection(width, "value", seeds)
-        self.output_projection = projection(width, "output", seeds, branches=2 * layers)
+        self.shape = shape
+        inner, shared = shape.heads * shape.head_width, shape.key_value_heads * shape.head_width
+        self.query = projection(inner, "query", seeds)
+        self.key = projection(shared, "key", seeds)
+        self.value = projection(shared, "value", seeds)
+        self.output_projection = projection(shape.width, "output", seeds, 2 * shape.layers)
         self.built = True  # by its layers, when they are called first
 
     def call(self, inputs: tf.Tensor) -> tf.Tensor:
         """Return [B, T, width] of [B, T, width]."""
-        length, width = inputs.shape[1:]
-        cosine, sine = rotary_angles(length, self.head_width)
-        query = rotate(self._by_head(self.query(inputs)), cosine, sine)
-        key = rotate(self._by_head(self.key(inputs)), cosine, sine)
-        value = self._by_head(self.value(inputs))
-        scores = tf.matmul(query * self.head_width**-0.5, key, transpose_b=True)  # [B, H, T, T]
+        shape, length = self.shape, inputs.shape[1]
+        cosine, sine = rotary_angles(length, shape.head_width, shape.rotary_base)
+        query = rotate(self._by_head(self.query(inputs)), cosine, sine)  # [B, H, T, head_width]
+        key = self._grouped(rotate(self._by_head(self.key(inputs)), cosine, sine))
+        value = self._grouped(self._by_head(self.value(inputs)))
+        scores = tf.matmul(query * shape.head_width**-0.5, key, transpose_b=True)  # [B, H, T, T]
         shares = tf.nn.softmax(scores + unseen(length))
         read = tf.transpose(tf.matmul(shares, value), (0, 2, 1, 3))  # [B, T, H, head_width]
-        return self.output_projection(tf.reshape(read, (-1, length, width)))
+        inner = shape.heads * shape.head_width
+        return self.output_projection(tf.reshape(read, (-1, length, inner)))
 
     def _by_head(self, projected: tf.Tensor) -> tf.Tensor:
-        """[B, T, width] → [B, H, T, head_width]."""
-        length = projected.shape[1]
-        divided = tf.reshape(projected, (-1, length, self.heads, self.head_width))
+        """[B, T, heads · head_width] → [B, heads, T, head_width]."""
+        length, width = projected.shape[1:]
+        heads = width // self.shape.head_width
+        divided = tf.reshape(projected, (-1, length, heads, self.shape.head_width))
         return tf.transpose(divided, (0, 2, 1, 3))
+
+    def _grouped(self, heads: tf.Tensor) -> tf.Tensor:
+        """Give each query head the keys or values of its group, [B, H, T, head_width]."""
+        sharing = self.shape.heads // self.shape.key_value_heads
+        return heads if sharing == 1 else tf.repeat(heads, sharing, axis=1)
 
 
 class GatedMLP(tf.keras.layers.Layer):
     """down(silu(gate(x)) · up(x)), each step for itself (Shazeer 2020)."""
 
-    def __init__(self, width: int, layers: int, seeds: Iterator[int]) -> None:
+    def __init__(self, shape: LlamaShape, seeds: Iterator[int] | None) -> None:
         super().__init__(name="mlp", dtype=DTYPE)
-        hidden = gated_width(width)
-        self.gate = projection(hidden, "gate", seeds)
-        self.up = projection(hidden, "up", seeds)
-        self.down = projection(width, "down", seeds, branches=2 * layers)
+        self.gate = projection(shape.hidden, "gate", seeds)
+        self.up = projection(shape.hidden, "up", seeds)
+        self.down = projection(shape.width, "down", seeds, 2 * shape.layers)
         self.built = True  # by its layers, when they are called first
 
     def call(self, inputs: tf.Tensor) -> tf.Tensor:
@@ -93,17 +116,16 @@ class GatedMLP(tf.keras.layers.Layer):
 class CausalBlock(tf.keras.layers.Layer):
     """Attention, then a gated MLP; each reads the normed stream and adds to it.
 
-    `layers` is the number of blocks in the stream: what each adds starts the smaller for it.
+    `shape.layers` is the number of blocks in the stream: what each adds starts the smaller for it.
+    Without seeds all weights are 0, and wait for those of a file.
     """
 
-    def __init__(
-        self, width: int, heads: int, layers: int, seeds: Iterator[int], name: str
-    ) -> None:
+    def __init__(self, shape: LlamaShape, seeds: Iterator[int] | None, name: str) -> None:
         super().__init__(name=name, dtype=DTYPE)
-        self.attention_norm = RMSNorm("attention_norm")
-        self.attention = CausalAttention(width, heads, layers, seeds)
-        self.mlp_norm = RMSNorm("mlp_norm")
-        self.mlp = GatedMLP(width, layers, seeds)
+        self.attention_norm = RMSNorm("attention_norm", shape.epsilon)
+        self.attention = CausalAttention(shape, seeds)
+        self.mlp_norm = RMSNorm("mlp_norm", shape.epsilon)
+        self.mlp = GatedMLP(shape, seeds)
         self.built = True  # by its layers, when they are called first
 
     def call(self, stream: tf.Tensor) -> tf.Tensor:
@@ -113,22 +135,27 @@ class CausalBlock(tf.keras.layers.Layer):
 
 
 def projection(
-    units: int, name: str, seeds: Iterator[int], branches: int = 1
+    units: int, name: str, seeds: Iterator[int] | None, branches: int = 1
 ) -> tf.keras.layers.Dense:
     """Return a dense layer without bias.
 
     Its outputs start at the scale of its inputs or, where so many branches add up in one stream,
-    at 1/√branches of it.
+    at 1/√branches of it; without seeds they are 0.
     """
-    start = tf.keras.initializers.VarianceScaling(1.0 / branches, "fan_in", "normal", next(seeds))
+    start: tf.keras.initializers.Initializer | str = "zeros"
+    if seeds is not None:
+        scale = 1.0 / branches
+        start = tf.keras.initializers.VarianceScaling(scale, "fan_in", "normal", next(seeds))
     return tf.keras.layers.Dense(
         units, use_bias=False, kernel_initializer=start, name=name, dtype=DTYPE
     )
 
 
-def rotary_angles(length: int, head_width: int) -> tuple[np.ndarray, np.ndarray]:
+def rotary_angles(
+    length: int, head_width: int, base: float = ROTARY_BASE
+) -> tuple[np.ndarray, np.ndarray]:
     """Return cosine and sine of each position's angles, [T, head_width / 2] float32 each."""
-    frequency = ROTARY_BASE ** (-np.arange(0, head_width, 2) / head_width)
+    frequency = base ** (-np.arange(0, head_width, 2) / head_width)
     angle = np.arange(length)[:, np.newaxis] * frequency
     return np.cos(angle).astype(np.float32), np.sin(angle).astype(np.float32)
 

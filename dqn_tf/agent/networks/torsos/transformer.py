@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import tensorflow as tf
 
-from dqn_tf.agent.networks.causal_blocks import CausalBlock, RMSNorm
+from dqn_tf.agent.networks.causal_blocks import CausalBlock, RMSNorm, own_shape
 from dqn_tf.agent.networks.torsos.sequence import SequenceTorso
 from dqn_tf.config.dqn_config import DQNConfig
 from dqn_tf.envs.spaces import Spaces
@@ -24,9 +24,9 @@ class Transformer(SequenceTorso):
     def __init__(self, spaces: Spaces, config: DQNConfig, seeds: Iterator[int]) -> None:
         super().__init__(spaces, config, seeds)
         self.head_units = (config.width,) if config.dueling else ()
+        shape = own_shape(spaces.vocabulary, config.width, config.heads, config.layers)
         self.blocks = [
-            CausalBlock(config.width, config.heads, config.layers, seeds, f"block_{number}")
-            for number in range(config.layers)
+            CausalBlock(shape, seeds, f"block_{number}") for number in range(config.layers)
         ]
         self.norm = RMSNorm("norm")
 

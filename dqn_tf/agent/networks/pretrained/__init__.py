@@ -1,0 +1,1 @@
+"""Language models of the Llama family with pretrained weights, in plain Keras layers."""
