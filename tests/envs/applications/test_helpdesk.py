@@ -2,6 +2,7 @@
 
 import itertools
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,6 +11,8 @@ from dqn_tf.envs.applications import helpdesk
 from dqn_tf.envs.applications.helpdesk import Helpdesk
 from dqn_tf.envs.applications.issue_beliefs import IssueBeliefs
 from dqn_tf.support.errors import UserError
+
+EXAMPLES = Path(__file__).parents[3] / "examples"
 
 
 def play(env, seed, choose) -> float:
@@ -113,6 +116,24 @@ def test_other_sentences_with_the_tokens_of_ours(tmp_path):
     env.tell("Zyzzyva, help?")
     assert [env.tokens[number] for number in env.written] == ["<unk>", ",", "help", "?"]
     assert "zyzzyva" in Helpdesk(wordings=str(path)).tokens
+
+
+@pytest.mark.parametrize("language, name", [("en", "many"), ("zh", "many_zh")])
+def test_the_examples_of_many_wordings_begin_with_ours(language, name):
+    """So each sentence of ours keeps its place, and with it its split; reading refuses twins."""
+    counts = {"clear": 32, "ambiguous": 32, "vague": 32, "reply": 12, "neither": 12}
+    ours = helpdesk.read(None, language)
+    many = helpdesk.read(str(EXAMPLES / f"helpdesk_{name}.json"), language)
+    assert many.keys() == ours.keys()
+    for entry, values in ours.items():
+        if entry not in counts:
+            assert many[entry] == values
+            continue
+        is_nested = helpdesk.ENTRIES[entry].has_lists
+        pairs = zip(many[entry], values, strict=True) if is_nested else [(many[entry], values)]
+        for more, first in pairs:
+            assert more[: len(first)] == first
+            assert len(more) == counts[entry]
 
 
 @pytest.mark.parametrize(
