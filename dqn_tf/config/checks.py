@@ -260,6 +260,11 @@ def check_graph_engine(config: Settings) -> str | None:
             "--engine=graph has no --replay_eviction=reservoir: its replay is a ring, in which the"
             " oldest step of all environments gives way. Use --engine=host."
         )
+    if config.initial_replay:
+        return (
+            f"--initial_replay={config.initial_replay}: --engine=graph takes over no rows. Use"
+            " --engine=host."
+        )
     if config.collector != "local":
         return (
             f"--collector={config.collector} collects for --engine=host: --engine=graph steps"

@@ -83,17 +83,23 @@ class Reservoir:
 
         Raises UserError where there is more room now, but rows had to be dropped already.
         """
-        if self.capacity > capacity < added:
-            raise UserError(
-                f"--replay_capacity={self.capacity}: of {added:,} rows so far,"
-                f" --replay_eviction=reservoir has kept {capacity:,}. Those that it dropped cannot"
-                f" come back, so more rows would be no uniform sample. Give at most {capacity}."
-            )
+        require_room_as_before(self.capacity, added, capacity)
         held = min(added, capacity)
         if held <= self.capacity:
             return added, np.arange(held), np.arange(held)
         chosen = self._generator.choice(held, self.capacity, replace=False)
         return added, np.arange(self.capacity), np.sort(chosen)
+
+
+def require_room_as_before(room: int, added: int, capacity: int) -> None:
+    """Raise UserError where a reservoir of `capacity` rows, which dropped some, is to have more."""
+    if room <= capacity or added <= capacity:
+        return
+    raise UserError(
+        f"--replay_capacity={room}: of {added:,} rows so far, --replay_eviction=reservoir has kept"
+        f" {capacity:,}. Those that it dropped cannot come back, so more rows would be no uniform"
+        f" sample. Give at most {capacity}."
+    )
 
 
 def require_evictable(config: DQNConfig, spaces: Spaces) -> None:

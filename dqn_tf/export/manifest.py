@@ -59,6 +59,7 @@ def _published(config: DQNConfig) -> dict[str, Any]:
     return config.to_dict() | {
         "data": [sources.without_directories(value) for value in config.data],
         "initial_weights": Path(config.initial_weights).name,
+        "initial_replay": Path(config.initial_replay).name,
     }
 
 

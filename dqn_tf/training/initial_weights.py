@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -20,10 +20,9 @@ from dqn_tf.envs import registry
 from dqn_tf.envs.spaces import Spaces
 from dqn_tf.evaluation.find_export import find_export
 from dqn_tf.export.run_snapshot import read_weights
-from dqn_tf.run_files import checkpoint
-from dqn_tf.run_files.run_directory import CONFIG, RunDirectory, seed_directories
 from dqn_tf.support.errors import UserError
 from dqn_tf.support.plain_paths import plain
+from dqn_tf.training import earlier_run
 
 if TYPE_CHECKING:
     from dqn_tf.agent.dqn import DQN
@@ -54,11 +53,6 @@ class Origin(NamedTuple):
     read: Callable[[], list[np.ndarray]]
 
 
-def absolute(name: str) -> str:
-    """Return a path that is the same in any working directory."""
-    return os.path.abspath(os.path.expanduser(name)) if name else ""
-
-
 def require_fit(config: DQNConfig, spaces: Spaces) -> None:
     """Raise UserError unless the network of a run can begin with its first weights.
 
@@ -68,7 +62,8 @@ def require_fit(config: DQNConfig, spaces: Spaces) -> None:
         return
     origin = find(config.initial_weights)
     differences = [*_settings(origin, config, spaces), *_spaces(origin.spaces, spaces, config)]
-    differences += _tokens(origin.tokens, registry.names(config).get("tokens"))
+    here = registry.names(config).get("tokens")
+    differences += earlier_run.parted_tokens(origin.tokens, here)
     if differences:
         raise UserError(
             f"--initial_weights={config.initial_weights} does not fit: {'; '.join(differences)}."
@@ -98,20 +93,15 @@ def find(name: str) -> Origin:
     """Return what a run directory or an export was trained with. Raises UserError."""
     path = Path(os.path.expanduser(name))
     try:
-        if seeds := seed_directories(path):
-            raise UserError(
-                f"it holds the runs of {len(seeds)} seeds; name one, such as {seeds[0]}"
-            )
-        return _of_run(path) if (path / CONFIG).is_file() else _of_export(path)
+        earlier_run.require_one(path)
+        return _of_run(path) if earlier_run.is_run(path) else _of_export(path)
     except UserError as error:
         raise UserError(f"--initial_weights={name}: {error}") from error
 
 
 def _of_run(path: Path) -> Origin:
     """Return a run's last weights, or its best ones where it exports those."""
-    run = RunDirectory(path)
-    config, spaces, _ = run.read_config()
-    latest = checkpoint.load_latest(run.checkpoints)
+    config, spaces, latest = earlier_run.read(path)
     name = config.export_weights if latest.state["evaluated"] else "last"
     tokens = registry.names(config).get("tokens")
     return Origin(config, spaces, tokens, lambda: read_weights(latest, name))
@@ -182,12 +172,3 @@ def _spaces(before: Spaces, now: Spaces, config: DQNConfig) -> list[str]:
         for name in here
         if name not in free and there[name] != here[name]
     ]
-
-
-def _tokens(before: Any, now: list[str] | None) -> list[str]:
-    """Say where two vocabularies of one size part."""
-    if not before or not now or len(before) != len(now):
-        return []
-    pairs = enumerate(zip(before, now, strict=True))
-    parted = next((f"{n} is {a!r} there and {b!r} here" for n, (a, b) in pairs if a != b), None)
-    return [f"token {parted}"] if parted else []

@@ -38,7 +38,7 @@ from dqn_tf.run_files.run_directory import (
 )
 from dqn_tf.support import files
 from dqn_tf.support.errors import UserError
-from dqn_tf.training import initial_weights, own_torso
+from dqn_tf.training import earlier_run, initial_replay, initial_weights, own_torso
 from dqn_tf.training.flags import TrainingFlags
 
 
@@ -95,6 +95,7 @@ def prepare(flags: TrainingFlags) -> list[RunPlan]:
         require_evictable(config, spaces)
         if not flags.resume:
             initial_weights.require_fit(config, spaces)
+            initial_replay.require_fit(config, spaces)
         parameters = choice.parameters(config, spaces)
         print(memory_plan.require_memory(config, spaces, len(plans), parameters))
         print(choice.explain(config, spaces))
@@ -177,9 +178,8 @@ def _resumed_runs(resume: str, flags: TrainingFlags) -> list[RunPlan]:
 
 def _with_absolute_paths(overrides: dict[str, Any]) -> dict[str, Any]:
     """Return the settings that were typed; any directory may be the one of a later resume."""
-    if "initial_weights" not in overrides:
-        return dict(overrides)
-    return overrides | {"initial_weights": initial_weights.absolute(overrides["initial_weights"])}
+    names = [name for name in ("initial_weights", "initial_replay") if name in overrides]
+    return dict(overrides) | {name: earlier_run.absolute(overrides[name]) for name in names}
 
 
 def _is_complete(report: dict[str, Any], config: DQNConfig) -> bool:

@@ -17,7 +17,7 @@ from dqn_tf.run_files.report import closing_lines
 from dqn_tf.support.command_line import other_command, typed_path
 from dqn_tf.support.errors import UserError
 from dqn_tf.support.interrupts import Interrupted, Interrupts
-from dqn_tf.training import initial_weights, seeds_report
+from dqn_tf.training import initial_replay, initial_weights, seeds_report
 from dqn_tf.training.plan import RunPlan, require_same_spaces
 from dqn_tf.training.progress import Progress
 from dqn_tf.training.recorder import RunRecorder
@@ -110,6 +110,9 @@ def make_runs(
     if logged is None:
         logged = load_all(configs[0].data, spaces, make_env.corpus, make_env.tokenizer)
     engines = make_engines(configs, agents, make_env, logged)
+    for engine, config in zip(engines, configs, strict=True):
+        if not goes_on:
+            initial_replay.begin_with(engine, config)
     return [Run(engine, make_env, list(observers), timings, say, check) for engine in engines]
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from command_server import ROOT, refusal, run
+from dqn_tf.run_files import checkpoint
 from small_runs import report, resume_run, signal_at, small_run
 
 FIVE = str(ROOT / "examples" / "helpdesk_five_pairs.json")
@@ -25,6 +26,8 @@ TEXTS = {
     "total_steps": 160,
     "n_step": 2,
     "prioritized": True,
+    "replay_eviction": "reservoir",
+    "replay_capacity": 100,
     "dueling": True,
     "double": True,
 }
@@ -42,7 +45,9 @@ def first(tmp_path_factory):
 
 
 def test_begun_with_old_weights_and_killed_it_ends_with_the_same_weights(first, tmp_path):
-    begun = TEXTS | MORE | {"initial_weights": first / "run", "total_steps": 200}
+    """With the old replay, too, which is then a sample of what both runs have seen."""
+    origin = {"initial_weights": first / "run", "initial_replay": first / "run"}
+    begun = TEXTS | MORE | origin | {"total_steps": 200}
     whole, broken = tmp_path / "whole", tmp_path / "broken"
     for directory in (whole, broken):
         directory.mkdir()
@@ -58,9 +63,9 @@ def test_begun_with_old_weights_and_killed_it_ends_with_the_same_weights(first, 
     assert status == 0, text
     for name in ("weights_sha256", "updates", "last"):
         assert report(broken)[name] == report(whole)[name], name
-    manifest = json.loads(next(whole.glob("export/1/assets.extra/dqn_tf.json")).read_text())
-    assert manifest["config"]["initial_weights"] == "run"
-    assert manifest["spaces"]["choices"] == 16 and manifest["spaces"]["choice_tokens"] == 13
+    latest = checkpoint.load_latest(broken / "run" / "checkpoints")
+    kept = latest.state["engine"]["replay"]
+    assert kept["capacity"] == 100 and 350 < kept["added"] <= 360  # a window may still be open
 
 
 def test_a_run_and_its_export_hold_the_same_weights(first):
@@ -92,16 +97,20 @@ def test_evaluated_with_more_answers_its_episodes_show_them(first, tmp_path):
         ({"imitation": 0.1, "data": "env"}, "it has no behaviour head"),
         ({"env": "CartPole-v1", "env_kwargs": None}, "--choices=texts is for environments"),
         ({"max_choices": 3}, "give --max_choices=12"),
+        ({"initial_replay": "nowhere"}, "nowhere: there is no run. Give a directory"),
+        ({"n_step": 3}, "--n_step is 2 there and 3 here"),
+        ({"replay_capacity": 101}, "--replay_capacity=101: of 1"),
         (
             {"env": "gru_torso:StackedCartPole-v0", "env_kwargs": None, "choices": None}
             | {"max_choices": None, "network": "gru_torso:GRUTorso", "initial_weights": None}
-            | {"replay_unit": "episode", "n_step": None},
+            | {"replay_unit": "episode", "n_step": None, "initial_replay": None},
             "GRUTorso has no method `steps`",
         ),
     ],
 )
 def test_what_does_not_fit_is_a_sentence_and_leaves_nothing(first, tmp_path, flags, said):
-    flags = TEXTS | {"initial_weights": first / "run"} | flags
+    begun = {"initial_weights": first / "run", "initial_replay": first / "run"}
+    flags = TEXTS | begun | flags
     assert said in refusal(small_run(tmp_path, **flags), tmp_path)
     assert not (tmp_path / "run").exists()
 

@@ -49,6 +49,13 @@ class RunSettings:
         " by the seed; nothing else is taken from there",
         fixed_on_resume=True,
     )
+    initial_replay: str = setting(
+        "",
+        RUN,
+        "a run directory whose replay this one begins with; with --replay_eviction=reservoir it is"
+        " then a uniform sample of what both runs have seen, so that an earlier task is rehearsed",
+        fixed_on_resume=True,
+    )
     seed: int | None = setting(
         None,
         RUN,

@@ -1,0 +1,1 @@
+"""The applications: agents that learn them, beside supervised learning, rules and the optimum."""

@@ -1,0 +1,100 @@
+"""Writes the table of three tasks in a row in docs/language.md from the records."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks.common import report, tables
+from benchmarks.common.records import read
+from benchmarks.common.report import estimate
+from benchmarks.continual import experiments, measures
+from benchmarks.continual.experiments import EXPERIMENTS, PAIRS, TASKS, Experiment
+from benchmarks.continual.records import FILE, Row
+from benchmarks.scores.variants import config_hash
+from dqn_tf.envs.applications.issue_beliefs import IssueBeliefs
+
+BEGIN = "<!-- continual measured, generated -->\n"
+END = "<!-- end of continual measured -->\n"
+HEADER = (
+    "return [95 %]",
+    "forgetting",
+    *(f"task {number} at the end" for number in range(1, len(TASKS) + 1)),
+    "each right after its training",
+    "forward transfer",
+    "runs",
+    "CPU s",
+)
+Measured = list[tuple[Experiment, list[Row]]]
+
+
+def render(results: Path) -> str:
+    """Write the section between the markers from all records in `results`."""
+    rows = read(results / FILE, Row)
+    measured = [(each, runs) for each in EXPERIMENTS if (runs := current(each, rows))]
+    counted = [row for _, runs in measured for row in runs]
+    if not counted:
+        return "Not measured yet.\n"
+    beliefs = IssueBeliefs(PAIRS)
+    best, blind = (f"{value:.3f}" for value in (beliefs.optimum(), beliefs.at_random()))
+    exact = [
+        ("optimum", "0", *[best] * 4, "—", "exact", "—"),
+        ("at random", "—", *[blind] * 4, "—", "exact", "—"),
+    ]
+    lines = [*tables.markdown(HEADER, [*map(_cells, measured), *exact]), ""]
+    lines += [*_verdicts(measured), "", "The last task of each chain:", ""]
+    lines += [f"- {each.title}: `{runs[-1].settings}`" for each, runs in measured]
+    return "\n".join([*lines, "", f"Beside other work. {report.versions(counted)}", ""])
+
+
+def current(experiment: Experiment, rows: Sequence[Row]) -> list[Row]:
+    """Select a method's chains of today's settings; of a seed done twice, the later."""
+    own_hash = config_hash(experiments.configure(experiment, 0, {}))
+    found = {
+        row.seed: row
+        for row in rows
+        if (row.experiment, row.config_hash) == (experiment.name, own_hash)
+        and row.seed in experiment.seeds
+    }
+    return list(found.values())
+
+
+def _cells(measured: tuple[Experiment, list[Row]]) -> tuple[str, ...]:
+    experiment, runs = measured
+    values = np.array([_measures(run.returns) for run in runs])
+    shown = [estimate(column).show(3) for column in values.T]
+    seconds = np.median([run.cpu_seconds for run in runs])
+    return (experiment.title, *shown, str(len(runs)), f"{seconds:.0f}")
+
+
+def _measures(returns: np.ndarray) -> list[float]:
+    """Return the numbers of one chain in the order of the columns."""
+    return [
+        measures.forgetting(returns),
+        *returns[-1].tolist(),
+        measures.learned(returns),
+        measures.forward_transfer(returns),
+    ]
+
+
+def _verdicts(measured: Measured) -> list[str]:
+    """Say of each method that has an aim whether it forgets little enough."""
+    by_name = {experiment.name: runs for experiment, runs in measured}
+    if "none" not in by_name:
+        return []
+    without = _mean_forgetting(by_name["none"])
+    lines = []
+    for experiment, runs in measured:
+        if experiment.aim is None:
+            continue
+        share = _mean_forgetting(runs) / without
+        done = "" if len(runs) == len(experiment.seeds) else f", so far {len(runs)} of 5 seeds"
+        lines.append(
+            f"- {experiment.title}{done}: forgetting at most {experiment.aim:g} of that without"
+            f" {report.verdict(share <= experiment.aim)}, {share:.2f}."
+        )
+    return lines
+
+
+def _mean_forgetting(runs: Sequence[Row]) -> float:
+    return float(np.mean([run.forgetting for run in runs]))
