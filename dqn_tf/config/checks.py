@@ -145,6 +145,13 @@ def check_heads(config: Settings) -> str | None:
     )
 
 
+def check_keep_bias(config: Settings) -> str | None:
+    """Require a network with the gate that `keep_bias` is of."""
+    if not config.keep_bias or config.network == "gru":
+        return None
+    return f"--keep_bias={config.keep_bias:g} is of --network=gru, and here it is {config.network}."
+
+
 def check_munchausen(config: Settings) -> str | None:
     """Require plain Q-values beside Munchausen's soft bootstrap, and no other bootstrap."""
     if not config.munchausen:
@@ -325,6 +332,7 @@ CHECKS: tuple[Callable[[Settings], str | None], ...] = (
     check_logged_data,
     check_data_share,
     check_atoms,
+    check_keep_bias,
     check_heads,
     check_munchausen,
     check_losses_on_logged_data,

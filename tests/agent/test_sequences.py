@@ -127,6 +127,18 @@ def test_the_features_are_those_by_hand(reference):
     close(features(agent, observation), np.array(expected, np.float32))
 
 
+def test_a_gru_begins_by_keeping_as_much_as_it_is_told():
+    """By hand: with no weights but the bias, the state shrinks by that share at each step."""
+    torso = make("gru", layers=1, keep_bias=2.0).online.torso
+    recurrence = torso.recurrences[0]
+    bias = recurrence.entering.bias.numpy()
+    assert bias[:8].tolist() == [2.0] * 8 and not bias[8:].any()
+    assert not make("gru", layers=1).online.torso.recurrences[0].entering.bias.numpy().any()
+    recurrence.recurrent.kernel.assign(tf.zeros_like(recurrence.recurrent.kernel))
+    kept = recurrence._next(tf.ones((1, 8)), recurrence.entering.bias[tf.newaxis])
+    close(kept.numpy(), np.full((1, 8), 0.8807971, np.float32), 1e-6)
+
+
 def test_a_long_sequence_is_read_in_a_loop_that_gives_the_same(monkeypatch):
     agent = make("gru")
     agent.compile()

@@ -199,6 +199,7 @@ def test_a_value_at_its_bound_is_taken(name, value):
             {"engine": "graph", "collector": "my_module:MyCollector"},
             ("collector=my_module:MyCollector", "engine=host"),
         ),
+        ({"keep_bias": 2.0, "network": "mlp"}, ("--keep_bias=2 is of --network=gru", "mlp")),
         (
             {"engine": "graph", "replay_eviction": "reservoir"},
             ("engine=graph has no --replay_eviction=reservoir", "engine=host"),

@@ -71,6 +71,24 @@ def test_a_dialogue_to_its_end_by_the_keyboard_alone(tmp_path):
         assert not browser.errors
 
 
+def test_an_agent_that_is_told_its_choices_chats_too(tmp_path):
+    config = DQNConfig(
+        env="dqn_tf/Helpdesk-v0", choices="texts", max_choices=14, network="mlp", hidden_units=(4,)
+    )
+    agent = DQN(config)
+    seen = np.zeros((1, *agent.spaces.observation_shape), np.int32)
+    export(agent, tmp_path, seen, {"env": config.env} | registry.names(config))
+    with serving(tmp_path, "--demo") as server, Browser() as browser:
+        browser.open(server.url)
+        browser.until("document.getElementById('game').textContent === 'dqn_tf/Helpdesk-v0'")
+        browser.value("document.querySelector('[name=speed][value=max]').click()")
+        browser.until(f"{FINISHED}.length >= 3")
+        told = "[...document.querySelectorAll('.bar .bar-name')].map((name) => name.textContent)"
+        plain = DQNConfig(env=config.env)
+        assert browser.value(told) == registry.names(plain)["action_meanings"]
+        assert not browser.errors
+
+
 def a_dialogue(browser: Browser) -> None:
     tab_to(browser, "say")
     write(browser, "I cannot get on 😀 &amp; you?")

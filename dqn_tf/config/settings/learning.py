@@ -59,6 +59,15 @@ class LearningSettings:
         Range(low=1, log=True),
         fixed_on_resume=True,
     )
+    keep_bias: float = setting(
+        0.0,
+        NETWORK,
+        "of the gru: bias with which the gate begins that keeps its state; at 2 it keeps 88 % at"
+        " each step, and at 0 half, which forgets a few words before it has learned from them",
+        Range(low=0.0),
+        source="Jozefowicz et al. 2015, of the LSTM's forget gate",
+        fixed_on_resume=True,
+    )
     choices: str = setting(
         "numbered",
         NETWORK,

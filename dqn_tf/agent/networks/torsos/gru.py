@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import numpy as np
 import tensorflow as tf
 
 from dqn_tf.agent.networks.layers import DTYPE
@@ -26,7 +27,8 @@ class GRU(SequenceTorso):
         super().__init__(spaces, config, seeds)
         self.head_units = (config.width,) if config.dueling else ()
         self.recurrences = [
-            Recurrence(config.width, seeds, f"gru_{number}") for number in range(config.layers)
+            Recurrence(config.width, seeds, f"gru_{number}", config.keep_bias)
+            for number in range(config.layers)
         ]
 
     def read(self, stream: tf.Tensor, training: bool = False) -> tf.Tensor:
@@ -48,15 +50,18 @@ class Recurrence(tf.keras.layers.Layer):
 
         z, r = σ(W x + U h)        n = tanh(W x + r ∘ (U h))        h' = z ∘ h + (1 - z) ∘ n
 
-    Keras's own keeps a random generator among its weights, and a loop that TFLite cannot convert.
+    The bias of z, the share that it keeps, begins at `keep_bias`. Keras's own keeps a random
+    generator among its weights, and a loop that TFLite cannot convert.
     """
 
-    def __init__(self, units: int, seeds: Iterator[int], name: str) -> None:
+    def __init__(self, units: int, seeds: Iterator[int], name: str, keep_bias: float) -> None:
         super().__init__(name=name, dtype=DTYPE)
         self.units = units
+        bias = np.repeat([keep_bias, 0.0, 0.0], units).astype(np.float32)
         self.entering = tf.keras.layers.Dense(
             3 * units,
             kernel_initializer=tf.keras.initializers.GlorotUniform(next(seeds)),
+            bias_initializer=tf.keras.initializers.Constant(bias),
             name="entering",
             dtype=DTYPE,
         )

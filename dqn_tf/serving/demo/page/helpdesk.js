@@ -6,19 +6,21 @@ const TURNS = 4;
 const [CLEAR, AMBIGUOUS] = [0.45, 0.45]; // chances of a complaint that says which issue, and which pair
 const [RIGHT, WRONG, ASKING] = [1, -1, -0.1];
 const [ASKED, REPLIED] = [">", "<"];
+const CHOICES = 12; // answers and questions of the sentences that come with dqn_tf
 const [PERIOD, TEST] = [4, 3]; // of each four sentences that mean the same, the last is for the test
 
 export class Helpdesk {
   static title = "dqn_tf/Helpdesk-v0";
   static signature = "text";
-  static fits = (signature, { env, tokenizer, action_meanings: actions }) =>
-    env === Helpdesk.title && Boolean(tokenizer) && actions?.length === signature.actions && actions.length % 3 === 0;
+  static fits = (signature, { env, tokenizer, action_meanings: actions, spaces }) =>
+    env === Helpdesk.title && Boolean(tokenizer) && (hasPairs(actions, signature.actions) || spaces?.choices >= CHOICES);
 
   static async make(names, chat) {
     const sentences = await packageData(`helpdesk_${names.config?.env_kwargs?.language ?? "en"}.json`);
     const own = sentences && [...(sentences.answers ?? sentences.issues), ...sentences.questions];
-    const isKnown = JSON.stringify(own) === JSON.stringify(names.action_meanings);
-    return new Helpdesk(names.action_meanings, isKnown ? sentences : null, chat);
+    const tellsChoices = !names.action_meanings; // an agent that is told the texts of its choices
+    const isKnown = tellsChoices || JSON.stringify(own) === JSON.stringify(names.action_meanings);
+    return new Helpdesk(tellsChoices ? own : names.action_meanings, isKnown ? sentences : null, chat, tellsChoices);
   }
 
   maxSteps = TURNS;
@@ -29,8 +31,8 @@ export class Helpdesk {
   pushable = false;
 
   // `sentences` are those of the played customer; null where there is none.
-  constructor(actionNames, sentences, chat, draw01 = Math.random) {
-    Object.assign(this, { actionNames, sentences, chat, draw01, byHand: sentences === null });
+  constructor(actionNames, sentences, chat, tellsChoices = false, draw01 = Math.random) {
+    Object.assign(this, { actionNames, sentences, chat, tellsChoices, draw01, byHand: sentences === null });
     this.issues = (2 * actionNames.length) / 3;
     this.reset();
   }
@@ -46,7 +48,7 @@ export class Helpdesk {
   }
 
   get observation() {
-    return this.text;
+    return this.text && this.tellsChoices ? { text: this.text, choices: this.actionNames } : this.text;
   }
 
   // Once there is something to answer; the visitor may take long.
@@ -114,4 +116,9 @@ export class Helpdesk {
   ending(steps) {
     return `${this.outcome} in turn ${steps}`;
   }
+}
+
+// Two answers and a question for each pair of issues.
+function hasPairs(actions, count) {
+  return actions?.length === count && count % 3 === 0;
 }
