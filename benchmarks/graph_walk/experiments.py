@@ -66,7 +66,8 @@ TRANSITIONS = {"replay_unit": "transition", "replay_capacity": 100_000}
 
 
 ONLINE_NAME, OFFLINE_NAME = "online", "offline"
-WHOLE, NO_REHEARSAL_NAME = "whole", "no_rehearsal"
+WHOLE = "whole"
+LOST_NAME = "online_no_rehearsal"
 MAIN = [
     Experiment(ONLINE_NAME, "online", {}),
     Experiment(OFFLINE_NAME, "offline from 8,000 walks", OFFLINE),
@@ -98,7 +99,7 @@ PARTS: dict[str, tuple[str, dict[str, Any]]] = {
         "pretraining and the model's exploration",
         NO_PRETRAINING | UNIFORM,
     ),
-    NO_REHEARSAL_NAME: ("rehearsal", NO_REHEARSAL),
+    "no_rehearsal": ("rehearsal", NO_REHEARSAL),
     "no_rehearsal_uniform": ("rehearsal and the model's exploration", NO_REHEARSAL | UNIFORM),
     "no_walks": ("all that is the model's, and the walks", NO_WALKS),
 }
@@ -106,6 +107,7 @@ ABLATION = [
     Experiment(name, title, SHORT | left_out, FEWER_GRAPHS, 3)
     for name, (title, left_out) in PARTS.items()
 ]
+LOST = Experiment(LOST_NAME, "online, without rehearsal", NO_REHEARSAL, FEWER_GRAPHS, 3)
 UNITS = [
     Experiment(name, title, TRANSITIONS | settings, ("1",), 3)
     for name, title, settings in (
@@ -113,7 +115,7 @@ UNITS = [
         ("unit_transition_256", "256 transitions", {"batch_size": 256}),
     )
 ]
-EXPERIMENTS = [*MAIN, *BASELINES, *ABLATION, *UNITS]
+EXPERIMENTS = [*MAIN, *BASELINES, *ABLATION, LOST, *UNITS]
 BY_NAME = {experiment.name: experiment for experiment in EXPERIMENTS}
 
 

@@ -36,8 +36,10 @@ class Experiment(NamedTuple):
 
 
 MINUTES_3, MINUTES_5 = 180, 300
+# A command is one step here and not three: gamma is about the cube of that of tokens.
+MAZE_OF_COMMANDS = {"gamma": 0.9, "v_min": -12.0}
 OFFLINE_MAZE = {
-    "offline_updates": 6_000,
+    "offline_updates": 12_000,
     "pretrain_updates": 0,
     "total_steps": 0,
 }
@@ -56,7 +58,7 @@ EXPERIMENTS = [
         "TextMaze, commands, online",
         maze.ENV_ID,
         {"level": "choice"},
-        {},
+        MAZE_OF_COMMANDS,
         Aim("return", -7.0, MINUTES_5),
     ),
     Experiment(
