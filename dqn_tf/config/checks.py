@@ -113,6 +113,23 @@ def check_logged_data(config: Settings) -> str | None:
     return None
 
 
+def check_language_model(config: Settings) -> str | None:
+    """Require a language model for the torso that has one, and the host engine."""
+    if config.network == "pretrained" and not config.language_model:
+        return (
+            "--network=pretrained reads texts by a language model: give --language_model, such as"
+            " --language_model=smollm2."
+        )
+    if config.language_model and config.engine == "graph":
+        return "--engine=graph has no --language_model: use --engine=host."
+    if config.network == "pretrained" and config.replay_unit == EPISODE:
+        return (
+            "--network=pretrained reads each dialogue anew: leave out --replay_unit=episode, or use"
+            " --network=transformer or gru."
+        )
+    return None
+
+
 def check_data_share(config: Settings) -> str | None:
     """Require at least one row of each batch from each side, or the whole batch from one."""
     if not config.data or not config.total_steps or config.data_share in (0.0, 1.0):
@@ -330,6 +347,7 @@ CHECKS: tuple[Callable[[Settings], str | None], ...] = (
     check_warmup_fills_a_batch,
     check_warmup_leaves_steps,
     check_logged_data,
+    check_language_model,
     check_data_share,
     check_atoms,
     check_keep_bias,

@@ -201,8 +201,8 @@ def configure(env: str, overrides: dict[str, Any] | None = None) -> DQNConfig:
 
     A policy that has learned from logged data has no need of random actions at first: where there
     are offline updates, or `initial_weights`, exploration begins with `epsilon_end`. Where `data`
-    is overridden by none, so is all that the preset would have learned from them. Raises UserError
-    on a bad value.
+    is overridden by none, so is all that the preset would have learned from them. A language model
+    brings its torso. Raises UserError on a bad value.
     """
     env = full_id(env)
     preset = find(env)
@@ -210,6 +210,9 @@ def configure(env: str, overrides: dict[str, Any] | None = None) -> DQNConfig:
     chosen = dict(preset.values) if preset else {}
     if "data" in overrides and not overrides["data"]:
         chosen = {name: value for name, value in chosen.items() if name not in OF_LOGGED_DATA}
+    if overrides.get("language_model"):
+        # what it says is read by the torso that is made for it
+        chosen |= {"network": "pretrained", "replay_unit": DQNConfig.replay_unit}
     values = chosen | overrides | {"env": env}
     config = DQNConfig(**values)
     if (config.offline_updates or config.initial_weights) and "epsilon_start" not in values:

@@ -62,7 +62,14 @@ class CheckedEnv:
             layout = attribute_of(env, "choice_layout")
             if not isinstance(layout, ChoiceLayout):
                 layout = (0, 0)
-            self.spaces = describe(env.observation_space, env.action_space, self.tokens, layout)
+            messages = attribute_of(env, "message_places")
+            self.spaces = describe(
+                env.observation_space,
+                env.action_space,
+                self.tokens,
+                layout,
+                messages if type(messages) is int else 0,
+            )
             # asked once: wrappers make it a costly question
             self._mask_within = isinstance(env.observation_space, gym.spaces.Dict)
             self._own_action: Any = np.dtype(env.action_space.dtype).type

@@ -70,8 +70,11 @@ class ChoiceTexts(gym.Wrapper):
         state_shape: Any = space.shape
         shape = (state_shape[0] + choices * length,)
         if isinstance(space, gym.spaces.MultiDiscrete):
+            number_type: Any = space.dtype
             sizes, starts = (np.full(shape, n) for n in (vocabulary.size, vocabulary.start))
-            self.observation_space = gym.spaces.MultiDiscrete(sizes, dtype=np.int64, start=starts)
+            self.observation_space = gym.spaces.MultiDiscrete(
+                sizes, dtype=number_type, start=starts
+            )
         else:
             last = vocabulary.start + vocabulary.size - 1
             dtype: Any = space.dtype

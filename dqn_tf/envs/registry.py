@@ -20,6 +20,7 @@ from dqn_tf.config.notation import import_names, is_atari, show
 from dqn_tf.envs import applications, atari, gridworld, probes, text, tokenizer
 from dqn_tf.envs.checked_env import CheckedEnv, close_quietly, is_user_interrupt
 from dqn_tf.envs.choices import ChoiceTexts
+from dqn_tf.envs.dialogues import MessageTokens
 from dqn_tf.envs.spaces import Spaces
 from dqn_tf.envs.tokenizer import Tokenizer
 from dqn_tf.envs.tokens import attribute_of
@@ -142,6 +143,14 @@ class EnvMaker:
         finally:
             self.close()  # it may have played on this instance
 
+    def texts(self) -> list[str]:
+        """Return texts like those that the environment tells; empty where it says none."""
+        if self._spare is None:
+            self.try_once()
+        texts = attribute_of(self._spare, "texts")
+        are_texts = isinstance(texts, (list, tuple)) and all(isinstance(t, str) for t in texts)
+        return list(texts) if texts is not None and are_texts else []
+
     def try_once(self) -> None:
         """Make the first instance. Raises UserError."""
         with warnings.catch_warnings():
@@ -250,6 +259,8 @@ def wrapped(env: gym.Env, config: DQNConfig) -> gym.Env:
             raise UserError(
                 f"--env_wrappers={config.env_wrappers}: {name} raised {describe_error(error)}"
             ) from error
+    if config.language_model:
+        env = MessageTokens(env, config)
     if config.choices == "texts":
         return ChoiceTexts(env, config.max_choices, config.choice_tokens)
     return env
@@ -275,6 +286,12 @@ def corpus(config: DQNConfig) -> Any:
     """Return the columns of the environment's own logged data: see `EnvMaker.corpus`."""
     with contextlib.closing(maker(config)) as env_maker:
         return env_maker.corpus()
+
+
+def texts(config: DQNConfig) -> list[str]:
+    """Return texts like those that the environment tells: see `EnvMaker.texts`."""
+    with contextlib.closing(maker(config)) as env_maker:
+        return env_maker.texts()
 
 
 def names(config: DQNConfig) -> dict[str, Any]:

@@ -36,6 +36,8 @@ class Spaces:
       picture: how the axes of a picture lie, one of `pictures.CHANNELS_LAST`; empty where an
         observation is none. If it is not given, bytes are taken for pixels from 0 to 255.
       padding: the token that fills an observation behind its end; None where there is none.
+      messages: messages that the state consists of, each as many tokens with the number of who
+        spoke before them (`dialogues.ROLES`); 0 where the state is one text.
       choices: places for choices told as texts, which lie behind the state in an observation of
         tokens: then `actions` is that number, too. 0 where actions are only numbers.
       choice_tokens: tokens of each of these places.
@@ -53,6 +55,7 @@ class Spaces:
     padding: int | None = None
     choices: int = 0
     choice_tokens: int = 0
+    messages: int = 0
 
     def __post_init__(self) -> None:
         if self.picture is None:
@@ -120,10 +123,12 @@ def describe(
     action_space: gym.Space,
     tokens: Tokens | None = None,
     layout: tuple[int, int] = (0, 0),
+    messages: int = 0,
 ) -> Spaces:
     """Describe the spaces of one environment, which may say something of its tokens.
 
-    `layout` are the places for choices told as texts, and the tokens of each.
+    `layout` are the places for choices told as texts, and the tokens of each; `messages` the
+    places for messages.
 
     Raises UserError for those that DQN or its network cannot use.
     """
@@ -134,7 +139,7 @@ def describe(
             " actions in a wrapper, or use an algorithm for continuous control."
         )
     if isinstance(observation_space, gym.spaces.Dict) and set(observation_space) == MASKED_KEYS:
-        spaces = describe(observation_space["observation"], action_space, tokens, layout)
+        spaces = describe(observation_space["observation"], action_space, tokens, layout, messages)
         return dataclasses.replace(spaces, masked=True)
     actions: dict[str, Any] = {
         "actions": int(action_space.n),
@@ -159,6 +164,7 @@ def describe(
             padding=vocabulary.padding,
             choices=layout[0],
             choice_tokens=layout[1],
+            messages=messages,
         )
     if isinstance(observation_space, gym.spaces.Box):
         return _describe_box(observation_space, actions)

@@ -22,8 +22,14 @@ from dqn_tf.support.errors import UserError
 
 # the settings that gymnasium.make and wrappers are given, and what they were before there were any
 ARGUMENTS: dict[str, Any] = {"env_kwargs": {}, "env_wrappers": ""}
-# those that say how choices are told, which are the network's whatever is played
-OF_CHOICES: dict[str, Any] = {"choices": "numbered", "max_choices": 0, "choice_tokens": 0}
+# those that say how texts and choices are told, which are the network's whatever is played
+OF_TEXTS: dict[str, Any] = {
+    name: getattr(DQNConfig, name)
+    for name in (
+        *("choices", "max_choices", "choice_tokens"),
+        *("language_model", "dialogue", "max_messages", "message_tokens"),
+    )
+}
 
 
 class EvaluationPlan(NamedTuple):
@@ -214,7 +220,7 @@ def _recorded(version: Version, env: str) -> dict[str, Any]:
         return {}
     if is_atari(env):
         return {name: config[name] for name in PROTOCOL if name in config}
-    kept = OF_CHOICES if version.manifest.get("env") != env else OF_CHOICES | ARGUMENTS
+    kept = OF_TEXTS if version.manifest.get("env") != env else OF_TEXTS | ARGUMENTS
     # earlier versions had none of them
     return {name: config.get(name, former) for name, former in kept.items()}
 

@@ -73,6 +73,8 @@ def network_bytes(parameters: int, config: DQNConfig, spaces: Spaces) -> int:
         row += config.layers * steps * config.width * STEP_COPIES
         if config.network != "gru":
             row += config.layers * config.heads * steps * steps * ATTENTION_COPIES
+    elif spaces.messages:
+        row += spaces.messages * config.width * STEP_COPIES
     elif spaces.categories:
         row += spaces.encoded_width * ONE_HOT_COPIES
     return FLOAT_BYTES * (parameters * WEIGHT_COPIES + config.batch_size * row)
@@ -81,7 +83,9 @@ def network_bytes(parameters: int, config: DQNConfig, spaces: Spaces) -> int:
 def reads_steps(config: DQNConfig, spaces: Spaces) -> bool:
     """Tell whether the network reads one step of an observation after the other."""
     is_sequential = config.network in SEQUENTIAL and bool(spaces.observation_shape)
-    return is_sequential or (config.network == "auto" and spaces.vocabulary > 0)
+    return is_sequential or (
+        config.network == "auto" and spaces.vocabulary > 0 and not spaces.messages
+    )
 
 
 def require_memory(config: DQNConfig, spaces: Spaces, runs: int = 1, parameters: int = 0) -> str:

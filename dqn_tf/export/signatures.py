@@ -67,6 +67,8 @@ class ExportModule(tf.Module):
             variable if isinstance(variable, tf.Variable) else variable.value
             for variable in agent.online.variables
         ]
+        # what the graph reads and no learning moves
+        self.frozen_variables = list(agent.online.torso.frozen_variables())
         self.tokenizer = tokenizer.of_names(metadata, agent.spaces)
         # an attribute, since its tables are saved with the module
         self.text_input = None if self.tokenizer is None else TextInput(self.tokenizer)
@@ -185,6 +187,10 @@ class SignatureFunctions:
     def _outputs(self, observation: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor | None]:
         """Return Q-values [B, A] and the behaviour's logits [B, A], None without such a head."""
         observation = tf.ensure_shape(observation, (None, *self._spaces.observation_shape))
+        with self._network.torso.for_export():
+            return self._outputs_of_rows(observation)
+
+    def _outputs_of_rows(self, observation: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor | None]:
         if not self._network.torso.pads_empty_batch:
             return self._network.q_values_and_behaviour(observation)
         # A convolution of TensorFlow 2.21 fails on an empty batch. So that gets a row of zeros,

@@ -137,6 +137,12 @@ def find(model: str) -> Path:
     return files[0]
 
 
+def absolute(model: str) -> str:
+    """Return what `--language_model` says, a path as one from the root."""
+    path = Path(model).expanduser()
+    return str(path.resolve()) if model and path.exists() else model
+
+
 @functools.lru_cache(maxsize=4)
 def open_model(model: str) -> ModelFiles:
     """Return the files of a model, read once in a process. Raises UserError."""

@@ -30,6 +30,7 @@ SCHEMA = 1
 KEEP = 2  # checkpoints
 MANIFEST = "manifest.json"
 REPLAY = "replay.npz"
+FEATURES = "features.npz"  # only there to save time
 CHUNK_BYTES = 1 << 20
 Arrays = dict[str, np.ndarray]
 
@@ -145,14 +146,15 @@ def steps(directory: Path) -> list[int]:
 def load(path: Path) -> Checkpoint:
     """Read one checkpoint and compare every file with its manifest.
 
-    A lost replay is left to the caller to judge. Raises UserError on another schema.
+    A lost replay is left to the caller to judge, and features can be made again. Raises UserError
+    on another schema.
     """
     listing, state = _read_manifest(path / MANIFEST)
     files = {}
     replay = None
     for name, expected in listing.items():
         file = path / name
-        if name == REPLAY and not file.exists():
+        if name in (REPLAY, FEATURES) and not file.exists():
             continue
         _require_unchanged(file, expected)
         if name == REPLAY:

@@ -25,6 +25,7 @@ from dqn_tf.experience.logged.shares import SharedEpisodes, load_all
 from dqn_tf.experience.logged.summary import summarize
 from dqn_tf.experience.replay_unit import holds_episodes
 from dqn_tf.experience.whole_episodes import padding_of
+from dqn_tf.language import model_files
 from dqn_tf.run_files.checkpoint import REPLAY, Checkpoint, load_latest
 from dqn_tf.run_files.run_directory import (
     CONFIG,
@@ -38,7 +39,13 @@ from dqn_tf.run_files.run_directory import (
 )
 from dqn_tf.support import files
 from dqn_tf.support.errors import UserError
-from dqn_tf.training import earlier_run, initial_replay, initial_weights, own_torso
+from dqn_tf.training import (
+    earlier_run,
+    initial_replay,
+    initial_weights,
+    own_torso,
+    pretrained_model,
+)
 from dqn_tf.training.flags import TrainingFlags
 
 
@@ -92,6 +99,7 @@ def prepare(flags: TrainingFlags) -> list[RunPlan]:
         if unfit:
             raise UserError(f"--network={config.network}: {unfit}")
         own_torso.require_usable(config, spaces)
+        pretrained_model.require_usable(config)
         require_evictable(config, spaces)
         if not flags.resume:
             initial_weights.require_fit(config, spaces)
@@ -178,8 +186,13 @@ def _resumed_runs(resume: str, flags: TrainingFlags) -> list[RunPlan]:
 
 def _with_absolute_paths(overrides: dict[str, Any]) -> dict[str, Any]:
     """Return the settings that were typed; any directory may be the one of a later resume."""
-    names = [name for name in ("initial_weights", "initial_replay") if name in overrides]
-    return dict(overrides) | {name: earlier_run.absolute(overrides[name]) for name in names}
+    makers = {
+        "initial_weights": earlier_run.absolute,
+        "initial_replay": earlier_run.absolute,
+        "language_model": model_files.absolute,
+    }
+    absolute = {name: make(overrides[name]) for name, make in makers.items() if name in overrides}
+    return dict(overrides) | absolute
 
 
 def _is_complete(report: dict[str, Any], config: DQNConfig) -> bool:

@@ -181,6 +181,7 @@ class RunRecorder(RunObserver):
             **self.run.state(),
             "seconds": self.seconds,
             "config": self.plan.config.to_dict(),
+            "torso": self.run.agent.online.torso.identity,
         }
         best = {str(number): array for number, array in enumerate(self.run.best_weights)}
         files = {
@@ -188,6 +189,8 @@ class RunRecorder(RunObserver):
             "best.npz": best,
             "replay.npz": self.run.engine.replay.rows(),
         }
+        if kept := self.run.agent.online.torso.kept():
+            files[checkpoint.FEATURES] = kept
         checkpoint.save(self.files.checkpoints, progress, state, files)
 
     def _restore(self, saved: checkpoint.Checkpoint) -> None:
@@ -205,6 +208,14 @@ class RunRecorder(RunObserver):
         differing = engine.restore(saved.state["engine"], arrays, saved.replay)
         if saved.replay is not None:
             saved.replay.close()
+        torso = self.run.agent.online.torso
+        if saved.state.get("torso", "") != torso.identity:
+            raise UserError(
+                f"--language_model={self.plan.config.language_model} is not the model that the run"
+                " was trained with: its files have changed. Put them back"
+            )
+        if checkpoint.FEATURES in saved.files:
+            torso.restore_kept(saved.files[checkpoint.FEATURES])
         best = saved.files["best.npz"]
         self.run.restore(saved.state, [best[str(number)] for number in range(len(best))])
         self.saved = engine.progress

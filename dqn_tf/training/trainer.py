@@ -107,6 +107,10 @@ def make_runs(
         agent.compile()
         if not goes_on:
             initial_weights.begin_with(agent, config)
+    network = agents[0].online
+    trainable = sum(int(np.prod(variable.shape)) for variable in network.trainable_variables)
+    for sentence in network.torso.sentences(trainable):
+        say(sentence)
     if logged is None:
         logged = load_all(configs[0].data, spaces, make_env.corpus, make_env.tokenizer)
     engines = make_engines(configs, agents, make_env, logged)

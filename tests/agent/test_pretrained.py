@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+import tiny_language_model as tiny
 from dqn_tf.agent.networks.pretrained.language_model import LanguageModel
 from dqn_tf.agent.networks.pretrained.trunk import LlamaTrunk
 from dqn_tf.language.model_files import ModelFiles
 from dqn_tf.support.errors import UserError
-from tests.support import tiny_language_model as tiny
 
 for package in ("gguf", "safetensors", "tokenizers"):
     pytest.importorskip(package, reason="the extra `language` is not installed")

@@ -9,7 +9,7 @@ import pytest
 
 from dqn_tf.language.model_files import ModelFiles, find, open_model
 from dqn_tf.support.errors import UserError
-from tests.support.tiny_language_model import (
+from tiny_language_model import (
     SENTENCES,
     TinyShape,
     tokenizer,

@@ -52,24 +52,43 @@ class CandidateReader(tf.keras.layers.Layer):
     def call(
         self,
         tokens: tf.Tensor,
-        embed: Embed,
+        embed: Embed | None,
         noise_seed: tf.Tensor | None = None,
         training: bool = False,
+        read_texts: Embed | None = None,
     ) -> Candidates:
-        """Return the candidates of their tokens [B, C, L], in the environment's numbers."""
+        """Return the candidates of their tokens [B, C, L], in the environment's numbers.
+
+        They are means of `embed` of tokens or, where it is given, what `read_texts` says of texts
+        [N, L].
+        """
         spaces = self.spaces
+        if read_texts is not None:
+            padded = tf.reshape(tokens, (-1, tokens.shape[2]))
+            is_there = tf.reduce_any(tokens != tf.cast(spaces.padding, tokens.dtype), axis=2)
+            return self._with_layers(read_texts(padded), is_there, noise_seed, training)
         is_word = tokens != tf.cast(spaces.padding, tokens.dtype)  # [B, C, L]
         numbers = tf.cast(tokens, tf.int32) - spaces.category_start
         numbers = tf.clip_by_value(numbers, 0, spaces.categories - 1)
         weights = tf.cast(is_word, tf.float32)
         count = tf.maximum(tf.reduce_sum(weights, axis=2, keepdims=True), 1.0)
+        assert embed is not None
         embedded = embed(numbers) * weights[..., tf.newaxis]  # [B, C, L, E]
         features = tf.reduce_sum(embedded, axis=2) / count  # [B, C, E]
         features = tf.reshape(features, (-1, features.shape[-1]))
+        return self._with_layers(features, tf.reduce_any(is_word, axis=2), noise_seed, training)
+
+    def _with_layers(
+        self,
+        features: tf.Tensor,
+        is_there: tf.Tensor,
+        noise_seed: tf.Tensor | None,
+        training: bool,
+    ) -> Candidates:
+        """Return the candidates of what was read of their texts, [B · C, E]."""
         for layer in self.layers_of_text:
             features = layer(features, noise_seed=noise_seed, training=training)
-        features = tf.reshape(features, (-1, spaces.choices, self.width))
-        return Candidates(features, tf.reduce_any(is_word, axis=2))
+        return Candidates(tf.reshape(features, (-1, self.spaces.choices, self.width)), is_there)
 
 
 class ChoiceHead(tf.keras.layers.Layer):

@@ -8,6 +8,7 @@ read, replaced and set to pretrained weights.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -72,13 +73,20 @@ class CausalAttention(tf.keras.layers.Layer):
         self.output_projection = projection(shape.width, "output", seeds, 2 * shape.layers)
         self.built = True  # by its layers, when they are called first
 
-    def call(self, inputs: tf.Tensor) -> tf.Tensor:
-        """Return [B, T, width] of [B, T, width]."""
+    def call(self, inputs: tf.Tensor, change: Any = None) -> tf.Tensor:
+        """Return [B, T, width] of [B, T, width].
+
+        A `change` has what is added to queries and to values, as functions of the inputs.
+        """
         shape, length = self.shape, inputs.shape[1]
         cosine, sine = rotary_angles(length, shape.head_width, shape.rotary_base)
-        query = rotate(self._by_head(self.query(inputs)), cosine, sine)  # [B, H, T, head_width]
+        query, value = self.query(inputs), self.value(inputs)
+        if change is not None:
+            query += change.query(inputs)
+            value += change.value(inputs)
+        query = rotate(self._by_head(query), cosine, sine)  # [B, H, T, head_width]
         key = self._grouped(rotate(self._by_head(self.key(inputs)), cosine, sine))
-        value = self._grouped(self._by_head(self.value(inputs)))
+        value = self._grouped(self._by_head(value))
         scores = tf.matmul(query * shape.head_width**-0.5, key, transpose_b=True)  # [B, H, T, T]
         shares = tf.nn.softmax(scores + unseen(length))
         read = tf.transpose(tf.matmul(shares, value), (0, 2, 1, 3))  # [B, T, H, head_width]
@@ -128,9 +136,12 @@ class CausalBlock(tf.keras.layers.Layer):
         self.mlp = GatedMLP(shape, seeds)
         self.built = True  # by its layers, when they are called first
 
-    def call(self, stream: tf.Tensor) -> tf.Tensor:
-        """Return the stream [B, T, width] with what the block adds to it."""
-        stream += self.attention(self.attention_norm(stream))
+    def call(self, stream: tf.Tensor, change: Any = None) -> tf.Tensor:
+        """Return the stream [B, T, width] with what the block adds to it.
+
+        `change` is that of the attention.
+        """
+        stream += self.attention(self.attention_norm(stream), change=change)
         return stream + self.mlp(self.mlp_norm(stream))
 
 

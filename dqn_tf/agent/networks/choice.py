@@ -25,15 +25,18 @@ DENSE_UNITS: dict[str, tuple[int, ...]] = {
 }
 SEQUENTIAL = ("transformer", "gru")  # torsos that read one step after the other
 BAG_OF_WORDS = "bag_of_words"  # counts tokens
+PRETRAINED = "pretrained"  # reads messages by a language model
 SMALL = 20  # the smallest side from which nips_cnn has more than one place left to look at
 
 
 def automatic(spaces: Spaces) -> str:
     """Return the name of the torso for these observations.
 
-    Tokens go to the Transformer. A small array of things that are there or not, [height, width,
-    kinds] bool, is MinAtar's kind.
+    Messages go to the language model, other tokens to the Transformer. A small array of things that
+    are there or not, [height, width, kinds] bool, is MinAtar's kind.
     """
+    if spaces.messages:
+        return PRETRAINED
     if spaces.vocabulary:
         return "transformer"
     picture = spaces.picture_shape
@@ -63,6 +66,8 @@ def refusal(network: str, spaces: Spaces) -> str:
         return refusal_of_convolutions(LAYOUTS[network], spaces)
     if network == BAG_OF_WORDS:
         return refusal_of_counts(spaces)
+    if network == PRETRAINED:
+        return refusal_of_messages(spaces)
     return refusal_of_sequences(spaces) if network in SEQUENTIAL else ""
 
 
@@ -106,6 +111,13 @@ def refusal_of_counts(spaces: Spaces) -> str:
     )
 
 
+def refusal_of_messages(spaces: Spaces) -> str:
+    """Say in a sentence why a language model cannot read these spaces; empty if it can."""
+    if spaces.messages:
+        return ""
+    return "it reads messages by a language model: give --language_model=PATH as well."
+
+
 def convolved(layout: Layout, height: int, width: int) -> tuple[int, int] | None:
     """Return height and width after convolutions without padding; None if one does not fit."""
     for _, size, stride in layout:
@@ -129,7 +141,11 @@ def explain(config: DQNConfig, spaces: Spaces) -> str:
             f" {WORDS[spaces.picture]}){scaled}"  # type: ignore[index]
         )
     elif spaces.vocabulary:
-        encoded = {"mlp": ", one-hot", BAG_OF_WORDS: ", counted"}.get(chosen, "")
+        encoded = {
+            PRETRAINED: f" in {_count(spaces.messages, 'message')}",
+            "mlp": ", one-hot",
+            BAG_OF_WORDS: ", counted",
+        }.get(chosen, "")
         tokens = _count(spaces.text_tokens, "token")
         what = f"{tokens} of a vocabulary of {spaces.vocabulary:,}{encoded}"
         if spaces.choices:
@@ -157,6 +173,9 @@ def parameters(config: DQNConfig, spaces: Spaces) -> int:
     outputs = spaces.actions * (atoms + config.learns_behaviour)
     if network == "mlp":
         inputs = spaces.encoded_width
+        widths = config.hidden_units
+    elif network == PRETRAINED:
+        inputs = spaces.messages * config.width
         widths = config.hidden_units
     elif network == BAG_OF_WORDS:
         inputs = spaces.vocabulary

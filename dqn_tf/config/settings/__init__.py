@@ -8,6 +8,7 @@ import dataclasses
 
 from dqn_tf.config.settings.atari import AtariSettings
 from dqn_tf.config.settings.experience import ExperienceSettings
+from dqn_tf.config.settings.language import LanguageSettings
 from dqn_tf.config.settings.learning import LearningSettings
 from dqn_tf.config.settings.logged import LoggedDataSettings
 from dqn_tf.config.settings.records import RecordSettings
@@ -21,6 +22,7 @@ class Settings(
     RecordSettings,
     LoggedDataSettings,
     ExperienceSettings,
+    LanguageSettings,
     LearningSettings,
     RunSettings,
 ):

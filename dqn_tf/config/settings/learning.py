@@ -17,9 +17,11 @@ class LearningSettings:
         "auto",
         NETWORK,
         "torso of the Q-network; auto is nature_cnn for images from 36x36, minatar_cnn for"
-        " smaller ones of bool, transformer for tokens, else mlp; nips_cnn is for images too,"
-        " smaller and faster; transformer and gru read tokens [T] or numbers of T steps [T, N];"
-        " bag_of_words counts tokens and has an mlp over the counts;"
+        " smaller ones of bool, transformer for tokens, pretrained for those of a"
+        " --language_model, else mlp; nips_cnn is for images too, smaller and faster;"
+        " transformer and gru read tokens [T] or numbers of T steps [T, N];"
+        " bag_of_words counts tokens and has an mlp over the counts; pretrained reads messages by a"
+        " --language_model and has an mlp over them;"
         " my_module:MyTorso is a dqn_tf.agent.Torso of your own",
         Choice(
             "auto",
@@ -30,6 +32,7 @@ class LearningSettings:
             "transformer",
             "gru",
             "bag_of_words",
+            "pretrained",
             own="MyTorso",
         ),
         source="Mnih et al. 2015, 2013; Young and Tian 2019",
@@ -38,7 +41,7 @@ class LearningSettings:
     hidden_units: tuple[int, ...] = setting(
         (256, 256),
         NETWORK,
-        "widths of the hidden layers of the mlp, and of bag_of_words",
+        "widths of the hidden layers of the mlp, of bag_of_words and of pretrained",
         Format("positive widths such as 256,256", lambda value: all(width >= 1 for width in value)),
         fixed_on_resume=True,
     )
@@ -55,7 +58,7 @@ class LearningSettings:
     width: int = setting(
         64,
         NETWORK,
-        "numbers by which the transformer or the gru describes a step",
+        "numbers by which the transformer or the gru describes a step, and pretrained a message",
         Range(low=1, log=True),
         fixed_on_resume=True,
     )

@@ -10,6 +10,7 @@ NATURE = "Mnih et al. 2015"
 # the groups of the help page
 RUN = "Run"
 NETWORK = "Network"
+LANGUAGE = "A pretrained language model"
 LEARNING = "Learning"
 IMPROVEMENTS = "Improvements of DQN, each alone or together"
 DATA = "Experience"

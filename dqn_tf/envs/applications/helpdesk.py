@@ -90,6 +90,7 @@ class Helpdesk(TextEnv):
         )[kind]
         self.turns = TURNS
         self.tell(self.draw(texts))
+        self.messages = [{"role": "user", "content": self.text}]
         return self.observation(), self.info()
 
     def step(self, action: int) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:
@@ -106,8 +107,19 @@ class Helpdesk(TextEnv):
         outcomes = [known for _, known in self.beliefs.after_question(self.possible, pair)]
         self.possible = next(known for known in outcomes if self.issue in known)
         question = self.sentences["questions"][pair]
-        self.tell(f"{self.text} {ASKED} {question} {REPLIED} {self.draw(texts)}")
+        reply = self.draw(texts)
+        self.tell(f"{self.text} {ASKED} {question} {REPLIED} {reply}")
+        assert self.messages is not None
+        self.messages += [
+            {"role": "assistant", "content": question},
+            {"role": "user", "content": reply},
+        ]
         return self.observation(), ASKING, False, False, self.info()
+
+    @property
+    def max_messages(self) -> int:
+        """The messages of the longest dialogue that goes on."""
+        return 1 + 2 * (TURNS - 1)
 
     @property
     def choice_tokens(self) -> int:

@@ -9,6 +9,7 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 
+from dqn_tf.envs.applications import wordings as sentences_of
 from dqn_tf.envs.applications.vocabulary import (
     CHARACTER_LANGUAGES,
     UNKNOWN,
@@ -32,6 +33,8 @@ class TextEnv(TokenEnv):
 
     Attributes:
       text: what is told now.
+      messages: the same, message by message, with who spoke: "user", or "assistant" for what the
+        agent said. None where it is one message.
     """
 
     def __init__(
@@ -46,6 +49,7 @@ class TextEnv(TokenEnv):
         self.language = language
         self.tokenizer = kind_of(language)
         self.text = ""
+        self.messages: list[dict[str, str]] | None = None
 
     @property
     def choice_tokens(self) -> int:
@@ -72,7 +76,14 @@ class TextEnv(TokenEnv):
 
     def info(self) -> dict[str, Any]:
         """Return the text that is observed, and the texts of the choices."""
-        return {"text": self.text, "choices": self.choices}
+        info = {"text": self.text, "choices": self.choices}
+        return info if self.messages is None else info | {"messages": list(self.messages)}
+
+    @property
+    def texts(self) -> list[str]:
+        """All sentences of the split, and the actions' texts."""
+        said = sentences_of.all_texts(getattr(self, "sentences", {}))
+        return list(dict.fromkeys([*said, *self.get_action_meanings()]))
 
     @abstractmethod
     def best_action(self) -> int:

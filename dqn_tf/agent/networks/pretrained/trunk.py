@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -85,11 +86,21 @@ class LlamaTrunk(tf.keras.layers.Layer):
         """Return the stream after `at` blocks, [B, T, width]; after all of them, with a norm."""
         return self.all_states(tokens, at)[at]
 
-    def all_states(self, tokens: tf.Tensor, at: int) -> list[tf.Tensor]:
-        """Return the stream after 0, 1, ... `at` blocks, [B, T, width] each."""
+    def changed(self, tokens: tf.Tensor, changes: Sequence[Any]) -> tf.Tensor:
+        """Return the states after the last block, where the last ones' projections are changed."""
+        return self.all_states(tokens, self.shape.layers, changes)[-1]
+
+    def all_states(
+        self, tokens: tf.Tensor, at: int, changes: Sequence[Any] = ()
+    ) -> list[tf.Tensor]:
+        """Return the stream after 0, 1, ... `at` blocks, [B, T, width] each.
+
+        The last blocks have the `changes`, one each.
+        """
         states = [tf.gather(tf.convert_to_tensor(self.embedding), tokens)]
-        for block in self.blocks[:at]:
-            states.append(block(states[-1]))
+        of_blocks = [None] * (len(self.blocks) - len(changes)) + list(changes)
+        for block, change in zip(self.blocks[:at], of_blocks, strict=False):
+            states.append(block(states[-1], change=change))
         if self.norm is not None and at == len(self.blocks):
             states[-1] = self.norm(states[-1])
         return states

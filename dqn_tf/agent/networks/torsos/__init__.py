@@ -9,6 +9,7 @@ from dqn_tf.agent.networks.torsos.base import Torso
 from dqn_tf.agent.networks.torsos.cnn import CNN, MinAtarCNN, NatureCNN, NipsCNN
 from dqn_tf.agent.networks.torsos.gru import GRU
 from dqn_tf.agent.networks.torsos.mlp import MLP
+from dqn_tf.agent.networks.torsos.pretrained import Pretrained
 from dqn_tf.agent.networks.torsos.transformer import Transformer
 from dqn_tf.config.dqn_config import DQNConfig
 from dqn_tf.envs.spaces import Spaces
@@ -23,6 +24,7 @@ TORSOS: dict[str, type[Torso]] = {
     "transformer": Transformer,
     "gru": GRU,
     "bag_of_words": BagOfWords,
+    "pretrained": Pretrained,
 }
 # a torso's class, or any function of (spaces, config, seeds) that returns one
 TorsoMaker = Callable[..., Torso]

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import contextlib
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 
 from dqn_tf.agent.networks.numpy_forward import Encoding
@@ -83,6 +85,30 @@ class Torso(tf.keras.layers.Layer):
         with the network before it acts.
         """
         return None
+
+    def for_export(self) -> contextlib.AbstractContextManager[None]:
+        """Return what lasts while an export's graph is made: a torso may need to know."""
+        return contextlib.nullcontext()
+
+    def frozen_variables(self) -> Sequence[tf.Variable]:
+        """Return variables that the torso reads and that are none of its weights."""
+        return ()
+
+    def sentences(self, trainable: int) -> Sequence[str]:
+        """Say what a user should know before a run whose network has `trainable` weights."""
+        return ()
+
+    @property
+    def identity(self) -> str:
+        """What the torso takes from files, by its hash; empty if it takes nothing."""
+        return ""
+
+    def kept(self) -> dict[str, np.ndarray]:
+        """Return what a checkpoint keeps only because making it again takes time; often nothing."""
+        return {}
+
+    def restore_kept(self, arrays: Mapping[str, np.ndarray]) -> None:
+        """Take what `kept` returned."""
 
     def refusal_of_tflite(self) -> str:
         """Say why TFLite has no operations for the torso; empty if it has, or may have."""

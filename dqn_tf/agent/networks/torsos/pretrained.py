@@ -1,0 +1,191 @@
+"""A pretrained language model that reads messages, and dense layers over what it says."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from dqn_tf.agent.networks import choice
+from dqn_tf.agent.networks.layers import DenseLayers
+from dqn_tf.agent.networks.pretrained.low_rank import BlockChange
+from dqn_tf.agent.networks.pretrained.readers import (
+    FrozenReader,
+    frozen_reader,
+    frozen_trunk,
+    read_directly,
+    standard,
+)
+from dqn_tf.agent.networks.pretrained.trunk import LlamaTrunk
+from dqn_tf.agent.networks.torsos.base import Torso
+from dqn_tf.agent.networks.torsos.mlp import shared_and_own
+from dqn_tf.config.dqn_config import DQNConfig
+from dqn_tf.envs import registry
+from dqn_tf.envs.dialogues import ROLES
+from dqn_tf.envs.spaces import Spaces
+from dqn_tf.language.model_files import open_model
+from dqn_tf.support.errors import UserError
+
+
+class Borrowed:
+    """Holds blocks that Keras is not to count among a network's own."""
+
+    def __init__(self, trunk: LlamaTrunk) -> None:
+        self.trunk = trunk
+
+
+class Pretrained(Torso):
+    """Features of each message by `config.language_model`, then dense layers.
+
+    A message is the mean of its tokens' states, standardised over the environment's texts, and who
+    spoke. A layer of `width` reads each message alike; `hidden_units` read all of them in a row.
+
+    With `fine_tune=head` the model is shared by all networks of the process and is none of their
+    weights; with `lora` only the changes are the network's own; with `all` it is.
+
+    Attributes:
+      trunk: the language model's blocks.
+      reader: what reads by the frozen model and keeps what it read; None unless `fine_tune=head`.
+      changes: of the last blocks, with `fine_tune=lora`.
+      standard: mean and deviation of each feature, [2, width of the model].
+    """
+
+    takes_noise = True
+
+    def __init__(self, spaces: Spaces, config: DQNConfig, seeds: Iterator[int]) -> None:
+        super().__init__(spaces, config, seeds)
+        self.messages = spaces.messages
+        self.start, self.tokens = spaces.category_start, spaces.categories
+        self.length, self.skip = config.message_tokens, config.skip_tokens
+        self.files = open_model(config.language_model)
+        self.reader: FrozenReader | None = None
+        self._borrowed: Borrowed | None = None
+        self.changes: list[BlockChange] = []
+        self._begin(config, seeds)
+        self.model_width = self.trunk.shape.width
+        began = time.perf_counter()
+        texts = registry.texts(config)
+        measured = standard(self._read, self.files.tokenizer, texts, self.length)
+        self.seconds = time.perf_counter() - began
+        self.standard = self.add_weight(
+            name="standard", shape=measured.shape, initializer="zeros", trainable=False
+        )
+        self.standard.assign(measured)
+        dense = DenseLayers(config, seeds, self.uses_xla)
+        self.message_layers = dense.hidden(
+            self.model_width + len(ROLES), (config.width,), "message"
+        )
+        shared, self.head_units = shared_and_own(config.hidden_units, config.dueling)
+        self.hidden = dense.hidden(self.messages * config.width, shared, "hidden")
+        self.message_width = config.width
+        self.width = shared[-1] if shared else self.messages * config.width
+
+    def _begin(self, config: DQNConfig, seeds: Iterator[int]) -> None:
+        """Take the model as `fine_tune` says. Raises UserError."""
+        model, blocks = config.language_model, config.language_layers
+        if config.fine_tune == "all":
+            self.own_trunk = LlamaTrunk(self.files, blocks)
+            return
+        self._borrowed = Borrowed(frozen_trunk(model, blocks))
+        if config.fine_tune == "head":
+            self.reader = frozen_reader(model, blocks, self.length, self.skip)
+            return
+        shape = self.trunk.shape
+        if config.lora_layers > shape.layers:
+            raise UserError(
+                f"--lora_layers={config.lora_layers}: only {shape.layers} layers of the language"
+                " model are in use."
+            )
+        self.changes = [
+            BlockChange(shape, config.lora_rank, seeds, f"change_{number}")
+            for number in range(config.lora_layers)
+        ]
+
+    @property
+    def trunk(self) -> LlamaTrunk:
+        """The language model's blocks in use, the network's own or those that all share."""
+        return self._borrowed.trunk if self._borrowed else self.own_trunk
+
+    @classmethod
+    def refusal(cls, spaces: Spaces) -> str:
+        """Say in a sentence why the torso cannot take these spaces; empty if it can."""
+        return choice.refusal_of_messages(spaces)
+
+    def encode(self, observation: tf.Tensor) -> tf.Tensor:
+        """Return the features and the roles of messages, [B, M, width of the model + roles]."""
+        highest = self.start + self.tokens - 1
+        observation = tf.clip_by_value(tf.cast(observation, tf.int32), self.start, highest)
+        places = tf.reshape(observation, (-1, self.messages, 1 + self.length))
+        features = self.text_features(tf.reshape(places[..., 1:], (-1, self.length)))
+        features = tf.reshape(features, (-1, self.messages, self.model_width))
+        return tf.concat([features, tf.one_hot(places[..., 0], len(ROLES))], axis=2)
+
+    def text_features(self, texts: tf.Tensor) -> tf.Tensor:
+        """Return the standardised features [N, width of the model] of texts [N, L] of tokens."""
+        texts = tf.cast(texts, tf.int32)
+        is_there = tf.reduce_any(texts >= 0, axis=1, keepdims=True)
+        mean, deviation = tf.unstack(tf.convert_to_tensor(self.standard))
+        return tf.where(is_there, (self._read(texts) - mean) / deviation, 0.0)
+
+    def _read(self, texts: tf.Tensor) -> tf.Tensor:
+        if self.reader is not None:
+            return self.reader(texts)
+        return read_directly(self.trunk, texts, self.skip, self.changes)
+
+    def call(
+        self, features: tf.Tensor, training: bool = False, noise_seed: tf.Tensor | None = None
+    ) -> tf.Tensor:
+        """Return [B, width] of messages [B, M, width of the model + roles]."""
+        options: dict[str, Any] = {"noise_seed": noise_seed, "training": training}
+        features = tf.reshape(features, (-1, self.model_width + len(ROLES)))
+        for layer in self.message_layers:
+            features = layer(features, **options)
+        features = tf.reshape(features, (-1, self.messages * self.message_width))
+        for layer in self.hidden:
+            features = layer(features, **options)
+        return features
+
+    def for_export(self) -> contextlib.AbstractContextManager[None]:
+        """Return what makes the graph read messages by the model itself while it lasts."""
+        return contextlib.nullcontext() if self.reader is None else self.reader.without_table()
+
+    def frozen_variables(self) -> Sequence[tf.Variable]:
+        """Return the model's weights where they are not among the network's."""
+        return [variable.value for variable in self.trunk.variables] if self._borrowed else ()
+
+    def sentences(self, trainable: int) -> Sequence[str]:
+        """Say how much of the model learns, what it takes, and how long the first reading took."""
+        weights = self.trunk.count_params()
+        layers = f"{self.trunk.shape.layers} of {self.files.shape.layers} layers"
+        frozen = weights if self._borrowed else 0
+        said = (
+            f"Language model: {layers} of {self.files.model}, {weights:,} weights"
+            f" ({weights / 2**18:.0f} MiB). {trainable:,} weights learn, {frozen:,} of the model"
+            " are frozen and shared with the target."
+        )
+        if self.reader is None:
+            return [said]
+        table = self.reader.table
+        return [
+            said,
+            f"{len(table):,} texts read in {self.seconds:.1f} s, each once; room for the features"
+            f" of {table.room:,} ({table.bytes / 2**20:.0f} MiB).",
+        ]
+
+    @property
+    def identity(self) -> str:
+        """What the features of a text depend on, but for what learns."""
+        return f"{self.files.sha256}-{self.trunk.shape.layers}-{self.length}-{self.skip}"
+
+    def kept(self) -> dict[str, np.ndarray]:
+        """Return the features of all messages that the frozen model has read."""
+        return {} if self.reader is None else self.reader.table.rows()
+
+    def restore_kept(self, arrays: Mapping[str, np.ndarray]) -> None:
+        """Take what `kept` returned."""
+        if self.reader is not None:
+            self.reader.table.restore(arrays["keys"], arrays["features"])

@@ -1,0 +1,144 @@
+"""Dialogues for a language model: `--language_model` makes messages its tokens.
+
+    message 0                       message 1              ...   message M - 1
+    who spoke, [L] tokens           who spoke, [L] tokens        padding only, where there are fewer
+
+Who spoke is a number, a place in ROLES. The tokens are the language model's own, and a message of
+more than L loses its first ones. Of more than M messages the last are kept.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterable
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+
+from dqn_tf.config.dqn_config import DQNConfig
+from dqn_tf.envs.text import logged_play
+from dqn_tf.envs.tokens import attribute_of
+from dqn_tf.language.model_files import open_model
+from dqn_tf.support.errors import UserError, describe_value
+
+FLAG = "--language_model"
+ROLES = ("", "user", "assistant", "system")  # by the numbers in an observation; any other is system
+PADDING = -1
+REMEMBERED = 65_536  # texts whose tokens are kept
+CORPUS_EPISODES = 2_000
+
+
+class MessageTokens(gym.Wrapper):
+    """Observes messages in the tokens of a language model, MultiDiscrete [M · (1 + L)] int32.
+
+    They are `info["messages"]`, a list of {"role": ..., "content": ...} as chats are told
+    everywhere, or `info["text"]` as one message where there are none, or with `--dialogue=text`. M
+    is `--max_messages`, or the environment's attribute `max_messages`, or 1.
+
+    Attributes:
+      message_places: M.
+      padding: the number behind a message's end.
+    """
+
+    tokens = None  # far too many names
+    tokenizer = None  # texts become tokens outside of the graph
+    padding = PADDING
+
+    def __init__(self, env: gym.Env, config: DQNConfig) -> None:
+        super().__init__(env)
+        files = open_model(config.language_model)
+        self._tokenizer = files.tokenizer
+        self._remembered = functools.lru_cache(maxsize=REMEMBERED)(self._encoded)
+        self._is_one_text = config.dialogue == "text"
+        said = attribute_of(env, "max_messages")
+        own = said if type(said) is int and said > 0 and not self._is_one_text else 1
+        self.message_places = config.max_messages or own
+        self.message_tokens = config.message_tokens
+        size = self.message_places * (1 + self.message_tokens)
+        sizes = np.full(size, files.shape.vocabulary - PADDING)
+        starts = np.full(size, PADDING)
+        self.observation_space = gym.spaces.MultiDiscrete(sizes, dtype=np.int32, start=starts)
+
+    def reset(self, **arguments: Any) -> tuple[np.ndarray, dict[str, Any]]:
+        """Reset the environment. Raises UserError if it tells no texts."""
+        _, info = self.env.reset(**arguments)
+        return self._observation(info), info
+
+    def step(self, action: int) -> tuple[np.ndarray, Any, Any, Any, dict[str, Any]]:
+        """Take a step. Raises UserError if it tells no texts."""
+        _, reward, terminated, truncated, info = self.env.step(action)
+        return self._observation(info), reward, terminated, truncated, info
+
+    def encode(self, text: str) -> list[int]:
+        """Return the numbers of a text's tokens."""
+        return self._tokenizer.encode(text)
+
+    @property
+    def choice_tokens(self) -> int:
+        """Room for the tokens of a choice: as for those of a message."""
+        return self.message_tokens
+
+    @property
+    def actions(self) -> range:
+        """The environment's own numbers of the actions."""
+        actions: range = attribute_of(self.env, "actions")
+        return actions
+
+    @property
+    def behaviour_steps(self) -> int | None:
+        """Where an episode of logged data is cut, if the environment says it."""
+        steps: int | None = attribute_of(self.env, "behaviour_steps")
+        return steps
+
+    def behaviour(self) -> np.ndarray:
+        """Return the chances of the actions now, of the player who makes logged data."""
+        chances: np.ndarray = attribute_of(self.env, "behaviour")()
+        return chances
+
+    def corpus(self) -> dict[str, np.ndarray]:
+        """Return 2,000 episodes of the environment's own player. Raises UserError without one."""
+        if not callable(attribute_of(self.env, "behaviour")):
+            raise UserError(
+                f"--data=env with {FLAG} plays as the environment's method `behaviour` does, and it"
+                " has none. Name a file, such as --data=FILE.npz."
+            )
+        return logged_play.logged_play(self, CORPUS_EPISODES, logged_play.CORPUS_SEED)
+
+    def _observation(self, info: Any) -> np.ndarray:
+        """Return the last messages of `info`. Raises UserError if there are none to read."""
+        messages = list(self._messages(info))[-self.message_places :]
+        observed = np.full((self.message_places, 1 + self.message_tokens), PADDING, np.int32)
+        for place, (role, content) in enumerate(messages):
+            tokens = self._remembered(content)
+            observed[place, 0] = role
+            observed[place, 1 : 1 + len(tokens)] = tokens
+        return observed.reshape(-1)
+
+    def _messages(self, info: Any) -> Iterable[tuple[int, str]]:
+        """Yield who spoke, and what. Raises UserError."""
+        messages = info.get("messages") if isinstance(info, dict) else None
+        if messages is None or self._is_one_text:
+            text = info.get("text") if isinstance(info, dict) else None
+            if not isinstance(text, str):
+                raise UserError(
+                    f'{FLAG} reads texts: the environment must give info["messages"], a list of'
+                    ' {"role": ..., "content": ...}, or info["text"], at each reset and step, and'
+                    f' info["text"] is {describe_value(text)}.'
+                )
+            yield 1, text
+            return
+        if not isinstance(messages, (list, tuple)):
+            raise UserError(f'{FLAG}: info["messages"] is {describe_value(messages)}, and no list.')
+        for message in messages:
+            content = message.get("content") if isinstance(message, dict) else None
+            if not isinstance(content, str):
+                raise UserError(
+                    f'{FLAG}: a message must be {{"role": ..., "content": TEXT}}, and one is'
+                    f" {describe_value(message)}."
+                )
+            role = message.get("role")
+            yield ROLES.index(role) if role in ROLES[1:] else len(ROLES) - 1, content
+
+    def _encoded(self, text: str) -> tuple[int, ...]:
+        return tuple(self._tokenizer.encode(text)[-self.message_tokens :])

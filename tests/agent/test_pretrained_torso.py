@@ -1,0 +1,228 @@
+"""The torso `pretrained`: what it reads, what of it learns, and the table of what it has read."""
+
+import gymnasium as gym
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import tiny_language_model as tiny
+from dqn_tf.agent.dqn import DQN
+from dqn_tf.agent.networks.pretrained.feature_table import FeatureTable
+from dqn_tf.agent.networks.pretrained.readers import LEAST_DEVIATION, frozen_trunk, read_directly
+from dqn_tf.config.presets import configure
+from dqn_tf.envs import registry
+from dqn_tf.language.model_files import open_model
+
+for package in ("gguf", "safetensors", "tokenizers"):
+    pytest.importorskip(package, reason="the extra `language` is not installed")
+
+LENGTH = 6
+TEXTS = ["Where is it?", "My card!", "The line is down.", "Sorry.", "12 letters were lost."]
+
+
+class Dialogue(gym.Env):
+    """Tells a word more at each step; the agent is told what it said."""
+
+    observation_space = gym.spaces.Discrete(1)
+    action_space = gym.spaces.Discrete(3)
+    texts = TEXTS
+    max_messages = 3
+    choice_texts = ("Is the line down?", "Sorry.", "Where?")
+
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed)
+        self.messages = [{"role": "user", "content": TEXTS[int(self.np_random.integers(5))]}]
+        return 0, self.info()
+
+    def step(self, action):
+        self.messages.append({"role": "assistant", "content": self.choice_texts[action]})
+        return 0, float(action), len(self.messages) > 2, False, self.info()
+
+    def info(self):
+        return {"messages": list(self.messages), "choices": list(self.choice_texts)}
+
+
+gym.register("tiny/Dialogue-v0", Dialogue)
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("model")
+    return str(folder), tiny.write_hugging_face(folder)
+
+
+def make_agent(model, **settings):
+    config = configure(
+        "tiny/Dialogue-v0",
+        {
+            "language_model": model[0],
+            "message_tokens": LENGTH,
+            "skip_tokens": 1,
+            "hidden_units": (7,),
+            "width": 5,
+            "seed": 3,
+            "learning_rate": 0.003,
+            "target_update_period_env_steps": 4,
+            **settings,
+        },
+    )
+    agent = DQN(config)
+    agent.compile()
+    return agent
+
+
+@pytest.fixture(scope="module")
+def head(model):
+    return make_agent(model)
+
+
+def dialogues(agent):
+    """Observations of a reset and of the steps after it, [6, M · (1 + L)]."""
+    env = registry.make_env(agent.settings)
+    rows = []
+    for seed in range(3):
+        observation, _ = env.reset(seed=seed)
+        rows += [observation, env.step(seed)[0]]
+    return np.array(rows)
+
+
+def batches(agent, updates=6):
+    rows = dialogues(agent)
+    batch = {
+        "observation": rows[::2],
+        "action": np.array([0, 1, 2], np.int32),
+        "reward": np.array([1.0, -1.0, 0.5], np.float32),
+        "discount": np.zeros(3, np.float32),
+        "next_observation": rows[1::2],
+    }
+    return {name: np.repeat(column[np.newaxis], updates, 0) for name, column in batch.items()}
+
+
+def features_by_hand(weights, tokens):
+    """The mean of one message's states, by the oracle, without the first token."""
+    states = tiny.logits(weights, tiny.TINY, list(tokens))[1][-1]
+    return states[1 if len(tokens) > 1 else 0 :].mean(axis=0)
+
+
+def test_q_values_are_those_of_the_weights(model, head):
+    """From the texts to the Q-values, in NumPy."""
+    encode = open_model(model[0]).tokenizer.encode
+    all_features = np.array([features_by_hand(model[1], encode(t)[-LENGTH:]) for t in TEXTS])
+    deviation = all_features.std(axis=0)
+    deviation = np.maximum(deviation, LEAST_DEVIATION * np.median(deviation))
+    rows = dialogues(head).reshape(6, 3, 1 + LENGTH)
+    inputs = np.zeros((6, 3, 16 + 4))
+    for place in np.ndindex(6, 3):
+        role, *tokens = rows[place]
+        tokens = [token for token in tokens if token >= 0]
+        if tokens:
+            features = features_by_hand(model[1], tokens)
+            inputs[place][:16] = (features - all_features.mean(axis=0)) / deviation
+            inputs[place][16 + role] = 1.0
+    weights = {v.path.split("/", 1)[1]: v.numpy() for v in head.online.trainable_variables}
+    (kernel, bias), (second, second_bias), (last, last_bias) = zip(
+        list(weights.values())[::2], list(weights.values())[1::2], strict=True
+    )
+    messages = np.maximum(inputs @ kernel + bias, 0).reshape(6, -1)
+    expected = np.maximum(messages @ second + second_bias, 0) @ last + last_bias
+    found = head(dialogues(head)).numpy()
+    np.testing.assert_allclose(found, expected, atol=1e-4)
+    assert np.ptp(found, axis=0).min() > 1e-3  # the texts make a difference
+
+
+def test_an_export_reads_by_the_model_itself(head):
+    rows = dialogues(head)
+    q_values = head(rows).numpy()
+    with head.online.torso.for_export():
+        np.testing.assert_allclose(head(rows).numpy(), q_values, atol=1e-5)
+        assert head(rows[:0]).shape == (0, 3)
+        wild = np.full_like(rows, 2**30)
+        assert np.isfinite(head(wild).numpy()).all()
+
+
+def test_what_is_in_the_table_depends_on_nothing_else(model, head):
+    table = head.online.torso.reader.table
+    rows = dialogues(head)
+    before = head(rows).numpy()
+    kept = table.rows()
+    table.clear()
+    assert len(table) == 0
+    for row in rows[::-1]:  # one by one, in another order
+        head(row[np.newaxis])
+    np.testing.assert_array_equal(head(rows).numpy(), before)
+    head.online.torso.restore_kept(kept)
+    assert len(table) == len(kept["keys"])
+    np.testing.assert_array_equal(head(rows).numpy(), before)
+
+
+def test_a_full_table_starts_anew():
+    asked = []
+
+    def encode(message):
+        tf.py_function(lambda m: asked.append(m.numpy().tolist()[0]), [message], [])
+        return tf.cast(message, tf.float32) * 2.0
+
+    table = FeatureTable(encode, 2, 2, room=3)
+    for messages, kept in (
+        ([[1, 2], [1, 2], [2, 1]], 2),
+        ([[1, 2]], 2),
+        ([[3, 3], [1, 2]], 3),
+        ([[4, 4], [1, 2]], 2),  # no room: all but these are forgotten
+        ([[1, 2], [3, 3]], 3),
+    ):
+        found = table.read(tf.constant(messages)).numpy()
+        np.testing.assert_array_equal(found, 2.0 * np.array(messages))
+        assert len(table) == kept
+    assert asked == [[1, 2], [2, 1], [3, 3], [4, 4], [1, 2], [3, 3]]
+
+
+@pytest.mark.parametrize("fine_tune", ["head", "lora", "all"])
+def test_what_learns_and_what_the_target_copies(model, head, fine_tune):
+    agent = make_agent(model, fine_tune=fine_tune, lora_rank=2, lora_layers=1)
+    torso = agent.online.torso
+    frozen = [variable.numpy() for variable in frozen_trunk(model[0], 0).variables]
+    rows = dialogues(agent)
+    if fine_tune == "lora":  # it begins as the model is
+        message = rows[:, 1 : 1 + LENGTH]
+        np.testing.assert_allclose(
+            torso.text_features(message), head.online.torso.text_features(message), atol=1e-5
+        )
+    weights = sum(array.size for array in model[1].values())
+    own = {"head": 0, "lora": 2 * (16 + 16) + 2 * (16 + 8), "all": weights}[fine_tune]
+    above = (20 * 5 + 5) + (15 * 7 + 7) + (7 * 3 + 3)
+    assert sum(v.numpy().size for v in agent.online.trainable_variables) == own + above
+    assert sum(v.numpy().size for v in agent.target.variables) == own + above + 2 * 16
+    said = " ".join(torso.sentences(own + above))
+    assert f"2 of 2 layers of {model[0]}" in said and f"{own + above:,} weights learn" in said
+    before = agent.online.get_weights()
+    losses = [agent.learn(batches(agent), 6).metrics["loss"] for _ in range(4)]
+    assert losses[-1] < losses[0]
+    moved = [(a != b).any() for a, b in zip(before, agent.online.get_weights(), strict=True)]
+    trainable = {id(variable) for variable in agent.online.trainable_variables}
+    # rows of the embedding that no text has stay, and the rest of it moves
+    assert moved == [id(variable) in trainable for variable in agent.online.variables]
+    now = [variable.numpy() for variable in frozen_trunk(model[0], 0).variables]
+    assert all((a == b).all() for a, b in zip(frozen, now, strict=True))
+
+
+def test_choices_are_read_by_the_same_model(model):
+    agent = make_agent(model, choices="texts")
+    rows = dialogues(agent)
+    assert rows.shape[1] == 3 * (1 + LENGTH) + 3 * LENGTH
+    q_values = agent(rows).numpy()
+    swapped = rows.copy()
+    places = swapped[:, -3 * LENGTH :].reshape(6, 3, LENGTH)
+    swapped[:, -3 * LENGTH :] = places[:, ::-1].reshape(6, -1)
+    np.testing.assert_allclose(agent(swapped).numpy(), q_values[:, ::-1], atol=1e-5)
+    assert np.ptp(q_values, axis=1).min() > 1e-4
+
+
+def test_equal_messages_are_read_once_and_empty_ones_not(model):
+    trunk = frozen_trunk(model[0], 0)
+    messages = np.full((4, LENGTH), -1, np.int32)
+    messages[[0, 2], :2] = 30, 40
+    features = read_directly(trunk, tf.constant(messages), 0).numpy()
+    assert not features[[1, 3]].any() and (features[0] == features[2]).all()
+    np.testing.assert_allclose(
+        features[0], tiny.logits(model[1], tiny.TINY, [30, 40])[1][-1].mean(axis=0), atol=1e-4
+    )
