@@ -269,7 +269,8 @@ class DQN(TransitionModel):
 
         It is a function of the update's number, so a resumed run draws the same noise.
         """
-        if use is None or not self.settings.noisy:
+        config = self.settings
+        if use is None or not (config.noisy or config.feature_noise or config.dropout):
             return None
         number = tf.cast(self.updates, tf.int32) * 3 + use
         return tf.stack([number, tf.constant((self.settings.seed or 0) % 2**31, tf.int32)])

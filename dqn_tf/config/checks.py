@@ -120,6 +120,14 @@ def check_language_model(config: Settings) -> str | None:
             "--network=pretrained reads texts by a language model: give --language_model, such as"
             " --language_model=smollm2."
         )
+    for name in ("feature_noise", "dropout"):
+        if getattr(config, name) and not config.language_model:
+            return f"--{name} is for the layers above a language model: give --language_model."
+    if "{text}" not in config.language_prompt:
+        return (
+            f"--language_prompt={config.language_prompt}: {{text}} must stand in it, where the"
+            " message is to be."
+        )
     if config.language_model and config.engine == "graph":
         return "--engine=graph has no --language_model: use --engine=host."
     if config.network == "pretrained" and config.replay_unit == EPISODE:

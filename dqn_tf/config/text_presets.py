@@ -85,7 +85,6 @@ TEXT_PRESETS = {
             "learning_rate_end": 1e-4,
             "warmup_env_steps": 4_096,
             "env_steps_per_update": 64.0,
-            "updates_per_block": 16,
             "target_update_period_env_steps": 4_096,
             "epsilon_decay_env_steps": 200_000,
             "epsilon_end": 0.6,

@@ -8,6 +8,7 @@ import tensorflow as tf
 import tiny_language_model as tiny
 from dqn_tf.agent.dqn import DQN
 from dqn_tf.agent.networks.pretrained.feature_table import FeatureTable
+from dqn_tf.agent.networks.pretrained.prompt import TEXT, Prompt
 from dqn_tf.agent.networks.pretrained.readers import LEAST_DEVIATION, frozen_trunk, read_directly
 from dqn_tf.config.presets import configure
 from dqn_tf.envs import registry
@@ -221,8 +222,82 @@ def test_equal_messages_are_read_once_and_empty_ones_not(model):
     trunk = frozen_trunk(model[0], 0)
     messages = np.full((4, LENGTH), -1, np.int32)
     messages[[0, 2], :2] = 30, 40
-    features = read_directly(trunk, tf.constant(messages), 0).numpy()
+    features = read_directly(trunk, tf.constant(messages), Prompt(TEXT, str.split, 0)).numpy()
     assert not features[[1, 3]].any() and (features[0] == features[2]).all()
     np.testing.assert_allclose(
         features[0], tiny.logits(model[1], tiny.TINY, [30, 40])[1][-1].mean(axis=0), atol=1e-4
     )
+
+
+@pytest.mark.parametrize(
+    "words", ["{text}", "7 8 {text} 9", "{text} 5 {text}", "7 {text} 8 {text}"]
+)
+@pytest.mark.parametrize("skip", [0, 2])
+def test_a_prompt_stands_around_each_message(words, skip):
+    """Beside lists put one behind the other."""
+    prompt = Prompt(words, lambda part: [int(number) for number in part.split()], skip)
+    messages = np.full((4, LENGTH), -1, np.int32)
+    for row, count in enumerate((0, 1, 3, LENGTH)):
+        messages[row, :count] = 20 + np.arange(count)
+    read, is_counted = (tensor.numpy() for tensor in prompt.around(tf.constant(messages)))
+    assert read.shape == is_counted.shape == (4, prompt.places(LENGTH))
+    for row, message in enumerate(messages):
+        said = message[message >= 0].tolist()
+        parts = [[int(number) for number in part.split()] for part in words.split(TEXT)]
+        expected, last = parts[0], 0
+        for part in parts[1:]:
+            last = len(expected)
+            expected = expected + said + part
+        counted = len(expected) - last
+        first = last + (skip if counted > skip else 0)
+        assert read[row, : len(expected)].tolist() == expected
+        assert (read[row, len(expected) :] == -1).all()
+        assert np.flatnonzero(is_counted[row]).tolist() == list(range(first, len(expected)))
+
+
+def test_a_prompt_changes_what_is_read(model):
+    """Features within a prompt are the mean over its last part, by the oracle."""
+    agent = make_agent(model, language_prompt="My {text}, or {text}?")
+    files = open_model(model[0])
+    message = files.tokenizer.encode(TEXTS[3])
+    before, between, after = (files.tokenizer.encode(text) for text in ("My ", ", or ", "?"))
+    tokens = [*before, *message, *between, *message, *after]
+    states = tiny.logits(model[1], tiny.TINY, tokens)[1][-1]
+    expected = states[len(tokens) - len(after) - len(message) + 1 :].mean(axis=0)  # one is skipped
+    padded = np.full((1, LENGTH), -1, np.int32)
+    padded[0, : len(message)] = message
+    found = agent.online.torso.reader(tf.constant(padded)).numpy()[0]
+    np.testing.assert_allclose(found, expected, atol=1e-4)
+
+
+def test_noise_and_dropout_are_for_learning_only(model, head):
+    noisy = make_agent(model, feature_noise=1.0, dropout=0.5)
+    rows = dialogues(noisy)
+    np.testing.assert_array_equal(noisy(rows).numpy(), head(rows).numpy())
+    torso = noisy.online.torso
+    features = torso.encode(tf.constant(rows))
+    plain = torso(features, training=True).numpy()
+    drawn = [
+        torso(features, training=True, noise_seed=tf.constant(seed)).numpy()
+        for seed in ([1, 3], [1, 3], [2, 3])
+    ]
+    np.testing.assert_array_equal(drawn[0], drawn[1])
+    assert (drawn[0] != drawn[2]).any() and (drawn[0] != plain).any()
+    assert (drawn[0] == 0.0).mean() > (plain == 0.0).mean()
+
+
+def test_noise_is_normal_and_not_on_what_is_not_there(model):
+    torso = make_agent(model, feature_noise=0.5).online.torso
+    rows = tf.concat([tf.ones((4_000, torso.model_width)), tf.zeros((4_000, 4))], axis=1)
+    seed = tf.constant([5, 6])
+    noise = torso._with_noise(rows, seed).numpy()[:, : torso.model_width] - 1.0
+    assert abs(noise.mean()) < 0.01 and abs(noise.std() - 0.5) < 0.01
+    assert not torso._with_noise(0.0 * rows, seed).numpy().any()
+
+
+def test_runs_with_noise_are_a_function_of_the_seed(model):
+    agents = [make_agent(model, feature_noise=1.0, dropout=0.5) for _ in range(2)]
+    for agent in agents:
+        agent.learn(batches(agent), 6)
+    for one, other in zip(*(agent.online.get_weights() for agent in agents), strict=True):
+        np.testing.assert_array_equal(one, other)

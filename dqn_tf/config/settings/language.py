@@ -73,6 +73,28 @@ class LanguageSettings:
         Range(low=1),
         fixed_on_resume=True,
     )
+    language_prompt: str = setting(
+        "{text}",
+        LANGUAGE,
+        "what the model reads, with {text} for the message; the mean begins at the last {text}. A"
+        " message that stands there twice is known as a whole when it is read again",
+        source="Springer et al. 2024",
+        fixed_on_resume=True,
+    )
+    feature_noise: float = setting(
+        0.0,
+        LANGUAGE,
+        "normal noise on the features of messages that are learned from, in their standard"
+        " deviations, so that wordings beside those of the training mean the same",
+        Range(low=0.0),
+    )
+    dropout: float = setting(
+        0.0,
+        LANGUAGE,
+        "share of the units of each layer above the model that is left out at random in training",
+        Range(0.0, 0.9),
+        source="Srivastava et al. 2014",
+    )
     skip_tokens: int = setting(
         0,
         LANGUAGE,

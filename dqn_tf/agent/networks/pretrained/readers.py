@@ -11,6 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 from dqn_tf.agent.networks.pretrained.feature_table import FeatureTable
+from dqn_tf.agent.networks.pretrained.prompt import Prompt
 from dqn_tf.agent.networks.pretrained.trunk import LlamaTrunk
 from dqn_tf.language.byte_pairs import BytePairs
 from dqn_tf.language.model_files import open_model
@@ -31,22 +32,21 @@ PLAIN_TEXTS = (
 )
 
 
-def pooled(states: tf.Tensor, messages: tf.Tensor, skip: int) -> tf.Tensor:
-    """Return the mean of the states [N, L, width] at a message's tokens, [N, width].
+def features_of(
+    states: Callable[[tf.Tensor], tf.Tensor], messages: tf.Tensor, prompt: Prompt
+) -> tf.Tensor:
+    """Return the mean of a message's states within the prompt, [N, width] of messages [N, L].
 
-    messages [N, L] are negative behind their end. The first `skip` are left out where there are
-    more.
+    `states` [N, T, width] are those of tokens [N, T]; messages are negative behind their end.
     """
-    is_token = messages >= 0
-    count = tf.reduce_sum(tf.cast(is_token, tf.int32), axis=1, keepdims=True)  # [N, 1]
-    is_counted = is_token & ((tf.range(messages.shape[1]) >= skip) | (count <= skip))
+    read, is_counted = prompt.around(messages)
     weights = tf.cast(is_counted, tf.float32)
     total = tf.maximum(tf.reduce_sum(weights, axis=1, keepdims=True), 1.0)
-    return tf.reduce_sum(states * weights[..., tf.newaxis], axis=1) / total
+    return tf.reduce_sum(states(tf.maximum(read, 0)) * weights[..., tf.newaxis], axis=1) / total
 
 
 def read_directly(
-    trunk: LlamaTrunk, messages: tf.Tensor, skip: int, changes: Sequence[Any] = ()
+    trunk: LlamaTrunk, messages: tf.Tensor, prompt: Prompt, changes: Sequence[Any] = ()
 ) -> tf.Tensor:
     """Return the features [N, width] of messages [N, L]; equal ones are read once, empty ones not.
 
@@ -56,8 +56,7 @@ def read_directly(
     present = tf.boolean_mask(messages, is_there)
     different, number = tf.raw_ops.UniqueV2(x=present, axis=[0])
     different = tf.ensure_shape(different, (None, messages.shape[1]))
-    states = trunk.changed(tf.maximum(different, 0), changes)
-    features = pooled(states, different, skip)
+    features = features_of(lambda tokens: trunk.changed(tokens, changes), different, prompt)
     places = tf.where(is_there)
     shape = tf.stack([tf.shape(messages)[0], trunk.shape.width])
     return tf.scatter_nd(places, tf.gather(features, number), tf.cast(shape, tf.int64))
@@ -74,14 +73,14 @@ class FrozenReader:
       length: tokens of a message.
     """
 
-    def __init__(self, model: str, blocks: int, length: int, skip: int) -> None:
+    def __init__(self, model: str, blocks: int, length: int, prompt: Prompt) -> None:
         self.trunk = frozen_trunk(model, blocks)
         self.length = length
-        self.skip = skip
+        self.prompt = prompt
         self.width = self.trunk.shape.width
         one = tf.TensorSpec((1, length), tf.int32)
         encode = tf.function(
-            lambda message: pooled(self.trunk(tf.maximum(message, 0)), message, skip),
+            lambda message: features_of(self.trunk, message, prompt),
             input_signature=[one],
             autograph=False,
         )
@@ -91,7 +90,7 @@ class FrozenReader:
     def __call__(self, messages: tf.Tensor) -> tf.Tensor:
         """Return the features [N, width] of messages [N, L] int32, negative behind their end."""
         if self._is_exported:
-            return read_directly(self.trunk, messages, self.skip)
+            return read_directly(self.trunk, messages, self.prompt)
         return tf.stop_gradient(self.table.read(messages))
 
     @contextlib.contextmanager
@@ -128,6 +127,7 @@ def frozen_trunk(model: str, blocks: int) -> LlamaTrunk:
 
 
 @functools.lru_cache(maxsize=2)
-def frozen_reader(model: str, blocks: int, length: int, skip: int) -> FrozenReader:
+def frozen_reader(model: str, blocks: int, length: int, words: str, skip: int) -> FrozenReader:
     """Return the reader that all networks of a process share. Raises UserError."""
-    return FrozenReader(model, blocks, length, skip)
+    prompt = Prompt(words, open_model(model).tokenizer.encode, skip)
+    return FrozenReader(model, blocks, length, prompt)

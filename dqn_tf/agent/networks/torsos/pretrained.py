@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -13,6 +14,7 @@ import tensorflow as tf
 from dqn_tf.agent.networks import choice
 from dqn_tf.agent.networks.layers import DenseLayers
 from dqn_tf.agent.networks.pretrained.low_rank import BlockChange
+from dqn_tf.agent.networks.pretrained.prompt import TEXT, Prompt
 from dqn_tf.agent.networks.pretrained.readers import (
     FrozenReader,
     frozen_reader,
@@ -60,8 +62,12 @@ class Pretrained(Torso):
         super().__init__(spaces, config, seeds)
         self.messages = spaces.messages
         self.start, self.tokens = spaces.category_start, spaces.categories
-        self.length, self.skip = config.message_tokens, config.skip_tokens
+        self.length = config.message_tokens
         self.files = open_model(config.language_model)
+        encode = self.files.tokenizer.encode
+        self.prompt = Prompt(config.language_prompt, encode, config.skip_tokens)
+        self.feature_noise, self.dropout = config.feature_noise, config.dropout
+        self.noise_number = next(seeds) % 2**31
         self.reader: FrozenReader | None = None
         self._borrowed: Borrowed | None = None
         self.changes: list[BlockChange] = []
@@ -92,7 +98,8 @@ class Pretrained(Torso):
             return
         self._borrowed = Borrowed(frozen_trunk(model, blocks))
         if config.fine_tune == "head":
-            self.reader = frozen_reader(model, blocks, self.length, self.skip)
+            words, skip = config.language_prompt, config.skip_tokens
+            self.reader = frozen_reader(model, blocks, self.length, words, skip)
             return
         shape = self.trunk.shape
         if config.lora_layers > shape.layers:
@@ -134,20 +141,50 @@ class Pretrained(Torso):
     def _read(self, texts: tf.Tensor) -> tf.Tensor:
         if self.reader is not None:
             return self.reader(texts)
-        return read_directly(self.trunk, texts, self.skip, self.changes)
+        return read_directly(self.trunk, texts, self.prompt, self.changes)
 
     def call(
         self, features: tf.Tensor, training: bool = False, noise_seed: tf.Tensor | None = None
     ) -> tf.Tensor:
-        """Return [B, width] of messages [B, M, width of the model + roles]."""
+        """Return [B, width] of messages [B, M, width of the model + roles].
+
+        In training the features have noise and units drop out, as the seed says.
+        """
         options: dict[str, Any] = {"noise_seed": noise_seed, "training": training}
+        drawn = self._drawn(noise_seed) if training and noise_seed is not None else None
         features = tf.reshape(features, (-1, self.model_width + len(ROLES)))
+        if drawn is not None:
+            features = self._with_noise(features, next(drawn))
         for layer in self.message_layers:
             features = layer(features, **options)
+            if drawn is not None:
+                features = self._dropped(features, next(drawn))
         features = tf.reshape(features, (-1, self.messages * self.message_width))
         for layer in self.hidden:
             features = layer(features, **options)
+            if drawn is not None:
+                features = self._dropped(features, next(drawn))
         return features
+
+    def _drawn(self, noise_seed: tf.Tensor) -> Iterator[tf.Tensor]:
+        """Yield seeds, int32 [2], for one draw after another; NoisyDense layers have others."""
+        for number in itertools.count(self.noise_number):
+            yield noise_seed + tf.constant([0, number % 2**31], tf.int32)
+
+    def _with_noise(self, features: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+        """Add normal noise to what the model says of each message that is there."""
+        if not self.feature_noise:
+            return features
+        said, roles = tf.split(features, [self.model_width, len(ROLES)], axis=1)
+        is_there = tf.reduce_any(said != 0.0, axis=1, keepdims=True)
+        noise = tf.random.stateless_normal(tf.shape(said), seed, stddev=self.feature_noise)
+        return tf.concat([tf.where(is_there, said + noise, said), roles], axis=1)
+
+    def _dropped(self, units: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+        """Leave out units by chance, and make up for them (Srivastava et al. 2014)."""
+        if not self.dropout:
+            return units
+        return tf.nn.experimental.stateless_dropout(units, self.dropout, seed)
 
     def for_export(self) -> contextlib.AbstractContextManager[None]:
         """Return what makes the graph read messages by the model itself while it lasts."""
@@ -179,7 +216,9 @@ class Pretrained(Torso):
     @property
     def identity(self) -> str:
         """What the features of a text depend on, but for what learns."""
-        return f"{self.files.sha256}-{self.trunk.shape.layers}-{self.length}-{self.skip}"
+        parts = (self.files.sha256, self.trunk.shape.layers, self.length, self.prompt.skip)
+        said = "-".join(map(str, parts))
+        return said if self.prompt.words == TEXT else f"{said}-{self.prompt.words}"
 
     def kept(self) -> dict[str, np.ndarray]:
         """Return the features of all messages that the frozen model has read."""

