@@ -29,39 +29,19 @@ class Experiment(NamedTuple):
     seeds: range = SEEDS
 
 
-# Read again, a message is understood as a whole; the last words ask what it is about.
-AGAIN = {
-    "en": "A customer wrote:\n{text}\nIn other words, the customer wrote:\n{text}\n"
-    "The problem is with the",
-    "zh": "顾客写道：\n{text}\n换句话说，顾客写道：\n{text}\n问题出在",
-}
-ABOVE = {
-    "total_steps": 40_000,
-    "num_envs": 32,
-    "env_steps_per_update": 16.0,
-    "learning_rate": 1e-3,
-    "replay_capacity": 20_000,
-    "tau": 0.01,
-    "target_update_period_env_steps": 16,
-    "epsilon_decay_env_steps": 12_000,
-    "width": 128,
-    "hidden_units": (128,),
-}
-NOISE = {"feature_noise": 1.0, "dropout": 0.5}
-SMOLLM = {"language_model": "smollm2", "language_layers": 24} | ABOVE | NOISE
+CHINESE = "顾客写道：\n{text}\n换句话说，顾客写道：\n{text}\n问题出在"
+SMOLLM = {"language_model": "smollm2", "language_layers": 24}
 # The network of tokens reads whole dialogues, and the vocabulary is that of all wordings.
 TRANSFORMER = {"network": "transformer", "width": 64, "layers": 2, "learning_rate": 1e-3}
 
 EXPERIMENTS = [
-    Experiment(
-        "smollm2", "SmolLM2, read again", "en", SMOLLM | {"language_prompt": AGAIN["en"]}, True
-    ),
-    Experiment("smollm2_once", "SmolLM2, read once", "en", SMOLLM),
+    Experiment("smollm2", "SmolLM2, read again", "en", SMOLLM, True),
+    Experiment("smollm2_once", "SmolLM2, read once", "en", SMOLLM | {"language_prompt": "{text}"}),
     Experiment(
         "smollm2_plain",
         "SmolLM2, read again, without noise and dropout",
         "en",
-        SMOLLM | {"language_prompt": AGAIN["en"], "feature_noise": 0.0, "dropout": 0.0},
+        SMOLLM | {"feature_noise": 0.0, "dropout": 0.0},
     ),
     Experiment("bag", "bag of words", "en", {}),
     Experiment("transformer", "Transformer of its own", "en", TRANSFORMER),
@@ -69,7 +49,7 @@ EXPERIMENTS = [
         "smollm2_zh",
         "SmolLM2, read again",
         "zh",
-        SMOLLM | {"language_prompt": AGAIN["zh"], "message_tokens": 64},
+        SMOLLM | {"language_prompt": CHINESE, "message_tokens": 64},
     ),
     Experiment("bag_zh", "bag of characters", "zh", {}),
     Experiment("transformer_zh", "Transformer of its own, of characters", "zh", TRANSFORMER),

@@ -7,7 +7,7 @@ from typing import Any
 from dqn_tf.config.dqn_config import DQNConfig
 from dqn_tf.config.preset import Preset
 from dqn_tf.config.settings.logged import LoggedDataSettings
-from dqn_tf.config.text_presets import TEXT_PRESETS
+from dqn_tf.config.text_presets import TEXT_PRESETS, WITH_LANGUAGE_MODEL
 
 # For any Atari game: the settings of Mnih et al. 2015 cut to what fits into a night, with Adam, a
 # smaller replay and a faster falling epsilon.
@@ -202,7 +202,7 @@ def configure(env: str, overrides: dict[str, Any] | None = None) -> DQNConfig:
     A policy that has learned from logged data has no need of random actions at first: where there
     are offline updates, or `initial_weights`, exploration begins with `epsilon_end`. Where `data`
     is overridden by none, so is all that the preset would have learned from them. A language model
-    brings its torso. Raises UserError on a bad value.
+    brings its torso, and has values of its own. Raises UserError on a bad value.
     """
     env = full_id(env)
     preset = find(env)
@@ -213,6 +213,7 @@ def configure(env: str, overrides: dict[str, Any] | None = None) -> DQNConfig:
     if overrides.get("language_model"):
         # what it says is read by the torso that is made for it
         chosen |= {"network": "pretrained", "replay_unit": DQNConfig.replay_unit}
+        chosen |= WITH_LANGUAGE_MODEL.get(env, {})
     values = chosen | overrides | {"env": env}
     config = DQNConfig(**values)
     if (config.offline_updates or config.initial_weights) and "epsilon_start" not in values:

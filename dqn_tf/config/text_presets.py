@@ -214,3 +214,24 @@ TEXT_PRESETS = {
         "98 % of the quests met on training wordings, as the mean of five runs",
     ),
 }
+
+# What changes where a pretrained language model reads the texts. The message stands in the prompt
+# twice, since only behind its end a model that reads from left to right knows all of it; the noise
+# has the size of the features, so that sentences of like meaning are answered alike.
+WITH_LANGUAGE_MODEL = {
+    "dqn_tf/Helpdesk-v0": {
+        "total_steps": 60_000,
+        "num_envs": 32,
+        "env_steps_per_update": 16.0,
+        "learning_rate": 1e-3,
+        "replay_capacity": 20_000,
+        "tau": 0.01,
+        "target_update_period_env_steps": 16,
+        "epsilon_decay_env_steps": 12_000,
+        "width": 128,
+        "language_prompt": "A customer wrote:\n{text}\n"
+        "In other words, the customer wrote:\n{text}\nThe problem is with the",
+        "feature_noise": 1.0,
+        "dropout": 0.5,
+    }
+}

@@ -11,6 +11,7 @@ from dqn_tf.config import presets
 from dqn_tf.config.dqn_config import FIXED_ON_RESUME, DQNConfig
 from dqn_tf.config.ranges import Choice, Format, Range
 from dqn_tf.config.settings.logged import LoggedDataSettings
+from dqn_tf.config.text_presets import WITH_LANGUAGE_MODEL
 from dqn_tf.support.errors import UserError
 from dqn_tf.training import flags as training_flags
 
@@ -95,6 +96,16 @@ def test_presets_are_valid_and_say_what_they_reach(env):
     assert all(getattr(defaults, name) != value for name, value in preset.values.items()), (
         "a preset repeats a default"
     )
+
+
+@pytest.mark.parametrize("env", WITH_LANGUAGE_MODEL)
+def test_a_language_model_has_values_of_its_own(env):
+    own = WITH_LANGUAGE_MODEL[env]
+    plain, told = (presets.configure(env, model) for model in ({}, {"language_model": "smollm2"}))
+    assert all(getattr(told, name) == value for name, value in own.items())
+    assert all(getattr(plain, name) != value for name, value in own.items())
+    dropped = presets.configure(env, {"language_model": "smollm2", "dropout": 0.1})
+    assert dropped.dropout == 0.1 and dropped.network == "pretrained"
 
 
 def test_overrides_win_over_the_preset():
