@@ -36,10 +36,11 @@ class Experiment(NamedTuple):
 
 
 MINUTES_3, MINUTES_5 = 180, 300
-# A command is one step here and not three: gamma is about the cube of that of tokens. Any command
-# may be tried, so no language model is needed; rehearsing it, one run in five had a dead end that
-# it never left, where three commands of four do nothing.
-MAZE_OF_COMMANDS = {"gamma": 0.9, "v_min": -12.0, "data": ()}
+# A command is one step here and not three, so gamma is about the cube of that of tokens, and one
+# step leads from one choice to the next. Three would hold two commands by chance, which nothing
+# corrects: far from the goal hardly any difference was left, and a run in five never arrived from
+# some dead end. Any command may be tried, so no language model is needed.
+MAZE_OF_COMMANDS = {"gamma": 0.9, "v_min": -12.0, "n_step": 1, "data": ()}
 OFFLINE_MAZE = {
     "offline_updates": 12_000,
     "pretrain_updates": 0,
