@@ -103,7 +103,7 @@ def test_a_torso_of_ones_own_is_trained_resumed_exported_and_evaluated(tmp_path)
         ({"network": "gru_torso:make_stacked_cartpole"}, "is no subclass of dqn_tf.agent.Torso."),
         (
             {"network": "resnet"},
-            "nips_cnn, minatar_cnn, transformer, gru, bag_of_words or my_module:MyTorso",
+            "minatar_cnn, transformer, gru, bag_of_words, pretrained or my_module:MyTorso",
         ),
     ],
     ids=str,
@@ -115,7 +115,7 @@ def test_what_is_no_torso_for_the_environment_is_said(flags, sentence, tmp_path)
 
 def test_the_names_in_the_help_are_those_in_the_table():
     for name in ("auto", *TORSOS):
-        DQNConfig(network=name)
+        DQNConfig(network=name, language_model="smollm2" if name == "pretrained" else "")
     with pytest.raises(UserError) as refused:
         DQNConfig(network="none")
     assert all(name in str(refused.value) for name in TORSOS)

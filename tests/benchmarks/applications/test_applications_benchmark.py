@@ -82,6 +82,7 @@ def test_a_classifier_that_is_told_learns_the_training_wordings(monkeypatch):
 
 def test_texts_of_news_are_classified_one_by_one():
     settings = {"network": "bag_of_words", "replay_unit": "transition", "offline_updates": 60}
+    settings |= {"keep_bias": 0.0}
     config = experiments.configure(BY_NAME["news_meaning"], 100, settings)
     env = run_one.make_env(config)
     scored = scoring.score(run_one.supervised.meanings(config, env), env)
