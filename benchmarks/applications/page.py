@@ -9,10 +9,9 @@ from benchmarks.applications import experiments
 from benchmarks.applications.experiments import EXPERIMENTS, Q_VALUES, SPLITS, Experiment
 from benchmarks.applications.records import FILE, Row
 from benchmarks.applications.yardsticks import Yardstick, yardsticks
-from benchmarks.common import report, tables
+from benchmarks.common import report, run_records, tables
 from benchmarks.common.records import read
 from benchmarks.common.report import estimate
-from benchmarks.scores.variants import config_hash
 
 BEGIN = "<!-- applications measured, generated -->\n"
 END = "<!-- end of applications measured -->\n"
@@ -44,14 +43,8 @@ def render(results: Path) -> str:
 
 def current(experiment: Experiment, rows: Sequence[Row]) -> list[Row]:
     """Select an experiment's runs of today's settings; of a seed done twice, the later."""
-    own_hash = config_hash(experiments.configure(experiment, 0, {}))
-    found = {
-        row.seed: row
-        for row in rows
-        if (row.experiment, row.config_hash) == (experiment.name, own_hash)
-        and row.seed in experiment.seeds
-    }
-    return list(found.values())
+    config = experiments.configure(experiment, 0, {})
+    return run_records.current(rows, experiment.name, config, experiment.seeds)
 
 
 def _section(env: str, measured: Measured, exact: Sequence[Yardstick]) -> str:

@@ -171,6 +171,20 @@ def seed_by_seed(
                 yield job(experiment, seeds[place], options.overrides)
 
 
+def single_runs(
+    by_name: Mapping[str, Any],
+    configure: Callable[[Any, int, dict[str, Any]], DQNConfig],
+    order: Callable[[Any, DQNConfig], dict[str, Any]],
+) -> Callable[[RunFlags], Iterator[Job]]:
+    """Return the `jobs` of a family whose every job is one run: what `order` says of it."""
+
+    def job(experiment: Any, seed: int, overrides: dict[str, Any]) -> Job:
+        config = configure(experiment, seed, overrides)
+        return Job(experiment.title, order(experiment, config), [RunOfJob(experiment.name, config)])
+
+    return lambda options: seed_by_seed(options, by_name, job)
+
+
 @contextlib.contextmanager
 def worker_of(family: Family) -> Iterator[Do]:
     """Give the function that has the family's worker do an order.

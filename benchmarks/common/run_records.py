@@ -1,12 +1,28 @@
-"""The columns that every record of a training run has."""
+"""The columns that every record of a training run has, and which rows count."""
 
 import datetime
-from typing import Any
+from collections.abc import Container, Sequence
+from typing import Any, TypeVar
 
 from benchmarks.common import machine
 from benchmarks.common.records import provenance
 from benchmarks.scores.variants import config_hash, settings
 from dqn_tf.config.dqn_config import DQNConfig
+
+RowType = TypeVar("RowType")
+
+
+def current(
+    rows: Sequence[RowType], name: str, config: DQNConfig, seeds: Container[int]
+) -> list[RowType]:
+    """Select an experiment's runs of these settings and seeds; of a seed done twice, the later."""
+    own_hash = config_hash(config)
+    found = {}
+    for row in rows:
+        run: Any = row
+        if (run.experiment, run.config_hash) == (name, own_hash) and run.seed in seeds:
+            found[run.seed] = row
+    return list(found.values())
 
 
 def columns(config: DQNConfig, result: dict[str, Any]) -> dict[str, Any]:

@@ -4,20 +4,11 @@ python -m benchmarks.continual
 """
 
 import functools
-from collections.abc import Iterator
-from typing import Any
 
 from benchmarks.common import experiments_command
-from benchmarks.common.experiments_command import (
-    OF_TRAIN,
-    Family,
-    Job,
-    RunFlags,
-    RunOfJob,
-    seed_by_seed,
-)
+from benchmarks.common.experiments_command import OF_TRAIN, Family, single_runs
 from benchmarks.continual import experiments
-from benchmarks.continual.experiments import BY_NAME, EARLIER_RUN, Experiment
+from benchmarks.continual.experiments import BY_NAME, EARLIER_RUN
 from dqn_tf.support import command_line
 
 HELP = (
@@ -29,25 +20,14 @@ HELP = (
     " that set a field of DQNConfig, but --env, --env_kwargs, --initial_weights, --initial_replay"
     " and --seed, may be added and hold for all methods; such chains are recorded and do not count."
 )
-
-
-def jobs(options: RunFlags) -> Iterator[Job]:
-    """Yield a job for each chain."""
-    return seed_by_seed(options, BY_NAME, _job)
-
-
-def _job(experiment: Experiment, seed: int, overrides: dict[str, Any]) -> Job:
-    config = experiments.configure(experiment, seed, overrides)
-    order = {"config": config.to_dict()}
-    return Job(experiment.title, order, [RunOfJob(experiment.name, config)])
-
-
 FAMILY = Family(
     name="continual",
     help=HELP,
     example="--experiments=none,reservoir --seeds=1,2",
     by_name=BY_NAME,
-    jobs=jobs,
+    jobs=single_runs(
+        BY_NAME, experiments.configure, lambda _, config: {"config": config.to_dict()}
+    ),
     outcome=lambda row: f"forgetting {row.forgetting:.3f}, {row.final:.3f} at the end",
     page="language.md",
     of_train=(*OF_TRAIN, *EARLIER_RUN),

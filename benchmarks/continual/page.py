@@ -5,13 +5,12 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.common import report, tables
+from benchmarks.common import report, run_records, tables
 from benchmarks.common.records import read
 from benchmarks.common.report import estimate
 from benchmarks.continual import experiments, measures
 from benchmarks.continual.experiments import EXPERIMENTS, PAIRS, TASKS, Experiment
 from benchmarks.continual.records import FILE, Row
-from benchmarks.scores.variants import config_hash
 from dqn_tf.envs.applications.issue_beliefs import IssueBeliefs
 
 BEGIN = "<!-- continual measured, generated -->\n"
@@ -49,14 +48,8 @@ def render(results: Path) -> str:
 
 def current(experiment: Experiment, rows: Sequence[Row]) -> list[Row]:
     """Select a method's chains of today's settings; of a seed done twice, the later."""
-    own_hash = config_hash(experiments.configure(experiment, 0, {}))
-    found = {
-        row.seed: row
-        for row in rows
-        if (row.experiment, row.config_hash) == (experiment.name, own_hash)
-        and row.seed in experiment.seeds
-    }
-    return list(found.values())
+    config = experiments.configure(experiment, 0, {})
+    return run_records.current(rows, experiment.name, config, experiment.seeds)
 
 
 def _cells(measured: tuple[Experiment, list[Row]]) -> tuple[str, ...]:

@@ -4,13 +4,11 @@ python -m benchmarks.language
 """
 
 import functools
-from collections.abc import Iterator
-from typing import Any
 
 from benchmarks.common import experiments_command
-from benchmarks.common.experiments_command import Family, Job, RunFlags, RunOfJob, seed_by_seed
+from benchmarks.common.experiments_command import Family, single_runs
 from benchmarks.language import experiments
-from benchmarks.language.experiments import BY_NAME, Experiment
+from benchmarks.language.experiments import BY_NAME
 from dqn_tf.support import command_line
 
 HELP = (
@@ -21,25 +19,12 @@ HELP = (
     " train.py that set a field of DQNConfig, but --env, --env_kwargs and --seed, may be added and"
     " hold for all experiments; such runs are recorded and do not count."
 )
-
-
-def jobs(options: RunFlags) -> Iterator[Job]:
-    """Yield a job for each run."""
-    return seed_by_seed(options, BY_NAME, _job)
-
-
-def _job(experiment: Experiment, seed: int, overrides: dict[str, Any]) -> Job:
-    config = experiments.configure(experiment, seed, overrides)
-    order = config.to_dict()
-    return Job(experiment.title, order, [RunOfJob(experiment.name, config)])
-
-
 FAMILY = Family(
     name="language",
     help=HELP,
     example="--experiments=maze_choice --seeds=1,2",
     by_name=BY_NAME,
-    jobs=jobs,
+    jobs=single_runs(BY_NAME, experiments.configure, lambda _, config: config.to_dict()),
     outcome=lambda row: f"{row.score:.3f}, {row.success:.1%} succeed",
     page="language.md",
 )

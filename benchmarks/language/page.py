@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.common import report, tables
+from benchmarks.common import report, run_records, tables
 from benchmarks.common.records import read
 from benchmarks.common.report import estimate
 from benchmarks.language import experiments
@@ -13,7 +13,6 @@ from benchmarks.language.experiments import EXPERIMENTS, Experiment
 from benchmarks.language.records import FILE, Row
 from benchmarks.language.yardsticks import Yardstick, yardsticks
 from benchmarks.scores.statistics import Estimate
-from benchmarks.scores.variants import config_hash
 
 BEGIN = "<!-- measured, generated -->\n"
 END = "<!-- end of measured -->\n"
@@ -46,14 +45,8 @@ def render(results: Path) -> str:
 
 def current(experiment: Experiment, rows: Sequence[Row]) -> list[Row]:
     """Select an experiment's runs of today's settings; of a seed done twice, the later."""
-    own_hash = config_hash(experiments.configure(experiment, 0, {}))
-    found = {
-        row.seed: row
-        for row in rows
-        if (row.experiment, row.config_hash) == (experiment.name, own_hash)
-        and row.seed in experiment.seeds
-    }
-    return list(found.values())
+    config = experiments.configure(experiment, 0, {})
+    return run_records.current(rows, experiment.name, config, experiment.seeds)
 
 
 def _section(env: str, measured: Measured, exact: Sequence[Yardstick]) -> str:

@@ -4,13 +4,11 @@ python -m benchmarks.pretrained
 """
 
 import functools
-from collections.abc import Iterator
-from typing import Any
 
 from benchmarks.common import experiments_command
-from benchmarks.common.experiments_command import Family, Job, RunFlags, RunOfJob, seed_by_seed
+from benchmarks.common.experiments_command import Family, single_runs
 from benchmarks.pretrained import experiments
-from benchmarks.pretrained.experiments import BY_NAME, Experiment
+from benchmarks.pretrained.experiments import BY_NAME
 from dqn_tf.support import command_line
 
 HELP = (
@@ -22,24 +20,12 @@ HELP = (
     " flags of train.py that set a field of DQNConfig, but --env, --env_kwargs and --seed, may be"
     " added and hold for all experiments; such runs are recorded and do not count."
 )
-
-
-def jobs(options: RunFlags) -> Iterator[Job]:
-    """Yield a job for each run."""
-    return seed_by_seed(options, BY_NAME, _job)
-
-
-def _job(experiment: Experiment, seed: int, overrides: dict[str, Any]) -> Job:
-    config = experiments.configure(experiment, seed, overrides)
-    return Job(experiment.title, config.to_dict(), [RunOfJob(experiment.name, config)])
-
-
 FAMILY = Family(
     name="pretrained",
     help=HELP,
     example="--experiments=smollm2,bag --seeds=1,2",
     by_name=BY_NAME,
-    jobs=jobs,
+    jobs=single_runs(BY_NAME, experiments.configure, lambda _, config: config.to_dict()),
     outcome=lambda row: f"{row.train:.3f}, on test wordings {row.test:.3f}",
     page="language.md",
 )

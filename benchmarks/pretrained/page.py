@@ -7,13 +7,12 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.common import report, tables
+from benchmarks.common import report, run_records, tables
 from benchmarks.common.records import read
 from benchmarks.pretrained import experiments
 from benchmarks.pretrained.experiments import EXPERIMENTS, FILES, Experiment
 from benchmarks.pretrained.records import FILE, Row
 from benchmarks.scores.statistics import Estimate
-from benchmarks.scores.variants import config_hash
 from dqn_tf.envs.applications.issue_beliefs import IssueBeliefs
 
 BEGIN = "<!-- new wordings measured, generated -->\n"
@@ -44,14 +43,8 @@ def render(results: Path) -> str:
 
 def current(experiment: Experiment, rows: Sequence[Row]) -> list[Row]:
     """Select an experiment's runs of today's settings; of a seed done twice, the later."""
-    own_hash = config_hash(experiments.configure(experiment, 0, {}))
-    found = {
-        row.seed: row
-        for row in rows
-        if (row.experiment, row.config_hash) == (experiment.name, own_hash)
-        and row.seed in experiment.seeds
-    }
-    return list(found.values())
+    config = experiments.configure(experiment, 0, {})
+    return run_records.current(rows, experiment.name, config, experiment.seeds)
 
 
 def _table(chosen: Sequence[Experiment], measured: Measured) -> list[str]:

@@ -4,13 +4,11 @@ python -m benchmarks.sentiment
 """
 
 import functools
-from collections.abc import Iterator
-from typing import Any
 
 from benchmarks.common import experiments_command
-from benchmarks.common.experiments_command import Family, Job, RunFlags, RunOfJob, seed_by_seed
+from benchmarks.common.experiments_command import Family, single_runs
 from benchmarks.sentiment import experiments
-from benchmarks.sentiment.experiments import BY_NAME, Experiment
+from benchmarks.sentiment.experiments import BY_NAME
 from dqn_tf.support import command_line
 
 HELP = (
@@ -21,25 +19,16 @@ HELP = (
     " docs/language.md. All flags of train.py that set a field of DQNConfig, but --env,"
     " --env_kwargs and --seed, may be added; such runs are recorded and do not count."
 )
-
-
-def jobs(options: RunFlags) -> Iterator[Job]:
-    """Yield a job for each run."""
-    return seed_by_seed(options, BY_NAME, _job)
-
-
-def _job(experiment: Experiment, seed: int, overrides: dict[str, Any]) -> Job:
-    config = experiments.configure(experiment, seed, overrides)
-    order = {"config": config.to_dict(), "is_told": experiment.is_told}
-    return Job(experiment.title, order, [RunOfJob(experiment.name, config)])
-
-
 FAMILY = Family(
     name="sentiment",
     help=HELP,
     example="--seeds=1",
     by_name=BY_NAME,
-    jobs=jobs,
+    jobs=single_runs(
+        BY_NAME,
+        experiments.configure,
+        lambda each, config: {"config": config.to_dict(), "is_told": each.is_told},
+    ),
     outcome=lambda row: row.accuracies,
     page="language.md",
     has_picture=True,

@@ -45,7 +45,7 @@ def test_help_and_mistakes_come_without_tensorflow():
 
 
 def test_seeds_of_the_search_are_not_reported():
-    jobs = list(command.jobs(command.parse(["pretrained"])))
+    jobs = list(command.FAMILY.jobs(command.parse(["pretrained"])))
     assert len(jobs) == 5 * len(EXPERIMENTS)
     assert {job.runs[0].config.seed for job in jobs} == set(range(1, 6))
 
