@@ -127,7 +127,8 @@ def _rehearsal_aims(rows: Sequence[Row]) -> list[str]:
         found = summary.rises(runs)
         if found:
             good = sum(map(is_good, found))
-            shown = f"in {good} of {len(found)} runs, {min(found):.2f} to {max(found):.2f}"
+            spread = f"{min(found):.2f} to {max(found):.2f}, mean {np.mean(found):.2f}"
+            shown = f"in {good} of {len(found)} runs, {spread}"
             is_met = verdict(good == len(found))
             lines.append(f"- The cross-entropy rises by {sentence}: {is_met}, {shown}.")
     return lines
