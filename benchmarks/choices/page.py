@@ -8,10 +8,9 @@ import numpy as np
 from benchmarks.choices import experiments
 from benchmarks.choices.experiments import BY_NAME, EXPERIMENTS, SEEDS
 from benchmarks.choices.records import AFTER, FILE, Row
-from benchmarks.common import tables
+from benchmarks.common import run_records, tables
 from benchmarks.common.records import read
 from benchmarks.common.report import estimate, versions
-from benchmarks.scores.variants import config_hash
 from dqn_tf.envs.applications import readers
 from dqn_tf.envs.applications.issue_beliefs import IssueBeliefs
 
@@ -45,13 +44,7 @@ def current(name: str, rows: Sequence[Row]) -> list[Row]:
     """Select an experiment's runs of today's settings; of a seed done twice, the later."""
     first, is_after = name.removesuffix(AFTER), name.endswith(AFTER)
     configure = experiments.configure_after if is_after else experiments.configure
-    own_hash = config_hash(configure(BY_NAME[first], 0, {}))
-    found = {
-        row.seed: row
-        for row in rows
-        if (row.experiment, row.config_hash) == (name, own_hash) and row.seed in SEEDS
-    }
-    return list(found.values())
+    return run_records.current(rows, name, configure(BY_NAME[first], 0, {}), SEEDS)
 
 
 def _names() -> dict[str, str]:

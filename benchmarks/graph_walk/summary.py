@@ -6,12 +6,12 @@ import json
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from benchmarks.common import run_records
 from benchmarks.common.report import estimate
 from benchmarks.graph_walk import experiments
 from benchmarks.graph_walk.experiments import Experiment
 from benchmarks.graph_walk.records import Row
 from benchmarks.scores.statistics import Estimate
-from benchmarks.scores.variants import config_hash
 
 
 class Point(NamedTuple):
@@ -24,14 +24,9 @@ class Point(NamedTuple):
 
 def current(experiment: Experiment, graph: str, rows: Sequence[Row]) -> list[Row]:
     """Select the runs of today's settings by seed; of a seed done twice, the later."""
-    own_hash = config_hash(experiments.configure(experiment, graph, 0, {}))
-    found = {
-        row.seed: row
-        for row in rows
-        if (row.experiment, row.graph, row.config_hash) == (experiment.name, graph, own_hash)
-        and row.seed in experiment.seeds_of(graph)
-    }
-    return [found[seed] for seed in sorted(found)]
+    config = experiments.configure(experiment, graph, 0, {})  # which holds the graph
+    found = run_records.current(rows, experiment.name, config, experiment.seeds_of(graph))
+    return sorted(found, key=lambda row: row.seed)
 
 
 def rises(runs: Sequence[Row]) -> list[float]:

@@ -6,7 +6,8 @@ import dataclasses
 import time
 from typing import Any
 
-from benchmarks.scores.run_one import CostObserver
+import numpy as np
+
 from dqn_tf.config.dqn_config import DQNConfig
 from dqn_tf.evaluation.library import evaluate
 from dqn_tf.training import trainer
@@ -22,7 +23,7 @@ def run(config: DQNConfig) -> dict[str, Any]:
     Raises UserError if learning breaks.
     """
     start, cpu_start = time.monotonic(), time.process_time()
-    (trained,) = trainer.make_runs([config], [CostObserver()])
+    (trained,) = trainer.make_runs([config])
     try:
         trainer.run_blocks([trained])
         trained.engine.sync_agent()
@@ -36,7 +37,8 @@ def run(config: DQNConfig) -> dict[str, Any]:
             scores[split] = evaluate(trained.agent, told, episodes=EPISODES).mean
     finally:
         trained.close()
-    weights = sum(int(variable.shape.num_elements()) for variable in _learning(trained.agent))
+    learning = trained.agent.online.trainable_variables
+    weights = sum(int(np.prod(variable.shape)) for variable in learning)
     return (
         scores
         | costs
@@ -46,7 +48,3 @@ def run(config: DQNConfig) -> dict[str, Any]:
             "env_steps": trained.engine.env_step,
         }
     )
-
-
-def _learning(agent: Any) -> list[Any]:
-    return list(agent.online.trainable_variables)

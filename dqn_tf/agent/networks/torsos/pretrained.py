@@ -155,12 +155,19 @@ class Pretrained(Torso):
         features = tf.reshape(features, (-1, self.model_width + len(ROLES)))
         if drawn is not None:
             features = self._with_noise(features, next(drawn))
-        for layer in self.message_layers:
-            features = layer(features, **options)
-            if drawn is not None:
-                features = self._dropped(features, next(drawn))
+        features = self._through(self.message_layers, features, drawn, options)
         features = tf.reshape(features, (-1, self.messages * self.message_width))
-        for layer in self.hidden:
+        return self._through(self.hidden, features, drawn, options)
+
+    def _through(
+        self,
+        layers: Sequence[tf.keras.layers.Layer],
+        features: tf.Tensor,
+        drawn: Iterator[tf.Tensor] | None,
+        options: Mapping[str, Any],
+    ) -> tf.Tensor:
+        """Return what layers make of features; with seeds, units drop out behind each."""
+        for layer in layers:
             features = layer(features, **options)
             if drawn is not None:
                 features = self._dropped(features, next(drawn))
