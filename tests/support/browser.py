@@ -128,8 +128,9 @@ class Browser:
         )
 
     def open(self, url: str) -> None:
-        """Goes there; the page may still be loading."""
-        self.call("Page.navigate", url=url)
+        """Goes there, until the page's own parts are there; what it fetches may still come."""
+        self.call("Page.navigate", url=url)  # returns once the new document has begun
+        self.until("document.readyState === 'complete'")
 
     def value(self, expression: str) -> Any:
         """What the JavaScript expression, or the promise that it is, comes to."""
