@@ -3,7 +3,8 @@
 A file is a JSON object. Its entries are lists of texts, or lists of such lists, as an environment's
 `Entry` says. Sentences that mean the same stand in one list, which is divided among the splits by
 their places: of each four in a row the first two are for training, the third for validation and
-the fourth for the test. No sentence occurs twice in a file, so no split has one of another's.
+the fourth for the test. Entries of the same names in an object `training` are for training alone.
+No sentence occurs twice in a file, so no split has one of another's.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ DATA = Path(__file__).parent / "data"
 LANGUAGES = ("en", "zh")
 SPLITS = {"train": (0, 1), "validation": (2,), "test": (3,)}  # places, modulo PERIOD
 PERIOD = 4  # and so the least sentences of a list that is divided
+TRAINING = "training"  # the object of further sentences
 
 
 class Entry(NamedTuple):
@@ -65,11 +67,11 @@ def chosen(
     require_choice(env_id, "split", split, SPLITS)
     sentences = read_set(wordings, language)
     if vocabulary is None:
-        return sentences, sentences
+        return sentences, _of_all_splits(sentences)
     if vocabulary in LANGUAGES:
-        return sentences, read_set(None, vocabulary)
+        return sentences, _of_all_splits(read_set(None, vocabulary))
     try:
-        return sentences, read_set(vocabulary, language)
+        return sentences, _of_all_splits(read_set(vocabulary, language))
     except UserError as error:  # it is read as wordings are
         raise UserError(f"vocabulary={str(error).removeprefix('wordings=')}") from error
 
@@ -100,7 +102,7 @@ def read_file(path: Path, entries: Entries) -> Sentences:
         raise UserError(f"wordings={path} cannot be read: {error.strerror}.") from error
     except UserError as error:
         raise UserError(f"wordings={error}") from error
-    unknown = sorted(set(values) - set(entries))
+    unknown = sorted(set(values) - set(entries) - {TRAINING})
     if unknown:
         refuse(path, f"{unknown[0]!r} is no entry of it, which are {', '.join(entries)}")
     for name, entry in entries.items():
@@ -108,6 +110,7 @@ def read_file(path: Path, entries: Entries) -> Sentences:
             _require_entry(path, name, values[name], entry)
         elif not entry.is_optional:
             refuse(path, f"the entry {name!r} is missing")
+    _require_training(path, values, entries)
     _require_no_twins(path, values)
     return values
 
@@ -115,7 +118,7 @@ def read_file(path: Path, entries: Entries) -> Sentences:
 def of_split(sentences: Sentences, entries: Entries, split: str) -> Sentences:
     """Return the sentences of one split; what is not divided is whole in each."""
     kept: Sentences = {}
-    for name, values in sentences.items():
+    for name, values in _entries_of(sentences).items():
         entry = entries[name]
         if not entry.is_divided:
             kept[name] = values
@@ -123,7 +126,28 @@ def of_split(sentences: Sentences, entries: Entries, split: str) -> Sentences:
             kept[name] = [_share(texts, split) for texts in values]
         else:
             kept[name] = _share(values, split)
-    return kept
+    return _with_training(kept, sentences) if split == "train" else kept
+
+
+def _entries_of(sentences: Sentences) -> Sentences:
+    """Return the sentences without those for training alone."""
+    return {name: values for name, values in sentences.items() if name != TRAINING}
+
+
+def _of_all_splits(sentences: Sentences) -> Sentences:
+    """Return all sentences by their entries, those for training alone among them."""
+    return _with_training(_entries_of(sentences), sentences)
+
+
+def _with_training(kept: Sentences, sentences: Sentences) -> Sentences:
+    """Return entries with the further sentences for training behind their own."""
+    joined = dict(kept)
+    for name, more in sentences.get(TRAINING, {}).items():
+        if isinstance(more[0], str):
+            joined[name] = kept[name] + more
+        else:
+            joined[name] = [own + texts for own, texts in zip(kept[name], more, strict=True)]
+    return joined
 
 
 def all_texts(values: Any) -> Iterator[str]:
@@ -172,6 +196,21 @@ def _require_texts(path: Path, name: str, texts: Any, entry: Entry) -> None:
             f"{name} has {len(texts)} texts, and must have at least {PERIOD}, which are divided"
             " into training, validation and test",
         )
+
+
+def _require_training(path: Path, values: Sentences, entries: Entries) -> None:
+    """Raise UserError unless the sentences for training alone are as those of their entries."""
+    training = values.get(TRAINING, {})
+    if not isinstance(training, dict):
+        refuse(path, f"{TRAINING} is {describe_value(training)}, and must be an object of entries")
+    for name, more in training.items():
+        entry = entries.get(name, Entry(is_divided=False))
+        if not entry.is_divided or name not in values:
+            divided = [name for name, entry in entries.items() if entry.is_divided]
+            refuse(path, f"{TRAINING} has {name!r}, and can have {', '.join(divided)}")
+        _require_entry(path, f"{TRAINING}.{name}", more, entry._replace(is_divided=False))
+        if entry.has_lists and len(more) != len(values[name]):
+            refuse(path, f"{TRAINING}.{name} has {len(more)} lists, and {name} {len(values[name])}")
 
 
 def _require_no_twins(path: Path, values: Sentences) -> None:

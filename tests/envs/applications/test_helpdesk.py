@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from dqn_tf.envs.applications import helpdesk
+from dqn_tf.envs.applications import helpdesk, wordings
 from dqn_tf.envs.applications.helpdesk import Helpdesk
 from dqn_tf.envs.applications.issue_beliefs import IssueBeliefs
 from dqn_tf.support.errors import UserError
@@ -118,6 +118,22 @@ def test_other_sentences_with_the_tokens_of_ours(tmp_path):
     assert "zyzzyva" in Helpdesk(wordings=str(path)).tokens
 
 
+def test_further_sentences_for_training_are_in_no_other_split(tmp_path):
+    sentences = helpdesk.read(None, "en")
+    further = [["Zyzzyva!"], *([f"Issue {issue}, I say."] for issue in range(1, 8))]
+    sentences["training"] = {"reply": further, "vague": ["Hey, listen."]}
+    path = tmp_path / "mine.json"
+    path.write_text(json.dumps(sentences))
+    said = {split: Helpdesk(wordings=str(path), split=split).sentences for split in wordings.SPLITS}
+    ours = {split: Helpdesk(split=split).sentences for split in wordings.SPLITS}
+    assert said["train"]["vague"] == [*ours["train"]["vague"], "Hey, listen."]
+    assert said["train"]["reply"][0] == [*ours["train"]["reply"][0], "Zyzzyva!"]
+    assert said["train"]["clear"] == ours["train"]["clear"]
+    assert said["validation"] == ours["validation"]
+    assert said["test"] == ours["test"]
+    assert "zyzzyva" in Helpdesk(wordings=str(path), split="test").tokens
+
+
 @pytest.mark.parametrize("language, name", [("en", "many"), ("zh", "many_zh")])
 def test_the_examples_of_many_wordings_begin_with_ours(language, name):
     """So each sentence of ours keeps its place, and with it its split; reading refuses twins."""
@@ -149,6 +165,10 @@ def test_the_examples_of_many_wordings_begin_with_ours(language, name):
         ({"reply": [["a", "b", "c", "d"], 3]}, r"reply\[1\] is 3, and must be a list of texts"),
         ({"reply": [["a", "b", "c", "d"]]}, "reply has 1 entries; as there are 4 questions"),
         ({"mood": ["a"]}, "'mood' is no entry of it, which are issues, answers"),
+        ({"training": ["a"]}, r"training is \['a'\], and must be an object of entries"),
+        ({"training": {"issues": ["a"]}}, "training has 'issues', and can have clear, ambiguous"),
+        ({"training": {"reply": [["a"]]}}, "training.reply has 1 lists, and reply 8"),
+        ({"training": {"vague": ["Hi", "HI"]}}, "'HI' occurs twice"),
     ],
 )
 def test_bad_files_are_told_in_a_sentence(change, sentence, tmp_path):
