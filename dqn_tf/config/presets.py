@@ -7,7 +7,7 @@ from typing import Any
 from dqn_tf.config.dqn_config import DQNConfig
 from dqn_tf.config.preset import Preset
 from dqn_tf.config.settings.logged import LoggedDataSettings
-from dqn_tf.config.text_presets import TEXT_PRESETS, WITH_LANGUAGE_MODEL
+from dqn_tf.config.text_presets import TEXT_PRESETS, WHERE_MODEL_LEARNS, WITH_LANGUAGE_MODEL
 
 # For any Atari game: the settings of Mnih et al. 2015 cut to what fits into a night, with Adam, a
 # smaller replay and a faster falling epsilon.
@@ -213,7 +213,9 @@ def configure(env: str, overrides: dict[str, Any] | None = None) -> DQNConfig:
     if overrides.get("language_model"):
         # what it says is read by the torso that is made for it
         chosen |= {"network": "pretrained", "replay_unit": DQNConfig.replay_unit}
-        chosen |= WITH_LANGUAGE_MODEL.get(env, {})
+        if env in WITH_LANGUAGE_MODEL:
+            chosen |= WITH_LANGUAGE_MODEL[env]
+            chosen |= WHERE_MODEL_LEARNS.get(overrides.get("fine_tune", "head"), {})
     values = chosen | overrides | {"env": env}
     config = DQNConfig(**values)
     if (config.offline_updates or config.initial_weights) and "epsilon_start" not in values:

@@ -235,3 +235,27 @@ WITH_LANGUAGE_MODEL = {
         "dropout": 0.5,
     }
 }
+
+# What changes where the language model learns, too: an update then takes seconds, so there are
+# fewer and smaller ones, and nobody waits for several before anything is seen. At a rate at which
+# changes of low rank learn, a whole model forgets what it knew.
+WHERE_MODEL_LEARNS = {
+    "lora": {
+        "total_steps": 10_000,
+        "warmup_env_steps": 500,
+        "updates_per_block": 1,
+        "batch_size": 32,
+        "env_steps_per_update": 16.0,
+        "learning_rate": 5e-4,
+        "epsilon_decay_env_steps": 3_000,
+    },
+    "all": {
+        "total_steps": 2_000,
+        "warmup_env_steps": 200,
+        "updates_per_block": 1,
+        "batch_size": 16,
+        "env_steps_per_update": 8.0,
+        "learning_rate": 2e-5,
+        "epsilon_decay_env_steps": 1_000,
+    },
+}

@@ -79,13 +79,18 @@ def begin_with(agent: DQN, config: DQNConfig) -> None:
     if not config.initial_weights:
         return
     weights = find(config.initial_weights).read()
+    variables = list(agent.online.variables)
     shapes = [tuple(array.shape) for array in weights]
-    if shapes != [tuple(variable.shape) for variable in agent.online.variables]:
+    if len(weights) < len(variables):  # of layers above a language model that was frozen there
+        of_model = {id(variable) for variable in agent.online.torso.model_variables()}
+        variables = [variable for variable in variables if id(variable) not in of_model]
+    if shapes != [tuple(variable.shape) for variable in variables]:
         raise UserError(
             f"--initial_weights={config.initial_weights} holds weights of other shapes than the"
             " network's"
         )
-    agent.online.assign_weights(weights)
+    for variable, array in zip(variables, weights, strict=True):
+        variable.assign(array)
     agent.target.set_weights(agent.online.get_weights())
 
 

@@ -1,16 +1,10 @@
 """Refuses a language model that a run cannot use, before the run leaves anything."""
 
-import math
-
 from dqn_tf.config.dqn_config import DQNConfig
 from dqn_tf.experience.memory_plan import format_bytes, free_memory
-from dqn_tf.language import llama
+from dqn_tf.language.memory import memory_of
 from dqn_tf.language.model_files import open_model
 from dqn_tf.support.errors import UserError
-
-# arrays of the size of the weights, by what learns: online, target, gradient, two of the optimizer
-COPIES = {"head": 1, "lora": 1, "all": 5}
-FLOAT_BYTES = 4
 
 
 def require_usable(config: DQNConfig) -> None:
@@ -30,13 +24,11 @@ def require_usable(config: DQNConfig) -> None:
             " use."
         )
     files.require_weights(layers)
-    shapes = llama.weights(files.shape)
-    weights = sum(math.prod(shapes[name]) for name in files.names(layers))
-    needed, free = weights * FLOAT_BYTES * COPIES[config.fine_tune], free_memory()
-    if needed > free:
+    needed, free = memory_of(files, layers, config.fine_tune), free_memory()
+    if needed.bytes > free:
         raise UserError(
             f"--language_model={files.model} does not fit into memory: {layers} layers have"
-            f" {weights:,} weights, which take {format_bytes(needed)} with"
+            f" {needed.weights:,} weights, which take {format_bytes(needed.bytes)} with"
             f" --fine_tune={config.fine_tune}, and {format_bytes(free)} are free. Give fewer"
             " --language_layers, or --fine_tune=head."
         )

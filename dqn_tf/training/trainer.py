@@ -23,6 +23,7 @@ from dqn_tf.training.progress import Progress
 from dqn_tf.training.recorder import RunRecorder
 from dqn_tf.training.run import Run, RunObserver
 from dqn_tf.training.timings import Timings
+from dqn_tf.training.update_cost import UpdateCost
 
 
 def train(plans: Sequence[RunPlan], timings: Timings | None = None) -> int:
@@ -136,10 +137,11 @@ def start(
 ) -> list[RunRecorder]:
     """Build or resume the planned runs, each with the recorder of its run directory."""
     configs = [plan.config for plan in plans]
+    learns_model = configs[0].network == "pretrained" and configs[0].fine_tune != "head"
     # Of a run of an earlier version, the networks are those of the spaces that it recorded.
     runs = make_runs(
         configs,
-        (),
+        [UpdateCost()] if learns_model else (),
         timings,
         progress.say,
         interrupts.check,

@@ -1,5 +1,7 @@
 """The torso `pretrained`: what it reads, what of it learns, and the table of what it has read."""
 
+import contextlib
+
 import gymnasium as gym
 import numpy as np
 import pytest
@@ -10,9 +12,11 @@ from dqn_tf.agent.dqn import DQN
 from dqn_tf.agent.networks.pretrained.feature_table import FeatureTable
 from dqn_tf.agent.networks.pretrained.prompt import TEXT, Prompt
 from dqn_tf.agent.networks.pretrained.readers import LEAST_DEVIATION, frozen_trunk, read_directly
+from dqn_tf.agent.networks.torsos.backbone import WithBackbone
 from dqn_tf.config.presets import configure
 from dqn_tf.envs import registry
 from dqn_tf.language.model_files import open_model
+from dqn_tf.support.errors import UserError
 
 for package in ("gguf", "safetensors", "tokenizers"):
     pytest.importorskip(package, reason="the extra `language` is not installed")
@@ -52,7 +56,7 @@ def model(tmp_path_factory):
     return str(folder), tiny.write_hugging_face(folder)
 
 
-def make_agent(model, **settings):
+def make_agent(model, torso=None, **settings):
     config = configure(
         "tiny/Dialogue-v0",
         {
@@ -67,7 +71,7 @@ def make_agent(model, **settings):
             **settings,
         },
     )
-    agent = DQN(config)
+    agent = DQN(config, torso=torso)
     agent.compile()
     return agent
 
@@ -195,6 +199,8 @@ def test_what_learns_and_what_the_target_copies(model, head, fine_tune):
     assert sum(v.numpy().size for v in agent.target.variables) == own + above + 2 * 16
     said = " ".join(torso.sentences(own + above))
     assert f"2 of 2 layers of {model[0]}" in said and f"{own + above:,} weights learn" in said
+    of_memory = {"head": "for the features of 16,384", "lora": "The last 1 of these", "all": "best"}
+    assert of_memory[fine_tune] in said and said.endswith(".")
     before = agent.online.get_weights()
     losses = [agent.learn(batches(agent), 6).metrics["loss"] for _ in range(4)]
     assert losses[-1] < losses[0]
@@ -204,6 +210,32 @@ def test_what_learns_and_what_the_target_copies(model, head, fine_tune):
     assert moved == [id(variable) in trainable for variable in agent.online.variables]
     now = [variable.numpy() for variable in frozen_trunk(model[0], 0).variables]
     assert all((a == b).all() for a, b in zip(frozen, now, strict=True))
+
+
+def test_changed_layers_go_on_from_what_the_frozen_ones_said(model):
+    """Beside the whole model read anew: features, and the gradient of the changes."""
+    torso = make_agent(model, fine_tune="lora", lora_rank=2, lora_layers=1).online.torso
+    rows = np.full((5, LENGTH), -1, np.int32)
+    for row, tokens in enumerate(([30, 40, 50], [], [60], [30, 40, 50], [9] * LENGTH)):
+        rows[row, : len(tokens)] = tokens
+    change = torso.changes[0]
+    for layer in (change.query.up, change.value.up):
+        layer.kernel.assign(np.random.default_rng(1).standard_normal(layer.kernel.shape))
+    before = torso.text_features(rows[:1]).numpy()
+    variables = torso.model_variables()
+    assert len(variables) == 4 and torso.kept() == {}
+    found = []
+    for reading in (contextlib.nullcontext(), torso.for_export()):
+        with reading, tf.GradientTape() as tape:
+            features = torso.text_features(rows)
+            loss = tf.reduce_sum(features**3)
+        found.append((features.numpy(), *(g.numpy() for g in tape.gradient(loss, variables))))
+    for kept, anew in zip(*found, strict=True):
+        np.testing.assert_allclose(kept, anew, rtol=1e-3, atol=1e-3 * np.abs(anew).max())
+        assert np.abs(anew).max() > 1e-3
+    np.testing.assert_allclose(found[0][0][3], before[0], atol=1e-4)
+    change.query.up.kernel.assign(tf.zeros_like(change.query.up.kernel))
+    assert (torso.text_features(rows[:1]).numpy() != before).any()
 
 
 def test_choices_are_read_by_the_same_model(model):
@@ -216,6 +248,41 @@ def test_choices_are_read_by_the_same_model(model):
     swapped[:, -3 * LENGTH :] = places[:, ::-1].reshape(6, -1)
     np.testing.assert_allclose(agent(swapped).numpy(), q_values[:, ::-1], atol=1e-5)
     assert np.ptp(q_values, axis=1).min() > 1e-4
+
+
+def test_a_backbone_of_keras_hub_reads_for_the_same_torso(model):
+    models = pytest.importorskip("keras_hub", reason="KerasHub is not installed").models
+    encode = open_model(model[0]).tokenizer.encode
+    vocabulary = len(model[1]["model.embed_tokens.weight"])
+    backbone = models.LlamaBackbone(
+        vocabulary_size=vocabulary,
+        num_layers=2,
+        num_query_heads=4,
+        hidden_dim=24,
+        intermediate_dim=16,
+        num_key_value_heads=2,
+    )
+    maker = WithBackbone(backbone)
+    agent = make_agent(model, torso=maker)
+    torso = agent.online.torso
+    assert torso.reader is agent.target.torso.reader and torso.model_width == 24
+    message = np.full((1, LENGTH), -1, np.int32)
+    tokens = encode(TEXTS[1])[-LENGTH:]
+    message[0, : len(tokens)] = tokens
+    states = backbone({"token_ids": np.array([tokens]), "padding_mask": np.ones((1, len(tokens)))})
+    expected = np.asarray(states)[0, 1:].mean(axis=0)  # one is skipped
+    np.testing.assert_allclose(torso.reader(tf.constant(message)).numpy()[0], expected, atol=1e-5)
+    rows, weights = dialogues(agent), backbone.get_weights()
+    with torso.for_export():
+        anew = agent(rows).numpy()
+    np.testing.assert_allclose(agent(rows).numpy(), anew, atol=1e-4)
+    losses = [agent.learn(batches(agent), 6).metrics["loss"] for _ in range(4)]
+    assert losses[-1] < losses[0]
+    assert all((a == b).all() for a, b in zip(weights, backbone.get_weights(), strict=True))
+    with pytest.raises(UserError, match="a backbone stays frozen"):
+        make_agent(model, torso=maker, fine_tune="lora")
+    with pytest.raises(UserError, match="Dense is no causal Backbone of KerasHub"):
+        WithBackbone(tf.keras.layers.Dense(3))
 
 
 def test_equal_messages_are_read_once_and_empty_ones_not(model):

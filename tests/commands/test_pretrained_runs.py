@@ -76,6 +76,15 @@ def test_the_export_has_the_model_in_it(unbroken, tmp_path):
     assert status == 0 and "mean" in text, text
 
 
+def test_low_rank_changes_begin_with_the_layers_of_a_frozen_run(unbroken, model, tmp_path):
+    flags = LANGUAGE | {"fine_tune": "lora", "lora_layers": 1, "total_steps": 100}
+    flags |= {"initial_weights": unbroken[1] / "run", "num_envs": 4, "updates_per_block": 1}
+    status, text = run(small_run(tmp_path, language_model=model, **flags), tmp_path)
+    assert status == 0, text
+    assert "The last 1 of these layers have changes of low rank" in text
+    assert "The first update" in text and "An update takes 0." in text, text
+
+
 def test_other_files_than_before_are_a_sentence(unbroken, model, tmp_path):
     shutil.copytree(unbroken[1] / "run", tmp_path / "run")
     weights = model / "model.safetensors"

@@ -78,7 +78,7 @@ class CausalAttention(tf.keras.layers.Layer):
 
         A `change` has what is added to queries and to values, as functions of the inputs.
         """
-        shape, length = self.shape, inputs.shape[1]
+        shape, length = self.shape, length_of(inputs)
         cosine, sine = rotary_angles(length, shape.head_width, shape.rotary_base)
         query, value = self.query(inputs), self.value(inputs)
         if change is not None:
@@ -95,8 +95,8 @@ class CausalAttention(tf.keras.layers.Layer):
 
     def _by_head(self, projected: tf.Tensor) -> tf.Tensor:
         """[B, T, heads · head_width] → [B, heads, T, head_width]."""
-        length, width = projected.shape[1:]
-        heads = width // self.shape.head_width
+        heads = projected.shape[2] // self.shape.head_width
+        length = length_of(projected)
         divided = tf.reshape(projected, (-1, length, heads, self.shape.head_width))
         return tf.transpose(divided, (0, 2, 1, 3))
 
@@ -162,16 +162,26 @@ def projection(
     )
 
 
+def length_of(sequences: tf.Tensor) -> int | tf.Tensor:
+    """Return the T of [B, T, ...], a number where the graph knows it."""
+    length: int | None = sequences.shape[1]
+    return tf.shape(sequences)[1] if length is None else length
+
+
 def rotary_angles(
-    length: int, head_width: int, base: float = ROTARY_BASE
-) -> tuple[np.ndarray, np.ndarray]:
+    length: int | tf.Tensor, head_width: int, base: float = ROTARY_BASE
+) -> tuple[Any, Any]:
     """Return cosine and sine of each position's angles, [T, head_width / 2] float32 each."""
     frequency = base ** (-np.arange(0, head_width, 2) / head_width)
-    angle = np.arange(length)[:, np.newaxis] * frequency
-    return np.cos(angle).astype(np.float32), np.sin(angle).astype(np.float32)
+    if isinstance(length, int):
+        angle = np.arange(length)[:, np.newaxis] * frequency
+        return np.cos(angle).astype(np.float32), np.sin(angle).astype(np.float32)
+    # in float64 as well: angles of far positions are large
+    angle = tf.cast(tf.range(length), tf.float64)[:, tf.newaxis] * frequency
+    return tf.cast(tf.cos(angle), tf.float32), tf.cast(tf.sin(angle), tf.float32)
 
 
-def rotate(vectors: tf.Tensor, cosine: np.ndarray, sine: np.ndarray) -> tf.Tensor:
+def rotate(vectors: tf.Tensor, cosine: Any, sine: Any) -> tf.Tensor:
     """Turn [..., T, head_width] by the angles of their positions.
 
     A pair is a number of the first half and the one at its place in the second, as in Hugging
@@ -182,6 +192,8 @@ def rotate(vectors: tf.Tensor, cosine: np.ndarray, sine: np.ndarray) -> tf.Tenso
     return tf.concat(turned, axis=-1)
 
 
-def unseen(length: int) -> np.ndarray:
+def unseen(length: int | tf.Tensor) -> Any:
     """Return what is added to the scores of later steps, [T, T] float32."""
+    if not isinstance(length, int):
+        return UNSEEN * (1.0 - tf.linalg.band_part(tf.ones((length, length)), -1, 0))
     return np.triu(np.full((length, length), UNSEEN, np.float32), 1)

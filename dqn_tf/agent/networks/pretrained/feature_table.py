@@ -7,7 +7,8 @@ from collections.abc import Callable
 import numpy as np
 import tensorflow as tf
 
-ROOM = 16_384  # messages; at 576 numbers each 36 MiB
+from dqn_tf.language.memory import MOST_MESSAGES
+
 MIXING = 19  # seed of the multipliers of the hash
 MISSING = -1
 
@@ -26,7 +27,7 @@ class FeatureTable:
       features: [room, width] float32, a row for each message in the order of their arrival.
     """
 
-    def __init__(self, encode: Encode, length: int, width: int, room: int = ROOM) -> None:
+    def __init__(self, encode: Encode, length: int, width: int, room: int = MOST_MESSAGES) -> None:
         self.room = room
         self.features = tf.Variable(tf.zeros((room, width)), trainable=False, name="features")
         self._rows = tf.lookup.experimental.MutableHashTable(tf.int64, tf.int64, MISSING)

@@ -86,21 +86,21 @@ class LlamaTrunk(tf.keras.layers.Layer):
         """Return the stream after `at` blocks, [B, T, width]; after all of them, with a norm."""
         return self.all_states(tokens, at)[at]
 
-    def changed(self, tokens: tf.Tensor, changes: Sequence[Any]) -> tf.Tensor:
-        """Return the states after the last block, where the last ones' projections are changed."""
-        return self.all_states(tokens, self.shape.layers, changes)[-1]
+    def last_blocks(self, stream: tf.Tensor, changes: Sequence[Any]) -> tf.Tensor:
+        """Return the states after the last block, [B, T, width], of the stream some blocks before.
 
-    def all_states(
-        self, tokens: tf.Tensor, at: int, changes: Sequence[Any] = ()
-    ) -> list[tf.Tensor]:
-        """Return the stream after 0, 1, ... `at` blocks, [B, T, width] each.
-
-        The last blocks have the `changes`, one each.
+        These are as many as there are `changes`, one for each.
         """
+        first = len(self.blocks) - len(changes)
+        for block, change in zip(self.blocks[first:], changes, strict=True):
+            stream = block(stream, change=change)
+        return stream if self.norm is None or not changes else self.norm(stream)
+
+    def all_states(self, tokens: tf.Tensor, at: int) -> list[tf.Tensor]:
+        """Return the stream after 0, 1, ... `at` blocks, [B, T, width] each."""
         states = [tf.gather(tf.convert_to_tensor(self.embedding), tokens)]
-        of_blocks = [None] * (len(self.blocks) - len(changes)) + list(changes)
-        for block, change in zip(self.blocks[:at], of_blocks, strict=False):
-            states.append(block(states[-1], change=change))
+        for block in self.blocks[:at]:
+            states.append(block(states[-1]))
         if self.norm is not None and at == len(self.blocks):
             states[-1] = self.norm(states[-1])
         return states

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -94,7 +94,11 @@ class Torso(tf.keras.layers.Layer):
         """Return variables that the torso reads and that are none of its weights."""
         return ()
 
-    def sentences(self, trainable: int) -> Sequence[str]:
+    def model_variables(self) -> Sequence[tf.Variable]:
+        """Return those of the weights that begin as a file says, or as no change of it."""
+        return ()
+
+    def sentences(self, trainable: int) -> Iterable[str]:
         """Say what a user should know before a run whose network has `trainable` weights."""
         return ()
 

@@ -21,6 +21,7 @@ from dqn_tf.agent.networks.pretrained.readers import (
     frozen_trunk,
     read_directly,
     standard,
+    stream_reader,
 )
 from dqn_tf.agent.networks.pretrained.trunk import LlamaTrunk
 from dqn_tf.agent.networks.torsos.base import Torso
@@ -29,14 +30,18 @@ from dqn_tf.config.dqn_config import DQNConfig
 from dqn_tf.envs import registry
 from dqn_tf.envs.dialogues import ROLES
 from dqn_tf.envs.spaces import Spaces
+from dqn_tf.language.memory import COPIES_OF_ALL, FLOAT_BYTES, memory_of, stream_rows
 from dqn_tf.language.model_files import open_model
 from dqn_tf.support.errors import UserError
+
+# mean and deviation of features, by what they depend on: the target's are the online network's
+MEASURED: dict[tuple[object, ...], np.ndarray] = {}
 
 
 class Borrowed:
     """Holds blocks that Keras is not to count among a network's own."""
 
-    def __init__(self, trunk: LlamaTrunk) -> None:
+    def __init__(self, trunk: Any) -> None:
         self.trunk = trunk
 
 
@@ -51,16 +56,24 @@ class Pretrained(Torso):
 
     Attributes:
       trunk: the language model's blocks.
-      reader: what reads by the frozen model and keeps what it read; None unless `fine_tune=head`.
+      reader: what reads by the frozen layers and keeps what they said; None with `fine_tune=all`.
       changes: of the last blocks, with `fine_tune=lora`.
       standard: mean and deviation of each feature, [2, width of the model].
     """
 
     takes_noise = True
 
-    def __init__(self, spaces: Spaces, config: DQNConfig, seeds: Iterator[int]) -> None:
+    def __init__(
+        self,
+        spaces: Spaces,
+        config: DQNConfig,
+        seeds: Iterator[int],
+        reader: FrozenReader | None = None,
+    ) -> None:
+        """Make the layers; a `reader` reads in place of the blocks in the model's files."""
         super().__init__(spaces, config, seeds)
         self.messages = spaces.messages
+        self.texts = self.messages + spaces.choices  # in one observation
         self.start, self.tokens = spaces.category_start, spaces.categories
         self.length = config.message_tokens
         self.files = open_model(config.language_model)
@@ -68,14 +81,14 @@ class Pretrained(Torso):
         self.prompt = Prompt(config.language_prompt, encode, config.skip_tokens)
         self.feature_noise, self.dropout = config.feature_noise, config.dropout
         self.noise_number = next(seeds) % 2**31
-        self.reader: FrozenReader | None = None
-        self._borrowed: Borrowed | None = None
+        self.reader = reader
+        self._borrowed = None if reader is None else Borrowed(reader.trunk)
         self.changes: list[BlockChange] = []
-        self._begin(config, seeds)
+        if reader is None:
+            self._begin(config, seeds)
         self.model_width = self.trunk.shape.width
         began = time.perf_counter()
-        texts = registry.texts(config)
-        measured = standard(self._read, self.files.tokenizer, texts, self.length)
+        measured = self._measured(config)
         self.seconds = time.perf_counter() - began
         self.standard = self.add_weight(
             name="standard", shape=measured.shape, initializer="zeros", trainable=False
@@ -97,11 +110,11 @@ class Pretrained(Torso):
             self.own_trunk = LlamaTrunk(self.files, blocks)
             return
         self._borrowed = Borrowed(frozen_trunk(model, blocks))
-        if config.fine_tune == "head":
-            words, skip = config.language_prompt, config.skip_tokens
-            self.reader = frozen_reader(model, blocks, self.length, words, skip)
-            return
         shape = self.trunk.shape
+        reading = (model, blocks, self.length, config.language_prompt, config.skip_tokens)
+        if config.fine_tune == "head":
+            self.reader = frozen_reader(*reading)
+            return
         if config.lora_layers > shape.layers:
             raise UserError(
                 f"--lora_layers={config.lora_layers}: only {shape.layers} layers of the language"
@@ -111,9 +124,23 @@ class Pretrained(Torso):
             BlockChange(shape, config.lora_rank, seeds, f"change_{number}")
             for number in range(config.lora_layers)
         ]
+        at_once = max(config.batch_size, config.num_envs) * self.texts
+        room = stream_rows(self.prompt.places(self.length) * shape.width, at_once)
+        self.reader = stream_reader(*reading, room, config.lora_layers)
+
+    def _measured(self, config: DQNConfig) -> np.ndarray:
+        """Return what features are compared with; of one model and its texts it is measured once.
+
+        Changes begin with nothing, and a model that learns begins as its files are.
+        """
+        texts = registry.texts(config)
+        key = (self.identity, config.fine_tune, len(self.changes), tuple(texts))
+        if key not in MEASURED:
+            MEASURED[key] = standard(self._read, self.files.tokenizer, texts, self.length)
+        return MEASURED[key]
 
     @property
-    def trunk(self) -> LlamaTrunk:
+    def trunk(self) -> Any:
         """The language model's blocks in use, the network's own or those that all share."""
         return self._borrowed.trunk if self._borrowed else self.own_trunk
 
@@ -140,8 +167,8 @@ class Pretrained(Torso):
 
     def _read(self, texts: tf.Tensor) -> tf.Tensor:
         if self.reader is not None:
-            return self.reader(texts)
-        return read_directly(self.trunk, texts, self.prompt, self.changes)
+            return self.reader(texts, self.changes)
+        return read_directly(self.trunk, texts, self.prompt)
 
     def call(
         self, features: tf.Tensor, training: bool = False, noise_seed: tf.Tensor | None = None
@@ -201,37 +228,67 @@ class Pretrained(Torso):
         """Return the model's weights where they are not among the network's."""
         return [variable.value for variable in self.trunk.variables] if self._borrowed else ()
 
-    def sentences(self, trainable: int) -> Sequence[str]:
+    def model_variables(self) -> Sequence[tf.Variable]:
+        """Return the model's weights that learn, or those of its changes."""
+        layers = self.changes if self._borrowed else [self.own_trunk]
+        return [variable for layer in layers for variable in layer.variables]
+
+    def sentences(self, trainable: int) -> Iterator[str]:
         """Say how much of the model learns, what it takes, and how long the first reading took."""
+        files, used = self.files, self.trunk.shape.layers
         weights = self.trunk.count_params()
-        layers = f"{self.trunk.shape.layers} of {self.files.shape.layers} layers"
         frozen = weights if self._borrowed else 0
-        said = (
-            f"Language model: {layers} of {self.files.model}, {weights:,} weights"
-            f" ({weights / 2**18:.0f} MiB). {trainable:,} weights learn, {frozen:,} of the model"
-            " are frozen and shared with the target."
+        yield (
+            f"Language model: {used} of {files.shape.layers} layers of {files.model},"
+            f" {weights:,} weights ({_mebibytes(weights * FLOAT_BYTES)})."
+            f" {trainable:,} weights learn, {frozen:,} of the model are frozen and shared with the"
+            " target."
         )
         if self.reader is None:
-            return [said]
+            yield (
+                f"The model learns: its weights take up to"
+                f" {_mebibytes(memory_of(files, used, 'all').bytes)}, as online"
+                " network, target, gradients, in the optimizer, as the best so far and in a"
+                " checkpoint."
+            )
+            return
         table = self.reader.table
-        return [
-            said,
-            f"{len(table):,} texts read in {self.seconds:.1f} s, each once; room for the features"
-            f" of {table.room:,} ({table.bytes / 2**20:.0f} MiB).",
-        ]
+        what = "features"
+        if self.changes:
+            copies = FLOAT_BYTES * COPIES_OF_ALL * trainable
+            yield (
+                f"The last {len(self.changes)} of these layers have changes of low rank, which"
+                f" take with all that learns up to {_mebibytes(copies)}. A text is read once by the"
+                f" {used - len(self.changes)} layers below."
+            )
+            what = "states"
+        yield (
+            f"{len(table):,} texts read in {self.seconds:.1f} s, each once; room for the {what}"
+            f" of {table.room:,} ({_mebibytes(table.bytes)})."
+        )
 
     @property
     def identity(self) -> str:
         """What the features of a text depend on, but for what learns."""
-        parts = (self.files.sha256, self.trunk.shape.layers, self.length, self.prompt.skip)
+        model = getattr(self.trunk, "sha256", self.files.sha256)  # a trunk of another origin
+        parts = (model, self.trunk.shape.layers, self.length, self.prompt.skip)
         said = "-".join(map(str, parts))
         return said if self.prompt.words == TEXT else f"{said}-{self.prompt.words}"
 
     def kept(self) -> dict[str, np.ndarray]:
-        """Return the features of all messages that the frozen model has read."""
-        return {} if self.reader is None else self.reader.table.rows()
+        """Return the features of all messages that the frozen model has read.
+
+        The states below changes are many times as large and soon read again: they are left out.
+        """
+        if self.reader is None or self.changes:
+            return {}
+        return self.reader.table.rows()
 
     def restore_kept(self, arrays: Mapping[str, np.ndarray]) -> None:
         """Take what `kept` returned."""
-        if self.reader is not None:
+        if self.reader is not None and not self.changes:
             self.reader.table.restore(arrays["keys"], arrays["features"])
+
+
+def _mebibytes(count: int) -> str:
+    return f"{count / 2**20:,.0f} MiB"
