@@ -28,13 +28,22 @@ SHARE = 0.25  # of forgetting without anything against it: what is aimed at
 
 
 class Experiment(NamedTuple):
-    """One method: what the settings of later tasks have on top."""
+    """One method: what the settings of later tasks have on top.
+
+    Attributes:
+      aim: the share of forgetting without anything against it that is aimed at; None without aim.
+      against: the method that has nothing against it.
+      kept: the title of a second row of the same chains, in which each task is played by the
+        weights from right after its training; empty for none.
+    """
 
     name: str
     title: str
     settings: dict[str, Any]
     aim: float | None = SHARE
     seeds: range = SEEDS
+    against: str = "none"
+    kept: str = ""
 
 
 COMMON: dict[str, Any] = {
@@ -49,6 +58,22 @@ COMMON: dict[str, Any] = {
     "replay_capacity": 10_000,
     "evaluation_period_env_steps": 0,
 }
+RESERVOIR = {"initial_replay": EARLIER, "replay_eviction": "reservoir"}
+# Wordings are those that it learns from, so nothing need keep it from knowing them by heart.
+FROZEN: dict[str, Any] = {
+    "network": "pretrained",
+    "language_model": "smollm2",
+    "language_layers": 8,
+    "language_prompt": "{text}",
+    "feature_noise": 0.0,
+    "dropout": 0.0,
+}
+LOW_RANK = FROZEN | {
+    "fine_tune": "lora",
+    "lora_layers": 2,
+    "env_steps_per_update": 16.0,
+    "learning_rate": 1e-3,
+}
 EXPERIMENTS = [
     Experiment("none", "nothing against it", {}, None),
     Experiment(
@@ -59,7 +84,27 @@ EXPERIMENTS = [
     Experiment(
         "reservoir",
         "one reservoir for all tasks",
-        {"initial_replay": EARLIER, "replay_eviction": "reservoir"},
+        RESERVOIR,
+    ),
+    Experiment("smollm2", "SmolLM2, head, nothing against it", FROZEN, None),
+    Experiment(
+        "smollm2_reservoir",
+        "SmolLM2, head, one reservoir for all tasks",
+        FROZEN | RESERVOIR,
+        against="smollm2",
+    ),
+    Experiment(
+        "lora",
+        "SmolLM2, LoRA, nothing against it",
+        LOW_RANK,
+        None,
+        kept="SmolLM2, LoRA and layers above of each task kept, told which task it is",
+    ),
+    Experiment(
+        "lora_reservoir",
+        "SmolLM2, LoRA, one reservoir for all tasks",
+        LOW_RANK | RESERVOIR,
+        against="lora",
     ),
 ]
 BY_NAME = {experiment.name: experiment for experiment in EXPERIMENTS}

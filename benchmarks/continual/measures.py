@@ -28,6 +28,17 @@ def forward_transfer(returns: np.ndarray) -> float:
     return float(np.mean(gained))
 
 
+def with_weights_kept(returns: np.ndarray) -> np.ndarray:
+    """Return the returns of a player who has the weights from right after each task's training.
+
+    Tasks that are still to come are played with the latest.
+    """
+    kept = returns.copy()
+    for task in range(returns.shape[1]):
+        kept[task + 2 :, task] = returns[task + 1, task]
+    return kept
+
+
 def learned(returns: np.ndarray) -> float:
     """Return the mean over the tasks of the return right after each one's own training."""
     return float(np.diagonal(returns, offset=-1).mean())

@@ -40,7 +40,8 @@ def render(results: Path) -> str:
         ("optimum", "0", *[best] * 4, "—", "exact", "—"),
         ("at random", "—", *[blind] * 4, "—", "exact", "—"),
     ]
-    lines = [*tables.markdown(HEADER, [*map(_cells, measured), *exact]), ""]
+    cells = [row for each, runs in measured for row in _rows(each, runs)]
+    lines = [*tables.markdown(HEADER, [*cells, *exact]), ""]
     lines += [*_verdicts(measured), "", "The last task of each chain:", ""]
     lines += [f"- {each.title}: `{runs[-1].settings}`" for each, runs in measured]
     return "\n".join([*lines, "", f"Beside other work. {report.versions(counted)}", ""])
@@ -52,12 +53,19 @@ def current(experiment: Experiment, rows: Sequence[Row]) -> list[Row]:
     return run_records.current(rows, experiment.name, config, experiment.seeds)
 
 
-def _cells(measured: tuple[Experiment, list[Row]]) -> tuple[str, ...]:
-    experiment, runs = measured
-    values = np.array([_measures(run.returns) for run in runs])
-    shown = [estimate(column).show(3) for column in values.T]
+def _rows(experiment: Experiment, runs: Sequence[Row]) -> list[tuple[str, ...]]:
+    """Return the cells of a method, and of its weights kept where it has such a row."""
+    played = [(experiment.title, [run.returns for run in runs])]
+    if experiment.kept:
+        kept = [measures.with_weights_kept(run.returns) for run in runs]
+        played.append((experiment.kept, kept))
     seconds = np.median([run.cpu_seconds for run in runs])
-    return (experiment.title, *shown, str(len(runs)), f"{seconds:.0f}")
+    cells = []
+    for title, returns in played:
+        columns = np.array([_measures(each) for each in returns]).T
+        shown = [estimate(column).show(3) for column in columns]
+        cells.append((title, *shown, str(len(runs)), f"{seconds:.0f}"))
+    return cells
 
 
 def _measures(returns: np.ndarray) -> list[float]:
@@ -73,14 +81,11 @@ def _measures(returns: np.ndarray) -> list[float]:
 def _verdicts(measured: Measured) -> list[str]:
     """Say of each method that has an aim whether it forgets little enough."""
     by_name = {experiment.name: runs for experiment, runs in measured}
-    if "none" not in by_name:
-        return []
-    without = _mean_forgetting(by_name["none"])
     lines = []
     for experiment, runs in measured:
-        if experiment.aim is None:
+        if experiment.aim is None or experiment.against not in by_name:
             continue
-        share = _mean_forgetting(runs) / without
+        share = _mean_forgetting(runs) / _mean_forgetting(by_name[experiment.against])
         done = "" if len(runs) == len(experiment.seeds) else f", so far {len(runs)} of 5 seeds"
         lines.append(
             f"- {experiment.title}{done}: forgetting at most {experiment.aim:g} of that without"

@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 
+import tiny_language_model as tiny
 from benchmark_helpers import ROOT, help_without
 from benchmarks.common.flags import RESULTS
 from benchmarks.common.records import append
@@ -73,7 +74,29 @@ def test_the_first_task_has_nothing_of_what_comes_before():
             "none": ("", ()),
             "rehearsal": ("", ("1.npz",)),
             "reservoir": ("runs/1", ()),
-        }[experiment.name]
+        }[experiment.name.split("_")[-1].replace("smollm2", "none").replace("lora", "none")]
+
+
+def test_a_language_model_goes_through_the_tasks(monkeypatch, tmp_path):
+    for package in ("safetensors", "tokenizers"):
+        pytest.importorskip(package, reason="the extra `language` is not installed")
+    tiny.write_hugging_face(tmp_path)
+    monkeypatch.chdir(ROOT)
+    monkeypatch.setattr(run_one, "EPISODES", 10)
+    model = {"language_model": str(tmp_path), "language_layers": 1, "lora_layers": 1}
+    tiny_run = TINY | model | {"message_tokens": 4, "env_steps_per_update": 32.0}
+    result = run_one.run(experiments.configure(BY_NAME["lora_reservoir"], 7, tiny_run))
+    assert np.array(result["returns"]).shape == (4, 3)
+    assert result["env_steps"] == 3 * 160 and result["updates"] > 3
+
+
+def test_weights_that_are_kept_forget_nothing():
+    kept = measures.with_weights_kept(RETURNS)
+    np.testing.assert_array_equal(
+        kept, [[0.0, -0.2, -0.4], [0.9, 0.0, 0.1], [0.9, 0.8, 0.2], [0.9, 0.8, 0.6]]
+    )
+    assert measures.forgetting(kept) == 0.0
+    assert measures.forward_transfer(kept) == measures.forward_transfer(RETURNS)
 
 
 @pytest.mark.parametrize("name", ["rehearsal", "reservoir"])
@@ -110,7 +133,11 @@ def test_the_page_weighs_each_method_against_none(tmp_path):
     assert "| nothing against it | 0.450 [0.450, 0.450] | 0.100" in text
     assert "tasks, so far 2 of 5 seeds: forgetting at most 0.25 of that without **met**" in text
     assert "dialogues, so far 2 of 5 seeds: forgetting at most 0.25 of that without **miss" in text
-    assert "| optimum | 0 | 0.940 |" in text
+    assert "| optimum | 0 | 0.940 |" in text and "SmolLM2" not in text
+    append(tmp_path / records.FILE, row("lora", 1))
+    text = page.render(tmp_path)
+    assert "| SmolLM2, LoRA, nothing against it | 0.450" in text
+    assert "kept, told which task it is | 0.000 [0.000, 0.000] | 0.900" in text
 
 
 def test_the_page_is_what_the_records_say():

@@ -1,0 +1,21 @@
+"""A process for one run: its order is a configuration, and that of a run which comes before it."""
+
+from typing import Any
+
+from benchmarks.common import one_thread
+from benchmarks.common.one_thread import Answer
+from dqn_tf.config.dqn_config import DQNConfig
+
+
+def _load() -> Answer:
+    from benchmarks.fine_tuning.run_one import run
+
+    def answer(order: dict[str, Any]) -> dict[str, Any]:
+        first = order["first"] and DQNConfig.from_dict(order["first"])
+        return run(DQNConfig.from_dict(order["config"]), first, order["episodes"])
+
+    return answer
+
+
+if __name__ == "__main__":
+    one_thread.carry_out(_load)
