@@ -77,14 +77,14 @@ BASELINES = [
         "cloned_successes",
         "cloning of successes",
         OFFLINE | {"offline_updates": 0, "pretrain_updates": 1_000},
-        seeds=3,
+        seeds=5,
         walks=SUCCESSES,
     ),
     Experiment(
         "monte_carlo",
         "Monte-Carlo Q",
         OFFLINE | {"n_step": 16, "gamma": 1.0},
-        seeds=3,
+        seeds=5,
         walks=RETURNS,
     ),
 ]
@@ -104,12 +104,12 @@ PARTS: dict[str, tuple[str, dict[str, Any]]] = {
     "no_walks": ("all that is the model's, and the walks", NO_WALKS),
 }
 ABLATION = [
-    Experiment(name, title, SHORT | left_out, FEWER_GRAPHS, 3)
+    Experiment(name, title, SHORT | left_out, FEWER_GRAPHS)
     for name, (title, left_out) in PARTS.items()
 ]
-LOST = Experiment(LOST_NAME, "online, without rehearsal", NO_REHEARSAL, FEWER_GRAPHS, 3)
+LOST = Experiment(LOST_NAME, "online, without rehearsal", NO_REHEARSAL, FEWER_GRAPHS)
 UNITS = [
-    Experiment(name, title, TRANSITIONS | settings, ("1",), 3)
+    Experiment(name, title, TRANSITIONS | settings, ("1",))
     for name, title, settings in (
         ("unit_transition", "64 transitions", {}),
         ("unit_transition_256", "256 transitions", {"batch_size": 256}),

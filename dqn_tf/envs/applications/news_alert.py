@@ -4,7 +4,8 @@
 
 One text after the other is read. Before each the market turns to stress with chance 0.05, for good;
 a fifth of all texts are negative in calm, three fifths in stress. An alert ends the stream: it pays
-1 in stress and -1 in calm. Waiting costs 0.05 in stress. The 40th text is the last.
+1 in stress and -1 in calm. Waiting costs 0.05 in stress. The 40th text is the last: whoever waits
+then has ended the stream too, as what was read tells that nothing follows.
 """
 
 from __future__ import annotations
@@ -86,15 +87,15 @@ class NewsAlert(TextEnv):
         return self.observation(), self.info()
 
     def step(self, action: int) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:
-        """Alert, or wait for the next text; truncated after 40 of them."""
+        """Alert, or wait for the next text; the end after 40 of them. truncated is always False."""
         if int(action) == ALERT:
             reward = RIGHT if self.is_stress else FALSE_ALARM
             return self.observation(), reward, True, False, self.info()
         reward = LATE if self.is_stress else 0.0
-        truncated = len(self._texts) == TEXTS
-        if not truncated:
+        is_last = len(self._texts) == TEXTS
+        if not is_last:
             self._read_text()
-        return self.observation(), reward, False, truncated, self.info()
+        return self.observation(), reward, is_last, False, self.info()
 
     def get_action_meanings(self) -> list[str]:
         """Return the names of the actions."""
