@@ -6,6 +6,8 @@ One text after the other is read. Before each the market turns to stress with ch
 a fifth of all texts are negative in calm, three fifths in stress. An alert ends the stream: it pays
 1 in stress and -1 in calm. Waiting costs 0.05 in stress. The 40th text is the last: whoever waits
 then has ended the stream too, as what was read tells that nothing follows.
+
+With `wordings="finvader"` the texts are made of the finance lexicon of that package.
 """
 
 from __future__ import annotations
@@ -15,7 +17,7 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 
-from dqn_tf.envs.applications import regime_beliefs
+from dqn_tf.envs.applications import finance_headlines, regime_beliefs
 from dqn_tf.envs.applications import wordings as sentences_of
 from dqn_tf.envs.applications.regime_beliefs import (
     FALSE_ALARM,
@@ -40,7 +42,9 @@ class NewsAlert(TextEnv):
 
     The last `texts` of them are observed; all 40 unless given, so that an observation is the
     beginning of the next one. With a `noise` of 0.1, one text in ten means the opposite.
-    `language`, `split`, `wordings` and `vocabulary` are those of `helpdesk.Helpdesk`.
+    `language`, `split`, `wordings` and `vocabulary` are those of `helpdesk.Helpdesk`; "finvader"
+    in place of a file is the installed package of this name. `info["messages"]` are the texts
+    observed, one message each.
     """
 
     def __init__(
@@ -97,6 +101,11 @@ class NewsAlert(TextEnv):
             self._read_text()
         return self.observation(), reward, is_last, False, self.info()
 
+    @property
+    def max_messages(self) -> int:
+        """The most texts that are observed."""
+        return self.window
+
     def get_action_meanings(self) -> list[str]:
         """Return the names of the actions."""
         return ["等待", "警报"] if self.language == "zh" else ["wait", "alert"]
@@ -126,9 +135,14 @@ class NewsAlert(TextEnv):
         belief, _ = regime_beliefs.updated(np.array(self.belief), is_negative, self._noise)
         self.belief = float(belief)
         self._texts.append(self.draw(self.sentences["negative" if is_negative else "other"]))
-        self.tell(f" {SIGN} ".join(self._texts[-self.window :]))
+        read = self._texts[-self.window :]
+        self.tell(f" {SIGN} ".join(read))
+        self.messages = [{"role": "user", "content": text} for text in read]
 
 
 def read(wordings: str | None, language: str) -> Sentences:
-    """Return the sentences of a file, or those that come with dqn_tf. Raises UserError."""
+    """Return the sentences of a file, of a package, or of dqn_tf. Raises UserError."""
+    if wordings == finance_headlines.PACKAGE:
+        sentences_of.require_english(ENV_ID, wordings, language)
+        return finance_headlines.headlines()
     return sentences_of.read("news_alert", wordings, language, ENTRIES)

@@ -141,6 +141,21 @@ def transitions() -> np.ndarray:
     return chances
 
 
+def q_values(levels: Levels) -> np.ndarray:
+    """Return the best mean returns from each genre on, [TITLES, 243, 5].
+
+    They are those after so many titles in each state.
+    """
+    clicks = click_chances(levels, STATES)  # [243, 5]
+    stays = 1.0 - leaving_chances(levels)
+    found = np.zeros((TITLES, *clicks.shape))
+    optimum = np.zeros(len(STATES))
+    for title in reversed(range(TITLES)):
+        found[title] = clicks + stays * (transitions() @ optimum).T
+        optimum = found[title].max(axis=1)
+    return found
+
+
 @functools.lru_cache(maxsize=256)
 def values(levels: Levels) -> Values:
     """Return what can be had with a reader of such levels."""
@@ -149,22 +164,19 @@ def values(levels: Levels) -> Values:
     greedy = clicks.argmax(axis=1)
     states = np.arange(len(STATES))
     favourite = int(np.argmax(levels))
-    best = np.zeros((TITLES, len(STATES)), np.int64)
-    optimum, by_greedy, at_random, by_favourite = np.zeros((4, len(STATES)))
-    for title in reversed(range(TITLES)):
-        q_values = clicks + stays * (transitions() @ optimum).T
-        best[title] = q_values.argmax(axis=1)
-        optimum = q_values.max(axis=1)
+    found = q_values(levels)
+    by_greedy, at_random, by_favourite = np.zeros((3, len(STATES)))
+    for _ in range(TITLES):
         by_greedy = (clicks + stays * (transitions() @ by_greedy).T)[states, greedy]
         at_random = (clicks + stays * (transitions() @ at_random).T).mean(axis=1)
         by_favourite = (clicks + stays * (transitions() @ by_favourite).T)[:, favourite]
     fresh = state_number(np.zeros(GENRES, int))
     return Values(
-        float(optimum[fresh]),
+        float(found[0, fresh].max()),
         float(by_greedy[fresh]),
         float(at_random[fresh]),
         float(by_favourite[fresh]),
-        best,
+        found.argmax(axis=2),
     )
 
 

@@ -5,6 +5,8 @@
 
 One of five titles, one of each genre, is shown; a click pays 1. Readers leave, most likely after
 the titles on which they click most. Twenty titles are shown at most. Chances: see `readers`.
+
+With `wordings="recbole"` the titles are those of films that this package ships.
 """
 
 from __future__ import annotations
@@ -14,7 +16,7 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 
-from dqn_tf.envs.applications import readers
+from dqn_tf.envs.applications import film_titles, readers
 from dqn_tf.envs.applications import wordings as sentences_of
 from dqn_tf.envs.applications.readers import GENRES, LEVELS, MOODS, READERS, RECOVERY, TITLES
 from dqn_tf.envs.applications.text_env import TextEnv, longest
@@ -27,8 +29,10 @@ ENTRIES = {
     "levels": Entry(has_lists=True),
     "moods": Entry(has_lists=True),
 }
+OF_FILMS = {name: entry for name, entry in ENTRIES.items() if name != "titles"}
 GENRE = "{genre}"  # where a sentence names it
-ORDERS = ("genre", "shuffled")
+ORDERS = ("genre", "shuffled", "choices")
+FILMS = "title_rec_films"  # what is said of readers of film titles, but for the titles
 
 
 class TitleRec(TextEnv):
@@ -36,8 +40,11 @@ class TitleRec(TextEnv):
 
     `info["choices"]` are the titles, new ones at each step. With `order="genre"` action g is a
     title of genre g; with "shuffled" the genres come in any order, and the titles stand at the end
-    of the text, so that they have to be read. `reset(options={"reader": 7})` chooses the reader.
-    `language`, `split`, `wordings` and `vocabulary` are those of `helpdesk.Helpdesk`.
+    of the text, so that they have to be read; with "choices" they come in any order and stand in
+    `info["choices"]` alone, which `--choices=texts` reads. `reset(options={"reader": 7})` chooses
+    the reader. `language`, `split`, `wordings` and `vocabulary` are those of `helpdesk.Helpdesk`;
+    "recbole" in place of a file is the installed package of this name. `info["messages"]` are the
+    sentences of the text, one message each, and titles in it are the assistant's.
     """
 
     def __init__(
@@ -56,8 +63,9 @@ class TitleRec(TextEnv):
             *map(_without_genre, sentences_of.all_texts([known["levels"], known["moods"]])),
             *map(_sign, range(GENRES)),
         ]
-        self._is_shuffled = order == "shuffled"
-        length = _longest(known, language, self._is_shuffled)
+        self._is_shuffled = order != "genre"
+        self._tells_titles = order == "shuffled"
+        length = _longest(known, language, self._tells_titles)
         actions: gym.spaces.Discrete = gym.spaces.Discrete(GENRES)
         super().__init__(said, language, length, actions, render_mode)
         self._choice_tokens = longest(sentences_of.all_texts(known["titles"]), language)
@@ -67,7 +75,7 @@ class TitleRec(TextEnv):
         self.stages = np.zeros(GENRES, np.int64)
         self.order = np.arange(GENRES)  # the genre of each choice
         self._titles: list[str] = []
-        self._likes = ""
+        self._likes: list[str] = []
         self._shown = 0
 
     def reset(
@@ -80,9 +88,9 @@ class TitleRec(TextEnv):
             reader = int(self.np_random.integers(len(READERS)))
         sentences_of.require_choice(ENV_ID, "reader", str(reader), [*map(str, range(len(READERS)))])
         self.levels = READERS[int(reader)]
-        self._likes = self.joined(
+        self._likes = [
             self._said("levels", level, genre) for genre, level in enumerate(self.levels)
-        )
+        ]
         self.stages = np.zeros(GENRES, np.int64)
         self._shown = 0
         self._offer()
@@ -101,6 +109,18 @@ class TitleRec(TextEnv):
         self._offer()
         truncated = not leaves and self._shown == TITLES
         return self.observation(), float(clicks), bool(leaves), truncated, self.info()
+
+    @property
+    def max_messages(self) -> int:
+        """The most sentences: of a level and a mood for each genre, and the titles in the text."""
+        return GENRES * (2 + self._tells_titles)
+
+    @property
+    def texts(self) -> list[str]:
+        """All messages and titles of the split."""
+        said = sentences_of.all_texts([self.sentences["levels"], self.sentences["moods"]])
+        messages = [self.of_genre(text, genre) for text in said for genre in range(GENRES)]
+        return [*messages, *sentences_of.all_texts(self.sentences["titles"])]
 
     @property
     def choice_tokens(self) -> int:
@@ -131,20 +151,31 @@ class TitleRec(TextEnv):
         if self._is_shuffled:
             self.order = self.np_random.permutation(GENRES)
         self._titles = [self.draw(self.sentences["titles"][genre]) for genre in self.order]
-        told = [self._likes]
+        told = list(self._likes)
         for genre, stage in enumerate(self.stages):
             if stage > 0:
                 told.append(self._said("moods", int(stage) - 1, genre))
-        if self._is_shuffled:
+        self.messages = [{"role": "user", "content": text} for text in told]
+        if self._tells_titles:
             told += [f"{_sign(place)} {title}" for place, title in enumerate(self._titles)]
+            self.messages += [{"role": "assistant", "content": title} for title in self._titles]
         self.tell(self.joined(told))
 
     def _said(self, entry: str, place: int, genre: int) -> str:
-        return self.draw(self.sentences[entry][place]).replace(GENRE, self.genres[genre])
+        return self.of_genre(self.draw(self.sentences[entry][place]), genre)
+
+    def of_genre(self, text: str, genre: int) -> str:
+        """Return a sentence in which the genre stands, in capitals where it begins."""
+        said = text.replace(GENRE, self.genres[genre])
+        return said[0].upper() + said[1:] if text.startswith(GENRE) else said
 
 
 def read(wordings: str | None, language: str) -> Sentences:
-    """Return the sentences of a file, or those that come with dqn_tf. Raises UserError."""
+    """Return the sentences of a file, of a package, or of dqn_tf. Raises UserError."""
+    if wordings == film_titles.PACKAGE:
+        sentences_of.require_english(ENV_ID, wordings, language)
+        said = sentences_of.read_file(sentences_of.DATA / f"{FILMS}_en.json", OF_FILMS)
+        return said | {"titles": film_titles.titles()}
     sentences = sentences_of.read("title_rec", wordings, language, ENTRIES)
     counts = {"genres": GENRES, "titles": GENRES, "levels": len(LEVELS), "moods": len(MOODS) - 1}
     for name, count in counts.items():

@@ -76,6 +76,15 @@ def chosen(
         raise UserError(f"vocabulary={str(error).removeprefix('wordings=')}") from error
 
 
+def require_english(env_id: str, wordings: str, language: str) -> None:
+    """Raise UserError unless the language is that of a package's texts, which are English."""
+    if language != "en":
+        raise UserError(
+            f'{env_id}: wordings={wordings} are English texts, and language="{language}": leave'
+            " out one of the two."
+        )
+
+
 def read(task: str, wordings: str | None, language: str, entries: Entries) -> Sentences:
     """Return the sentences of a file; without one, those that come with dqn_tf.
 
