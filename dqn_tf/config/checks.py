@@ -130,10 +130,16 @@ def check_language_model(config: Settings) -> str | None:
         )
     if config.language_model and config.engine == "graph":
         return "--engine=graph has no --language_model: use --engine=host."
-    if config.network == "pretrained" and config.replay_unit == EPISODE:
+    if config.message_torso != "dense" and not config.language_model:
         return (
-            "--network=pretrained reads each dialogue anew: leave out --replay_unit=episode, or use"
-            " --network=transformer or gru."
+            f"--message_torso={config.message_torso} reads what a language model says of messages:"
+            " give --language_model."
+        )
+    is_dense = config.language_model and config.message_torso == "dense"
+    if config.network in ("pretrained", "auto") and is_dense and config.replay_unit == EPISODE:
+        return (
+            "--message_torso=dense reads all messages of a dialogue at once: with"
+            " --replay_unit=episode use --message_torso=gru, or --network=transformer or gru."
         )
     return None
 
@@ -172,9 +178,12 @@ def check_heads(config: Settings) -> str | None:
 
 def check_keep_bias(config: Settings) -> str | None:
     """Require a network with the gate that `keep_bias` is of."""
-    if not config.keep_bias or config.network == "gru":
+    if not config.keep_bias or "gru" in (config.network, config.message_torso):
         return None
-    return f"--keep_bias={config.keep_bias:g} is of --network=gru, and here it is {config.network}."
+    return (
+        f"--keep_bias={config.keep_bias:g} is of --network=gru or --message_torso=gru, and here"
+        f" --network is {config.network}."
+    )
 
 
 def check_munchausen(config: Settings) -> str | None:

@@ -233,7 +233,25 @@ WITH_LANGUAGE_MODEL = {
         "In other words, the customer wrote:\n{text}\nThe problem is with the",
         "feature_noise": 1.0,
         "dropout": 0.5,
-    }
+    },
+    # A recurrent unit reads one headline after the other, and whole streams are learned from, as
+    # without a language model. A step of it is a headline, and not a word: less has to be kept.
+    "dqn_tf/NewsAlert-v0": {
+        "replay_unit": "episode",
+        "message_torso": "gru",
+        "message_tokens": 24,
+        "hidden_units": (32,),
+        "keep_bias": 1.0,
+        "feature_noise": 1.0,
+    },
+    # Each sentence about the reader is a message.
+    "dqn_tf/TitleRec-v0": {
+        "message_torso": "gru",
+        "message_tokens": 24,
+        "hidden_units": (64,),
+        "width": 64,
+        "feature_noise": 0.5,
+    },
 }
 
 # What changes where the language model learns, too: an update then takes seconds, so there are

@@ -15,6 +15,7 @@ from dqn_tf.agent.networks.pretrained.readers import LEAST_DEVIATION, frozen_tru
 from dqn_tf.agent.networks.torsos.backbone import WithBackbone
 from dqn_tf.config.presets import configure
 from dqn_tf.envs import registry
+from dqn_tf.experience import whole_episodes
 from dqn_tf.language.model_files import open_model
 from dqn_tf.support.errors import UserError
 
@@ -335,6 +336,43 @@ def test_a_prompt_changes_what_is_read(model):
     padded[0, : len(message)] = message
     found = agent.online.torso.reader(tf.constant(padded)).numpy()[0]
     np.testing.assert_allclose(found, expected, atol=1e-4)
+
+
+def test_a_gru_reads_one_message_after_the_other(model):
+    """Features after each message are those of the dialogue up to it, and the GRU's by hand."""
+    agent = make_agent(model, message_torso="gru", replay_unit="episode")
+    torso = agent.online.torso
+    assert torso.tokens_per_step == 1 + LENGTH and torso.width == 7
+    rows = dialogues(agent)[1::2]  # two messages, and room for a third
+    features = torso.encode(tf.constant(rows))
+    steps = torso.steps(features).numpy()
+    assert steps.shape == (3, 3, 7)
+    for count in (1, 2):
+        beginning = rows.reshape(3, 3, 1 + LENGTH).copy()
+        beginning[:, count:] = -1
+        whole = torso(torso.encode(tf.constant(beginning.reshape(3, -1)))).numpy()
+        np.testing.assert_allclose(whole, steps[:, count - 1], atol=1e-6)
+    read = torso._read_each(features, None, {}).numpy()
+    kernels = [weights.numpy() for weights in torso.recurrence.weights]
+    state = np.zeros((3, 5))
+    for message in range(2):
+        (z_in, r_in, n_in), (z, r, n) = (
+            np.split(inputs @ kernel + bias, 3, axis=1)
+            for inputs, kernel, bias in ((read[:, message], *kernels[:2]), (state, *kernels[2:]))
+        )
+        z, r = 1 / (1 + np.exp(-z_in - z)), 1 / (1 + np.exp(-r_in - r))
+        state = z * state + (1 - z) * np.tanh(n_in + r * n)
+    hidden = np.maximum(state @ torso.hidden[0].kernel.numpy() + torso.hidden[0].bias.numpy(), 0)
+    np.testing.assert_allclose(steps[:, 1], hidden, atol=1e-5)
+
+
+def test_whole_dialogues_are_learned_in_one_pass(model):
+    """Q at each step's last token is what the network says of that step's own observation."""
+    agent = make_agent(model, message_torso="gru", replay_unit="episode")
+    rows = dialogues(agent)
+    position = whole_episodes.last_token(rows, -1).reshape(3, 2)
+    found = agent.online.forward_steps(tf.constant(rows[1::2]), tf.constant(position))
+    np.testing.assert_allclose(found.outputs.numpy(), agent(rows).numpy(), atol=1e-6)
 
 
 def test_noise_and_dropout_are_for_learning_only(model, head):

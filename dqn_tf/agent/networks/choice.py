@@ -177,6 +177,8 @@ def parameters(config: DQNConfig, spaces: Spaces) -> int:
     elif network == PRETRAINED:
         inputs = spaces.messages * config.width
         widths = config.hidden_units
+        if config.message_torso == "gru":
+            return 6 * config.width**2 + _dense(config.width, widths, outputs)
     elif network == BAG_OF_WORDS:
         inputs = spaces.vocabulary
         widths = config.hidden_units

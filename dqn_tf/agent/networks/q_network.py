@@ -178,8 +178,9 @@ class QNetwork(tf.keras.Model):
         rows are those of E · S observations. The torso needs a method `steps`.
         """
         noise = {"noise_seed": noise_seed} if self.torso.takes_noise else {}
-        steps = self._read_steps(sequence, training=training, **noise)  # [E, T, width]
-        features = tf.gather(steps, position, axis=1, batch_dims=1)  # [E, S, width]
+        steps = self._read_steps(sequence, training=training, **noise)  # [E, steps, width]
+        step = position // self.torso.tokens_per_step
+        features = tf.gather(steps, step, axis=1, batch_dims=1)  # [E, S, width]
         features = tf.reshape(features, (-1, self.torso.width))
         return self._heads(features, noise_seed, training)
 

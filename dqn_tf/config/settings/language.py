@@ -73,6 +73,15 @@ class LanguageSettings:
         Range(low=1),
         fixed_on_resume=True,
     )
+    message_torso: str = setting(
+        "dense",
+        LANGUAGE,
+        "what reads the messages in a row: dense, --hidden_units over all places at once; gru, a"
+        " recurrent unit of --width that reads one after the other, for long streams and for"
+        " --replay_unit=episode",
+        Choice("dense", "gru"),
+        fixed_on_resume=True,
+    )
     language_prompt: str = setting(
         "{text}",
         LANGUAGE,

@@ -32,6 +32,8 @@ class Torso(tf.keras.layers.Layer):
     uses_xla: bool = False
     # for layers that fail on an empty batch, which servers send
     pads_empty_batch: bool = False
+    # tokens of an observation that make one of the steps of `steps`, where there is such a method
+    tokens_per_step: int = 1
     # `encode` gives how often each token occurs, and not which token stands where
     counts_tokens: bool = False
     # `call` takes `noise_seed`, int32 [2] or None, too

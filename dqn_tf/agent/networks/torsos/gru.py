@@ -39,10 +39,14 @@ class GRU(SequenceTorso):
 
     def refusal_of_tflite(self) -> str:
         """Say why TFLite has no operations for a long sequence; empty for a short one."""
-        steps = self.encoding.observation_shape[0]
-        if steps <= UNROLLED:
-            return ""
-        return f"a GRU reads more than {UNROLLED} steps in a loop, and here there are {steps}"
+        return refusal_of_loop(self.encoding.observation_shape[0])
+
+
+def refusal_of_loop(steps: int) -> str:
+    """Say why TFLite has no operations for so many steps; empty for few."""
+    if steps <= UNROLLED:
+        return ""
+    return f"a GRU reads more than {UNROLLED} steps in a loop, and here there are {steps}"
 
 
 class Recurrence(tf.keras.layers.Layer):

@@ -1,4 +1,4 @@
-"""A pretrained language model that reads messages, and dense layers over what it says."""
+"""A pretrained language model that reads messages, and layers over what it says."""
 
 from __future__ import annotations
 
@@ -25,6 +25,7 @@ from dqn_tf.agent.networks.pretrained.readers import (
 )
 from dqn_tf.agent.networks.pretrained.trunk import LlamaTrunk
 from dqn_tf.agent.networks.torsos.base import Torso
+from dqn_tf.agent.networks.torsos.gru import Recurrence, refusal_of_loop
 from dqn_tf.agent.networks.torsos.mlp import shared_and_own
 from dqn_tf.config.dqn_config import DQNConfig
 from dqn_tf.envs import registry
@@ -46,10 +47,12 @@ class Borrowed:
 
 
 class Pretrained(Torso):
-    """Features of each message by `config.language_model`, then dense layers.
+    """Features of each message by `config.language_model`, then layers of the network's own.
 
     A message is the mean of its tokens' states, standardised over the environment's texts, and who
-    spoke. A layer of `width` reads each message alike; `hidden_units` read all of them in a row.
+    spoke. A layer of `width` reads each message alike. With `message_torso=dense` `hidden_units`
+    read all of them in a row; with `gru` a recurrent unit of `width` reads one after the other, and
+    `hidden_units` read its state. `steps` then gives the features after each message.
 
     With `fine_tune=head` the model is shared by all networks of the process and is none of their
     weights; with `lora` only the changes are the network's own; with `all` it is.
@@ -57,6 +60,7 @@ class Pretrained(Torso):
     Attributes:
       trunk: the language model's blocks.
       reader: what reads by the frozen layers and keeps what they said; None with `fine_tune=all`.
+      recurrence: what reads one message after the other; None unless `message_torso=gru`.
       changes: of the last blocks, with `fine_tune=lora`.
       standard: mean and deviation of each feature, [2, width of the model].
     """
@@ -99,9 +103,15 @@ class Pretrained(Torso):
             self.model_width + len(ROLES), (config.width,), "message"
         )
         shared, self.head_units = shared_and_own(config.hidden_units, config.dueling)
-        self.hidden = dense.hidden(self.messages * config.width, shared, "hidden")
         self.message_width = config.width
-        self.width = shared[-1] if shared else self.messages * config.width
+        self.recurrence: Recurrence | None = None
+        read = self.messages * config.width
+        if config.message_torso == "gru":
+            self.recurrence = Recurrence(config.width, seeds, "messages", config.keep_bias)
+            self.tokens_per_step = 1 + self.length
+            read = config.width
+        self.hidden = dense.hidden(read, shared, "hidden")
+        self.width = shared[-1] if shared else read
 
     def _begin(self, config: DQNConfig, seeds: Iterator[int]) -> None:
         """Take the model as `fine_tune` says. Raises UserError."""
@@ -179,12 +189,42 @@ class Pretrained(Torso):
         """
         options: dict[str, Any] = {"noise_seed": noise_seed, "training": training}
         drawn = self._drawn(noise_seed) if training and noise_seed is not None else None
+        read = self._read_each(features, drawn, options)
+        if self.recurrence is None:
+            read = tf.reshape(read, (-1, self.messages * self.message_width))
+        else:
+            is_there = tf.reduce_any(features[..., self.model_width :] != 0.0, axis=2)  # [B, M]
+            last = tf.reduce_max(tf.range(self.messages) * tf.cast(is_there, tf.int32), axis=1)
+            read = tf.gather(self.recurrence(read), last, axis=1, batch_dims=1)
+        return self._through(self.hidden, read, drawn, options)
+
+    def steps(
+        self, features: tf.Tensor, training: bool = False, noise_seed: tf.Tensor | None = None
+    ) -> tf.Tensor:
+        """Return the features after each message, [B, M, width].
+
+        Those after message m are what `call` returns of the first m + 1 messages.
+        """
+        assert self.recurrence is not None, "dense layers read all messages at once"
+        options: dict[str, Any] = {"noise_seed": noise_seed, "training": training}
+        drawn = self._drawn(noise_seed) if training and noise_seed is not None else None
+        states = self.recurrence(self._read_each(features, drawn, options))
+        states = tf.reshape(states, (-1, self.message_width))
+        steps = self._through(self.hidden, states, drawn, options)
+        return tf.reshape(steps, (-1, self.messages, self.width))
+
+    def _read_each(
+        self,
+        features: tf.Tensor,
+        drawn: Iterator[tf.Tensor] | None,
+        options: Mapping[str, Any],
+    ) -> tf.Tensor:
+        """Return what the layers for each message make of them, [B, M, `config.width`]."""
         features = tf.reshape(features, (-1, self.model_width + len(ROLES)))
         if drawn is not None:
             features = self._with_noise(features, next(drawn))
         features = self._through(self.message_layers, features, drawn, options)
-        features = tf.reshape(features, (-1, self.messages * self.message_width))
-        return self._through(self.hidden, features, drawn, options)
+        return tf.reshape(features, (-1, self.messages, self.message_width))
 
     def _through(
         self,
@@ -266,6 +306,10 @@ class Pretrained(Torso):
             f"{len(table):,} texts read in {self.seconds:.1f} s, each once; room for the {what}"
             f" of {table.room:,} ({_mebibytes(table.bytes)})."
         )
+
+    def refusal_of_tflite(self) -> str:
+        """Say why TFLite has no operations for so many messages; empty if it has, or may have."""
+        return "" if self.recurrence is None else refusal_of_loop(self.messages)
 
     @property
     def identity(self) -> str:
