@@ -7,18 +7,19 @@ from pathlib import Path
 
 import numpy as np
 
+from benchmarks.applications import yardsticks
 from benchmarks.common import report, run_records, tables
 from benchmarks.common.records import read
 from benchmarks.pretrained import experiments
-from benchmarks.pretrained.experiments import EXPERIMENTS, FILES, Experiment
+from benchmarks.pretrained.experiments import EXPERIMENTS, TASKS, Experiment, Task
 from benchmarks.pretrained.records import FILE, Row
 from benchmarks.scores.statistics import Estimate
+from dqn_tf.envs.applications import helpdesk
 from dqn_tf.envs.applications.issue_beliefs import IssueBeliefs
 
 BEGIN = "<!-- new wordings measured, generated -->\n"
 END = "<!-- end of new wordings measured -->\n"
 PAIRS = 4
-LANGUAGES = {"en": "English wordings, return [95 %]", "zh": "Chinese wordings, return [95 %]"}
 Measured = dict[str, list[Row]]  # by the name of the experiment
 
 
@@ -30,13 +31,13 @@ def render(results: Path) -> str:
         return "Not measured yet.\n"
     shown = [each for each in EXPERIMENTS if each.name in measured]
     lines = []
-    for language in FILES:
-        lines += _table([each for each in shown if each.language == language], measured)
+    for task in TASKS:
+        lines += _table(task, [each for each in shown if each.task == task], measured)
     lines += _verdicts(measured)
     lines += ["Flags of `train.py` where they are not those of the preset:", ""]
     for each in shown:
         settings = measured[each.name][-1].settings.replace("\n", "\\n")
-        lines.append(f"- {each.title}, {each.language}: `{settings}`")
+        lines.append(f"- {each.title}, {each.task.name}: `{settings}`")
     used = [row for runs in measured.values() for row in runs]
     return "\n".join([*lines, "", f"Beside other work. {report.versions(used)}", ""])
 
@@ -47,20 +48,27 @@ def current(experiment: Experiment, rows: Sequence[Row]) -> list[Row]:
     return run_records.current(rows, experiment.name, config, experiment.seeds)
 
 
-def _table(chosen: Sequence[Experiment], measured: Measured) -> list[str]:
+def _table(task: Task, chosen: Sequence[Experiment], measured: Measured) -> list[str]:
     if not chosen:
         return []
-    title = LANGUAGES[chosen[0].language]
+    title = f"{task.title}, return [95 %]"
     header = (title, "training", "validation", "test", "runs", "weights that learn", "CPU s")
-    beliefs = IssueBeliefs(PAIRS)
-    exact = {
+    cells = [(each.title, *_cells(measured[each.name])) for each in chosen]
+    for name, value in _exact(task).items():
+        cells.append((name, *[f"{value:.3f}"] * 3, "exact", "—", "—"))
+    return [*tables.markdown(header, cells), ""]
+
+
+def _exact(task: Task) -> dict[str, float]:
+    """Return the returns of those who know what each sentence means, by who they are."""
+    if task.env != helpdesk.ENV_ID:
+        return {each.title: each.mean for each in yardsticks.yardsticks()[task.env]}
+    beliefs = IssueBeliefs(PAIRS)  # of the file of wordings
+    return {
         "optimum": beliefs.optimum(),
         "best without asking": beliefs.optimum_without_asking(),
         "at random": beliefs.at_random(),
     }
-    cells = [(each.title, *_cells(measured[each.name])) for each in chosen]
-    cells += [(name, *[f"{value:.3f}"] * 3, "exact", "—", "—") for name, value in exact.items()]
-    return [*tables.markdown(header, cells), ""]
 
 
 def _cells(runs: Sequence[Row]) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ from dqn_tf.config.dqn_config import DQNConfig
 def _load() -> Answer:
     from benchmarks.pretrained.run_one import run
 
-    return lambda order: run(DQNConfig.from_dict(order))
+    return lambda order: run(DQNConfig.from_dict(order["config"]), order["is_supervised"])
 
 
 if __name__ == "__main__":

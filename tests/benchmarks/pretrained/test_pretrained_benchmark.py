@@ -46,7 +46,7 @@ def test_help_and_mistakes_come_without_tensorflow():
 
 def test_seeds_of_the_search_are_not_reported():
     jobs = list(command.FAMILY.jobs(command.parse(["pretrained"])))
-    assert len(jobs) == 5 * len(EXPERIMENTS)
+    assert len(jobs) == sum(1 if each.is_supervised else 5 for each in EXPERIMENTS)
     assert {job.runs[0].config.seed for job in jobs} == set(range(1, 6))
 
 
@@ -71,6 +71,8 @@ def test_the_page_says_what_is_missed(tmp_path):
         row("bag", test=-0.3),
         row("bag", seed=2)._replace(config_hash="another"),
         row("bag_zh"),
+        row("news_gru", test=0.31),
+        row("titles_told", test=2.2),
     ):
         append(tmp_path / records.FILE, each)
     text = page.render(tmp_path)
@@ -79,6 +81,10 @@ def test_the_page_says_what_is_missed(tmp_path):
     assert "on training wordings **met**" in text and "600 s **met**, 150" in text
     assert "| bag of words | 0.900 [0.900, 0.900] | 0.700 [0.700, 0.700] | -0.300" in text
     assert "Chinese wordings" in text and "| optimum | 0.907 | 0.907 | 0.907 | exact" in text
+    news, titles = (text.partition(each)[2] for each in ("| NewsAlert, ", "| TitleRec, "))
+    assert "| DQN on words, GRU | 0.900 [0.900, 0.900] | 0.700 [0.700, 0.700] | 0.310" in news
+    assert "| 4 of the last 6 negative | 0.429 | 0.429 | 0.429 | exact" in news.split("\n\n")[0]
+    assert "| optimum | 2.936 |" in titles and "| supervised on SmolLM2, and the exact" in titles
     assert page.render(tmp_path / "nothing") == "Not measured yet.\n"
 
 
