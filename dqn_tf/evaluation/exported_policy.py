@@ -11,6 +11,7 @@ import tensorflow as tf
 from dqn_tf.envs.spaces import Spaces
 from dqn_tf.evaluation.actions import require_actions
 from dqn_tf.evaluation.find_export import find_export
+from dqn_tf.evaluation.texts_read_once import TextsReadOnce
 from dqn_tf.support.errors import UserError
 from dqn_tf.support.plain_paths import plain
 
@@ -51,6 +52,9 @@ class ExportedPolicy:
         self._dtype = inputs["observation"].dtype.as_numpy_dtype
         _require_observations_fit(version, inputs["observation"], spaces)
         _require_actions_fit(version, outputs["q_values"].shape, spaces)
+        self._read_once: TextsReadOnce | None = None
+        if TextsReadOnce.fits(self.loaded.signatures, spaces):
+            self._read_once = TextsReadOnce(self.loaded.signatures, spaces)
 
     def __call__(self, observation: np.ndarray, mask: np.ndarray | None = None) -> np.ndarray:
         """Return the actions [N] int64 for observations [N, *shape] and masks [N, A].
@@ -58,12 +62,8 @@ class ExportedPolicy:
         Observations are cast to the signature's dtype. Raises UserError if the model fails on them,
         or answers with anything but an action for each.
         """
-        inputs = {"observation": tf.constant(observation.astype(self._dtype, copy=False))}
         try:
-            if mask is None:
-                outputs = self.serve(**inputs)
-            else:
-                outputs = self.serve_masked(**inputs, action_mask=tf.constant(mask))
+            outputs = self._answer(observation.astype(self._dtype, copy=False), mask)
             actions = outputs["action"].numpy()
         except (tf.errors.OpError, ValueError) as error:
             raise UserError(
@@ -71,6 +71,18 @@ class ExportedPolicy:
                 f" {first_line(error)}"
             ) from error
         return require_actions(actions, len(observation), self.spaces, str(self.version))
+
+    def _answer(self, observation: np.ndarray, mask: np.ndarray | None) -> dict[str, tf.Tensor]:
+        outputs: dict[str, tf.Tensor]
+        if self._read_once is not None:
+            outputs = self._read_once(observation, mask)
+        elif mask is None:
+            outputs = self.serve(observation=tf.constant(observation))
+        else:
+            outputs = self.serve_masked(
+                observation=tf.constant(observation), action_mask=tf.constant(mask)
+            )
+        return outputs
 
 
 def load_policy(model: str | Path) -> ExportedPolicy:

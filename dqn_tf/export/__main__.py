@@ -23,7 +23,7 @@ def main(flags: ExportFlags) -> None:
     names = registry.names(run.config)
     tensorflow_loading.load_tensorflow(command_line.verbose())
     from dqn_tf.agent.dqn import DQN, weights_sha256
-    from dqn_tf.export import manifest, publish
+    from dqn_tf.export import gate, manifest, publish
     from dqn_tf.run_files import report
 
     agent = DQN(run.config, run.spaces)
@@ -39,7 +39,13 @@ def main(flags: ExportFlags) -> None:
         names,
     )
     version = publish.export(
-        agent, directory, run.gate_observations, about, flags.formats, fresh=True
+        agent,
+        directory,
+        run.gate_observations,
+        about,
+        flags.formats,
+        fresh=True,
+        rounding=(flags.tolerance or gate.TOLERANCE) if flags.float16 else None,
     )
     deleted = publish.prune(directory, flags.keep) if flags.keep else []
     print(

@@ -16,6 +16,7 @@ PACKAGES: dict[str, tuple[str, ...]] = {
     "tflite": (),
     "onnx": ("onnx", "onnxruntime"),
 }
+MOST_TOLERANCE = 0.1  # of Q-values, where weights are rounded
 FEWEST_KEPT = 2  # versions that are kept: the one that is served, and one to go back to
 
 
@@ -27,6 +28,8 @@ class ExportFlags(NamedTuple):
     formats: list[str]
     keep: int | None
     weights: str | None
+    float16: bool
+    tolerance: float | None
 
 
 def parse(argv: Sequence[str]) -> ExportFlags:
@@ -44,6 +47,7 @@ def parse(argv: Sequence[str]) -> ExportFlags:
             " one to go back to."
         )
     _require_formats(parsed.formats)
+    _require_half(parsed)
     return parsed._replace(formats=list(dict.fromkeys(parsed.formats)))
 
 
@@ -81,6 +85,20 @@ def define(values: flags.FlagValues) -> None:
         "configured (--export_weights) if not given",
         **to,
     )
+    flags.DEFINE_bool(
+        "float16",
+        False,
+        "store the matrices of a language model in half as many bytes, as float16; computed is with"
+        " float32. The gate decides whether the agent bears it",
+        **to,
+    )
+    flags.DEFINE_float(
+        "tolerance",
+        None,
+        "with --float16: Q-values may differ by so much, times the largest of a row where that is"
+        " above 1; 0.0001, as of any export, if it is not given",
+        **to,
+    )
 
 
 def _help_page(command: str, values: flags.FlagValues) -> str:
@@ -91,6 +109,17 @@ def _help_page(command: str, values: flags.FlagValues) -> str:
     )
     sections = {"": command_line.entries(values)}
     return command_line.help_page([f"{command} --run=RUN_DIR"], text, sections)
+
+
+def _require_half(parsed: ExportFlags) -> None:
+    """Raise UserError for a tolerance that cannot be meant."""
+    if parsed.tolerance is None:
+        return
+    flag = f"--tolerance={parsed.tolerance}"
+    if not parsed.float16:
+        raise UserError(f"{flag} is for weights that are rounded: give --float16 as well.")
+    if not 0 < parsed.tolerance <= MOST_TOLERANCE:
+        raise UserError(f"{flag}: must be above 0 and at most {MOST_TOLERANCE}.")
 
 
 def _require_formats(formats: list[str]) -> None:

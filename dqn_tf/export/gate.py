@@ -1,7 +1,8 @@
 """The gate: nothing is published that answers otherwise than the agent.
 
-Every signature is called with no observation and with 256 that the run has seen. The requests of
-the warm-up file are read from the disk and sent as well. So is one request to each further format.
+Every signature is called with no observation and with 256 that the run has seen. (Where a language
+model reads them, those that read the same once more get every eighth.) The requests of the warm-up
+file are read from the disk and sent as well. So is one request to each further format.
 
 Q-values pass if they are the agent's within TOLERANCE · max(1, largest |Q| of the row), since
 float32 has no more digits for large returns. A greedy action passes if it is the best one by the
@@ -28,6 +29,7 @@ from dqn_tf.envs import tokenizer
 from dqn_tf.envs.spaces import Spaces
 from dqn_tf.experience.exploration import preferences
 from dqn_tf.export import runtimes
+from dqn_tf.export.message_samples import agent_features, agent_values, said_inputs
 from dqn_tf.export.prediction_log import Request
 from dqn_tf.export.run_snapshot import GATE_OBSERVATIONS
 from dqn_tf.export.sample_requests import WARMUP, make_requests, read_warmup, take_batch
@@ -35,7 +37,10 @@ from dqn_tf.export.signatures import ExportModule
 from dqn_tf.support.errors import UserError
 
 TOLERANCE = 1e-4
-PROCESS_TIMEOUT = 600  # seconds
+# signatures that read what serving_default reads; of a language model they are sent every FEW-th
+READ_AGAIN = ("action", "epsilon_greedy", "q_values")
+FEW = 8
+PROCESS_TIMEOUT = 3600  # seconds; a language model reads for minutes on a busy machine
 MODEL_NAMES = {"savedmodel": "SavedModel", "tflite": "TFLite model", "onnx": "ONNX model"}
 
 FormatRequest = tuple[str, Request]  # a request, and the format that it is sent to
@@ -56,21 +61,26 @@ def gate(
     metadata: dict[str, Any],
     formats: list[str],
     fresh: bool,
+    rounding: float | None = None,
 ) -> None:
     """Raise UserError unless the files at `version` answer as the agent does, in each format.
 
     With `fresh` they are loaded in a process of their own, in which dqn_tf does not exist. That
-    takes as long as importing TensorFlow.
+    takes as long as importing TensorFlow. `rounding` takes TOLERANCE's place where weights are
+    rounded.
     """
     requests = gate_requests(version, agent, module, observations, metadata, formats)
     ask = _ask_in_fresh_process if fresh else _ask_in_this_process
     answers = ask(version, serialise(requests))
     for (kind, request), answer in zip(requests, answers, strict=True):
-        fault = find_fault(agent, request, answer, metadata)
+        fault = find_fault(agent, request, answer, metadata, rounding or TOLERANCE)
         if fault:
+            advice = ""
+            if rounding:
+                advice = f" --float16 rounds weights, and --tolerance={rounding:g} is allowed."
             raise UserError(
                 f"The exported {MODEL_NAMES[kind]}, asked for {request.signature}, answered"
-                f" otherwise than the agent: {fault}. Nothing was published."
+                f" otherwise than the agent: {fault}. Nothing was published.{advice}"
             )
 
 
@@ -93,14 +103,23 @@ def gate_requests(
     empty = take_batch(observations, 0, spaces)
     batch = take_batch(observations, GATE_OBSERVATIONS, spaces)
     mask = forbid_best(agent(tf.constant(batch)).numpy())
+    said = said_inputs(agent, batch) if "from_features" in signatures else {}
+    # a language model reads for a minute what the first of these has read already
+    again = {name for name in signatures if spaces.messages and name.startswith(READ_AGAIN)}
+    first, others = (
+        {name: specs for name, specs in signatures.items() if (name in again) == is_again}
+        for is_again in (False, True)
+    )
+    few = batch[::FEW]
     requests = [
         *warmup,
         *make_requests(signatures, spaces, empty, 0.0, keys, None, module.tokenizer),
-        *make_requests(signatures, spaces, batch, 0.0, keys, mask, module.tokenizer),
+        *make_requests(first, spaces, batch, 0.0, keys, mask, module.tokenizer, said),
+        *make_requests(others, spaces, few, 0.0, keys, mask[::FEW]),
     ]
     plain = Request("serving_default", {"observation": tf.make_tensor_proto(batch)})
-    others = [kind for kind in formats if kind != "savedmodel"]
-    return [("savedmodel", request) for request in requests] + [(kind, plain) for kind in others]
+    kinds = [kind for kind in formats if kind != "savedmodel"]
+    return [("savedmodel", request) for request in requests] + [(kind, plain) for kind in kinds]
 
 
 def serialise(requests: list[FormatRequest]) -> list[runtimes.Question]:
@@ -119,7 +138,11 @@ def forbid_best(q_values: np.ndarray) -> np.ndarray:
 
 
 def find_fault(
-    agent: DQN, request: Request, answer: runtimes.Answer, metadata: dict[str, Any]
+    agent: DQN,
+    request: Request,
+    answer: runtimes.Answer,
+    metadata: dict[str, Any],
+    tolerance: float = TOLERANCE,
 ) -> str:
     """Say what is wrong with an answer; empty if nothing is."""
     inputs = {name: tf.make_ndarray(tensor) for name, tensor in request.inputs.items()}
@@ -127,8 +150,11 @@ def find_fault(
         inputs["observation"] = read_texts(inputs, agent.spaces, metadata)
     if request.signature == "metadata":
         return check_metadata(answer["value"], inputs["key"], metadata)
+    if "tokens" in inputs:
+        features = agent_features(agent, inputs["tokens"])
+        return check_features(answer["features"], features, tolerance)
     expected, behaviour = agent_outputs(agent, inputs)  # [B, A] each
-    allowed = TOLERANCE * np.abs(expected).max(axis=1, keepdims=True, initial=1.0)  # [B, 1]
+    allowed = tolerance * np.abs(expected).max(axis=1, keepdims=True, initial=1.0)  # [B, 1]
     fault = ""
     if "q_values" in answer:
         fault = check_q_values(answer["q_values"], expected, allowed)
@@ -137,9 +163,9 @@ def find_fault(
         legal = inputs.get("action_mask", np.ones(expected.shape, bool))
         choices = Choices(legal, legal)
         scores = preferences(expected, behaviour, agent.settings.q_weight)
-        allowed = TOLERANCE * np.abs(scores).max(axis=1, keepdims=True, initial=1.0)
+        allowed = tolerance * np.abs(scores).max(axis=1, keepdims=True, initial=1.0)
         if agent.settings.support and behaviour is not None:
-            choices = supported_choices(behaviour, agent.settings.support, legal)
+            choices = supported_choices(behaviour, agent.settings.support, legal, tolerance)
         fault = check_actions(answer["action"], start, scores, allowed, inputs, choices)
         if "propensity" in answer and not fault:
             chosen = (answer["action"] - start)[:, np.newaxis]
@@ -182,6 +208,17 @@ def check_action_texts(
         names = [name.encode() for name in metadata["action_meanings"]]
         expected = [names[place] for place in places]
     return "" if answer["action_text"].tolist() == expected else "an action has another name"
+
+
+def check_features(features: np.ndarray, expected: np.ndarray, tolerance: float) -> str:
+    """Say what is wrong with what a language model says of texts, [N, W]."""
+    allowed = tolerance * np.abs(expected).max(axis=1, keepdims=True, initial=1.0)
+    if features.shape != expected.shape or features.dtype != np.float32:
+        return f"its features are {features.dtype} {list(features.shape)}"
+    difference = np.abs(features - expected)
+    if not (difference <= allowed).all():
+        return f"a feature differs by {difference.max():.2g}"
+    return ""
 
 
 def check_q_values(q_values: np.ndarray, expected: np.ndarray, allowed: np.ndarray) -> str:
@@ -258,12 +295,14 @@ def check_propensities(
     return ""
 
 
-def supported_choices(behaviour: np.ndarray, tau: float, legal: np.ndarray) -> Choices:
+def supported_choices(
+    behaviour: np.ndarray, tau: float, legal: np.ndarray, tolerance: float = TOLERANCE
+) -> Choices:
     """Return what a greedy policy chooses from, given the behaviour's logits [B, A]."""
     legal_logits = np.where(legal, behaviour, -np.inf)
     least = legal_logits.max(axis=1, keepdims=True, initial=-np.inf) + np.log(tau)
     size = np.abs(behaviour).max(axis=1, keepdims=True, initial=1.0)
-    rounding = TOLERANCE * size
+    rounding = tolerance * size
     return Choices(legal & (behaviour >= least + rounding), legal & (behaviour >= least - rounding))
 
 
@@ -278,13 +317,18 @@ def agent_outputs(
     acts_by_behaviour = bool(agent.settings.support or agent.settings.q_weight)
     if "observation" in inputs:
         observation = inputs["observation"]
+    elif "features" in inputs:
+        observation = inputs["features"]
     else:
         content = b"".join(inputs["observation_bytes"].tolist())
         observation = np.frombuffer(content, np.uint8).reshape(-1, *spaces.observation_shape)
     if not len(observation):
         nothing = np.zeros((0, spaces.actions), np.float32)
         return nothing, nothing if acts_by_behaviour else None
-    q_values, behaviour = agent.online.q_values_and_behaviour(tf.constant(observation))
+    if "features" in inputs:
+        q_values, behaviour = agent_values(agent, inputs)
+    else:
+        q_values, behaviour = agent.online.q_values_and_behaviour(tf.constant(observation))
     if not acts_by_behaviour or behaviour is None:
         return q_values.numpy(), None
     return q_values.numpy(), behaviour.numpy()
@@ -324,13 +368,16 @@ def _ask_in_fresh_process(
         runtimes.write_questions(Path(work), questions)
         # Not Python's isolated mode: TensorFlow may be installed for the user, or be found by
         # PYTHONPATH.
-        process = subprocess.run(
-            [sys.executable, runtimes.__file__, str(version), work],
-            capture_output=True,
-            text=True,
-            timeout=PROCESS_TIMEOUT,
-            check=False,
-        )
+        try:
+            process = subprocess.run(
+                [sys.executable, runtimes.__file__, str(version), work],
+                capture_output=True,
+                text=True,
+                timeout=PROCESS_TIMEOUT,
+                check=False,
+            )
+        except subprocess.TimeoutExpired as error:
+            raise _no_answer(f"error: it took more than {PROCESS_TIMEOUT:,} s") from error
         if process.returncode:
             raise _no_answer(process.stderr)
         return runtimes.read_answers(Path(work))

@@ -5,6 +5,7 @@
         variables/
         assets.extra/dqn_tf.json
         assets.extra/tf_serving_warmup_requests
+        assets.extra/tokenizer.json                             of a language model
         assets.extra/model.tflite, assets.extra/model.onnx      if asked for
 
 A version is written aside, loaded again, compared with the live agent, and only then renamed to its
@@ -48,32 +49,42 @@ def export(
     formats: Sequence[str] = ("savedmodel",),
     fresh: bool = False,
     once: bool = False,
+    rounding: float | None = None,
 ) -> Path:
     """Publish the agent's online network as the next version in `directory`; return its path.
 
     `observations` [n, *shape], seen in the environment, are what the gate compares on. `about` goes
     into the manifest. With `fresh` the gate loads everything in a process of its own. With `once` a
-    version that says the very same of itself is returned, if there is one. Raises UserError, with
-    nothing published, if the directory cannot be written, a format cannot be made, or what was
-    written does not answer as the agent does.
+    version that says the very same of itself is returned, if there is one. With `rounding` a
+    language model's matrices are stored as float16, and Q-values may differ by so much. Raises
+    UserError, with nothing published, if the directory cannot be written, a format cannot be made,
+    or what was written does not answer as the agent does.
     """
     directory = Path(os.path.expanduser(directory))
     if isinstance(about.get("env"), str):
         require_same_env(directory, about["env"])
     formats = list(formats)
+    if rounding is not None:
+        if not agent.online.torso.halvable():
+            raise UserError(
+                "--float16 is for the matrices of a language model, and this agent has none."
+            )
+        about = about | {"stored_as": "float16", "tolerance": rounding}
     manifest = make_manifest(about, agent, formats)
     if once and (published := _same_version(directory, manifest)) is not None:
         return published
-    module = ExportModule(agent, manifest)
+    module = ExportModule(agent, manifest, half=rounding is not None)
     try:
         with files.unfinished(directory) as aside:
             aside.mkdir(parents=True)
             with plain(aside) as version:
                 _write_saved_model(module, agent, observations, list(manifest), version)
+                for name, text in agent.online.torso.extra_files().items():
+                    (version / MANIFEST).with_name(name).write_text(text, encoding="utf-8")
                 files.write_json(version / MANIFEST, manifest)
                 for name in formats:
                     _write_format(name, agent, version)
-                gate(version, agent, module, observations, manifest, formats, fresh)
+                gate(version, agent, module, observations, manifest, formats, fresh, rounding)
             return _rename_to_next_version(aside, directory)
     except OSError as error:
         raise UserError(

@@ -9,11 +9,13 @@ import tensorflow as tf
 
 from dqn_tf.envs.spaces import Spaces
 from dqn_tf.envs.tokenizer import Tokenizer
+from dqn_tf.export.message_samples import message_inputs
 from dqn_tf.export.prediction_log import Request, decode, encode
 
 WARMUP = Path("assets.extra") / "tf_serving_warmup_requests"
 WARMUP_BATCHES = (1, 8)
 WARMUP_EPSILON = 0.1
+SAID = ("features", "choice_features")  # what a language model says of texts
 # what a tokenizer has to read as the environment's does, and what is no UTF-8
 ODD_TEXTS = [
     text.encode("utf-8", "surrogateescape")
@@ -34,12 +36,14 @@ def make_requests(
     keys: list[str],
     mask: np.ndarray | None = None,
     tokenizer: Tokenizer | None = None,
+    said: Mapping[str, Any] | None = None,
 ) -> list[Request]:
     """Return one request to each signature about these observations [B, *shape].
 
     The rows' numbers are their seeds; `keys` are those that `metadata` is asked for, in turn. All
     actions are legal unless `mask` [B, A] bool is given. Texts, and those of choices, are what
-    `tokenizer` makes of the observations, and in part ODD_TEXTS.
+    `tokenizer` makes of the observations, and in part ODD_TEXTS. `said` is what a language model
+    says of their messages, 0 if it is not given.
     """
     batch = len(observation)
     inputs: dict[str, Any] = {
@@ -52,8 +56,15 @@ def make_requests(
         "key": np.resize(np.array(keys, object), batch),
         "action_mask": np.ones((batch, spaces.actions), bool) if mask is None else mask,
     }
+    if spaces.messages:
+        inputs |= message_inputs(observation, spaces)
+    inputs |= said or {}
     requests = []
     for name, specs in signatures.items():
+        for spec in specs:
+            if spec.name in SAID and spec.name not in inputs:
+                places = spaces.choices if spec.shape[1] is None else spec.shape[1]
+                inputs[spec.name] = np.zeros((batch, places, spec.shape[2]), np.float32)
         # The shape is given, since an empty list would have none.
         tensors = {
             spec.name: tf.make_tensor_proto(

@@ -8,6 +8,9 @@
     observation_bytes  observation_bytes (images of bytes)      action, q_values
     text               text (where tokens have a tokenizer),    action, q_values, action_text
                        choices (where they are told as texts)
+    text_features      tokens (where a language model reads)    features
+    from_features      features, role, and where choices are    action, q_values, action_text
+                       told as texts: choices, choice_features
     metadata           key                                      value
 
 observation [B, *shape] has the environment's own dtype. epsilon [B] is float32, seed [B] int64.
@@ -27,6 +30,12 @@ With --support a greedy action is the best of those that the data support, and w
 weighs the behaviour in, so it need not be the one with the largest of the q_values. What epsilon
 draws is any legal action.
 
+What a language model has read message by message it need not read again at the next turn (see
+`read_once`). `text_features` says what is in texts, tokens [N, L] int32 with -1 behind them, as
+features [N, W]. `from_features` acts by features [B, M, W] of messages and role [B, M], which is
+"user", "assistant" or any other, and empty where there is no message. choice_features [B, K, W] are
+those of the choices. Where there is no text, features are 0.
+
 Every input's shape is checked inside the graph, since servers do not check it. What does not fit is
 INVALID_ARGUMENT and is never broadcast.
 """
@@ -42,6 +51,9 @@ from dqn_tf.agent.dqn import DQN
 from dqn_tf.agent.networks.q_network import QNetwork
 from dqn_tf.envs import tokenizer
 from dqn_tf.envs.spaces import Spaces
+from dqn_tf.export.checked_rows import mask_of_all_places, require_rows
+from dqn_tf.export.read_once import ReadOnce
+from dqn_tf.export.stored_weights import StoredWeights
 from dqn_tf.export.text_input import TextInput
 
 # Keys of the hash: with two, the two random numbers of a row are independent.
@@ -50,6 +62,7 @@ CHOOSES = (2, 0)
 RESOLUTION = 2**53  # random numbers that a float64 can tell apart
 
 Outputs = dict[str, tf.Tensor]
+Signature = tuple[Callable[..., Outputs], list[tf.TensorSpec]]  # a function, and its inputs
 
 
 class ExportModule(tf.Module):
@@ -57,25 +70,28 @@ class ExportModule(tf.Module):
 
     `endpoints` are the signatures by name, as compiled functions. `metadata` is what the signature
     of that name knows. `tokenizer` makes tokens of texts; None where there is no signature `text`.
+    With `half`, the weights that the torso finds `halvable` are stored as float16.
     """
 
-    def __init__(self, agent: DQN, metadata: dict[str, Any]) -> None:
+    def __init__(self, agent: DQN, metadata: dict[str, Any], half: bool = False) -> None:
         super().__init__()
+        torso = agent.online.torso
+        stored = StoredWeights(torso.halvable() if half else ())
         # Only the variables are tracked: Keras traces a tracked model with float32, whatever it
         # observes.
-        self.network_variables = [
-            variable if isinstance(variable, tf.Variable) else variable.value
-            for variable in agent.online.variables
-        ]
+        self.network_variables = [stored.of(variable) for variable in agent.online.variables]
         # what the graph reads and no learning moves
-        self.frozen_variables = list(agent.online.torso.frozen_variables())
+        self.frozen_variables = [stored.of(variable) for variable in torso.frozen_variables()]
         self.tokenizer = tokenizer.of_names(metadata, agent.spaces)
         # an attribute, since its tables are saved with the module
         self.text_input = None if self.tokenizer is None else TextInput(self.tokenizer)
         functions = SignatureFunctions(
             agent.online, agent.spaces, self.text_input, metadata.get("action_meanings", ())
         )
-        self.endpoints = _compile_endpoints(functions, agent.spaces, metadata)
+        self.endpoints = {
+            name: _compile(stored.reading(function), inputs)
+            for name, (function, inputs) in _signatures(functions, agent.spaces, metadata).items()
+        }
 
     def input_specs(self) -> dict[str, tuple[tf.TensorSpec, ...]]:
         """Return the inputs of each signature."""
@@ -99,6 +115,9 @@ class SignatureFunctions:
         self._spaces = spaces
         self._action_names = list(action_names)
         self.text_input = text_input
+        self.read_once: ReadOnce | None = None
+        if ReadOnce.fits(network, spaces):
+            self.read_once = ReadOnce(network, spaces, action_names)
 
     def serving_default(
         self, observation: tf.Tensor, action_mask: tf.Tensor | None = None
@@ -129,9 +148,9 @@ class SignatureFunctions:
         Return how likely that was, too. A row's outcome is a function of that row alone.
         """
         q_values, behaviour = self._outputs(observation)
-        epsilon = _require_rows(epsilon, (None,), "epsilon", q_values)
+        epsilon = require_rows(epsilon, (None,), "epsilon", q_values)
         epsilon = tf.clip_by_value(tf.cast(epsilon, tf.float64), 0.0, 1.0)
-        seed = _require_rows(seed, (None,), "seed", q_values)
+        seed = require_rows(seed, (None,), "seed", q_values)
         mask = self._mask(action_mask, q_values)
         legal = tf.ones_like(q_values, tf.float64) if mask is None else tf.cast(mask, tf.float64)
         # The drawn action's place among the legal ones, counted from 0: [B].
@@ -164,10 +183,10 @@ class SignatureFunctions:
     ) -> Outputs:
         """Return what `serving_default` does, for texts and their choices, and the chosen texts."""
         assert self.text_input is not None
-        choices = _require_rows(choices, (None, None), "choices", text, "text")
+        choices = require_rows(choices, (None, None), "choices", text, "text")
         count = tf.shape(choices)[1]
         if action_mask is not None:
-            action_mask = self._with_all_places(action_mask, choices)
+            action_mask = mask_of_all_places(action_mask, choices, self._spaces.actions)
         outputs = self.serving_default(self.text_input(text, choices), action_mask)
         place = outputs["action"] - self._spaces.action_start
         texts = self.text_input.with_all_places(choices)
@@ -207,16 +226,7 @@ class SignatureFunctions:
     def _mask(self, action_mask: tf.Tensor | None, q_values: tf.Tensor) -> tf.Tensor | None:
         if action_mask is None:
             return None
-        return _require_rows(action_mask, (None, self._spaces.actions), "action_mask", q_values)
-
-    def _with_all_places(self, action_mask: tf.Tensor, choices: tf.Tensor) -> tf.Tensor:
-        """Return a mask of choices [B, K] as one of all places, [B, A]."""
-        equal = tf.debugging.assert_equal(
-            tf.shape(action_mask), tf.shape(choices), "action_mask must be as large as choices"
-        )
-        with tf.control_dependencies([equal]):
-            missing = tf.maximum(self._spaces.actions - tf.shape(choices)[1], 0)
-        return tf.pad(action_mask, [(0, 0), (0, missing)])
+        return require_rows(action_mask, (None, self._spaces.actions), "action_mask", q_values)
 
     def _environment_action(self, action: tf.Tensor) -> tf.Tensor:
         return action + self._spaces.action_start
@@ -233,10 +243,10 @@ def uniform(seed: tf.Tensor, key: tuple[int, int]) -> tf.Tensor:
     return tf.cast(hashed, tf.float64) / RESOLUTION
 
 
-def _compile_endpoints(
+def _signatures(
     functions: SignatureFunctions, spaces: Spaces, metadata: dict[str, Any]
-) -> dict[str, Any]:
-    """Return the signatures by name, as compiled functions."""
+) -> dict[str, Signature]:
+    """Return the signatures by name, each as its function and its inputs."""
     observation = tf.TensorSpec(
         (None, *spaces.observation_shape), spaces.observation_dtype, "observation"
     )
@@ -246,7 +256,7 @@ def _compile_endpoints(
     mask = tf.TensorSpec((None, spaces.actions), tf.bool, "action_mask")
     key = tf.TensorSpec((None,), tf.string, "key")
 
-    acting: dict[str, tuple[Callable[..., Outputs], list[tf.TensorSpec]]] = {
+    acting: dict[str, Signature] = {
         "serving_default": (functions.serving_default, [observation]),
         "action": (functions.action, [observation]),
         "epsilon_greedy": (functions.epsilon_greedy, [observation, epsilon, seed]),
@@ -263,13 +273,18 @@ def _compile_endpoints(
             acting["text"] = (functions.text_and_choices, [text, choices])
             masks["text"] = tf.TensorSpec((None, None), tf.bool, "action_mask")
 
-    endpoints = {name: _compile(function, inputs) for name, (function, inputs) in acting.items()}
+    others: dict[str, Signature] = {
+        "q_values": (functions.q_values, [observation]),
+        "metadata": (_lookup(metadata), [key]),
+    }
+    if functions.read_once is not None:
+        function, inputs, masks["from_features"] = functions.read_once.acting()
+        acting["from_features"] = (function, inputs)
+        others["text_features"] = functions.read_once.reading()
     if spaces.masked:
         for name, (function, inputs) in acting.items():
-            endpoints[f"{name}_masked"] = _compile(function, [*inputs, masks[name]])
-    endpoints["q_values"] = _compile(functions.q_values, [observation])
-    endpoints["metadata"] = _compile(_lookup(metadata), [key])
-    return endpoints
+            others[f"{name}_masked"] = (function, [*inputs, masks[name]])
+    return acting | others
 
 
 def _lookup(metadata: dict[str, Any]) -> Callable[[tf.Tensor], Outputs]:
@@ -284,24 +299,6 @@ def _lookup(metadata: dict[str, Any]) -> Callable[[tf.Tensor], Outputs]:
         return {"value": tf.gather(values, number)}
 
     return find
-
-
-def _require_rows(
-    rows: tf.Tensor,
-    shape: tuple[int | None, ...],
-    name: str,
-    asked: tf.Tensor,
-    about: str = "observation",
-) -> tf.Tensor:
-    """Return `rows`, checked in the graph to be as many as those of what is asked about.
-
-    A single row would be broadcast. (A check by reshape would be optimised away.)
-    """
-    equal = tf.debugging.assert_equal(
-        tf.shape(rows)[0], tf.shape(asked)[0], f"{name} must have as many rows as {about}"
-    )
-    with tf.control_dependencies([equal]):
-        return tf.ensure_shape(rows, shape)
 
 
 def _compile(function: Callable[..., Outputs], inputs: list[tf.TensorSpec]) -> Any:

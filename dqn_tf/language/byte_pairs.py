@@ -44,6 +44,11 @@ class BytePairs:
         text: str = self.tokenizer.decode(list(numbers), skip_special_tokens=False)
         return text
 
+    def to_json(self) -> str:
+        """Return it as the text of a tokenizer.json."""
+        text: str = self.tokenizer.to_str()
+        return text
+
     @property
     def size(self) -> int:
         """The largest number of a token, and 1."""

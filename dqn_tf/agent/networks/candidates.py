@@ -78,6 +78,15 @@ class CandidateReader(tf.keras.layers.Layer):
         features = tf.reshape(features, (-1, features.shape[-1]))
         return self._with_layers(features, tf.reduce_any(is_word, axis=2), noise_seed, training)
 
+    def of_features(self, features: tf.Tensor) -> Candidates:
+        """Return the candidates of what was read of their texts, [B, C, E], 0 where there is none.
+
+        It is what `call` does of their tokens, without noise.
+        """
+        is_there = tf.reduce_any(features != 0.0, axis=2)
+        flat = tf.reshape(features, (-1, features.shape[2]))
+        return self._with_layers(flat, is_there, None, False)
+
     def _with_layers(
         self,
         features: tf.Tensor,

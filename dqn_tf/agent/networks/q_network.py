@@ -138,7 +138,24 @@ class QNetwork(tf.keras.Model):
 
         `noise_seed` is that of `forward`. Where a place has no choice, both are below all others.
         """
-        forward = self.forward(observation, noise_seed)
+        return self._values_of(self.forward(observation, noise_seed))
+
+    def values_of_features(
+        self, features: tf.Tensor, roles: tf.Tensor, choices: tf.Tensor | None = None
+    ) -> tuple[tf.Tensor, tf.Tensor | None]:
+        """Return what `q_values_and_behaviour` does, of what a language model said of texts.
+
+        That is the torso's `text_features`: features [B, M, W] of messages, and choices [B, C, W]
+        where they are told as texts; 0 where there is no text. roles [B, M] int are those of an
+        observation.
+        """
+        said = self.torso(self.torso.with_roles(features, roles))
+        candidates = None
+        if self.candidates is not None:
+            candidates = self.candidates.of_features(choices)
+        return self._values_of(self._heads(said, None, False, candidates))
+
+    def _values_of(self, forward: Forward) -> tuple[tf.Tensor, tf.Tensor | None]:
         q_values, behaviour = self.values.q_values(forward.outputs), forward.behaviour
         if forward.is_there is None:
             return q_values, behaviour

@@ -98,7 +98,8 @@ class LlamaTrunk(tf.keras.layers.Layer):
 
     def all_states(self, tokens: tf.Tensor, at: int) -> list[tf.Tensor]:
         """Return the stream after 0, 1, ... `at` blocks, [B, T, width] each."""
-        states = [tf.gather(tf.convert_to_tensor(self.embedding), tokens)]
+        # an export may hold it in half as many bytes; the rows in use are cast, not the table
+        states = [tf.cast(tf.gather(tf.convert_to_tensor(self.embedding), tokens), DTYPE)]
         for block in self.blocks[:at]:
             states.append(block(states[-1]))
         if self.norm is not None and at == len(self.blocks):

@@ -92,13 +92,21 @@ class Torso(tf.keras.layers.Layer):
         """Return what lasts while an export's graph is made: a torso may need to know."""
         return contextlib.nullcontext()
 
-    def frozen_variables(self) -> Sequence[tf.Variable]:
-        """Return variables that the torso reads and that are none of its weights."""
+    def frozen_variables(self) -> Sequence[Any]:
+        """Return Keras variables that the torso reads and that are none of its weights."""
         return ()
 
     def model_variables(self) -> Sequence[tf.Variable]:
         """Return those of the weights that begin as a file says, or as no change of it."""
         return ()
+
+    def halvable(self) -> Sequence[Any]:
+        """Return Keras variables that an export may hold in half as many bytes, if it is asked."""
+        return ()
+
+    def extra_files(self) -> Mapping[str, str]:
+        """Return texts that an export holds for its server, by the names of their files."""
+        return {}
 
     def sentences(self, trainable: int) -> Iterable[str]:
         """Say what a user should know before a run whose network has `trainable` weights."""

@@ -166,7 +166,11 @@ class Pretrained(Torso):
         places = tf.reshape(observation, (-1, self.messages, 1 + self.length))
         features = self.text_features(tf.reshape(places[..., 1:], (-1, self.length)))
         features = tf.reshape(features, (-1, self.messages, self.model_width))
-        return tf.concat([features, tf.one_hot(places[..., 0], len(ROLES))], axis=2)
+        return self.with_roles(features, places[..., 0])
+
+    def with_roles(self, features: tf.Tensor, roles: tf.Tensor) -> tf.Tensor:
+        """Return what `call` reads, of features [B, M, width of the model] and roles [B, M]."""
+        return tf.concat([features, tf.one_hot(roles, len(ROLES))], axis=2)
 
     def text_features(self, texts: tf.Tensor) -> tf.Tensor:
         """Return the standardised features [N, width of the model] of texts [N, L] of tokens."""
@@ -264,9 +268,17 @@ class Pretrained(Torso):
         """Return what makes the graph read messages by the model itself while it lasts."""
         return contextlib.nullcontext() if self.reader is None else self.reader.without_table()
 
-    def frozen_variables(self) -> Sequence[tf.Variable]:
+    def frozen_variables(self) -> Sequence[Any]:
         """Return the model's weights where they are not among the network's."""
-        return [variable.value for variable in self.trunk.variables] if self._borrowed else ()
+        return self.trunk.variables if self._borrowed else ()
+
+    def halvable(self) -> Sequence[Any]:
+        """Return the model's matrices."""
+        return [variable for variable in self.trunk.variables if len(variable.shape) > 1]
+
+    def extra_files(self) -> Mapping[str, str]:
+        """Return the model's tokenizer, by which a server reads texts."""
+        return {"tokenizer.json": self.files.tokenizer.to_json()}
 
     def model_variables(self) -> Sequence[tf.Variable]:
         """Return the model's weights that learn, or those of its changes."""
