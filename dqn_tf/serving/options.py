@@ -121,6 +121,13 @@ class Options:
     monitoring_config_file: str = _flag(
         "", "text MonitoringConfig that turns on Prometheus metrics"
     )
+    text_memory_bytes: int = _flag(
+        64 << 20,
+        "most that is kept, for each version with a language model, of what it said of texts, so"
+        " that each is read once; 0 keeps nothing",
+        0,
+        2**62,
+    )
     tensorflow_intra_op_parallelism: int = _flag(
         0, "threads of one operation; 0 lets TensorFlow choose", 0, 1024
     )

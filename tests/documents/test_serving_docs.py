@@ -19,6 +19,7 @@ pytest.importorskip("aiohttp", reason="needs the extra [serving]")
 pytest.importorskip("tensorflow_serving", reason="needs the extra [serving]")
 from absl import flags
 
+import language_agent
 from benchmarks.serving.server import Server
 from browser import Browser, binary
 from demo_server import ROOT, balance, publish
@@ -33,6 +34,7 @@ PAGE = (ROOT / "docs" / "serving.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"```(\w+)\n(.*?)```", PAGE, re.S)
 OF_TEXTS = '"text"'  # in each client that sends one
 OF_CHOICES = "answers"  # the model of those that send choices beside it
+OF_MESSAGES = '"messages"'  # in each client that sends a dialogue
 COMMANDS = [line for kind, block in BLOCKS if kind == "bash" for line in block.splitlines()]
 
 
@@ -75,9 +77,14 @@ def here(text: str, server: Server) -> str:
         text.replace("helpdesk", "dqn")
         .replace("models/answers", "models/dqn")
         .replace('"answers"', '"dqn"')
+        .replace("models/desk", "models/dqn")
         .replace(":8501", f":{server.ports['rest']}")
         .replace(":8500", f":{server.ports['grpc']}")
     )
+
+
+def sends_texts(text: str) -> bool:
+    return OF_TEXTS in text or OF_MESSAGES in text
 
 
 def run(words: list[str], **options) -> str:
@@ -93,7 +100,7 @@ def test_curl(server):
     predict, metadata, status = (
         json.loads(run(shlex.split(here(line, server))))
         for line in COMMANDS
-        if line.startswith("curl") and OF_TEXTS not in line
+        if line.startswith("curl") and not sends_texts(line)
     )
     assert (
         predict["predictions"][0]["action"] in (0, 1)
@@ -111,7 +118,7 @@ def test_python(server, library, expected):
     (example,) = [
         block
         for kind, block in BLOCKS
-        if kind == "python" and f"import {library}" in block and OF_TEXTS not in block
+        if kind == "python" and f"import {library}" in block and not sends_texts(block)
     ]
     assert re.fullmatch(expected, run([sys.executable, "-c", here(example, server)]).strip())
 
@@ -158,6 +165,24 @@ def test_clients_of_choices(choice_server):
         (answer,) = json.loads(run(shlex.split(here(line, choice_server))))["predictions"]
         assert answer["action_text"] == choice and len(answer["q_values"]) == 3
         assert max(answer["q_values"]) == pytest.approx(float(best), abs=1e-5)
+
+
+def test_clients_of_messages(tmp_path):
+    """All say what an untrained agent on a language model says to a dialogue."""
+    pytest.importorskip("safetensors", reason="needs the extra [language]")
+    pytest.importorskip("tokenizers", reason="needs the extra [language]")
+    language_agent.publish(language_agent.write_model(tmp_path / "model"), tmp_path / "models")
+    with Server(tmp_path / "models", "off", {"rest"}, frozenset()) as found:
+        (over_http,) = [
+            block for kind, block in BLOCKS if kind == "python" and OF_MESSAGES in block
+        ]
+        choice, best = run([sys.executable, "-c", here(over_http, found)]).strip().rsplit(" ", 1)
+        assert choice
+        if shutil.which("curl") is not None:
+            (line,) = [line for line in COMMANDS if OF_MESSAGES in line]
+            (answer,) = json.loads(run(shlex.split(here(line, found))))["predictions"]
+            assert answer["action_text"] == choice
+            assert max(answer["q_values"]) == pytest.approx(float(best))
 
 
 def javascript(server: Server) -> str:

@@ -15,6 +15,9 @@ from tensorflow.core.protobuf import saved_model_pb2
 from dqn_tf.serving.errors import ServingError, to_serving_error
 from dqn_tf.serving.models.loaded_model import LoadedModel
 from dqn_tf.serving.options import Options
+from dqn_tf.serving.texts import signatures, tokens
+from dqn_tf.serving.texts.feature_memory import FeatureMemory
+from dqn_tf.serving.texts.text_model import TextModel
 
 TAG = "serve"
 TENSORFLOW_PRIORITY = 5  # as with nice
@@ -54,6 +57,11 @@ def load(name: str, version: int, path: Path, options: Options) -> LoadedModel:
     try:
         with graph.as_default(), _plain_path(path) as plain_path:
             meta_graph = tf.compat.v1.saved_model.load(session, [TAG], str(plain_path))
+        tokenizer = path / tokens.FILE
+        if tokenizer.is_file() and signatures.can_read(meta_graph):
+            memory = FeatureMemory(options.text_memory_bytes)
+            texts = tokens.TextTokens(tokenizer)
+            return TextModel(name, version, session, meta_graph, texts, memory)
         return LoadedModel(name, version, session, meta_graph)
     except Exception as error:
         session.close()

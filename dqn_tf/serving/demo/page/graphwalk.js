@@ -4,7 +4,7 @@ import { packageData } from "./server.js";
 
 export class GraphWalk {
   static title = "dqn_tf/GraphWalk-v0";
-  static signature = "text";
+  signature = "text";
   static fits = (signature, { env, tokenizer, config }) =>
     env === GraphWalk.title && Boolean(tokenizer) && /^[1-4]$/.test(config?.env_kwargs?.graph ?? "1");
 

@@ -5,22 +5,24 @@ import { packageData } from "./server.js";
 const TURNS = 4;
 const [CLEAR, AMBIGUOUS] = [0.45, 0.45]; // chances of a complaint that says which issue, and which pair
 const [RIGHT, WRONG, ASKING] = [1, -1, -0.1];
+const MESSAGES = "messages"; // the signature of agents that read message by message
 const [ASKED, REPLIED] = [">", "<"];
 const CHOICES = 12; // answers and questions of the sentences that come with dqn_tf
 const [PERIOD, TEST] = [4, 3]; // of each four sentences that mean the same, the last is for the test
 
 export class Helpdesk {
   static title = "dqn_tf/Helpdesk-v0";
-  static signature = "text";
-  static fits = (signature, { env, tokenizer, action_meanings: actions, spaces }) =>
-    env === Helpdesk.title && Boolean(tokenizer) && (hasPairs(actions, signature.actions) || spaces?.choices >= CHOICES);
+  static fits = (signature, { env, action_meanings: actions, spaces }) =>
+    env === Helpdesk.title && signature.names.includes("text") && (hasPairs(actions, signature.actions) || spaces?.choices >= CHOICES);
 
-  static async make(names, chat) {
+  static async make(names, chat, signature) {
     const sentences = await packageData(`helpdesk_${names.config?.env_kwargs?.language ?? "en"}.json`);
     const own = sentences && [...(sentences.answers ?? sentences.issues), ...sentences.questions];
     const tellsChoices = !names.action_meanings; // an agent that is told the texts of its choices
     const isKnown = tellsChoices || JSON.stringify(own) === JSON.stringify(names.action_meanings);
-    return new Helpdesk(tellsChoices ? own : names.action_meanings, isKnown ? sentences : null, chat, tellsChoices);
+    const made = new Helpdesk(tellsChoices ? own : names.action_meanings, isKnown ? sentences : null, chat, tellsChoices);
+    made.tellsMessages = Boolean(signature?.names.includes(MESSAGES));
+    return made;
   }
 
   maxSteps = TURNS;
@@ -29,6 +31,8 @@ export class Helpdesk {
   invitation = "Complain about network, card, parcel or phone";
   keys = "Write a complaint and the agent answers you. Space pauses and R restarts where nothing is written.";
   pushable = false;
+
+  tellsMessages = false; // an agent that reads message by message
 
   // `sentences` are those of the played customer; null where there is none.
   constructor(actionNames, sentences, chat, tellsChoices = false, draw01 = Math.random) {
@@ -43,12 +47,19 @@ export class Helpdesk {
 
   reset() {
     this.chat.clear();
-    Object.assign(this, { text: "", asked: null, turns: 0, outcome: "" });
+    Object.assign(this, { text: "", role: [], content: [], asked: null, turns: 0, outcome: "" });
     if (!this.byHand) this.hear(this.complaint());
   }
 
+  get signature() {
+    return this.tellsMessages ? MESSAGES : "text";
+  }
+
   get observation() {
-    return this.text && this.tellsChoices ? { text: this.text, choices: this.actionNames } : this.text;
+    if (!this.text) return "";
+    const said = this.tellsMessages ? { role: this.role, content: this.content } : { text: this.text };
+    if (this.tellsChoices) return { ...said, choices: this.actionNames };
+    return this.tellsMessages ? said : this.text;
   }
 
   // Once there is something to answer; the visitor may take long.
@@ -63,6 +74,7 @@ export class Helpdesk {
     this.chat.say("agent", this.actionNames[action]);
     if (action < this.issues) return this.end(await this.isRight(action));
     this.asked = action;
+    this.note("assistant", this.actionNames[action]);
     if (this.turns === TURNS) return this.leave();
     if (!this.byHand) this.hear(this.reply(action - this.issues));
     return { reward: ASKING, terminated: false };
@@ -70,8 +82,14 @@ export class Helpdesk {
 
   hear(said) {
     this.text = this.asked === null ? said : `${this.text} ${ASKED} ${this.actionNames[this.asked]} ${REPLIED} ${said}`;
+    this.note("user", said);
     this.asked = null;
     this.chat.say("customer", said);
+  }
+
+  note(who, said) {
+    this.role = [...this.role, who];
+    this.content = [...this.content, said];
   }
 
   isRight(answer) {

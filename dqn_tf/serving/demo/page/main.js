@@ -107,7 +107,7 @@ async function adopt(newest) {
   let Environment = signature && ENVIRONMENTS.find((one) => one.fits(signature));
   let names = {};
   if (signature && !Environment) {
-    names = signature.named ? await asked.names(newest) : {};
+    names = signature.names.includes("metadata") ? await asked.names(newest) : {};
     Environment = OF_TEXTS.find((one) => one.fits(signature, names));
   }
   if (asked !== model) return;
@@ -118,7 +118,7 @@ async function adopt(newest) {
     say(`Version ${newest} answers since ${new Date().toLocaleTimeString("en-GB")}.`);
   } else {
     say("");
-    const made = Environment.make ? await Environment.make(names, chat) : new Environment();
+    const made = Environment.make ? await Environment.make(names, chat, signature) : new Environment();
     if (asked !== model) return;
     begin(made);
   }

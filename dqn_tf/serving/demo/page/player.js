@@ -67,7 +67,7 @@ export class Player {
     const sent = performance.now();
     let answer;
     try {
-      [answer] = await model.predict(version, [environment.observation], environment.constructor.signature);
+      [answer] = await model.predict(version, [environment.observation], environment.signature);
     } catch (error) {
       if (token !== this.token) return false;
       await this.watch.trouble(error, version);

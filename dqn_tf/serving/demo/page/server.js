@@ -17,8 +17,8 @@ export class Model {
     return available.reduce((best, version) => (best === null || BigInt(version) > BigInt(best) ? version : best), null);
   }
 
-  // What a version's serving_default takes and gives: {dtype, shape, actions, named}, or null where it is none of dqn_tf's. `named` is
-  // whether it can be asked for names.
+  // What a version's serving_default takes and gives: {dtype, shape, actions, names}, or null where it is none of dqn_tf's. `names` are
+  // those of all its signatures.
   async signature(version) {
     const found = await ask(`${this.path}/versions/${version}/metadata`);
     const signatures = found.metadata.signature_def.signature_def;
@@ -27,7 +27,7 @@ export class Model {
     const values = signature?.outputs?.q_values;
     if (!observation || Object.keys(others).length || !values || !signature.outputs.action) return null;
     const [shape, actions] = [sizes(observation).slice(1), sizes(values).at(-1) ?? UNKNOWN];
-    return { dtype: observation.dtype, shape, actions, named: "metadata" in signatures };
+    return { dtype: observation.dtype, shape, actions, names: Object.keys(signatures) };
   }
 
   // The answers of that version for a list of observations: [{action, q_values}]. The version is in the address, so it is known who answers.

@@ -1,0 +1,1 @@
+"""Texts for models whose tokens TensorFlow's operations cannot make: tokens, features, memory."""
