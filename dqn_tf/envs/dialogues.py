@@ -10,13 +10,14 @@ more than L loses its first ones. Of more than M messages the last are kept.
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import gymnasium as gym
 import numpy as np
 
 from dqn_tf.config.dqn_config import DQNConfig
+from dqn_tf.envs.spaces import Spaces
 from dqn_tf.envs.text import logged_play
 from dqn_tf.envs.tokens import attribute_of
 from dqn_tf.language.model_files import open_model
@@ -29,6 +30,57 @@ REMEMBERED = 65_536  # texts whose tokens are kept
 CORPUS_EPISODES = 2_000
 
 
+class MessageReader:
+    """Makes observations of messages and of choices, as a server logs them in texts.
+
+    Attributes:
+      places: M.
+      length: L.
+      choices: places for choices told as texts behind the messages; 0 where there are none.
+      choice_tokens: tokens of each of these.
+    """
+
+    def __init__(self, encode: Callable[[Any], Sequence[int]], places: int, length: int) -> None:
+        self._encode = encode
+        self.places = places
+        self.length = length
+        self.choices = self.choice_tokens = 0
+
+    def of_spaces(self, spaces: Spaces) -> MessageReader:
+        """Return the reader of whole observations, with the choices behind the messages."""
+        reader = MessageReader(self._encode, self.places, self.length)
+        reader.choices, reader.choice_tokens = spaces.choices, spaces.choice_tokens
+        return reader
+
+    def observation(self, text: str | bytes, choices: Sequence[str | bytes] = ()) -> np.ndarray:
+        """Return the observation of one message of the user. Raises UserError."""
+        return self.of_messages([("user", text)], choices)
+
+    def of_messages(
+        self,
+        messages: Sequence[tuple[str, str | bytes]],
+        choices: Sequence[str | bytes] = (),
+    ) -> np.ndarray:
+        """Return the observation of the last messages, [M · (1 + L)], and of choices behind them.
+
+        A message is who spoke, and what. Raises UserError for too many choices.
+        """
+        if len(choices) > self.choices:
+            raise UserError(
+                f"{len(choices)} choices are more than the {self.choices} that there is room for."
+            )
+        observed = np.full((self.places, 1 + self.length), PADDING, np.int32)
+        for place, (role, content) in enumerate(messages[-self.places :]):
+            tokens = self._encode(content)[-self.length :]
+            observed[place, 0] = ROLES.index(role) if role in ROLES[1:] else len(ROLES) - 1
+            observed[place, 1 : 1 + len(tokens)] = tokens
+        beside = np.full((self.choices, self.choice_tokens), PADDING, np.int32)
+        for place, text in enumerate(choices):
+            tokens = self._encode(text)[: self.choice_tokens]
+            beside[place, : len(tokens)] = tokens
+        return np.concatenate([observed.reshape(-1), beside.reshape(-1)])
+
+
 class MessageTokens(gym.Wrapper):
     """Observes messages in the tokens of a language model, MultiDiscrete [M · (1 + L)] int32.
 
@@ -39,6 +91,7 @@ class MessageTokens(gym.Wrapper):
     Attributes:
       message_places: M.
       padding: the number behind a message's end.
+      message_reader: what makes observations of messages.
     """
 
     tokens = None  # far too many names
@@ -49,12 +102,13 @@ class MessageTokens(gym.Wrapper):
         super().__init__(env)
         files = open_model(config.language_model)
         self._tokenizer = files.tokenizer
-        self._remembered = functools.lru_cache(maxsize=REMEMBERED)(self._encoded)
+        remembered = functools.lru_cache(maxsize=REMEMBERED)(self._encoded)
         self._is_one_text = config.dialogue == "text"
         said = attribute_of(env, "max_messages")
         own = said if type(said) is int and said > 0 and not self._is_one_text else 1
         self.message_places = config.max_messages or own
         self.message_tokens = config.message_tokens
+        self.message_reader = MessageReader(remembered, self.message_places, self.message_tokens)
         size = self.message_places * (1 + self.message_tokens)
         sizes = np.full(size, files.shape.vocabulary - PADDING)
         starts = np.full(size, PADDING)
@@ -107,15 +161,9 @@ class MessageTokens(gym.Wrapper):
 
     def _observation(self, info: Any) -> np.ndarray:
         """Return the last messages of `info`. Raises UserError if there are none to read."""
-        messages = list(self._messages(info))[-self.message_places :]
-        observed = np.full((self.message_places, 1 + self.message_tokens), PADDING, np.int32)
-        for place, (role, content) in enumerate(messages):
-            tokens = self._remembered(content)
-            observed[place, 0] = role
-            observed[place, 1 : 1 + len(tokens)] = tokens
-        return observed.reshape(-1)
+        return self.message_reader.of_messages(list(self._messages(info)))
 
-    def _messages(self, info: Any) -> Iterable[tuple[int, str]]:
+    def _messages(self, info: Any) -> Iterable[tuple[str, str]]:
         """Yield who spoke, and what. Raises UserError."""
         messages = info.get("messages") if isinstance(info, dict) else None
         if messages is None or self._is_one_text:
@@ -126,7 +174,7 @@ class MessageTokens(gym.Wrapper):
                     ' {"role": ..., "content": ...}, or info["text"], at each reset and step, and'
                     f' info["text"] is {describe_value(text)}.'
                 )
-            yield 1, text
+            yield ROLES[1], text
             return
         if not isinstance(messages, (list, tuple)):
             raise UserError(f'{FLAG}: info["messages"] is {describe_value(messages)}, and no list.')
@@ -137,8 +185,7 @@ class MessageTokens(gym.Wrapper):
                     f'{FLAG}: a message must be {{"role": ..., "content": TEXT}}, and one is'
                     f" {describe_value(message)}."
                 )
-            role = message.get("role")
-            yield ROLES.index(role) if role in ROLES[1:] else len(ROLES) - 1, content
+            yield message.get("role", ""), content
 
-    def _encoded(self, text: str) -> tuple[int, ...]:
-        return tuple(self._tokenizer.encode(text)[-self.message_tokens :])
+    def _encoded(self, text: str | bytes) -> tuple[int, ...]:
+        return tuple(self._tokenizer.encode(text))

@@ -20,7 +20,7 @@ from dqn_tf.config.notation import import_names, is_atari, show
 from dqn_tf.envs import applications, atari, gridworld, probes, text, tokenizer
 from dqn_tf.envs.checked_env import CheckedEnv, close_quietly, is_user_interrupt
 from dqn_tf.envs.choices import ChoiceTexts
-from dqn_tf.envs.dialogues import MessageTokens
+from dqn_tf.envs.dialogues import MessageReader, MessageTokens
 from dqn_tf.envs.spaces import Spaces
 from dqn_tf.envs.tokenizer import Tokenizer
 from dqn_tf.envs.tokens import attribute_of
@@ -104,9 +104,11 @@ class EnvMaker:
         """
         return self._look().names
 
-    def tokenizer(self) -> Tokenizer | None:
-        """Return what makes observations of texts, where the environment says it."""
-        return tokenizer.of_names(self.names, self.spaces)
+    def tokenizer(self) -> Tokenizer | MessageReader | None:
+        """Return what makes observations of texts, where it is known."""
+        spaces = self.spaces
+        reader = attribute_of(self._spare, "message_reader") if self._spare else None
+        return reader.of_spaces(spaces) if reader else tokenizer.of_names(self.names, spaces)
 
     @property
     def comes_with_package(self) -> bool:
@@ -300,7 +302,7 @@ def names(config: DQNConfig) -> dict[str, Any]:
         return env_maker.names
 
 
-def find_tokenizer(config: DQNConfig) -> Tokenizer | None:
+def find_tokenizer(config: DQNConfig) -> Tokenizer | MessageReader | None:
     """Return what makes observations of texts: see `EnvMaker.tokenizer`."""
     with contextlib.closing(maker(config)) as env_maker:
         return env_maker.tokenizer()

@@ -11,6 +11,7 @@ from dqn_tf.evaluation.exported_policy import load_saved_model
 from dqn_tf.evaluation.find_export import Version, action_start
 from dqn_tf.support.errors import UserError
 from dqn_tf.traffic.agreement import Agreement, Choices, Drift
+from dqn_tf.traffic.message_texts import MessageTexts
 from dqn_tf.traffic.records import Arrays, RecordedRequest, Traffic
 
 BYTES = "observation_bytes"  # the input that holds an observation's bytes as a string
@@ -51,6 +52,7 @@ class Candidate:
         self._signatures = self._loaded.signatures
         self._action_start = action_start(version.manifest)
         self._tokenizer = tokenizer.of_manifest(version.manifest)
+        self._texts = MessageTexts.of_version(version, self._signatures)
         inputs = self._signatures["serving_default"].structured_input_signature[1]
         self._spec: tf.TensorSpec | None = inputs.get("observation")
         self._shape: tuple[int, ...] | None = None  # of one observation, where it is known
@@ -86,6 +88,9 @@ class Candidate:
         """Return the candidate's answer, or the reason why there is none."""
         signature = self._signatures.get(batch.signature)
         if signature is None:
+            answer = self._texts.answer(batch.signature, batch.inputs) if self._texts else None
+            if answer is not None:
+                return answer
             return f"by {batch.signature}, a signature that the candidate does not have"
         if set(signature.structured_input_signature[1]) != set(batch.inputs):
             return f"by {batch.signature} with inputs that the candidate's does not take"
@@ -114,6 +119,9 @@ class Candidate:
             observations = batch.inputs["observation"]
             is_alike = observations.shape[1:] == shape and observations.dtype.kind in "fiub"
             return observations if is_alike else none
+        read = self._texts.observations(batch.inputs) if self._texts else None
+        if read is not None:
+            return read
         if TEXT in batch.inputs and self._tokenizer is not None:
             choices = batch.inputs.get(CHOICES)
             beside = None if choices is None else choices.tolist()

@@ -4,6 +4,7 @@ from typing import Any, NamedTuple
 
 from dqn_tf.config.dqn_config import DQNConfig
 from dqn_tf.envs import registry, tokenizer
+from dqn_tf.envs.dialogues import MessageReader
 from dqn_tf.envs.spaces import Spaces
 from dqn_tf.envs.tokenizer import Tokenizer
 from dqn_tf.evaluation import plan
@@ -35,7 +36,11 @@ def prepare(flags: EvaluateFlags) -> OffPolicyPlan:
     def corpus() -> Any:
         return registry.corpus(plan.configuration([version], flags.env, flags.overrides))
 
-    def find_tokenizer() -> Tokenizer | None:
+    def find_tokenizer() -> Tokenizer | MessageReader | None:
+        if spaces.messages:
+            return registry.find_tokenizer(
+                plan.configuration([version], flags.env, flags.overrides)
+            )
         return tokenizer.of_names(version.manifest, spaces)
 
     parts = []

@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from dqn_tf.envs.dialogues import MessageReader
 from dqn_tf.envs.spaces import Spaces
 from dqn_tf.envs.tokenizer import Tokenizer
 from dqn_tf.experience.logged import columns
@@ -26,10 +27,10 @@ from dqn_tf.experience.logged.tfrecords import DamagedFile, read_records
 from dqn_tf.support.errors import UserError
 
 # signatures that always take the greedy action
-GREEDY = ("serving_default", "action", "observation_bytes", "text")
+GREEDY = ("serving_default", "action", "observation_bytes", "text", "messages")
 MASKED = "_masked"
 
-FindTokenizer = Callable[[], Tokenizer | None]
+FindTokenizer = Callable[[], Tokenizer | MessageReader | None]
 
 
 class Step(NamedTuple):
@@ -207,7 +208,7 @@ class _Join:
         shape, dtype = self._spaces.observation_shape, np.dtype(self._spaces.observation_dtype)
         if "observation" in request.inputs:
             return self._shaped(row, "observation", request.inputs["observation"][number])
-        if "text" in request.inputs:
+        if "text" in request.inputs or "content" in request.inputs:
             return self._read_text(row, request, number)
         content = request.inputs.get("observation_bytes")
         if content is None:
@@ -220,24 +221,44 @@ class _Join:
         return np.frombuffer(content[number], dtype).reshape(shape)
 
     @functools.cached_property
-    def _tokenizer(self) -> Tokenizer | None:
+    def _tokenizer(self) -> Tokenizer | MessageReader | None:
         return self._find_tokenizer and self._find_tokenizer()
 
     def _read_text(self, row: int, request: LoggedRequest, number: int) -> np.ndarray:
-        """Return the tokens of a request's text, and of its choices."""
-        if self._tokenizer is None:
+        """Return the tokens of a request's text or messages, and of its choices."""
+        reader = self._tokenizer
+        if reader is None:
             what = "the request holds one, and the environment does not say how texts become tokens"
             raise self._wrong(row, "text", what)
-        text = request.inputs["text"][number]
         choices = request.inputs["choices"][number] if "choices" in request.inputs else []
-        if not isinstance(text, bytes):
-            raise self._wrong(row, "text", "the request's is no text")
         if not isinstance(choices, list):
             raise self._wrong(row, "choices", "the request's are no list of texts")
         try:
-            return self._tokenizer.observation(text, choices)
+            if "content" in request.inputs:
+                return self._read_messages(row, request, number, choices)
+            text = request.inputs["text"][number]
+            if not isinstance(text, bytes):
+                raise self._wrong(row, "text", "the request's is no text")
+            return reader.observation(text, choices)
         except UserError as error:
             raise self._wrong(row, "text", str(error).rstrip(".")) from None
+
+    def _read_messages(
+        self, row: int, request: LoggedRequest, number: int, choices: list
+    ) -> np.ndarray:
+        """Return the tokens of a request's messages: those with a role or a content."""
+        roles, contents = (request.inputs.get(name, [[]])[number] for name in ("role", "content"))
+        if not isinstance(self._tokenizer, MessageReader):
+            what = "the request holds messages, and the environment reads one text"
+            raise self._wrong(row, "content", what)
+        if not isinstance(roles, list) or not isinstance(contents, list):
+            raise self._wrong(row, "content", "the request's are no list of texts")
+        pairs = [
+            (role.decode("utf-8", "replace"), content)
+            for role, content in zip(roles, contents, strict=False)
+            if role or content
+        ]
+        return self._tokenizer.of_messages(pairs, choices)
 
     def _mask_of(self, row: int, request: LoggedRequest, number: int) -> np.ndarray:
         """Return a request's mask [A], which its choices may be fewer than."""

@@ -1,0 +1,82 @@
+"""Served texts for a candidate on a language model, as the server makes tokens of them."""
+
+from typing import Any
+
+import numpy as np
+
+from dqn_tf.envs.dialogues import MessageReader
+from dqn_tf.envs.spaces import Spaces
+from dqn_tf.evaluation.find_export import Version
+from dqn_tf.evaluation.texts_read_once import TextsReadOnce
+from dqn_tf.language import byte_pairs
+from dqn_tf.support.errors import UserError
+from dqn_tf.traffic.records import Arrays
+
+TOKENIZER = "assets.extra/tokenizer.json"
+SIGNATURES = ("text", "messages")
+MASKED = "_masked"
+
+
+class MessageTexts:
+    """Makes observations of requests with texts, and answers them."""
+
+    def __init__(self, reader: MessageReader, policy: TextsReadOnce) -> None:
+        self._reader = reader
+        self._policy = policy
+
+    @classmethod
+    def of_version(cls, version: Version, signatures: Any) -> "MessageTexts | None":
+        """Return what reads for a version; None where it reads no messages, or not without files.
+
+        The package tokenizers may be missing, too.
+        """
+        described = version.manifest.get("spaces")
+        if not isinstance(described, dict):
+            return None
+        spaces = Spaces.from_dict(described)
+        file = version.path / TOKENIZER
+        if not file.is_file() or not TextsReadOnce.fits(signatures, spaces):
+            return None
+        try:
+            pairs = byte_pairs.of_file(str(version.path), file)
+        except UserError:
+            return None
+        length = spaces.text_tokens // spaces.messages - 1
+        reader = MessageReader(pairs.encode, spaces.messages, length).of_spaces(spaces)
+        return cls(reader, TextsReadOnce(signatures, spaces))
+
+    def observations(self, inputs: Arrays) -> np.ndarray | None:
+        """Return the observations of a request; None if it holds no texts. Raises UserError."""
+        if not ("text" in inputs or {"role", "content"} <= set(inputs)):
+            return None
+        if "text" in inputs:
+            dialogues = [[("user", text)] for text in inputs["text"].tolist()]
+        else:
+            rows = zip(inputs["role"].tolist(), inputs["content"].tolist(), strict=True)
+            dialogues = [
+                [(who.decode(), said) for who, said in zip(*row, strict=True) if who or said]
+                for row in rows
+            ]
+        choices = inputs["choices"].tolist() if "choices" in inputs else [()] * len(dialogues)
+        return np.array(
+            [
+                self._reader.of_messages(messages, beside)
+                for messages, beside in zip(dialogues, choices, strict=True)
+            ]
+        )
+
+    def answer(self, signature: str, inputs: Arrays) -> Arrays | None:
+        """Return the answer to a request; None if it was sent to another kind of signature."""
+        if signature.removesuffix(MASKED) not in SIGNATURES:
+            return None
+        observations = self.observations(inputs)
+        if observations is None:
+            return None
+        mask = inputs.get("action_mask")
+        if mask is not None and self._reader.choices:
+            mask = np.pad(mask, [(0, 0), (0, self._reader.choices - mask.shape[1])])
+        outputs = self._policy(observations, mask)
+        answer = {name: tensor.numpy() for name, tensor in outputs.items()}
+        if "choices" in inputs:
+            answer["q_values"] = answer["q_values"][:, : inputs["choices"].shape[1]]
+        return answer
