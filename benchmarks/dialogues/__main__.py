@@ -5,11 +5,13 @@
 Version 1 learns for a short while. It is served, and customers write to it over REST, who take any
 action in place of its own in some turns. Version 2 learns from the log of that alone. Then the
 newest version holds the dialogues that evaluate.py plays, over REST.
+
+    python -m benchmarks.dialogues --model=saved_models/Helpdesk-v0
+
+An agent that was exported before, such as one on a language model, only holds these dialogues.
 """
 
 import json
-import subprocess
-import sys
 import tempfile
 from collections.abc import Sequence
 from datetime import datetime, timezone
@@ -21,9 +23,10 @@ from absl import flags
 
 from benchmarks.common import machine, records
 from benchmarks.common.flags import DOCS, define_output_flags, make_results_dir
-from benchmarks.common.processes import ROOT, environment, last_line
 from benchmarks.common.tables import markdown
+from benchmarks.dialogues import served
 from benchmarks.dialogues.customer import converse, pester
+from benchmarks.dialogues.programs import run_program
 from benchmarks.serving.server import Server
 from dqn_tf.envs import registry
 from dqn_tf.support import command_line
@@ -40,7 +43,6 @@ LOGGED, EPSILON = 4_000, 0.3  # dialogues, and how often a customer's agent expl
 FIRST_SEED = 10**6  # of the logged dialogues
 EPISODES = 1_000
 ODD_ROUNDS = 100
-THREADS = ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS")
 
 
 class Row(NamedTuple):
@@ -75,6 +77,7 @@ class DialoguesFlags(NamedTuple):
     """Which loop to close, and where the rows are kept."""
 
     seed: int
+    model: str
     results_dir: Path
     page: Path
     render_only: bool
@@ -84,13 +87,20 @@ def parse(argv: Sequence[str]) -> DialoguesFlags:
     """Read the flags. Raises UserError; exits after `--help`."""
     values = command_line.parse(argv, define, _help_page)
     return DialoguesFlags(
-        values.seed, Path(values.results_dir), Path(values.page), values.render_only
+        values.seed,
+        values.model,
+        Path(values.results_dir),
+        Path(values.page),
+        values.render_only,
     )
 
 
 def define(values: flags.FlagValues) -> None:
     """Define all flags."""
     flags.DEFINE_integer("seed", 1, "of the trainings", flag_values=values)
+    flags.DEFINE_string(
+        "model", "", "versions of an agent for Helpdesk that is served as it is", flag_values=values
+    )
     define_output_flags(values, "dialogues", PAGE, "the rows")
 
 
@@ -102,25 +112,34 @@ def _help_page(command: str, values: flags.FlagValues) -> str:
 def main(options: DialoguesFlags) -> None:
     """Close the loop once, unless only the page is to be written; write the page."""
     make_results_dir(options.results_dir)
-    file = options.results_dir / "loops.csv"
+    loops, answered = options.results_dir / "loops.csv", options.results_dir / "served.csv"
     if not options.render_only:
         with tempfile.TemporaryDirectory(prefix="dqn_tf-dialogues-") as work:
-            records.append(file, _close_loop(options.seed, Path(work)))
-    rows = records.read(file, Row)
+            if options.model:
+                records.append(answered, served.measure(options.model, Path(work)))
+            else:
+                records.append(loops, _close_loop(options.seed, Path(work)))
     text = options.page.read_text(encoding="utf-8")
-    before, _, rest = text.partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not end:
-        raise UserError(f"{options.page} has no {BEGIN} with an {END} behind it.")
-    lines = [BEGIN, "", *render(rows), "", END]
-    options.page.write_text(before + "\n".join(lines) + after, encoding="utf-8")
+    text = _with_part(text, options.page, BEGIN, END, render(records.read(loops, Row)))
+    rows = records.read(answered, served.Row) if answered.is_file() else []
+    text = _with_part(text, options.page, served.BEGIN, served.END, served.render(rows))
+    options.page.write_text(text, encoding="utf-8")
+
+
+def _with_part(text: str, page: Path, begin: str, end: str, lines: list[str]) -> str:
+    """Return the page's text with these lines between two marks. Raises UserError without them."""
+    before, _, rest = text.partition(begin)
+    _, mark, after = rest.partition(end)
+    if not mark:
+        raise UserError(f"{page} has no {begin} with an {end} behind it.")
+    return before + "\n".join([begin, "", *lines, "", end]) + after
 
 
 def _close_loop(seed: int, work: Path) -> Row:
     """Train, serve and log, learn, compare, and serve again."""
     models, logs, rewards = work / "models", work / "logs", work / "rewards.csv"
     outputs = (f"--export_dir={models}", f"--seed={seed}")
-    _run("train.py", f"--env={ENV}", *SHARED, *FIRST, *outputs, f"--run_dir={work / 'run1'}")
+    run_program("train.py", f"--env={ENV}", *SHARED, *FIRST, *outputs, f"--run_dir={work / 'run1'}")
     env = registry.make_env(ENV)
     with Server(models, "off", {"rest"}, frozenset(), f"--log_requests={logs}") as server:
         seeds = range(FIRST_SEED, FIRST_SEED + LOGGED)
@@ -128,10 +147,10 @@ def _close_loop(seed: int, work: Path) -> Row:
         server.stop()  # writes what the log still holds
     data = f"--data=requests:{logs}+{rewards}"
     learned = (*SHARED, *LEARN, data, *outputs, f"--run_dir={work / 'run2'}")
-    _run("train.py", f"--env={ENV}", *learned)
+    run_program("train.py", f"--env={ENV}", *learned)
     report = work / "report.json"
     versions = [str(models / number) for number in ("1", "2")]
-    _run("evaluate.py", "--compare", *versions, f"--episodes={EPISODES}", f"--json={report}")
+    run_program("evaluate.py", "--compare", *versions, f"--episodes={EPISODES}", f"--json={report}")
     compared = json.loads(report.read_text(encoding="utf-8"))
     with Server(models, "off", {"rest"}, frozenset()) as server:
         served = converse(server.ports["rest"], env, compared["seeds"])
@@ -159,19 +178,6 @@ def _close_loop(seed: int, work: Path) -> Row:
         machine=machine.describe(),
         **records.provenance(),
     )
-
-
-def _run(program: str, *words: str) -> None:
-    """Run a program of the checkout on one thread. Raises UserError if it fails."""
-    done = subprocess.run(
-        [sys.executable, str(ROOT / program), *words],
-        capture_output=True,
-        text=True,
-        env=environment(dict.fromkeys(THREADS, "1")),
-        check=False,
-    )
-    if done.returncode:
-        raise UserError(f"{program} failed: {last_line(done.stderr)}")
 
 
 def render(rows: Sequence[Row]) -> list[str]:

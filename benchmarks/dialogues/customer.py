@@ -1,4 +1,4 @@
-"""Customers who write to the embedded server over REST, by the signature `text`."""
+"""Customers who write to the embedded server over REST, by the signature `text` or `messages`."""
 
 import csv
 import http.client
@@ -14,6 +14,8 @@ import numpy as np
 from benchmarks.serving.server import MODEL
 
 PATH = f"/v1/models/{MODEL}:predict"
+METADATA = f"/v1/models/{MODEL}/metadata"
+TEXT, MESSAGES = "text", "messages"
 SECONDS = 60  # of patience for one answer
 COLUMNS = ("id", "reward", "end", "action", "propensity")
 # bodies that no customer should send, each answered or refused in a sentence
@@ -39,15 +41,23 @@ class Dialogues(NamedTuple):
 
 
 class Line:
-    """A connection that is kept; `milliseconds` are the times of all answers."""
+    """A connection that is kept; `milliseconds` are the times of all answers.
+
+    A model that reads message by message is told the messages of a dialogue, any other its text.
+    """
 
     def __init__(self, port: int) -> None:
         self._connection = http.client.HTTPConnection("127.0.0.1", port, timeout=SECONDS)
         self.milliseconds: list[float] = []
+        self._connection.request("GET", METADATA)
+        told = json.loads(self._connection.getresponse().read())
+        self._reads_messages = MESSAGES in told["metadata"]["signature_def"]["signature_def"]
 
-    def ask(self, instance: Any, name: str = "") -> tuple[int, dict[str, Any]]:
+    def ask(
+        self, instance: Any, name: str = "", signature: str = TEXT
+    ) -> tuple[int, dict[str, Any]]:
         """Return status and answer of one request with the id `name`."""
-        body = json.dumps({"signature_name": "text", "instances": [instance]})
+        body = json.dumps({"signature_name": signature, "instances": [instance]})
         headers = {"X-Request-Id": name} if name else {}
         begin = time.perf_counter()
         self._connection.request("POST", PATH, body, headers)
@@ -56,9 +66,13 @@ class Line:
         self.milliseconds.append(1e3 * (time.perf_counter() - begin))
         return reply.status, json.loads(content)
 
-    def action(self, text: str, name: str = "") -> int:
-        """Return the agent's action for a text."""
-        status, answer = self.ask(text, name)
+    def action(self, info: dict[str, Any], name: str = "") -> int:
+        """Return the agent's action for what an environment tells."""
+        if self._reads_messages:
+            said = {key: [one[key] for one in info["messages"]] for key in ("role", "content")}
+            status, answer = self.ask(said, name, MESSAGES)
+        else:
+            status, answer = self.ask(info["text"], name)
         assert status == 200, answer
         return int(answer["predictions"][0]["action"])
 
@@ -79,7 +93,7 @@ def converse(
         total, is_over = 0.0, False
         while not is_over:
             name = f"{seed}-{len(rows)}"
-            greedy = line.action(info["text"], name)
+            greedy = line.action(info, name)
             actions = int(env.action_space.n)  # type: ignore[attr-defined]
             explores = generator.random() < epsilon
             action = int(generator.integers(actions)) if explores else greedy

@@ -9,6 +9,7 @@ pytest.importorskip("aiohttp", reason="needs the extra [serving]")
 pytest.importorskip("tensorflow_serving", reason="needs the extra [serving]")
 
 from benchmarks.common import records
+from benchmarks.dialogues import served
 from benchmarks.dialogues.__main__ import BEGIN, END, PAGE, Row, parse, render
 from benchmarks.dialogues.customer import converse, pester
 from benchmarks.serving.server import Server
@@ -75,6 +76,27 @@ def test_the_page_shows_the_rows_that_are_kept():
     shown = page.partition(BEGIN)[2].partition(END)[0].strip().splitlines()
     assert rows and shown == render(rows)
     assert all(row.equal == row.episodes for row in rows), "over REST as by evaluate.py"
+
+
+def test_the_page_shows_the_agents_that_were_served():
+    file = ROOT / "benchmarks" / "results" / "dialogues" / "served.csv"
+    rows = records.read(file, served.Row) if file.is_file() else []
+    page = PAGE.read_text(encoding="utf-8")
+    shown = page.partition(served.BEGIN)[2].partition(served.END)[0].strip().splitlines()
+    assert shown == served.render(rows)
+    assert all(row.equal == row.episodes for row in rows), "over REST as by evaluate.py"
+
+
+def test_an_agent_that_was_exported_before_is_served(tmp_path, monkeypatch):
+    publish_asking(tmp_path / "models")
+    monkeypatch.setattr(served, "EPISODES", 20)
+    monkeypatch.setattr(served, "ODD_ROUNDS", 1)
+    row = served.measure(str(tmp_path / "models"), tmp_path)
+    assert row.equal == row.episodes == 20 and row.served == pytest.approx(row.expected)
+    assert 0.0 < row.p50_ms <= row.p99_ms and (row.stored_as, row.language_model) == ("float32", "")
+    assert len(served.render([row])) == 5
+    with pytest.raises(UserError, match="--model="):
+        served.measure(str(tmp_path / "nothing"), tmp_path)
 
 
 def test_flags():
