@@ -62,7 +62,7 @@ def measure(model: str, work: Path) -> Row:
     )
     expected = json.loads(report.read_text(encoding="utf-8"))
     env = gym.make(ENV, **config["env_kwargs"])
-    base = work / "models"
+    base = work / "base"
     base.mkdir()
     (base / "1").symlink_to(version.path.resolve())
     with Server(base, "off", {"rest"}, frozenset()) as server:

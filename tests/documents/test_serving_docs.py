@@ -172,7 +172,7 @@ def test_clients_of_messages(tmp_path):
     pytest.importorskip("safetensors", reason="needs the extra [language]")
     pytest.importorskip("tokenizers", reason="needs the extra [language]")
     language_agent.publish(language_agent.write_model(tmp_path / "model"), tmp_path / "models")
-    with Server(tmp_path / "models", "off", {"rest"}, frozenset()) as found:
+    with Server(tmp_path / "models", "off", {"rest", "grpc"}, frozenset()) as found:
         (over_http,) = [
             block for kind, block in BLOCKS if kind == "python" and OF_MESSAGES in block
         ]
