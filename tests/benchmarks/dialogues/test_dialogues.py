@@ -95,7 +95,7 @@ def test_an_agent_that_was_exported_before_is_served(tmp_path, monkeypatch):
     assert row.equal == row.episodes == 20 and row.served == pytest.approx(row.expected)
     assert 0.0 < row.p50_ms <= row.p99_ms and (row.stored_as, row.language_model) == ("float32", "")
     assert len(served.render([row])) == 5
-    with pytest.raises(UserError, match="--model="):
+    with pytest.raises(UserError, match="there is no such directory"):
         served.measure(str(tmp_path / "nothing"), tmp_path)
 
 
