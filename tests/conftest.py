@@ -7,13 +7,31 @@ import pytest
 
 from dqn_tf.support import tensorflow_loading
 
-tensorflow_loading.load_tensorflow()
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Loads TensorFlow, but not where other processes run the tests."""
+    is_worker = hasattr(config, "workerinput")
+    if is_worker or not getattr(config.option, "numprocesses", 0):
+        tensorflow_loading.load_tensorflow()
 
 
 @pytest.fixture
 def generator() -> np.random.Generator:
     """The same numbers in every test."""
     return np.random.default_rng(7)
+
+
+@pytest.fixture
+def traced_updates(monkeypatch) -> None:
+    """Leaves XLA out of the host engine's updates, for tests of a run's course.
+
+    What XLA makes of an update is asked by tests of learning and by test_resume_switches.py; here
+    compiling one would take longer than all of its updates.
+    """
+    from dqn_tf.agent import program
+
+    compile_loops = program.compile_loops
+    monkeypatch.setattr(program, "compile_loops", lambda block, _: compile_loops(block, False))
 
 
 @pytest.fixture
