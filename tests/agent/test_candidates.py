@@ -14,7 +14,7 @@ from dqn_tf.envs.spaces import Spaces
 from dqn_tf.support.errors import UserError
 from dqn_tf.training import own_torso
 from environments import ToldTree, told_tree_texts, tree_q_star
-from tabular_runs import GAMMA, SWITCHES, learned
+from tabular_runs import COMBINATIONS, GAMMA, SWITCHES, learned
 
 SMALL = {"choices": "texts", "layers": 1, "heads": 2, "width": 16, "hidden_units": (8,)}
 TEXT, C, L, WORDS = 4, 5, 3, 20
@@ -139,10 +139,10 @@ def test_a_tree_of_texts_learns_the_values_of_value_iteration():
     np.testing.assert_allclose(engine.agent(swapped).numpy()[:, 1::-1], q_values[:, :2], atol=1e-5)
 
 
-@pytest.mark.parametrize("name", ["double", "dueling", "c51", "quantile"])
+@pytest.mark.parametrize("name", ["c51", "quantile+dueling+double"])
 def test_every_switch_learns_them_from_all_transitions(name):
-    settings = SMALL | SWITCHES[name] | {"hidden_units": (64,), "width": 32, "v_min": -2.0}
-    settings |= {"network": "mlp", "v_max": 2.0, "learning_rate": 3e-3, "tau": 0.05}
+    settings = SMALL | (SWITCHES | COMBINATIONS)[name] | {"hidden_units": (64,), "width": 32}
+    settings |= {"network": "mlp", "v_min": -2.0, "v_max": 2.0, "learning_rate": 3e-3, "tau": 0.05}
     settings |= {"target_update_period_env_steps": 1, "total_steps": 3_000, "warmup_env_steps": 64}
     config = oracles.make_config(**settings, learning_rate_end=1e-4)
     spaces = CheckedEnv(ChoiceTexts(ToldTree()), "The environment").spaces

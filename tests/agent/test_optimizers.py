@@ -37,8 +37,10 @@ def batches(count: int, generator: np.random.Generator) -> dict[str, np.ndarray]
     }
 
 
-@pytest.mark.parametrize(("max_norm", "clips"), [(0.0, False), (0.3, True), (1e3, False)])
-@pytest.mark.parametrize("rate_end", [None, 1e-5])
+@pytest.mark.parametrize(
+    ("max_norm", "clips", "rate_end"),
+    [(0.0, False, 1e-5), (0.3, True, None), (1e3, False, 1e-5)],
+)
 def test_equals_keras_adam(max_norm, clips, rate_end, generator):
     config = oracles.make_config(
         max_gradient_norm=max_norm,

@@ -4,7 +4,8 @@ Processes, switches and oracle are those of test_switches.py. A cell is told as 
 padding behind: texts differ in length, some begin as others do, and that of the chain's first cell
 is empty. A run with masks is among them: that of n-step targets, see ExploringStarts. A tree of
 texts is learned from single steps and from whole episodes. A switch does not know its torso: each
-is tried with one of the two, and only noise, which needs another strength here, with both.
+is tried with one of the two, and only noise, which needs another strength here, with both. What
+the tree shows of a switch, the chain need not.
 """
 
 import functools
@@ -36,8 +37,6 @@ on_grid = functools.partial(Told, words=GRID)
 @pytest.mark.parametrize(
     ("network", "name"),
     [
-        ("transformer", "double"),
-        ("transformer", "dueling"),
         ("transformer", "noisy"),
         ("transformer", "c51"),
         ("gru", "noisy"),

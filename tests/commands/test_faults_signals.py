@@ -87,8 +87,8 @@ def test_a_signal_from_outside_is_answered(tmp_path):
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
 def test_stopped_and_restarted_at_random_times(tmp_path, number):
-    """Five stops, or three kills."""
-    stops, earliest, latest = (5, 20, 75) if number == signal.SIGTERM else (3, 110, 190)
+    """Three stops, or two kills."""
+    stops, earliest, latest = (3, 40, 110) if number == signal.SIGTERM else (2, 110, 190)
     dice, words = random.Random(20), small_run(tmp_path)
     for _ in range(stops):
         hit = signal_at("training", dice.randint(earliest, latest), number)

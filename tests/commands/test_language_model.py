@@ -46,14 +46,13 @@ def unbroken(tmp_path_factory):
     ("moment", "count", "reached"),
     [
         ("saving", 12, 100),  # amid a checkpoint of the pretraining
-        ("saving", 27, 264),  # of the offline part
-        ("training", 1, 330),  # at the first environment step
         ("training", 250, 500),
     ],
 )
-def test_killed_in_any_part_it_ends_with_the_same_weights(
+def test_killed_before_or_among_its_steps_it_ends_with_the_same_weights(
     unbroken, tmp_path, moment, count, reached
 ):
+    """At every block of every part: tests/engines/test_language.py."""
     hit = signal_at(moment, count, signal.SIGKILL)
     status, text = run(small_run(tmp_path, **LANGUAGE), tmp_path, **hit)
     assert status == -signal.SIGKILL, text
