@@ -13,6 +13,7 @@ import tensorflow as tf
 
 import oracles
 from command_server import run, start
+from dqn_tf.agent.autograph import compile_loops
 from dqn_tf.agent.dqn import weights_sha256
 from dqn_tf.config import seeding
 from dqn_tf.engines.graph.engine import GraphEngine
@@ -44,7 +45,7 @@ def make_engine(**overrides) -> GraphEngine:
     agent = oracles.make_agent(config, registry.spaces(config))
     program = GraphProgram(config, agent, native(config.env))
     if not compiled:
-        program.program = tf.function(program._program)
+        program.program = compile_loops(program._program, jit_compile=False)
     return GraphEngine(config, agent, seeding.generators(config.seed), program)
 
 
@@ -54,7 +55,7 @@ class SlowLoop:
     def __init__(self, engine: GraphEngine) -> None:
         self.config, self.env = engine.config, engine.program.env
         self.agent = oracles.make_agent(self.config, engine.agent.spaces)
-        self.update = tf.function(self.agent.update)
+        self.update = tf.function(self.agent.update, autograph=False)
         self.state = engine.program.running.state.numpy()
         self.length = np.zeros(self.config.num_envs, int)
         self.windows = NStep(

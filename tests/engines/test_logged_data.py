@@ -122,6 +122,7 @@ def test_a_share_that_is_no_whole_row_is_refused():
         engine_that_notes_batches(oracles.make_config(**SETTINGS), logged)
 
 
+@pytest.mark.usefixtures("traced_updates")
 @pytest.mark.parametrize("name", SWITCHES)
 def test_stopped_offline_at_the_seam_or_online_it_goes_on_to_the_bit(name, tmp_path):
     spaces = MAZE if name == "masks" else SPACES

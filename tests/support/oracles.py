@@ -14,6 +14,7 @@ import tensorflow as tf
 from gymnasium.wrappers import TimeLimit
 
 from dqn_tf.agent import losses
+from dqn_tf.agent.autograph import compile_loops
 from dqn_tf.agent.dqn import DQN
 from dqn_tf.agent.program import Learned
 from dqn_tf.agent.update_metrics import UPDATE_METRICS
@@ -65,6 +66,11 @@ def make_agent(
     agent = DQN(config or make_config(), spaces)
     agent.compile(**compile_options)
     return agent
+
+
+def leave_out_xla(agent: DQN) -> None:
+    """Has its program of updates traced only, which takes a fraction of XLA's time."""
+    agent.program.function = compile_loops(agent.program.block, jit_compile=False)
 
 
 def part_networks(agent: DQN) -> None:

@@ -172,8 +172,7 @@ def learned(make: Callable[[], gym.Env], compiled: bool, **overrides: Any):
     engine = oracles.make_engine(config, make)
     # tracing alone takes a fraction of XLA's time; on the chain, rainbow goes through XLA
     if not compiled:
-        program = engine.agent.program
-        program.function = tf.function(program.block)
+        oracles.leave_out_xla(engine.agent)
     return oracles.run(engine)
 
 
