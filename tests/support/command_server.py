@@ -4,6 +4,11 @@ Run as a script, this file is a server: it imports TensorFlow, executes nothing 
 once per request; the child becomes the command, with its own working directory, output and
 environment variables. Forking is safe as long as no TensorFlow operation has run before. Imported,
 it is the client: `start` and `run`.
+
+The host engine's updates are traced, but compiled by XLA only where a test asks for it: compiling
+takes longer than all the other updates of a run of a few hundred steps. What XLA makes of them is
+asked in process (tests/agent, test_resume_switches.py) and by the runs of test_extending.py; the
+graph engine is always compiled.
 """
 
 import atexit
@@ -67,12 +72,15 @@ class Command:
         os.kill(self.pid, number)
 
 
-def start(words: list[str], cwd: Path, program: str = "train.py", **environ: str) -> Command:
+def start(
+    words: list[str], cwd: Path, program: str = "train.py", *, xla: bool = False, **environ: str
+) -> Command:
     """Starts `program words` in directory `cwd`.
 
-    The program is a file of the project's own directory, or a module as of `python -m`. `environ`
-    is added to its environment variables; what PYTHONPATH names is searched first, and
-    NOT_INSTALLED=a,b makes it believe that modules a and b are not.
+    The program is a file of the project's own directory, or a module as of `python -m`. With `xla`
+    its updates are compiled as a user's are. `environ` is added to its environment variables; what
+    PYTHONPATH names is searched first, and NOT_INSTALLED=a,b makes it believe that modules a and b
+    are not.
     """
     output = Path(cwd) / f".output-{time.monotonic_ns()}"
     output.touch()
@@ -81,6 +89,7 @@ def start(words: list[str], cwd: Path, program: str = "train.py", **environ: str
         "words": [str(word) for word in words],
         "cwd": str(cwd),
         "output": str(output),
+        "xla": xla,
         "environ": environ,
     }
     server = _server()
@@ -89,9 +98,11 @@ def start(words: list[str], cwd: Path, program: str = "train.py", **environ: str
     return Command(int(server.stdout.readline()), output)
 
 
-def run(words: list[str], cwd: Path, program: str = "train.py", **environ: str) -> tuple[int, str]:
+def run(
+    words: list[str], cwd: Path, program: str = "train.py", *, xla: bool = False, **environ: str
+) -> tuple[int, str]:
     """Runs `program words` to its end: exit status, and all that it wrote."""
-    command = start(words, cwd, program, **environ)
+    command = start(words, cwd, program, xla=xla, **environ)
     return command.wait(), command.text
 
 
@@ -191,6 +202,8 @@ def _become(request: dict) -> int:
             os.dup2(descriptor, target)
     os.environ.update(request["environ"])
     sys.path[:0] = filter(None, request["environ"].get("PYTHONPATH", "").split(os.pathsep))
+    if not request["xla"]:
+        _trace_updates_only()
     for module in filter(None, os.environ.get("NOT_INSTALLED", "").split(",")):
         sys.modules[module] = None
     os.chdir(request["cwd"])
@@ -205,6 +218,13 @@ def _become(request: dict) -> int:
     sys.stdout.flush()
     sys.stderr.flush()
     return status
+
+
+def _trace_updates_only() -> None:
+    """Leaves XLA out of the host engine's updates, in this process."""
+    module = sys.modules["dqn_tf.agent.program"]  # one of those that were loaded before the fork
+    compile_loops = module.compile_loops
+    module.compile_loops = lambda program, jit_compile: compile_loops(program, False)
 
 
 def _execute(program: str, words: list[str]) -> None:

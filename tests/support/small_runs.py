@@ -61,10 +61,13 @@ def report(directory: Path) -> dict:
 
 
 @functools.cache
-def finished_run() -> Path:
-    """A directory with a small run that nothing happened to. To look at only."""
+def finished_run(xla: bool = False) -> Path:
+    """A directory with a small run that nothing happened to. To look at only.
+
+    Its weights are, but for rounding, the same with `xla` and without.
+    """
     directory = _temporary()
-    status, text = run(small_run(directory), directory)
+    status, text = run(small_run(directory), directory, xla=xla)
     assert status == 0, text
     return directory
 

@@ -58,7 +58,7 @@ def observed(tmp_path_factory) -> tuple[Run, Diary, list[str]]:
 def test_a_run_in_memory_ends_with_the_weights_and_scores_of_train_py(observed):
     run, _, files = observed
     last, best = run.score_both()
-    expected = report(finished_run())
+    expected = report(finished_run(xla=True))
     assert (last.sha256, last.test) == (expected["weights_sha256"], expected["last"])
     assert (best.sha256, best.test) == (
         expected["best"]["weights_sha256"],
