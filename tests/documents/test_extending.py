@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import command_server
-import demo_server
+from benchmarks.serving.server import Server
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "extending.md").read_text(encoding="utf-8")
@@ -43,8 +43,13 @@ def commands(text: str) -> list[list[str]]:
 
 
 def run(program: str, words: list[str], directory: Path) -> str:
-    """Types `python program words` in the directory; returns what it prints."""
-    status, text = command_server.run(words, directory, program, PYTHONPATH=str(directory))
+    """Types `python program words` in the directory; returns what it prints.
+
+    With XLA, which has to take what the page's own losses and torsos are made of.
+    """
+    status, text = command_server.run(
+        words, directory, program, xla=True, PYTHONPATH=str(directory)
+    )
     assert status == 0, text
     return text
 
@@ -97,11 +102,12 @@ def test_the_servers_recipe_numbers_the_replies(tmp_path, monkeypatch):
     name = re.search(r"def (with_\w+)", path.read_text(encoding="utf-8"))[1]
     source = source.replace(f"        {place}\n", f"        {place}\n        {line}\n")
     server.write_text(f"from {module} import {name}\n{source}", encoding="utf-8")
-    monkeypatch.setattr(demo_server, "ROOT", tmp_path)
-    monkeypatch.chdir(tmp_path)
-    with demo_server.serving(ROOT / "saved_models" / "CartPole-v1") as running:
+    monkeypatch.chdir(tmp_path)  # where `python -m` looks first
+    models = ROOT / "saved_models" / "CartPole-v1"
+    with Server(models, "off", {"rest"}, frozenset()) as running:
+        url = f"http://127.0.0.1:{running.ports['rest']}/v1/models/dqn"
         for number in (1, 2):
-            with urllib.request.urlopen(running.url + "/v1/models/dqn", timeout=30) as reply:
+            with urllib.request.urlopen(url, timeout=30) as reply:
                 assert reply.headers["X-Request-Number"] == str(number)
 
 

@@ -8,7 +8,6 @@ import re
 import shlex
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -19,10 +18,11 @@ pytest.importorskip("aiohttp", reason="needs the extra [serving]")
 pytest.importorskip("tensorflow_serving", reason="needs the extra [serving]")
 from absl import flags
 
+import command_server
 import language_agent
-from benchmarks.serving.server import Server
 from browser import Browser, binary
-from demo_server import ROOT, balance, publish
+from command_server import ROOT
+from demo_server import RunningServer, balance, publish, serving
 from dqn_tf.agent.dqn import DQN
 from dqn_tf.config.dqn_config import DQNConfig
 from dqn_tf.envs import registry
@@ -43,7 +43,7 @@ def server(tmp_path_factory):
     """A model like the shipped agent, by REST and gRPC."""
     base = tmp_path_factory.mktemp("served")
     publish(base, 4, (4,), tf.float32, balance, 2)
-    with Server(base, "off", {"rest", "grpc"}, frozenset()) as found:
+    with serving(base, "--port=-1") as found:
         yield found
 
 
@@ -67,24 +67,36 @@ def serves(base: Path, **settings):
     agent = DQN(config)
     seen = np.zeros((1, *agent.spaces.observation_shape), np.int32)
     export(agent, base, seen, registry.names(config))
-    with Server(base, "off", {"rest", "grpc"}, frozenset()) as found:
+    with serving(base, "--port=-1") as found:
         yield found
 
 
-def here(text: str, server: Server) -> str:
+def here(text: str, server: RunningServer) -> str:
     """The text with the server's own ports and model for those of the page."""
     return (
         text.replace("helpdesk", "dqn")
         .replace("models/answers", "models/dqn")
         .replace('"answers"', '"dqn"')
         .replace("models/desk", "models/dqn")
-        .replace(":8501", f":{server.ports['rest']}")
-        .replace(":8500", f":{server.ports['grpc']}")
+        .replace(":8501", port_of(server.url))
+        .replace(":8500", port_of(server.address))
     )
 
 
 def sends_texts(text: str) -> bool:
     return OF_TEXTS in text or OF_MESSAGES in text
+
+
+def port_of(address: str) -> str:
+    return ":" + address.rpartition(":")[2]
+
+
+def run_python(code: str, directory: Path) -> str:
+    """What the code prints, run as a file of its own: over gRPC it imports all of TensorFlow."""
+    (directory / "own_client.py").write_text(code, encoding="utf-8")
+    status, text = command_server.run([], directory, "own_client")
+    assert status == 0, text
+    return text.strip()
 
 
 def run(words: list[str], **options) -> str:
@@ -114,25 +126,24 @@ def test_curl(server):
     "library, expected",
     [("urllib", r"[01] \[[\d.]+, [\d.]+\]"), ("grpc", r"4 \[[01]\] \[\[[\d. ]+\]\]")],
 )
-def test_python(server, library, expected):
+def test_python(server, library, expected, tmp_path):
     (example,) = [
         block
         for kind, block in BLOCKS
         if kind == "python" and f"import {library}" in block and not sends_texts(block)
     ]
-    assert re.fullmatch(expected, run([sys.executable, "-c", here(example, server)]).strip())
+    assert re.fullmatch(expected, run_python(here(example, server), tmp_path))
 
 
-def test_clients_of_texts(text_server):
+def test_clients_of_texts(text_server, tmp_path):
     """All say what the best of the choices is."""
     examples = {kind: [] for kind, _ in BLOCKS}
     for kind, block in BLOCKS:
         is_meant = OF_TEXTS in block and OF_CHOICES not in block
         examples[kind] += [here(block, text_server)] * is_meant
     over_http, over_grpc = examples["python"]
-    said = run([sys.executable, "-c", over_http]).strip()
-    choice, best = said.rsplit(" ", 1)
-    assert choice and run([sys.executable, "-c", over_grpc]).strip() == choice
+    choice, best = run_python(over_http, tmp_path).rsplit(" ", 1)
+    assert choice and run_python(over_grpc, tmp_path) == choice
     if shutil.which("node") is not None:
         (example,) = examples["javascript"]
         assert run(["node", "--input-type=module"], input=example).startswith(f"{choice} ")
@@ -147,16 +158,16 @@ def test_clients_of_texts(text_server):
             assert max(answer["q_values"]) == pytest.approx(float(best))
 
 
-def test_clients_of_choices(choice_server):
+def test_clients_of_choices(choice_server, tmp_path):
     """All say which of the two texts is the better one."""
     examples = {kind: [] for kind, _ in BLOCKS}
     for kind, block in BLOCKS:
         examples[kind] += [here(block, choice_server)] * (OF_CHOICES in block)
     over_http, over_grpc = examples["python"]
-    first, second = run([sys.executable, "-c", over_http]).strip().splitlines()
+    first, second = run_python(over_http, tmp_path).splitlines()
     choice, best = first.rsplit(" ", 1)
     assert choice in over_http and second.rsplit(" ", 1)[0] in over_http
-    assert run([sys.executable, "-c", over_grpc]).strip() == choice
+    assert run_python(over_grpc, tmp_path) == choice
     if shutil.which("node") is not None:
         (example,) = examples["javascript"]
         assert run(["node", "--input-type=module"], input=example).startswith(f"{choice} ")
@@ -172,11 +183,11 @@ def test_clients_of_messages(tmp_path):
     pytest.importorskip("safetensors", reason="needs the extra [language]")
     pytest.importorskip("tokenizers", reason="needs the extra [language]")
     language_agent.publish(language_agent.write_model(tmp_path / "model"), tmp_path / "models")
-    with Server(tmp_path / "models", "off", {"rest", "grpc"}, frozenset()) as found:
+    with serving(tmp_path / "models", "--port=-1") as found:
         (over_http,) = [
             block for kind, block in BLOCKS if kind == "python" and OF_MESSAGES in block
         ]
-        choice, best = run([sys.executable, "-c", here(over_http, found)]).strip().rsplit(" ", 1)
+        choice, best = run_python(here(over_http, found), tmp_path).rsplit(" ", 1)
         assert choice
         if shutil.which("curl") is not None:
             (line,) = [line for line in COMMANDS if OF_MESSAGES in line]
@@ -185,7 +196,7 @@ def test_clients_of_messages(tmp_path):
             assert max(answer["q_values"]) == pytest.approx(float(best))
 
 
-def javascript(server: Server) -> str:
+def javascript(server: RunningServer) -> str:
     (example,) = [
         block
         for kind, block in BLOCKS
@@ -205,7 +216,7 @@ def test_javascript_in_node(server):
 @pytest.mark.skipif(binary() is None, reason="there is no chromium")
 def test_javascript_in_a_page_of_the_same_origin(server):
     with Browser() as browser:
-        browser.open(f"http://127.0.0.1:{server.ports['rest']}/v1/models/dqn")
+        browser.open(f"{server.url}/v1/models/dqn")
         browser.until(
             "location.pathname === '/v1/models/dqn' && document.readyState === 'complete'"
         )

@@ -6,6 +6,7 @@ An agent plays to the end, is disturbed, and is replaced while it plays.
 import json
 import re
 import shutil
+import signal
 import subprocess
 from pathlib import Path
 
@@ -16,7 +17,8 @@ import tensorflow as tf
 
 pytest.importorskip("aiohttp", reason="needs the extra [serving]")
 from browser import Browser, binary
-from demo_server import ROOT, balance, manhattan, publish, serving
+from command_server import ROOT
+from demo_server import balance, manhattan, publish, serving
 from dqn_tf.envs import gridworld
 from dqn_tf.serving.demo.page_files import HERE, DemoPages
 
@@ -308,7 +310,7 @@ def test_what_answers_changes_under_its_eyes(tmp_path):
         # of a version that has just gone
         unexpected = [error for error in browser.errors if "404" not in error]
         assert not unexpected
-        server.process.kill()
+        server.process.kill(signal.SIGKILL)
         browser.until(
             "document.getElementById('notice').textContent === 'The server does not answer; asking"
             " again.'"

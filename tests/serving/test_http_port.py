@@ -11,6 +11,7 @@ import time
 
 import pytest
 
+import command_server
 import server_process
 from dqn_tf.serving.http import hosts
 from dqn_tf.serving.http.hosts import Hosts
@@ -254,6 +255,7 @@ def test_an_address_of_ipv6_is_printed_in_brackets(zoo_models, tmp_path):
 
 
 def run(*flags: str) -> subprocess.CompletedProcess:
+    """The server in a process of its own, which ends before it has loaded anything."""
     return subprocess.run(
         [sys.executable, "-m", "dqn_tf.serving", "--model_base_path=/nowhere", *flags],
         cwd=ROOT,
@@ -288,15 +290,16 @@ def run(*flags: str) -> subprocess.CompletedProcess:
         "--grpc_channel_arguments=grpc.keepalive_time_ms=99999999999",
         "--grpc_channel_arguments==1",
         "--model_name=",
-        "--model_base_path=saved_models/CartPole-v1/1",
-        "--model_base_path=setup.py",
+        f"--model_base_path={ROOT}/saved_models/CartPole-v1/1",
+        f"--model_base_path={ROOT}/setup.py",
     ],
 )
-def test_a_value_out_of_range_is_one_sentence(flag):
-    done = run(flag)
-    assert done.returncode == 1 and done.stderr.startswith("error: ")
+def test_a_value_out_of_range_is_one_sentence(flag, tmp_path):
+    words = ["--model_base_path=/nowhere", flag]
+    status, text = command_server.run(words, tmp_path, "dqn_tf.serving")
+    assert status == 1 and text.startswith("error: ")
     name = flag.split("=")[0]
-    assert name in done.stderr and len(done.stderr.splitlines()) == 1
+    assert name in text and len(text.splitlines()) == 1
 
 
 @pytest.mark.parametrize("host", ["256.1.1.1", "a b", "x" * 300, "1.2.3.4"])

@@ -2,24 +2,23 @@
 
 import contextlib
 import json
-import os
 import re
-import subprocess
-import sys
+import signal
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
 import tensorflow as tf
 
-ROOT = Path(__file__).resolve().parents[2]
-REST = re.compile(r"REST on (http://127\.0\.0\.1:\d+)")
+from command_server import Command, start
+
+REST = re.compile(r"REST on (http://127\.0\.0\.1:\d+)/")
 
 
 class RunningServer:
     """A running server: its `url`, its gRPC `address` if it has one, and what it says."""
 
-    def __init__(self, process: subprocess.Popen, url: str, address: str | None) -> None:
+    def __init__(self, process: Command, url: str, address: str | None) -> None:
         self.process, self.url, self.address = process, url, address
 
     def get(self, path: str) -> bytes:
@@ -37,20 +36,16 @@ class RunningServer:
             return json.load(reply)
 
     def stop(self) -> str:
-        """Ends it as a supervisor would; what it said after its start, both streams."""
-        self.process.terminate()
-        text, _ = self.process.communicate(timeout=60)
-        return text
+        """Ends it as a supervisor would; all that it said, both streams."""
+        self.process.kill(signal.SIGTERM)
+        assert self.process.wait(60) == 0, self.process.text
+        return self.process.text
 
 
 @contextlib.contextmanager
 def serving(base: Path, *words: str) -> Iterator[RunningServer]:
     """`python -m dqn_tf.serving` on a free HTTP port, as model `dqn`."""
-    path = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
-    command = [
-        sys.executable,
-        "-m",
-        "dqn_tf.serving",
+    flags = [
         f"--model_base_path={base}",
         "--model_name=dqn",
         "--rest_api_port=-1",
@@ -58,25 +53,17 @@ def serving(base: Path, *words: str) -> Iterator[RunningServer]:
         "--file_system_poll_wait_seconds=0.1",
         *words,
     ]
-    with subprocess.Popen(
-        command,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        env=os.environ | {"PYTHONPATH": path},
-    ) as process:
-        try:
-            lines = []
-            url = None
-            while url is None and (line := process.stdout.readline()):
-                lines.append(line)
-                match = REST.search(line)
-                url = match and match[1]
-            assert url, "".join(lines)
-            address = re.search(r"gRPC on (\S+)", "".join(lines))
-            yield RunningServer(process, url, address and address[1])
-        finally:
-            process.kill()
+    process = start(flags, base, "dqn_tf.serving")
+    try:
+        process.wait_for(text="/v1/models/\n")  # the end of that line
+        url = REST.search(process.text)
+        address = re.search(r"gRPC on (\S+)", process.text)
+        assert url, process.text
+        yield RunningServer(process, url[1], address and address[1])
+    finally:
+        if process.poll() is None:
+            process.kill(signal.SIGKILL)
+            process.wait()
 
 
 def publish(
