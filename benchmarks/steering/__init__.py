@@ -1,0 +1,1 @@
+"""Q-values over the next token of a frozen language model: what they add to its replies."""
