@@ -14,7 +14,7 @@ from dqn_tf.config.dqn_config import DQNConfig
 from dqn_tf.support import command_line
 
 HELP = (
-    "Does every experiment with each of its seeds, each run in a process of its own, and adds a"
+    "Does every experiment with each of its seeds, all in one process beside this one, and adds a"
     " row for each finished run to benchmarks/results/pretrained/runs.csv: the mean greedy return"
     " on the wordings of each split, and what it cost. Runs that are there already are not run"
     " again, so the same command goes on after a stop. Then writes the table of docs/language.md."
@@ -39,6 +39,7 @@ FAMILY = Family(
     jobs=single_runs(BY_NAME, experiments.configure, order),
     outcome=lambda row: f"{row.train:.3f}, on test wordings {row.test:.3f}",
     page="language.md",
+    keeps_process=True,  # runs that differ in the seed share what was read
 )
 parse = functools.partial(experiments_command.parse, FAMILY)
 main = functools.partial(experiments_command.main, FAMILY)

@@ -124,7 +124,8 @@ TEXT_PRESETS = {
     # Whole streams: one pass of the GRU over a stream gives Q after each of its texts. Alerts at
     # random end it, so few are made, from the start on. A text has some seven words: a gate that
     # begins at one half would keep 1 % of what was read before it. Waiting is worth what is learned
-    # last, so the target network follows closely.
+    # last, so the target network follows closely, and returns are of three steps. What the logged
+    # player does is learned well, first and along the way: it tells which texts matter.
     "dqn_tf/NewsAlert-v0": Preset(
         {
             "total_steps": 200_000,
@@ -152,11 +153,11 @@ TEXT_PRESETS = {
             "test_episodes": 1_000,
             "data": ("env",),
             "data_share": 0.25,
-            "pretrain_updates": 200,
-            "imitation": 0.1,
+            "pretrain_updates": 800,
+            "imitation": 0.3,
         },
-        {"double": True},
-        "greedy return of at least 0.42 on training wordings, where the aim is 0.44",
+        {"n_step": 3},
+        "greedy return of 0.44 on training wordings, as the mean of five runs",
     ),
     "dqn_tf/TitleRec-v0": Preset(
         {
@@ -220,14 +221,14 @@ TEXT_PRESETS = {
 # has the size of the features, so that sentences of like meaning are answered alike.
 WITH_LANGUAGE_MODEL = {
     "dqn_tf/Helpdesk-v0": {
-        "total_steps": 60_000,
+        "total_steps": 120_000,
         "num_envs": 32,
         "env_steps_per_update": 16.0,
         "learning_rate": 1e-3,
         "replay_capacity": 20_000,
         "tau": 0.01,
         "target_update_period_env_steps": 16,
-        "epsilon_decay_env_steps": 12_000,
+        "epsilon_decay_env_steps": 24_000,
         "width": 128,
         "language_prompt": "A customer wrote:\n{text}\n"
         "In other words, the customer wrote:\n{text}\nThe problem is with the",

@@ -106,7 +106,7 @@ def test_other_files_than_before_are_a_sentence(unbroken, model, tmp_path):
         ({"fine_tune": "lora", "lora_layers": 3}, "--lora_layers=3: only 1 layers"),
         ({"env": "CartPole-v1"}, "--language_model reads texts"),
         ({"language_model": None, "network": "pretrained"}, "such as --language_model=smollm2"),
-        ({"replay_unit": "episode"}, "leave out --replay_unit=episode"),
+        ({"replay_unit": "episode"}, "--replay_unit=episode use --message_torso=gru"),
     ],
 )
 def test_mistakes_are_sentences_and_leave_nothing(model, tmp_path, flags, said):
