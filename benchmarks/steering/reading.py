@@ -71,6 +71,7 @@ class Reader:
             stream += block.mlp(block.mlp_norm(stream))
             all_keys.append(key)
             all_values.append(value)
+        assert trunk.norm is not None, "all of the model's layers are read"
         states = trunk.norm(stream[:, -1])
         table = trunk.embedding if trunk.output_table is None else trunk.output_table
         logits = tf.matmul(states, tf.convert_to_tensor(table), transpose_b=True)
