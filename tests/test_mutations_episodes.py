@@ -95,7 +95,7 @@ MUTATIONS = {
         QNetwork,
         "forward_steps",
         episode_batches.check_switched_update,
-        ("position, axis=1", "tf.zeros_like(position), axis=1"),
+        ("step, axis=1", "tf.zeros_like(step), axis=1"),
     ),
     "the steps read in another order": (
         SequenceTorso,

@@ -72,6 +72,8 @@ def _run_supervised(config: DQNConfig) -> dict[str, Any]:
     read = supervised.reader(config, envs["train"])
     decider = deciders.learn(read, envs["train"], envs["validation"])
     costs = _costs(start, cpu_start)
+    first = _first_setup.get(_what_is_read(config), {})
+    costs = {name: costs[name] + first.get(name, 0.0) for name in costs}
     scores = {
         split: play(envs[split], decider.act) + luck(of_split(config, split)) for split in SPLITS
     }

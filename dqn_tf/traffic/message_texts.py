@@ -30,12 +30,12 @@ class MessageTexts:
 
         The package tokenizers may be missing, too.
         """
+        file = version.path / TOKENIZER
         described = version.manifest.get("spaces")
-        if not isinstance(described, dict):
+        if not file.is_file() or not isinstance(described, dict):
             return None
         spaces = Spaces.from_dict(described)
-        file = version.path / TOKENIZER
-        if not file.is_file() or not TextsReadOnce.fits(signatures, spaces):
+        if not TextsReadOnce.fits(signatures, spaces):
             return None
         try:
             pairs = byte_pairs.of_file(str(version.path), file)

@@ -75,7 +75,9 @@ def test_a_run_that_goes_on_is_published_untested_and_old_versions_go(
 ):
     run = stopped_run(tmp_path)
     real = publish.export  # in this process: the fresh one has been proved above
-    monkeypatch.setattr(publish, "export", lambda *arguments, fresh: real(*arguments, fresh=False))
+    monkeypatch.setattr(
+        publish, "export", lambda *given, **options: real(*given, **options | {"fresh": False})
+    )
     printed = [
         export(f"--run={run}", f"--output={tmp_path / 'out'}", f"--weights={which}", "--keep=2")
         for which in ("last", "best", "best")
