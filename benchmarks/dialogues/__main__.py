@@ -200,9 +200,7 @@ def render(rows: Sequence[Row]) -> list[str]:
         *("seed", "version 1", "logged dialogues, return", "version 2", "2 - 1, paired"),
         *("over REST, equal", "p50 / p99", "odd requests, p99"),
     ]
-    last = rows[-1]
-    made_with = {name: getattr(last, name) for name in records.provenance()}
-    about = f"One thread for learning; {last.machine}; {machine.show_versions(made_with)}."
+    about = f"One thread for learning; {served.made_on(rows[-1])}."
     return [*markdown(header, lines), "", about]
 
 

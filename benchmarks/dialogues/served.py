@@ -4,7 +4,7 @@ import json
 from collections.abc import Sequence
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import gymnasium as gym
 import numpy as np
@@ -112,7 +112,10 @@ def render(rows: Sequence[Row]) -> list[str]:
         *("agent, matrices", "export", "evaluate.py", "over REST, equal", "p50 / p99 of a turn"),
         *("mean of the first 100 turns", "odd requests, p99"),
     ]
-    last = rows[-1]
-    made_with = {name: getattr(last, name) for name in records.provenance()}
-    about = f"{last.machine}; {machine.show_versions(made_with)}."
-    return [*markdown(header, lines), "", about]
+    return [*markdown(header, lines), "", f"{made_on(rows[-1])}."]
+
+
+def made_on(row: Any) -> str:
+    """Return the machine and the versions that a row of either table was made with."""
+    made_with = {name: getattr(row, name) for name in records.provenance()}
+    return f"{row.machine}; {machine.show_versions(made_with)}"

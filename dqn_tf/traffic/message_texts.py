@@ -7,14 +7,13 @@ import numpy as np
 from dqn_tf.envs.dialogues import MessageReader
 from dqn_tf.envs.spaces import Spaces
 from dqn_tf.evaluation.find_export import Version
-from dqn_tf.evaluation.texts_read_once import TextsReadOnce
+from dqn_tf.evaluation.texts_read_once import MASKED, TextsReadOnce
 from dqn_tf.language import byte_pairs
 from dqn_tf.support.errors import UserError
 from dqn_tf.traffic.records import Arrays
 
 TOKENIZER = "assets.extra/tokenizer.json"
 SIGNATURES = ("text", "messages")
-MASKED = "_masked"
 
 
 class MessageTexts:
