@@ -243,7 +243,8 @@ WITH_LANGUAGE_MODEL = {
         "message_tokens": 24,
         "hidden_units": (32,),
         "keep_bias": 1.0,
-        "feature_noise": 1.0,
+        "feature_noise": 0.3,
+        "pretrain_updates": 2_000,
     },
     # Each sentence about the reader is a message.
     "dqn_tf/TitleRec-v0": {

@@ -180,6 +180,12 @@ def test_a_full_table_starts_anew():
         np.testing.assert_array_equal(found, 2.0 * np.array(messages))
         assert len(table) == kept
     assert asked == [[1, 2], [2, 1], [3, 3], [4, 4], [1, 2], [3, 3]]
+    # more different ones than there is room for are read in parts, each part's once
+    asked.clear()
+    messages = [[number % 5, 9] for number in range(8)]
+    np.testing.assert_array_equal(table.read(tf.constant(messages)).numpy(), 2.0 * np.array(messages))
+    assert asked == [[0, 9], [1, 9], [2, 9], [3, 9], [4, 9], [0, 9], [1, 9], [2, 9]]
+    assert len(table) == 2
 
 
 @pytest.mark.parametrize("fine_tune", ["head", "lora", "all"])

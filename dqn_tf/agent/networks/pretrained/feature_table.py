@@ -55,6 +55,32 @@ class FeatureTable:
         return features
 
     def _read(self, messages: tf.Tensor) -> tf.Tensor:
+        return tf.cond(
+            tf.shape(messages)[0] <= self.room,
+            lambda: self._read_part(messages),
+            lambda: self._read_in_parts(messages),
+        )
+
+    def _read_in_parts(self, messages: tf.Tensor) -> tf.Tensor:
+        """Return the features of more messages than there is room for, as many at a time."""
+        count = (tf.shape(messages)[0] + self.room - 1) // self.room
+
+        def read_next(number: tf.Tensor, read: tf.TensorArray) -> tuple[tf.Tensor, tf.TensorArray]:
+            part = messages[number * self.room : (number + 1) * self.room]
+            return number + 1, read.write(number, self._read_part(part))
+
+        width = self.features.shape[1]
+        parts = tf.TensorArray(tf.float32, count, element_shape=(None, width), infer_shape=False)
+        _, parts = tf.while_loop(
+            lambda number, read: number < count,
+            read_next,
+            (tf.constant(0), parts),
+            parallel_iterations=1,
+        )
+        return parts.concat()
+
+    def _read_part(self, messages: tf.Tensor) -> tf.Tensor:
+        """Return the features of at most `room` messages."""
         keys = self._hash(messages)
         found = self._find(keys)
         is_filled = tf.cond(
@@ -100,7 +126,6 @@ class FeatureTable:
         new, number = tf.unique(tf.boolean_mask(keys, is_new))  # [U]
         of_which = tf.boolean_mask(messages, is_new)
         count = tf.size(new)
-        tf.debugging.assert_less_equal(count, self.room, "too many messages in one batch")
         places = tf.math.unsorted_segment_min(tf.range(tf.size(number)), number, count)
         start = tf.cast(self._rows.size(), tf.int32)
 
