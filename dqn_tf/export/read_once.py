@@ -44,7 +44,7 @@ class ReadOnce:
 
     def acting(self) -> Acting:
         """Return the signature `from_features`."""
-        spaces, width = self._spaces, self._torso.model_width
+        spaces, width = self._spaces, self._torso.text_width
         inputs = [
             tf.TensorSpec((None, spaces.messages, width), tf.float32, "features"),
             tf.TensorSpec((None, spaces.messages), tf.string, "role"),
@@ -67,7 +67,7 @@ class ReadOnce:
         """Return what the language model says of texts [N, L]."""
         with self._torso.for_export():
             features = self._torso.text_features(tf.maximum(tokens, PADDING))
-        return {"features": tf.ensure_shape(features, (None, self._torso.model_width))}
+        return {"features": tf.ensure_shape(features, (None, self._torso.text_width))}
 
     def from_features(
         self, features: tf.Tensor, role: tf.Tensor, action_mask: tf.Tensor | None = None
@@ -88,7 +88,7 @@ class ReadOnce:
         action_mask: tf.Tensor | None = None,
     ) -> Outputs:
         """Return action and Q-values for messages and choices, and the chosen text."""
-        room, width = self._spaces.choices, self._torso.model_width
+        room, width = self._spaces.choices, self._torso.text_width
         choices = require_rows(choices, (None, None), "choices", features, "features")
         missing = count_missing(choices, room)
         equal = tf.debugging.assert_equal(

@@ -183,7 +183,9 @@ def test_a_full_table_starts_anew():
     # more different ones than there is room for are read in parts, each part's once
     asked.clear()
     messages = [[number % 5, 9] for number in range(8)]
-    np.testing.assert_array_equal(table.read(tf.constant(messages)).numpy(), 2.0 * np.array(messages))
+    np.testing.assert_array_equal(
+        table.read(tf.constant(messages)).numpy(), 2.0 * np.array(messages)
+    )
     assert asked == [[0, 9], [1, 9], [2, 9], [3, 9], [4, 9], [0, 9], [1, 9], [2, 9]]
     assert len(table) == 2
 
@@ -272,7 +274,7 @@ def test_a_backbone_of_keras_hub_reads_for_the_same_torso(model):
     maker = WithBackbone(backbone)
     agent = make_agent(model, torso=maker)
     torso = agent.online.torso
-    assert torso.reader is agent.target.torso.reader and torso.model_width == 24
+    assert torso.reader is agent.target.torso.reader and torso.text_width == 24
     message = np.full((1, LENGTH), -1, np.int32)
     tokens = encode(TEXTS[1])[-LENGTH:]
     message[0, : len(tokens)] = tokens
@@ -399,9 +401,9 @@ def test_noise_and_dropout_are_for_learning_only(model, head):
 
 def test_noise_is_normal_and_not_on_what_is_not_there(model):
     torso = make_agent(model, feature_noise=0.5).online.torso
-    rows = tf.concat([tf.ones((4_000, torso.model_width)), tf.zeros((4_000, 4))], axis=1)
+    rows = tf.concat([tf.ones((4_000, torso.text_width)), tf.zeros((4_000, 4))], axis=1)
     seed = tf.constant([5, 6])
-    noise = torso._with_noise(rows, seed).numpy()[:, : torso.model_width] - 1.0
+    noise = torso._with_noise(rows, seed).numpy()[:, : torso.text_width] - 1.0
     assert abs(noise.mean()) < 0.01 and abs(noise.std() - 0.5) < 0.01
     assert not torso._with_noise(0.0 * rows, seed).numpy().any()
 

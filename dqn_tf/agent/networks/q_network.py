@@ -23,7 +23,6 @@ from dqn_tf.agent.networks.layers import DTYPE, DenseLayers, make_embedding
 from dqn_tf.agent.networks.numpy_forward import ForwardPlan
 from dqn_tf.agent.networks.numpy_layers import Place, PlannedLayer
 from dqn_tf.agent.networks.torsos import TorsoMaker, make_torso, require_steps
-from dqn_tf.agent.networks.torsos.pretrained import Pretrained
 from dqn_tf.agent.values import make_values
 from dqn_tf.config.checks import EPISODE
 from dqn_tf.config.dqn_config import DQNConfig
@@ -100,9 +99,9 @@ class QNetwork(tf.keras.Model):
 
     def _make_candidates(self, config: DQNConfig, seeds: Iterator[int], dense: DenseLayers) -> None:
         """Make what reads the candidates; it shares the torso's embedding, where there is one."""
-        if isinstance(self.torso, Pretrained):  # which reads the choices, too
-            width = self.torso.model_width
-            self.candidates = CandidateReader(self.spaces, width, config.width, dense)
+        if self.torso.text_width:  # it reads the choices, too
+            read = self.torso.text_width
+            self.candidates = CandidateReader(self.spaces, read, config.width, dense)
             return
         embedding = self.torso.token_embedding
         if embedding is None:
@@ -177,7 +176,7 @@ class QNetwork(tf.keras.Model):
         if self.candidates is not None:
             observation, tokens = self.candidates.split(observation)
             embed: Any = self.torso.token_embedding or self.candidate_embedding
-            read_texts = getattr(self.torso, "text_features", None)
+            read_texts = self.torso.text_features if self.torso.text_width else None
             candidates = self.candidates.call(tokens, embed, noise_seed, training, read_texts)
         features = self._read(observation, training=training, **noise)
         return self._heads(features, noise_seed, training, candidates)

@@ -38,6 +38,8 @@ class Torso(tf.keras.layers.Layer):
     counts_tokens: bool = False
     # `call` takes `noise_seed`, int32 [2] or None, too
     takes_noise: bool = False
+    # numbers that its method `text_features` returns of each text [L] of tokens, where there is one
+    text_width: int = 0
     # `__init__` takes `num_agents`; `call` then returns [K, B / K, width] of features [B, ...]
     can_stack: bool = False
 

@@ -90,7 +90,7 @@ class Pretrained(Torso):
         self.changes: list[BlockChange] = []
         if reader is None:
             self._begin(config, seeds)
-        self.model_width = self.trunk.shape.width
+        self.text_width = self.trunk.shape.width
         began = time.perf_counter()
         measured = self._measured(config)
         self.seconds = time.perf_counter() - began
@@ -100,7 +100,7 @@ class Pretrained(Torso):
         self.standard.assign(measured)
         dense = DenseLayers(config, seeds, self.uses_xla)
         self.message_layers = dense.hidden(
-            self.model_width + len(ROLES), (config.width,), "message"
+            self.text_width + len(ROLES), (config.width,), "message"
         )
         shared, self.head_units = shared_and_own(config.hidden_units, config.dueling)
         self.message_width = config.width
@@ -165,7 +165,7 @@ class Pretrained(Torso):
         observation = tf.clip_by_value(tf.cast(observation, tf.int32), self.start, highest)
         places = tf.reshape(observation, (-1, self.messages, 1 + self.length))
         features = self.text_features(tf.reshape(places[..., 1:], (-1, self.length)))
-        features = tf.reshape(features, (-1, self.messages, self.model_width))
+        features = tf.reshape(features, (-1, self.messages, self.text_width))
         return self.with_roles(features, places[..., 0])
 
     def with_roles(self, features: tf.Tensor, roles: tf.Tensor) -> tf.Tensor:
@@ -197,7 +197,7 @@ class Pretrained(Torso):
         if self.recurrence is None:
             read = tf.reshape(read, (-1, self.messages * self.message_width))
         else:
-            is_there = tf.reduce_any(features[..., self.model_width :] != 0.0, axis=2)  # [B, M]
+            is_there = tf.reduce_any(features[..., self.text_width :] != 0.0, axis=2)  # [B, M]
             last = tf.reduce_max(tf.range(self.messages) * tf.cast(is_there, tf.int32), axis=1)
             read = tf.gather(self.recurrence(read), last, axis=1, batch_dims=1)
         return self._through(self.hidden, read, drawn, options)
@@ -224,7 +224,7 @@ class Pretrained(Torso):
         options: Mapping[str, Any],
     ) -> tf.Tensor:
         """Return what the layers for each message make of them, [B, M, `config.width`]."""
-        features = tf.reshape(features, (-1, self.model_width + len(ROLES)))
+        features = tf.reshape(features, (-1, self.text_width + len(ROLES)))
         if drawn is not None:
             features = self._with_noise(features, next(drawn))
         features = self._through(self.message_layers, features, drawn, options)
@@ -253,7 +253,7 @@ class Pretrained(Torso):
         """Add normal noise to what the model says of each message that is there."""
         if not self.feature_noise:
             return features
-        said, roles = tf.split(features, [self.model_width, len(ROLES)], axis=1)
+        said, roles = tf.split(features, [self.text_width, len(ROLES)], axis=1)
         is_there = tf.reduce_any(said != 0.0, axis=1, keepdims=True)
         noise = tf.random.stateless_normal(tf.shape(said), seed, stddev=self.feature_noise)
         return tf.concat([tf.where(is_there, said + noise, said), roles], axis=1)
