@@ -1,4 +1,4 @@
-"""The metrics of a run: the name and unit of each, metrics.csv, and TensorBoard's events."""
+"""Writes the metrics of a run: metrics.csv and TensorBoard's events."""
 
 import contextlib
 import csv
@@ -11,22 +11,10 @@ from typing import Any
 
 import tensorflow as tf
 
+from dqn_tf.run_files import hparams
 from dqn_tf.run_files.event_files import drop_later_events
+from dqn_tf.run_files.metrics_file import LOGGED_METRICS, TEST_RETURN, read_table
 from dqn_tf.support import files
-
-# name: unit. The columns of metrics.csv after env_step, and TensorBoard's tags.
-LOGGED_METRICS = {
-    "episode": "number of the finished episode",
-    "episode_return": "sum of rewards of one training episode, exploration included",
-    "episode_length": "environment steps of one training episode",
-    "epsilon": "probability of a random action",
-    "updates": "gradient steps so far",
-    "loss": "mean loss of the updates since the last row",
-    "q_selected": "mean Q-value of the replayed actions",
-    "gradient_norm": "largest global gradient norm, before clipping",
-    "env_steps_per_second": "environment steps per second of wall time, learning included",
-    "evaluation_return": "mean greedy return on a separate environment",
-}
 
 
 class MetricsWriter:
@@ -73,6 +61,17 @@ class MetricsWriter:
         with _os_errors():
             self._events.write(env_step, values)
 
+    def end(self, env_step: int, test_return: float) -> None:
+        """Tell TensorBoard that the run has ended well, and its test's mean return.
+
+        A run that is resumed has not ended: the end is an event of the step after the last, and
+        goes with those that are dropped. Raises OSError.
+        """
+        with _os_errors():
+            self._events.write(env_step, {TEST_RETURN: test_return})
+            self._events.write_summary(env_step + 1, hparams.end_summary())
+            self._events.flush()
+
     def flush(self) -> None:
         """Bring what was written to disk. Raises OSError."""
         self._file.flush()
@@ -114,6 +113,11 @@ class EventWriter:
             entry.tensor.float_val.append(value)
         self._file.write(event.SerializeToString())
 
+    def write_summary(self, step: int, summary: tf.compat.v1.Summary) -> None:
+        """Write one event with this summary."""
+        event = tf.compat.v1.Event(wall_time=time.time(), step=step, summary=summary)
+        self._file.write(event.SerializeToString())
+
     def flush(self) -> None:
         """Bring what was written to disk."""
         self._file.flush()
@@ -153,7 +157,7 @@ def _kept_rows(csv_path: Path, say: Callable[[str], Any]) -> list[dict[str, str]
     """Read the rows of a resumed run's metrics.csv; keep a copy of one that holds anything else."""
     if not csv_path.exists():
         return []
-    rows, is_whole = _read_table(csv_path)
+    rows, is_whole = read_table(csv_path)
     if not is_whole:
         number = 1
         while (copy := csv_path.with_name(f"metrics.damaged-{number}.csv")).exists():
@@ -164,45 +168,3 @@ def _kept_rows(csv_path: Path, say: Callable[[str], Any]) -> list[dict[str, str]
             f" {len(rows):,} rows that are; what was there is kept in {copy}."
         )
     return rows
-
-
-def read(csv_path: Path) -> list[dict[str, str]]:
-    """Read the rows of a metrics.csv; what is no row is left out."""
-    return _read_table(csv_path)[0] if csv_path.exists() else []
-
-
-def _read_table(csv_path: Path) -> tuple[list[dict[str, str]], bool]:
-    """Return the rows of a metrics.csv, and whether they are all that is in it.
-
-    A last line torn by a crash does not count, nor does a byte-order mark. A header that is missing
-    is taken to be the usual one.
-    """
-    text = csv_path.read_text(encoding="utf-8-sig", errors="replace")
-    lines = text[: text.rfind("\n") + 1].splitlines()
-    if not lines:
-        return [], True
-    names = lines[0].split(",")
-    if names[0].isdigit():
-        names = ["env_step", *LOGGED_METRICS]
-    else:
-        del lines[0]
-    if "env_step" not in names or "" in names or len(set(names)) < len(names):
-        return [], not lines
-    rows = [dict(zip(names, line.split(","), strict=False)) for line in lines]
-    sizes = [line.count(",") + 1 for line in lines]
-    whole = [
-        row for row, size in zip(rows, sizes, strict=True) if size == len(names) and _is_row(row)
-    ]
-    return whole, len(whole) == len(lines)
-
-
-def _is_row(row: dict[str, str]) -> bool:
-    """Tell whether a row has a step, and numbers or nothing."""
-    if not (row["env_step"].isascii() and row["env_step"].isdigit()):
-        return False
-    try:
-        for text in filter(None, row.values()):
-            float(text)
-    except ValueError:
-        return False
-    return True

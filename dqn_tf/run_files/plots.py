@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from dqn_tf.run_files import metrics
+from dqn_tf.run_files import metrics_file
 from dqn_tf.support import files
 from dqn_tf.support.figures import Axes, Figure, FigureCanvasAgg
 
@@ -16,7 +16,7 @@ EVALUATION_COLOR = "#c8452d"
 
 def learning_curve(csv_path: Path, png_path: Path, title: str) -> None:
     """Draw the returns of training episodes, their running mean, and the greedy evaluations."""
-    rows = metrics.read(csv_path)
+    rows = metrics_file.read(csv_path)
     episodes = _series(rows, "episode_return")
     evaluations = _series(rows, "evaluation_return")
     figure, axes = _canvas(title)
@@ -39,7 +39,8 @@ def learning_curve(csv_path: Path, png_path: Path, title: str) -> None:
 def learning_curves(csv_paths: Mapping[int, Path], png_path: Path, title: str) -> None:
     """Draw the greedy evaluations of several seeds, and their mean if all have as many."""
     curves = {
-        seed: _series(metrics.read(path), "evaluation_return") for seed, path in csv_paths.items()
+        seed: _series(metrics_file.read(path), "evaluation_return")
+        for seed, path in csv_paths.items()
     }
     figure, axes = _canvas(title)
     for curve in curves.values():

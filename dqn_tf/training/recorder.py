@@ -12,7 +12,7 @@ from dqn_tf.engines.engine import Block
 from dqn_tf.export import manifest
 from dqn_tf.export.publish import export
 from dqn_tf.export.run_snapshot import GATE_OBSERVATIONS, observations_of
-from dqn_tf.run_files import checkpoint, plots
+from dqn_tf.run_files import checkpoint, hparams, plots
 from dqn_tf.run_files.metrics import MetricsWriter
 from dqn_tf.run_files.report import BestWeights, Report
 from dqn_tf.support.errors import UserError
@@ -49,6 +49,7 @@ class RunRecorder(RunObserver):
                 ],
                 run.say,
             )
+            hparams.write_settings(self.files.tensorboard, plan.config)
         except OSError as error:
             raise self._metrics_error(error) from error
         run.observers.append(self)
@@ -157,6 +158,8 @@ class RunRecorder(RunObserver):
                 f"{self.files.evaluation} cannot be written: {error.strerror}. The export {version}"
                 " is published"
             ) from error
+        with self._recording():
+            self.metrics.end(self.run.engine.progress, exported.test["mean"])
         return report
 
     def close(self) -> None:

@@ -5,8 +5,9 @@ import csv
 import pytest
 import tensorflow as tf
 
-from dqn_tf.run_files import metrics
-from dqn_tf.run_files.metrics import LOGGED_METRICS, MetricsWriter
+from dqn_tf.run_files import metrics_file
+from dqn_tf.run_files.metrics import MetricsWriter
+from dqn_tf.run_files.metrics_file import LOGGED_METRICS
 
 
 def write_rows(directory, env_step: int, *rows: tuple[int, dict], extra_names=()) -> None:
@@ -27,7 +28,7 @@ def header(directory) -> list[str]:
 def test_a_row_holds_the_metrics_of_one_event(tmp_path):
     write_rows(tmp_path, 0, (10, {"episode": 1, "episode_return": 2.5}), (20, {"loss": 1 / 3}))
     assert header(tmp_path) == ["env_step", *LOGGED_METRICS]
-    first, second = metrics.read(tmp_path / "metrics.csv")
+    first, second = metrics_file.read(tmp_path / "metrics.csv")
     assert {name: text for name, text in first.items() if text} == {
         "env_step": "10",
         "episode": "1",
@@ -42,7 +43,7 @@ def test_a_row_holds_the_metrics_of_one_event(tmp_path):
 def test_a_resumed_run_drops_the_rows_after_its_checkpoint(tmp_path):
     write_rows(tmp_path, 0, (10, {"loss": 1.0}), (20, {"loss": 2.0}), (30, {"loss": 3.0}))
     write_rows(tmp_path, 20, (25, {"loss": 4.0}))
-    rows = metrics.read(tmp_path / "metrics.csv")
+    rows = metrics_file.read(tmp_path / "metrics.csv")
     assert [(row["env_step"], row["loss"]) for row in rows] == [
         ("10", "1"),
         ("20", "2"),
@@ -53,7 +54,7 @@ def test_a_resumed_run_drops_the_rows_after_its_checkpoint(tmp_path):
 def test_a_new_run_drops_every_row(tmp_path):
     write_rows(tmp_path, 0, (10, {"loss": 1.0}))
     write_rows(tmp_path, 0)
-    assert metrics.read(tmp_path / "metrics.csv") == []
+    assert metrics_file.read(tmp_path / "metrics.csv") == []
 
 
 def test_extra_columns_follow_and_a_resumed_run_keeps_them(tmp_path):
@@ -61,7 +62,7 @@ def test_extra_columns_follow_and_a_resumed_run_keeps_them(tmp_path):
     assert header(tmp_path) == ["env_step", *LOGGED_METRICS, "cql"]
     write_rows(tmp_path, 10, (20, {"imitation": 7.0}), extra_names=["imitation", "cql"])
     assert header(tmp_path) == ["env_step", *LOGGED_METRICS, "cql", "imitation"]
-    rows = metrics.read(tmp_path / "metrics.csv")
+    rows = metrics_file.read(tmp_path / "metrics.csv")
     assert [(row["cql"], row["imitation"]) for row in rows] == [("0.5", ""), ("", "7")]
 
 
@@ -74,9 +75,9 @@ def test_a_torn_last_line_is_left_out(tmp_path):
     write_rows(tmp_path, 0, (10, {"loss": 1.0}), (20, {"loss": 2.0}))
     path = tmp_path / "metrics.csv"
     path.write_bytes(path.read_bytes()[:-3])
-    assert [row["env_step"] for row in metrics.read(path)] == ["10"]
+    assert [row["env_step"] for row in metrics_file.read(path)] == ["10"]
     write_rows(tmp_path, 20)
-    assert [row["env_step"] for row in metrics.read(path)] == ["10"]
+    assert [row["env_step"] for row in metrics_file.read(path)] == ["10"]
 
 
 def three_rows(directory):
@@ -86,7 +87,7 @@ def three_rows(directory):
 
 
 def steps(path) -> list[str]:
-    return [row["env_step"] for row in metrics.read(path)]
+    return [row["env_step"] for row in metrics_file.read(path)]
 
 
 @pytest.mark.parametrize(
