@@ -67,6 +67,7 @@ setup(
             "dqn-serve=dqn_tf.serving.__main__:command",
             "dqn-doctor=dqn_tf.doctor.__main__:command",
             "dqn-record=dqn_tf.record.__main__:command",
+            "dqn-track=dqn_tf.tracking.__main__:command",
         ]
     },
     python_requires=">=3.10,<3.14",
@@ -126,6 +127,15 @@ setup(
         ],
         "serving": SERVING,
         "tf-agents": TF_AGENTS,
+        # dqn-track. Not in "test": trackio and wandb want newer typing-extensions than tf-agents
+        # allows. mlflow itself would bring pyarrow; its SQLite store needs sqlalchemy and alembic.
+        "tracking": [
+            "mlflow-skinny>=3.13",
+            "sqlalchemy>=2.0",
+            "alembic>=1.13",
+            "trackio>=0.40",
+            "wandb>=0.25",
+        ],
         "video": ["imageio>=2.30", "imageio-ffmpeg>=0.5", "pygame>=2.1.3"],
     },
     classifiers=[

@@ -32,6 +32,7 @@ INSTALLED = {
     "serving": "dqn-serve",
     "doctor": "dqn-doctor",
     "record": "dqn-record",
+    "tracking": "dqn-track",
 }
 
 

@@ -20,6 +20,7 @@ COMMANDS = {
     "dqn-serve",
     "dqn-doctor",
     "dqn-record",
+    "dqn-track",
 }
 
 

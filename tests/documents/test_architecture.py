@@ -18,7 +18,7 @@ MOST_LINES = 400
 LAYERS = """
     search
     training doctor interop traffic record
-    export engines
+    export engines tracking
     evaluation run_files
     agent
     experience
@@ -36,7 +36,7 @@ APART = ("serving",)
 WITHOUT_TENSORFLOW = """
     support config language envs experience
     agent.networks.dueling agent.networks.numpy_layers agent.networks.numpy_forward
-    run_files.checkpoint run_files.run_directory
+    run_files.checkpoint run_files.run_directory run_files.metrics_file
     evaluation.__main__ evaluation.flags evaluation.plan evaluation.find_export
     evaluation.episodes evaluation.statistics evaluation.video evaluation.model_entries
     evaluation.off_policy.estimate evaluation.off_policy.plan evaluation.off_policy.report
@@ -44,6 +44,7 @@ WITHOUT_TENSORFLOW = """
     training.__main__ training.flags training.plan training.progress training.timings
     doctor.__main__ doctor.advice doctor.random_play
     record
+    tracking
     traffic.__main__ traffic.flags traffic.report traffic.agreement
 """
 # video wraps an environment; all others name its types in annotations, or its version

@@ -1,0 +1,144 @@
+"""A run in MLflow, by its client: a SQLite file, or a server. `mlflow-skinny` is enough."""
+
+import logging
+import os
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from dqn_tf.config.notation import show
+from dqn_tf.support.errors import UserError
+from dqn_tf.support.files import require_file
+from dqn_tf.tracking.tracker import Identity, Row, Scalar, scalar
+
+KEY_TAG = "dqn_tf.key"
+SQLITE = "sqlite:///"
+MOST_METRICS, MOST_PARAMETERS, MOST_CHARACTERS = 1_000, 100, 6_000  # of one request
+LARGEST = 1.7976931348623157e308  # what MLflow makes of infinity
+# A server that does not answer is said to be so within a minute, not within an hour.
+ENVIRONMENT = {
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+}
+
+
+def require_uri(uri: str) -> None:
+    """Raise UserError on a place that MLflow cannot write to."""
+    if uri.startswith(SQLITE):
+        require_file("tracking_uri", Path(uri.removeprefix(SQLITE)))
+    elif "://" not in uri and uri != "databricks":
+        raise UserError(
+            f"--tracking_uri={uri}: MLflow keeps runs in a database or on a server, such as"
+            f" {SQLITE}{uri}/mlflow.db or http://127.0.0.1:5000."
+        )
+
+
+class MlflowTracker:
+    """One run of MLflow, known by a tag."""
+
+    def __init__(self, identity: Identity) -> None:
+        """Find the run, or make it."""
+        for name, value in ENVIRONMENT.items():
+            os.environ.setdefault(name, value)
+        logging.getLogger("mlflow").setLevel(logging.WARNING)
+        logging.getLogger("alembic").setLevel(logging.WARNING)
+        from mlflow.tracking import MlflowClient
+
+        self._client = MlflowClient(identity.uri)
+        experiment = self._experiment(identity)
+        self.run_id = self._find(experiment, identity.key)
+        if not self.run_id:
+            run = self._client.create_run(
+                experiment, tags={KEY_TAG: identity.key}, run_name=identity.name
+            )
+            self.run_id = run.info.run_id
+
+    def sent(self) -> Counter[Scalar]:
+        """Read the history of every metric."""
+        history: Counter[Scalar] = Counter()
+        names = self._client.get_run(self.run_id).data.metrics
+        for name in names:
+            for metric in self._client.get_metric_history(self.run_id, name):
+                value = metric.value
+                if abs(value) >= LARGEST:
+                    value = float("inf") if value > 0 else float("-inf")
+                history[scalar(name, metric.step, value)] += 1
+        return history
+
+    def send(self, rows: Sequence[Row]) -> None:
+        """Append the rows, as many in a request as MLflow takes."""
+        from mlflow.entities import Metric
+
+        # MLflow keeps one of two equal ones: the second of two episodes of one step that are equal
+        # in everything is a millisecond later
+        repeats: Counter[Scalar] = Counter()
+        metrics = []
+        for row in rows:
+            for name, value in row.values.items():
+                key = scalar(name, row.env_step, value)
+                time = int(row.time * 1000) + repeats[key]
+                repeats[key] += 1
+                metrics.append(Metric(name, value, time, row.env_step))
+        for part in _parts(metrics, MOST_METRICS):
+            self._client.log_batch(self.run_id, metrics=part)
+
+    def send_settings(self, settings: Mapping[str, Any]) -> None:
+        """Write parameters; one that a resumed run has changed becomes a tag beside it.
+
+        MLflow refuses to change a parameter.
+        """
+        from mlflow.entities import Param, RunTag
+
+        before = self._client.get_run(self.run_id).data.params
+        parameters = []
+        changed = []
+        for name, value in settings.items():
+            text = show(tuple(value) if isinstance(value, list) else value)[:MOST_CHARACTERS]
+            if name not in before:
+                parameters.append(Param(name, text))
+            elif before[name] != text:
+                changed.append(RunTag(f"resumed.{name}", text))
+        for part in _parts(parameters, MOST_PARAMETERS):
+            self._client.log_batch(self.run_id, params=part)
+        self._client.log_batch(self.run_id, tags=changed)
+        if self._client.get_run(self.run_id).info.status != "RUNNING":
+            self._client.update_run(self.run_id, status="RUNNING")
+
+    def send_files(self, paths: Mapping[str, Path]) -> None:
+        """Write the artifacts; those of the same name are replaced."""
+        for name, path in paths.items():
+            if path.is_dir():
+                self._client.log_artifacts(self.run_id, str(path), f"{name}/{path.name}")
+            else:
+                self._client.log_artifact(self.run_id, str(path))
+
+    def end(self, is_complete: bool) -> None:
+        """Set the run's status; one that stopped early may be resumed."""
+        self._client.set_terminated(self.run_id, "FINISHED" if is_complete else "KILLED")
+
+    def close(self) -> None:
+        """Do nothing: every request has been answered."""
+
+    def _experiment(self, identity: Identity) -> str:
+        """Return the id of the project's experiment; make it if there is none."""
+        experiment = self._client.get_experiment_by_name(identity.project)
+        if experiment is not None:
+            return experiment.experiment_id
+        place = None
+        if identity.uri.startswith(SQLITE):  # its artifacts would go to the working directory
+            database = Path(identity.uri.removeprefix(SQLITE)).absolute()
+            place = (database.parent / "mlflow-artifacts" / identity.project).as_uri()
+        return self._client.create_experiment(identity.project, artifact_location=place)
+
+    def _find(self, experiment: str, key: str) -> str:
+        found = self._client.search_runs([experiment], f"tags.`{KEY_TAG}` = '{key}'")
+        return found[0].info.run_id if found else ""
+
+
+def _parts(values: list[Any], most: int) -> Iterator[list[Any]]:
+    rest = iter(values)
+    while part := list(islice(rest, most)):
+        yield part

@@ -1,0 +1,118 @@
+"""The same run in each tracker, written to the real package and read back by its own API."""
+
+import fcntl
+import os
+import platform
+import signal
+import subprocess
+import sys
+import time
+from contextlib import contextmanager
+from pathlib import Path
+
+from tracked_runs import append_rows, finish_run, make_run, scalars_of, write_config
+from tracker_contents import READ, key_of, track, words
+
+ROOT = Path(__file__).resolve().parents[2]
+FILES = {
+    "config.json",
+    "evaluation.json",
+    "learning_curve.png",
+    "export/3/saved_model.pb",
+    "export/3/variables/variables.index",
+}
+
+
+@contextmanager
+def training(run: Path):
+    """Holds the run's lock, as the process does that trains."""
+    with (run / ".lock").open("w", encoding="utf-8") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        lock.write(f"{os.getpid()} on {platform.node()}")
+        lock.flush()
+        yield
+
+
+def start(run: Path, to: str, place: Path) -> subprocess.Popen:
+    command = [sys.executable, "-m", "dqn_tf.tracking", *words(run, to, place)]
+    return subprocess.Popen(
+        [*command, "--period_seconds=0.05"], cwd=ROOT, stdout=subprocess.PIPE, text=True
+    )
+
+
+def wait_for(condition, patience: float = 120) -> None:
+    deadline = time.monotonic() + patience
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def test_a_run_is_there_whole_once_and_with_its_files(to, place, tmp_path, capsys):
+    run = make_run(tmp_path / f"{to}-run", rows=700)  # more scalars than MLflow takes at once
+    finish_run(run, 7_000)
+    track(run, to, place)
+    expected = scalars_of(run)
+    assert f"{expected.total():,} numbers and 4 files of 1 run" in capsys.readouterr().out
+    content = READ[to](place, run)
+    assert content.scalars == expected
+    assert content.name == f"{to}-run"
+    assert content.settings["batch_size"] == "64" and content.settings["env"] == "CartPole-v1"
+    assert content.files == FILES
+    parts = sorted(place.rglob("*.wandb"))
+    track(run, to, place)
+    assert "has all of 1 run already" in capsys.readouterr().out
+    assert READ[to](place, run) == content
+    assert sorted(place.rglob("*.wandb")) == parts
+
+
+def test_a_follower_that_is_killed_and_started_again_loses_nothing(to, place, tmp_path):
+    run = make_run(tmp_path / "run", rows=50)
+    with training(run):
+        for number in range(2):
+            follower = start(run, to, place)
+            # killed as soon as it has opened the run and is sending
+            wait_for((run / "tracking.json").exists)
+            wait_for(lambda: has_begun(to, place, run))
+            append_rows(run, range(60 + 50 * number, 100 + 50 * number))
+            time.sleep(0.1)
+            follower.send_signal(signal.SIGKILL)
+            follower.communicate()
+        follower = start(run, to, place)
+        append_rows(run, range(200, 230))
+    finish_run(run, 2_300)
+    printed, _ = follower.communicate(timeout=240)
+    assert follower.returncode == 0 and "Sent to" in printed, printed
+    content = READ[to](place, run)
+    assert content.scalars == scalars_of(run)
+    assert content.files == FILES
+
+
+def has_begun(to: str, place: Path, run: Path) -> bool:
+    """Whether a follower has written anything of the run."""
+    if to == "wandb":
+        return any(place.glob(f"wandb/offline-run-*-{key_of(run)}*/*.wandb"))
+    try:
+        return bool(READ[to](place, run).scalars)
+    except Exception:  # not there yet
+        return False
+
+
+def test_a_resumed_run_adds_its_new_rows_and_its_changed_settings(to, place, tmp_path):
+    run = make_run(tmp_path / "run", rows=6)
+    track(run, to, place)
+    before = READ[to](place, run).scalars
+    assert before == scalars_of(run)
+    # back to step 30, as the last checkpoint has it; one row comes out as before, one does not
+    path = run / "metrics.csv"
+    kept = path.read_bytes().splitlines(keepends=True)[: 1 + 3 * 3]
+    path.unlink()
+    path.write_bytes(b"".join(kept))
+    append_rows(run, [4])
+    append_rows(run, [5], loss=0.25)
+    write_config(run, total_steps=90_000)
+    track(run, to, place)
+    content = READ[to](place, run)
+    changed = scalars_of(run) - before
+    assert len(changed) == 1 and content.scalars == before + changed
+    name = "resumed.total_steps" if to == "mlflow" else "total_steps"
+    assert {**content.settings, **content.tags}[name] == "90000"
