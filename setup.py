@@ -24,6 +24,8 @@ BESIDE_TF_AGENTS = [
 ]
 # --language_model: files of pretrained language models, and their tokens
 LANGUAGE = ["gguf>=0.17,<1", "safetensors>=0.6,<1", "tokenizers>=0.21,<1"]
+# --workers: steps in other processes
+DISTRIBUTED = ["ray>=2.56.1,<3"]
 # minari:ID, logged data; earlier versions store pictures as JPEG, with losses
 MINARI = ["minari[hdf5]>=0.5.4,<0.6"]
 ONNX = ["onnx>=1.17", "onnxruntime>=1.19"]
@@ -92,6 +94,8 @@ setup(
         # builds: pip install torch --index-url https://download.pytorch.org/whl/cpu
         "bench": ["stable-baselines3>=2.7", "sbx-rl>=0.20", "tf-keras>=2.18"],
         "box2d": ["gymnasium[box2d]"],  # LunarLander-v3
+        # --workers: never ray[...], whose extras pin what others need newer
+        "distributed": DISTRIBUTED,
         "docs": [
             "sphinx>=8.0",
             "myst-parser>=4.0",
@@ -118,6 +122,7 @@ setup(
             "pytest-timeout>=2.3",
             "pytest-xdist>=3.6",
             "pygame>=2.1.3",
+            *DISTRIBUTED,
             *LANGUAGE,
             *MINARI,
             *ONNX,

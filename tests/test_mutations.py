@@ -17,8 +17,8 @@ from dqn_tf.agent.dqn import DQN
 from dqn_tf.engines.host import HostEngine
 from dqn_tf.envs.vector import SeededVectorEnv
 from dqn_tf.experience import exploration, transitions
-from dqn_tf.experience.collector import LocalCollector
 from dqn_tf.experience.eviction import Fifo, Reservoir
+from dqn_tf.experience.shard import Shard
 from dqn_tf.experience.transitions import NStep
 from mutations import mutated, require_notice
 
@@ -281,7 +281,7 @@ MUTATIONS = {
         ('self._done = state["done"]', "return"),
     ),
     "the next episode's legal actions stored as the last's": (
-        LocalCollector,
+        Shard,
         "_store_final_observations",
         oracles.check_stored_masks,
         ('= infos["final_action_mask"][index]', "= steps.next_action_mask[t, index]"),
@@ -317,13 +317,13 @@ MUTATIONS = {
         ('batch.get("action_mask")', "None"),
     ),
     "the reset's observation stored as the episode's last": (
-        LocalCollector,
+        Shard,
         "_store_final_observations",
         oracles.check_stored_rows,
         ('if "_final_obs" not in infos', "if True"),
     ),
     "an observation stored one step early": (
-        LocalCollector,
+        Shard,
         "collect",
         oracles.check_stored_rows,
         ("steps.observation[t] =", "steps.observation[t - 1] ="),
@@ -336,19 +336,19 @@ MUTATIONS = {
     ),
     "what is left over of a block's steps forgotten": (
         HostEngine,
-        "_updates_due",
+        "_owe",
         oracles.check_update_count,
         ("self.env_steps_owed += min(", "self.env_steps_owed = min("),
     ),
     "warm-up paid for afterwards": (
         HostEngine,
-        "_updates_due",
+        "_owe",
         oracles.check_update_count,
         (OWED, "env_steps"),
     ),
     "a binary fraction costs an update": (
         HostEngine,
-        "_updates_due",
+        "_updates_owed",
         ten_updates_a_step,
         (
             "self.env_steps_owed / self.config.env_steps_per_update + 1e-06",

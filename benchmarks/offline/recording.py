@@ -7,7 +7,8 @@ import gymnasium as gym
 import numpy as np
 
 from dqn_tf.config.dqn_config import DQNConfig
-from dqn_tf.experience.collector import LocalCollector, QFunction
+from dqn_tf.experience.collector import LocalCollector
+from dqn_tf.experience.q_function import QFunction
 from dqn_tf.experience.steps import Steps
 from dqn_tf.support import files
 
@@ -26,7 +27,7 @@ class RecordingCollector(LocalCollector):
         generator: np.random.Generator,
     ) -> None:
         super().__init__(config, make_env, q_function, generator)
-        self._action_start = self.env.spaces.action_start
+        self._action_start = self.shards[0].env.spaces.action_start
         self._kept: dict[str, list[np.ndarray]] = {name: [] for name in KEPT}
 
     def collect(self, length: int, epsilon: np.ndarray) -> Steps:

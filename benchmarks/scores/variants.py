@@ -10,6 +10,8 @@ from dqn_tf.config.notation import show
 from dqn_tf.config.preset import Preset
 from dqn_tf.support.errors import UserError
 
+# what changes no bit of a run but its seed
+NOT_HASHED = ("seed", "workers", "ray_address", "worker_timeout", "accept_other_workers")
 EVALUATIONS = 20  # greedy evaluations during a run: the points of its learning curve
 
 # each improvement alone, and Rainbow's together; `recommended` is the preset's own
@@ -66,12 +68,12 @@ def config_hash(config: DQNConfig) -> str:
     """Return twelve digits that are the same for runs that differ in their seed only.
 
     They are made of the values that differ from DQNConfig's defaults. So old runs keep their hash
-    when DQNConfig gets a new field.
+    when DQNConfig gets a new field. Where the steps are taken changes nothing of what is learned.
     """
     default = DQNConfig()
     words = []
     for field in dataclasses.fields(config):
         value = getattr(config, field.name)
-        if field.name != "seed" and value != getattr(default, field.name):
+        if field.name not in NOT_HASHED and value != getattr(default, field.name):
             words.append(f"{field.name}={show(value)}")
     return hashlib.sha256("\n".join(words).encode()).hexdigest()[:12]

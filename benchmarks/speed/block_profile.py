@@ -136,10 +136,10 @@ def measure(engine: Any, rounds: int) -> dict[str, list[float]]:
 
 def time_parts(clock: Clock, engine: Any) -> None:
     """Put the clock into the methods of the engine's parts."""
-    gymnasium_env = engine.collector.env.envs[0].env
+    gymnasium_env = engine.collector.shards[0].env.envs[0].env
     for part, owner, method in (
         ("collect", engine.collector, "collect"),
-        ("step", engine.collector.env, "step"),
+        ("step", engine.collector.shards[0].env, "step"),
         ("gymnasium", gymnasium_env, "step"),
         ("act", engine.q_function, "greedy_action"),
         ("store", engine.row_maker, "add"),

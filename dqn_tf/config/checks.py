@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dqn_tf.config.notation import is_atari, show
 from dqn_tf.config.settings import Settings
 from dqn_tf.config.settings.setting import ATARI
+from dqn_tf.config.worker_checks import check_shards, check_workers
 from dqn_tf.support.errors import UserError
 
 EPISODE = "episode"  # of --replay_unit
@@ -376,6 +377,8 @@ CHECKS: tuple[Callable[[Settings], str | None], ...] = (
     check_behaviour,
     check_exponential_epsilon,
     check_graph_engine,
+    check_shards,
+    check_workers,
     check_env_arguments,
     check_atari_settings,
     check_best_weights,

@@ -202,7 +202,8 @@ def configure(env: str, overrides: dict[str, Any] | None = None) -> DQNConfig:
     A policy that has learned from logged data has no need of random actions at first: where there
     are offline updates, or `initial_weights`, exploration begins with `epsilon_end`. Where `data`
     is overridden by none, so is all that the preset would have learned from them. A language model
-    brings its torso, and has values of its own. Raises UserError on a bad value.
+    brings its torso, and has values of its own. Workers are a block behind. Raises UserError on a
+    bad value.
     """
     env = full_id(env)
     preset = find(env)
@@ -216,6 +217,8 @@ def configure(env: str, overrides: dict[str, Any] | None = None) -> DQNConfig:
         if env in WITH_LANGUAGE_MODEL:
             chosen |= WITH_LANGUAGE_MODEL[env]
             chosen |= WHERE_MODEL_LEARNS.get(overrides.get("fine_tune", "head"), {})
+    if overrides.get("workers"):
+        chosen["lag"] = 1
     values = chosen | overrides | {"env": env}
     config = DQNConfig(**values)
     if (config.offline_updates or config.initial_weights) and "epsilon_start" not in values:

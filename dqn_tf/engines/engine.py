@@ -12,7 +12,8 @@ import numpy as np
 from dqn_tf.agent.dqn import DQN
 from dqn_tf.config.dqn_config import DQNConfig
 from dqn_tf.experience import exploration
-from dqn_tf.experience.collector import Loan, QFunction
+from dqn_tf.experience.collector import Loan
+from dqn_tf.experience.q_function import QFunction
 from dqn_tf.support.errors import UserError
 
 Arrays = dict[str, np.ndarray]
@@ -183,7 +184,7 @@ class Engine(abc.ABC):
             self.env_steps_owed = 0.0
         else:
             self.learning_starts = values["learning_starts"]
-            self.env_steps_owed = self._rest(values["unlearned"])
+            self.env_steps_owed = self._still_owed(values["unlearned"])
         for name, state in values["generators"].items():
             self.generators[name].bit_generator.state = state
         self.running_return[:] = arrays["running/return"]
@@ -208,7 +209,15 @@ class Engine(abc.ABC):
 
         What is left over is owed to the next block.
         """
+        self._owe(env_steps)
+        return self._updates_owed()
+
+    def _owe(self, env_steps: int) -> None:
+        """Count the newest `env_steps` steps among those that updates are owed for."""
         self.env_steps_owed += min(env_steps, max(0, self.env_step - self.learning_starts))
+
+    def _updates_owed(self) -> int:
+        """Return the updates that are due for the steps owed, and leave what is over."""
         # Rounded down but for a hair: 3 steps at 0.1 are 30 updates, though 3 // 0.1 is 29.
         count = int(self.env_steps_owed / self.config.env_steps_per_update + 1e-6)
         self.env_steps_owed = max(
@@ -216,14 +225,16 @@ class Engine(abc.ABC):
         )
         return count
 
-    def _rest(self, env_steps_owed: float) -> float:
-        """Return what a resumed run owes: less than one update costs now.
+    def _still_owed(self, env_steps_owed: float) -> float:
+        """Return what a resumed run owes: less than one update costs now or, with a lag, a block's.
 
         Another --env_steps_per_update may have left more. A whole update but for rounding, as
         1.0 % 0.1 is, would be done twice.
         """
         price = self.config.env_steps_per_update
-        return max(0.0, env_steps_owed - int(env_steps_owed / price + 1e-6) * price)
+        count = int(env_steps_owed / price + 1e-6)
+        done = count if not self.config.lag else max(0, count - self.config.most_updates)
+        return max(0.0, env_steps_owed - done * price)
 
     def _require_finite(self, metrics: dict[str, float]) -> None:
         if all(map(math.isfinite, metrics.values())):

@@ -4,9 +4,11 @@ import dataclasses
 from collections.abc import Callable, Sequence
 
 import gymnasium as gym
+import numpy as np
 
 from dqn_tf.agent.dqn import DQN
 from dqn_tf.agent.networks.fast_forward import make_q_function
+from dqn_tf.agent.networks.q_network import QNetwork
 from dqn_tf.config import seeding
 from dqn_tf.config.dqn_config import DQNConfig
 from dqn_tf.engines.engine import Block, Engine
@@ -15,8 +17,9 @@ from dqn_tf.engines.graph.engine import run_block as run_graph_block
 from dqn_tf.engines.graph.environments import native
 from dqn_tf.engines.graph.program import GraphProgram
 from dqn_tf.engines.host import HostEngine
-from dqn_tf.experience.collector import make_collector
+from dqn_tf.experience.collector import Collector, make_collector
 from dqn_tf.experience.logged.shares import SharedEpisodes
+from dqn_tf.support.errors import UserError
 
 
 def make_engines(
@@ -50,8 +53,30 @@ def make_host_engine(
     config = _seeded(config, agent)
     generators = seeding.generators(config.seed or 0)
     q_function = make_q_function(agent)
-    collector = make_collector(config, make_env, q_function, generators["exploration"])
+    explores = generators["exploration"]
+    if config.workers:
+        collector = make_remote_collector(config, agent.online, explores)
+    else:
+        collector = make_collector(config, make_env, q_function, explores)
     return HostEngine(config, agent, q_function, collector, generators, logged)
+
+
+def make_remote_collector(
+    config: DQNConfig, network: QNetwork, generator: np.random.Generator
+) -> Collector:
+    """Make the collector of a run with workers. Raises UserError."""
+    # its modules need Ray
+    from dqn_tf.distributed.collector import RayCollector
+
+    plan = network.plan()
+    if plan is None:
+        name = type(network.torso).__name__
+        raise UserError(
+            f"--workers={config.workers}: workers act in NumPy, without TensorFlow, and the"
+            f" network of the torso {name} cannot be computed so. Leave out --workers; --lag=1"
+            " works with it in this process."
+        )
+    return RayCollector(config, plan, network.flat_weights, generator)
 
 
 def _seeded(config: DQNConfig, agent: DQN) -> DQNConfig:

@@ -4,10 +4,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from dqn_tf.experience.collector import QFunction
 from dqn_tf.experience.logged.episodes import LoggedEpisodes
 from dqn_tf.experience.logged.held_out import hold_out
 from dqn_tf.experience.logged.shares import SharedEpisodes
+from dqn_tf.experience.q_function import QFunction
 
 CROSS_ENTROPY = "held_out_cross_entropy"
 DIVERGENCE = "kl_to_pretrained"

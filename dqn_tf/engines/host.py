@@ -5,14 +5,21 @@ are taken first, then its batches are drawn, then all its updates run in one cal
 entering TensorFlow is paid once a block. With `updates_per_block=1` this is the loop of the
 textbook.
 
+With `--lag=1` a block is collected while the updates of the one before are done, so the weights
+that act are a block behind. At a block's end nothing is in flight: the updates that it made due are
+owed, and the next block, or the run's end, does them. It is the same run whether the two happen at
+the same time or one after the other.
+
 With logged data, `pretrain_updates` and `offline_updates` come first, in blocks without steps.
 Nothing else differs but what the replay draws from, and what an update that pretrains learns.
 """
 
 import contextlib
+import functools
 import time
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -23,10 +30,11 @@ from dqn_tf.engines.engine import Arrays, Block, Engine
 from dqn_tf.engines.held_out import HeldOut, hold_out_all
 from dqn_tf.engines.prefetch import PrefetchingLearner
 from dqn_tf.engines.replays import make_frames, make_replay, mix, priority_beta
-from dqn_tf.experience.collector import Collector, Loan, QFunction
+from dqn_tf.experience.collector import Collector, Loan
 from dqn_tf.experience.frames import numbered_spaces
 from dqn_tf.experience.logged.shares import SharedEpisodes
 from dqn_tf.experience.mixed_replay import MixedReplay
+from dqn_tf.experience.q_function import QFunction
 from dqn_tf.experience.replay import UniformReplay
 from dqn_tf.experience.replay_unit import make_row_maker, row_columns
 from dqn_tf.experience.steps import Steps
@@ -35,8 +43,16 @@ WINDOWS = "windows/"  # the arrays of unfinished n-step windows in a checkpoint
 OFFLINE_BLOCK_UPDATES = 64  # at least so many, since no step waits for them
 
 
+class UpdatesDone(NamedTuple):
+    """Updates that were done in one go."""
+
+    updates: int
+    metrics: dict[str, float]
+    weights: np.ndarray | None  # `Learned.weights`, after the last of them
+
+
 class HostEngine(Engine):
-    """Collects, stores and learns, one after the other."""
+    """Collects, stores and learns: one after the other or, with a lag, collects while it learns."""
 
     replay: UniformReplay | MixedReplay
 
@@ -70,34 +86,47 @@ class HostEngine(Engine):
         self.prefetching: PrefetchingLearner | None = None
         if self.frames is not None:
             self.prefetching = PrefetchingLearner(agent, self.replay, config.batch_size)
+        # Weights that the updates write to must not act at the same time.
+        self._helper: ThreadPoolExecutor | None = None
+        if config.lag and getattr(q_function, "keeps_weights", False):
+            self._helper = ThreadPoolExecutor(1, "collector")
 
     def run_block(self) -> Block:
-        """Take steps, then do updates.
+        """Take steps, then do updates; with a lag, those of the block before meanwhile.
 
         Raises UserError on a value that is not finite, before it reaches replay or a checkpoint.
         """
         if self.is_offline:
             return self._learn_offline()
         before = self.env_step
+        parts: list[UpdatesDone] = []
         start = time.perf_counter()
-        steps = self._collect()
+        collected = self._start_collecting()
+        learning = time.perf_counter()
+        if self.config.lag:
+            parts += self._learn_owed()
+        learned = time.perf_counter()
+        steps = collected()
         self._store(steps)
-        collect_seconds = time.perf_counter() - start
-        updates = self._updates_due(steps.action.size)
-        # whole episodes are there only when they have ended
-        metrics = self._learn(updates) if len(self.replay) else {}
+        collect_seconds = time.perf_counter() - learned + learning - start
+        # The last block's updates wait for no other block.
+        if not self.config.lag or self.env_step >= self.config.total_steps:
+            parts += self._learn_owed()
+        if parts:
+            self.collector.refresh(parts[-1].weights)
         episodes = self._finished_episodes(steps.env_reward, steps.env_ended, before)
-        return Block(episodes, metrics, collect_seconds)
+        return Block(episodes, self._joined_metrics(parts), collect_seconds)
 
     def _learn_offline(self) -> Block:
         pretrains = self.is_pretraining
         end = self.config.pretrain_updates if pretrains else self.config.logged_updates
         updates = min(self._offline_block, end - self.logged_updates)
-        metrics = self._learn(updates)
+        done = self._learn(updates)
+        self.collector.refresh(done.weights)
         self.logged_updates += updates
         if pretrains and self.logged_updates == end:
             self._end_pretraining()
-        return Block([], metrics)
+        return Block([], done.metrics)
 
     def _end_pretraining(self) -> None:
         """Begin to learn Q-values with a target network that knows what was pretrained."""
@@ -117,32 +146,51 @@ class HostEngine(Engine):
     def _offline_block(self) -> int:
         return max(self.config.most_updates, OFFLINE_BLOCK_UPDATES)
 
-    def _collect(self) -> Steps:
+    def _start_collecting(self) -> Callable[[], Steps]:
+        """Take the next block's steps, in the helper's thread if there is one.
+
+        Returns what waits for them.
+        """
         length = self.steps_left()
         size = (length, self.config.num_envs)
         env_steps = self.env_step + np.arange(length * self.config.num_envs).reshape(size)
-        steps = self.collector.collect(length, self.epsilon(env_steps))
-        steps.require_finite(self.env_step)
-        self.env_step += steps.action.size
-        return steps
+        collect = functools.partial(self.collector.collect, length, self.epsilon(env_steps))
+        if self._helper is not None:
+            return self._helper.submit(collect).result
+        steps = collect()
+        return lambda: steps
 
     def _store(self, steps: Steps) -> None:
+        """Check and count new steps, and put them into the replay."""
+        steps.require_finite(self.env_step)
+        self.env_step += steps.action.size
+        self._owe(steps.action.size)
         if self.frames is not None:
             steps = self.frames.numbered(steps)
         self.replay.add(self.row_maker.add(steps))
 
-    def _learn(self, updates: int) -> dict[str, float]:
-        """Do so many updates and act by their weights; return their metrics."""
-        if not updates:
-            return {}
+    def _learn_owed(self) -> list[UpdatesDone]:
+        """Do the updates that are owed, if there are any; one part or none."""
+        updates = self._updates_owed()
+        # whole episodes are there only when they have ended
+        return [self._learn(updates)] if updates and len(self.replay) else []
+
+    def _learn(self, updates: int) -> UpdatesDone:
+        """Do so many updates, at least one."""
         self.replay.set_beta(priority_beta(self.config, self.progress))
         learned = self._update(updates)
         self._require_finite(learned.metrics)
         if learned.error is not None:
             self.replay.update_priorities(learned.error)
         self.updates += updates
-        self.collector.refresh(learned.weights)
-        return learned.metrics
+        return UpdatesDone(updates, learned.metrics, learned.weights)
+
+    def _joined_metrics(self, parts: Sequence[UpdatesDone]) -> dict[str, float]:
+        """Return the metrics of all parts together; none without parts."""
+        if len(parts) < 2:
+            return parts[0].metrics if parts else {}
+        counts = [part.updates for part in parts]
+        return self.agent.block_metrics.join([part.metrics for part in parts], counts)
 
     def _update(self, updates: int) -> Learned:
         # As many batches are drawn for every block, so that one compiled program serves them all.
@@ -197,7 +245,9 @@ class HostEngine(Engine):
         return self.collector.restore(values, arrays)
 
     def close(self) -> None:
-        """Close the collector, and end the helper thread."""
+        """Close the collector, and end the helper threads."""
+        if self._helper is not None:
+            self._helper.shutdown()
         self.collector.close()
         if self.prefetching is not None:
             self.prefetching.close()

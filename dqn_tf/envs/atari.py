@@ -151,8 +151,9 @@ class AtariVector(SeededVectorEnv):
     As configured, learning sees clipped rewards, and the loss of a life as a termination.
     """
 
-    def __init__(self, make_env: Callable[[], gym.Env], config: DQNConfig) -> None:
-        super().__init__(make_env, config.num_envs, config.seed or 0)
+    def __init__(self, make_env: Callable[[], gym.Env], config: DQNConfig, envs: range) -> None:
+        """Make the games with these numbers among all of a run."""
+        super().__init__(make_env, len(envs), config.seed or 0, envs.start)
         self._clip_rewards = config.clip_rewards
         self._episodic_life = config.episodic_life
         self._lives_lost: list[list[bool]] = []  # [T][N], of the steps since `learning_signal`

@@ -268,11 +268,11 @@ def wrapped(env: gym.Env, config: DQNConfig) -> gym.Env:
     return env
 
 
-def vector_env(config: DQNConfig, make_env: Callable[[], gym.Env]) -> SeededVectorEnv:
-    """Make `num_envs` environments that are stepped together, on the configuration's seed."""
+def vector_env(config: DQNConfig, make_env: Callable[[], gym.Env], envs: range) -> SeededVectorEnv:
+    """Make those of a run's environments, by their numbers, that are stepped together."""
     if is_atari(config.env):
-        return atari.AtariVector(make_env, config)
-    return SeededVectorEnv(make_env, config.num_envs, config.seed or 0)
+        return atari.AtariVector(make_env, config, envs)
+    return SeededVectorEnv(make_env, len(envs), config.seed or 0, envs.start)
 
 
 def spaces(config: DQNConfig) -> Spaces:

@@ -25,20 +25,25 @@ class SeededVectorEnv(gym.vector.VectorEnv):
     UserError when an environment raises, or returns what its own spaces do not allow.
     """
 
-    def __init__(self, make_env: Callable[[], gym.Env], num_envs: int, seed: int) -> None:
+    def __init__(
+        self, make_env: Callable[[], gym.Env], num_envs: int, seed: int, first: int = 0
+    ) -> None:
+        """Make the environments; `first` is the number of the first one among all of a run."""
         spaces = known_spaces(make_env)
         self.envs = [
-            CheckedEnv(make_env(), f"Environment {index}", spaces) for index in range(num_envs)
+            CheckedEnv(make_env(), f"Environment {first + index}", spaces)
+            for index in range(num_envs)
         ]
         self.num_envs = num_envs
         self.spaces = self.envs[0].spaces
-        first = self.envs[0].env
-        self.metadata = {**(first.metadata or {}), "autoreset_mode": AutoresetMode.SAME_STEP}
-        self.single_observation_space = first.observation_space
-        self.single_action_space = first.action_space
+        one = self.envs[0].env
+        self.metadata = {**(one.metadata or {}), "autoreset_mode": AutoresetMode.SAME_STEP}
+        self.single_observation_space = one.observation_space
+        self.single_action_space = one.action_space
         self.observation_space = batch_space(self.single_observation_space, num_envs)
         self.action_space = batch_space(gym.spaces.Discrete(self.spaces.actions), num_envs)
         self._seed = seed
+        self._first = first
         self._episode = [0] * num_envs  # each environment's running episode, counted from 1
         self._actions: list[list[int]] = [[] for _ in range(num_envs)]  # taken in that episode
         shape = self.spaces.observation_shape
@@ -156,7 +161,8 @@ class SeededVectorEnv(gym.vector.VectorEnv):
     def _reset_one(self, index: int) -> np.ndarray:
         self._episode[index] += 1
         self._actions[index] = []
-        seed = seeding.episode_seed(self._seed, seeding.TRAINING, index, self._episode[index])
+        position = (self._first + index, self._episode[index])
+        seed = seeding.episode_seed(self._seed, seeding.TRAINING, *position)
         return self.envs[index].reset(seed)
 
     def _play_back(self, index: int, episode: int, actions: np.ndarray) -> float:

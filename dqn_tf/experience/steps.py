@@ -1,6 +1,7 @@
 """Environment steps as columns: what every source of experience gives."""
 
 import dataclasses
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -98,3 +99,15 @@ class Steps:
             f"The environment returned {what} of {value}{where} {when} environment step"
             f" {env_step + step + 1}: it must be finite. Nothing of it was learned."
         )
+
+
+def side_by_side(parts: Sequence[Steps]) -> Steps:
+    """Return the same steps of several groups of environments, in their order; of one, itself."""
+    if len(parts) == 1:
+        return parts[0]
+    return Steps(
+        **{
+            name: np.concatenate([getattr(part, name) for part in parts], axis=1)
+            for name in vars(parts[0])
+        }
+    )

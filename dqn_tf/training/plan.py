@@ -11,6 +11,7 @@ import numpy as np
 from dqn_tf.agent.networks import choice
 from dqn_tf.config import presets
 from dqn_tf.config.dqn_config import FIXED_ON_RESUME, DQNConfig
+from dqn_tf.distributed import ray_cluster
 from dqn_tf.engines.replays import logged_counts
 from dqn_tf.envs import registry
 from dqn_tf.envs.spaces import Spaces
@@ -40,6 +41,7 @@ from dqn_tf.run_files.run_directory import (
 from dqn_tf.support import files
 from dqn_tf.support.errors import UserError
 from dqn_tf.training import (
+    collecting,
     earlier_run,
     initial_replay,
     initial_weights,
@@ -87,6 +89,9 @@ def prepare(flags: TrainingFlags) -> list[RunPlan]:
         if config.engine == "graph":
             registry.require_native(config.env)
         find_collector(config)
+        if config.workers:
+            ray_cluster.require_usable(config)
+            collecting.require_work(config)
         if plans[0].is_one_of_several_seeds:
             require_files(plans[0].directory, SUMMARY, CURVES)
         for plan in plans:
@@ -107,6 +112,8 @@ def prepare(flags: TrainingFlags) -> list[RunPlan]:
         parameters = choice.parameters(config, spaces)
         print(memory_plan.require_memory(config, spaces, len(plans), parameters))
         print(choice.explain(config, spaces))
+        if config.lag or config.shards > 1:
+            print(collecting.explain(config))
         plans = _with_logged_data(plans)
     if flags.resume:
         return plans

@@ -17,7 +17,7 @@ from dqn_tf.doctor.probe_runs import SETTINGS, Result, learn
 from dqn_tf.envs import registry
 from dqn_tf.envs.probes import ENVIRONMENTS, Probe, probes
 from dqn_tf.experience import transitions
-from dqn_tf.experience.collector import LocalCollector
+from dqn_tf.experience.shard import Shard
 from dqn_tf.experience.transitions import NStep
 from mutations import mutated
 
@@ -29,7 +29,7 @@ MISTAKES = {  # probe: owner, attribute, and a piece of its source with what is 
         ("np.where(steps.terminated[end, env], 0.0, discount[start, env])", "discount[start, env]"),
     ),
     "reset": (
-        LocalCollector,
+        Shard,
         "_store_final_observations",
         ('steps.next_observation[t, index] = infos["final_obs"][index]', "pass"),
     ),

@@ -20,6 +20,7 @@ LAYERS = """
     training doctor interop traffic record
     export engines tracking
     evaluation run_files
+    distributed
     agent
     experience
     envs
@@ -34,7 +35,7 @@ APART = ("serving",)
 # Rooms and modules that never load TensorFlow, so that `--help`, a mistake in a flag and a remote
 # actor need not wait for it.
 WITHOUT_TENSORFLOW = """
-    support config language envs experience
+    support config language envs experience distributed
     agent.networks.dueling agent.networks.numpy_layers agent.networks.numpy_forward
     run_files.checkpoint run_files.run_directory run_files.metrics_file
     evaluation.__main__ evaluation.flags evaluation.plan evaluation.find_export

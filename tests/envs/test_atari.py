@@ -195,7 +195,7 @@ def test_pictures_and_rewards_are_those_of_gymnasiums_preprocessing(env, generat
 
 def test_games_at_the_same_time_are_games_one_after_the_other(generator):
     config = DQNConfig(env=BREAKOUT, num_envs=3, seed=5, sticky_actions=0.25, max_frames=160)
-    games = registry.vector_env(config, atari.maker(config))
+    games = registry.vector_env(config, atari.maker(config), range(config.num_envs))
     games.reset()
     actions = generator.integers(4, size=(60, 3))
     answers = [games.step(action) for action in actions]
@@ -223,7 +223,7 @@ def test_games_at_the_same_time_are_games_one_after_the_other(generator):
 def test_lives_are_counted_and_the_game_goes_on():
     """Breakout: a ball that nobody returns costs a life, five of which are a game."""
     config = DQNConfig(env=BREAKOUT, seed=5, sticky_actions=0.0, episodic_life=True)
-    games = registry.vector_env(config, atari.maker(config))
+    games = registry.vector_env(config, atari.maker(config), range(config.num_envs))
     games.reset()
     ended = np.array([games.step(np.array([1]))[2][0] for _ in range(220)])
     _, lost = games.learning_signal(np.zeros((220, 1)), np.zeros((220, 1), bool))
@@ -280,7 +280,7 @@ def test_a_run_resumes_to_the_bit(tmp_path):
 def test_what_is_learned_from_and_what_is_recorded(episodic_life, monkeypatch):
     """Rewards are clipped and lives end only for learning; recorded returns are the game's."""
     run = engine(episodic_life=episodic_life)
-    first = run.collector.env.envs[0].env
+    first = run.collector.shards[0].env.envs[0].env
     lost = np.zeros((10, 2), bool)
     lost[3, 0] = True
     step, collect = atari.AtariGame.step, run.collector.collect

@@ -121,6 +121,8 @@ class NumpyQFunction:
     called without. From the first object on, NumPy's BLAS has one thread.
     """
 
+    keeps_weights = True  # until `refresh`, whatever the network learns meanwhile
+
     def __init__(
         self,
         plan: ForwardPlan,

@@ -13,6 +13,7 @@ from dqn_tf.config.settings.learning import LearningSettings
 from dqn_tf.config.settings.logged import LoggedDataSettings
 from dqn_tf.config.settings.records import RecordSettings
 from dqn_tf.config.settings.run import RunSettings
+from dqn_tf.config.settings.workers import WorkerSettings
 
 
 # a dataclass has its last base's fields first
@@ -21,6 +22,7 @@ class Settings(
     AtariSettings,
     RecordSettings,
     LoggedDataSettings,
+    WorkerSettings,
     ExperienceSettings,
     LanguageSettings,
     LearningSettings,

@@ -1,0 +1,1 @@
+"""Steps taken by workers in other processes and on other machines, on Ray."""

@@ -1,0 +1,125 @@
+"""A collector whose steps are taken by workers on Ray.
+
+Each worker owns shards. What comes back is put in the order of environments, never of arrival. The
+running episodes are followed here from the steps that come back. So a checkpoint holds nothing of
+Ray, and a worker that is lost costs a block that is played again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from dqn_tf.agent.networks.numpy_forward import ForwardPlan
+from dqn_tf.config.dqn_config import DQNConfig
+from dqn_tf.distributed import ray_cluster
+from dqn_tf.distributed.fingerprint import Fingerprint, take_fingerprint
+from dqn_tf.distributed.notes import say
+from dqn_tf.distributed.packing import unpack
+from dqn_tf.distributed.pool import Member, Pool
+from dqn_tf.distributed.shard_calls import ShardCalls
+from dqn_tf.distributed.worker import Played
+from dqn_tf.envs import registry
+from dqn_tf.envs.spaces import Spaces
+from dqn_tf.experience.running_episodes import RunningEpisodes
+from dqn_tf.experience.shard import draw_numbers
+from dqn_tf.experience.steps import Steps, side_by_side
+
+FLOAT_BYTES = 4
+STEP_BYTES = 32  # of a step's numbers beside its observations and masks
+
+
+class RayCollector:
+    """Takes the steps of environments that workers own. `read_weights` gives the newest ones."""
+
+    def __init__(
+        self,
+        config: DQNConfig,
+        plan: ForwardPlan,
+        read_weights: Callable[[], np.ndarray],
+        generator: np.random.Generator,
+    ) -> None:
+        self._config = config
+        self._read_weights = read_weights
+        self._generator = generator
+        size = config.shard_size
+        self._envs = [range(first, first + size) for first in range(0, config.num_envs, size)]
+        make_env = registry.maker(config)
+        own = take_fingerprint(config, plan, make_env)
+        objects = FLOAT_BYTES * plan.size + block_bytes(config, make_env.spaces)
+        make_env.close()
+        self._cluster = ray_cluster.connect(config, objects)
+        try:
+            self._begin(plan, own)
+        except BaseException:
+            self._cluster.disconnect()
+            raise
+
+    def _begin(self, plan: ForwardPlan, own: Fingerprint) -> None:
+        """Start the workers and their first episodes. Raises UserError."""
+        self.pool = Pool(self._cluster, self._config, plan, own)
+        say(self.pool.describe())
+        self._calls = ShardCalls(self._cluster.ray, self._config, self.pool)
+        self._version = 0
+        self.refresh()
+        begun = self._calls.ask(lambda member, shard: member.actor.begin.remote(shard))
+        self._running = [RunningEpisodes.begun(np.array(observation)) for observation in begun]
+
+    def collect(self, length: int, epsilon: np.ndarray) -> Steps:
+        """As described in `Collector`."""
+        numbers = draw_numbers(self._config, self._generator, epsilon)
+        weights = self._cluster.ray.put(self._weights)
+
+        def request(member: Member, shard: int) -> Any:
+            running = self._running[shard] if self._calls.is_cold[shard] else None
+            return member.actor.collect.remote(
+                shard, numbers[shard], weights, self._version, running
+            )
+
+        blocks: list[Played] = self._calls.ask(request)
+        parts = []
+        for shard, played in enumerate(blocks):
+            if played.differing:
+                say(
+                    f"warning: environment {played.differing[0]} did not repeat its running episode"
+                    " from its seed and actions: learning goes on from where it is now."
+                )
+            running = self._running[shard]
+            steps, observation = unpack(played.steps, running.observation)
+            self._running[shard] = running.after(steps, observation)
+            parts.append(steps)
+        return side_by_side(parts)
+
+    def refresh(self, weights: np.ndarray | None = None) -> None:
+        """As described in `Collector`."""
+        self._weights = self._read_weights() if weights is None else weights
+        self._version += 1
+
+    def state(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+        """Return the running episodes, as `LocalCollector` does."""
+        return RunningEpisodes.joined(self._running).state()
+
+    def restore(self, values: dict[str, Any], arrays: dict[str, np.ndarray]) -> list[int]:
+        """Have the running episodes played back, as described in `Collector`."""
+        running = RunningEpisodes.of_state(values, arrays)
+        self._running = [running.part(envs) for envs in self._envs]
+        differing = self._calls.ask(
+            lambda member, shard: member.actor.play_back.remote(shard, self._running[shard])
+        )
+        return [index for indices in differing for index in indices]
+
+    def close(self) -> None:
+        """End the workers, and Ray if it is our own."""
+        self.pool.close()
+        self._cluster.disconnect()
+
+
+def block_bytes(config: DQNConfig, spaces: Spaces) -> int:
+    """Return about how much a block's steps take on their way."""
+    observation = (
+        int(np.prod(spaces.observation_shape)) * np.dtype(spaces.observation_dtype).itemsize
+    )
+    step = 2 * observation + 2 * spaces.actions * spaces.masked + STEP_BYTES
+    return config.block_steps * config.num_envs * step

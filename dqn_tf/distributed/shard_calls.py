@@ -1,0 +1,142 @@
+"""Calls one method for every shard at the worker that owns it, and survives the loss of workers.
+
+A worker is lost when its process dies, its machine is gone, or it does not answer in time. Its
+shards go to others, which play the running episodes back, and what was unanswered is asked again.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from dqn_tf.config.dqn_config import DQNConfig
+from dqn_tf.distributed.notes import say
+from dqn_tf.distributed.pool import Member, Pool, refusal
+from dqn_tf.support.errors import UserError
+
+ATTEMPTS = 3  # of one shard's block, after which it is at fault and not the worker
+
+Request = Callable[[Member, int], Any]  # a worker and a shard → a reference of Ray
+
+
+class ShardCalls:
+    """Who owns which shard, and calls to them.
+
+    `is_cold` tells of each shard whether its owner has yet to play its running episodes back.
+    """
+
+    def __init__(self, ray: Any, config: DQNConfig, pool: Pool) -> None:
+        self._ray = ray
+        self._config = config
+        self._pool = pool
+        members = pool.members
+        self._owners = [members[shard % len(members)] for shard in range(config.shards)]
+        self.is_cold = [False] * config.shards
+
+    def ask(self, request: Request) -> list[Any]:
+        """Return the answers to a request, in the order of shards.
+
+        `request` is called again where an answer is lost. Raises UserError if a worker refuses, or
+        if workers are lost again and again.
+        """
+        round_of_calls = _Round(self, request)
+        while round_of_calls.waiting:
+            round_of_calls.wait()
+        return round_of_calls.answers
+
+
+class _Round:
+    """One request to all shards: what is answered, and what is waited for."""
+
+    def __init__(self, calls: ShardCalls, request: Request) -> None:
+        self._calls = calls
+        self._request = request
+        self.answers: list[Any] = [None] * len(calls._owners)
+        self._attempts = [0] * len(calls._owners)
+        self.waiting: dict[Any, int] = {}  # shards by reference
+        self._heard: dict[int, float] = {}  # when each worker last answered, by its number
+        self._send(range(len(calls._owners)))
+
+    def wait(self) -> None:
+        """Take the next answer, or give up the workers that are silent for too long."""
+        calls = self._calls
+        busy = {member.number: member for member in map(self._owner, self.waiting.values())}
+        patience = calls._config.worker_timeout
+        oldest = min(self._heard[number] for number in busy)
+        left = max(0.0, oldest + patience - time.monotonic())
+        done, _ = calls._ray.wait(list(self.waiting), num_returns=1, timeout=left)
+        for reference in done:
+            self._take(reference)
+        if done:
+            return
+        now = time.monotonic()
+        for number, member in busy.items():
+            if now - self._heard[number] >= patience:
+                self._lose(member, f"has not answered for {patience:g} seconds (--worker_timeout)")
+
+    def _take(self, reference: Any) -> None:
+        shard = self.waiting[reference]
+        member = self._owner(shard)
+        exceptions = self._calls._ray.exceptions
+        try:
+            self.answers[shard] = self._calls._ray.get(reference)
+        except exceptions.RayTaskError as error:
+            raise UserError(refusal(error, member.name)) from error
+        except exceptions.RayError:
+            self._lose(member, "is lost")
+            return
+        del self.waiting[reference]
+        self._heard[member.number] = time.monotonic()
+        self._calls.is_cold[shard] = False
+
+    def _lose(self, member: Member, what: str) -> None:
+        """Give a worker's shards to others, and ask again for what it owes. Raises UserError."""
+        calls = self._calls
+        owed = sorted(shard for shard in self.waiting.values() if self._owner(shard) is member)
+        self.waiting = {
+            reference: shard for reference, shard in self.waiting.items() if shard not in owed
+        }
+        at_work = owed[0]  # they are taken in order
+        self._attempts[at_work] += 1
+        if self._attempts[at_work] >= ATTEMPTS:
+            size = calls._config.shard_size
+            envs = range(at_work * size, (at_work + 1) * size)
+            raise UserError(
+                f"{member.name[0].upper()}{member.name[1:]} {what}, as others before it in the same"
+                f" block of {_named(envs)}. They end or stop the process that plays them: look at"
+                " them with --workers=0, or give a longer --worker_timeout."
+            )
+        calls._pool.replace(member)
+        lost = [shard for shard, owner in enumerate(calls._owners) if owner is member]
+        for shard in lost:
+            calls.is_cold[shard] = True
+            calls._owners[shard] = self._least_busy(member)
+        takers = sorted({calls._owners[shard].number for shard in lost})
+        say(
+            f"note: {member.name} {what}: its block is played again by worker"
+            f"{'s' * (len(takers) > 1)} {', '.join(map(str, takers))}."
+        )
+        self._send(owed)
+
+    def _least_busy(self, lost: Member) -> Member:
+        owned = {member.number: 0 for member in self._calls._pool.members}
+        for owner in self._calls._owners:
+            if owner is not lost and owner.number in owned:
+                owned[owner.number] += 1
+        return min(self._calls._pool.members, key=lambda member: owned[member.number])
+
+    def _send(self, shards: Iterable[int]) -> None:
+        for shard in shards:
+            member = self._owner(shard)
+            self.waiting[self._request(member, shard)] = shard
+            self._heard[member.number] = time.monotonic()
+
+    def _owner(self, shard: int) -> Member:
+        return self._calls._owners[shard]
+
+
+def _named(envs: range) -> str:
+    if len(envs) == 1:
+        return f"environment {envs.start}"
+    return f"environments {envs.start} to {envs.stop - 1}"
