@@ -1,5 +1,6 @@
 """TensorFlow is loaded once, quietly, before any test file imports it."""
 
+import gc
 from collections.abc import Callable
 
 import numpy as np
@@ -13,6 +14,12 @@ def pytest_configure(config: pytest.Config) -> None:
     is_worker = hasattr(config, "workerinput")
     if is_worker or not getattr(config.option, "numprocesses", 0):
         tensorflow_loading.load_tensorflow()
+
+
+def pytest_collection_finish() -> None:
+    """Has Python look for garbage among what tests make, not among all that was imported."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture
