@@ -1,0 +1,1 @@
+"""Remote workers measured: throughput, memory, overhead, a slow simulator, RLlib, the lag."""
