@@ -12,10 +12,11 @@ from typing import Any
 from dqn_tf.support import command_line
 from dqn_tf.support.json_files import read_object
 from dqn_tf.tracking import mlflow_tracker, trackio_tracker, wandb_tracker
+from dqn_tf.tracking.destination import default_uri
 from dqn_tf.tracking.flags import TrackingFlags, parse
 from dqn_tf.tracking.follower import follow
 from dqn_tf.tracking.run_files import CONFIG
-from dqn_tf.tracking.tracker import TRACKERS, Identity, Tracker
+from dqn_tf.tracking.tracker import Identity, Tracker
 
 OPEN: dict[str, tuple[Callable[[str], None], Callable[[Identity], Tracker]]] = {
     "mlflow": (mlflow_tracker.require_uri, mlflow_tracker.MlflowTracker),
@@ -34,7 +35,9 @@ def main(flags: TrackingFlags) -> None:
     """Follow the runs to their end, and say what was sent. Raises UserError."""
     os.nice(NICENESS)
     require_uri, open_tracker = OPEN[flags.to]
-    uri = flags.tracking_uri or default_uri(flags.run, flags.to)
+    uri = flags.tracking_uri or default_uri(
+        flags.run, flags.to, has_several=not (flags.run / CONFIG).is_file()
+    )
     require_uri(uri)
 
     def open_run(path: Path, key: str) -> Tracker:
@@ -48,14 +51,6 @@ def main(flags: TrackingFlags) -> None:
         print(f"Sent to {place}: {outcome.scalars:,} numbers and {outcome.files} files of {runs}.")
     else:
         print(f"{place} has all of {runs} already.")
-
-
-def default_uri(run: Path, to: str) -> str:
-    """Return where a tracker keeps runs if nothing is given: beside the run, or among several."""
-    run = run.absolute()
-    directory = run.parent if (run / CONFIG).is_file() else run
-    path = directory / TRACKERS[to].place
-    return f"{mlflow_tracker.SQLITE}{path}" if to == "mlflow" else str(path)
 
 
 def project_of(path: Path) -> str:

@@ -11,10 +11,10 @@ from typing import Any
 from dqn_tf.config.notation import show
 from dqn_tf.support.errors import UserError
 from dqn_tf.support.files import require_file
+from dqn_tf.tracking.destination import SQLITE
 from dqn_tf.tracking.tracker import Identity, Row, Scalar, scalar
 
 KEY_TAG = "dqn_tf.key"
-SQLITE = "sqlite:///"
 MOST_METRICS, MOST_PARAMETERS, MOST_CHARACTERS = 1_000, 100, 6_000  # of one request
 LARGEST = 1.7976931348623157e308  # what MLflow makes of infinity
 # A server that does not answer is said to be so within a minute, not within an hour.

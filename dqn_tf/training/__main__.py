@@ -1,13 +1,19 @@
 """The command that trains: `python train.py --env=CartPole-v1`, or `python -m dqn_tf.training`."""
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from dqn_tf.run_files.run_directory import SUMMARY, seed_directories
 from dqn_tf.support import command_line, tensorflow_loading
+from dqn_tf.tracking.beside import FollowerBeside
 from dqn_tf.training.flags import TrainingFlags, parse_training_flags
-from dqn_tf.training.plan import prepare
+from dqn_tf.training.plan import RunPlan, prepare
 from dqn_tf.training.timings import Timings, seconds_since_process_start
+
+# seconds in which the follower of --track may send what is left, after a run that has ended and
+# after one that was stopped
+PATIENCE, SHORT_PATIENCE = 60.0, 5.0
 
 
 def main(flags: TrainingFlags) -> None:
@@ -23,7 +29,30 @@ def main(flags: TrainingFlags) -> None:
         # imports TensorFlow: not before every flag and file is known to be right
         from dqn_tf.training import trainer
 
-    sys.exit(trainer.train(plans, timings))
+    follower = _start_follower(flags, plans)
+    status = 1
+    try:
+        status = trainer.train(plans, timings)
+    finally:
+        if follower is not None:
+            print(follower.closing_line(PATIENCE if status == 0 else SHORT_PATIENCE))
+    sys.exit(status)
+
+
+def _start_follower(flags: TrainingFlags, plans: Sequence[RunPlan]) -> FollowerBeside | None:
+    """Start what sends the run to a tracker; if it cannot be started, say so and go on."""
+    if not flags.track:
+        return None
+    follower = FollowerBeside(
+        plans[0].directory,
+        flags.track,
+        flags.tracking_uri,
+        flags.tracking_project,
+        plans[0].is_one_of_several_seeds,
+    )
+    if follower.refusal:
+        print(f"warning: --track={flags.track}: {follower.refusal} Training goes on.")
+    return follower
 
 
 def _complete_summary(flags: TrainingFlags) -> None:

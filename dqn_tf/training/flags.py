@@ -15,6 +15,7 @@ from dqn_tf.config.notation import show
 from dqn_tf.envs import registry
 from dqn_tf.support import command_line
 from dqn_tf.support.errors import UserError
+from dqn_tf.tracking.tracker import TRACKERS
 
 
 class TrainingFlags(NamedTuple):
@@ -27,6 +28,9 @@ class TrainingFlags(NamedTuple):
     resume: str | None
     refill_replay: bool
     on_checkpoint_error: str
+    track: str | None
+    tracking_uri: str | None
+    tracking_project: str | None
 
 
 def parse_training_flags(argv: Sequence[str]) -> TrainingFlags:
@@ -49,6 +53,9 @@ def parse_training_flags(argv: Sequence[str]) -> TrainingFlags:
         raise UserError(
             "--resume goes on with the seeds that are in the directory; leave out --num_seeds."
         )
+    for name in ("tracking_uri", "tracking_project"):
+        if values[name].present and not values.track:
+            raise UserError(f"--{name} says where a run is sent: name the tracker with --track.")
     return TrainingFlags(overrides, *(getattr(values, name) for name in TrainingFlags._fields[1:]))
 
 
@@ -96,6 +103,26 @@ def define(values: flags.FlagValues) -> None:
         "stop",
         ["stop", "continue"],
         "what to do when a checkpoint cannot be written",
+        flag_values=values,
+    )
+    flags.DEFINE_enum(
+        "track",
+        None,
+        list(TRACKERS),
+        "send the run to this tracker while it is trained, by a process of low priority beside it"
+        " (dqn-track)",
+        flag_values=values,
+    )
+    flags.DEFINE_string(
+        "tracking_uri",
+        None,
+        "with --track: where the tracker keeps runs; beside the run directory if not given",
+        flag_values=values,
+    )
+    flags.DEFINE_string(
+        "tracking_project",
+        None,
+        "with --track: the tracker's project; the environment's id if not given",
         flag_values=values,
     )
 

@@ -1,8 +1,12 @@
 """Run directories as a run leaves them, for what follows runs; made without TensorFlow."""
 
 import csv
+import fcntl
 import json
+import os
+import platform
 from collections import Counter
+from contextlib import contextmanager
 from pathlib import Path
 
 from dqn_tf.config import presets
@@ -78,3 +82,13 @@ def scalars_of(path: Path) -> Counter[Scalar]:
         report = json.loads((path / "evaluation.json").read_text(encoding="utf-8"))
         found[scalar(TEST_RETURN, report["env_steps"], report["score"]["mean"])] += 1
     return found
+
+
+@contextmanager
+def training(run: Path):
+    """Holds the run's lock, as the process does that trains."""
+    with (run / ".lock").open("w", encoding="utf-8") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        lock.write(f"{os.getpid()} on {platform.node()}")
+        lock.flush()
+        yield

@@ -7,9 +7,9 @@ import pytest
 
 from dqn_tf.support.errors import UserError
 from dqn_tf.tracking import tracker
-from dqn_tf.tracking.__main__ import default_uri, main
+from dqn_tf.tracking.destination import default_uri
 from dqn_tf.tracking.flags import parse
-from dqn_tf.tracking.tracker import TRACKERS, Known
+from dqn_tf.tracking.tracker import Known
 from tracked_runs import make_run, scalars_of
 from tracker_contents import READ, track
 
@@ -73,9 +73,8 @@ def test_of_several_runs_a_damaged_one_keeps_no_other_back(to, place, tmp_path):
 
 
 def test_runs_go_beside_the_run_or_among_several(tmp_path):
-    run = make_run(tmp_path / "env" / "run")
-    assert default_uri(run, "mlflow") == f"sqlite:///{tmp_path}/env/mlflow.db"
-    assert default_uri(run.parent, "mlflow") == default_uri(run, "mlflow")
-    assert Path(default_uri(run, "wandb")) == tmp_path / "env"
-    assert Path(default_uri(run, "trackio")) == tmp_path / "env" / "trackio"
-    assert set(TRACKERS) == set(READ) and callable(main)
+    run = tmp_path / "env" / "run"
+    assert default_uri(run, "mlflow", has_several=False) == f"sqlite:///{tmp_path}/env/mlflow.db"
+    assert default_uri(run.parent, "mlflow", True) == default_uri(run, "mlflow", False)
+    assert Path(default_uri(run, "wandb", has_several=False)) == tmp_path / "env"
+    assert Path(default_uri(run, "trackio", has_several=False)) == tmp_path / "env" / "trackio"

@@ -1,16 +1,12 @@
 """The same run in each tracker, written to the real package and read back by its own API."""
 
-import fcntl
-import os
-import platform
 import signal
 import subprocess
 import sys
 import time
-from contextlib import contextmanager
 from pathlib import Path
 
-from tracked_runs import append_rows, finish_run, make_run, scalars_of, write_config
+from tracked_runs import append_rows, finish_run, make_run, scalars_of, training, write_config
 from tracker_contents import READ, key_of, track, words
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -21,16 +17,6 @@ FILES = {
     "export/3/saved_model.pb",
     "export/3/variables/variables.index",
 }
-
-
-@contextmanager
-def training(run: Path):
-    """Holds the run's lock, as the process does that trains."""
-    with (run / ".lock").open("w", encoding="utf-8") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        lock.write(f"{os.getpid()} on {platform.node()}")
-        lock.flush()
-        yield
 
 
 def start(run: Path, to: str, place: Path) -> subprocess.Popen:

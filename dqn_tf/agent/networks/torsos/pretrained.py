@@ -99,9 +99,7 @@ class Pretrained(Torso):
         )
         self.standard.assign(measured)
         dense = DenseLayers(config, seeds, self.uses_xla)
-        self.message_layers = dense.hidden(
-            self.text_width + len(ROLES), (config.width,), "message"
-        )
+        self.message_layers = dense.hidden(self.text_width + len(ROLES), (config.width,), "message")
         shared, self.head_units = shared_and_own(config.hidden_units, config.dueling)
         self.message_width = config.width
         self.recurrence: Recurrence | None = None
