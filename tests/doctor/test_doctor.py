@@ -1,7 +1,6 @@
 """python -m dqn_tf.doctor: what it says, and its exit status."""
 
 import dataclasses
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -9,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from command_server import SUPPORT
+from command_server import complete
 from dqn_tf.config.dqn_config import DQNConfig
 from dqn_tf.doctor import __main__ as doctor
 from dqn_tf.doctor import advice, probe_runs, random_play
@@ -36,19 +35,6 @@ FACTS = random_play.Facts(
     varying=1.0,
     steps_per_second=10_000.0,
 )
-
-
-def command(*words: str, cwd: Path) -> subprocess.CompletedProcess:
-    """The command in a process of its own."""
-    environ = os.environ | {"PYTHONPATH": f"{ROOT}{os.pathsep}{SUPPORT}"}
-    return subprocess.run(
-        [sys.executable, "-m", "dqn_tf.doctor", *words],
-        cwd=cwd,
-        env=environ,
-        capture_output=True,
-        text=True,
-        timeout=200,
-    )
 
 
 def said(config: DQNConfig | None = None, **changes) -> dict[str, str]:
@@ -78,7 +64,7 @@ def test_tokens_and_actions_are_named():
 
 
 def test_the_whole_command(tmp_path):
-    done = command("--n_step=3", cwd=tmp_path)
+    done = complete(["--n_step=3"], tmp_path, "dqn_tf.doctor")
     assert (done.returncode, done.stderr) == (0, "")
     lines = done.stdout.splitlines()
     assert [line.split()[0] for line in lines[1:-1]] == [probe.name for probe in probes(3)]

@@ -379,12 +379,12 @@ def test_a_whole_run_and_one_that_was_stopped(tmp_path):
             evaluation_period_env_steps=500,
         )
         if name == "stopped":
-            command = start(words, directory)
+            command = start(words, directory, xla=True)
             command.wait_for(text="greedy return")
             command.kill(signal.SIGTERM)
             assert command.wait() == 143, command.text
             words = resume_run(directory)
-        status, text = run(words, directory)
+        status, text = run(words, directory, xla=True)
         assert status == 0 and "Score of the last weights" in text, text
         hashes.append(report(directory)["weights_sha256"])
         assert report(directory)["updates"] == 718 and (directory / "export").is_dir()

@@ -194,9 +194,9 @@ def words(directory, **flags) -> list[str]:
             "seed": 3,
             "num_seeds": 3,
             "n_step": 3,
-            "total_steps": 2000,
+            "total_steps": 1200,
             "checkpoint_period_env_steps": 200,
-            "evaluation_period_env_steps": 1000,
+            "evaluation_period_env_steps": 600,
             "run_dir": directory / "run",
         }
         | flags
@@ -214,7 +214,7 @@ def test_a_whole_run_of_several_seeds_and_one_that_was_stopped(tmp_path):
         command = words(directory)
         if name == "stopped":
             running = start(command, directory)
-            running.wait_for(text="seed 5: step 1,0")
+            running.wait_for(text="seed 5: step 600")
             running.kill(signal.SIGKILL)
             running.wait()
             command = [f"--resume={directory / 'run'}"]
@@ -227,7 +227,7 @@ def test_a_whole_run_of_several_seeds_and_one_that_was_stopped(tmp_path):
         assert (directory / "run" / "learning_curves.png").stat().st_size > 10_000
         hashes.append([row["weights_sha256"] for row in summary["seeds"]])
         for row in summary["seeds"]:
-            assert row["updates"] == 968 and row["export"] == str(
+            assert row["updates"] == 568 and row["export"] == str(
                 directory / "run" / f"seed{row['seed']}" / "saved_model" / "1"
             )
             assert (
@@ -252,7 +252,7 @@ def test_a_whole_run_of_several_seeds_and_one_that_was_stopped(tmp_path):
         ]
     ] == hashes[1]
     # one of them goes on alone
-    status, text = run(["--resume=run/seed4", "--total_steps=2400"], directory)
+    status, text = run(["--resume=run/seed4", "--total_steps=1400"], directory)
     assert status == 0 and "Score of the last weights" in text, text
 
 

@@ -1,6 +1,5 @@
 """Rows as the benchmarks would record them, and their commands as a user would run them."""
 
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -9,6 +8,7 @@ from benchmarks.scores import records as score_records
 from benchmarks.scores import variants
 from benchmarks.speed import records as speed_records
 from benchmarks.speed.settings import ANCHOR
+from command_server import complete
 
 ROOT = Path(__file__).resolve().parents[2]
 HOST = "dqn_tf host"
@@ -21,22 +21,8 @@ ORIGIN = {
 
 def run_benchmark(family: str, directory: Path, *words: str) -> subprocess.CompletedProcess:
     """Run `python -m benchmarks.FAMILY` with its results and its page in `directory`."""
-    return subprocess.run(
-        [
-            sys.executable,
-            "-m",
-            f"benchmarks.{family}",
-            f"--results_dir={directory}",
-            f"--page={directory / 'page.md'}",
-            *words,
-        ],
-        cwd=ROOT,
-        env=os.environ | {"PYTHONPATH": str(ROOT / "tests" / "support")},
-        text=True,
-        capture_output=True,
-        timeout=280,
-        check=False,
-    )
+    places = [f"--results_dir={directory}", f"--page={directory / 'page.md'}"]
+    return complete([*places, *words], ROOT, f"benchmarks.{family}")
 
 
 def help_without(family: str, *packages: str) -> str:

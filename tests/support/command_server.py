@@ -5,13 +5,15 @@ once per request; the child becomes the command, with its own working directory,
 environment variables. Forking is safe as long as no TensorFlow operation has run before. Imported,
 it is the client: `start` and `run`.
 
-The host engine's updates are traced, but compiled by XLA only where a test asks for it: compiling
-takes longer than all the other updates of a run of a few hundred steps. What XLA makes of them is
-asked in process (tests/agent, test_resume_switches.py) and by the runs of test_extending.py; the
-graph engine is always compiled.
+The updates of the host engine and the blocks of the graph engine are traced, but compiled by XLA
+only where a test asks for it: compiling takes longer than all of a run of a few hundred steps. What
+XLA makes of them is asked in process (tests/agent, tests/engines, test_resume_switches.py), and by
+the runs of test_extending.py and of test_graph_engine.py.
 """
 
 import atexit
+import functools
+import gc
 import json
 import os
 import runpy
@@ -19,15 +21,19 @@ import select
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 import traceback
+from collections.abc import Callable
 from pathlib import Path
+
+import forked_processes
 
 ROOT = Path(__file__).resolve().parents[2]
 SUPPORT = ROOT / "tests" / "support"
 PATIENCE = 120  # seconds; every command here takes a few
 # what a run of train.py imports, at its beginning and for its final score
-PRELOADED = ("dqn_tf.training.trainer", "scipy.stats")
+PRELOADED = ("dqn_tf.training.trainer", "dqn_tf.engines.graph.program", "scipy.stats")
 
 
 class Command:
@@ -73,22 +79,30 @@ class Command:
 
 
 def start(
-    words: list[str], cwd: Path, program: str = "train.py", *, xla: bool = False, **environ: str
+    words: list[str],
+    cwd: Path,
+    program: str = "train.py",
+    *,
+    xla: bool = False,
+    outputs: tuple[Path, Path] | None = None,
+    **environ: str,
 ) -> Command:
     """Starts `program words` in directory `cwd`.
 
     The program is a file of the project's own directory, or a module as of `python -m`. With `xla`
-    its updates are compiled as a user's are. `environ` is added to its environment variables; what
-    PYTHONPATH names is searched first, and NOT_INSTALLED=a,b makes it believe that modules a and b
-    are not.
+    its updates are compiled as a user's are. `outputs` are the files that hold what it writes to
+    stdout and stderr, if not one in `cwd` is to hold both. `environ` is added to its environment
+    variables; what PYTHONPATH names is searched first, and NOT_INSTALLED=a,b makes it believe that
+    modules a and b are not. Processes that a benchmark starts are forked from it.
     """
-    output = Path(cwd) / f".output-{time.monotonic_ns()}"
+    output, errors = outputs or [Path(cwd) / f".output-{time.monotonic_ns()}"] * 2
     output.touch()
     request = {
         "program": program,
         "words": [str(word) for word in words],
         "cwd": str(cwd),
         "output": str(output),
+        "errors": str(errors),
         "xla": xla,
         "environ": environ,
     }
@@ -104,6 +118,17 @@ def run(
     """Runs `program words` to its end: exit status, and all that it wrote."""
     command = start(words, cwd, program, xla=xla, **environ)
     return command.wait(), command.text
+
+
+def complete(
+    words: list[str], cwd: Path, program: str, **environ: str
+) -> subprocess.CompletedProcess:
+    """Runs `program words` to its end; what it wrote to stdout and stderr is kept apart."""
+    with tempfile.TemporaryDirectory(prefix="dqn_tf-") as aside:
+        outputs = Path(aside) / "stdout", Path(aside) / "stderr"
+        status = start(words, cwd, program, outputs=outputs, **environ).wait(2 * PATIENCE)
+        texts = [path.read_text(encoding="utf-8") for path in outputs]
+    return subprocess.CompletedProcess([program, *words], status, *texts)
 
 
 def refusal(words: list[str], cwd: Path, program: str = "train.py", **environ: str) -> str:
@@ -160,9 +185,12 @@ def _serve() -> None:
 
     from dqn_tf.support import tensorflow_loading
 
-    tensorflow_loading.load_tensorflow()
-    for module in PRELOADED:
-        importlib.import_module(module)
+    with tensorflow_loading.uncollected():
+        tensorflow_loading.load_tensorflow()
+        for module in PRELOADED:
+            importlib.import_module(module)
+        _prepare()
+    gc.freeze()  # a child looks for garbage in its own objects only
 
     pending = bytearray()
     children: dict[int, tuple[int, str]] = {}  # process descriptor: process id, output
@@ -192,23 +220,40 @@ def _serve() -> None:
             os.write(1, f"{pid}\n".encode())
 
 
+def _prepare() -> None:
+    """Has AutoGraph read the loop of updates, as each run would; no operation is executed."""
+    import tensorflow as tf
+
+    from dqn_tf.agent.program import UpdateProgram
+
+    tf.autograph.to_graph(UpdateProgram.block, recursive=False)
+
+
 def _become(request: dict) -> int:
     """The command itself, in the forked child; returns its exit status."""
     with (
-        open(request["output"], "a", encoding="utf-8") as file,
+        open(request["output"], "a", encoding="utf-8") as output,
+        open(request["errors"], "a", encoding="utf-8") as errors,
         open(os.devnull, encoding="ascii") as nothing,
     ):
-        for descriptor, target in ((nothing.fileno(), 0), (file.fileno(), 1), (file.fileno(), 2)):
-            os.dup2(descriptor, target)
+        for target, file in enumerate((nothing, output, errors)):
+            os.dup2(file.fileno(), target)
     os.environ.update(request["environ"])
     sys.path[:0] = filter(None, request["environ"].get("PYTHONPATH", "").split(os.pathsep))
     if not request["xla"]:
-        _trace_updates_only()
+        _leave_out_xla()
     for module in filter(None, os.environ.get("NOT_INSTALLED", "").split(",")):
         sys.modules[module] = None
     os.chdir(request["cwd"])
+    if request["program"].startswith("benchmarks."):
+        forked_processes.fork_children(_status)
+    return _status(request["program"], request["words"])
+
+
+def _status(program: str, words: list[str]) -> int:
+    """Runs the program as the main module to its end; returns its exit status."""
     try:
-        _execute(request["program"], request["words"])
+        _execute(program, words)
         status = 0
     except SystemExit as end:
         status = end.code if isinstance(end.code, int) else int(end.code is not None)
@@ -220,11 +265,15 @@ def _become(request: dict) -> int:
     return status
 
 
-def _trace_updates_only() -> None:
-    """Leaves XLA out of the host engine's updates, in this process."""
-    module = sys.modules["dqn_tf.agent.program"]  # one of those that were loaded before the fork
-    compile_loops = module.compile_loops
-    module.compile_loops = lambda program, jit_compile: compile_loops(program, False)
+def _leave_out_xla() -> None:
+    """Has the engines' programs traced only, in this process."""
+    for name in ("dqn_tf.agent.program", "dqn_tf.engines.graph.program"):  # loaded before the fork
+        module = sys.modules[name]
+        module.compile_loops = functools.partial(_traced, module.compile_loops)
+
+
+def _traced(compile_loops: Callable, program: Callable, jit_compile: bool) -> Callable:
+    return compile_loops(program, False)
 
 
 def _execute(program: str, words: list[str]) -> None:

@@ -117,7 +117,6 @@ def test_a_run_is_the_one_of_train_py(swept, tmp_path):
             f"--export_dir={tmp_path / 'export'}",
         ],
         tmp_path,
-        xla=True,
     )
     assert status == 0, text
     report = json.loads((tmp_path / "run" / "evaluation.json").read_text(encoding="utf-8"))

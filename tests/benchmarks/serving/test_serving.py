@@ -2,7 +2,6 @@
 
 import asyncio
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -14,20 +13,15 @@ from benchmarks.common.flags import RESULTS
 from benchmarks.common.records import append
 from benchmarks.serving import client, page, plot, records, rounds
 from benchmarks.serving.client import Order
+from command_server import complete
 from demo_server import balance, publish
 
 ROOT = Path(__file__).resolve().parents[3]
 
 
 def command(*words: str) -> subprocess.CompletedProcess:
-    return subprocess.run(
-        [sys.executable, "-m", "benchmarks.serving", *words],
-        cwd=ROOT,
-        text=True,
-        capture_output=True,
-        timeout=250,
-        check=False,
-    )
+    """Server, floor and clients are forked from the command, which is forked itself."""
+    return complete([*words], ROOT, "benchmarks.serving")
 
 
 def row(**values) -> records.Row:
