@@ -1,5 +1,6 @@
 """Every kind of agent in every format: by TensorFlow's tools, by its C++ loader, without dqn_tf."""
 
+import functools
 import json
 import re
 import subprocess
@@ -12,12 +13,11 @@ import pytest
 import tensorflow as tf
 from tensorflow.core.protobuf.saved_model_pb2 import SavedModel
 
-from command_server import SUPPORT, interpreter
+from command_server import SUPPORT, interpreter, run
 from dqn_tf.agent.dqn import DQN
 from dqn_tf.envs import tokenizer
 from dqn_tf.envs.spaces import Spaces
-from dqn_tf.export import gate, runtimes
-from dqn_tf.export.publish import export
+from dqn_tf.export import gate, publish, runtimes
 from dqn_tf.export.signatures import ExportModule
 from sample_agents import (
     VARIANTS,
@@ -43,12 +43,13 @@ for name in sys.argv[2:]:
     module.main(Path(name) / "1", Path(name))
 assert not [name for name in sys.modules if name.partition(".")[0] == "dqn_tf"]
 """
-# Each command as the installed `saved_model_cli` runs it. They share one process, since importing
-# TensorFlow takes far longer than any of them.
+# Each command as the installed `saved_model_cli` runs it. They share one process, forked from one
+# that has TensorFlow, since importing it takes far longer than any of them.
 SAVED_MODEL_CLI = """
 import contextlib, json, sys
+from pathlib import Path
 from tensorflow.python.tools import saved_model_cli
-for output, *words in json.load(sys.stdin):
+for output, *words in json.loads(Path("commands.json").read_text()):
     sys.argv = ["saved_model_cli", *words]
     with open(output, "w") as file, contextlib.redirect_stdout(file):
         try:
@@ -60,16 +61,22 @@ for output, *words in json.load(sys.stdin):
 
 @pytest.fixture(scope="module")
 def published(tmp_path_factory) -> dict[str, Path]:
-    """A version of each variant, in all formats; nothing may change it."""
+    """A version of each variant, in all formats; nothing may change it.
+
+    The gate's questions are asked by test_each_format_answers_in_a_process_without_dqn_tf.
+    """
     base = tmp_path_factory.mktemp("variants")
     made = {}
-    for name in VARIANTS:
-        agent = variant(name)
-        seen = observations(agent.spaces)
-        made[name] = export(agent, base / name, seen, manifest(name), formats(name))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(publish, "gate", lambda *_: None)
+        for name in VARIANTS:
+            agent = variant(name)
+            seen = observations(agent.spaces)
+            made[name] = publish.export(agent, base / name, seen, manifest(name), formats(name))
     return made
 
 
+@functools.cache
 def signature_def(version: Path) -> dict:
     """The signatures as they lie in saved_model.pb."""
     saved = SavedModel.FromString((version / "saved_model.pb").read_bytes())
@@ -100,15 +107,10 @@ def cli(published, tmp_path_factory) -> Callable[[str, str], str]:
             ],
         }.items():
             commands.append([str(aside / command), command, "--dir", str(version), *words])
-    done = subprocess.run(
-        [sys.executable, "-c", SAVED_MODEL_CLI],
-        input=json.dumps(commands),
-        capture_output=True,
-        text=True,
-        timeout=240,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr[-2000:]
+    (work / "commands.json").write_text(json.dumps(commands), encoding="utf-8")
+    (work / "commands.py").write_text(SAVED_MODEL_CLI, encoding="utf-8")
+    status, text = run([], work, str(work / "commands.py"))
+    assert status == 0, text[-2000:]
     return lambda name, command: (work / published[name].parent.name / command).read_text(
         encoding="utf-8"
     )
@@ -247,18 +249,19 @@ def ask_what_fits(cases: Cases, version: Path, agent: DQN, batch: int) -> dict[i
 
 
 def ask_what_does_not_fit(cases: Cases, version: Path, spaces: Spaces) -> dict[str, int]:
-    """Ask for everything that must be refused; return the cases' numbers by what is wrong."""
-    seen = observations(spaces, 32)
+    """Ask for everything that must be refused; return the cases' numbers by what is wrong.
+
+    For all outputs at once, as a server does: the library prepares each set of outputs anew.
+    """
+    seen, both = observations(spaces, 32), ["action", "q_values"]
     one_seed = {"epsilon": np.zeros(32, np.float32), "seed": np.zeros(1, np.int64)}
-    numbers = {
-        "one seed": cases.ask(version, "epsilon_greedy", ["action"], observation=seen, **one_seed)
-    }
+    numbers = {"one seed": cases.ask(version, "epsilon_greedy", both, observation=seen, **one_seed)}
     if spaces.masked:
         inputs = {"observation": seen, "action_mask": np.ones((1, spaces.actions), bool)}
-        numbers["one mask"] = cases.ask(version, "serving_default_masked", ["action"], **inputs)
+        numbers["one mask"] = cases.ask(version, "serving_default_masked", both, **inputs)
     for what, observation in wrong(seen).items():
-        for signature in ("serving_default", "q_values"):
-            number = cases.ask(version, signature, ["q_values"], observation=observation)
+        for signature, outputs in (("serving_default", both), ("q_values", ["q_values"])):
+            number = cases.ask(version, signature, outputs, observation=observation)
             numbers[f"{what}, {signature}"] = number
     return numbers
 

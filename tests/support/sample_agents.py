@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 
 from dqn_tf.agent.dqn import DQN
-from dqn_tf.agent.networks.fast_forward import make_q_function
+from dqn_tf.agent.networks.fast_forward import CompiledQFunction, make_q_function
+from dqn_tf.agent.networks.numpy_forward import NumpyQFunction
 from dqn_tf.config import presets
 from dqn_tf.config.dqn_config import DQNConfig
 from dqn_tf.envs.spaces import Spaces
@@ -98,8 +99,14 @@ def agent(spaces: Spaces, **settings) -> DQN:
 
 def greedy_actions(agent: DQN, seen: np.ndarray) -> list[int]:
     """The environment's own numbers of the best actions, by the agent's NumPy twin."""
-    actions = make_q_function(agent).greedy_action(seen) + agent.spaces.action_start
+    actions = _q_function(agent).greedy_action(seen) + agent.spaces.action_start
     return actions.tolist()
+
+
+@functools.cache
+def _q_function(agent: DQN) -> NumpyQFunction | CompiledQFunction:
+    """What chooses for this agent, whose weights stay as they are; some trace themselves anew."""
+    return make_q_function(agent)
 
 
 @functools.cache
