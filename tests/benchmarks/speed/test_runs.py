@@ -19,6 +19,7 @@ from benchmarks.speed import (
     time_to_solve,
 )
 from benchmarks.speed.settings import ANCHOR, Setting
+from command_server import complete
 from dqn_tf.support.errors import UserError
 
 TEXTBOOK = "dqn_tf host, textbook loop"
@@ -217,14 +218,7 @@ def test_the_floor_counts_the_products_of_one_update():
 
 
 def test_the_parts_of_a_block_add_up_to_it():
-    process = subprocess.run(
-        [sys.executable, "-m", "benchmarks.speed.block_profile", "--rounds=1"],
-        cwd=ROOT,
-        text=True,
-        capture_output=True,
-        timeout=200,
-        check=False,
-    )
+    process = complete(["--rounds=1"], ROOT, "benchmarks.speed.block_profile")
     assert process.returncode == 0, process.stderr
     rows = {
         line[:60].strip().split("  ")[0]: line
