@@ -85,7 +85,7 @@ SMOLLM_NEWS = {"language_model": "smollm2", "language_layers": 8}
 CHOICES = {"choices": "texts"}
 SMOLLM_TITLES = SMOLLM_NEWS | CHOICES
 # The network of tokens reads whole dialogues, and the vocabulary is that of all wordings. An update
-# of it costs twenty times as much as one above a language model that has read each text once.
+# of it costs several times as much as one above a language model that has read each text once.
 TRANSFORMER = {
     "network": "transformer",
     "width": 64,
