@@ -21,6 +21,9 @@ TF_AGENTS = [
 BESIDE_TF_AGENTS = [
     'grpcio-health-checking<1.75; python_version < "3.12"',
     'onnx<1.18; python_version < "3.12"',
+    # of optuna
+    'sqlalchemy<2.0.20; python_version < "3.12"',
+    'alembic<1.14; python_version < "3.12"',
 ]
 # --language_model: files of pretrained language models, and their tokens
 LANGUAGE = ["gguf>=0.17,<1", "safetensors>=0.6,<1", "tokenizers>=0.21,<1"]
@@ -28,6 +31,8 @@ LANGUAGE = ["gguf>=0.17,<1", "safetensors>=0.6,<1", "tokenizers>=0.21,<1"]
 DISTRIBUTED = ["ray>=2.56.1,<3"]
 # minari:ID, logged data; earlier versions store pictures as JPEG, with losses
 MINARI = ["minari[hdf5]>=0.5.4,<0.6"]
+# dqn-search
+SEARCH = ["optuna>=4.5,<6"]
 ONNX = ["onnx>=1.17", "onnxruntime>=1.19"]
 
 # The server. tensorflow-serving-api needs tensorflow, which is here already, and wants it at least
@@ -70,6 +75,7 @@ setup(
             "dqn-doctor=dqn_tf.doctor.__main__:command",
             "dqn-record=dqn_tf.record.__main__:command",
             "dqn-track=dqn_tf.tracking.__main__:command",
+            "dqn-search=dqn_tf.search.__main__:command",
         ]
     },
     python_requires=">=3.10,<3.14",
@@ -112,6 +118,7 @@ setup(
         # For `python -m dqn_tf.export --formats=savedmodel,onnx`. From 1.18 on onnx wants a newer
         # typing-extensions than tf-agents allows.
         "onnx": ONNX,
+        "search": SEARCH,
         # tensorflow-serving-api's messages are what ours are compared with. opencv for Gymnasium's
         # preprocessing, which ale-py's is compared with
         "test": [
@@ -126,6 +133,7 @@ setup(
             *LANGUAGE,
             *MINARI,
             *ONNX,
+            *SEARCH,
             *SERVING,
             *TF_AGENTS,
             *BESIDE_TF_AGENTS,

@@ -19,6 +19,10 @@ from dqn_tf.support.errors import UserError
 Arrays = dict[str, np.ndarray]
 
 
+class LearningBroke(UserError):
+    """Says that losses or gradients are no numbers any more, which is the settings' fault."""
+
+
 class Episode(NamedTuple):
     """One finished episode of training."""
 
@@ -239,7 +243,7 @@ class Engine(abc.ABC):
     def _require_finite(self, metrics: dict[str, float]) -> None:
         if all(map(math.isfinite, metrics.values())):
             return
-        raise UserError(
+        raise LearningBroke(
             f"Learning broke at environment step {self.env_step}: loss {metrics['loss']},"
             f" largest gradient norm {metrics['gradient_norm']}. Lower --learning_rate or"
             " --max_gradient_norm, or scale the rewards."

@@ -49,6 +49,22 @@ def bootstrap(values: np.ndarray, statistic: Callable[..., np.ndarray]) -> list[
     return [float(interval.low), float(interval.high)]
 
 
+def difference_interval(
+    first: np.ndarray, second: np.ndarray, statistic: Callable[..., np.ndarray]
+) -> list[float]:
+    """Return the 95 % percentile bootstrap interval of statistic(first) - statistic(second).
+
+    The values, [n] and [m], are independent of each other: each side is drawn anew by itself.
+    """
+    generator = np.random.default_rng(0)
+    sides = []
+    for values in (first, second):
+        drawn = generator.integers(0, len(values), (RESAMPLES, len(values)))
+        sides.append(statistic(values[drawn], axis=1))
+    low, high = np.percentile(sides[0] - sides[1], [2.5, 97.5])
+    return [float(low), float(high)]
+
+
 def _bootstrap_many(values: np.ndarray, statistic: Callable[..., np.ndarray]) -> list[float]:
     """Return what `bootstrap` returns, by resamples that are made in order.
 

@@ -33,6 +33,7 @@ INSTALLED = {
     "doctor": "dqn-doctor",
     "record": "dqn-record",
     "tracking": "dqn-track",
+    "search": "dqn-search",
 }
 
 

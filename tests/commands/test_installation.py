@@ -21,6 +21,7 @@ COMMANDS = {
     "dqn-doctor",
     "dqn-record",
     "dqn-track",
+    "dqn-search",
 }
 
 

@@ -46,6 +46,8 @@ WITHOUT_TENSORFLOW = """
     doctor.__main__ doctor.advice doctor.random_play
     record
     tracking
+    search.__main__ search.flags search.plan search.space search.narrowing search.storage
+    search.processes search.winner
     traffic.__main__ traffic.flags traffic.report traffic.agreement
 """
 # video wraps an environment; all others name its types in annotations, or its version

@@ -11,6 +11,7 @@ from absl import flags
 from dqn_tf.evaluation import flags as evaluation_flags
 from dqn_tf.export import flags as export_flags
 from dqn_tf.record import flags as record_flags
+from dqn_tf.search import flags as search_flags
 from dqn_tf.serving import options as serving_options
 from dqn_tf.training import flags as training_flags
 
@@ -32,18 +33,20 @@ COMMANDS = [
 
 def known_flags() -> dict[str, set[str]]:
     """The flags of each script."""
-    train, evaluate, export, serving, record = (flags.FlagValues() for _ in range(5))
+    train, evaluate, export, serving, record, search = (flags.FlagValues() for _ in range(6))
     training_flags.define(train)
     evaluation_flags.define(evaluate)
     export_flags.define(export)
     serving_options.define(serving)
     record_flags.define(record)
+    search_flags.define(search)
     return {
         "train.py": {*train, "verbose"},
         "evaluate.py": {*evaluate, "verbose"},
         "dqn_tf.export": {*export, "verbose"},
         "dqn_tf.serving": set(serving),
         "dqn_tf.record": {*record, "verbose"},
+        "dqn_tf.search": {*search, "verbose"},
     }
 
 
@@ -72,6 +75,7 @@ def test_every_command_names_a_module_that_exists(command):
         "dqn_tf.export": "dqn_tf.export",
         "dqn_tf.serving": "dqn_tf.serving",
         "dqn_tf.record": "dqn_tf.record",
+        "dqn_tf.search": "dqn_tf.search",
     }
     if words[2] in known:
         for word in words[3:]:

@@ -6,6 +6,7 @@ import dataclasses
 
 from dqn_tf.config.notation import epsilon_points, memory_bytes
 from dqn_tf.config.ranges import Choice, Format, Range
+from dqn_tf.config.searched import Searched
 from dqn_tf.config.settings.setting import DATA, EXPLORATION, NATURE, setting
 
 
@@ -28,6 +29,7 @@ class ExperienceSettings:
         "transitions kept, or episodes with --replay_unit=episode",
         Range(low=1, log=True),
         unit="transitions",
+        search=Searched(0.1, 1.0, log=True, of_run=True, when={"replay_memory": (None,)}),
     )
     replay_eviction: str = setting(
         "fifo",
@@ -55,7 +57,12 @@ class ExperienceSettings:
         unit="environment steps",
     )
     env_steps_per_update: float = setting(
-        2.0, DATA, "environment steps per update", Range(above=0), unit="environment steps"
+        2.0,
+        DATA,
+        "environment steps per update",
+        Range(above=0),
+        unit="environment steps",
+        search=Searched(choices=(1.0, 2.0, 4.0, 8.0)),
     )
     collector: str = setting(
         "local",
@@ -81,7 +88,11 @@ class ExperienceSettings:
         source=NATURE,
     )
     epsilon_end: float = setting(
-        0.05, EXPLORATION, "probability of a random action once decayed", Range(0.0, 1.0)
+        0.05,
+        EXPLORATION,
+        "probability of a random action once decayed",
+        Range(0.0, 1.0),
+        search=Searched(0.01, 0.2, log=True, when={"noisy": (False,)}),
     )
     epsilon_decay_env_steps: int = setting(
         10_000,
@@ -89,6 +100,7 @@ class ExperienceSettings:
         "steps over which epsilon falls",
         Range(low=0),
         unit="environment steps",
+        search=Searched(0.02, 0.5, log=True, of_run=True, when={"noisy": (False,)}),
     )
     epsilon_schedule: str = setting(
         "linear",

@@ -6,6 +6,7 @@ import dataclasses
 
 from dqn_tf.config.notation import weighted_names
 from dqn_tf.config.ranges import Choice, Format, Range
+from dqn_tf.config.searched import Searched
 from dqn_tf.config.settings.setting import IMPROVEMENTS, LEARNING, NATURE, NETWORK, setting
 
 
@@ -44,9 +45,18 @@ class LearningSettings:
         "widths of the hidden layers of the mlp, of bag_of_words and of pretrained",
         Format("positive widths such as 256,256", lambda value: all(width >= 1 for width in value)),
         fixed_on_resume=True,
+        search=Searched(
+            choices=((64, 64), (128, 128), (256, 256)),
+            when={"network": ("mlp", "bag_of_words", "pretrained")},
+        ),
     )
     layers: int = setting(
-        2, NETWORK, "blocks of the transformer, or of the gru", Range(low=1), fixed_on_resume=True
+        2,
+        NETWORK,
+        "blocks of the transformer, or of the gru",
+        Range(low=1),
+        fixed_on_resume=True,
+        search=Searched(1, 4, when={"network": ("transformer", "gru")}),
     )
     heads: int = setting(
         2,
@@ -61,6 +71,9 @@ class LearningSettings:
         "numbers by which the transformer or the gru describes a step, and pretrained a message",
         Range(low=1, log=True),
         fixed_on_resume=True,
+        search=Searched(
+            choices=(32, 64, 128), when={"network": ("transformer", "gru", "pretrained")}
+        ),
     )
     keep_bias: float = setting(
         0.0,
@@ -70,6 +83,7 @@ class LearningSettings:
         Range(low=0.0),
         source="Jozefowicz et al. 2015, of the LSTM's forget gate",
         fixed_on_resume=True,
+        search=Searched(choices=(0.0, 1.0, 2.0), when={"network": ("gru",)}),
     )
     choices: str = setting(
         "numbered",
@@ -97,7 +111,14 @@ class LearningSettings:
         unit="tokens",
         fixed_on_resume=True,
     )
-    gamma: float = setting(0.99, LEARNING, "discount factor", Range(0.0, 1.0), source=NATURE)
+    gamma: float = setting(
+        0.99,
+        LEARNING,
+        "discount factor",
+        Range(0.0, 1.0),
+        source=NATURE,
+        search=Searched(choices=(0.9, 0.95, 0.98, 0.99, 0.995)),
+    )
     optimizer: str = setting(
         "adam",
         LEARNING,
@@ -106,16 +127,26 @@ class LearningSettings:
         fixed_on_resume=True,
     )
     learning_rate: float = setting(
-        5e-4, LEARNING, "step size of the optimizer at the first update", Range(above=0, log=True)
+        5e-4,
+        LEARNING,
+        "step size of the optimizer at the first update",
+        Range(above=0, log=True),
+        search=Searched(1e-5, 1e-2, log=True),
     )
     learning_rate_end: float | None = setting(
         None,
         LEARNING,
         "step size at the last update, reached linearly; constant if not given",
         Range(low=0),
+        search=Searched(choices=(None, 1e-5)),
     )
     optimizer_epsilon: float = setting(
-        1e-7, LEARNING, "the optimizer's epsilon", Range(above=0, log=True), source="Keras"
+        1e-7,
+        LEARNING,
+        "the optimizer's epsilon",
+        Range(above=0, log=True),
+        source="Keras",
+        search=Searched(1e-8, 1e-3, log=True),
     )
     max_gradient_norm: float = setting(
         10.0,
@@ -123,9 +154,15 @@ class LearningSettings:
         "gradients are scaled down to this global norm; 0 leaves them as they are",
         Range(low=0),
         source="Wang et al. 2016",
+        search=Searched(choices=(0.0, 0.5, 1.0, 10.0)),
     )
     loss: str = setting(
-        "huber", LEARNING, "loss on the TD error", Choice("huber", "mse"), source=NATURE
+        "huber",
+        LEARNING,
+        "loss on the TD error",
+        Choice("huber", "mse"),
+        source=NATURE,
+        search=Searched(choices=("huber", "mse"), when={"distribution": ("none",)}),
     )
     huber_delta: float = setting(
         1.0,
@@ -150,6 +187,7 @@ class LearningSettings:
         "transitions per update, or episodes with --replay_unit=episode",
         Range(low=1, log=True),
         unit="transitions",
+        search=Searched(choices=(32, 64, 128, 256)),
     )
     target_update_period_env_steps: int = setting(
         500,
@@ -157,6 +195,7 @@ class LearningSettings:
         "target network updated this often",
         Range(low=1, log=True),
         unit="environment steps",
+        search=Searched(50, 10_000, log=True, when={"tau": (1.0,)}),
     )
     tau: float = setting(
         1.0,
@@ -164,12 +203,14 @@ class LearningSettings:
         "share of the online network in each target update; 1 is a hard copy",
         Range(0.0, 1.0),
         source="Lillicrap et al. 2016",
+        search=Searched(1e-3, 0.1, log=True, when={"tau": Range(high=0.5)}),
     )
     double: bool = setting(
         False,
         IMPROVEMENTS,
         "the online network chooses the next action, the target network values it",
         source="van Hasselt et al. 2016",
+        search=Searched(choices=(False, True), when={"munchausen": (False,)}),
     )
     dueling: bool = setting(
         False,
@@ -177,6 +218,7 @@ class LearningSettings:
         "separate streams for the state's value and the actions' advantages",
         source="Wang et al. 2016",
         fixed_on_resume=True,
+        search=Searched(choices=(False, True)),
     )
     n_step: int = setting(
         1,
@@ -186,6 +228,7 @@ class LearningSettings:
         unit="environment steps",
         source="Sutton 1988",
         fixed_on_resume=True,
+        search=Searched(choices=(1, 2, 3, 5, 10)),
     )
     prioritized: bool = setting(
         False,
@@ -193,15 +236,21 @@ class LearningSettings:
         "replay in proportion to the TD error, with importance weights under every loss",
         source="Schaul et al. 2016",
         fixed_on_resume=True,
+        search=Searched(choices=(False, True)),
     )
     priority_alpha: float = setting(
-        0.6, IMPROVEMENTS, "exponent of the priorities; 0 is uniform", Range(0.0, 1.0)
+        0.6,
+        IMPROVEMENTS,
+        "exponent of the priorities; 0 is uniform",
+        Range(0.0, 1.0),
+        search=Searched(0.3, 0.9, when={"prioritized": (True,)}),
     )
     priority_beta_start: float = setting(
         0.4,
         IMPROVEMENTS,
         "exponent of the importance weights at the first step; 1 at the last",
         Range(0.0, 1.0),
+        search=Searched(0.2, 0.8, when={"prioritized": (True,)}),
     )
     noisy: bool = setting(
         False,
@@ -209,8 +258,15 @@ class LearningSettings:
         "factorised noise on the dense layers explores instead of epsilon",
         source="Fortunato et al. 2018",
         fixed_on_resume=True,
+        search=Searched(choices=(False, True)),
     )
-    noisy_sigma: float = setting(0.5, IMPROVEMENTS, "the noise's size at the start", Range(above=0))
+    noisy_sigma: float = setting(
+        0.5,
+        IMPROVEMENTS,
+        "the noise's size at the start",
+        Range(above=0),
+        search=Searched(0.1, 1.0, log=True, when={"noisy": (True,)}),
+    )
     distribution: str = setting(
         "none",
         IMPROVEMENTS,
@@ -218,9 +274,15 @@ class LearningSettings:
         Choice("none", "c51", "quantile"),
         source="Bellemare et al. 2017; Dabney et al. 2018",
         fixed_on_resume=True,
+        search=Searched(choices=("none", "quantile")),
     )
     atoms: int = setting(
-        51, IMPROVEMENTS, "numbers that describe a distribution", Range(low=2), fixed_on_resume=True
+        51,
+        IMPROVEMENTS,
+        "numbers that describe a distribution",
+        Range(low=2),
+        fixed_on_resume=True,
+        search=Searched(choices=(21, 51, 101), when={"distribution": ("c51", "quantile")}),
     )
     v_min: float = setting(
         -10.0,
@@ -243,12 +305,24 @@ class LearningSettings:
         IMPROVEMENTS,
         "adds the scaled log-policy to the reward; the bootstrap is soft",
         source="Vieillard et al. 2020",
+        search=Searched(
+            choices=(False, True), when={"double": (False,), "distribution": ("none",)}
+        ),
     )
     munchausen_alpha: float = setting(
-        0.9, IMPROVEMENTS, "share of the log-policy that is added", Range(0.0, 1.0)
+        0.9,
+        IMPROVEMENTS,
+        "share of the log-policy that is added",
+        Range(0.0, 1.0),
+        search=Searched(0.5, 0.99, when={"munchausen": (True,)}),
     )
     munchausen_temperature: float = setting(
-        0.03, IMPROVEMENTS, "temperature of the policy", Range(above=0), unit="return"
+        0.03,
+        IMPROVEMENTS,
+        "temperature of the policy",
+        Range(above=0),
+        unit="return",
+        search=Searched(0.003, 0.3, log=True, when={"munchausen": (True,)}),
     )
     munchausen_clip: float = setting(
         -1.0,

@@ -5,6 +5,7 @@ from __future__ import annotations  # field types are read as text by the comman
 import dataclasses
 
 from dqn_tf.config.ranges import Choice, Range
+from dqn_tf.config.searched import Searched
 from dqn_tf.config.settings.setting import LOGGED, setting
 
 
@@ -53,6 +54,7 @@ class LoggedDataSettings:
         Range(low=0.0),
         source="Kumar et al. 2020",
         fixed_on_resume=True,
+        search=Searched(0.01, 10.0, log=True, when={"cql_alpha": Range(above=0)}),
     )
     support: float = setting(
         0.0,
@@ -62,6 +64,7 @@ class LoggedDataSettings:
         Range(0.0, 1.0),
         source="Fujimoto et al. 2019",
         fixed_on_resume=True,
+        search=Searched(0.01, 0.5, log=True, when={"support": Range(above=0)}),
     )
     explore_with: str = setting(
         "uniform",
@@ -92,6 +95,7 @@ class LoggedDataSettings:
         "weight of a loss that imitates the logged actions; 0 leaves it out",
         Range(low=0.0),
         fixed_on_resume=True,
+        search=Searched(0.01, 1.0, log=True, when={"imitation": Range(above=0)}),
     )
     imitation_loss: str = setting(
         "cross_entropy",
@@ -109,4 +113,7 @@ class LoggedDataSettings:
         Range(low=0.0),
         source="Hester et al. 2018",
         fixed_on_resume=True,
+        search=Searched(
+            0.1, 2.0, log=True, when={"imitation": Range(above=0), "imitation_loss": ("margin",)}
+        ),
     )

@@ -4,6 +4,7 @@ import dataclasses
 from typing import Any
 
 from dqn_tf.config.ranges import Allowed
+from dqn_tf.config.searched import Searched
 
 NATURE = "Mnih et al. 2015"
 
@@ -30,11 +31,12 @@ def setting(
     unit: str = "",
     source: str = "",
     fixed_on_resume: bool = False,
+    search: Searched | None = None,
 ) -> Any:
     """Return a dataclass field with all that is told of a setting as its metadata.
 
     `fixed_on_resume` marks what a checkpoint's networks, optimizer and running episodes depend on.
-    A resumed run cannot change it.
+    A resumed run cannot change it. `search` is what `dqn_tf.search` tries; None is left as it is.
     """
     metadata = {
         "group": group,
@@ -43,6 +45,7 @@ def setting(
         "unit": unit,
         "source": source,
         "fixed_on_resume": fixed_on_resume,
+        "search": search,
     }
     if isinstance(default, dict):
         # no part of the hash: a dict has none

@@ -1,0 +1,30 @@
+"""What a search tries of a setting: a part of what is allowed, where something good may lie."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+from dqn_tf.config.ranges import Range
+
+Condition = Mapping[str, "Range | tuple[Any, ...]"]  # values of other settings, by name
+
+
+@dataclasses.dataclass(frozen=True)
+class Searched:
+    """The numbers from `low` to `high`, or `choices`.
+
+    Attributes:
+      log: whether numbers are drawn by their ratio, not by their difference.
+      of_run: whether `low` and `high` are shares of `total_steps`.
+      when: the setting is tried only where other settings, by name, have one of these values;
+        elsewhere it would change nothing, or contradict them.
+    """
+
+    low: float = 0.0
+    high: float = 0.0
+    log: bool = False
+    choices: tuple[Any, ...] = ()
+    of_run: bool = False
+    when: Condition = dataclasses.field(default_factory=dict)

@@ -1,0 +1,147 @@
+"""A validated search: what is tried, on which seeds, and whether a trial's settings can be run."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from dqn_tf.agent.networks import choice
+from dqn_tf.config import seeding
+from dqn_tf.config.dqn_config import DQNConfig
+from dqn_tf.config.notation import show
+from dqn_tf.envs import registry
+from dqn_tf.envs.spaces import Spaces
+from dqn_tf.experience import memory_plan
+from dqn_tf.search.flags import SearchFlags, base_config
+from dqn_tf.search.space import Space, make_space
+from dqn_tf.support import files
+from dqn_tf.support.errors import UserError
+
+BEST = 3  # settings that are tested
+TOGETHER = 2  # seeds of the graph engine before the first look at whether a trial is worth more
+
+
+class SearchPlan(NamedTuple):
+    """What is tried, and on which seeds.
+
+    Attributes:
+      seeds, test_seeds: of the runs. None is in both: they have other remainders modulo 4.
+      engine: of all runs, where the user has chosen one; else the graph engine where it can.
+    """
+
+    flags: SearchFlags
+    space: Space
+    spaces: Spaces
+    engine: str | None
+    seeds: tuple[int, ...]
+    test_seeds: tuple[int, ...]
+    study: str
+    output_dir: Path
+
+    @property
+    def base(self) -> DQNConfig:
+        """The settings that the search begins with."""
+        return self.space.base
+
+    def config(self, proposed: Mapping[str, Any]) -> DQNConfig:
+        """Return a trial's settings, without a seed. Raises UserError where they cannot be run."""
+        config = dataclasses.replace(self.base, **proposed)
+        if self.engine is None and config.env in registry.NATIVE:
+            config = _on_graph(config)
+        unfit = choice.refusal(config.network, self.spaces)
+        if unfit:
+            raise UserError(f"--network={config.network}: {unfit}")
+        config = memory_plan.with_capacity(config, self.spaces)
+        together = len(max(groups(config, self.seeds), key=len))
+        parameters = choice.parameters(config, self.spaces)
+        memory_plan.require_memory(config, self.spaces, together, parameters)
+        return config
+
+    def protocol(self) -> dict[str, Any]:
+        """Return what all trials of a study share, for JSON."""
+        settings = self.base.to_dict()
+        # of the test alone, which belongs to no trial
+        settings.pop("test_episodes")
+        return {
+            "env": settings.pop("env"),
+            "settings": settings,
+            "ranges": self.space.describe(),
+            "seeds": list(self.seeds),
+            "engine": self.engine,
+            "prune_p": self.flags.prune_p,
+        }
+
+
+def prepare(flags: SearchFlags) -> SearchPlan:
+    """Check all that can be checked before TensorFlow is loaded. Raises UserError."""
+    base = base_config(flags)
+    spaces = registry.spaces(base)
+    network = choice.automatic(spaces) if base.network == "auto" else base.network
+    space = make_space(base, network, flags.own, flags.overrides)
+    if not space.dimensions:
+        raise UserError("Nothing is left to be searched: give a --range, or fewer other flags.")
+    study = flags.study or registry.directory_name(base.env)
+    plan = SearchPlan(
+        flags,
+        space,
+        spaces,
+        flags.overrides.get("engine"),
+        tuple(seeding.episode_seeds(flags.seed, seeding.SELECTION, flags.seeds)),
+        tuple(seeding.episode_seeds(flags.seed, seeding.TEST, flags.test_seeds)),
+        study,
+        Path(flags.output_dir or Path("searches") / study),
+    )
+    plan.config({})
+    files.require_directory("output_dir", plan.output_dir)
+    return plan
+
+
+def groups(config: DQNConfig, seeds: Sequence[int]) -> list[list[int]]:
+    """Return the seeds in the groups that are trained together, in this order.
+
+    A host engine trains one after the other. The graph engine trains the first two together, so
+    that what is bad can stop there, and then the rest.
+    """
+    if config.engine == "host":
+        return [[seed] for seed in seeds]
+    parts = [list(seeds[:TOGETHER]), list(seeds[TOGETHER:])]
+    return [part for part in parts if part]
+
+
+def difference(stored: Mapping[str, Any], own: Mapping[str, Any]) -> str:
+    """Say in words what tells the protocol of a study from one's own; empty if nothing does."""
+    if stored["env"] != own["env"]:
+        return f"it is of --env={stored['env']}, and here --env is {own['env']}"
+    for kind in ("settings", "ranges"):
+        before, now = stored[kind], own[kind]
+        for name in sorted(before.keys() | now.keys()):
+            if before.get(name) != now.get(name):
+                flag = f"--{name}" if kind == "settings" else f"the range of --{name}"
+                return f"{flag} is {_shown(before, name)} there, and {_shown(now, name)} here"
+    if stored["seeds"] != own["seeds"]:
+        there, here = stored["seeds"], own["seeds"]
+        return (
+            f"its trials have {len(there)} seeds, the first {there[0]}, and here --seeds and --seed"
+            f" make {len(here)}, the first {here[0]}"
+        )
+    for name in ("engine", "prune_p"):
+        if stored[name] != own[name]:
+            return f"--{name} is {_shown(stored, name)} there, and {_shown(own, name)} here"
+    return ""
+
+
+def _shown(values: Mapping[str, Any], name: str) -> str:
+    value = values.get(name)
+    if value is None:
+        return "not given"
+    return show(tuple(value) if isinstance(value, list) else value)
+
+
+def _on_graph(config: DQNConfig) -> DQNConfig:
+    """Return the settings with the graph engine, where it can run them."""
+    try:
+        return dataclasses.replace(config, engine="graph")
+    except UserError:
+        return config

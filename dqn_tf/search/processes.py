@@ -1,0 +1,55 @@
+"""Processes of this machine that share a search's work, and end with the one that started them."""
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+
+from dqn_tf.support.errors import UserError
+
+POLL_SECONDS = 0.2
+PATIENCE = 60.0  # seconds in which a process ends its block and says goodbye
+# the threads of NumPy and of TensorFlow
+THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "TF_NUM_INTRAOP_THREADS")
+
+
+def run(argv: Sequence[str], parts: Sequence[str], check: Callable[[], None]) -> None:
+    """Run the command once for each part, with the flags `argv`, and wait for all of them.
+
+    Raises UserError if one fails, after the others have been ended too, and what `check` raises.
+    """
+    threads = str(max(1, (os.cpu_count() or 1) // len(parts)))
+    environ = dict.fromkeys(THREADS, threads) | dict(os.environ)
+    children = [
+        subprocess.Popen(
+            [sys.executable, "-m", "dqn_tf.search", *argv, f"--part={part}"], env=environ
+        )
+        for part in parts
+    ]
+    try:
+        while any(child.poll() is None for child in children):
+            check()
+            if any(child.poll() not in (None, 0) for child in children):
+                break
+            time.sleep(POLL_SECONDS)
+    finally:
+        _end(children)
+    failed = [child.returncode for child in children if child.returncode]
+    if failed:
+        raise UserError(
+            f"A process of the search ended with status {failed[0]}; what it said stands above. The"
+            " same command goes on."
+        )
+
+
+def _end(children: Sequence[subprocess.Popen]) -> None:
+    running = [child for child in children if child.poll() is None]
+    for child in running:
+        child.terminate()
+    for child in running:
+        try:
+            child.wait(PATIENCE)
+        except subprocess.TimeoutExpired:
+            child.kill()
+            child.wait()

@@ -1,0 +1,145 @@
+"""What a search found, in words and in files: how much of it was luck, and the winner."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from dqn_tf.evaluation.statistics import FEWEST_DIFFERING, bootstrap, difference_interval, iqm
+from dqn_tf.search import winner
+from dqn_tf.search.fresh import Tested
+from dqn_tf.search.plan import SearchPlan
+from dqn_tf.support import files
+
+
+class Interval(NamedTuple):
+    """A number with its 95 % interval."""
+
+    value: float
+    low: float
+    high: float
+
+    def __str__(self) -> str:
+        return f"{self.value:.1f} [{self.low:.1f}, {self.high:.1f}]"
+
+
+def iqm_of(scores: np.ndarray) -> Interval:
+    """Return the IQM of scores [seeds]."""
+    return Interval(float(iqm(scores)), *bootstrap(scores, iqm))
+
+
+def shrinkage(tested: Tested) -> Interval:
+    """Return by how much the test is below what the search saw, as a difference of IQMs."""
+    seen = np.array(tested.candidate.seen)
+    value = float(iqm(seen) - iqm(tested.scores))
+    return Interval(value, *difference_interval(seen, tested.scores, iqm))
+
+
+def choose(results: Sequence[Tested]) -> Tested | None:
+    """Return the trial with the best test; None where learning broke in all of them."""
+    whole = [one for one in results if not one.broke and one.candidate.number is not None]
+    return max(whole, key=lambda one: float(iqm(one.scores)), default=None)
+
+
+def versus_start(best: Tested, results: Sequence[Tested]) -> str:
+    """Compare the winner with the settings that the search began with, on the same seeds."""
+    if best.candidate.is_start:
+        return "No trial was better than the settings that the search began with."
+    start = next((one for one in results if one.candidate.is_start), None)
+    if start is None or start.broke:
+        return ""
+    differences = best.scores - start.scores
+    gain = Interval(float(differences.mean()), *bootstrap(differences, np.mean))
+    enough = int((differences != 0).sum()) >= FEWEST_DIFFERING
+    verdict = "which shows no difference"
+    if enough and gain.low > 0:
+        verdict = "so it is better"
+    elif enough and gain.high < 0:
+        verdict = "so it is worse"
+    return (
+        f"Against the settings that the search began with: {gain} on average over the same"
+        f" {len(differences)} seeds, {verdict}."
+    )
+
+
+def table(results: Sequence[Tested], plan: SearchPlan) -> list[str]:
+    """Return the lines of what was seen and what was tested."""
+    rows = [
+        (
+            "settings",
+            f"search, {len(plan.seeds)} seeds",
+            f"test, {len(plan.test_seeds)} fresh seeds",
+            "shrinkage",
+        )
+    ]
+    for one in results:
+        seen = lost = "-"
+        if one.candidate.seen:
+            seen = str(iqm_of(np.array(one.candidate.seen)))
+            lost = str(shrinkage(one)) if not one.broke else "-"
+        test = one.broke or str(iqm_of(one.scores))
+        rows.append((one.candidate.title, seen, test, lost))
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    return [
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in rows
+    ]
+
+
+def text(results: Sequence[Tested], plan: SearchPlan) -> str:
+    """Return the closing lines: the table, the luck in it, and the winner."""
+    lines = ["IQM over the seeds with 95 % bootstrap intervals:", "", *table(results, plan), ""]
+    lost = [shrinkage(one).value for one in results if one.candidate.seen and not one.broke]
+    if lost:
+        lines.append(
+            f"What the search saw of its best {len(lost)} was {np.mean(lost):.1f} too high on"
+            " average: the best of many trials is a lucky one."
+        )
+    best = choose(results)
+    if best is None:
+        return "\n".join([*lines, "Learning broke in the test of each of them: no winner."])
+    lines += [f"Winner: {best.candidate.title}. {versus_start(best, results)}", ""]
+    lines += ["Train with it:", f"  {winner.command(best.candidate.config)}"]
+    return "\n".join(lines)
+
+
+def claim(best: Tested, plan: SearchPlan) -> str:
+    """Return what the preset of the winner claims, in words."""
+    test = iqm_of(best.scores)
+    return (
+        f"greedy return of {test.value:.1f} (95 % interval {test.low:.1f} to {test.high:.1f}) over"
+        f" {plan.base.test_episodes} episodes, as the IQM of {len(best.scores)} runs"
+    )
+
+
+def write(results: Sequence[Tested], plan: SearchPlan) -> Path | None:
+    """Write winner.json and preset.txt; return the preset's path. Raises UserError."""
+    best = choose(results)
+    if best is None:
+        return None
+    summary: dict[str, Any] = {
+        "env": plan.base.env,
+        "trial": best.candidate.number,
+        "seeds": list(plan.seeds),
+        "seen": list(best.candidate.seen),
+        "test_seeds": list(plan.test_seeds),
+        "test": best.scores.tolist(),
+        "test_iqm": list(iqm_of(best.scores)),
+        "shrinkage": list(shrinkage(best)),
+        "start": next(
+            (one.scores.tolist() for one in results if one.candidate.is_start and not one.broke),
+            None,
+        ),
+        "command": winner.command(best.candidate.config),
+        "config": best.candidate.config.to_dict(),
+    }
+    path = plan.output_dir / "winner.json"
+    with files.writing(path):
+        files.write_json(path, summary)
+    preset = plan.output_dir / "preset.txt"
+    with files.writing(preset), files.replaced(preset) as aside:
+        aside.write_text(winner.snippet(best.candidate.config, claim(best, plan)), encoding="utf-8")
+    return preset

@@ -1,0 +1,215 @@
+"""What a search tries: the settings that have a range, and how a trial's values become settings.
+
+A range comes from the setting itself (`Searched`), or from the user (`narrowing.py`).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Container, Mapping, Sequence
+from typing import Any, Protocol
+
+from dqn_tf.config import kinds
+from dqn_tf.config.dqn_config import DQNConfig
+from dqn_tf.config.notation import show
+from dqn_tf.config.ranges import Range
+from dqn_tf.config.searched import Condition, Searched
+
+DIGITS = 3  # of a number that is tried
+Values = Mapping[str, Any]
+FIELDS = {field.name: field for field in dataclasses.fields(DQNConfig)}
+
+
+class Suggests(Protocol):
+    """What the space needs of an Optuna trial."""
+
+    def suggest_float(self, name: str, low: float, high: float, *, log: bool = False) -> float:
+        """Return a number from low to high."""
+
+    def suggest_int(self, name: str, low: int, high: int, *, log: bool = False) -> int:
+        """Return a whole number from low to high."""
+
+    def suggest_categorical(self, name: str, choices: Sequence[Any]) -> Any:
+        """Return one of the choices."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Dimension:
+    """One setting that is searched: numbers from `low` to `high`, or `choices`, and when."""
+
+    name: str
+    low: float = 0.0
+    high: float = 0.0
+    log: bool = False
+    choices: tuple[Any, ...] = ()
+    when: Condition = dataclasses.field(default_factory=dict)
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether its numbers are whole."""
+        return str(FIELDS[self.name].type).startswith("int")
+
+    def is_tried(self, values: Values) -> bool:
+        """Tell whether the setting does something beside these values of all settings."""
+        return all(values[name] in allowed for name, allowed in self.when.items())
+
+    def suggest(self, trial: Suggests) -> Any:
+        """Return the trial's value of the setting, a number with DIGITS digits."""
+        if self.choices:
+            words = [_stored(choice) for choice in self.choices]
+            chosen = trial.suggest_categorical(self.name, words)
+            return self.choices[words.index(chosen)]
+        if self.is_whole:
+            return trial.suggest_int(self.name, int(self.low), int(self.high), log=self.log)
+        number = trial.suggest_float(self.name, self.low, self.high, log=self.log)
+        return min(self.high, max(self.low, float(f"{number:.{DIGITS}g}")))
+
+    def stored(self, value: Any) -> Any:
+        """Return the setting's value as Optuna has it in a trial's parameters."""
+        return _stored(value) if self.choices else value
+
+    def __contains__(self, value: Any) -> bool:
+        if self.choices:
+            return value in self.choices
+        return value is not None and self.low <= value <= self.high
+
+    def with_value(self, value: Any) -> Dimension:
+        """Return the dimension, widened so that this value is in it, where it can be."""
+        if value in self or (value is None and not self.choices):
+            return self
+        if self.choices:
+            return dataclasses.replace(self, choices=(*self.choices, value))
+        if self.log and value <= 0:
+            return self
+        low, high = min(self.low, value), max(self.high, value)
+        return dataclasses.replace(self, low=low, high=high)
+
+    def describe(self) -> str:
+        """Return its range as it is typed after --range or --choices, without the setting."""
+        if self.choices:
+            words = [show(value) for value in self.choices]
+            separator = "|" if any("," in word for word in words) else ","
+            return separator.join(words)
+        return f"{self.low:g}:{self.high:g}:{'log' if self.log else 'linear'}"
+
+
+@dataclasses.dataclass(frozen=True)
+class Space:
+    """All dimensions, each after those that its `when` names, around the settings `base`."""
+
+    base: DQNConfig
+    network: str  # what --network=auto is here
+    dimensions: tuple[Dimension, ...]
+
+    def propose(self, trial: Suggests) -> dict[str, Any]:
+        """Return a trial's values of the settings that are tried beside each other."""
+        values = self._base_values()
+        proposed = {}
+        for dimension in self.dimensions:
+            if dimension.is_tried(values):
+                values[dimension.name] = proposed[dimension.name] = dimension.suggest(trial)
+        return proposed
+
+    def base_parameters(self) -> dict[str, Any] | None:
+        """Return the parameters of the trial that is `base`; None where a range leaves it out."""
+        values = self._base_values()
+        parameters = {}
+        for dimension in self.dimensions:
+            if dimension.is_tried(values):
+                value = values[dimension.name]
+                if value not in dimension:
+                    return None
+                parameters[dimension.name] = dimension.stored(value)
+        return parameters
+
+    def describe(self) -> dict[str, str]:
+        """Return the range of each setting that may be tried, as it is typed."""
+        return {dimension.name: dimension.describe() for dimension in self.dimensions}
+
+    def _base_values(self) -> dict[str, Any]:
+        values = {name: getattr(self.base, name) for name in FIELDS}
+        return values | {"network": self.network}
+
+
+def make_space(
+    base: DQNConfig, network: str, own: Mapping[str, Searched], fixed: Container[str] = ()
+) -> Space:
+    """Return the space around `base`.
+
+    `own` are the user's ranges. Settings that the user has `fixed` are not tried; nor are those
+    that do nothing whatever the others are.
+    """
+    dimensions = []
+    for name, field in FIELDS.items():
+        searched = own.get(name, field.metadata["search"])
+        if searched is None or (name in fixed and name not in own):
+            continue
+        dimension = _dimension(name, searched, base)
+        if name in own:
+            when = {key: value for key, value in _when(name).items() if key != name}
+            dimension = dataclasses.replace(dimension, when=when)
+        else:
+            dimension = dimension.with_value(getattr(base, name))
+        dimensions.append(dimension)
+    space = Space(base, network, tuple(_ordered(dimensions)))
+    return dataclasses.replace(space, dimensions=tuple(_reachable(space)))
+
+
+def typed_value(name: str, value: Any) -> Any:
+    """Return a value of JSON or of a flag in the setting's own type. Raises TypeError."""
+    return kinds.cast(value, str(FIELDS[name].type))
+
+
+def _when(name: str) -> Condition:
+    searched = FIELDS[name].metadata["search"]
+    return searched.when if searched else {}
+
+
+def _stored(value: Any) -> Any:
+    # Optuna stores no lists
+    return show(value) if isinstance(value, tuple) else value
+
+
+def _dimension(name: str, searched: Searched, base: DQNConfig) -> Dimension:
+    low, high = searched.low, searched.high
+    if searched.of_run:
+        low, high = (max(1, round(share * base.total_steps)) for share in (low, high))
+    return Dimension(name, low, high, searched.log, searched.choices, searched.when)
+
+
+def _ordered(dimensions: list[Dimension]) -> list[Dimension]:
+    """Put each dimension behind those that it depends on; of a circle, the first comes first."""
+    left, ordered = list(dimensions), []
+    while left:
+        names = {dimension.name for dimension in left}
+        ready = [one for one in left if not (names - {one.name}) & one.when.keys()]
+        ordered.append((ready or left)[0])
+        left.remove(ordered[-1])
+    return ordered
+
+
+def _reachable(space: Space) -> list[Dimension]:
+    """Return the dimensions that are tried beside some values of the others."""
+    possible: dict[str, Any] = {name: [value] for name, value in space._base_values().items()}
+    kept = []
+    for dimension in space.dimensions:
+        if all(
+            any(value in allowed for value in possible[name])
+            for name, allowed in dimension.when.items()
+        ):
+            kept.append(dimension)
+            # of a range its ends and what it holds now stand for all others
+            ends = dimension.choices or (dimension.low, dimension.high)
+            possible[dimension.name] = [*possible[dimension.name], *ends]
+    return kept
+
+
+def describe_condition(when: Condition) -> str:
+    """Return the condition in words, as docs show it; empty without one."""
+    parts = []
+    for name, allowed in when.items():
+        if isinstance(allowed, Range):
+            parts.append(f"`{name}` is {allowed}")
+        else:
+            parts.append(f"`{name}` is {' or '.join(map(show, allowed))}")
+    return " and ".join(parts)

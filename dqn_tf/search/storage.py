@@ -1,0 +1,100 @@
+"""Where a study lies: a SQLite file, another database by its address, or a journal."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from dqn_tf.support.errors import UserError, describe_error
+
+LOCK_SECONDS = 20  # how long one waits for another process to end its write to a SQLite file
+JOURNAL = "journal:"
+
+
+def load_optuna() -> Any:
+    """Import Optuna, quiet but for its errors. Raises UserError where it is not installed."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            import optuna
+    except ImportError as error:
+        raise UserError(
+            "A search needs Optuna, and it is not installed: pip install 'dqn_tf[search]'."
+        ) from error
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)
+    return optuna
+
+
+def open_storage(place: str) -> Any:
+    """Open the storage, which is made if there is none. Raises UserError."""
+    optuna = load_optuna()
+    if not place:
+        raise UserError("--storage is empty: name a file, such as --storage=study.db.")
+    if place.startswith(JOURNAL):
+        file = Path(place[len(JOURNAL) :])
+        _require_directory(place, file)
+        journal = optuna.storages.journal
+        with errors_told(place, is_opening=True):
+            return optuna.storages.JournalStorage(journal.JournalFileBackend(str(file)))
+    url, is_sqlite = place, place.startswith("sqlite")
+    if "://" not in place:
+        _require_directory(place, Path(place))
+        url, is_sqlite = f"sqlite:///{Path(place).absolute()}", True
+    options: dict[str, Any] = {"pool_pre_ping": True}
+    if is_sqlite:
+        options["connect_args"] = {"timeout": LOCK_SECONDS}
+    with errors_told(place, is_opening=True):
+        return optuna.storages.RDBStorage(url, engine_kwargs=options)
+
+
+@contextlib.contextmanager
+def errors_told(place: str, is_opening: bool = False) -> Iterator[None]:
+    """Turn what a database says into a UserError that names `place`, without its password.
+
+    While a storage `is_opening`, nothing but it can fail.
+    """
+    import sqlalchemy
+    from optuna.exceptions import StorageInternalError
+
+    kinds: tuple[type[Exception], ...] = (sqlalchemy.exc.SQLAlchemyError, StorageInternalError)
+    if is_opening:
+        # no driver for such a database, tables of another version of Optuna, no journal
+        kinds += (ImportError, OSError, RuntimeError, ValueError, AssertionError, KeyError)
+    try:
+        yield
+    except kinds as error:
+        raise UserError(f"--storage={without_password(place)}: {_reason(error)}") from error
+
+
+def without_password(place: str) -> str:
+    """Return an address without its password."""
+    return re.sub(r"(://[^:/@]*):[^@]*@", r"\1:***@", place)
+
+
+def _reason(error: BaseException) -> str:
+    innermost = error
+    while innermost.__cause__ is not None:
+        innermost = innermost.__cause__
+    text = str(innermost)
+    if "is locked" in text:
+        return (
+            f"another process holds the file locked for more than {LOCK_SECONDS} s. Wait for it, or"
+            " name another file."
+        )
+    if "not a database" in text:
+        return "it is a file of another kind, and no study's. Name another file."
+    if "readonly" in text or "read-only" in text:
+        return "it cannot be written to."
+    return f"{describe_error(innermost)}."
+
+
+def _require_directory(place: str, file: Path) -> None:
+    if not file.name or file.is_dir():
+        raise UserError(f"--storage={place}: it is a directory; name a file in it.")
+    if not file.absolute().parent.is_dir():
+        raise UserError(f"--storage={place}: there is no directory {file.parent}.")

@@ -1,0 +1,127 @@
+"""An Optuna study of ours: its sampler, its pruner, and the protocol that its trials share."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import optuna
+from optuna.trial import FrozenTrial, TrialState
+
+from dqn_tf.search.plan import SearchPlan, difference
+from dqn_tf.search.storage import errors_told, without_password
+from dqn_tf.support.errors import UserError
+
+PROTOCOL = "dqn_tf"  # the study's attribute that holds what all trials share
+REFUSED = "refused"  # a trial's attribute: why its settings cannot be run
+SURPLUS = "surplus"  # a trial's attribute: one more than was asked for
+STARTUP = 10  # trials that are drawn at random before TPE begins
+FINISHED = (TrialState.COMPLETE, TrialState.PRUNED)
+
+
+class RepeatableSampler(optuna.samplers.BaseSampler):
+    """TPE whose random numbers follow from the search's seed and the number of the trial.
+
+    Trials that failed do not count. So a search by one worker that was killed and resumed proposes
+    what it would have proposed, and two workers never draw the same.
+    """
+
+    def __init__(self, seed: int) -> None:
+        """Take the seed of the search."""
+        self._seed = seed
+        self._tpe = make_tpe(seed)
+
+    def before_trial(self, study: optuna.Study, trial: FrozenTrial) -> None:
+        """Draw for this trial with numbers of its own."""
+        entropy = np.random.SeedSequence((self._seed, rank(study, trial.number)))
+        self._tpe = make_tpe(int(entropy.generate_state(1)[0]))
+
+    def infer_relative_search_space(self, study: Any, trial: Any) -> dict[str, Any]:
+        """Ask TPE."""
+        space: dict[str, Any] = self._tpe.infer_relative_search_space(study, trial)
+        return space
+
+    def sample_relative(self, study: Any, trial: Any, search_space: Any) -> dict[str, Any]:
+        """Ask TPE."""
+        values: dict[str, Any] = self._tpe.sample_relative(study, trial, search_space)
+        return values
+
+    def sample_independent(self, study: Any, trial: Any, name: str, distribution: Any) -> Any:
+        """Ask TPE."""
+        return self._tpe.sample_independent(study, trial, name, distribution)
+
+
+def make_tpe(seed: int) -> optuna.samplers.TPESampler:
+    """Return TPE with every argument that is not the same by default in Optuna 4 and 5."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of Optuna 4, which calls some of them experimental
+        return optuna.samplers.TPESampler(
+            seed=seed,
+            n_startup_trials=STARTUP,
+            n_ei_candidates=24,
+            multivariate=True,
+            group=False,
+            constant_liar=True,
+        )
+
+
+def make_pruner(level: float) -> optuna.pruners.WilcoxonPruner:
+    """Return the paired test against the best trial, from the second seed on."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # it is called experimental
+        return optuna.pruners.WilcoxonPruner(p_threshold=level, n_startup_steps=2)
+
+
+def open_study(plan: SearchPlan, storage: Any, is_worker: bool = False) -> optuna.Study:
+    """Make the study, or open the one that is there. Raises UserError if it is another one's."""
+    place = plan.flags.storage
+    with errors_told(place):
+        study = optuna.create_study(
+            storage=storage,
+            study_name=plan.study,
+            load_if_exists=True,
+            direction="maximize",
+            sampler=RepeatableSampler(plan.flags.seed),
+            pruner=make_pruner(plan.flags.prune_p),
+        )
+        stored = study.user_attrs.get(PROTOCOL)
+        trials = study.get_trials(deepcopy=False)
+    where = f"--storage={without_password(place)}"
+    if stored is None and trials:
+        raise UserError(
+            f"{where} has a study {plan.study!r} that is not of dqn-search. Name another --study."
+        )
+    own = plan.protocol()
+    with errors_told(place):
+        if stored is None:
+            study.set_user_attr(PROTOCOL, own)
+            stored = own
+        parameters = plan.space.base_parameters()
+        if parameters is not None and not trials and not is_worker:
+            study.enqueue_trial(parameters)
+    reason = difference(stored, own)
+    if reason:
+        raise UserError(
+            f"{where} has a study {plan.study!r} of another search: {reason}. Give what it was"
+            " begun with, or another --study."
+        )
+    return study
+
+
+def rank(study: optuna.Study, number: int) -> int:
+    """Return how many trials before this one have not failed."""
+    trials = study.get_trials(deepcopy=False)
+    return sum(trial.number < number and trial.state != TrialState.FAIL for trial in trials)
+
+
+def counted(trials: Sequence[FrozenTrial], *states: TrialState) -> int:
+    """Count the trials in these states, but for those that could not be run."""
+    return sum(trial.state in states and REFUSED not in trial.user_attrs for trial in trials)
+
+
+def best(study: optuna.Study, number: int) -> list[FrozenTrial]:
+    """Return the trials that all seeds ran, the best ones first; of equals, the earlier."""
+    complete = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+    return sorted(complete, key=lambda trial: (-(trial.value or 0.0), trial.number))[:number]

@@ -1,0 +1,172 @@
+"""What a worker does: trial after trial, each seed by seed, until the study has enough of them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import optuna
+from optuna.trial import TrialState
+
+import dqn_tf
+from dqn_tf.config.dqn_config import DQNConfig
+from dqn_tf.evaluation.statistics import iqm
+from dqn_tf.search import owners
+from dqn_tf.search.plan import SearchPlan, groups
+from dqn_tf.search.study import FINISHED, REFUSED, SURPLUS, counted
+from dqn_tf.support.errors import UserError
+
+WAIT_SECONDS = 1.0  # between two looks at what others are doing
+SCORES = "scores"  # a trial's attribute: of its seeds, as far as they were run
+RUN = "run"  # a trial's attribute: its engine and what it cost
+MOST_REFUSED = 100  # trials in a row whose settings cannot be run
+
+Check = Callable[[], None]
+Score = Callable[[DQNConfig, Sequence[int], Check], list[float]]
+Say = Callable[[str], None]
+
+
+class Worker:
+    """Does trials of a study."""
+
+    def __init__(
+        self,
+        plan: SearchPlan,
+        study: optuna.Study,
+        score: Score,
+        check: Check,
+        say: Say,
+        broke: type[UserError],
+    ) -> None:
+        """Take a study of this plan.
+
+        `score` trains settings with some seeds. `check` is called often and may raise. `broke` is
+        what `score` raises where the settings are at fault.
+        """
+        self._plan = plan
+        self._study = study
+        self._score = score
+        self._check = check
+        self._say = say
+        self._broke = broke
+
+    def work(self) -> None:
+        """Do trials until the study has as many finished ones as are wanted.
+
+        Raises UserError where no settings can be run, or one's environment fails.
+        """
+        wanted = self._plan.flags.trials
+        refused = 0
+        is_waiting = False
+        while True:
+            self._check()
+            for sentence in owners.fail_stale(self._study, self._plan.flags.stale_seconds):
+                self._say(sentence)
+            trials = self._study.get_trials(deepcopy=False)
+            if counted(trials, *FINISHED) >= wanted:
+                return
+            if counted(trials, *FINISHED, TrialState.RUNNING) >= wanted:
+                if not is_waiting:
+                    self._say("waiting for the last trials of other processes")
+                is_waiting = True
+                time.sleep(WAIT_SECONDS)
+                continue
+            is_waiting = False
+            reason = self._do_trial()
+            refused = refused + 1 if reason else 0
+            if refused >= MOST_REFUSED:
+                raise UserError(
+                    f"{refused} trials in a row could not be run, the last one since {reason}"
+                )
+
+    def _do_trial(self) -> str:
+        """Do one trial; return why it could not be run, or nothing."""
+        trial = self._study.ask()
+        beat = owners.heart(trial)
+        if self._is_surplus(trial):
+            trial.set_user_attr(SURPLUS, True)
+            self._study.tell(trial, state=TrialState.FAIL)
+            return ""
+        try:
+            return self._run(trial, beat)
+        except BaseException as error:
+            trial.set_user_attr(owners.REASON, f"{type(error).__name__}: {error}"[:500])
+            self._study.tell(trial, state=TrialState.FAIL, skip_if_finished=True)
+            raise
+
+    def _is_surplus(self, trial: optuna.Trial) -> bool:
+        """Tell whether another worker has begun the last trial that was wanted."""
+        trials = self._study.get_trials(deepcopy=False)
+        earlier = [other for other in trials if other.number < trial.number]
+        before = counted(earlier, *FINISHED, TrialState.RUNNING)
+        return before >= self._plan.flags.trials
+
+    def _run(self, trial: optuna.Trial, beat: Check) -> str:
+        proposed = self._plan.space.propose(trial)
+        try:
+            config = self._plan.config(proposed)
+        except UserError as error:
+            return self._refuse(trial, str(error))
+
+        def check() -> None:
+            beat()
+            self._check()
+
+        start, cpu_start = time.monotonic(), time.process_time()
+        scores: list[float] = []
+        parts = groups(config, self._plan.seeds)
+        ending = ""
+        for part in parts:
+            try:
+                new = self._score(config, part, check)
+            except self._broke as error:
+                ending = f"seed {part[0]}: {error}"
+                break
+            for score in new:
+                trial.report(score, step=len(scores))
+                scores.append(score)
+            if len(scores) < len(self._plan.seeds) and trial.should_prune():
+                ending = f"worse than the best after {len(scores)} seeds"
+                break
+        about = {
+            "engine": config.engine,
+            "dqn_tf": dqn_tf.__version__,
+            "seconds": round(time.monotonic() - start, 2),
+            "cpu_seconds": round(time.process_time() - cpu_start, 2),
+        }
+        trial.set_user_attr(SCORES, scores)
+        trial.set_user_attr(RUN, about)
+        self._finish(trial, scores, ending)
+        return ""
+
+    def _refuse(self, trial: optuna.Trial, reason: str) -> str:
+        trial.set_user_attr(REFUSED, reason)
+        self._study.tell(trial, state=TrialState.PRUNED)
+        self._say(f"trial {trial.number} cannot be run: {reason}")
+        return reason
+
+    def _finish(self, trial: optuna.Trial, scores: Sequence[float], ending: str) -> None:
+        state = TrialState.PRUNED if ending else TrialState.COMPLETE
+        value = None if ending else float(iqm(np.array(scores)))
+        if ending:
+            trial.set_user_attr(owners.REASON, ending)
+        told = self._study.tell(trial, value, state=state, skip_if_finished=True)
+        if told.state != state:
+            self._say(f"trial {trial.number} was taken for lost by another process; left out")
+            return
+        self._say(self._sentence(trial.number, value, scores, ending))
+
+    def _sentence(
+        self, number: int, value: float | None, scores: Sequence[float], ending: str
+    ) -> str:
+        trials = self._study.get_trials(deepcopy=False)
+        done = counted(trials, *FINISHED)
+        listed = ", ".join(f"{score:.1f}" for score in scores)
+        complete = [trial for trial in trials if trial.state == TrialState.COMPLETE]
+        top: Any = max(complete, key=lambda trial: trial.value or 0.0, default=None)
+        so_far = f"; best is trial {top.number} with {top.value:.1f}" if top else ""
+        outcome = f"stopped, {ending}" if value is None else f"{value:.1f}"
+        seeds = f" ({listed})" if listed else ""
+        return f"trial {number}, {done} of {self._plan.flags.trials}: {outcome}{seeds}{so_far}"

@@ -1,0 +1,293 @@
+"""A study of dqn-search: pruning, repetition, resuming, stale trials and several workers.
+
+Scores are made up here, so that what must happen can be counted; test_search_command.py trains.
+"""
+
+import itertools
+import json
+import socket
+import sqlite3
+import subprocess
+import sys
+import threading
+import time
+
+import numpy as np
+import pytest
+
+optuna = pytest.importorskip("optuna", reason="the extra `search` is not installed")
+
+from dqn_tf.search import owners, storage, study  # noqa: E402 (needs optuna)
+from dqn_tf.support.errors import UserError  # noqa: E402
+from made_up_search import Broke, make_plan, open_study, smooth, work  # noqa: E402
+
+COMPLETE, PRUNED, FAIL, RUNNING, WAITING = (
+    getattr(optuna.trial.TrialState, name)
+    for name in ("COMPLETE", "PRUNED", "FAIL", "RUNNING", "WAITING")
+)
+
+
+def proposals(opened):
+    """What the trials that have not failed tried, in order."""
+    return [trial.params for trial in opened.trials if trial.state != FAIL]
+
+
+def lower_by_luck(differences):
+    """The exact one-sided p of the signed-rank test: how many of all signs are as low."""
+    ranks = np.argsort(np.argsort(np.abs(differences))) + 1  # no ties
+    observed = ranks[np.array(differences) > 0].sum()
+    signs = itertools.product((0, 1), repeat=len(differences))
+    sums = [(ranks * np.array(row)).sum() for row in signs]
+    return np.mean([value <= observed for value in sums])
+
+
+def runs_by_hand(table, level):
+    """How many seeds each trial runs, and which is the best, if it must stop by that test."""
+    counts, best, value = [], None, -np.inf
+    for row in table:
+        count = len(row)
+        for seeds in range(2, len(row)):
+            if best is None:
+                break
+            p = lower_by_luck(row[:seeds] - best[:seeds])
+            if p < level and row[:seeds].mean() < best.mean():
+                count = seeds
+                break
+        counts.append(count)
+        trimmed = np.sort(row)[len(row) // 4 : len(row) - len(row) // 4]
+        if count == len(row) and trimmed.mean() > value:
+            best, value = row, trimmed.mean()
+    return counts
+
+
+@pytest.mark.parametrize("level", [0.3, 0.1])
+def test_bad_trials_stop_where_an_exact_test_by_hand_stops_them(level):
+    table = np.random.default_rng(3).normal(size=(25, 5)) * 20 + np.linspace(0, 10, 25)[:, None]
+    plan = make_plan(f"--trials={len(table)}", "--seeds=5", f"--prune_p={level}")
+    opened = open_study(plan)
+
+    def score(config, seeds, check):
+        number = opened.trials[-1].number
+        return [table[number][plan.seeds.index(seed)] for seed in seeds]
+
+    work(plan, opened, score)
+    counts = [len(trial.intermediate_values) for trial in opened.trials]
+    expected = runs_by_hand(table, level)
+    assert counts == expected
+    assert (2 in counts) == (level > 0.25)  # two pairs have p = 1/4 at least
+    for trial, row, count in zip(opened.trials, table, counts, strict=True):
+        assert trial.state == (COMPLETE if count == 5 else PRUNED)
+        if count == 5:  # the IQM of five: without the lowest and the highest
+            assert trial.value == pytest.approx(np.sort(row)[1:4].mean())
+
+
+def test_one_seed_repeats_the_same_search_and_another_does_not():
+    tried = []
+    for seed in (5, 5, 6):
+        plan = make_plan("--trials=16", "--seeds=2", f"--seed={seed}")
+        opened = open_study(plan)
+        work(plan, opened)
+        tried.append(proposals(opened))
+    assert tried[0] == tried[1]
+    assert tried[0][1:] != tried[2][1:]
+    assert len({values["learning_rate"] for values in tried[0]}) == 16
+    # the first trial is the preset
+    assert tried[0][0] == {"learning_rate": plan.base.learning_rate, "n_step": plan.base.n_step}
+
+
+def dead_process():
+    """Who a process was that has ended."""
+    code = "from dqn_tf.search import owners; import json; print(json.dumps(owners.own()))"
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    return json.loads(ended.stdout)
+
+
+def test_a_search_killed_twice_goes_on_as_if_it_had_not_been(tmp_path):
+    """In a journal, which has no heartbeat of Optuna's; test_search_command.py has SQLite."""
+    plan = make_plan("--trials=12", "--seeds=1")
+    whole = open_study(plan)
+    work(plan, whole)
+    place = f"journal:{tmp_path / 'study.log'}"
+    ended = dead_process()
+    for after in (4, 7):  # in the random trials, and in those of TPE
+
+        class Killed(BaseException):
+            pass
+
+        opened = open_study(plan, storage.open_storage(place))
+        runs = itertools.count()
+
+        def score(config, seeds, check, runs=runs, after=after, error=Killed):
+            if next(runs) == after:
+                raise error
+            return smooth(config, seeds, check)
+
+        # SIGKILL leaves no time to tell the study anything
+        opened.tell = lambda *words, tell=opened.tell, **more: (
+            None
+            if isinstance(words[0], optuna.Trial) and more["state"] == FAIL
+            else tell(*words, **more)
+        )
+        with pytest.raises(Killed):
+            work(plan, opened, score)
+        del opened.tell
+        (running,) = opened.get_trials(states=(RUNNING,))
+        opened._storage.set_trial_user_attr(running._trial_id, owners.OWNER, ended)
+        finished = {t.number: t.value for t in opened.trials if t.state.is_finished()}
+    resumed = open_study(plan, storage.open_storage(place))
+    said = work(plan, resumed)
+    assert any("has failed: process" in sentence for sentence in said)
+    assert not resumed.get_trials(states=(RUNNING, WAITING))
+    assert {t.number: t.value for t in resumed.trials if t.number in finished} == finished
+    assert proposals(resumed) == proposals(whole)
+    assert study.best(resumed, 1)[0].value == study.best(whole, 1)[0].value
+
+
+def test_who_runs_a_trial_no_more():
+    now, here = time.time(), owners.own()
+    other = here | {"host": "elsewhere", "boot": "another"}
+    cases = {
+        "this process": (here | {"alive": 0.0}, False),
+        "a process that ended": (dead_process(), True),
+        "another process with its number": (here | {"started": 1}, True),
+        "another machine, heard of": (other | {"alive": now - 500}, False),
+        "another machine, silent": (other | {"alive": now - 700}, True),
+        "this machine before it was started anew": (
+            here | {"boot": "before", "alive": now - 700},
+            True,
+        ),
+        "nobody yet": (None, False),
+    }
+    assert here["host"] == socket.gethostname()
+    opened = open_study(make_plan())
+    for owner, _ in cases.values():
+        trial = opened.ask()
+        if owner is not None:
+            trial.set_user_attr(owners.OWNER, owner)
+    said = owners.fail_stale(opened, stale_seconds=600)
+    states = [trial.state == FAIL for trial in opened.trials]
+    assert dict(zip(cases, states, strict=True)) == {
+        name: gone for name, (_, gone) in cases.items()
+    }
+    assert len(said) == sum(states)
+
+
+def test_several_workers_do_as_many_trials_as_are_wanted(tmp_path):
+    plan = make_plan("--trials=6", "--seeds=1")
+    place = str(tmp_path / "study.db")
+    open_study(plan, storage.open_storage(place))
+
+    def score(config, seeds, check):
+        time.sleep(0.01)
+        return smooth(config, seeds, check)
+
+    workers = [
+        threading.Thread(
+            target=lambda: work(plan, study.open_study(plan, storage.open_storage(place)), score)
+        )
+        for _ in range(3)
+    ]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    trials = open_study(plan, storage.open_storage(place)).trials
+    assert study.counted(trials, COMPLETE, PRUNED) == 6
+    assert all(
+        trial.state == FAIL and study.SURPLUS in trial.user_attrs
+        for trial in trials
+        if trial.state not in (COMPLETE, PRUNED)
+    )
+    tried = [trial.params["learning_rate"] for trial in trials if trial.state != FAIL]
+    assert len(set(tried)) == len(tried)  # no two workers draw the same
+
+
+def test_what_cannot_be_run_is_refused_with_its_reason_and_takes_no_trial_s_place():
+    # a window of 2,000 steps is more than the warm-up fills
+    plan = make_plan("--trials=6", "--seeds=2", "--range=batch_size=64,2000")
+    opened = open_study(plan)
+    work(plan, opened)
+    refused = [trial for trial in opened.trials if study.REFUSED in trial.user_attrs]
+    assert refused and all(trial.state == PRUNED for trial in refused)
+    assert all("the first update needs a full batch" in t.user_attrs["refused"] for t in refused)
+    assert study.counted(opened.trials, COMPLETE, PRUNED) == 6
+    never = make_plan("--trials=2", "--seeds=2", "--range=batch_size=2000,3000")
+    with pytest.raises(UserError, match="100 trials in a row could not be run"):
+        work(never, open_study(never))
+
+
+def test_broken_learning_is_the_settings_fault_and_a_broken_environment_is_not():
+    plan = make_plan("--trials=3", "--seeds=2")
+    opened = open_study(plan)
+
+    def breaks(config, seeds, check):
+        if len(opened.trials) == 2:
+            raise Broke("Learning broke at environment step 7.")
+        return smooth(config, seeds, check)
+
+    said = work(plan, opened, breaks)
+    assert [trial.state for trial in opened.trials] == [COMPLETE, PRUNED, COMPLETE]
+    assert "Learning broke at environment step 7." in said[1]
+
+    def fails(config, seeds, check):
+        raise UserError("The environment failed.")
+
+    opened = open_study(plan)
+    with pytest.raises(UserError, match="The environment failed"):
+        work(plan, opened, fails)
+    assert [trial.state for trial in opened.trials] == [FAIL]
+
+
+@pytest.mark.parametrize(
+    ("words", "part"),
+    [
+        (["--env=Acrobot-v1"], "it is of --env=CartPole-v1, and here --env is Acrobot-v1"),
+        (["--gamma=0.9"], "--gamma is .* there, and 0.9 here"),
+        (["--range=gamma=0.9,0.95"], "the range of --gamma is .* here"),
+        (["--seeds=3"], "its trials have 2 seeds"),
+        (["--seed=1"], "its trials have 2 seeds, the first"),
+        (["--prune_p=0.1"], "--prune_p is 0.3 there, and 0.1 here"),
+    ],
+)
+def test_a_study_of_another_search_is_one_sentence(words, part):
+    storage_of_all = optuna.storages.InMemoryStorage()
+    search = ("--seeds=2", "--study=a")
+    open_study(make_plan(*search, only=False), storage_of_all)
+    with pytest.raises(UserError, match=part):
+        open_study(make_plan(*search, *words, only=False), storage_of_all)
+    # more trials, another test and another number of workers are the same search
+    more = ("--trials=99", "--test_seeds=3", "--workers=2", "--test_episodes=7")
+    open_study(make_plan(*search, *more, only=False), storage_of_all)
+
+
+def test_storages_that_cannot_be_used_are_one_sentence(tmp_path, monkeypatch):
+    monkeypatch.setattr(storage, "LOCK_SECONDS", 0.05)
+    (tmp_path / "letter.db").write_text("Dear study,\n" * 200, encoding="utf-8")
+    foreign = tmp_path / "foreign.db"
+    other = optuna.create_study(storage=f"sqlite:///{foreign}", study_name="CartPole-v1")
+    other.add_trial(optuna.trial.create_trial(value=1.0))
+    locked = sqlite3.connect(tmp_path / "locked.db", isolation_level=None)
+    locked.execute("create table a(b)")
+    locked.execute("begin exclusive")
+    cases = {
+        str(tmp_path / "locked.db"): "another process holds the file locked",
+        str(tmp_path / "letter.db"): "it is a file of another kind",
+        str(tmp_path / "no" / "study.db"): "there is no directory",
+        str(tmp_path): "it is a directory",
+        "postgresql+nodriver://me:secret@nowhere/db": r"me:\*\*\*@nowhere",
+        "": "--storage is empty",
+    }
+    for place, part in cases.items():
+        with pytest.raises(UserError, match=part) as error:
+            storage.open_storage(place)
+        assert "secret" not in str(error.value)
+    locked.close()
+    plan = make_plan(f"--storage={foreign}")
+    with pytest.raises(UserError, match="not of dqn-search"):
+        open_study(plan, storage.open_storage(str(foreign)))
+
+
+def test_without_optuna_it_says_what_to_install(monkeypatch):
+    monkeypatch.setitem(sys.modules, "optuna", None)
+    with pytest.raises(UserError, match=r"pip install 'dqn_tf\[search\]'"):
+        storage.load_optuna()
