@@ -84,13 +84,13 @@ def introduce(plan: SearchPlan, study: optuna.Study) -> None:
 
 def share(what: str, plan: SearchPlan, study: optuna.Study, check: Callable[[], None]) -> None:
     """Do a part here, or in as many processes as are wanted, and wait for it."""
-    workers = plan.flags.workers
-    if workers == 1:
+    count = plan.flags.processes
+    if count == 1:
         do_part(f"{what}:0/1", plan, study, check)
         return
     from dqn_tf.search import processes
 
-    parts = [f"{what}:{number}/{workers}" for number in range(workers)]
+    parts = [f"{what}:{number}/{count}" for number in range(count)]
     processes.run(sys.argv[1:], parts, check)
 
 

@@ -23,7 +23,7 @@ OF_RUNS = (
     "log_period_env_steps",
     "initial_replay",
 )
-LEAST = {"trials": 1, "seeds": 1, "workers": 1, "test_seeds": 0, "stale_seconds": 60, "seed": 0}
+LEAST = {"trials": 1, "seeds": 1, "processes": 1, "test_seeds": 0, "stale_seconds": 60, "seed": 0}
 # of the search itself, in the order of the help page
 OWN = (
     "trials",
@@ -36,7 +36,7 @@ OWN = (
     "prune_p",
     "storage",
     "study",
-    "workers",
+    "processes",
     "stale_seconds",
     "output_dir",
 )
@@ -48,7 +48,7 @@ class SearchFlags(NamedTuple):
     Attributes:
       overrides: settings of train.py that hold for all trials.
       own: the user's ranges by setting.
-      part: of a process that `workers` started, what it does.
+      part: of a process that `processes` started, what it does.
     """
 
     overrides: dict[str, Any]
@@ -61,7 +61,7 @@ class SearchFlags(NamedTuple):
     prune_p: float
     storage: str
     study: str | None
-    workers: int
+    processes: int
     stale_seconds: int
     output_dir: str | None
     part: str
@@ -101,7 +101,7 @@ def define(values: flags.FlagValues) -> None:
     """Define all flags; their defaults are here, in DQNConfig, and nowhere else."""
     to: dict[str, Any] = {"flag_values": values}
     config_flags.define_config_flags(values)
-    flags.DEFINE_integer("trials", 50, "settings to try, with those of all other workers", **to)
+    flags.DEFINE_integer("trials", 50, "settings to try, with those of all other processes", **to)
     flags.DEFINE_integer(
         "seeds", 5, "runs of each trial, the same seeds for all; its value is their IQM", **to
     )
@@ -136,7 +136,7 @@ def define(values: flags.FlagValues) -> None:
         **to,
     )
     flags.DEFINE_string("study", None, "its name there; that of --env if not given", **to)
-    flags.DEFINE_integer("workers", 1, "processes of this machine that do trials", **to)
+    flags.DEFINE_integer("processes", 1, "so many of this machine do trials", **to)
     flags.DEFINE_integer(
         "stale_seconds",
         600,
@@ -146,13 +146,13 @@ def define(values: flags.FlagValues) -> None:
     command_line.define_path(
         "output_dir", None, "where results go; searches/<study> if not given", values
     )
-    flags.DEFINE_string("part", "", "set by --workers for the processes that it starts", **to)
+    flags.DEFINE_string("part", "", "set by --processes for the processes that it starts", **to)
 
 
 def _help_page(command: str, values: flags.FlagValues) -> str:
     usage = [
         f"{command} --env=CartPole-v1 --trials=50",
-        f"{command} --env=LunarLander-v3 --range=learning_rate=1e-4:1e-2:log --workers=2",
+        f"{command} --env=LunarLander-v3 --range=learning_rate=1e-4:1e-2:log --processes=2",
     ]
     text = """
         Searches for good settings. Each trial is several seeds; what is clearly worse than the best

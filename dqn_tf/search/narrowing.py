@@ -14,13 +14,13 @@ from typing import Any
 
 from dqn_tf.config.notation import show
 from dqn_tf.config.searched import Searched
-from dqn_tf.config.settings.setting import ATARI, RECORDS, RUN
+from dqn_tf.config.settings.setting import ATARI, RECORDS, RUN, WORKERS
 from dqn_tf.search.space import FIELDS, typed_value
 from dqn_tf.support.errors import UserError, describe_value
 from dqn_tf.support.json_files import fits, read_object
 
 # what decides which scores can be compared, or what a score is
-SAME_FOR_ALL = (RUN, RECORDS, ATARI)
+SAME_FOR_ALL = (RUN, RECORDS, ATARI, WORKERS)
 FORMS = (
     "a setting with LOW:HIGH, LOW:HIGH:log or choices, such as learning_rate=1e-4:1e-2:log,"
     " double=true,false or hidden_units=64,64|128,128"

@@ -62,8 +62,9 @@ class SearchPlan(NamedTuple):
     def protocol(self) -> dict[str, Any]:
         """Return what all trials of a study share, for JSON."""
         settings = self.base.to_dict()
-        # of the test alone, which belongs to no trial
-        settings.pop("test_episodes")
+        # of the test alone, which belongs to no trial, and of one machine alone
+        for name in ("test_episodes", "ray_address", "worker_timeout"):
+            settings.pop(name)
         return {
             "env": settings.pop("env"),
             "settings": settings,

@@ -255,8 +255,8 @@ def test_a_study_of_another_search_is_one_sentence(words, part):
     open_study(make_plan(*search, only=False), storage_of_all)
     with pytest.raises(UserError, match=part):
         open_study(make_plan(*search, *words, only=False), storage_of_all)
-    # more trials, another test and another number of workers are the same search
-    more = ("--trials=99", "--test_seeds=3", "--workers=2", "--test_episodes=7")
+    # more trials, another test and another number of processes are the same search
+    more = ("--trials=99", "--test_seeds=3", "--processes=2", "--test_episodes=7")
     open_study(make_plan(*search, *more, only=False), storage_of_all)
 
 
