@@ -28,6 +28,7 @@ def test_solved_dialogues_are_numbered_anew(example):
     assert kept["final_observation"].tolist() == [[1], [2]]
 
 
+@pytest.mark.usefixtures("traced_updates")
 @pytest.mark.timeout(900)  # six runs, half a minute of CPU
 def test_each_stage_begins_with_the_one_before(example, tmp_path, capsys):
     rows = example["main"](["--quick", f"--directory={tmp_path / 'walk'}"])
