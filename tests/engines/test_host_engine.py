@@ -15,6 +15,8 @@ from dqn_tf.support.errors import UserError
 from environments import Chain, Counter
 from oracles import make_config, make_engine, run
 
+pytestmark = pytest.mark.usefixtures("traced_updates")
+
 
 def cartpole() -> gym.Env:
     return TimeLimit(gym.make("CartPole-v1", disable_env_checker=True).unwrapped, 30)
