@@ -23,12 +23,14 @@ def main(flags: ExportFlags) -> None:
     names = registry.names(run.config)
     tensorflow_loading.load_tensorflow(command_line.verbose())
     from dqn_tf.agent.dqn import DQN, weights_sha256
-    from dqn_tf.export import gate, manifest, publish
+    from dqn_tf.export import gate, hub_folder, manifest, publish
     from dqn_tf.run_files import report
 
     agent = DQN(run.config, run.spaces)
     agent.online.assign_weights(run.weights)
     score = run_snapshot.score(run, weights_sha256(agent.online.get_weights()))
+    if flags.hub_folder:
+        score = hub_folder.require_score(run, score)
     about = manifest.describe_run(
         run.config,
         run.weights_name,
@@ -59,6 +61,8 @@ def main(flags: ExportFlags) -> None:
         print(f"Not tested yet: {evaluation} --model={command_line.typed_path(version)}")
     if deleted:
         print(f"Deleted: version{'s' * (len(deleted) > 1)} {', '.join(map(str, deleted))}.")
+    if flags.hub_folder and score:
+        print(hub_folder.write(Path(flags.hub_folder), Path(flags.run), run, score, version))
 
 
 if __name__ == "__main__":

@@ -2,11 +2,12 @@
 
 import importlib.util
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from absl import flags
 
-from dqn_tf.support import command_line
+from dqn_tf.support import command_line, files
 from dqn_tf.support.errors import UserError
 
 SAVEDMODEL = "savedmodel"
@@ -30,6 +31,7 @@ class ExportFlags(NamedTuple):
     weights: str | None
     float16: bool
     tolerance: float | None
+    hub_folder: str | None
 
 
 def parse(argv: Sequence[str]) -> ExportFlags:
@@ -48,6 +50,7 @@ def parse(argv: Sequence[str]) -> ExportFlags:
         )
     _require_formats(parsed.formats)
     _require_half(parsed)
+    _require_new_folder(parsed.hub_folder)
     return parsed._replace(formats=list(dict.fromkeys(parsed.formats)))
 
 
@@ -99,6 +102,14 @@ def define(values: flags.FlagValues) -> None:
         " above 1; 0.0001, as of any export, if it is not given",
         **to,
     )
+    command_line.define_path(
+        "hub_folder",
+        None,
+        "write a folder for the Hugging Face Hub as well: model card, score, replay video,"
+        " SavedModel and metrics. `hf upload USER/NAME FOLDER` pushes it",
+        values,
+        of_models=True,
+    )
 
 
 def _help_page(command: str, values: flags.FlagValues) -> str:
@@ -109,6 +120,16 @@ def _help_page(command: str, values: flags.FlagValues) -> str:
     )
     sections = {"": command_line.entries(values)}
     return command_line.help_page([f"{command} --run=RUN_DIR"], text, sections)
+
+
+def _require_new_folder(hub_folder: str | None) -> None:
+    """Raise UserError unless a folder can be made there: it must be new or empty."""
+    if hub_folder is None:
+        return
+    path = Path(hub_folder)
+    files.require_directory("hub_folder", path)
+    if path.is_dir() and any(path.iterdir()):
+        raise UserError(f"--hub_folder={path} is not empty. Name a new one, or delete it first.")
 
 
 def _require_half(parsed: ExportFlags) -> None:

@@ -47,14 +47,14 @@ def make_manifest(about: dict[str, Any], agent: DQN, formats: list[str]) -> dict
         "formats": formats,
         "weights_sha256": weights_sha256(agent.online.get_weights()),
         "spaces": agent.spaces.to_dict(),
-        "config": _published(agent.settings),
+        "config": published_config(agent.settings),
         "dqn_tf": dqn_tf.__version__,
         "tensorflow": tf.__version__,
         "python": platform.python_version(),
     }
 
 
-def _published(config: DQNConfig) -> dict[str, Any]:
+def published_config(config: DQNConfig) -> dict[str, Any]:
     """Return the configuration, with names in place of the paths of data and first weights."""
     return config.to_dict() | {
         "data": [sources.without_directories(value) for value in config.data],
