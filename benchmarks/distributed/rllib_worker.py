@@ -81,8 +81,9 @@ def configure(work: dict[str, Any]) -> Any:
     assert slow_env.ENV_ID in registry
     register_env("slow", make_env)
     fragment = max(1, int(work["env_steps_per_update"]))
-    # RLlib counts one runner more than there are when it works out updates per step.
-    counted = work["workers"] / (work["workers"] + 1)
+    # RLlib counts one runner more than there are when it works out updates per step, and a runner
+    # takes half a step of its environments more than it is asked for, on the average.
+    counted = work["workers"] / (work["workers"] + 1) * (1 + 0.5 / fragment)
     return (
         DQNConfig()
         .environment("slow", env_config=work["env_kwargs"])
