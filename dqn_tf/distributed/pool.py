@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import time
 from typing import Any, NamedTuple
 
@@ -20,7 +21,10 @@ from dqn_tf.distributed.worker import Process, Worker
 from dqn_tf.support.errors import UserError, describe_error
 
 START_SECONDS = 120.0  # in which a worker must have started
+REPLACE_SECONDS = 30.0  # for one in place of a lost one, where others live
+ROOM_SECONDS = 10.0  # until CPUs that somebody has just left are free
 CLOSE_SECONDS = 5.0
+POLL_SECONDS = 0.5
 ACCEPT = "--accept_other_workers"
 
 
@@ -54,7 +58,7 @@ class Pool:
         self.members: list[Member] = []
         self._require_room()
         begun = time.monotonic()
-        self.members = self._start(config.workers)
+        self.members = self._start(config.workers, START_SECONDS)
         self._seconds = time.monotonic() - begun
 
     def describe(self) -> str:
@@ -75,10 +79,8 @@ class Pool:
         """
         self.end(member)
         self.members.remove(member)
-        if self.members and self._cpus and self._room() < len(self.members) + 1:
-            return
         try:
-            self.members += self._start(1)
+            self.members += self._start(1, REPLACE_SECONDS if self.members else START_SECONDS)
         except UserError:
             if not self.members:
                 raise
@@ -96,24 +98,34 @@ class Pool:
             self.end(member)
         self.members = []
 
-    def _room(self) -> int:
-        """Count the CPUs of the whole cluster."""
+    def _has_room(self, count: int) -> bool:
+        """Tell whether the whole cluster has CPUs for so many more workers than there are."""
+        return not self._cpus or self._all_cpus() >= len(self.members) + count
+
+    def _all_cpus(self) -> int:
         return int(self._ray.cluster_resources().get("CPU", 0))
 
     def _require_room(self) -> None:
-        free = int(self._ray.available_resources().get("CPU", 0))
-        if not self._cpus or free >= self._config.workers:
-            return
-        raise UserError(
-            f"--workers={self._config.workers}: the cluster has {free} free of"
-            f" {self._room()} CPUs, and a worker takes one. Give fewer workers, or add machines."
-        )
+        """Wait for CPUs of the cluster to be free. Raises UserError if it has too few."""
+        needed = self._config.workers * self._cpus
+        deadline = time.monotonic() + ROOM_SECONDS
+        while (free := int(self._ray.available_resources().get("CPU", 0))) < needed:
+            if not self._has_room(needed) or time.monotonic() > deadline:
+                raise UserError(
+                    f"--workers={needed}: the cluster has {free} free of {self._all_cpus()} CPUs,"
+                    " and a worker takes one. Give fewer workers, or add machines."
+                )
+            time.sleep(POLL_SECONDS)
 
-    def _start(self, count: int) -> list[Member]:
-        """Start workers beside each other, and compare each with this process."""
+    def _start(self, count: int, seconds: float) -> list[Member]:
+        """Start workers beside each other, and compare each with this process.
+
+        Raises UserError if one cannot be started in so many seconds, or is not to be used.
+        """
         make = self._ray.remote(Worker).options(num_cpus=self._cpus, max_restarts=0)
-        actors = [make.remote(os.getcwd()) for _ in range(count)]
-        deadline = time.monotonic() + START_SECONDS
+        path = [os.path.abspath(place) for place in ("", *sys.path)]
+        actors = [make.remote(path) for _ in range(count)]
+        deadline = time.monotonic() + seconds
         try:
             asked = [actor.process.remote() for actor in actors]
             numbers = range(self._started, self._started + count)
@@ -136,15 +148,15 @@ class Pool:
 
     def _answer(self, reference: Any, name: str, deadline: float) -> Any:
         """Wait for what a starting worker answers. Raises UserError."""
-        exceptions = self._ray.exceptions
+        while not self._ray.wait([reference], timeout=POLL_SECONDS)[0]:
+            if time.monotonic() > deadline or not self._has_room(1):
+                raise UserError(
+                    f"--workers={self._config.workers}: {name} does not start. `ray status` says"
+                    " what the cluster has."
+                )
         try:
-            return self._ray.get(reference, timeout=max(0.0, deadline - time.monotonic()))
-        except exceptions.GetTimeoutError as error:
-            raise UserError(
-                f"--workers={self._config.workers}: {name} has not started in {START_SECONDS:g}"
-                " seconds."
-            ) from error
-        except exceptions.RayError as error:
+            return self._ray.get(reference)
+        except self._ray.exceptions.RayError as error:
             raise UserError(refusal(error, name)) from error
 
     def _require_versions(self, member: Member) -> None:

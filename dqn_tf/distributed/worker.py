@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import socket
 import sys
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -41,11 +42,10 @@ class Played(NamedTuple):
 
 
 class Worker:
-    """Takes the steps of whole shards. `directory` is the driver's, for a user's own modules."""
+    """Takes the steps of whole shards. `path` is where the driver finds modules: a user's own."""
 
-    def __init__(self, directory: str) -> None:
-        if directory not in sys.path:
-            sys.path.append(directory)
+    def __init__(self, path: Sequence[str]) -> None:
+        sys.path += [place for place in path if place not in sys.path]
         self._shards: dict[int, Shard] = {}
         self._version = -1  # of the weights
 
