@@ -36,4 +36,9 @@ def check_workers(config: Settings) -> str | None:
         return (
             f"--collector={config.collector} takes its steps in this process: leave out --workers."
         )
+    if config.evaluation_envs == 0:
+        return (
+            "--evaluation_envs=0 plays evaluations on the training's environments, which --workers"
+            " have: leave it out."
+        )
     return None

@@ -68,7 +68,7 @@ def test_what_cannot_be_is_said_before_anything_is_made(flags, sentence, tmp_pat
 
 
 @needs_ray
-def test_a_network_that_numpy_cannot_compute_and_environments_that_cannot_be_lent(tmp_path):
+def test_a_network_that_numpy_cannot_compute(tmp_path):
     tokens = {"env": "dqn_tf/TextMaze-v0", "network": "gru", "replay_unit": "transition"}
     flags = SMALL | {"workers": 1, "num_envs": 4, "hidden_units": None} | tokens
     text = refusal(small_run(tmp_path, **flags), tmp_path)
