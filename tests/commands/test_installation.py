@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 import dqn_tf
-from command_server import ROOT
+from command_server import ROOT, complete
 
 COMMANDS = {
     "dqn-train",
@@ -82,14 +82,7 @@ def test_a_console_script_answers_by_its_name(name, tmp_path):
         encoding="utf-8",
     )
     for words, status in ((["--help"], 0), (["--gama=1"], 1)):
-        done = subprocess.run(
-            [sys.executable, script, *words],
-            cwd=tmp_path,
-            capture_output=True,
-            text=True,
-            timeout=120,
-            check=False,
-        )
+        done = complete(words, tmp_path, str(script))
         assert done.returncode == status and "Traceback" not in done.stderr, done.stderr
         if status == 0:
             assert done.stdout.startswith(f"{name} ") and "python" not in done.stdout.split("\n")[0]

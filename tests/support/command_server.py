@@ -89,9 +89,9 @@ def start(
 ) -> Command:
     """Starts `program words` in directory `cwd`.
 
-    The program is a file of the project's own directory, or a module as of `python -m`. With `xla`
-    its updates are compiled as a user's are. `outputs` are the files that hold what it writes to
-    stdout and stderr, if not one in `cwd` is to hold both. `environ` is added to its environment
+    The program is a file, from the project's own directory, or a module as of `python -m`. With
+    `xla` its updates are compiled as a user's are. `outputs` are the files that hold what it writes
+    to stdout and stderr, if not one in `cwd` is to hold both. `environ` is added to its environment
     variables; what PYTHONPATH names is searched first, and NOT_INSTALLED=a,b makes it believe that
     modules a and b are not. Processes that a benchmark starts are forked from it.
     """
@@ -278,7 +278,7 @@ def _traced(compile_loops: Callable, program: Callable, jit_compile: bool) -> Ca
 
 def _execute(program: str, words: list[str]) -> None:
     """Runs the program as the main module, with these words behind its name."""
-    if program.endswith(".py"):
+    if program.endswith(".py") or os.path.isabs(program):
         sys.argv = [str(ROOT / program), *words]
         runpy.run_path(sys.argv[0], run_name="__main__")
     else:
