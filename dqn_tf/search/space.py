@@ -211,5 +211,11 @@ def describe_condition(when: Condition) -> str:
         if isinstance(allowed, Range):
             parts.append(f"`{name}` is {allowed}")
         else:
-            parts.append(f"`{name}` is {' or '.join(map(show, allowed))}")
+            parts.append(f"`{name}` is {' or '.join(map(shown_value, allowed))}")
     return " and ".join(parts)
+
+
+def shown_value(value: Any) -> str:
+    """Return a value as docs show it."""
+    words = {None: "not given", True: "on", False: "off"}
+    return words[value] if value is None or isinstance(value, bool) else show(value)

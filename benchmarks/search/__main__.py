@@ -1,0 +1,138 @@
+"""Searches for settings, and says what was found and what it cost.
+
+python -m benchmarks.search
+"""
+
+import datetime
+import os
+import resource
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from absl import flags
+
+from benchmarks.common import flags as common_flags
+from benchmarks.common import machine
+from benchmarks.common.processes import ROOT
+from benchmarks.common.records import append, provenance
+from benchmarks.common.report import write_between
+from benchmarks.search import page, records
+from benchmarks.search.searches import BY_NAME, Search
+from dqn_tf.support import command_line
+from dqn_tf.support.errors import UserError
+
+HELP = (
+    "Does each search as one types it, with ranges that nobody narrowed, and writes the tables of"
+    " docs/search.md. A search that was stopped goes on with the same command, and one that is"
+    " recorded is not done again; what all its sessions cost is added up in"
+    " benchmarks/results/search/sessions.csv."
+)
+
+
+class Options(NamedTuple):
+    """What is to be searched and where it is recorded."""
+
+    searches: list[str]
+    processes: int
+    render_only: bool
+    results_dir: Path
+    page: Path
+
+
+def parse(argv: Sequence[str]) -> Options:
+    """Read the flags. Raises UserError; exits after `--help`."""
+    values = command_line.parse(argv, _define, _help_page)
+    if values.processes < 1:
+        raise UserError(f"--processes={values.processes}: must be at least 1.")
+    return Options(
+        command_line.words("searches", values.searches, BY_NAME),
+        values.processes,
+        values.render_only,
+        Path(values.results_dir),
+        Path(values.page),
+    )
+
+
+def main(options: Options) -> None:
+    """Do the searches that are not recorded yet, then write the page."""
+    common_flags.exit_on_sigterm()
+    common_flags.make_results_dir(options.results_dir)
+    if not options.render_only:
+        for name in options.searches:
+            if records.finished(options.results_dir, BY_NAME[name]) is None:
+                search(BY_NAME[name], options)
+    with common_flags.writing_files():
+        for lines, text in (
+            (page.RANGES, page.ranges()),
+            (page.FOUND, page.found(options.results_dir)),
+        ):
+            write_between(options.page, *lines, text)
+    print(page.found(options.results_dir))
+
+
+def search(chosen: Search, options: Options) -> None:
+    """Run the command of a search and record what it cost, also if it is stopped.
+
+    Raises UserError if it ends with an error.
+    """
+    from importlib import metadata
+
+    directory = options.results_dir / chosen.name
+    words = [
+        *chosen.words,
+        f"--storage={directory / records.STUDY}",
+        f"--output_dir={directory}",
+        f"--processes={options.processes}",
+    ]
+    directory.mkdir(parents=True, exist_ok=True)
+    start, cpu_start, status = time.monotonic(), _cpu_seconds(), 1
+    print(f"{chosen.title}: python -m dqn_tf.search {' '.join(words)}", flush=True)
+    environ = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), *sys.path[1:]])}
+    command = subprocess.Popen([sys.executable, "-m", "dqn_tf.search", *words], env=environ)
+    try:
+        status = command.wait()
+    finally:
+        if command.poll() is None:
+            command.terminate()
+            command.wait()
+        row = records.Session(
+            search=chosen.name,
+            words=records.words_of(chosen),
+            processes=options.processes,
+            seconds=round(time.monotonic() - start, 1),
+            cpu_seconds=round(_cpu_seconds() - cpu_start, 1),
+            status=status,
+            optuna=metadata.version("optuna"),
+            machine=machine.describe(),
+            date=datetime.date.today().isoformat(),
+            **provenance(),
+        )
+        append(options.results_dir / records.FILE, row)
+    if status:
+        raise UserError(f"The search ended with status {status}; the same command goes on.")
+
+
+def _cpu_seconds() -> float:
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime
+
+
+def _define(values: flags.FlagValues) -> None:
+    names = ",".join(BY_NAME)
+    flags.DEFINE_string("searches", names, f"which, by commas: {names}", flag_values=values)
+    flags.DEFINE_integer("processes", 2, "processes of each search", flag_values=values)
+    output = common_flags.DOCS / "search.md"
+    common_flags.define_output_flags(values, "search", output, "sessions.csv and the searches")
+
+
+def _help_page(command: str, values: flags.FlagValues) -> str:
+    usage = [f"{command} --searches=cartpole"]
+    return command_line.help_page(usage, HELP, {"": command_line.entries(values)})
+
+
+if __name__ == "__main__":
+    command_line.run(main, parse)

@@ -1,0 +1,70 @@
+"""What was measured: sessions.csv with what each call of a search cost, and the search's own files.
+
+A search is stopped and goes on, so its cost is the sum over its sessions.
+"""
+
+import csv
+import json
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from benchmarks.common.records import read
+from benchmarks.search.searches import Search
+
+FILE = "sessions.csv"
+WINNER, TRIALS, STUDY = "winner.json", "trials.csv", "study.db"
+
+
+class Session(NamedTuple):
+    """One call of a search's command."""
+
+    search: str
+    words: str
+    processes: int
+    seconds: float
+    cpu_seconds: float
+    status: int
+    dqn_tf: str
+    tensorflow: str
+    gymnasium: str
+    numpy: str
+    python: str
+    optuna: str
+    machine: str
+    date: str
+
+
+class Finished(NamedTuple):
+    """A search that came to its end, with the sum of what its sessions cost.
+
+    Attributes:
+      states: how many trials there are of each state.
+    """
+
+    search: Search
+    sessions: list[Session]
+    winner: dict[str, Any]
+    states: dict[str, int]
+
+
+def words_of(search: Search) -> str:
+    """Return what tells this search from one with other flags of the same name."""
+    return " ".join(search.words)
+
+
+def finished(results_dir: Path, search: Search) -> Finished | None:
+    """Return what is recorded of the search; None if it has not come to its end."""
+    sessions = [
+        session
+        for session in read(results_dir / FILE, Session)
+        if session.search == search.name and session.words == words_of(search)
+    ]
+    if not any(session.status == 0 for session in sessions):
+        return None
+    directory = results_dir / search.name
+    winner = json.loads((directory / WINNER).read_text(encoding="utf-8"))
+    states: dict[str, int] = {}
+    with (directory / TRIALS).open(encoding="utf-8", newline="") as file:
+        for row in csv.DictReader(file):
+            states[row["state"]] = states.get(row["state"], 0) + 1
+    return Finished(search, sessions, winner, states)

@@ -1,0 +1,63 @@
+"""benchmarks.search: its searches can be typed, and the page says what is recorded."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from benchmarks.common.records import append
+from benchmarks.search import page, records
+from benchmarks.search.searches import SEARCHES
+from dqn_tf.search.flags import parse
+from dqn_tf.search.plan import prepare
+
+ROOT = Path(__file__).parents[3]
+
+
+@pytest.mark.parametrize("search", SEARCHES, ids=lambda search: search.name)
+def test_its_words_are_a_search(search):
+    if search.name == "lunarlander":
+        pytest.importorskip("Box2D", reason="the extra `box2d` is not installed")
+    plan = prepare(parse(["search", *search.words]))
+    assert not plan.flags.own and len(plan.test_seeds) == 10  # nobody narrowed a range
+    assert len(plan.space.dimensions) > 20
+
+
+def test_the_ranges_in_the_docs_are_those_of_the_settings():
+    text = (ROOT / "docs" / "search.md").read_text(encoding="utf-8")
+    begin, end = page.RANGES
+    shown = text.partition(begin)[2].partition(end)[0].strip()
+    assert shown == page.ranges(), "python -m benchmarks.search --render_only"
+
+
+def session(search, **other):
+    row = dict.fromkeys(records.Session._fields, "1")
+    cost = {"processes": 2, "seconds": 300.0, "cpu_seconds": 500.0, "status": 0}
+    words = {"search": search.name, "words": records.words_of(search), "date": "2026-11-26"}
+    return records.Session(**(row | cost | words | other))
+
+
+def test_the_table_counts_all_sessions_and_compares_on_the_same_seeds(tmp_path):
+    search = SEARCHES[0]
+    assert page.found(tmp_path) == "Nothing is recorded yet."
+    file = tmp_path / records.FILE
+    append(file, session(search, status=130))  # it was stopped
+    assert page.found(tmp_path) == "Nothing is recorded yet."
+    append(file, session(search))
+    append(file, session(search, words="--trials=1"))  # another search, which counts for nothing
+    directory = tmp_path / search.name
+    directory.mkdir()
+    (directory / records.TRIALS).write_text(
+        "trial,state\n0,complete\n1,pruned\n2,refused\n3,complete\n", encoding="utf-8"
+    )
+    winner = {"seen": [500.0] * 3, "test": [480.0, 490.0], "start": [100.0, 110.0]}
+    winner |= {"shrinkage": [15.0, 10.0, 20.0], "test_iqm": [485.0, 480.0, 490.0], "command": "x"}
+    (directory / records.WINNER).write_text(json.dumps(winner), encoding="utf-8")
+    text = page.found(tmp_path)
+    (line,) = [line for line in text.splitlines() if line.startswith(f"| {search.title}")]
+    cells = [cell.strip() for cell in line.strip("|").split("|")]
+    assert cells[1:3] == ["3 (1)", "500.0 [500.0, 500.0]"]
+    assert cells[4] == "15.0 [10.0, 20.0]"
+    assert cells[6] == "380.0 [380.0, 380.0]"
+    assert cells[7:] == ["10, 2 processes", "1,000"]
+    assert "at least 475 on fresh seeds: **met**" in text
