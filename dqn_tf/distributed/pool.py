@@ -25,6 +25,7 @@ REPLACE_SECONDS = 30.0  # for one in place of a lost one, where others live
 ROOM_SECONDS = 10.0  # until CPUs that somebody has just left are free
 CLOSE_SECONDS = 5.0
 POLL_SECONDS = 0.5
+RETRY_SECONDS = 60.0
 ACCEPT = "--accept_other_workers"
 
 
@@ -53,6 +54,7 @@ class Pool:
         self._own = own
         self._started = 0
         self._has_warned = False
+        self._next_try = 0.0  # to replace lost workers
         # A worker of a Ray of our own takes no share of it: nobody else uses it.
         self._cpus = 0 if cluster.is_own else 1
         self.members: list[Member] = []
@@ -84,6 +86,26 @@ class Pool:
         except UserError:
             if not self.members:
                 raise
+            self._next_try = time.monotonic() + RETRY_SECONDS
+
+    def grow(self) -> bool:
+        """Start workers in place of lost ones, if the cluster has room again; tell whether it did.
+
+        It is tried once in a while.
+        """
+        missing = self._config.workers - len(self.members)
+        if not missing or time.monotonic() < self._next_try:
+            return False
+        self._next_try = time.monotonic() + RETRY_SECONDS
+        if self._cpus:
+            missing = min(missing, int(self._ray.available_resources().get("CPU", 0)))
+        if not missing:
+            return False
+        try:
+            self.members += self._start(missing, REPLACE_SECONDS)
+        except UserError:
+            return False
+        return True
 
     def end(self, member: Member) -> None:
         """End a worker at once."""

@@ -30,8 +30,7 @@ class ShardCalls:
         self._ray = ray
         self._config = config
         self._pool = pool
-        members = pool.members
-        self._owners = [members[shard % len(members)] for shard in range(config.shards)]
+        self._owners = self._shared()
         self.is_cold = [False] * config.shards
 
     def ask(self, request: Request) -> list[Any]:
@@ -40,10 +39,26 @@ class ShardCalls:
         `request` is called again where an answer is lost. Raises UserError if a worker refuses, or
         if workers are lost again and again.
         """
+        if self._pool.grow():
+            self._share_anew()
         round_of_calls = _Round(self, request)
         while round_of_calls.waiting:
             round_of_calls.wait()
         return round_of_calls.answers
+
+    def _shared(self) -> list[Member]:
+        members = self._pool.members
+        return [members[shard % len(members)] for shard in range(self._config.shards)]
+
+    def _share_anew(self) -> None:
+        """Give shards to workers that have come in place of lost ones."""
+        owners = self._shared()
+        for shard, (before, now) in enumerate(zip(self._owners, owners, strict=True)):
+            if before is not now:
+                before.actor.drop.remote(shard)
+                self.is_cold[shard] = True
+        self._owners = owners
+        say(f"note: {len(self._pool.members)} workers are there again.")
 
 
 class _Round:

@@ -91,6 +91,11 @@ class Worker:
         steps = shard.collect(numbers)
         return Played(pack(steps, shard.observation, self._spaces.stack), differing)
 
+    def drop(self, number: int) -> None:
+        """Close the environments of a shard that another worker has now."""
+        if number in self._shards:
+            self._shards.pop(number).env.close()
+
     def close(self) -> None:
         """Close the environments."""
         for shard in self._shards.values():
@@ -98,8 +103,7 @@ class Worker:
         self._make_env.close()
 
     def _new_shard(self, number: int) -> Shard:
-        if number in self._shards:
-            self._shards.pop(number).env.close()
+        self.drop(number)
         shard = Shard(self._config, self._make_env, self._q_function, number)
         self._shards[number] = shard
         return shard

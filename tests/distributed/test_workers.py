@@ -115,6 +115,13 @@ def kill(member):
     os.kill(member.process.pid, signal.SIGKILL)
 
 
+def wait_for_cpus(count):
+    """Until so many CPUs are free."""
+    deadline = time.monotonic() + 30
+    while ray.available_resources().get("CPU", 0) < count and time.monotonic() < deadline:
+        time.sleep(0.1)
+
+
 def test_masks_and_noise_and_a_kill_between_blocks_and_a_resume(make):
     """What comes back is what this process would have done, and a checkpoint's state, too."""
     settings = {"noisy": True, "env_kwargs": {"masked": True}, "num_envs": 6}
@@ -189,31 +196,35 @@ def test_more_workers_than_the_cluster_has_cpus_for(make):
 
 
 def test_a_node_that_is_lost(make, cluster):
-    """What it owned goes to the other node's worker, where there is no room for a new one."""
-    expected = blocks(make(0, num_envs=8), 3)
+    """What it owned goes to the other node's worker, and back once there is a node again."""
+    expected = blocks(make(0, num_envs=8), 4)
     remote = make(2, num_envs=8)
+    members = []
 
-    def lose(number):
+    def change(number):
+        members.append(len(remote.pool.members))
         if number == 1:
             cluster.remove_node(cluster.second, allow_graceful=False)
+        if number == 2:
+            cluster.add_node(**cluster.options)
+            wait_for_cpus(1)
+            remote.pool._next_try = 0.0  # not in a minute
 
-    require_same(blocks(remote, 3, lose), expected)
-    assert len(remote.pool.members) == 1
+    require_same(blocks(remote, 4, change), expected)
+    assert members == [2, 2, 1, 2]
 
 
 def test_a_node_with_other_bits_or_without_a_package(make, cluster, capfd):
     node = cluster.add_node(**cluster.options, env_vars=ODD_NODE)
-    deadline = time.monotonic() + 30
-    while ray.available_resources().get("CPU", 0) < 2 and time.monotonic() < deadline:
-        time.sleep(0.1)
+    wait_for_cpus(3)
     with pytest.raises(UserError) as caught:
-        make(2, env_kwargs={"needs": "no_such_package"})
+        make(3, num_envs=6, env_kwargs={"needs": "no_such_package"})
     assert "no module named 'no_such_package'" in str(caught.value)
     with pytest.raises(UserError) as caught:
-        make(2, num_envs=16, shard_envs=8)
+        make(3, num_envs=24, shard_envs=8)
     assert "other last bits of the same Q-values" in str(caught.value)
     assert "add --accept_other_workers" in str(caught.value)
-    make(2, num_envs=16, shard_envs=8, accept_other_workers=True)
+    make(3, num_envs=24, shard_envs=8, accept_other_workers=True)
     assert "so that the run could not be repeated; it goes on" in capfd.readouterr().err
     cluster.remove_node(node)
 
