@@ -87,6 +87,10 @@ def connect(config: DQNConfig, object_bytes: int) -> RayCluster:
     require_usable(config)
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # else it warns of GPUs
+    if not config.ray_address:
+        # Whoever reaches Ray's ports can run programs. So they are to be this machine's alone, for
+        # which Ray has no argument: it is what it does on systems that it has no clusters on.
+        os.environ.setdefault("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")
     import ray
 
     if ray.is_initialized():

@@ -1,11 +1,15 @@
 """Runs with workers: the same weights for any number, killed and resumed with another one."""
 
+import contextlib
 import importlib.util
+import os
 import re
 import signal
+from pathlib import Path
 
 import pytest
 
+from benchmarks.distributed import process_tree
 from command_server import refusal, run, start
 from small_runs import SMALL, report, resume_run, small_run
 
@@ -24,8 +28,27 @@ RUN = {
 }
 
 
+LOOPBACK = ("0100007F", "00000000000000000000000001000000")  # ends of 127.0.0.1, and ::1
+
+
 def sha256(directory):
     return report(directory)["weights_sha256"]
+
+
+def listening(pid):
+    """The addresses, as Linux writes them, that a process and those it started listen on."""
+    sockets = set()
+    for process in process_tree.tree(pid):
+        with contextlib.suppress(OSError):  # ended or closed meanwhile
+            for file in Path(f"/proc/{process.pid}/fd").iterdir():
+                sockets.add(os.readlink(file))
+    addresses = []
+    for table in ("tcp", "tcp6"):
+        for line in Path(f"/proc/net/{table}").read_text(encoding="ascii").splitlines()[1:]:
+            fields = line.split()
+            if fields[3] == "0A" and f"socket:[{fields[9]}]" in sockets:
+                addresses.append(fields[1].partition(":")[0])
+    return addresses
 
 
 @needs_ray
@@ -39,6 +62,9 @@ def test_the_same_weights_with_workers_killed_and_resumed_without(tmp_path):
     assert "4 environments in 2 shards of 2 in this process, acting 1 block" in text
     command = start(small_run(remote, **RUN, workers=2), remote)
     command.wait_for(text="greedy return")
+    if Path("/proc/net/tcp").exists():
+        addresses = listening(command.pid)
+        assert addresses and all(each.endswith(LOOPBACK) for each in addresses), addresses
     command.kill(signal.SIGKILL)
     assert command.wait() == -signal.SIGKILL
     ready = r"Workers: 2 on .*, started in .* s, \d+ MiB each at most, without TensorFlow"
