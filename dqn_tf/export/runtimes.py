@@ -9,6 +9,8 @@ A question is (format, signature, inputs), its inputs serialised TensorProtos by
 a dict of arrays.
 """
 
+import gc
+import importlib
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -141,6 +143,9 @@ def read_answers(work: Path) -> list[Answer]:
 def main(version: Path, work: Path) -> None:
     """Answer the questions in `work` where dqn_tf cannot be imported."""
     sys.meta_path.insert(0, _HideDqnTf())
+    gc.disable()  # all that the import makes stays; looking for garbage in it takes a second
+    importlib.import_module("tensorflow")
+    gc.enable()
     write_answers(work, answer_questions(version, read_questions(work)))
 
 
