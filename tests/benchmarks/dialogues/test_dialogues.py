@@ -12,7 +12,7 @@ from benchmarks.common import records
 from benchmarks.dialogues import served
 from benchmarks.dialogues.__main__ import BEGIN, END, PAGE, Row, parse, render
 from benchmarks.dialogues.customer import converse, pester
-from benchmarks.serving.server import Server
+from benchmarks.serving.server import MODEL
 from command_server import run
 from dqn_tf.config import presets
 from dqn_tf.envs import registry
@@ -21,6 +21,7 @@ from dqn_tf.support.errors import UserError
 from dqn_tf.traffic import __main__ as traffic_command
 from dqn_tf.traffic import flags as traffic_flags
 from helpdesk_agent import ENV, publish_asking
+from server_process import embedded
 
 ROOT = Path(__file__).parents[3]
 
@@ -29,10 +30,11 @@ def test_what_customers_do_instead_is_logged_with_its_probability(tmp_path):
     models, logs, rewards = tmp_path / "models", tmp_path / "logs", tmp_path / "rewards.csv"
     publish_asking(models)
     env = registry.make_env(ENV)
-    with Server(models, "off", {"rest"}, frozenset(), f"--log_requests={logs}") as server:
-        held = converse(server.ports["rest"], env, range(40), 0.5, rewards)
-        assert len(pester(server.ports["rest"], 1)) == 11
-        server.stop()
+    words = [f"--model_base_path={models}", f"--model_name={MODEL}", f"--log_requests={logs}"]
+    with embedded(tmp_path, *words) as server:
+        held = converse(server.rest, env, range(40), 0.5, rewards)
+        assert len(pester(server.rest, 1)) == 11
+        assert server.stop() == 0
     config = presets.configure(ENV, {})
     (data,) = load_all(
         [f"requests:{logs}+{rewards}"],
