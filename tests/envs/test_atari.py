@@ -242,6 +242,7 @@ def engine(**settings):
         warmup_env_steps=40,
         replay_capacity=100,
         batch_size=4,
+        hidden_units=(16,),
         n_step=3,
         updates_per_block=10,
         noop_max=3,
