@@ -7,7 +7,7 @@ import os
 import sys
 import warnings
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 from dqn_tf.search.flags import SearchFlags, parse
 from dqn_tf.search.plan import SearchPlan, prepare
@@ -46,13 +46,18 @@ def search(flags: SearchFlags, interrupts: Interrupts) -> None:
 
     study = studies.open_study(plan, open_storage(flags.storage), bool(flags.part))
     check = checker(flags, interrupts)
-    with errors_told(flags.storage):
-        if flags.part:
-            do_part(flags.part, plan, study, check)
-            return
-        introduce(plan, study)
-        share(TRIALS, plan, study, check)
-        finish(plan, study, check)
+    from dqn_tf.search.trials import Worn
+
+    try:
+        with errors_told(flags.storage):
+            if flags.part:
+                do_part(flags.part, plan, study, check)
+                return
+            introduce(plan, study)
+            share(TRIALS, plan, study, check)
+            finish(plan, study, check)
+    except Worn:
+        restart()
 
 
 def checker(flags: SearchFlags, interrupts: Interrupts) -> Callable[[], None]:
@@ -112,10 +117,17 @@ def do_part(part: str, plan: SearchPlan, study: optuna.Study, check: Callable[[]
     tensorflow_loading.load_tensorflow(command_line.verbose())
     from dqn_tf.search import scoring
 
+    about = (check, say, scoring.LearningBroke, scoring.is_worn)
     if what == TEST:
-        fresh.run(todo, study, scoring.test_scores, check, say, scoring.LearningBroke)
-        return
-    Worker(plan, study, scoring.search_scores, check, say, scoring.LearningBroke).work()
+        fresh.run(todo, study, scoring.test_scores, *about)
+    else:
+        Worker(plan, study, scoring.search_scores, *about).work()
+
+
+def restart() -> NoReturn:
+    """Become a new process that was started with the same words; what is done is in the study."""
+    sys.stdout.flush()
+    os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])
 
 
 def finish(plan: SearchPlan, study: optuna.Study, check: Callable[[], None]) -> None:

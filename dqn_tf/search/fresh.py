@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -17,7 +17,7 @@ from optuna.trial import FrozenTrial
 from dqn_tf.config.dqn_config import DQNConfig
 from dqn_tf.search.plan import BEST, SearchPlan
 from dqn_tf.search.study import best
-from dqn_tf.search.trials import SCORES, Check, Say, Score
+from dqn_tf.search.trials import SCORES, Check, Say, Score, Worn
 from dqn_tf.support.errors import UserError
 
 START = "the start"
@@ -129,9 +129,15 @@ def run(
     check: Check,
     say: Say,
     broke: type[UserError],
+    is_worn: Callable[[], bool] = lambda: False,
 ) -> None:
-    """Train and test the parts, and store each result as it is there."""
+    """Train and test the parts, and store each result as it is there.
+
+    Raises Worn where the process is, before a part.
+    """
     for part in parts:
+        if is_worn():
+            raise Worn
         try:
             scores: Sequence[float | str] = score(part.candidate.config, part.seeds, check)
         except broke as error:

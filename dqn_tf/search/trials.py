@@ -28,6 +28,10 @@ Score = Callable[[DQNConfig, Sequence[int], Check], list[float]]
 Say = Callable[[str], None]
 
 
+class Worn(Exception):
+    """Says that this process has done its share, and that a new one is to go on."""
+
+
 class Worker:
     """Does trials of a study."""
 
@@ -39,11 +43,12 @@ class Worker:
         check: Check,
         say: Say,
         broke: type[UserError],
+        is_worn: Callable[[], bool] = lambda: False,
     ) -> None:
         """Take a study of this plan.
 
         `score` trains settings with some seeds. `check` is called often and may raise. `broke` is
-        what `score` raises where the settings are at fault.
+        what `score` raises where the settings are at fault. `is_worn` is asked before each trial.
         """
         self._plan = plan
         self._study = study
@@ -51,11 +56,12 @@ class Worker:
         self._check = check
         self._say = say
         self._broke = broke
+        self._is_worn = is_worn
 
     def work(self) -> None:
         """Do trials until the study has as many finished ones as are wanted.
 
-        Raises UserError where no settings can be run, or one's environment fails.
+        Raises UserError where no settings can be run, or one's environment fails, and Worn.
         """
         wanted = self._plan.flags.trials
         refused = 0
@@ -74,6 +80,8 @@ class Worker:
                 time.sleep(WAIT_SECONDS)
                 continue
             is_waiting = False
+            if self._is_worn():
+                raise Worn
             reason = self._do_trial()
             refused = refused + 1 if reason else 0
             if refused >= MOST_REFUSED:

@@ -18,7 +18,7 @@ import pytest
 
 optuna = pytest.importorskip("optuna", reason="the extra `search` is not installed")
 
-from dqn_tf.search import owners, storage, study  # noqa: E402 (needs optuna)
+from dqn_tf.search import owners, storage, study, trials  # noqa: E402 (needs optuna)
 from dqn_tf.support.errors import UserError  # noqa: E402
 from made_up_search import Broke, make_plan, open_study, smooth, work  # noqa: E402
 
@@ -63,7 +63,7 @@ def runs_by_hand(table, level):
 
 @pytest.mark.parametrize("level", [0.3, 0.1])
 def test_bad_trials_stop_where_an_exact_test_by_hand_stops_them(level):
-    table = np.random.default_rng(3).normal(size=(25, 5)) * 20 + np.linspace(0, 10, 25)[:, None]
+    table = np.random.default_rng(3).normal(size=(16, 5)) * 20 + np.linspace(0, 10, 16)[:, None]
     plan = make_plan(f"--trials={len(table)}", "--seeds=5", f"--prune_p={level}")
     opened = open_study(plan)
 
@@ -209,14 +209,14 @@ def test_several_workers_do_as_many_trials_as_are_wanted(tmp_path):
         worker.start()
     for worker in workers:
         worker.join()
-    trials = open_study(plan, storage.open_storage(place)).trials
-    assert study.counted(trials, COMPLETE, PRUNED) == 6
+    made = open_study(plan, storage.open_storage(place)).trials
+    assert study.counted(made, COMPLETE, PRUNED) == 6
     assert all(
         trial.state == FAIL and study.SURPLUS in trial.user_attrs
-        for trial in trials
+        for trial in made
         if trial.state not in (COMPLETE, PRUNED)
     )
-    tried = [trial.params["learning_rate"] for trial in trials if trial.state != FAIL]
+    tried = [trial.params["learning_rate"] for trial in made if trial.state != FAIL]
     assert len(set(tried)) == len(tried)  # no two workers draw the same
 
 
@@ -309,3 +309,28 @@ def test_without_optuna_it_says_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "optuna", None)
     with pytest.raises(UserError, match=r"pip install 'dqn_tf\[search\]'"):
         storage.load_optuna()
+
+
+def test_a_worn_process_becomes_a_new_one_that_goes_on_with_the_same_words(tmp_path):
+    plan = make_plan("--trials=9", "--seeds=1")
+    opened, whole = open_study(plan), open_study(plan)
+    work(plan, whole)
+    for _ in range(2):  # after four trials each
+        begun = len(opened.trials)
+        with pytest.raises(trials.Worn):
+            work(plan, opened, is_worn=lambda begun=begun: len(opened.trials) >= max(1, begun) + 3)
+    work(plan, opened)
+    assert proposals(opened) == proposals(whole)
+    script = tmp_path / "again.py"
+    script.write_text(
+        "import os, sys\nfrom dqn_tf.search.__main__ import restart\n"
+        "life = int(os.environ.get('LIFE', 0))\nprint(life, os.getpid(), *sys.argv[1:])\n"
+        "if life < 2:\n    os.environ['LIFE'] = str(life + 1)\n    restart()\n",
+        encoding="utf-8",
+    )
+    words = [sys.executable, "-B", str(script), "--env=a b", "--part=trials:0/1"]
+    printed = subprocess.run(words, capture_output=True, text=True, check=True).stdout
+    lives = [line.split(" ", 2) for line in printed.splitlines()]
+    assert [life for life, _, _ in lives] == ["0", "1", "2"]
+    assert {rest for _, _, rest in lives} == {"--env=a b --part=trials:0/1"}
+    assert len({pid for _, pid, _ in lives}) == 1  # whoever waits for it goes on waiting

@@ -51,8 +51,9 @@ def work(
     opened: optuna.Study,
     score: Callable = smooth,
     check: Callable = lambda: None,
+    is_worn: Callable = lambda: False,
 ) -> list[str]:
     """Does the trials of a study; returns what was said."""
     said: list[str] = []
-    trials.Worker(made, opened, score, check, said.append, Broke).work()
+    trials.Worker(made, opened, score, check, said.append, Broke, is_worn).work()
     return said
