@@ -9,6 +9,7 @@ import json
 import struct
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 BLOCK = 32 * 1024
 HEADER = struct.Struct("<IHB")
@@ -16,12 +17,14 @@ FILE_HEADER_BYTES = 7
 FULL, FIRST, MIDDLE, LAST = 1, 2, 3, 4
 
 
+def has_ended(path: Path) -> bool:
+    """Tell whether the file has the record that ends it."""
+    return any(record.WhichOneof("record_type") == "exit" for record in _messages(path))
+
+
 def history(path: Path) -> Iterator[dict[str, float]]:
     """Yield the rows that were logged, by the names of their numbers."""
-    from wandb.proto.wandb_internal_pb2 import Record
-
-    for data in records(path.read_bytes()):
-        record = Record.FromString(data)
+    for record in _messages(path):
         if record.WhichOneof("record_type") != "history":
             continue
         row = {}
@@ -31,6 +34,13 @@ def history(path: Path) -> Iterator[dict[str, float]]:
                 value = {"NaN": "nan", "Infinity": "inf", "-Infinity": "-inf"}.get(value, value)
             row[item.key or ".".join(item.nested_key)] = float(value)
         yield row
+
+
+def _messages(path: Path) -> Iterator[Any]:
+    from wandb.proto.wandb_internal_pb2 import Record
+
+    for data in records(path.read_bytes()):
+        yield Record.FromString(data)
 
 
 def records(data: bytes) -> Iterator[bytes]:

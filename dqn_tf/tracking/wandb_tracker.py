@@ -6,16 +6,19 @@ has; all parts have the run's id.
 
 import contextlib
 import os
+import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from dqn_tf.support.errors import UserError
 from dqn_tf.support.files import require_directory
 from dqn_tf.tracking import wandb_files
 from dqn_tf.tracking.tracker import Identity, Row, Scalar, scalar
 
 STEP = "env_step"
+PATIENCE = 60  # seconds
 ENVIRONMENT = {"WANDB_ERROR_REPORTING": "false", "WANDB_SILENT": "true"}
 
 
@@ -86,6 +89,7 @@ class WandbTracker:
         if run is not None:
             with _ending_after_errors():
                 run.finish(exit_code=0 if self._is_complete else 1)
+                _wait_until_written(Path(run.settings.sync_file))
 
     def _open(self) -> Any:
         """Begin a part of the run."""
@@ -121,6 +125,15 @@ class WandbTracker:
                 x_save_requirements=False,
             ),
         )
+
+
+def _wait_until_written(path: Path) -> None:
+    """Wait for W&B's own process, which goes on writing when `finish` has returned."""
+    deadline = time.monotonic() + PATIENCE
+    while not wandb_files.has_ended(path):
+        if time.monotonic() > deadline:
+            raise UserError(f"W&B has not written {path} to its end within {PATIENCE} s.")
+        time.sleep(0.05)
 
 
 @contextlib.contextmanager

@@ -6,6 +6,13 @@ import sys
 import time
 from pathlib import Path
 
+import pytest
+
+from dqn_tf.support.errors import UserError
+from dqn_tf.tracking.__main__ import OPEN
+from dqn_tf.tracking.flags import parse
+from dqn_tf.tracking.follower import Follower
+from dqn_tf.tracking.tracker import Identity
 from tracked_runs import append_rows, finish_run, make_run, scalars_of, training, write_config
 from tracker_contents import READ, key_of, track, words
 
@@ -83,11 +90,27 @@ def has_begun(to: str, place: Path, run: Path) -> bool:
         return False
 
 
-def test_a_resumed_run_adds_its_new_rows_and_its_changed_settings(to, place, tmp_path):
+def open_follower(run: Path, to: str, place: Path) -> Follower:
+    """A follower of this process, as `dqn-track` makes it."""
+    uri = parse(["dqn-track", *words(run, to, place)]).tracking_uri or ""
+    open_tracker = OPEN[to][1]
+    return Follower(
+        run, lambda path, key: open_tracker(Identity(key, path.name, "CartPole-v1", uri)), to
+    )
+
+
+@pytest.mark.parametrize("is_live", [False, True])
+def test_a_resumed_run_adds_its_new_rows_and_its_changed_settings(to, place, tmp_path, is_live):
+    """Whether it is followed all the while, or sent before and after."""
     run = make_run(tmp_path / "run", rows=6)
-    track(run, to, place)
-    before = READ[to](place, run).scalars
-    assert before == scalars_of(run)
+    before = scalars_of(run)
+    follower = open_follower(run, to, place)
+    if is_live:
+        follower.send_new()
+    else:
+        follower.finish()
+        assert READ[to](place, run).scalars == before
+        follower = open_follower(run, to, place)
     # back to step 30, as the last checkpoint has it; one row comes out as before, one does not
     path = run / "metrics.csv"
     kept = path.read_bytes().splitlines(keepends=True)[: 1 + 3 * 3]
@@ -96,9 +119,39 @@ def test_a_resumed_run_adds_its_new_rows_and_its_changed_settings(to, place, tmp
     append_rows(run, [4])
     append_rows(run, [5], loss=0.25)
     write_config(run, total_steps=90_000)
-    track(run, to, place)
+    follower.finish()
     content = READ[to](place, run)
     changed = scalars_of(run) - before
     assert len(changed) == 1 and content.scalars == before + changed
     name = "resumed.total_steps" if to == "mlflow" else "total_steps"
     assert {**content.settings, **content.tags}[name] == "90000"
+
+
+def test_a_request_that_failed_half_way_is_made_good(to, place, tmp_path, monkeypatch):
+    run = make_run(tmp_path / "run", rows=20)
+    follower = open_follower(run, to, place)
+    tracker = follower._tracker
+    send = tracker.send
+
+    def send_half(rows):
+        send(rows[: len(rows) // 2])
+        raise ConnectionResetError("connection reset by peer")
+
+    monkeypatch.setattr(tracker, "send", send_half)
+    with pytest.raises(UserError, match=f"{to} failed: connection reset by peer"):
+        follower.send_new()
+    monkeypatch.setattr(tracker, "send", send)
+    append_rows(run, [21])
+    follower.send_new()
+    follower.finish()
+    assert READ[to](place, run).scalars == scalars_of(run)
+
+
+def test_two_followers_of_one_run_do_not_meet(to, place, tmp_path):
+    run = make_run(tmp_path / "run", rows=1)
+    follower = open_follower(run, to, place)
+    with pytest.raises(UserError, match=f"is being sent to {to} by another process"):
+        track(run, to, place)
+    follower.finish()
+    track(run, to, place)
+    assert READ[to](place, run).scalars == scalars_of(run)

@@ -1,0 +1,1 @@
+"""What a follower beside a training costs it."""
