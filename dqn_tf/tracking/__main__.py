@@ -23,7 +23,6 @@ OPEN: dict[str, tuple[Callable[[str], None], Callable[[Identity], Tracker]]] = {
     "wandb": (wandb_tracker.require_uri, wandb_tracker.WandbTracker),
     "trackio": (trackio_tracker.require_uri, trackio_tracker.TrackioTracker),
 }
-NICENESS = 19  # a training beside it has the processor whenever it wants it
 
 
 def command() -> None:
@@ -33,7 +32,7 @@ def command() -> None:
 
 def main(flags: TrackingFlags) -> None:
     """Follow the runs to their end, and say what was sent. Raises UserError."""
-    os.nice(NICENESS)
+    os.nice(flags.niceness)
     require_uri, open_tracker = OPEN[flags.to]
     uri = flags.tracking_uri or default_uri(
         flags.run, flags.to, has_several=not (flags.run / CONFIG).is_file()

@@ -13,6 +13,7 @@ import dqn_tf
 from dqn_tf.support.command_line import other_command, typed_path
 from dqn_tf.support.errors import UserError
 from dqn_tf.tracking.destination import default_uri
+from dqn_tf.tracking.flags import NICENESS
 from dqn_tf.tracking.tracker import require_packages
 
 LOG = "tracking.log"  # in the run directory, or in the one above several seeds' runs
@@ -33,6 +34,7 @@ class FollowerBeside:
         words = [f"--tracking_uri={uri or default_uri(run, to, has_several)}"]
         if project:
             words.append(f"--project={project}")
+        words.append(f"--niceness={NICENESS}")
         self._words = [f"--run={run.absolute()}", f"--to={to}", *words]
         self._log = run / LOG
         self._log_start = 0

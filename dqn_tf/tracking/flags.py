@@ -10,6 +10,8 @@ from dqn_tf.support import command_line
 from dqn_tf.support.errors import UserError
 from dqn_tf.tracking.tracker import TRACKERS, require_packages
 
+NICENESS = 19
+
 
 class TrackingFlags(NamedTuple):
     """The flags' values."""
@@ -21,6 +23,7 @@ class TrackingFlags(NamedTuple):
     name: str | None
     period_seconds: float
     patience_seconds: float
+    niceness: int
 
 
 def parse(argv: Sequence[str]) -> TrackingFlags:
@@ -80,6 +83,15 @@ def define(values: flags.FlagValues) -> None:
         0.0,
         "go on for so long after nobody trains any more, for runs that are started in turn",
         lower_bound=0.0,
+        flag_values=values,
+    )
+    flags.DEFINE_integer(
+        "niceness",
+        NICENESS,
+        "how far the process steps back behind others: with 19, the most, a training beside it has"
+        " the processor whenever it wants it",
+        lower_bound=0,
+        upper_bound=NICENESS,
         flag_values=values,
     )
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from dqn_tf.tracking import beside
 from dqn_tf.tracking.tracker import TRACKERS
 
 
@@ -17,8 +18,12 @@ def place(tmp_path_factory) -> Path:
 
 @pytest.fixture(autouse=True)
 def own_priority(monkeypatch) -> None:
-    """Leaves the tests' process its priority, which the command lowers."""
+    """Leaves the tests' process, and what they start beside a run, its priority.
+
+    Beside other tests, a process that steps back for all of them is not done within minutes.
+    """
     monkeypatch.setattr(os, "nice", lambda increment: 0)
+    monkeypatch.setattr(beside, "NICENESS", 0)
 
 
 @pytest.fixture(params=list(TRACKERS))

@@ -29,11 +29,14 @@ FILES = {
 def start(run: Path, to: str, place: Path) -> subprocess.Popen:
     command = [sys.executable, "-m", "dqn_tf.tracking", *words(run, to, place)]
     return subprocess.Popen(
-        [*command, "--period_seconds=0.05"], cwd=ROOT, stdout=subprocess.PIPE, text=True
+        [*command, "--period_seconds=0.05", "--niceness=0"],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        text=True,
     )
 
 
-def wait_for(condition, patience: float = 120) -> None:
+def wait_for(condition, patience: float = 240) -> None:
     deadline = time.monotonic() + patience
     while not condition():
         assert time.monotonic() < deadline
