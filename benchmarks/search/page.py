@@ -6,7 +6,7 @@ import numpy as np
 
 from benchmarks.common.report import verdict, versions
 from benchmarks.common.tables import markdown
-from benchmarks.search.records import Finished, finished
+from benchmarks.search.records import Finished, finished, of_rl_zoo
 from benchmarks.search.searches import SEARCHES
 from dqn_tf.config.searched import Searched
 from dqn_tf.evaluation.statistics import bootstrap, iqm
@@ -42,7 +42,11 @@ def found(results_dir: Path) -> str:
         "minutes",
         "CPU s",
     )
-    text = markdown(header, [_line(result) for result in done])
+    lines = []
+    for result in done:
+        lines.append(_line(result))
+        lines += _line_of_rl_zoo(results_dir, result)
+    text = markdown(header, lines)
     for result in done:
         text += ["", f"{result.search.title}: `{result.winner['command']}`"]
         if result.search.claim is not None:
@@ -80,6 +84,30 @@ def _line(result: Finished) -> tuple[str, ...]:
         f"{minutes:.0f}, {processes} processes",
         f"{sum(session.cpu_seconds for session in result.sessions):,.0f}",
     )
+
+
+def _line_of_rl_zoo(results_dir: Path, result: Finished) -> list[tuple[str, ...]]:
+    """Return the line of rl-zoo3's search beside this one, if there is one.
+
+    It has no other seeds in a trial, and its value is that of the best evaluation.
+    """
+    found = of_rl_zoo(results_dir, result.search)
+    if found is None:
+        return []
+    sessions, zoo = found
+    test = np.array(zoo["test"], float)
+    shown = (
+        f"rl-zoo3 beside it: {zoo['order']['trials']} runs, one a trial",
+        str(zoo["order"]["trials"]),
+        f"{zoo['seen']:.1f}",
+        _interval(float(iqm(test)), bootstrap(test, iqm)),
+        f"{zoo['seen'] - float(iqm(test)):.1f}",
+        "-",
+        "-",
+        f"{sum(session.seconds for session in sessions) / 60:.0f}, 1 process",
+        f"{sum(session.cpu_seconds for session in sessions):,.0f}",
+    )
+    return [shown]
 
 
 def _interval(value: float, ends: list[float]) -> str:

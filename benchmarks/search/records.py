@@ -12,7 +12,7 @@ from benchmarks.common.records import read
 from benchmarks.search.searches import Search
 
 FILE = "sessions.csv"
-WINNER, TRIALS, STUDY = "winner.json", "trials.csv", "study.db"
+WINNER, TRIALS, STUDY, RL_ZOO = "winner.json", "trials.csv", "study.db", "rl_zoo.json"
 
 
 class Session(NamedTuple):
@@ -52,13 +52,23 @@ def words_of(search: Search) -> str:
     return " ".join(search.words)
 
 
+def rl_zoo_name(search: Search) -> str:
+    """Return what the sessions of rl-zoo3's search beside this one are called."""
+    return f"{search.name}_rl_zoo"
+
+
+def of_rl_zoo(results_dir: Path, search: Search) -> tuple[list[Session], dict[str, Any]] | None:
+    """Return what rl-zoo3's search beside this one cost and found; None if there is none."""
+    sessions = _sessions(results_dir, search, rl_zoo_name(search))
+    file = results_dir / search.name / RL_ZOO
+    if not file.exists() or not any(session.status == 0 for session in sessions):
+        return None
+    return sessions, json.loads(file.read_text(encoding="utf-8"))
+
+
 def finished(results_dir: Path, search: Search) -> Finished | None:
     """Return what is recorded of the search; None if it has not come to its end."""
-    sessions = [
-        session
-        for session in read(results_dir / FILE, Session)
-        if session.search == search.name and session.words == words_of(search)
-    ]
+    sessions = _sessions(results_dir, search, search.name)
     if not any(session.status == 0 for session in sessions):
         return None
     directory = results_dir / search.name
@@ -68,3 +78,11 @@ def finished(results_dir: Path, search: Search) -> Finished | None:
         for row in csv.DictReader(file):
             states[row["state"]] = states.get(row["state"], 0) + 1
     return Finished(search, sessions, winner, states)
+
+
+def _sessions(results_dir: Path, search: Search, name: str) -> list[Session]:
+    return [
+        session
+        for session in read(results_dir / FILE, Session)
+        if session.search == name and session.words == words_of(search)
+    ]

@@ -94,10 +94,10 @@ def text(results: Sequence[Tested], plan: SearchPlan) -> str:
     lines = ["IQM over the seeds with 95 % bootstrap intervals:", "", *table(results, plan), ""]
     lost = [shrinkage(one).value for one in results if one.candidate.seen and not one.broke]
     if lost:
-        lines.append(
-            f"What the search saw of its best {len(lost)} was {np.mean(lost):.1f} too high on"
-            " average: the best of many trials is a lucky one."
-        )
+        mean = float(np.mean(lost))
+        luck = f"{mean:.1f} too high on average: the best of many trials is a lucky one"
+        saw = f"What the search saw of its best {len(lost)} was"
+        lines.append(f"{saw} {luck if mean > 0 else 'no higher than the test'}.")
     best = choose(results)
     if best is None:
         return "\n".join([*lines, "Learning broke in the test of each of them: no winner."])

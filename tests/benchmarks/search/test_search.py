@@ -30,7 +30,7 @@ def test_the_ranges_in_the_docs_are_those_of_the_settings():
     assert shown == page.ranges(), "python -m benchmarks.search --render_only"
 
 
-def session(search, **other):
+def session(search, /, **other):
     row = dict.fromkeys(records.Session._fields, "1")
     cost = {"processes": 2, "seconds": 300.0, "cpu_seconds": 500.0, "status": 0}
     words = {"search": search.name, "words": records.words_of(search), "date": "2026-11-26"}
@@ -60,4 +60,8 @@ def test_the_table_counts_all_sessions_and_compares_on_the_same_seeds(tmp_path):
     assert cells[4] == "15.0 [10.0, 20.0]"
     assert cells[6] == "380.0 [380.0, 380.0]"
     assert cells[7:] == ["10, 2 processes", "1,000"]
+    zoo = {"test": [200.0, 300.0], "seen": 400.0, "order": {"trials": 60}}
+    (directory / records.RL_ZOO).write_text(json.dumps(zoo), encoding="utf-8")
+    append(file, session(search, search=records.rl_zoo_name(search), processes=1))
+    assert "| 60 | 400.0 | 250.0 [200.0, 300.0] | 150.0 |" in page.found(tmp_path)
     assert "at least 475 on fresh seeds: **met**" in text
