@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 PROC = Path("/proc")
-# how Ray names the processes of actors, and one that waits for an actor
+# how Ray names the processes of actors; those that wait for an actor, and its own services
 ACTOR = "ray::"
-IDLE = "ray::IDLE"
+NO_ACTORS = ("ray::IDLE", "ray::DashboardAgent", "ray::RuntimeEnvAgent")
 
 
 class Process(NamedTuple):
@@ -48,7 +48,7 @@ def actors(pid: int) -> list[int]:
     return [
         process.pid
         for process in tree(pid)
-        if process.command.startswith(ACTOR) and not process.command.startswith(IDLE)
+        if process.command.startswith(ACTOR) and not process.command.startswith(NO_ACTORS)
     ]
 
 

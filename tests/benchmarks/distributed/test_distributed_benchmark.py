@@ -64,23 +64,35 @@ def test_the_slow_environment_is_cartpole_that_takes_its_time(kind):
 
 
 @needs_proc
-def test_a_process_and_what_it_started_are_found():
+def test_workers_are_found_among_the_processes_of_ray():
     code = "import sys; sum(range(3_000_000)); print('ready', flush=True); sys.stdin.read()"
-    with subprocess.Popen(
-        ["ray::Shard", "-c", code],
-        executable=sys.executable,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-    ) as child:
-        child.stdout.readline()
-        assert process_tree.actors(os.getpid()) == [child.pid]
-        assert process_tree.actors(child.pid) == [child.pid]
-        memory = process_tree.memory(child.pid)
+    with contextlib.ExitStack() as stack:
+        names = ("ray::Worker.collect", "ray::IDLE", "ray::DashboardAgent", "ray::RuntimeEnvAgent")
+        children = [
+            stack.enter_context(
+                subprocess.Popen(
+                    [name, "-c", code],
+                    executable=sys.executable,
+                    stdin=subprocess.PIPE,
+                    stdout=subprocess.PIPE,
+                )
+            )
+            for name in names
+        ]
+        for child in children:
+            child.stdout.readline()
+        worker = children[0].pid
+        assert process_tree.actors(os.getpid()) == [worker]
+        assert {each.pid for each in children} < {
+            each.pid for each in process_tree.tree(os.getpid())
+        }
+        memory = process_tree.memory(worker)
         assert 3 < memory.pss <= memory.rss < 200
-        assert process_tree.cpu_seconds(child.pid) > 0
-        assert process_tree.cpu_seconds(os.getpid()) >= process_tree.cpu_seconds(child.pid)
-        child.stdin.close()
-    assert process_tree.actors(os.getpid()) == [] and process_tree.memory(child.pid) is None
+        assert process_tree.cpu_seconds(worker) > 0
+        assert process_tree.cpu_seconds(os.getpid()) >= process_tree.cpu_seconds(worker)
+        for child in children:
+            child.stdin.close()
+    assert process_tree.actors(os.getpid()) == [] and process_tree.memory(worker) is None
 
 
 def test_the_clock_stops_when_the_newest_episodes_reach_the_target():
