@@ -68,8 +68,11 @@ class FollowerBeside:
         return self._failure(last.removeprefix("error: ")) if status else last
 
     def _start(self) -> None:
-        package = str(Path(dqn_tf.__file__).parents[1])
-        paths = [package, *filter(None, [os.environ.get("PYTHONPATH")])]
+        variables = dict(os.environ)
+        package = Path(dqn_tf.__file__).parents[1]
+        if package.name not in ("site-packages", "dist-packages"):  # a checkout
+            earlier = filter(None, [os.environ.get("PYTHONPATH")])
+            variables["PYTHONPATH"] = os.pathsep.join([str(package), *earlier])
         with self._log.open("ab") as log:
             self._log_start = log.tell()
             self._process = subprocess.Popen(
@@ -77,7 +80,7 @@ class FollowerBeside:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                env=os.environ | {"PYTHONPATH": os.pathsep.join(paths)},
+                env=variables,
                 start_new_session=True,  # Ctrl-C stops the training and not what sends it
             )
 

@@ -48,6 +48,7 @@ class MlflowTracker:
         from mlflow.tracking import MlflowClient
 
         self._client = MlflowClient(identity.uri)
+        self._repeats: Counter[Scalar] = Counter()  # of each scalar, how many were sent
         experiment = self._experiment(identity)
         self.run_id = self._find(experiment, identity.key)
         if not self.run_id:
@@ -66,6 +67,7 @@ class MlflowTracker:
                 if abs(value) >= LARGEST:
                     value = float("inf") if value > 0 else float("-inf")
                 history[scalar(name, metric.step, value)] += 1
+        self._repeats = history.copy()
         return history
 
     def send(self, rows: Sequence[Row]) -> None:
@@ -74,13 +76,12 @@ class MlflowTracker:
 
         # MLflow keeps one of two equal ones: the second of two episodes of one step that are equal
         # in everything is a millisecond later
-        repeats: Counter[Scalar] = Counter()
         metrics = []
         for row in rows:
             for name, value in row.values.items():
                 key = scalar(name, row.env_step, value)
-                time = int(row.time * 1000) + repeats[key]
-                repeats[key] += 1
+                time = int(row.time * 1000) + self._repeats[key]
+                self._repeats[key] += 1
                 metrics.append(Metric(name, value, time, row.env_step))
         for part in _parts(metrics, MOST_METRICS):
             self._client.log_batch(self.run_id, metrics=part)
