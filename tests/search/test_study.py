@@ -220,6 +220,33 @@ def test_several_workers_do_as_many_trials_as_are_wanted(tmp_path):
     assert len(set(tried)) == len(tried)  # no two workers draw the same
 
 
+def test_a_trial_that_another_process_began_just_before_the_last_one_is_left_out():
+    plan = make_plan("--trials=1", "--seeds=1")
+    opened = open_study(plan)
+    ask, other = opened.ask, []
+
+    def ask_too_late():
+        opened.ask = ask
+        other.append(ask())
+        owners.heart(other[0])
+        return ask()
+
+    opened.ask = ask_too_late
+    runs = []
+
+    def score(config, seeds, check):
+        runs.append(seeds)
+        return [0.0]
+
+    def say(sentence):
+        assert sentence == "waiting for the last trials of other processes"
+        opened.tell(other[0], 1.0)
+
+    trials.Worker(plan, opened, score, lambda: None, say, Broke).work()
+    assert not runs
+    assert [trial.state for trial in opened.trials] == [COMPLETE, FAIL]
+
+
 def test_what_cannot_be_run_is_refused_with_its_reason_and_takes_no_trial_s_place():
     # a window of 2,000 steps is more than the warm-up fills
     plan = make_plan("--trials=6", "--seeds=2", "--range=batch_size=64,2000")
