@@ -191,8 +191,8 @@ def test_pixels(make, monkeypatch):
 
 
 def test_more_workers_than_the_cluster_has_cpus_for(make):
-    with pytest.raises(UserError, match="--workers=3: the cluster has \\d free of 2 CPUs"):
-        make(3, num_envs=6)
+    with pytest.raises(UserError, match=r"--workers=9: the cluster has \d free of \d CPUs"):
+        make(9, num_envs=18)
 
 
 def test_a_node_that_is_lost(make, cluster):
