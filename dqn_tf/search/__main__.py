@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     import optuna
 
 TRIALS, TEST = "trials", "test"  # what --part says
+STOPPED_PART = "A process of the search has stopped."
 STOPPED = "Stopped. All finished trials are kept; the same command goes on."
 
 
@@ -32,7 +33,7 @@ def main(flags: SearchFlags) -> None:
     if not command_line.verbose():
         warnings.simplefilter("ignore")  # of Gymnasium and Optuna; dqn_tf says what matters
     work = functools.partial(search, flags)
-    answer_signals(work, "" if flags.part else STOPPED)
+    answer_signals(work, STOPPED_PART if flags.part else STOPPED)
 
 
 def search(flags: SearchFlags, interrupts: Interrupts) -> None:
