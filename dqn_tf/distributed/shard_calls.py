@@ -74,35 +74,46 @@ class _Round:
         self._send(range(len(calls._owners)))
 
     def wait(self) -> None:
-        """Take the next answer, or give up the workers that are silent for too long."""
-        calls = self._calls
-        busy = {member.number: member for member in map(self._owner, self.waiting.values())}
-        patience = calls._config.worker_timeout
-        oldest = min(self._heard[number] for number in busy)
-        left = max(0.0, oldest + patience - time.monotonic())
-        done, _ = calls._ray.wait(list(self.waiting), num_returns=1, timeout=left)
-        for reference in done:
-            self._take(reference)
-        if done:
-            return
+        """Take the answers, and give up workers that are silent for too long."""
+        ray, patience = self._calls._ray, self._calls._config.worker_timeout
+        busy = {self._owner(shard).number for shard in self.waiting.values()}
+        left = min(self._heard[number] for number in busy) + patience - time.monotonic()
+        # All at once: each call takes as long as a few steps of a fast environment.
+        references = list(self.waiting)
+        done, _ = ray.wait(references, num_returns=len(references), timeout=max(0.0, left))
+        try:
+            answers = ray.get(done)
+        except ray.exceptions.RayError:
+            self._take_each(done)
+        else:
+            for reference, answer in zip(done, answers, strict=True):
+                self._accept(reference, answer)
         now = time.monotonic()
-        for number, member in busy.items():
+        silent = {self._owner(shard).number: self._owner(shard) for shard in self.waiting.values()}
+        for number, member in silent.items():
             if now - self._heard[number] >= patience:
                 self._lose(member, f"has not answered for {patience:g} seconds (--worker_timeout)")
 
-    def _take(self, reference: Any) -> None:
-        shard = self.waiting[reference]
-        member = self._owner(shard)
+    def _take_each(self, done: Iterable[Any]) -> None:
+        """Take answers one by one, where one of them is an error."""
         exceptions = self._calls._ray.exceptions
-        try:
-            self.answers[shard] = self._calls._ray.get(reference)
-        except exceptions.RayTaskError as error:
-            raise UserError(refusal(error, member.name)) from error
-        except exceptions.RayError:
-            self._lose(member, "is lost")
-            return
-        del self.waiting[reference]
-        self._heard[member.number] = time.monotonic()
+        for reference in done:
+            if reference not in self.waiting:  # asked again, as its worker is lost
+                continue
+            member = self._owner(self.waiting[reference])
+            try:
+                answer = self._calls._ray.get(reference)
+            except exceptions.RayTaskError as error:
+                raise UserError(refusal(error, member.name)) from error
+            except exceptions.RayError:
+                self._lose(member, "is lost")
+            else:
+                self._accept(reference, answer)
+
+    def _accept(self, reference: Any, answer: Any) -> None:
+        shard = self.waiting.pop(reference)
+        self.answers[shard] = answer
+        self._heard[self._owner(shard).number] = time.monotonic()
         self._calls.is_cold[shard] = False
 
     def _lose(self, member: Member, what: str) -> None:
