@@ -19,6 +19,7 @@ from dqn_tf.support.errors import UserError, describe_error
 
 MISSING = "needs Ray, which is not installed. Type: pip install 'dqn_tf[distributed]'"
 CONNECT_SECONDS = 5.0
+STARTS = 2  # Ray gives up after 15 to 30 s where a machine is busy; the files are read by then
 LEAST_OBJECTS = 128 * 2**20  # bytes; Ray takes no less than 75 MiB
 AUTOMATIC = "auto"
 
@@ -103,13 +104,18 @@ def connect(config: DQNConfig, object_bytes: int) -> RayCluster:
             "object_store_memory": max(LEAST_OBJECTS, 4 * object_bytes),
             "include_dashboard": False,
         }
-    try:
-        with _own_signals(), warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            ray.init(log_to_driver=False, logging_level=logging.ERROR, **options)
-    except Exception as error:
-        where = f"--ray_address={config.ray_address}" if config.ray_address else "--workers"
-        raise UserError(f"{where}: Ray cannot be used: {describe_error(error)}") from error
+    for attempt in range(STARTS):
+        try:
+            with _own_signals(), warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                ray.init(log_to_driver=False, logging_level=logging.ERROR, **options)
+            break
+        except Exception as error:
+            ray.shutdown()
+            if attempt < STARTS - 1:
+                continue
+            where = f"--ray_address={config.ray_address}" if config.ray_address else "--workers"
+            raise UserError(f"{where}: Ray cannot be used: {describe_error(error)}") from error
     _connected = RayCluster(ray, is_own=not config.ray_address, is_to_end=True)
     return _connected
 

@@ -8,8 +8,10 @@ from absl import flags
 from command_server import ROOT
 from dqn_tf.evaluation import flags as evaluation_flags
 from dqn_tf.export import flags as export_flags
+from dqn_tf.search import flags as search_flags
 from dqn_tf.support import command_line
 from dqn_tf.support.errors import UserError
+from dqn_tf.tracking import flags as tracking_flags
 from dqn_tf.traffic import flags as traffic_flags
 from dqn_tf.training import flags as training_flags
 
@@ -170,10 +172,13 @@ def test_every_flag_that_names_a_place_is_a_path(monkeypatch):
         evaluation_flags.define,
         export_flags.define,
         traffic_flags.define,
+        search_flags.define,
+        tracking_flags.define,
     ):
         values = flags.FlagValues()
         define_flags(values)
         for name in values:
             kinds[name] = values[name].parser.syntactic_help == "a path"
     places = {"run_dir", "export_dir", "resume", "model", "compare", "json", "video", "run"}
-    assert {name for name, is_path in kinds.items() if is_path} == places | {"output", "logs"}
+    places |= {"output", "logs", "hub_folder", "output_dir", "ranges"}
+    assert {name for name, is_path in kinds.items() if is_path} == places
