@@ -21,18 +21,11 @@ TF_AGENTS = [
 BESIDE_TF_AGENTS = [
     'grpcio-health-checking<1.75; python_version < "3.12"',
     'onnx<1.18; python_version < "3.12"',
-    # of optuna
-    'sqlalchemy<2.0.20; python_version < "3.12"',
-    'alembic<1.14; python_version < "3.12"',
 ]
 # --language_model: files of pretrained language models, and their tokens
 LANGUAGE = ["gguf>=0.17,<1", "safetensors>=0.6,<1", "tokenizers>=0.21,<1"]
-# --workers: steps in other processes
-DISTRIBUTED = ["ray>=2.56.1,<3"]
 # minari:ID, logged data; earlier versions store pictures as JPEG, with losses
 MINARI = ["minari[hdf5]>=0.5.4,<0.6"]
-# dqn-search
-SEARCH = ["optuna>=4.5,<6"]
 ONNX = ["onnx>=1.17", "onnxruntime>=1.19"]
 
 # The server. tensorflow-serving-api needs tensorflow, which is here already, and wants it at least
@@ -101,7 +94,7 @@ setup(
         "bench": ["stable-baselines3>=2.7", "sbx-rl>=0.20", "tf-keras>=2.18"],
         "box2d": ["gymnasium[box2d]"],  # LunarLander-v3
         # --workers: never ray[...], whose extras pin what others need newer
-        "distributed": DISTRIBUTED,
+        "distributed": ["ray>=2.56.1,<3"],
         "docs": [
             "sphinx>=8.0",
             "myst-parser>=4.0",
@@ -118,7 +111,9 @@ setup(
         # For `python -m dqn_tf.export --formats=savedmodel,onnx`. From 1.18 on onnx wants a newer
         # typing-extensions than tf-agents allows.
         "onnx": ONNX,
-        "search": SEARCH,
+        "search": ["optuna>=4.5,<6"],
+        # Without ray and optuna, whose tests are skipped then: beside tf-agents' pins pip would try
+        # one version of TensorFlow after the other. Installed afterwards they fit.
         # tensorflow-serving-api's messages are what ours are compared with. opencv for Gymnasium's
         # preprocessing, which ale-py's is compared with
         "test": [
@@ -129,11 +124,9 @@ setup(
             "pytest-timeout>=2.3",
             "pytest-xdist>=3.6",
             "pygame>=2.1.3",
-            *DISTRIBUTED,
             *LANGUAGE,
             *MINARI,
             *ONNX,
-            *SEARCH,
             *SERVING,
             *TF_AGENTS,
             *BESIDE_TF_AGENTS,
