@@ -70,7 +70,7 @@ class Loan:
 class LocalCollector:
     """Steps Gymnasium environments in this process, epsilon-greedily over legal actions.
 
-    Owns them in `shards`, and what explores.
+    Owns them in `shards`, and what explores. `spaces` are what they observe and take.
     """
 
     def __init__(
@@ -83,6 +83,7 @@ class LocalCollector:
         self.shards = [
             Shard(config, make_env, q_function, number) for number in range(config.shards)
         ]
+        self.spaces = self.shards[0].env.spaces
         self._config = config
         self._q_function = q_function
         self._generator = generator

@@ -28,9 +28,9 @@ class TrainingFlags(NamedTuple):
     resume: str | None
     refill_replay: bool
     on_checkpoint_error: str
-    track: str | None
-    tracking_uri: str | None
-    tracking_project: str | None
+    track: str | None = None
+    tracking_uri: str | None = None
+    tracking_project: str | None = None
 
 
 def parse_training_flags(argv: Sequence[str]) -> TrainingFlags:

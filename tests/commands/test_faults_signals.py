@@ -44,7 +44,7 @@ def require_same_end(directory) -> None:
         ("training", 30, {32}),  # warm-up
         ("training", 250, {256}),  # learning
         ("evaluation", 5, {152}),  # amid the first periodic evaluation
-        ("saving", 12, {200, 208}),  # amid the second checkpoint
+        ("saving", 14, {200, 208}),  # amid the second checkpoint
         ("test", 5, {400}),  # the final test
     ],
 )
@@ -71,7 +71,7 @@ def test_sigterm_during_the_export_lets_it_finish(tmp_path):
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_second_signal_during_the_save_ends_it_at_once(tmp_path, number):
-    status, text = run(small_run(tmp_path), tmp_path, **signal_at("saving", 12, number, again=1))
+    status, text = run(small_run(tmp_path), tmp_path, **signal_at("saving", 14, number, again=1))
     assert status == 128 + number and "Traceback" not in text, text
     found = checkpoint.load_latest(tmp_path / "run" / "checkpoints")
     assert found.state["engine"]["env_step"] < 200, "the one being saved is not there"

@@ -45,7 +45,7 @@ def unbroken(tmp_path_factory):
 @pytest.mark.parametrize(
     ("moment", "count", "reached"),
     [
-        ("saving", 12, 100),  # amid a checkpoint of the pretraining
+        ("saving", 14, 100),  # amid a checkpoint of the pretraining
         ("training", 250, 500),
     ],
 )

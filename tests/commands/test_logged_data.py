@@ -58,7 +58,7 @@ def unbroken(data, tmp_path_factory):
 @pytest.mark.parametrize(
     ("moment", "count"),
     [
-        ("saving", 12),  # amid a checkpoint of the offline part
+        ("saving", 14),  # amid a checkpoint of the offline part
         ("training", 1),  # at the first environment step
         ("training", 250),
     ],
@@ -164,7 +164,7 @@ def test_a_run_with_all_switches_is_resumed_exported_and_evaluated(data, tmp_pat
         directory.mkdir()
     status, text = run(small_run(plain, data=data, **switches), plain)
     assert status == 0, text
-    hit = signal_at("saving", 12, signal.SIGKILL)
+    hit = signal_at("saving", 14, signal.SIGKILL)
     status, text = run(small_run(killed, data=data, **switches), killed, **hit)
     assert status == -signal.SIGKILL, text
     status, text = run(resume_run(killed), killed)
