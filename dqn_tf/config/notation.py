@@ -16,6 +16,15 @@ def show(value: Any) -> str:
     return ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
 
 
+def flag_words(name: str, value: Any) -> list[str]:
+    """Return a setting as words of a command line; texts of a tuple are given one by one."""
+    if isinstance(value, bool):
+        return [f"--{name}" if value else f"--no{name}"]
+    if isinstance(value, tuple) and value and isinstance(value[0], str):
+        return [f"--{name}={part}" for part in value]
+    return [f"--{name}={show(value)}"]
+
+
 def is_atari(env: str) -> bool:
     """Return whether this id is one of ale-py's games."""
     return env.startswith("ALE/")

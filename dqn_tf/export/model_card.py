@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from dqn_tf.config import presets
-from dqn_tf.config.notation import show
+from dqn_tf.config.notation import flag_words
 
 
 class Card(NamedTuple):
@@ -86,7 +86,7 @@ def training_command(settings: Mapping[str, Any]) -> str:
     for name, value in settings.items():
         if name in ("env", "seed") or value in (before.get(name), None):
             continue
-        words.append(f"--{name}={show(tuple(value) if isinstance(value, list) else value)}")
+        words += flag_words(name, tuple(value) if isinstance(value, list) else value)
     return shlex.join(["python", "train.py", *words])
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from dqn_tf.config import presets
 from dqn_tf.config.dqn_config import DQNConfig
-from dqn_tf.config.notation import show
+from dqn_tf.config.notation import flag_words
 from dqn_tf.config.settings.setting import IMPROVEMENTS, RECORDS
 from dqn_tf.search.flags import OF_RUNS
 from dqn_tf.support import command_line
@@ -34,13 +34,14 @@ def command(config: DQNConfig) -> str:
             continue
         if name == "learning_rate_end" and value is None:
             value = config.learning_rate  # the preset's falls; this one stays where it begins
-        if isinstance(value, bool):
-            words.append(f"--{name}" if value else f"--no{name}")
-        elif isinstance(value, tuple) and value and isinstance(value[0], str):
-            words += [f"--{name}={shlex.quote(part)}" for part in value]
-        else:
-            words.append(f"--{name}={shlex.quote(show(value))}")
+        words += map(_quoted, flag_words(name, value))
     return " ".join(words)
+
+
+def _quoted(word: str) -> str:
+    """Quote the value of a flag, and not its name."""
+    name, sign, value = word.partition("=")
+    return name + sign + shlex.quote(value) if sign else word
 
 
 def snippet(config: DQNConfig, claim: str) -> str:
