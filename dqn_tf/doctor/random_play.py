@@ -14,8 +14,8 @@ import numpy as np
 
 from dqn_tf.config.dqn_config import DQNConfig
 from dqn_tf.envs import registry
-from dqn_tf.envs.checked_env import CheckedEnv, close_all, known_spaces
-from dqn_tf.envs.spaces import Spaces
+from dqn_tf.envs.checked_env import CheckedEnv, close_all
+from dqn_tf.envs.spaces import Spaces, known_spaces
 from dqn_tf.support.errors import UserError
 
 PATIENCE_SECONDS = 10.0  # of each of the two kinds of play

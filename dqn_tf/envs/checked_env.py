@@ -12,7 +12,7 @@ import contextlib
 import dataclasses
 import signal
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from math import isfinite
 from typing import Any, NoReturn
 
@@ -341,6 +341,8 @@ class CheckedEnv:
         """Raise the sentence of what the environment raised in a call."""
         if isinstance(error, UserError) or is_user_interrupt(error):
             raise error
+        if isinstance(error, Refused):  # of a part of the observation
+            self._refuse(error)
         kind, _, message = describe_error(error).partition(": ")
         hint = ""
         if isinstance(error, TypeError) and "'seed'" in message:
@@ -392,9 +394,3 @@ def close_quietly(env: gym.Env) -> None:
     except BaseException as error:
         if is_user_interrupt(error):
             raise
-
-
-def known_spaces(make_env: Callable[[], gym.Env]) -> Spaces | None:
-    """Return the spaces that a maker of environments knows, None for any other function."""
-    spaces = getattr(make_env, "spaces", None)
-    return spaces if isinstance(spaces, Spaces) else None

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import importlib
-import importlib.util
 import os
 import re
 import warnings
@@ -17,7 +15,7 @@ import gymnasium as gym
 from dqn_tf.config import presets
 from dqn_tf.config.dqn_config import DQNConfig
 from dqn_tf.config.notation import import_names, is_atari, show
-from dqn_tf.envs import applications, atari, gridworld, probes, text, tokenizer
+from dqn_tf.envs import applications, atari, flattened, gridworld, packages, probes, text, tokenizer
 from dqn_tf.envs.checked_env import CheckedEnv, close_quietly, is_user_interrupt
 from dqn_tf.envs.choices import ChoiceTexts
 from dqn_tf.envs.dialogues import MessageReader, MessageTokens
@@ -28,30 +26,6 @@ from dqn_tf.envs.vector import SeededVectorEnv
 from dqn_tf.support.errors import UserError, describe_error, describe_value
 from dqn_tf.support.imports import import_named, see_working_directory
 
-
-class Package(NamedTuple):
-    """A package that Gymnasium does not load by itself.
-
-    `register` names the function of `module` that registers its environments; it is empty where
-    importing the module does.
-    """
-
-    module: str
-    register: str
-    advice: str
-
-
-MINIGRID = Package(
-    "minigrid",
-    "",
-    "Type: pip install minigrid. Its observations are a Dict: add"
-    " --env_wrappers=minigrid.wrappers:ImgObsWrapper",
-)
-PACKAGES = {  # by the beginning of the id, without a module
-    "MinAtar/": Package("minatar.gym", "register_envs", "Type: pip install minatar"),
-    "MiniGrid-": MINIGRID,
-    "BabyAI-": MINIGRID,
-}
 # packages of whose environments any number can live at once
 MANY_INSTANCES = ("gymnasium", "minatar", "ale_py", "dqn_tf")
 
@@ -100,7 +74,8 @@ class EnvMaker:
         """The environment's names of its actions and of its tokens, as far as it has any.
 
         They are `action_meanings`, of `get_action_meanings`, and `tokens`, lists of texts. The text
-        `tokenizer` is beside them, one of `tokenizer.KINDS`.
+        `tokenizer` is beside them, one of `tokenizer.KINDS`, and `observation_parts`, what lies
+        where in a vector made of several parts.
         """
         return self._look().names
 
@@ -200,6 +175,8 @@ class EnvMaker:
             checked.spaces, masked=bool(checked.is_masked), stack=getattr(env, "stack", 0)
         )
         names = checked.names
+        if isinstance(env, flattened.Flattened):
+            names["observation_parts"] = env.observation_parts
         reader = tokenizer.of_names(names, spaces)
         if reader and not reader.reads(checked.text, observation, checked.choice_texts):
             del names["tokenizer"]
@@ -237,7 +214,7 @@ def maker(config: DQNConfig) -> EnvMaker:
         make_game = atari.maker(config)
         return EnvMaker(config, make_game)
     see_working_directory()
-    _register(config.env)
+    packages.register(config.env)
 
     def make(**keywords: Any) -> gym.Env:
         # Gymnasium's checker costs a third of a CartPole step; `CheckedEnv` checks the same.
@@ -250,7 +227,10 @@ def maker(config: DQNConfig) -> EnvMaker:
 
 
 def wrapped(env: gym.Env, config: DQNConfig) -> gym.Env:
-    """Put the configured wrappers around an environment, the outermost last. Raises UserError."""
+    """Put the configured wrappers around an environment, the outermost last. Raises UserError.
+
+    What it observes as several parts then becomes one vector: see `flattened`.
+    """
     for name in import_names(config.env_wrappers):
         wrapper = import_named("env_wrappers", name)
         try:
@@ -261,6 +241,7 @@ def wrapped(env: gym.Env, config: DQNConfig) -> gym.Env:
             raise UserError(
                 f"--env_wrappers={config.env_wrappers}: {name} raised {describe_error(error)}"
             ) from error
+    env = flattened.as_vector(env)
     if config.language_model:
         env = MessageTokens(env, config)
     if config.choices == "texts":
@@ -333,24 +314,6 @@ def _namespace(env: str) -> str:
     return env.rpartition(":")[2].rpartition("/")[0]
 
 
-def _register(env: str) -> None:
-    """Ask another package to register its environments, where Gymnasium does not do it."""
-    package = _package_of(env)
-    if package is None:
-        return
-    try:
-        module = importlib.import_module(package.module)
-    except ImportError:
-        return  # gymnasium.make then finds no such environment
-    if package.register:
-        getattr(module, package.register)()
-
-
-def _package_of(env: str) -> Package | None:
-    name = env.rpartition(":")[2]
-    return next((package for start, package in PACKAGES.items() if name.startswith(start)), None)
-
-
 def _comes_with_package(env: gym.Env) -> bool:
     """Tell whether the environment is one of a package that is known to make many instances."""
     with contextlib.suppress(Exception):
@@ -361,11 +324,11 @@ def _comes_with_package(env: gym.Env) -> bool:
 def _explain(config: DQNConfig, error: BaseException) -> NoReturn:
     """Raise the UserError that says what to do about an `error` of `gymnasium.make`."""
     env = config.env
-    package = _package_of(env)
+    package = packages.package_of(env)
     is_missing = isinstance(
         error, (gym.error.NamespaceNotFound, gym.error.NameNotFound, ModuleNotFoundError)
     )
-    if is_missing and package is not None and not _is_installed(package):
+    if is_missing and package is not None and not packages.is_installed(package):
         sentence = f"--env={env} needs a package that is not installed. {package.advice}"
     elif isinstance(error, gym.error.NamespaceNotFound):
         sentence = (
@@ -392,7 +355,3 @@ def _explain(config: DQNConfig, error: BaseException) -> NoReturn:
         elif isinstance(error, TypeError) and "argument" in sentence:
             sentence += ". Its arguments are given by --env_kwargs, as a JSON object."
     raise UserError(sentence) from error
-
-
-def _is_installed(package: Package) -> bool:
-    return importlib.util.find_spec(package.module.partition(".")[0]) is not None

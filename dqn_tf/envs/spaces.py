@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from collections.abc import Callable
 from typing import Any
 
 import gymnasium as gym
@@ -169,14 +170,18 @@ def describe(
     if isinstance(observation_space, gym.spaces.Box):
         return _describe_box(observation_space, actions)
     raise UserError(
-        f"The observation space is {describe_value(observation_space)}: dqn_tf takes Box and"
-        " Discrete observations, MultiDiscrete ones of one size throughout, and a Dict of"
-        " observation and action_mask. Make it a Box:"
-        " --env_wrappers=gymnasium.wrappers:FlattenObservation (Dict, Tuple, MultiDiscrete,"
-        " MultiBinary), or a wrapper of your own that chooses what the agent sees"
-        " (--env_wrappers=minigrid.wrappers:ImgObsWrapper for MiniGrid). A Text is made tokens by"
+        f"The observation space is {describe_value(observation_space)}: dqn_tf takes Box, Discrete,"
+        " MultiDiscrete and MultiBinary observations, and a Dict or Tuple of them. Put a wrapper"
+        " around it that chooses what the agent sees, such as"
+        " --env_wrappers=minigrid.wrappers:ImgObsWrapper for MiniGrid. A Text is made tokens by"
         " --env_wrappers=dqn_tf.envs.text.wrappers:Characters."
     )
+
+
+def known_spaces(make_env: Callable[[], gym.Env]) -> Spaces | None:
+    """Return the spaces that a maker of environments knows, None for any other function."""
+    spaces = getattr(make_env, "spaces", None)
+    return spaces if isinstance(spaces, Spaces) else None
 
 
 def _describe_box(space: gym.spaces.Box, actions: dict[str, Any]) -> Spaces:

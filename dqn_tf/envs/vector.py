@@ -15,7 +15,8 @@ from gymnasium.vector import AutoresetMode
 from gymnasium.vector.utils import batch_space
 
 from dqn_tf.config import seeding
-from dqn_tf.envs.checked_env import CheckedEnv, close_all, known_spaces
+from dqn_tf.envs.checked_env import CheckedEnv, close_all
+from dqn_tf.envs.spaces import known_spaces
 
 
 class SeededVectorEnv(gym.vector.VectorEnv):

@@ -28,6 +28,7 @@ ENTRIES = {
     "action_meanings": list,
     "tokens": list,
     "tokenizer": str,
+    "observation_parts": list,
     "observation_range": dict,
 }
 

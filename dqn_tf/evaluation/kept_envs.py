@@ -8,7 +8,8 @@ from typing import Any
 
 import gymnasium as gym
 
-from dqn_tf.envs.checked_env import CheckedEnv, close_all, known_spaces
+from dqn_tf.envs.checked_env import CheckedEnv, close_all
+from dqn_tf.envs.spaces import known_spaces
 from dqn_tf.support.errors import UserError, describe_error
 
 # Environments stepped together, so that one call of the policy serves all of them.

@@ -14,7 +14,8 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 
-from dqn_tf.envs.checked_env import CheckedEnv, close_all, known_spaces
+from dqn_tf.envs.checked_env import CheckedEnv, close_all
+from dqn_tf.envs.spaces import known_spaces
 from dqn_tf.evaluation.watch import Watch
 from dqn_tf.support import files
 from dqn_tf.support.errors import UserError

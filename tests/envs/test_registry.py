@@ -106,11 +106,17 @@ def test_wrappers_are_put_around():
     ).observation_shape == (2,)
 
 
-def test_a_dict_is_told_the_wrapper_that_makes_it_a_box():
-    with pytest.raises(
-        UserError, match=f"--env_wrappers={FLATTEN} .*minigrid.wrappers:ImgObsWrapper"
-    ):
-        registry.spaces(DQNConfig(env="faulty:Parts-v0"))
+def test_parts_become_one_vector_without_a_wrapper_and_as_with_gymnasiums():
+    plain, wrapped = (
+        registry.spaces(DQNConfig(env="faulty:Parts-v0", env_wrappers=wrappers))
+        for wrappers in ("", FLATTEN)
+    )
+    assert plain == wrapped
+
+
+def test_what_cannot_be_one_vector_is_told_a_wrapper():
+    with pytest.raises(UserError, match="--env_wrappers=minigrid.wrappers:ImgObsWrapper"):
+        registry.spaces(DQNConfig(env="faulty:GraphObservations-v0"))
 
 
 @pytest.mark.parametrize(

@@ -63,12 +63,6 @@ def test_which_observations_are_tokens(space, tokens, expected):
     assert describe(space, TWO, tokens) == expected
 
 
-@pytest.mark.parametrize("space", [MultiDiscrete([2, 3]), MultiDiscrete([[2, 2], [2, 2]])], ids=str)
-def test_other_multidiscrete_spaces_are_refused_in_a_sentence(space):
-    with pytest.raises(UserError, match="MultiDiscrete ones of one size throughout"):
-        describe(space, TWO)
-
-
 def test_spaces_of_earlier_versions_have_no_padding():
     spaces = Spaces((4,), "int32", 2, categories=3, padding=0)
     values = spaces.to_dict()

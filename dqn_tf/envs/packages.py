@@ -1,0 +1,56 @@
+"""Packages of environments that Gymnasium does not load by itself."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+from typing import NamedTuple
+
+
+class Package(NamedTuple):
+    """A package that Gymnasium does not load by itself.
+
+    `register` names the function of `module` that registers its environments; it is empty where
+    importing the module does.
+    """
+
+    module: str
+    register: str
+    advice: str
+
+
+MINIGRID = Package(
+    "minigrid",
+    "",
+    "Type: pip install minigrid. Its observations are a Dict: add"
+    " --env_wrappers=minigrid.wrappers:ImgObsWrapper",
+)
+PACKAGES = {  # by the beginning of the id, without a module
+    "MinAtar/": Package("minatar.gym", "register_envs", "Type: pip install minatar"),
+    "MiniGrid-": MINIGRID,
+    "BabyAI-": MINIGRID,
+}
+
+
+def register(env: str) -> None:
+    """Ask another package to register its environments, where Gymnasium does not do it."""
+    package = package_of(env)
+    if package is None:
+        return
+    try:
+        module = importlib.import_module(package.module)
+    except ImportError:
+        return  # gymnasium.make then finds no such environment
+    if package.register:
+        getattr(module, package.register)()
+
+
+def package_of(env: str) -> Package | None:
+    """Return the package that an id's beginning names; None for all other ids."""
+    name = env.rpartition(":")[2]
+    return next((package for start, package in PACKAGES.items() if name.startswith(start)), None)
+
+
+def is_installed(package: Package) -> bool:
+    """Tell whether the package's module can be found."""
+    return importlib.util.find_spec(package.module.partition(".")[0]) is not None
