@@ -9,6 +9,7 @@ from dqn_tf.agent.dqn import DQN
 from dqn_tf.agent.networks import choice
 from dqn_tf.agent.networks.fast_forward import make_q_function
 from dqn_tf.agent.networks.numpy_forward import NumpyQFunction
+from dqn_tf.agent.networks.torsos.base import token_counts
 from dqn_tf.config.dqn_config import DQNConfig
 from dqn_tf.envs.spaces import Spaces
 from dqn_tf.support.errors import UserError
@@ -44,6 +45,15 @@ def test_the_features_are_counts_without_padding(spaces):
     assert features.dtype == tf.float32 and features.shape == expected.shape
     np.testing.assert_array_equal(features, expected)
     np.testing.assert_array_equal(torso.encoding.bind()(observation), expected)
+
+
+@pytest.mark.parametrize("jit_compile", [False, True], ids=["plain", "XLA"])
+def test_counts_are_the_bits_of_added_one_hots_also_of_what_is_no_token(jit_compile):
+    places = np.random.default_rng(1).integers(-3, 12, (5, 30)).astype(np.int32)
+    places[2] = 8
+    counts = tf.function(lambda x: token_counts(x, 9), jit_compile=jit_compile)(places)
+    added = tf.reduce_sum(tf.one_hot(places, 9), axis=1)
+    oracles.equal([counts.numpy()], [added.numpy()])
 
 
 def test_by_hand_and_by_its_twin_in_numpy():

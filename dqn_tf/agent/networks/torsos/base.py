@@ -71,10 +71,10 @@ class Torso(tf.keras.layers.Layer):
         if encoding.categories:
             if encoding.observation_shape:  # tokens, of any integer type
                 observation = tf.cast(observation, tf.int32)
-            features = tf.one_hot(observation - encoding.category_start, encoding.categories)
+            places = observation - encoding.category_start
             if encoding.counts_tokens:
-                features = tf.reduce_sum(features, axis=1) * encoding.counted
-            return features
+                return token_counts(places, encoding.categories) * encoding.counted
+            return tf.one_hot(places, encoding.categories)
         features = tf.cast(observation, tf.float32)
         return features / 255.0 if encoding.scales_pixels else features
 
@@ -149,3 +149,18 @@ def make_encoding(spaces: Spaces, counts_tokens: bool) -> Encoding:
         counts_tokens,
         spaces.padding,
     )
+
+
+def token_counts(places: tf.Tensor, categories: int) -> tf.Tensor:
+    """Return how often each token occurs, [B, V] float32, of tokens [B, T] int32 from 0 on.
+
+    What is no token is not counted, as `tf.one_hot` has zeros for it. Adding up T numbers a row
+    costs a small part of adding up T one-hot rows of V.
+    """
+    is_token = (places >= 0) & (places < categories)
+    rows, width = tf.shape(places)[0], categories + 1  # the last place takes what is no token
+    first = tf.range(rows)[:, tf.newaxis] * width  # of each row, [B, 1]
+    places = tf.reshape(tf.where(is_token, places, categories) + first, (-1, 1))
+    ones = tf.ones_like(places[:, 0], tf.float32)
+    counts = tf.scatter_nd(places, ones, tf.reshape(rows * width, (1,)))
+    return tf.reshape(counts, (-1, width))[:, :categories]
