@@ -15,7 +15,17 @@ import gymnasium as gym
 from dqn_tf.config import presets
 from dqn_tf.config.dqn_config import DQNConfig
 from dqn_tf.config.notation import import_names, is_atari, show
-from dqn_tf.envs import applications, atari, flattened, gridworld, packages, probes, text, tokenizer
+from dqn_tf.envs import (
+    applications,
+    atari,
+    flattened,
+    gridworld,
+    packages,
+    placement,
+    probes,
+    text,
+    tokenizer,
+)
 from dqn_tf.envs.checked_env import CheckedEnv, close_quietly, is_user_interrupt
 from dqn_tf.envs.choices import ChoiceTexts
 from dqn_tf.envs.dialogues import MessageReader, MessageTokens
@@ -35,7 +45,7 @@ KNOWN_NAMESPACES = ("ALE", "MinAtar", "dqn_tf")
 # the environments that the graph engine has, known without TensorFlow
 NATIVE = ("CartPole-v1", "Acrobot-v1", "MountainCar-v0", gridworld.ENV_ID)
 
-for module in (gridworld, probes, text, applications):  # namespace dqn_tf
+for module in (gridworld, probes, text, applications, placement):  # namespace dqn_tf
     module.register()
 
 
