@@ -32,7 +32,7 @@ EXPERIMENTS = [
         "lora",
         "lora: from there, changes of the last 4 layers too",
         {"fine_tune": "lora", "initial_weights": EARLIER, "total_steps": 5_000},
-        range(1, 4),
+        range(1, 2),
         500,
     ),
     Experiment(
