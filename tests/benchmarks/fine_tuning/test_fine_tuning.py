@@ -74,8 +74,8 @@ def test_one_run_of_two_parts(monkeypatch, tmp_path):
 
 
 def test_the_page_says_what_it_cost(tmp_path):
-    append(tmp_path / records.FILE, row(seed=1, test=0.7))
-    append(tmp_path / records.FILE, row(seed=2, test=0.4, memory_mib=2_500))
+    append(tmp_path / records.FILE, row("head", seed=1, test=0.7))
+    append(tmp_path / records.FILE, row("head", seed=2, test=0.4, memory_mib=2_500))
     append(tmp_path / records.FILE, row("all", seed=100))
     text = page.render(tmp_path)
     assert "| 0.550 [0.400, 0.700] | 2 of 3 | 500 | 252,000 | 9 | 1.5 | 150 | 2,500 |" in text
