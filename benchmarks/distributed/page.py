@@ -144,8 +144,8 @@ def _highway(runs: Runs) -> list[str]:
     lines = []
     for experiment in _measured(runs, "highway"):
         own = runs[experiment.name]
-        training = median(_training_speed(row) for row in own)
-        cells.append((experiment.title, f"{training:,.1f}", f"{_speed(own):,.1f}", *_costs(own)))
+        speeds = (f"{speed(own):,.1f}" for speed in (_training_speed, _speed))
+        cells.append((experiment.title, *speeds, *_costs(own)))
         points = [point.split(":") for point in own[-1].curve.split()]
         shown = ", ".join(f"{int(step):,}: {float(mean):.1f}" for step, mean in points)
         lines.append(f"- {experiment.title}, mean greedy return by step: {shown}")
@@ -153,8 +153,8 @@ def _highway(runs: Runs) -> list[str]:
         return []
     one, two = runs["highway_1"], runs["highway_2"]
     if one and two:
-        ratio = _ratio(_training_speed, two, one)
-        whole = _ratio(lambda row: row.steps_per_second, two, one)
+        ratio = _training_speed(two) / _training_speed(one)
+        whole = _speed(two) / _speed(one)
         lines.append(
             f"- two workers at least {TWICE:g} times one {report.verdict(ratio >= TWICE)},"
             f" {ratio:.2f}; with the evaluations, which this process plays alone, {whole:.2f}"
@@ -221,13 +221,9 @@ def _speed(rows: Sequence[Row]) -> float:
     return median(row.steps_per_second for row in rows)
 
 
-def _training_speed(row: Row) -> float:
+def _training_speed(rows: Sequence[Row]) -> float:
     """Return the steps/s of collecting and learning alone, from the first step on."""
-    return row.env_steps / row.seconds
-
-
-def _ratio(speed: Callable[[Row], float], rows: Sequence[Row], of: Sequence[Row]) -> float:
-    return median(map(speed, rows)) / median(map(speed, of))
+    return median(row.env_steps / row.seconds for row in rows)
 
 
 def _speeds(rows: Sequence[Row]) -> str:

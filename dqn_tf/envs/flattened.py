@@ -17,6 +17,7 @@ import numpy as np
 
 from dqn_tf.envs import returned
 from dqn_tf.envs.returned import Refused
+from dqn_tf.envs.spaces import without_mask
 from dqn_tf.envs.tokens import vocabulary_of
 from dqn_tf.support.errors import describe_value
 
@@ -65,8 +66,8 @@ class Part(NamedTuple):
         elif isinstance(space, gym.spaces.MultiBinary):
             vector[self.places] = self._categories(array, 0, 2)
         else:
-            counts = np.atleast_1d(_counts(space)).reshape(-1)
-            categories = np.atleast_1d(self._categories(array, space.start, counts))
+            counts = np.reshape(_counts(space), -1)
+            categories = self._categories(array, space.start, counts)
             vector[self.first + np.cumsum(counts) - counts + categories] = 1
 
     def _categories(self, array: np.ndarray, start: Any, counts: Any) -> np.ndarray:
@@ -90,12 +91,12 @@ class Flattened(gym.ObservationWrapper):
 
     def __init__(self, env: gym.Env) -> None:
         super().__init__(env)
-        space, self._has_mask = _without_mask(env.observation_space)
+        space, self._has_mask = without_mask(env.observation_space)
         if not flattens(env.observation_space):
             raise ValueError(f"not of parts that are numbers: {describe_value(space)}")
         self.parts = list(_parts(space))
         vector = self._vector_space()
-        self._dtype = vector.dtype
+        self._zeros = np.zeros_like(vector.low)
         self.observation_space: gym.Space = vector
         if self._has_mask:
             mask = env.observation_space["action_mask"]  # type: ignore[index]
@@ -119,7 +120,7 @@ class Flattened(gym.ObservationWrapper):
         mask = None
         if self._has_mask:
             observation, mask = returned.parts_of(observation)
-        vector = np.zeros(sum(part.size for part in self.parts), self._dtype)
+        vector = self._zeros.copy()
         for part in self.parts:
             part.write(_value_at(observation, part), vector)
         return {"observation": vector, "action_mask": mask} if self._has_mask else vector
@@ -150,7 +151,7 @@ def flattens(space: gym.Space) -> bool:
 
     What the network sees without that, a Box, a Discrete or tokens, is left as it is.
     """
-    space, _ = _without_mask(space)
+    space, _ = without_mask(space)
     if _is_box(space) or isinstance(space, gym.spaces.Discrete):
         return False
     is_tokens = isinstance(space, gym.spaces.MultiDiscrete) and vocabulary_of(space, None)
@@ -158,13 +159,6 @@ def flattens(space: gym.Space) -> bool:
         return not is_tokens and sum(part.size for part in _parts(space)) > 0
     except TypeError:
         return False
-
-
-def _without_mask(space: gym.Space) -> tuple[gym.Space, bool]:
-    """Return the space of the observation proper, and whether a mask lies beside it."""
-    if isinstance(space, gym.spaces.Dict) and set(space) == {"observation", "action_mask"}:
-        return space["observation"], True
-    return space, False
 
 
 def _parts(space: gym.Space, path: Path = (), first: int = 0) -> Iterator[Part]:

@@ -139,8 +139,9 @@ def describe(
             f" {describe_value(action_space)}: it chooses among numbered actions. Discretise the"
             " actions in a wrapper, or use an algorithm for continuous control."
         )
-    if isinstance(observation_space, gym.spaces.Dict) and set(observation_space) == MASKED_KEYS:
-        spaces = describe(observation_space["observation"], action_space, tokens, layout, messages)
+    proper, is_masked = without_mask(observation_space)
+    if is_masked:
+        spaces = describe(proper, action_space, tokens, layout, messages)
         return dataclasses.replace(spaces, masked=True)
     actions: dict[str, Any] = {
         "actions": int(action_space.n),
@@ -176,6 +177,13 @@ def describe(
         " --env_wrappers=minigrid.wrappers:ImgObsWrapper for MiniGrid. A Text is made tokens by"
         " --env_wrappers=dqn_tf.envs.text.wrappers:Characters."
     )
+
+
+def without_mask(space: gym.Space) -> tuple[gym.Space, bool]:
+    """Return the space of the observation proper, and whether a mask lies beside it in a Dict."""
+    if isinstance(space, gym.spaces.Dict) and set(space) == MASKED_KEYS:
+        return space["observation"], True
+    return space, False
 
 
 def known_spaces(make_env: Callable[[], gym.Env]) -> Spaces | None:
