@@ -2,13 +2,17 @@
 
 Each worker owns shards. What comes back is put in the order of environments, never of arrival. The
 running episodes are followed here from the steps that come back. So a checkpoint holds nothing of
-Ray, and a worker that is lost costs a block that is played again.
+Ray, and a worker that is lost costs blocks that are played again.
+
+Workers wait for nobody: a block is sent to them while they play the one before it.
 """
 
 from __future__ import annotations
 
+import collections
+import copy
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -19,7 +23,7 @@ from dqn_tf.distributed.fingerprint import Fingerprint, take_fingerprint
 from dqn_tf.distributed.notes import say
 from dqn_tf.distributed.packing import unpack
 from dqn_tf.distributed.pool import Member, Pool
-from dqn_tf.distributed.shard_calls import ShardCalls
+from dqn_tf.distributed.shard_calls import Round, ShardCalls
 from dqn_tf.distributed.worker import Played
 from dqn_tf.envs import registry
 from dqn_tf.envs.spaces import Spaces
@@ -29,6 +33,13 @@ from dqn_tf.experience.steps import Steps, side_by_side
 
 FLOAT_BYTES = 4
 STEP_BYTES = 32  # of a step's numbers beside its observations and masks
+
+
+class _Begun(NamedTuple):
+    """A block that workers have, or will have, and the generator's state after its numbers."""
+
+    round: Round
+    generator_state: Any
 
 
 class RayCollector:
@@ -44,6 +55,8 @@ class RayCollector:
         self._config = config
         self._read_weights = read_weights
         self._generator = generator
+        self._drawing = copy.deepcopy(generator)  # ahead of it by the blocks that are begun
+        self._begun: collections.deque[_Begun] = collections.deque()
         size = config.shard_size
         self._envs = [range(first, first + size) for first in range(0, config.num_envs, size)]
         make_env = registry.maker(config)
@@ -67,18 +80,45 @@ class RayCollector:
         begun = self._calls.ask(lambda member, shard: member.actor.begin.remote(shard))
         self._running = [RunningEpisodes.begun(np.array(observation)) for observation in begun]
 
-    def collect(self, length: int, epsilon: np.ndarray) -> Steps:
-        """As described in `Collector`."""
-        numbers = draw_numbers(self._config, self._generator, epsilon)
-        weights = self._cluster.ray.put(self._weights)
+    def begin(self, length: int, epsilon: np.ndarray) -> None:
+        """As described in `RemoteCollector`."""
+        if not self._begun:
+            self._drawing.bit_generator.state = self._generator.bit_generator.state
+        numbers = draw_numbers(self._config, self._drawing, epsilon)
+        weights, version = self._cluster.ray.put(self._weights), self._version
 
         def request(member: Member, shard: int) -> Any:
             running = self._running[shard] if self._calls.is_cold[shard] else None
-            return member.actor.collect.remote(
-                shard, numbers[shard], weights, self._version, running
-            )
+            return member.actor.collect.remote(shard, numbers[shard], weights, version, running)
 
-        blocks: list[Played] = self._calls.ask(request)
+        begun = _Begun(Round(self._calls, request), self._drawing.bit_generator.state)
+        self._begun.append(begun)
+        # Shards change hands only between two blocks.
+        if len(self._begun) == 1 or not self.pool.missing:
+            self._send(begun.round)
+
+    def collect(self, length: int, epsilon: np.ndarray) -> Steps:
+        """Return the block that was begun first, or else that of these arguments.
+
+        As described in `Collector`.
+        """
+        if not self._begun:
+            self.begin(length, epsilon)
+        begun = self._begun.popleft()
+        steps = self._joined(begun.round.answers())
+        self._generator.bit_generator.state = begun.generator_state
+        if self._begun:
+            self._send(self._begun[0].round)
+        return steps
+
+    def _send(self, block: Round) -> None:
+        """Send a block to the owners of shards that do not have it."""
+        if not block.is_sent and block is self._begun[0].round:
+            self._calls.grow()
+        block.send()
+
+    def _joined(self, blocks: list[Played]) -> Steps:
+        """Put shards' steps side by side, and follow their running episodes."""
         parts = []
         for shard, played in enumerate(blocks):
             if played.differing:

@@ -63,6 +63,11 @@ class Pool:
         self.members = self._start(config.workers, START_SECONDS)
         self._seconds = time.monotonic() - begun
 
+    @property
+    def missing(self) -> int:
+        """The workers that are lost and not yet replaced."""
+        return self._config.workers - len(self.members)
+
     def describe(self) -> str:
         """Say where the workers run, how long they took to start and what memory they have."""
         processes = [member.process for member in self.members]
@@ -93,7 +98,7 @@ class Pool:
 
         It is tried once in a while.
         """
-        missing = self._config.workers - len(self.members)
+        missing = self.missing
         if not missing or time.monotonic() < self._next_try:
             return False
         self._next_try = time.monotonic() + RETRY_SECONDS

@@ -23,7 +23,7 @@ Request = Callable[[Member, int], Any]  # a worker and a shard → a reference o
 class ShardCalls:
     """Who owns which shard, and calls to them.
 
-    `is_cold` tells of each shard whether its owner has yet to play its running episodes back.
+    `is_cold` tells of each shard whether its owner has yet to be sent its running episodes.
     """
 
     def __init__(self, ray: Any, config: DQNConfig, pool: Pool) -> None:
@@ -34,17 +34,18 @@ class ShardCalls:
         self.is_cold = [False] * config.shards
 
     def ask(self, request: Request) -> list[Any]:
-        """Return the answers to a request, in the order of shards.
+        """Return the answers to a request, in the order of shards, as `Round.answers` does."""
+        asked = Round(self, request)
+        asked.send()
+        return asked.answers()
 
-        `request` is called again where an answer is lost. Raises UserError if a worker refuses, or
-        if workers are lost again and again.
+    def grow(self) -> None:
+        """Give shards to new workers in place of lost ones, if there is room for such.
+
+        No request may be unanswered: its answer would be of an owner before.
         """
         if self._pool.grow():
             self._share_anew()
-        round_of_calls = _Round(self, request)
-        while round_of_calls.waiting:
-            round_of_calls.wait()
-        return round_of_calls.answers
 
     def _shared(self) -> list[Member]:
         members = self._pool.members
@@ -61,25 +62,55 @@ class ShardCalls:
         say(f"note: {len(self._pool.members)} workers are there again.")
 
 
-class _Round:
-    """One request to all shards: what is answered, and what is waited for."""
+class Round:
+    """One request to all shards: what is answered, and what is waited for.
+
+    A round may be sent while another one before it is waited for: a worker answers in order. If a
+    worker is lost meanwhile, `send` once the round before is answered.
+    """
 
     def __init__(self, calls: ShardCalls, request: Request) -> None:
+        """Take a request, which is called again where an answer is lost."""
         self._calls = calls
         self._request = request
-        self.answers: list[Any] = [None] * len(calls._owners)
+        self._answers: list[Any] = [None] * len(calls._owners)
         self._attempts = [0] * len(calls._owners)
-        self.waiting: dict[Any, int] = {}  # shards by reference
+        self._asked: list[Member | None] = [None] * len(calls._owners)
+        self._waiting: dict[Any, int] = {}  # shards by reference
         self._heard: dict[int, float] = {}  # when each worker last answered, by its number
-        self._send(range(len(calls._owners)))
 
-    def wait(self) -> None:
+    @property
+    def is_sent(self) -> bool:
+        """Whether it was sent at all."""
+        return any(self._asked)
+
+    def send(self) -> None:
+        """Ask every shard's owner that was not asked yet."""
+        shards = range(len(self._asked))
+        to_ask = [shard for shard in shards if self._asked[shard] is not self._owner(shard)]
+        self._waiting = {
+            reference: shard for reference, shard in self._waiting.items() if shard not in to_ask
+        }
+        self._send(to_ask)
+
+    def answers(self) -> list[Any]:
+        """Wait for the answers, and return them in the order of shards.
+
+        Raises UserError if a worker refuses, or if workers are lost again and again.
+        """
+        now = time.monotonic()
+        self._heard = {self._owner(shard).number: now for shard in self._waiting.values()}
+        while self._waiting:
+            self._take()
+        return self._answers
+
+    def _take(self) -> None:
         """Take the answers, and give up workers that are silent for too long."""
         ray, patience = self._calls._ray, self._calls._config.worker_timeout
-        busy = {self._owner(shard).number for shard in self.waiting.values()}
+        busy = {self._owner(shard).number for shard in self._waiting.values()}
         left = min(self._heard[number] for number in busy) + patience - time.monotonic()
         # All at once: each call takes as long as a few steps of a fast environment.
-        references = list(self.waiting)
+        references = list(self._waiting)
         done, _ = ray.wait(references, num_returns=len(references), timeout=max(0.0, left))
         try:
             answers = ray.get(done)
@@ -89,7 +120,7 @@ class _Round:
             for reference, answer in zip(done, answers, strict=True):
                 self._accept(reference, answer)
         now = time.monotonic()
-        silent = {self._owner(shard).number: self._owner(shard) for shard in self.waiting.values()}
+        silent = {self._owner(shard).number: self._owner(shard) for shard in self._waiting.values()}
         for number, member in silent.items():
             if now - self._heard[number] >= patience:
                 self._lose(member, f"has not answered for {patience:g} seconds (--worker_timeout)")
@@ -98,9 +129,9 @@ class _Round:
         """Take answers one by one, where one of them is an error."""
         exceptions = self._calls._ray.exceptions
         for reference in done:
-            if reference not in self.waiting:  # asked again, as its worker is lost
+            if reference not in self._waiting:  # asked again, as its worker is lost
                 continue
-            member = self._owner(self.waiting[reference])
+            member = self._owner(self._waiting[reference])
             try:
                 answer = self._calls._ray.get(reference)
             except exceptions.RayTaskError as error:
@@ -111,17 +142,16 @@ class _Round:
                 self._accept(reference, answer)
 
     def _accept(self, reference: Any, answer: Any) -> None:
-        shard = self.waiting.pop(reference)
-        self.answers[shard] = answer
+        shard = self._waiting.pop(reference)
+        self._answers[shard] = answer
         self._heard[self._owner(shard).number] = time.monotonic()
-        self._calls.is_cold[shard] = False
 
     def _lose(self, member: Member, what: str) -> None:
         """Give a worker's shards to others, and ask again for what it owes. Raises UserError."""
         calls = self._calls
-        owed = sorted(shard for shard in self.waiting.values() if self._owner(shard) is member)
-        self.waiting = {
-            reference: shard for reference, shard in self.waiting.items() if shard not in owed
+        owed = sorted(shard for shard in self._waiting.values() if self._owner(shard) is member)
+        self._waiting = {
+            reference: shard for reference, shard in self._waiting.items() if shard not in owed
         }
         at_work = owed[0]  # they are taken in order
         self._attempts[at_work] += 1
@@ -155,8 +185,10 @@ class _Round:
     def _send(self, shards: Iterable[int]) -> None:
         for shard in shards:
             member = self._owner(shard)
-            self.waiting[self._request(member, shard)] = shard
+            self._waiting[self._request(member, shard)] = shard
+            self._asked[shard] = member
             self._heard[member.number] = time.monotonic()
+            self._calls.is_cold[shard] = False
 
     def _owner(self, shard: int) -> Member:
         return self._calls._owners[shard]

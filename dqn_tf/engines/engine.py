@@ -200,12 +200,13 @@ class Engine(abc.ABC):
     def close(self) -> None:
         """Close what the engine opened."""
 
-    def steps_left(self) -> int:
-        """Return the steps of all environments together in the next block.
+    def steps_left(self, env_step: int | None = None) -> int:
+        """Return the steps of each environment in the next block, or the one that begins there.
 
         The last block may be shorter than the others.
         """
-        left = math.ceil((self.config.total_steps - self.env_step) / self.config.num_envs)
+        begin = self.env_step if env_step is None else env_step
+        left = math.ceil((self.config.total_steps - begin) / self.config.num_envs)
         return min(self.config.block_steps, left)
 
     def _updates_due(self, env_steps: int) -> int:

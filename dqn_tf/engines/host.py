@@ -30,7 +30,7 @@ from dqn_tf.engines.engine import Arrays, Block, Engine
 from dqn_tf.engines.held_out import HeldOut, hold_out_all
 from dqn_tf.engines.prefetch import PrefetchingLearner
 from dqn_tf.engines.replays import make_frames, make_replay, mix, priority_beta
-from dqn_tf.experience.collector import Collector, Loan
+from dqn_tf.experience.collector import Collector, Loan, RemoteCollector
 from dqn_tf.experience.frames import numbered_spaces
 from dqn_tf.experience.logged.shares import SharedEpisodes
 from dqn_tf.experience.mixed_replay import MixedReplay
@@ -86,9 +86,14 @@ class HostEngine(Engine):
         self.prefetching: PrefetchingLearner | None = None
         if self.frames is not None:
             self.prefetching = PrefetchingLearner(agent, self.replay, config.batch_size)
+        self._remote: RemoteCollector | None = None
+        if config.lag and isinstance(collector, RemoteCollector):
+            self._remote = collector
+        self._has_begun = False  # remotely, with the next block
         # Weights that the updates write to must not act at the same time.
         self._helper: ThreadPoolExecutor | None = None
-        if config.lag and getattr(q_function, "keeps_weights", False):
+        has_own_weights = getattr(q_function, "keeps_weights", False)
+        if config.lag and has_own_weights and self._remote is None:
             self._helper = ThreadPoolExecutor(1, "collector")
 
     def run_block(self) -> Block:
@@ -105,6 +110,9 @@ class HostEngine(Engine):
         learning = time.perf_counter()
         if self.config.lag:
             parts += self._learn_owed()
+        if self._remote is not None:
+            self._refresh_collector(parts)
+            self._begin_next(self._remote)
         learned = time.perf_counter()
         steps = collected()
         self._store(steps)
@@ -112,8 +120,8 @@ class HostEngine(Engine):
         # The last block's updates wait for no other block.
         if not self.config.lag or self.env_step >= self.config.total_steps:
             parts += self._learn_owed()
-        if parts:
-            self.collector.refresh(parts[-1].weights)
+        if self._remote is None:
+            self._refresh_collector(parts)
         episodes = self._finished_episodes(steps.env_reward, steps.env_ended, before)
         return Block(episodes, self._joined_metrics(parts), collect_seconds)
 
@@ -147,18 +155,39 @@ class HostEngine(Engine):
         return max(self.config.most_updates, OFFLINE_BLOCK_UPDATES)
 
     def _start_collecting(self) -> Callable[[], Steps]:
-        """Take the next block's steps, in the helper's thread if there is one.
+        """Take the next block's steps, elsewhere or in the helper's thread if there is one.
 
         Returns what waits for them.
         """
-        length = self.steps_left()
-        size = (length, self.config.num_envs)
-        env_steps = self.env_step + np.arange(length * self.config.num_envs).reshape(size)
-        collect = functools.partial(self.collector.collect, length, self.epsilon(env_steps))
+        block = self._block_at(self.env_step)
+        collect = functools.partial(self.collector.collect, *block)
+        if self._remote is not None:
+            if not self._has_begun:
+                self._remote.begin(*block)
+            return collect
         if self._helper is not None:
             return self._helper.submit(collect).result
         steps = collect()
         return lambda: steps
+
+    def _begin_next(self, remote: RemoteCollector) -> None:
+        """Have the block after the one that is being taken begun, if there is one."""
+        after = self.env_step + self.steps_left() * self.config.num_envs
+        self._has_begun = after < self.config.total_steps
+        if self._has_begun:
+            remote.begin(*self._block_at(after))
+
+    def _block_at(self, env_step: int) -> tuple[int, np.ndarray]:
+        """Return the length of the block that begins there, and its epsilon [length, N]."""
+        length = self.steps_left(env_step)
+        size = (length, self.config.num_envs)
+        env_steps = env_step + np.arange(length * self.config.num_envs).reshape(size)
+        return length, self.epsilon(env_steps)
+
+    def _refresh_collector(self, parts: Sequence[UpdatesDone]) -> None:
+        """Hand over the newest weights, if there are any."""
+        if parts:
+            self.collector.refresh(parts[-1].weights)
 
     def _store(self, steps: Steps) -> None:
         """Check and count new steps, and put them into the replay."""

@@ -13,7 +13,7 @@ needs no environment to be saved.
 import contextlib
 import dataclasses
 from collections.abc import Callable, Iterator
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import gymnasium as gym
 import numpy as np
@@ -54,6 +54,19 @@ class Collector(Protocol):
 
     def close(self) -> None:
         """Close what was opened."""
+
+
+@runtime_checkable
+class RemoteCollector(Collector, Protocol):
+    """A collector whose environments run elsewhere, and need not wait from block to block.
+
+    With `--lag=1` a block is begun as soon as its weights are there, while the one before is under
+    way. `collect` returns blocks in the order in which they were begun. What `state` returns is
+    that after the last of these, and `generator` must then be where its numbers end.
+    """
+
+    def begin(self, length: int, epsilon: np.ndarray) -> None:
+        """Have a block taken under the weights of now, after those that are begun already."""
 
 
 @dataclasses.dataclass

@@ -95,14 +95,38 @@ def make(cluster, plans):
 
 def blocks(collector, count, before=lambda number: None):
     """The steps of some blocks, each under other weights."""
-    num_envs, length = collector._config.num_envs, collector._config.block_steps
     collected = []
     for number in range(count):
         before(number)
-        collector.refresh(collector.weights * np.float32(1.0 + number))
-        steps = collector.collect(length, np.full((length, num_envs), 0.3))
-        collected.append({name: column.copy() for name, column in vars(steps).items()})
+        collector.refresh(weights_of(collector, number))
+        collected.append(copies(collector.collect(*arguments(collector))))
     return collected
+
+
+def blocks_begun_ahead(collector, count, meanwhile=lambda number: None, first=0):
+    """The same from number `first` on, each begun before the one before it is asked for."""
+    collected = []
+    for number in range(first - 1, count):
+        if number + 1 < count:
+            collector.refresh(weights_of(collector, number + 1))
+            collector.begin(*arguments(collector))
+        if number >= first:
+            meanwhile(number)
+            collected.append(copies(collector.collect(*arguments(collector))))
+    return collected
+
+
+def weights_of(collector, number):
+    return collector.weights * np.float32(1.0 + number)
+
+
+def arguments(collector):
+    length = collector._config.block_steps
+    return length, np.full((length, collector._config.num_envs), 0.3)
+
+
+def copies(steps):
+    return {name: column.copy() for name, column in vars(steps).items()}
 
 
 def require_same(one, other):
@@ -146,18 +170,38 @@ def test_masks_and_noise_and_a_kill_between_blocks_and_a_resume(make):
 
 
 def test_killed_in_the_middle_of_a_block(make, capfd):
-    """Its other shards, which were done or not yet begun, go to its successor with it."""
+    """Its other shards, done or not, go to its successor with it; so does what was begun ahead."""
     settings = {"num_envs": 8, "env_kwargs": {"seconds": 0.01}}
-    expected = blocks(make(0, num_envs=8), 3)
+    expected = blocks(make(0, num_envs=8), 4)
     remote = make(1, **settings)
     (member,) = remote.pool.members
-    timers = [threading.Timer(0.4, kill, [member])]
-    require_same(
-        blocks(remote, 3, lambda number: number == 1 and timers[0].start()),
-        expected,
-    )
+    timer = threading.Timer(0.4, kill, [member])
+    found = blocks_begun_ahead(remote, 4, lambda number: number == 1 and timer.start())
+    require_same(found, expected)
     assert remote.pool.members[0].process.pid != member.process.pid
     assert "is lost: its block is played again by worker 1." in capfd.readouterr().err
+
+
+def test_a_block_begun_ahead_is_in_no_checkpoint(make):
+    """What is saved is where the run was after the last block that came back."""
+    local, remote = make(0), make(2)
+    states = []
+    blocks(local, 3, lambda number: states.append(saved(local)))
+    seen = []
+    # a worker of two is lost between two blocks, when both have the next one
+    blocks_begun_ahead(
+        remote,
+        3,
+        lambda number: (seen.append(saved(remote)), number == 1 and kill(remote.pool.members[1])),
+    )
+    assert seen == states
+    assert saved(remote) == saved(local)
+
+
+def saved(collector):
+    values, arrays = collector.state()
+    generator = collector._generator.bit_generator.state
+    return values, {name: array.tobytes() for name, array in arrays.items()}, generator
 
 
 def test_an_environment_that_hangs_once_costs_a_block(make, tmp_path, capfd):
@@ -210,7 +254,8 @@ def test_a_node_that_is_lost(make, cluster):
             wait_for_cpus(1)
             remote.pool._next_try = 0.0  # not in a minute
 
-    require_same(blocks(remote, 4, change), expected)
+    found = blocks(remote, 2, change)
+    require_same(found + blocks_begun_ahead(remote, 4, change, first=2), expected)
     assert members == [2, 2, 1, 2]
 
 
