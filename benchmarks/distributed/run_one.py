@@ -47,7 +47,7 @@ def run(order: dict[str, Any]) -> dict[str, Any]:
         trainer.run_blocks([trained])
         trained.engine.sync_agent()
         measured = _memory() | {"cpu_seconds": process_tree.cpu_seconds(os.getpid())}
-        score = trained.score_both()[0].test["mean"] if order["tests"] else None
+        score = trained.score_last().test["mean"] if order["tests"] else None
     finally:
         trained.close()
     timed = order["timed_from"] > 0

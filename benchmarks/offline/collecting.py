@@ -90,12 +90,12 @@ def _sets(
     try:
         trainer.run_blocks([run])
         yield ("replay", _collector(run).recorded(), None)
-        best, half = run.best_weights, rows // 2
+        best, half = run.best.weights, rows // 2
         yield ("random", _play(run, best, 1.0, rows, 1), None)
         yield ("medium", _play(run, keeper.weights, EPSILON, rows, 2), keeper.mean)
         good = _play(run, best, EPSILON, half, 3)
         others = _play(run, best, 1.0, rows - half, 4)
-        yield ("expert", recording.joined(good, others), run.best_mean)
+        yield ("expert", recording.joined(good, others), run.best.mean)
     finally:
         run.close()
 

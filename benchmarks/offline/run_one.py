@@ -80,7 +80,7 @@ class Runner:
         try:
             trainer.run_blocks([run])
             if is_scored:
-                score = run.score_both()[0].test["mean"]
+                score = run.score_last().test["mean"]
         except Stopped:
             pass
         finally:

@@ -43,10 +43,10 @@ def _scores(config: DQNConfig, seeds: Sequence[int], check: Check, is_test: bool
     try:
         trainer.run_blocks(runs)
         if is_test:
-            return [float(run.score_both()[0].test["mean"]) for run in runs]
+            return [float(run.score_last().test["mean"]) for run in runs]
         for run in runs:
             run.evaluate()
-        return [float(run.best_mean) for run in runs]
+        return [float(run.best.mean) for run in runs]
     finally:
         for run in runs:
             run.close()

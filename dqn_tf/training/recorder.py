@@ -179,14 +179,14 @@ class RunRecorder(RunObserver):
     def _write_checkpoint(self, progress: int) -> None:
         values, arrays = self.run.engine.state()
         require_finite(arrays, progress)
+        run_values, best = self.run.state()
         state = {
             "engine": values,
-            **self.run.state(),
+            **run_values,
             "seconds": self.seconds,
             "config": self.plan.config.to_dict(),
             "torso": self.run.agent.online.torso.identity,
         }
-        best = {str(number): array for number, array in enumerate(self.run.best_weights)}
         files = {
             "state.npz": arrays,
             "best.npz": best,
@@ -219,8 +219,7 @@ class RunRecorder(RunObserver):
             )
         if checkpoint.FEATURES in saved.files:
             torso.restore_kept(saved.files[checkpoint.FEATURES])
-        best = saved.files["best.npz"]
-        self.run.restore(saved.state, [best[str(number)] for number in range(len(best))])
+        self.run.restore(saved.state, saved.files["best.npz"])
         self.saved = engine.progress
         self._earlier_seconds = saved.state["seconds"]
         saved_capacity = saved.state["engine"]["replay"]["capacity"]
@@ -287,7 +286,7 @@ class RunRecorder(RunObserver):
     def _best(self, best: ScoredWeights) -> BestWeights:
         if not self.run.evaluated:  # nothing to choose by: the best weights are the last
             return BestWeights(self.run.engine.progress, None, best.sha256, best.test)
-        return BestWeights(self.run.best_env_step, self.run.best_mean, best.sha256, best.test)
+        return BestWeights(self.run.best.env_step, self.run.best.mean, best.sha256, best.test)
 
 
 def require_finite(arrays: dict[str, np.ndarray], progress: int) -> None:

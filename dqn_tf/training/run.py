@@ -4,7 +4,7 @@ A run writes nothing. Whoever records, times or saves it is an observer; `RunRec
 that fills a run directory.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -17,6 +17,7 @@ from dqn_tf.envs.registry import EnvMaker
 from dqn_tf.evaluation.episodes import Evaluation, play
 from dqn_tf.evaluation.watch import ProgressWatch
 from dqn_tf.training.evaluation_envs import EvaluationEnvs
+from dqn_tf.training.finalists import Finalist, Finalists, choose
 from dqn_tf.training.timings import Timings
 
 
@@ -71,7 +72,7 @@ class Run:
     Attributes:
       engine: takes the steps and does the updates; `engine.progress` is the run's clock.
       evaluated: the clock at the last evaluation; 0 before the first.
-      best_env_step, best_mean, best_weights: of the evaluation with the highest mean return.
+      finalists: the weights of the highest evaluations.
       latest: what the terminal shows of the last block, by name.
       behaviour_metrics: of the last evaluation, `Engine.behaviour_metrics`.
       observers: told of every event, in this order.
@@ -99,9 +100,9 @@ class Run:
         self.timings = timings
         self.say = say
         self.evaluated = 0
-        self.best_env_step = 0
-        self.best_mean = -np.inf
-        self.best_weights = self.agent.online.get_weights()
+        self.finalists = Finalists(self.config.finalists)
+        self._chosen: Finalist | None = None  # of them, once compared
+        self._first = Finalist(0, -np.inf, self.agent.online.get_weights())
         self.latest: dict[str, float] = {}
         self.behaviour_metrics: dict[str, float] = {}
         self._check = check
@@ -112,14 +113,25 @@ class Run:
         """True once the last update on logged data and the last environment step are done."""
         return self.engine.finished
 
+    @property
+    def best(self) -> Finalist:
+        """The best weights: of the highest evaluation so far or, at the end, as compared there."""
+        if self._chosen is not None:
+            return self._chosen
+        return self.finalists.all[0] if self.finalists.all else self._first
+
     def do_what_is_due(self) -> None:
         """Evaluate if an evaluation is due at this step, then tell the observers.
+
+        At the end of the run, the finalists are compared.
 
         Raises whatever `check` raises.
         """
         period = self.config.evaluation_period_env_steps
         if period and (self.finished or crossed(period, self.evaluated, self.engine.progress)):
             self.evaluate()
+            if self.finished and self._chosen is None:
+                self._choose_best()
         for observer in self.observers:
             observer.between_blocks(self)
         self._check()
@@ -141,12 +153,13 @@ class Run:
             observer.after_block(self, block)
 
     def evaluate(self) -> None:
-        """Score the policy on the selection seeds; keep its weights if none were better."""
+        """Score the policy on the selection seeds; keep its weights if few were better."""
         progress = self.engine.progress
         if self.evaluated == progress:
             return
         self.engine.sync_agent()
-        evaluation = self._play(seeding.SELECTION, self.config.evaluation_episodes)
+        seeds = self._seeds(seeding.SELECTION, range(self.config.evaluation_episodes))
+        evaluation = self._play(seeds)
         episodes = len(evaluation.seeds)
         mean = float(evaluation.returns.mean())
         self.evaluated = progress
@@ -155,12 +168,15 @@ class Run:
         for name, value in self.behaviour_metrics.items():
             sentence += f", {held_out.METRICS[name]} {value:.2f}"
         self.say(sentence)
-        if mean >= self.best_mean:
-            self.best_env_step = progress
-            self.best_mean = mean
-            self.best_weights = self.agent.online.get_weights()
+        self._chosen = None
+        self.finalists.add(progress, mean, self.agent.online.get_weights())
         for observer in self.observers:
             observer.after_evaluation(self, mean)
+
+    def score_last(self) -> ScoredWeights:
+        """Test the last weights on seeds used nowhere else. The agent then holds them."""
+        self.engine.sync_agent()
+        return self._test(self.agent.online.get_weights())
 
     def score_both(self) -> tuple[ScoredWeights, ScoredWeights]:
         """Test the last and the best weights on seeds used nowhere else; return both.
@@ -168,25 +184,38 @@ class Run:
         Without an evaluation the best weights are the last. The agent holds the weights that were
         tested last.
         """
-        self.engine.sync_agent()
-        last = self._test(self.agent.online.get_weights())
-        if not self.evaluated or weights_sha256(self.best_weights) == last.sha256:
+        last = self.score_last()
+        if not self.evaluated or weights_sha256(self.best.weights) == last.sha256:
             return last, last
-        return last, self._test(self.best_weights)
+        return last, self._test(self.best.weights)
 
-    def state(self) -> dict[str, Any]:
-        """Return what a checkpoint needs beside the engine and the best weights, for JSON."""
-        return {
+    def state(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+        """Return what a checkpoint needs beside the engine: for JSON, and weights as arrays.
+
+        The best weights are the arrays whose names are numbers.
+        """
+        finalists, arrays = self.finalists.state()
+        arrays |= {str(number): array for number, array in enumerate(self.best.weights)}
+        values = {
             "evaluated": self.evaluated,
-            "best": {"env_step": self.best_env_step, "mean": self.best_mean},
+            "best": {"env_step": self.best.env_step, "mean": self.best.mean},
+            "finalists": finalists,
+            "is_chosen": self._chosen is not None,
         }
+        return values, arrays
 
-    def restore(self, state: dict[str, Any], best_weights: list[np.ndarray]) -> None:
-        """Take over what `state` returned, and the best weights of that moment."""
+    def restore(self, state: dict[str, Any], arrays: Mapping[str, np.ndarray]) -> None:
+        """Take over what `state` returned."""
+        best_arrays = [name for name in arrays if "/" not in name]
+        weights = [arrays[str(number)] for number in range(len(best_arrays))]
+        best = Finalist(state["best"]["env_step"], state["best"]["mean"], weights)
         self.evaluated = state["evaluated"]
-        self.best_env_step = state["best"]["env_step"]
-        self.best_mean = state["best"]["mean"]
-        self.best_weights = best_weights
+        kept = {name: arrays[name] for name in arrays if "/" in name}
+        # earlier versions kept the best alone
+        self.finalists.restore(state.get("finalists", []), kept)
+        if self.evaluated and not self.finalists.all:
+            self.finalists.add(*best)
+        self._chosen = best if state.get("is_chosen") else None
 
     def close(self) -> None:
         """Close the environments."""
@@ -201,15 +230,44 @@ class Run:
         """
         self._envs.reserve()
 
+    def _choose_best(self) -> None:
+        """Compare the finalists and the last weights on episodes that chose none of them."""
+        last = self.agent.online.get_weights()
+        entrants = [
+            finalist for finalist in self.finalists.all if finalist.env_step < self.evaluated
+        ]
+        if self.config.finalists == 1 or not entrants:
+            return
+        entrants.append(Finalist(self.evaluated, -np.inf, last))
+        try:
+            self._chosen = choose(entrants, self._fresh_returns, self.config.test_episodes)
+        finally:
+            self.agent.online.set_weights(last)
+        self.say(
+            f"best of {len(entrants)} finalists: step {self._chosen.env_step:,}, greedy return"
+            f" {self._chosen.mean:.1f}, mean of {self.config.test_episodes} further episodes"
+        )
+
+    def _fresh_returns(self, weights: list[np.ndarray], episodes: range) -> np.ndarray:
+        """Play episodes that no evaluation has played, by their numbers; return their returns."""
+        self.agent.online.set_weights(weights)
+        first = self.config.evaluation_episodes
+        numbers = range(first + episodes.start, first + episodes.stop)
+        return self._play(self._seeds(seeding.SELECTION, numbers)).returns
+
+    def _seeds(self, stream: int, episodes: range) -> list[int]:
+        seed = self.config.seed or 0
+        return [seeding.episode_seed(seed, stream, episode) for episode in episodes]
+
     def _test(self, weights: list[np.ndarray]) -> ScoredWeights:
         self.agent.online.set_weights(weights)
-        evaluation = self._play(seeding.TEST, self.config.test_episodes)
+        evaluation = self._play(self._seeds(seeding.TEST, range(self.config.test_episodes)))
         return ScoredWeights(weights, weights_sha256(weights), evaluation.summary())
 
-    def _play(self, stream: int, episodes: int) -> Evaluation:
-        """Play greedy episodes on the seeds of one stream of `seeding`."""
+    def _play(self, seeds: Sequence[int]) -> Evaluation:
+        """Play a greedy episode on each seed."""
         self.engine.q_function.refresh()
-        seeds = seeding.episode_seeds(self.config.seed or 0, stream, episodes)
+        episodes = len(seeds)
         limit = self.config.evaluation_episode_steps
         watch = ProgressWatch(episodes, self.say, "; --evaluation_episode_steps cuts them earlier")
         with self.timings.part("evaluate"), self._envs.ready(episodes) as envs:

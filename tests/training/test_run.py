@@ -65,7 +65,7 @@ def test_a_run_in_memory_ends_with_the_weights_and_scores_of_train_py(observed):
         expected["best"]["test"],
     )
     assert weights_sha256(last.weights) == last.sha256
-    assert run.best_env_step == expected["best"]["env_step"]
+    assert run.best.env_step == expected["best"]["env_step"]
     assert files == []
 
 

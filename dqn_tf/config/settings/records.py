@@ -29,6 +29,14 @@ class RecordSettings:
         Range(low=1),
         unit="episodes",
     )
+    finalists: int = setting(
+        4,
+        RECORDS,
+        "at the end, the weights of so many highest evaluations and the last ones are compared on"
+        " --test_episodes further episodes: that decides which are the best; 1 takes the highest"
+        " evaluation for it",
+        Range(low=1),
+    )
     evaluation_episode_steps: int = setting(
         27_000,
         RECORDS,
