@@ -105,6 +105,14 @@ class EnvMaker:
         """The time limit of the environment's registration, in steps; None without one."""
         return self._look().time_limit
 
+    @property
+    def reward_threshold(self) -> float | None:
+        """The mean return from which the registration calls it solved; None without one.
+
+        With wrappers it is None too: rewards may be others.
+        """
+        return self._look().reward_threshold
+
     def corpus(self) -> Any:
         """Return what `corpus()` of the environment, or of a wrapper, returns: logged data.
 
@@ -190,7 +198,11 @@ class EnvMaker:
         reader = tokenizer.of_names(names, spaces)
         if reader and not reader.reads(checked.text, observation, checked.choice_texts):
             del names["tokenizer"]
-        self._seen = _Seen(spaces, names, _comes_with_package(env), checked.time_limit)
+        threshold = None
+        if env.spec is not None and not self._config.env_wrappers:
+            threshold = env.spec.reward_threshold
+        package = _comes_with_package(env)
+        self._seen = _Seen(spaces, names, package, checked.time_limit, threshold)
         return self._seen
 
 
@@ -201,6 +213,7 @@ class _Seen(NamedTuple):
     names: dict[str, Any]
     comes_with_package: bool
     time_limit: int | None
+    reward_threshold: float | None
 
 
 def make_env(config: DQNConfig | str, **keywords: Any) -> gym.Env:

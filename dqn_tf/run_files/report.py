@@ -35,6 +35,7 @@ class Report:
     score: dict[str, Any]  # the final test of the exported weights
     exported: str  # last or best
     export: str  # path of the exported version
+    advice: list[str]  # lines of `what_to_try`, none if the score is good
     seconds: float  # wall time, before a resume too
     timings: dict[str, float]  # seconds by part of the process that wrote this, see `Timings`
 
@@ -63,6 +64,7 @@ def closing_lines(report: Report, files: RunDirectory, export_dir: Path) -> str:
                 "(The SavedModel holds the last weights;"
                 " --export_weights=best would take the best.)"
             )
+    lines += report.advice
     lines += [
         f"weights_sha256 {report.weights_sha256}",
         "",

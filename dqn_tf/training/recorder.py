@@ -19,6 +19,7 @@ from dqn_tf.support.errors import UserError
 from dqn_tf.support.files import write_json
 from dqn_tf.training.plan import RunPlan
 from dqn_tf.training.run import Run, RunObserver, ScoredWeights, crossed
+from dqn_tf.training.what_to_try import first_returns, what_to_try
 
 
 class RunRecorder(RunObserver):
@@ -134,6 +135,12 @@ class RunRecorder(RunObserver):
         seconds = self.seconds
         with self.run.timings.part("plot"):
             self._draw_learning_curve()
+        advice = what_to_try(
+            self.plan.config,
+            last.test,
+            first_returns(self.files.metrics),
+            self.run.make_env.reward_threshold,
+        )
         report = Report(
             env=self.plan.config.env,
             protocol=self.plan.config.protocol,
@@ -148,6 +155,7 @@ class RunRecorder(RunObserver):
             score=exported.test,
             exported=self.plan.config.export_weights,
             export=version,
+            advice=advice,
             seconds=round(seconds, 2),
             timings=self.run.timings.to_dict(),
         )

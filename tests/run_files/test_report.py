@@ -26,6 +26,7 @@ def make_report(best: BestWeights, exported: str = "last") -> Report:
         score=summary(10.0),
         exported=exported,
         export="/elsewhere/2",
+        advice=["Try this."],
         seconds=7.4,
         timings={"train": 5.0},
     )
@@ -55,6 +56,7 @@ def test_evaluation_json_has_its_keys_in_order():
         "score",
         "exported",
         "export",
+        "advice",
         "seconds",
         "timings",
     ]

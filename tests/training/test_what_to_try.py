@@ -1,0 +1,58 @@
+"""What a run says at its end if it has not reached what it could."""
+
+import pytest
+
+from dqn_tf.config.dqn_config import DQNConfig
+from dqn_tf.training.what_to_try import first_returns, what_to_try
+
+CONFIG = DQNConfig(env="Taxi-v4", total_steps=2_000, epsilon_decay_env_steps=300)
+RANDOM = [-10.0, 10.0] * 10  # mean 0, standard error 2.3
+
+
+def summary(mean, spread=1.0):
+    return {"mean": mean, "mean_ci95": [mean - spread, mean + spread]}
+
+
+def test_nothing_to_say():
+    assert what_to_try(CONFIG, summary(5.0), RANDOM, None) == []
+    assert what_to_try(CONFIG, summary(9.0), RANDOM, 8.0) == []
+    # it may be solved
+    assert what_to_try(CONFIG, summary(7.5), RANDOM, 8.0) == []
+    # nobody knows what playing at random gives
+    assert what_to_try(CONFIG, summary(0.0), RANDOM[:5], None) == []
+
+
+def test_as_bad_as_at_random():
+    lines = what_to_try(CONFIG, summary(4.0), RANDOM, 8.0)
+    assert lines[0].startswith("That is no better than its first 20 episodes")
+    assert lines[1].endswith("--env=Taxi-v4")
+    assert lines[2:] == ["  --total_steps=4000", "  --epsilon_decay_env_steps=600"]
+
+
+@pytest.mark.parametrize(
+    ("settings", "parts"),
+    [
+        ({}, ["  --n_step=3 --double --dueling"]),
+        ({"double": True, "n_step": 5}, ["  --dueling"]),
+        ({"double": True, "n_step": 5, "dueling": True}, []),
+    ],
+)
+def test_below_what_counts_as_solved(settings, parts):
+    config = DQNConfig(**CONFIG.to_dict() | settings)
+    lines = what_to_try(config, summary(6.0), RANDOM, 8.0)
+    assert lines == [
+        "The environment calls 8 solved. What to try:",
+        "  --total_steps=4000",
+        *parts,
+    ]
+
+
+def test_the_first_returns_are_read_from_the_metrics(tmp_path):
+    file = tmp_path / "metrics.csv"
+    assert first_returns(file) == []
+    file.write_text(
+        "env_step,episode,episode_return\n8,,\n"
+        + "".join(f"{n},{n},{n}.5\n" for n in range(1, 30)),
+        encoding="utf-8",
+    )
+    assert first_returns(file) == [n + 0.5 for n in range(1, 21)]
