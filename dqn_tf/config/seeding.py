@@ -46,6 +46,6 @@ def episode_seed(seed: int, stream: int, *position: int) -> int:
     return int(word >> 1) & ~3 | stream
 
 
-def episode_seeds(seed: int, stream: int, episodes: int) -> Sequence[int]:
-    """Return the seeds of `episodes` evaluation episodes."""
-    return [episode_seed(seed, stream, episode) for episode in range(episodes)]
+def episode_seeds(seed: int, stream: int, episodes: int, first: int = 0) -> Sequence[int]:
+    """Return the seeds of `episodes` evaluation episodes, from number `first` on."""
+    return [episode_seed(seed, stream, episode) for episode in range(first, first + episodes)]

@@ -99,7 +99,7 @@ def read_weights(latest: checkpoint.Checkpoint, weights_name: str) -> list[np.nd
                 " best. Use --weights=last."
             )
         best = latest.files["best.npz"]
-        return [best[str(number)] for number in range(sum("/" not in name for name in best))]
+        return [best[str(number)] for number in range(len(best))]
     state = latest.files["state.npz"]
     count = sum(name.startswith("online/") for name in state)
     return [state[f"online/{number}"] for number in range(count)]

@@ -3,7 +3,8 @@
     checkpoints/20000/manifest.json   schema, JSON state, SHA-256 and size of each file beside it,
                                       and its own SHA-256
     checkpoints/20000/state.npz       arrays: networks, optimizer, running episodes
-    checkpoints/20000/best.npz        the best weights so far, and others that may prove better
+    checkpoints/20000/best.npz        the best weights so far
+    checkpoints/20000/finalists.npz   weights that may prove better at the end
     checkpoints/20000/replay.npz      the replay's rows
 
 A checkpoint is written aside, synced and renamed, so a crash at any moment leaves the previous ones
@@ -30,6 +31,7 @@ SCHEMA = 1
 KEEP = 2  # checkpoints
 MANIFEST = "manifest.json"
 REPLAY = "replay.npz"
+FINALISTS = "finalists.npz"  # of the highest evaluations
 FEATURES = "features.npz"  # only there to save time
 CHUNK_BYTES = 1 << 20
 Arrays = dict[str, np.ndarray]

@@ -7,7 +7,7 @@ than good. So several of the highest, and the last weights, are compared once mo
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -48,7 +48,7 @@ class Finalists:
         }
         return values, arrays
 
-    def restore(self, values: list[Any], arrays: dict[str, np.ndarray]) -> None:
+    def restore(self, values: list[Any], arrays: Mapping[str, np.ndarray]) -> None:
         """Take over what `state` returned."""
         count = len(arrays) // max(1, len(values))
         self.all = [

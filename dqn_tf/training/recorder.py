@@ -187,7 +187,7 @@ class RunRecorder(RunObserver):
     def _write_checkpoint(self, progress: int) -> None:
         values, arrays = self.run.engine.state()
         require_finite(arrays, progress)
-        run_values, best = self.run.state()
+        run_values, finalists = self.run.state()
         state = {
             "engine": values,
             **run_values,
@@ -195,9 +195,11 @@ class RunRecorder(RunObserver):
             "config": self.plan.config.to_dict(),
             "torso": self.run.agent.online.torso.identity,
         }
+        best = {str(number): array for number, array in enumerate(self.run.best.weights)}
         files = {
             "state.npz": arrays,
             "best.npz": best,
+            checkpoint.FINALISTS: finalists,
             "replay.npz": self.run.engine.replay.rows(),
         }
         if kept := self.run.agent.online.torso.kept():
@@ -227,7 +229,9 @@ class RunRecorder(RunObserver):
             )
         if checkpoint.FEATURES in saved.files:
             torso.restore_kept(saved.files[checkpoint.FEATURES])
-        self.run.restore(saved.state, saved.files["best.npz"])
+        best = saved.files["best.npz"]
+        weights = [best[str(number)] for number in range(len(best))]
+        self.run.restore(saved.state, weights, saved.files.get(checkpoint.FINALISTS, {}))
         self.saved = engine.progress
         self._earlier_seconds = saved.state["seconds"]
         saved_capacity = saved.state["engine"]["replay"]["capacity"]

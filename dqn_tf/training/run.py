@@ -4,7 +4,7 @@ A run writes nothing. Whoever records, times or saves it is an observer; `RunRec
 that fills a run directory.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -158,8 +158,7 @@ class Run:
         if self.evaluated == progress:
             return
         self.engine.sync_agent()
-        seeds = self._seeds(seeding.SELECTION, range(self.config.evaluation_episodes))
-        evaluation = self._play(seeds)
+        evaluation = self._play(seeding.SELECTION, self.config.evaluation_episodes)
         episodes = len(evaluation.seeds)
         mean = float(evaluation.returns.mean())
         self.evaluated = progress
@@ -190,12 +189,11 @@ class Run:
         return last, self._test(self.best.weights)
 
     def state(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-        """Return what a checkpoint needs beside the engine: for JSON, and weights as arrays.
+        """Return what a checkpoint needs beside the engine and the best weights.
 
-        The best weights are the arrays whose names are numbers.
+        It is for JSON, and the finalists' weights as arrays.
         """
         finalists, arrays = self.finalists.state()
-        arrays |= {str(number): array for number, array in enumerate(self.best.weights)}
         values = {
             "evaluated": self.evaluated,
             "best": {"env_step": self.best.env_step, "mean": self.best.mean},
@@ -204,15 +202,17 @@ class Run:
         }
         return values, arrays
 
-    def restore(self, state: dict[str, Any], arrays: Mapping[str, np.ndarray]) -> None:
-        """Take over what `state` returned."""
-        best_arrays = [name for name in arrays if "/" not in name]
-        weights = [arrays[str(number)] for number in range(len(best_arrays))]
-        best = Finalist(state["best"]["env_step"], state["best"]["mean"], weights)
+    def restore(
+        self,
+        state: dict[str, Any],
+        best_weights: list[np.ndarray],
+        finalists: Mapping[str, np.ndarray],
+    ) -> None:
+        """Take over what `state` returned, and the best weights of that moment."""
+        best = Finalist(state["best"]["env_step"], state["best"]["mean"], best_weights)
         self.evaluated = state["evaluated"]
-        kept = {name: arrays[name] for name in arrays if "/" in name}
+        self.finalists.restore(state.get("finalists", []), finalists)
         # earlier versions kept the best alone
-        self.finalists.restore(state.get("finalists", []), kept)
         if self.evaluated and not self.finalists.all:
             self.finalists.add(*best)
         self._chosen = best if state.get("is_chosen") else None
@@ -251,23 +251,18 @@ class Run:
     def _fresh_returns(self, weights: list[np.ndarray], episodes: range) -> np.ndarray:
         """Play episodes that no evaluation has played, by their numbers; return their returns."""
         self.agent.online.set_weights(weights)
-        first = self.config.evaluation_episodes
-        numbers = range(first + episodes.start, first + episodes.stop)
-        return self._play(self._seeds(seeding.SELECTION, numbers)).returns
-
-    def _seeds(self, stream: int, episodes: range) -> list[int]:
-        seed = self.config.seed or 0
-        return [seeding.episode_seed(seed, stream, episode) for episode in episodes]
+        first = self.config.evaluation_episodes + episodes.start
+        return self._play(seeding.SELECTION, len(episodes), first).returns
 
     def _test(self, weights: list[np.ndarray]) -> ScoredWeights:
         self.agent.online.set_weights(weights)
-        evaluation = self._play(self._seeds(seeding.TEST, range(self.config.test_episodes)))
+        evaluation = self._play(seeding.TEST, self.config.test_episodes)
         return ScoredWeights(weights, weights_sha256(weights), evaluation.summary())
 
-    def _play(self, seeds: Sequence[int]) -> Evaluation:
-        """Play a greedy episode on each seed."""
+    def _play(self, stream: int, episodes: int, first: int = 0) -> Evaluation:
+        """Play greedy episodes on the seeds of one stream of `seeding`, from number `first` on."""
         self.engine.q_function.refresh()
-        episodes = len(seeds)
+        seeds = seeding.episode_seeds(self.config.seed or 0, stream, episodes, first)
         limit = self.config.evaluation_episode_steps
         watch = ProgressWatch(episodes, self.say, "; --evaluation_episode_steps cuts them earlier")
         with self.timings.part("evaluate"), self._envs.ready(episodes) as envs:

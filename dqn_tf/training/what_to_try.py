@@ -36,8 +36,8 @@ def what_to_try(
             f"That is no better than its first {EPISODES} episodes, played nearly at random: their"
             f" mean was {np.mean(first):.1f}. What to try:",
             f"  {other_command('doctor')} --env={config.env}",
-            *_longer(config),
-            f"  --epsilon_decay_env_steps={2 * config.epsilon_decay_env_steps}",
+            *_twice(config, "total_steps"),
+            *_twice(config, "epsilon_decay_env_steps"),
         ]
     if threshold is not None and high < threshold:
         parts = [
@@ -45,7 +45,7 @@ def what_to_try(
         ]
         return [
             f"The environment calls {threshold:g} solved. What to try:",
-            *_longer(config),
+            *_twice(config, "total_steps"),
             *[f"  {' '.join(parts)}"] * bool(parts),
         ]
     return []
@@ -63,5 +63,7 @@ def _most_by_chance(returns: Sequence[float]) -> float:
     return float(np.mean(returns) + 2 * np.std(returns, ddof=1) / np.sqrt(len(returns)))
 
 
-def _longer(config: DQNConfig) -> list[str]:
-    return [f"  --total_steps={2 * config.total_steps}"] if config.total_steps else []
+def _twice(config: DQNConfig, name: str) -> list[str]:
+    """Return how twice a number of steps is typed; nothing for 0, whose double is 0."""
+    steps = getattr(config, name)
+    return [f"  --{name}={2 * steps}"] if steps else []
