@@ -34,6 +34,7 @@ OWN = (
     "range",
     "ranges",
     "prune_p",
+    "most_work",
     "storage",
     "study",
     "processes",
@@ -59,6 +60,7 @@ class SearchFlags(NamedTuple):
     seed: int
     from_defaults: bool
     prune_p: float
+    most_work: float
     storage: str
     study: str | None
     processes: int
@@ -94,6 +96,8 @@ def parse(argv: Sequence[str]) -> SearchFlags:
             raise UserError(f"--{name}={getattr(parsed, name)}: must be at least {least}.")
     if not 0 <= parsed.prune_p <= 1:
         raise UserError(f"--prune_p={parsed.prune_p}: must be from 0 to 1.")
+    if parsed.most_work != 0 and not parsed.most_work >= 1:
+        raise UserError(f"--most_work={parsed.most_work}: must be at least 1, or 0 for any.")
     return parsed
 
 
@@ -127,6 +131,13 @@ def define(values: flags.FlagValues) -> None:
         0.3,
         "a trial stops after a seed when it is worse than the best by a paired Wilcoxon test at"
         " this level; two seeds that are both worse have p = 0.25. 0 stops none",
+        **to,
+    )
+    flags.DEFINE_float(
+        "most_work",
+        8.0,
+        "settings whose updates take more than so many times the multiplications of those that the"
+        " search begins with are not run; 0 runs all",
         **to,
     )
     flags.DEFINE_string(

@@ -57,7 +57,26 @@ class SearchPlan(NamedTuple):
         together = len(max(groups(config, self.seeds), key=len))
         parameters = choice.parameters(config, self.spaces)
         memory_plan.require_memory(config, self.spaces, together, parameters)
+        self._require_affordable(config)
         return config
+
+    def work(self, config: DQNConfig) -> int:
+        """Return about how many multiplications the updates of a run need, but for a factor.
+
+        The factor is the same for all trials; 0 with a torso of the user's own.
+        """
+        weights = choice.parameters(config, self.spaces) * (2 if config.noisy else 1)
+        return config.total_updates * config.batch_size * weights
+
+    def _require_affordable(self, config: DQNConfig) -> None:
+        """Raise UserError if a run takes more work than the user allows."""
+        most, at_first = self.flags.most_work, self.work(self.base)
+        times = self.work(config) / at_first if at_first else 0.0
+        if most and times > most:
+            raise UserError(
+                f"its updates take {times:.1f} times the work of those that the search begins with,"
+                f" and --most_work={most:g}."
+            )
 
     def protocol(self) -> dict[str, Any]:
         """Return what all trials of a study share, for JSON."""
@@ -72,6 +91,7 @@ class SearchPlan(NamedTuple):
             "seeds": list(self.seeds),
             "engine": self.engine,
             "prune_p": self.flags.prune_p,
+            "most_work": self.flags.most_work,
         }
 
 
@@ -127,8 +147,8 @@ def difference(stored: Mapping[str, Any], own: Mapping[str, Any]) -> str:
             f"its trials have {len(there)} seeds, the first {there[0]}, and here --seeds and --seed"
             f" make {len(here)}, the first {here[0]}"
         )
-    for name in ("engine", "prune_p"):
-        if stored[name] != own[name]:
+    for name in ("engine", "prune_p", "most_work"):
+        if stored.get(name) != own[name]:
             return f"--{name} is {_shown(stored, name)} there, and {_shown(own, name)} here"
     return ""
 

@@ -128,6 +128,8 @@ def test_wrong_ranges_are_one_sentence(word, part):
         (["--range=gamma=0.9,0.99", "--range=gamma=0.9,0.95"], "has a range already"),
         (["--seeds=0"], "--seeds=0: must be at least 1"),
         (["--prune_p=2"], "--prune_p=2.0: must be from 0 to 1"),
+        (["--most_work=0.5"], "--most_work=0.5: must be at least 1, or 0 for any"),
+        (["--most_work=nan"], "--most_work=nan: must be at least 1"),
         (["--export_weights=best"], "--export_weights is of a single run"),
         (["--ranges=nothing.json"], "cannot be read"),
     ],

@@ -261,6 +261,24 @@ def test_what_cannot_be_run_is_refused_with_its_reason_and_takes_no_trial_s_plac
         work(never, open_study(never))
 
 
+def test_what_takes_too_long_is_refused():
+    """Steps for each update make no difference to the weights, noise makes them twice as many."""
+    words = ("--trials=8", "--seeds=2", "--total_steps=30000", "--warmup_env_steps=1000")
+    settings = ("--batch_size=64", "--hidden_units=64,64", "--env_steps_per_update=2")
+    plan = make_plan(*words, *settings, "--range=noisy=true,false", "--most_work=1.5")
+    weights = 4 * 64 + 64 * 64 + 64 * 2
+    assert plan.work(plan.base) == 14_500 * 64 * weights
+    opened = open_study(plan)
+    work(plan, opened)
+    (reason,) = {trial.user_attrs.get(study.REFUSED, "") for trial in opened.trials} - {""}
+    assert "take 2.0 times the work" in reason and reason.endswith("--most_work=1.5.")
+    assert not any(trial.params["noisy"] for trial in opened.trials if trial.state == COMPLETE)
+    dear = make_plan(*words, *settings[:2], "--range=env_steps_per_update=0.5,2", "--most_work=0")
+    opened = open_study(dear)
+    work(dear, opened)
+    assert not any(study.REFUSED in trial.user_attrs for trial in opened.trials)
+
+
 def test_broken_learning_is_the_settings_fault_and_a_broken_environment_is_not():
     plan = make_plan("--trials=3", "--seeds=2")
     opened = open_study(plan)
@@ -292,6 +310,7 @@ def test_broken_learning_is_the_settings_fault_and_a_broken_environment_is_not()
         (["--seeds=3"], "its trials have 2 seeds"),
         (["--seed=1"], "its trials have 2 seeds, the first"),
         (["--prune_p=0.1"], "--prune_p is 0.3 there, and 0.1 here"),
+        (["--most_work=0"], "--most_work is 8.0 there, and 0.0 here"),
     ],
 )
 def test_a_study_of_another_search_is_one_sentence(words, part):
