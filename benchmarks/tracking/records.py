@@ -8,6 +8,8 @@ import numpy as np
 
 from dqn_tf.evaluation.statistics import bootstrap
 
+FILE = "runs.csv"
+
 # what a run does while its blocks go on; not loading, compiling, the final test and the export
 PARTS = ("collect", "learn", "record", "checkpoint")
 
@@ -33,6 +35,11 @@ class Row(NamedTuple):
     gymnasium: str
     numpy: str
     python: str
+
+    @property
+    def work(self) -> tuple[str, int, str, int]:
+        """What is done in all pairs that are compared with each other."""
+        return self.to, self.cores, self.env, self.total_steps
 
 
 class Cost(NamedTuple):

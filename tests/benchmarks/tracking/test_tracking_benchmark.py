@@ -3,8 +3,10 @@
 import pytest
 
 from benchmarks.common import records
+from benchmarks.common.flags import DOCS, RESULTS
 from benchmarks.tracking import __main__ as benchmark
-from benchmarks.tracking.records import KINDS, Row, cost
+from benchmarks.tracking import page
+from benchmarks.tracking.records import FILE, KINDS, Row, cost
 from dqn_tf.support.errors import UserError
 
 
@@ -22,8 +24,25 @@ def test_pairs_are_compared_and_half_a_pair_is_left_out(tmp_path):
     result = cost(rows)
     assert (result.pairs, result.plain, result.followed) == (3, 1_000.0, 500.0)
     assert result.ratio == pytest.approx(0.8) and result.low <= 0.8 <= result.high
-    options = benchmark.Options("mlflow", 3, 2, "E", 1_000, "")
-    assert "| 0.800 [0.500, 1.000] | **missed** |" in benchmark.table(options, rows)[-1]
+    assert "| 0.800 [0.500, 1.000] | **missed** |" in page.costs(rows)
+
+
+def test_each_tracker_has_a_line_and_pairs_of_its_own():
+    rows = [
+        row(1, is_followed, 1.0 + is_followed)._replace(to=to)
+        for to in ("wandb", "mlflow")
+        for is_followed in (False, True)
+    ]
+    lines = page.costs(rows).splitlines()[2:4]
+    assert [line.split(" | ")[0] for line in lines] == ["| mlflow", "| wandb"]
+    assert all("| 0.500 [" in line for line in lines)
+
+
+def test_the_published_table_is_what_the_records_say():
+    text = (DOCS / "tracking.md").read_text()
+    shown = text.split(page.COSTS[0])[1].split(page.COSTS[1])[0].strip()
+    rows = records.read(RESULTS / "tracking" / FILE, Row)
+    assert shown == page.costs(rows), "python -m benchmarks.tracking --render_only"
 
 
 def test_more_cores_than_there_are_are_refused(monkeypatch):
