@@ -1,0 +1,1 @@
+"""What train.py makes of environments that it has no preset for, beside what is best there."""

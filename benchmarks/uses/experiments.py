@@ -1,0 +1,83 @@
+"""The environments: what is typed for each, and what its scores are compared with."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from benchmarks.uses import yardsticks
+from benchmarks.uses.yardsticks import Yardsticks
+from dqn_tf.config import presets
+from dqn_tf.config.dqn_config import DQNConfig
+from dqn_tf.envs.placement import job_placement
+
+SEEDS = range(1, 11)
+EPISODES = 1_000  # of each score
+SMALL = {"machines": 3, "cores": 4, "memory": 4, "jobs": 12}  # JobPlacement's own
+LARGE = {"machines": 8, "cores": 8, "memory": 16, "jobs": 80}
+
+
+class Experiment(NamedTuple):
+    """One row of the table.
+
+    Attributes:
+      settings: what is typed besides `--env` and `--env_kwargs`.
+      yardsticks: computes what is best, and what other ways to choose are worth.
+      episodes: of a score.
+    """
+
+    name: str
+    env: str
+    yardsticks: Callable[[], Yardsticks]
+    env_kwargs: dict[str, Any]
+    settings: dict[str, Any]
+    episodes: int = EPISODES
+    seeds: range = SEEDS
+
+    @property
+    def title(self) -> str:
+        """What is trained, in the words of the table."""
+        values = [f"{name}={value}" for name, value in self.env_kwargs.items()]
+        return ", ".join([self.env, *values])
+
+
+def _tabular(name: str, env: str, **env_kwargs: Any) -> Experiment:
+    return Experiment(name, env, lambda: yardsticks.tabular(env, env_kwargs), env_kwargs, {})
+
+
+EXPERIMENTS = [
+    _tabular("frozen_lake", "FrozenLake-v1"),
+    _tabular("frozen_lake_8x8", "FrozenLake-v1", map_name="8x8"),
+    _tabular("taxi", "Taxi-v4"),
+    _tabular("cliff_walking", "CliffWalking-v1"),
+    # A hand is worth -1, 0 or 1, and the best player loses 5 in 100.
+    Experiment("blackjack", "Blackjack-v1", yardsticks.blackjack, {}, {}, episodes=20_000),
+    Experiment(
+        "placement",
+        job_placement.ENV_ID,
+        lambda: yardsticks.placement(SMALL, is_exact=True),
+        {},
+        {"total_steps": 50_000},
+    ),
+    Experiment(
+        "placement_large",
+        job_placement.ENV_ID,
+        lambda: yardsticks.placement(LARGE, is_exact=False),
+        LARGE,
+        {},
+    ),
+]
+BY_NAME = {experiment.name: experiment for experiment in EXPERIMENTS}
+
+
+def configure(experiment: Experiment, seed: int, overrides: dict[str, Any]) -> DQNConfig:
+    """Build what train.py makes of the command of one run; `overrides` come last.
+
+    Nothing is evaluated during the run. Raises UserError.
+    """
+    values = {
+        "env_kwargs": experiment.env_kwargs,
+        "seed": seed,
+        "evaluation_period_env_steps": 0,
+    }
+    return presets.configure(experiment.env, values | experiment.settings | overrides)

@@ -1,0 +1,87 @@
+"""Writes the table of docs/uses.md from the records."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks.common import run_records, tables
+from benchmarks.common.records import read
+from benchmarks.common.report import estimate, verdict, versions
+from benchmarks.uses.experiments import BY_NAME, Experiment, configure
+from benchmarks.uses.records import FILE, Row
+from benchmarks.uses.yardsticks import Yardsticks
+
+BEGIN = "<!-- uses measured, generated -->\n"
+END = "<!-- end of uses measured -->\n"
+HEADER = (
+    "environment",
+    "DQN [95 %]",
+    "lowest run",
+    "optimum",
+    "short of it",
+    "at random",
+    "others",
+    "runs",
+    "steps",
+    "CPU s",
+)
+AIM = 0.1  # short of the optimum at most, as a share of it
+UNKNOWN = "—"
+
+
+def render(results: Path) -> str:
+    """Write the section between the markers from all records in `results`."""
+    rows = read(results / FILE, Row)
+    runs_of = {name: runs for name in BY_NAME if (runs := current(name, rows))}
+    if not runs_of:
+        return "Not measured yet.\n"
+    counted = [row for runs in runs_of.values() for row in runs]
+    text = tables.markdown(HEADER, [_line(BY_NAME[name], runs) for name, runs in runs_of.items()])
+    text += [
+        "",
+        "Mean greedy return of the last weights: the mean over runs with its bootstrap interval."
+        " *Short of it*: how far that is below the optimum, as a share of the optimum; the aim is"
+        f" {AIM:.0%} at most. *At random*: drawn from the legal actions. Numbers beside an optimum"
+        " are exact, but for JobPlacement at random; what has no optimum beside it is played."
+        f" {versions(counted)}",
+        "",
+    ]
+    return "\n".join(text)
+
+
+def current(name: str, rows: Sequence[Row]) -> list[Row]:
+    """Select an experiment's runs of today's settings; of a seed done twice, the later."""
+    experiment = BY_NAME[name]
+    return run_records.current(rows, name, configure(experiment, 0, {}), experiment.seeds)
+
+
+def shortfall(score: float, yardsticks: Yardsticks) -> float:
+    """Return how far a score is below the optimum, as a share of the optimum's size."""
+    assert yardsticks.optimum is not None
+    return (yardsticks.optimum - score) / abs(yardsticks.optimum)
+
+
+def _line(experiment: Experiment, runs: Sequence[Row]) -> tuple[str, ...]:
+    yardsticks = experiment.yardsticks()
+    scores = [run.score for run in runs]
+    mean = estimate(scores)
+    digits = 3 if abs(mean.value) < 1 else 2
+    others = [f"{name} {value:.{digits}f}" for name, value in yardsticks.others.items()]
+    optimum = share = UNKNOWN
+    if yardsticks.optimum is not None:
+        optimum = f"{yardsticks.optimum:.{digits}f}"
+        short = shortfall(mean.value, yardsticks)
+        share = f"{max(short, 0.0):.1%}, {verdict(short <= AIM)}"
+    return (
+        experiment.title,
+        mean.show(digits),
+        f"{min(scores):.{digits}f}",
+        optimum,
+        share,
+        f"{yardsticks.at_random:,.{digits}f}",
+        ", ".join(others) or UNKNOWN,
+        str(len(runs)),
+        f"{runs[-1].env_steps:,}",
+        f"{np.median([run.cpu_seconds for run in runs]):.0f}",
+    )
