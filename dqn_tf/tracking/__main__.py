@@ -44,7 +44,14 @@ def main(flags: TrackingFlags) -> None:
         return open_tracker(Identity(key, run_name(flags, path), project, uri))
 
     place = f"{flags.to} ({uri})"
-    outcome = follow(flags.run, open_run, place, flags.period_seconds, flags.patience_seconds)
+    outcome = follow(
+        flags.run,
+        open_run,
+        place,
+        flags.period_seconds,
+        flags.patience_seconds,
+        flags.delay_seconds,
+    )
     runs = f"{outcome.runs} run{'s' * (outcome.runs != 1)}"
     if outcome.scalars or outcome.files:
         print(f"Sent to {place}: {outcome.scalars:,} numbers and {outcome.files} files of {runs}.")

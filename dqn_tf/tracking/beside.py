@@ -16,6 +16,9 @@ from dqn_tf.tracking.destination import default_uri
 from dqn_tf.tracking.flags import NICENESS
 from dqn_tf.tracking.tracker import require_packages
 
+# Loading a tracker takes seconds of a core, which a training beside it feels: one of this length
+# hardly, and a shorter one has ended by then.
+DELAY_SECONDS = 60
 LOG = "tracking.log"  # in the run directory, or in the one above several seeds' runs
 
 
@@ -34,7 +37,7 @@ class FollowerBeside:
         words = [f"--tracking_uri={uri or default_uri(run, to, has_several)}"]
         if project:
             words.append(f"--project={project}")
-        words.append(f"--niceness={NICENESS}")
+        words += [f"--niceness={NICENESS}", f"--delay_seconds={DELAY_SECONDS}"]
         self._words = [f"--run={run.absolute()}", f"--to={to}", *words]
         self._log = run / LOG
         self._log_start = 0

@@ -23,6 +23,7 @@ class TrackingFlags(NamedTuple):
     name: str | None
     period_seconds: float
     patience_seconds: float
+    delay_seconds: float
     niceness: int
 
 
@@ -82,6 +83,14 @@ def define(values: flags.FlagValues) -> None:
         "patience_seconds",
         0.0,
         "go on for so long after nobody trains any more, for runs that are started in turn",
+        lower_bound=0.0,
+        flag_values=values,
+    )
+    flags.DEFINE_float(
+        "delay_seconds",
+        0.0,
+        "let runs that are being trained go on for so long before the tracker's package, which"
+        " takes seconds to load, is; what has ended is sent at once",
         lower_bound=0.0,
         flag_values=values,
     )

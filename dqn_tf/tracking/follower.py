@@ -17,6 +17,7 @@ from dqn_tf.tracking.run_files import RunFiles, find_runs, is_training, is_train
 from dqn_tf.tracking.tracker import Row, Scalar, Tracker, scalar
 
 STATE = "tracking.json"  # in the run directory: the run's key, and the files that were sent
+LOOK_SECONDS = 1.0  # between two looks at whether a training that is left alone has ended
 
 Opener = Callable[[Path, str], Tracker]  # of a run directory, and of the run's key
 
@@ -124,20 +125,29 @@ class Outcome(NamedTuple):
 
 
 def follow(
-    directory: Path, open_tracker: Opener, place: str, period: float, patience: float
+    directory: Path,
+    open_tracker: Opener,
+    place: str,
+    period: float,
+    patience: float,
+    delay: float = 0.0,
 ) -> Outcome:
     """Follow every run at or below `directory` until nobody has trained there for `patience`.
 
+    All are seconds. Nothing is opened for `delay`, or until nobody trains any more.
     A run that cannot be reached at first is left alone. Once it has been reached, a tracker that
     fails is asked again after `period` seconds, as long as the run goes on. Raises UserError if
     there is no run, and at the end if anything was not sent.
     """
     walk = _Walk(directory, open_tracker, place)
-    last_alive = time.monotonic()
+    start = last_alive = time.monotonic()
     while True:
         # asked before anything is read: what a run wrote at its end is then seen
         alive = {path for path in find_runs(directory) if is_training(path)}
         is_alive = bool(alive) or is_training_below(directory)
+        if is_alive and time.monotonic() - start < delay:
+            time.sleep(min(period, LOOK_SECONDS))
+            continue
         walk.visit(alive)
         if is_alive:
             last_alive = time.monotonic()

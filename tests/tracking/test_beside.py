@@ -32,6 +32,7 @@ def test_a_run_is_followed_to_its_end_and_the_last_line_says_what_was_sent(to, t
         follower = FollowerBeside(run, to, None, None, has_several=False)
         append_rows(run, [3, 4])
         assert "is still sending to" in follower.closing_line(0.01)
+        assert not (run / "tracking.json").exists(), "a tracker is loaded beside a short training"
     finish_run(run, 40)
     line = follower.closing_line(240)
     assert line.startswith(f"Sent to {to} (") and line.endswith(" of 1 run.")

@@ -26,8 +26,8 @@ FILES = {
 }
 
 
-def start(run: Path, to: str, place: Path) -> subprocess.Popen:
-    command = [sys.executable, "-m", "dqn_tf.tracking", *words(run, to, place)]
+def start(run: Path, to: str, place: Path, *more: str) -> subprocess.Popen:
+    command = [sys.executable, "-m", "dqn_tf.tracking", *words(run, to, place), *more]
     return subprocess.Popen(
         [*command, "--period_seconds=0.05", "--niceness=0"],
         cwd=ROOT,
@@ -81,6 +81,21 @@ def test_a_follower_that_is_killed_and_started_again_loses_nothing(to, place, tm
     content = READ[to](place, run)
     assert content.scalars == scalars_of(run)
     assert content.files == FILES
+
+
+def test_a_training_is_left_alone_at_first(to, place, tmp_path):
+    run = make_run(tmp_path / "run", rows=5)
+    delay = 3.0
+    with training(run):
+        begin = time.monotonic()
+        follower = start(run, to, place, f"--delay_seconds={delay}")
+        wait_for((run / "tracking.json").exists)
+        assert time.monotonic() - begin >= delay
+        append_rows(run, [6])
+    finish_run(run, 60)
+    printed, _ = follower.communicate(timeout=240)
+    assert follower.returncode == 0, printed
+    assert READ[to](place, run).scalars == scalars_of(run)
 
 
 def has_begun(to: str, place: Path, run: Path) -> bool:
