@@ -147,8 +147,9 @@ def difference(stored: Mapping[str, Any], own: Mapping[str, Any]) -> str:
             f"its trials have {len(there)} seeds, the first {there[0]}, and here --seeds and --seed"
             f" make {len(here)}, the first {here[0]}"
         )
+    stored = {"most_work": 0.0, **stored}  # of a study that was begun before there was a limit
     for name in ("engine", "prune_p", "most_work"):
-        if stored.get(name) != own[name]:
+        if stored[name] != own[name]:
             return f"--{name} is {_shown(stored, name)} there, and {_shown(own, name)} here"
     return ""
 

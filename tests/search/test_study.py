@@ -324,6 +324,18 @@ def test_a_study_of_another_search_is_one_sentence(words, part):
     open_study(make_plan(*search, *more, only=False), storage_of_all)
 
 
+def test_a_study_from_before_the_limit_of_work_goes_on_without_one():
+    storage_of_all = optuna.storages.InMemoryStorage()
+    words = ("--seeds=2", "--study=a")
+    opened = open_study(make_plan(*words, only=False), storage_of_all)
+    protocol = dict(opened.user_attrs[study.PROTOCOL])
+    del protocol["most_work"]
+    opened.set_user_attr(study.PROTOCOL, protocol)
+    with pytest.raises(UserError, match=r"--most_work is 0\.0 there, and 8\.0 here"):
+        open_study(make_plan(*words, only=False), storage_of_all)
+    open_study(make_plan(*words, "--most_work=0", only=False), storage_of_all)
+
+
 def test_storages_that_cannot_be_used_are_one_sentence(tmp_path, monkeypatch):
     monkeypatch.setattr(storage, "LOCK_SECONDS", 0.05)
     (tmp_path / "letter.db").write_text("Dear study,\n" * 200, encoding="utf-8")
