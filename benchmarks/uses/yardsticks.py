@@ -16,7 +16,7 @@ from dqn_tf.envs.placement.jobs import Kind, Machine
 from dqn_tf.evaluation.library import evaluate
 
 Rule = Callable[[Kind, Sequence[Machine]], int]
-Act = Callable[[np.ndarray, np.ndarray], np.ndarray]
+Act = Callable[[np.ndarray, np.ndarray | None], np.ndarray]
 EPISODES = 500  # of what is played
 UNLIMITED = 1_000  # sweeps where there is no time limit; the best way is much shorter
 DEALER_STANDS = 17
@@ -212,6 +212,9 @@ def _by_rule(rule: Rule, sizes: dict[str, int]) -> Act:
 
 def _at_random(generator: np.random.Generator) -> Act:
     """Return what draws one of the legal actions."""
-    return lambda observations, masks: np.array(
-        [generator.choice(np.flatnonzero(mask)) for mask in masks]
-    )
+
+    def act(observations: np.ndarray, masks: np.ndarray | None) -> np.ndarray:
+        assert masks is not None
+        return np.array([generator.choice(np.flatnonzero(mask)) for mask in masks])
+
+    return act
