@@ -45,7 +45,7 @@ def search(flags: SearchFlags, interrupts: Interrupts) -> None:
     plan = prepare(flags)
     from dqn_tf.search import study as studies
 
-    study = studies.open_study(plan, open_storage(flags.storage), bool(flags.part))
+    study = studies.open_study(plan, open_storage(flags.storage))
     check = checker(flags, interrupts)
     from dqn_tf.search.trials import Worn
 

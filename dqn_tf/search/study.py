@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -26,20 +26,29 @@ class RepeatableSampler(optuna.samplers.BaseSampler):
 
     Trials that failed do not count. So a search by one worker that was killed and resumed proposes
     what it would have proposed, and two workers never draw the same.
+
+    The first trial has the settings that the search begins with. They are not queued in the study:
+    on SQLite, two processes that ask at the same moment can both be given a queued trial.
     """
 
-    def __init__(self, seed: int) -> None:
-        """Take the seed of the search."""
+    def __init__(self, seed: int, start: Mapping[str, Any]) -> None:
+        """Take the seed of the search, and the parameters it begins with; none if it has none."""
         self._seed = seed
+        self._start = start
+        self._given: Mapping[str, Any] = {}  # of this trial
         self._tpe = make_tpe(seed)
 
     def before_trial(self, study: optuna.Study, trial: FrozenTrial) -> None:
         """Draw for this trial with numbers of its own."""
-        entropy = np.random.SeedSequence((self._seed, rank(study, trial.number)))
+        number = rank(study, trial.number)
+        entropy = np.random.SeedSequence((self._seed, number))
         self._tpe = make_tpe(int(entropy.generate_state(1)[0]))
+        self._given = {} if number else self._start
 
     def infer_relative_search_space(self, study: Any, trial: Any) -> dict[str, Any]:
-        """Ask TPE."""
+        """Ask TPE, where nothing is given."""
+        if self._given:
+            return {}
         space: dict[str, Any] = self._tpe.infer_relative_search_space(study, trial)
         return space
 
@@ -49,7 +58,9 @@ class RepeatableSampler(optuna.samplers.BaseSampler):
         return values
 
     def sample_independent(self, study: Any, trial: Any, name: str, distribution: Any) -> Any:
-        """Ask TPE."""
+        """Return what is given, or ask TPE."""
+        if name in self._given:
+            return self._given[name]
         return self._tpe.sample_independent(study, trial, name, distribution)
 
 
@@ -74,7 +85,7 @@ def make_pruner(level: float) -> optuna.pruners.WilcoxonPruner:
         return optuna.pruners.WilcoxonPruner(p_threshold=level, n_startup_steps=2)
 
 
-def open_study(plan: SearchPlan, storage: Any, is_worker: bool = False) -> optuna.Study:
+def open_study(plan: SearchPlan, storage: Any) -> optuna.Study:
     """Make the study, or open the one that is there. Raises UserError if it is another one's."""
     place = plan.flags.storage
     with errors_told(place):
@@ -83,7 +94,7 @@ def open_study(plan: SearchPlan, storage: Any, is_worker: bool = False) -> optun
             study_name=plan.study,
             load_if_exists=True,
             direction="maximize",
-            sampler=RepeatableSampler(plan.flags.seed),
+            sampler=RepeatableSampler(plan.flags.seed, plan.space.base_parameters() or {}),
             pruner=make_pruner(plan.flags.prune_p),
         )
         stored = study.user_attrs.get(PROTOCOL)
@@ -98,9 +109,6 @@ def open_study(plan: SearchPlan, storage: Any, is_worker: bool = False) -> optun
         if stored is None:
             study.set_user_attr(PROTOCOL, own)
             stored = own
-        parameters = plan.space.base_parameters()
-        if parameters is not None and not trials and not is_worker:
-            study.enqueue_trial(parameters)
     reason = difference(stored, own)
     if reason:
         raise UserError(

@@ -261,6 +261,26 @@ def test_what_cannot_be_run_is_refused_with_its_reason_and_takes_no_trial_s_plac
         work(never, open_study(never))
 
 
+def test_processes_that_ask_at_the_same_moment_have_trials_of_their_own():
+    """A queued trial is given to two of them, where the storage is SQLite."""
+    plan = make_plan("--trials=6", "--seeds=2")
+    storage_of_all = optuna.storages.InMemoryStorage()
+    opened, other = open_study(plan, storage_of_all), open_study(plan, storage_of_all)
+    assert not opened.get_trials(states=(WAITING,))
+    both = [opened.ask(), other.ask()]
+    proposed = [plan.config(plan.space.propose(trial)) for trial in both]
+    assert [trial.number for trial in both] == [0, 1]
+    assert [config == plan.config({}) for config in proposed] == [True, False]
+
+
+def test_a_start_that_was_killed_is_tried_again():
+    plan = make_plan("--trials=2", "--seeds=2")
+    opened = open_study(plan)
+    opened.tell(opened.ask(), state=FAIL)
+    work(plan, opened)
+    assert proposals(opened)[0] == plan.space.base_parameters()
+
+
 def test_what_takes_too_long_is_refused():
     """Steps for each update make no difference to the weights, noise makes them twice as many."""
     words = ("--trials=8", "--seeds=2", "--total_steps=30000", "--warmup_env_steps=1000")
