@@ -33,7 +33,7 @@ SEARCHES = (
     Search(
         "lunarlander",
         "LunarLander from its preset",
-        ("--env=LunarLander-v3", "--trials=10", "--seeds=2", "--test_seeds=10"),
+        ("--env=LunarLander-v3", "--trials=8", "--seeds=2", "--test_seeds=10"),
     ),
 )
 BY_NAME = {search.name: search for search in SEARCHES}
