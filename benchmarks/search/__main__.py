@@ -98,7 +98,7 @@ def search(chosen: Search, options: Options) -> None:
 
 
 def search_with_rl_zoo(chosen: Search, options: Options) -> None:
-    """Have rl-zoo3 search with as many runs, and test its winner on as many seeds.
+    """Have rl-zoo3 search as long and with no more runs, and test its winner on as many seeds.
 
     Raises UserError if it fails.
     """
@@ -109,11 +109,12 @@ def search_with_rl_zoo(chosen: Search, options: Options) -> None:
         "env": plan.base.env,
         "steps": plan.base.total_steps,
         "trials": plan.flags.trials * len(plan.seeds),
+        "cpu_seconds": records.cpu_seconds_of_trials(options.results_dir, chosen),
         "seeds": list(plan.test_seeds),
         "episodes": plan.base.test_episodes,
         "folder": str(folder.absolute()),
     }
-    print(f"{chosen.title}: rl-zoo3, {order['trials']} runs", flush=True)
+    print(f"{chosen.title}: rl-zoo3, {order['cpu_seconds']:,.0f} s of CPU", flush=True)
     program = str(Path(rl_zoo.__file__).absolute())
     command = [str(options.rl_zoo_python), program, json.dumps(order)]
     printed = measure(records.rl_zoo_name(chosen), chosen, 1, options, command)
@@ -176,7 +177,7 @@ def _define(values: flags.FlagValues) -> None:
         "rl_zoo_python",
         None,
         "the python of an environment with rl-zoo3 (pip install rl_zoo3 pandas), which then"
-        " searches with as many runs",
+        " searches in as much CPU time",
         values,
     )
     output = common_flags.DOCS / "search.md"

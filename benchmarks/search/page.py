@@ -97,8 +97,8 @@ def _line_of_rl_zoo(results_dir: Path, result: Finished) -> list[tuple[str, ...]
     sessions, zoo = found
     test = np.array(zoo["test"], float)
     shown = (
-        f"rl-zoo3 beside it: {zoo['order']['trials']} runs, one a trial",
-        str(zoo["order"]["trials"]),
+        f"rl-zoo3 beside it: one run a trial, {zoo['order']['cpu_seconds']:,.0f} s of CPU in all",
+        str(zoo["trials"]),
         f"{zoo['seen']:.1f}",
         _interval(float(iqm(test)), bootstrap(test, iqm)),
         f"{zoo['seen'] - float(iqm(test)):.1f}",

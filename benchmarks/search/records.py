@@ -80,6 +80,12 @@ def finished(results_dir: Path, search: Search) -> Finished | None:
     return Finished(search, sessions, winner, states)
 
 
+def cpu_seconds_of_trials(results_dir: Path, search: Search) -> float:
+    """Return what all trials of a search cost, without its test."""
+    with (results_dir / search.name / TRIALS).open(encoding="utf-8", newline="") as file:
+        return sum(float(row["cpu_seconds"] or 0.0) for row in csv.DictReader(file))
+
+
 def _sessions(results_dir: Path, search: Search, name: str) -> list[Session]:
     return [
         session

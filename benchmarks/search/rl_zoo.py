@@ -1,4 +1,4 @@
-"""rl-zoo3's own search with the same number of runs: a program for an environment of its own.
+"""rl-zoo3's own search in the same CPU time: a program for an environment of its own.
 
     path/to/python benchmarks/search/rl_zoo.py '{"env": "CartPole-v1", ...}'
 
@@ -7,20 +7,47 @@ was stopped goes on, and so do the runs of its best settings on fresh seeds.
 """
 
 import json
+import resource
+import signal
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
+COMMAND = (sys.executable, "-m", "rl_zoo3.train", "--algo", "dqn", "--num-threads", "1")
+SPENT = "spent.json"  # CPU seconds of the search so far
+
 
 def train(*words: str) -> None:
     """Type a command of rl-zoo3."""
-    command = [sys.executable, "-m", "rl_zoo3.train", "--algo", "dqn", "--num-threads", "1"]
-    subprocess.run([*command, *words], check=True, stdout=sys.stderr)
+    subprocess.run([*COMMAND, *words], check=True, stdout=sys.stderr)
+
+
+def search(words: tuple[str, ...], folder: Path, cpu_seconds: float) -> None:
+    """Type a command of rl-zoo3 that is ended when so much CPU time is spent in all."""
+    file = folder / SPENT
+    before = json.loads(file.read_text(encoding="utf-8")) if file.exists() else 0.0
+    left = int(cpu_seconds - before)
+    if left < 1:
+        return
+
+    def limit() -> None:
+        resource.setrlimit(resource.RLIMIT_CPU, (left, left))
+
+    try:
+        ended = subprocess.run([*COMMAND, *words], stdout=sys.stderr, preexec_fn=limit, check=False)
+    finally:
+        usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+        file.write_text(json.dumps(before + usage.ru_utime + usage.ru_stime), encoding="utf-8")
+    if ended.returncode not in (0, -signal.SIGXCPU, -signal.SIGKILL):
+        raise subprocess.CalledProcessError(ended.returncode, ended.args)
 
 
 def main(order: dict[str, Any]) -> None:
-    """Search as rl-zoo3 does by default, then train and test the best trial on each fresh seed."""
+    """Search as rl-zoo3 does by default, then train and test the best trial on each fresh seed.
+
+    It ends after `trials` trials or `cpu_seconds` of CPU time, whichever is first.
+    """
     import optuna
 
     folder, env = Path(order["folder"]), order["env"]
@@ -32,12 +59,15 @@ def main(order: dict[str, Any]) -> None:
     left = order["trials"] - sum(trial.state.is_finished() for trial in study.trials)
     if left > 0:
         searching = ("--optimize", "--n-trials", str(left), "--no-optim-plots", "--verbose", "0")
-        train(*common, *searching, "--seed", "0", "-f", str(folder / "search"))
+        words = (*common, *searching, "--seed", "0", "-f", str(folder / "search"))
+        search(words, folder, order["cpu_seconds"])
     best = study.best_trial
     # counted from the end: rl-zoo3 takes trial 0 for none
     trial = ("--trial-id", str(best.number - len(study.trials)))
     scores = [score(common, trial, seed, order) for seed in order["seeds"]]
-    print(json.dumps({"seen": best.value, "test": scores, "parameters": best.params}))
+    done = sum(trial.state.is_finished() for trial in study.trials)
+    result = {"seen": best.value, "test": scores, "parameters": best.params, "trials": done}
+    print(json.dumps(result))
 
 
 def score(common: tuple[str, ...], trial: tuple[str, ...], seed: int, order: dict) -> float:

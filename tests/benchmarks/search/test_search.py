@@ -1,12 +1,14 @@
 """benchmarks.search: its searches can be typed, and the page says what is recorded."""
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from benchmarks.common.records import append
-from benchmarks.search import page, records
+from benchmarks.search import page, records, rl_zoo
 from benchmarks.search.searches import SEARCHES
 from dqn_tf.search.flags import parse
 from dqn_tf.search.plan import prepare
@@ -48,7 +50,8 @@ def test_the_table_counts_all_sessions_and_compares_on_the_same_seeds(tmp_path):
     directory = tmp_path / search.name
     directory.mkdir()
     (directory / records.TRIALS).write_text(
-        "trial,state\n0,complete\n1,pruned\n2,refused\n3,complete\n", encoding="utf-8"
+        "trial,state,cpu_seconds\n0,complete,9\n1,pruned,2.5\n2,refused,\n3,complete,1\n",
+        encoding="utf-8",
     )
     winner = {"seen": [500.0] * 3, "test": [480.0, 490.0], "start": [100.0, 110.0]}
     winner |= {"shrinkage": [15.0, 10.0, 20.0], "test_iqm": [485.0, 480.0, 490.0], "command": "x"}
@@ -60,8 +63,24 @@ def test_the_table_counts_all_sessions_and_compares_on_the_same_seeds(tmp_path):
     assert cells[4] == "15.0 [10.0, 20.0]"
     assert cells[6] == "380.0 [380.0, 380.0]"
     assert cells[7:] == ["10, 2 processes", "1,000"]
-    zoo = {"test": [200.0, 300.0], "seen": 400.0, "order": {"trials": 60}}
+    order = {"trials": 60, "cpu_seconds": 700.0}
+    zoo = {"test": [200.0, 300.0], "seen": 400.0, "trials": 9, "order": order}
     (directory / records.RL_ZOO).write_text(json.dumps(zoo), encoding="utf-8")
     append(file, session(search, search=records.rl_zoo_name(search), processes=1))
-    assert "| 60 | 400.0 | 250.0 [200.0, 300.0] | 150.0 |" in page.found(tmp_path)
+    assert "700 s of CPU in all | 9 | 400.0 | 250.0 [200.0, 300.0] | 150.0 |" in page.found(
+        tmp_path
+    )
+    assert records.cpu_seconds_of_trials(tmp_path, search) == 12.5
     assert "at least 475 on fresh seeds: **met**" in text
+
+
+def test_rl_zoos_search_ends_when_its_cpu_time_is_spent(tmp_path, monkeypatch):
+    monkeypatch.setattr(rl_zoo, "COMMAND", (sys.executable, "-c", "while True: pass"))
+    rl_zoo.search((), tmp_path, 1.5)
+    spent = json.loads((tmp_path / rl_zoo.SPENT).read_text())
+    assert 0.9 < spent < 3
+    rl_zoo.search((), tmp_path, 1.5)  # nothing is left
+    assert json.loads((tmp_path / rl_zoo.SPENT).read_text()) == spent
+    monkeypatch.setattr(rl_zoo, "COMMAND", (sys.executable, "-c", "raise SystemExit(3)"))
+    with pytest.raises(subprocess.CalledProcessError):
+        rl_zoo.search((), tmp_path, spent + 5)
