@@ -26,10 +26,11 @@ def train(*words: str) -> None:
 def search(words: tuple[str, ...], folder: Path, cpu_seconds: float) -> None:
     """Type a command of rl-zoo3 that is ended when so much CPU time is spent in all."""
     file = folder / SPENT
-    before = json.loads(file.read_text(encoding="utf-8")) if file.exists() else 0.0
-    left = int(cpu_seconds - before)
+    spent = json.loads(file.read_text(encoding="utf-8")) if file.exists() else 0.0
+    left = int(cpu_seconds - spent)
     if left < 1:
         return
+    start = _cpu_seconds_of_children()
 
     def limit() -> None:
         resource.setrlimit(resource.RLIMIT_CPU, (left, left))
@@ -37,10 +38,15 @@ def search(words: tuple[str, ...], folder: Path, cpu_seconds: float) -> None:
     try:
         ended = subprocess.run([*COMMAND, *words], stdout=sys.stderr, preexec_fn=limit, check=False)
     finally:
-        usage = resource.getrusage(resource.RUSAGE_CHILDREN)
-        file.write_text(json.dumps(before + usage.ru_utime + usage.ru_stime), encoding="utf-8")
+        spent += _cpu_seconds_of_children() - start
+        file.write_text(json.dumps(spent), encoding="utf-8")
     if ended.returncode not in (0, -signal.SIGXCPU, -signal.SIGKILL):
         raise subprocess.CalledProcessError(ended.returncode, ended.args)
+
+
+def _cpu_seconds_of_children() -> float:
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime
 
 
 def main(order: dict[str, Any]) -> None:
