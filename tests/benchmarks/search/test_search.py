@@ -78,7 +78,7 @@ def test_rl_zoos_search_ends_when_its_cpu_time_is_spent(tmp_path, monkeypatch):
     monkeypatch.setattr(rl_zoo, "COMMAND", (sys.executable, "-c", "while True: pass"))
     rl_zoo.search((), tmp_path, 1.5)
     spent = json.loads((tmp_path / rl_zoo.SPENT).read_text())
-    assert 0.9 < spent < 3
+    assert 0.5 < spent < 1.6  # the kernel counts in ticks
     rl_zoo.search((), tmp_path, 1.5)  # nothing is left
     assert json.loads((tmp_path / rl_zoo.SPENT).read_text()) == spent
     monkeypatch.setattr(rl_zoo, "COMMAND", (sys.executable, "-c", "raise SystemExit(3)"))
