@@ -112,11 +112,11 @@ def search_with_rl_zoo(chosen: Search, options: Options) -> None:
         "cpu_seconds": records.cpu_seconds_of_trials(options.results_dir, chosen),
         "seeds": list(plan.test_seeds),
         "episodes": plan.base.test_episodes,
-        "folder": str(folder.absolute()),
     }
     print(f"{chosen.title}: rl-zoo3, {order['cpu_seconds']:,.0f} s of CPU", flush=True)
     program = str(Path(rl_zoo.__file__).absolute())
-    command = [str(options.rl_zoo_python), program, json.dumps(order)]
+    to = json.dumps(order | {"folder": str(folder.absolute())})
+    command = [str(options.rl_zoo_python), program, to]
     printed = measure(records.rl_zoo_name(chosen), chosen, 1, options, command)
     result = json.loads(printed.strip().splitlines()[-1])
     file = options.results_dir / chosen.name / records.RL_ZOO

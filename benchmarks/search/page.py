@@ -57,7 +57,8 @@ def found(results_dir: Path) -> str:
         "",
         "IQM over seeds with 95 % bootstrap intervals. *Gain*: mean difference over the same fresh"
         " seeds from the settings that the search began with. *Minutes* and *CPU s*: of the whole"
-        f" command, with the test. {versions(sessions)}",
+        " command, with the test; some ran beside other work, which makes minutes longer."
+        f" {versions(sessions)}",
     ]
     return "\n".join(text)
 
