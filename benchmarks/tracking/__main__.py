@@ -142,6 +142,7 @@ def measure(options: Options, to: str, pair: int, kind: str) -> Row:
         sent = last_line(done.stdout) if kind == FOLLOWED else ""
         if kind == FOLLOWED and not sent.startswith("Sent to"):
             raise UserError(f"train.py --track={to} did not send all: {sent}")
+        sent = sent.replace(f"{directory}/", "")
         report = json.loads(Path(directory, "run", "evaluation.json").read_text(encoding="utf-8"))
     return Row(
         date=datetime.date.today().isoformat(),
