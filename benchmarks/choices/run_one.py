@@ -6,13 +6,12 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.choices.experiments import FIVE, FOUR
-from benchmarks.scores.run_one import CostObserver
+from benchmarks.scores.run_one import trained_agent
 from dqn_tf.agent.dqn import DQN
 from dqn_tf.config.dqn_config import DQNConfig
 from dqn_tf.envs.applications import helpdesk
 from dqn_tf.evaluation.library import evaluate
 from dqn_tf.export.library import export_policy
-from dqn_tf.training import trainer
 
 EPISODES = 1_000  # of each score, on the same seeds for all runs
 
@@ -38,23 +37,11 @@ def train(config: DQNConfig, export: Path | None) -> dict[str, Any]:
 
     The agent is exported to `export`, if it is given.
     """
-    costs = CostObserver()
-    (trained,) = trainer.make_runs([config], [costs])
-    try:
-        trainer.run_blocks([trained])
-        trained.engine.sync_agent()
-        scores = _scores(trained.agent, config)
+    with trained_agent(config) as (agent, costs):
+        scores = _scores(agent, config)
         if export is not None:
-            export_policy(trained.agent, export)
-    finally:
-        trained.close()
-    return scores | {
-        "episodes": EPISODES,
-        "seconds": costs.seconds,
-        "cpu_seconds": costs.cpu_seconds,
-        "updates": trained.engine.updates,
-        "env_steps": trained.engine.env_step,
-    }
+            export_policy(agent, export)
+    return scores | {"episodes": EPISODES, **costs}
 
 
 def _scores(agent: DQN, config: DQNConfig) -> dict[str, float | None]:

@@ -1,8 +1,11 @@
 """One run of a sweep: trains as `train.py` does with the same seed, without its files."""
 
+import contextlib
 import time
+from collections.abc import Iterator
 from typing import Any
 
+from dqn_tf.agent.dqn import DQN
 from dqn_tf.config.dqn_config import DQNConfig
 from dqn_tf.engines.engine import Block
 from dqn_tf.training import trainer
@@ -38,6 +41,30 @@ class CostObserver(RunObserver):
     def after_evaluation(self, run: Run, mean_return: float) -> None:
         """Keep a point of the learning curve."""
         self.curve.append((run.engine.env_step, mean_return))
+
+
+@contextlib.contextmanager
+def trained_agent(config: DQNConfig) -> Iterator[tuple[DQN, dict[str, Any]]]:
+    """Train once; give the agent with its last weights, and what it cost by column of a record.
+
+    Raises UserError if learning breaks.
+    """
+    costs = CostObserver()
+    (trained,) = trainer.make_runs([config], [costs])
+    try:
+        trainer.run_blocks([trained])
+        trained.engine.sync_agent()
+        yield (
+            trained.agent,
+            {
+                "seconds": costs.seconds,
+                "cpu_seconds": costs.cpu_seconds,
+                "updates": trained.engine.updates,
+                "env_steps": trained.engine.env_step,
+            },
+        )
+    finally:
+        trained.close()
 
 
 def run(config: DQNConfig) -> dict[str, Any]:

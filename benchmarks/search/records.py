@@ -5,6 +5,7 @@ A search is stopped and goes on, so its cost is the sum over its sessions.
 
 import csv
 import json
+from collections import Counter
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -44,7 +45,7 @@ class Finished(NamedTuple):
     search: Search
     sessions: list[Session]
     winner: dict[str, Any]
-    states: dict[str, int]
+    states: Counter[str]
 
 
 def words_of(search: Search) -> str:
@@ -73,17 +74,18 @@ def finished(results_dir: Path, search: Search) -> Finished | None:
         return None
     directory = results_dir / search.name
     winner = json.loads((directory / WINNER).read_text(encoding="utf-8"))
-    states: dict[str, int] = {}
-    with (directory / TRIALS).open(encoding="utf-8", newline="") as file:
-        for row in csv.DictReader(file):
-            states[row["state"]] = states.get(row["state"], 0) + 1
+    states = Counter(row["state"] for row in _trials(results_dir, search))
     return Finished(search, sessions, winner, states)
 
 
 def cpu_seconds_of_trials(results_dir: Path, search: Search) -> float:
     """Return what all trials of a search cost, without its test."""
+    return sum(float(row["cpu_seconds"] or 0.0) for row in _trials(results_dir, search))
+
+
+def _trials(results_dir: Path, search: Search) -> list[dict[str, str]]:
     with (results_dir / search.name / TRIALS).open(encoding="utf-8", newline="") as file:
-        return sum(float(row["cpu_seconds"] or 0.0) for row in csv.DictReader(file))
+        return list(csv.DictReader(file))
 
 
 def _sessions(results_dir: Path, search: Search, name: str) -> list[Session]:

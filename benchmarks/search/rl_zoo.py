@@ -33,14 +33,15 @@ def search(words: tuple[str, ...], folder: Path, cpu_seconds: float) -> None:
     start = _cpu_seconds_of_children()
 
     def limit() -> None:
-        resource.setrlimit(resource.RLIMIT_CPU, (left, left))
+        # a harder limit above it: at the first one, the kernel sends SIGXCPU
+        resource.setrlimit(resource.RLIMIT_CPU, (left, left + 5))
 
     try:
         ended = subprocess.run([*COMMAND, *words], stdout=sys.stderr, preexec_fn=limit, check=False)
     finally:
         spent += _cpu_seconds_of_children() - start
         file.write_text(json.dumps(spent), encoding="utf-8")
-    if ended.returncode not in (0, -signal.SIGXCPU, -signal.SIGKILL):
+    if ended.returncode not in (0, -signal.SIGXCPU):
         raise subprocess.CalledProcessError(ended.returncode, ended.args)
 
 

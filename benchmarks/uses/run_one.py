@@ -2,10 +2,9 @@
 
 from typing import Any
 
-from benchmarks.scores.run_one import CostObserver
+from benchmarks.scores.run_one import trained_agent
 from dqn_tf.config.dqn_config import DQNConfig
 from dqn_tf.evaluation.library import evaluate
-from dqn_tf.training import trainer
 
 
 def run(order: dict[str, Any]) -> dict[str, Any]:
@@ -13,20 +12,7 @@ def run(order: dict[str, Any]) -> dict[str, Any]:
 
     The last weights play, on the same episodes for all seeds. Raises UserError if learning breaks.
     """
-    config = DQNConfig.from_dict(order["config"])
-    costs = CostObserver()
-    (trained,) = trainer.make_runs([config], [costs])
-    try:
-        trainer.run_blocks([trained])
-        trained.engine.sync_agent()
-        score = evaluate(trained.agent, config, episodes=order["episodes"]).mean
-    finally:
-        trained.close()
-    return {
-        "score": score,
-        "episodes": order["episodes"],
-        "seconds": costs.seconds,
-        "cpu_seconds": costs.cpu_seconds,
-        "updates": trained.engine.updates,
-        "env_steps": trained.engine.env_step,
-    }
+    config, episodes = DQNConfig.from_dict(order["config"]), order["episodes"]
+    with trained_agent(config) as (agent, costs):
+        score = evaluate(agent, config, episodes=episodes).mean
+    return {"score": score, "episodes": episodes, **costs}

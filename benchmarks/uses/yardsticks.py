@@ -57,6 +57,7 @@ def tabular(env_id: str, env_kwargs: dict[str, Any]) -> Yardsticks:
     best = by_chance = np.zeros(len(chances))
     for _ in range(limit or UNLIMITED):
         best = (chances * (rewards + best[next_states])).sum(-1).max(-1)
+    for _ in range(limit or 0):
         by_chance = (chances * (rewards + by_chance[next_states])).sum(-1).mean(-1)
     if limit is None:
         by_chance = _drawn_for_ever(chances, rewards, next_states)

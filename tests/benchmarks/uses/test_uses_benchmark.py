@@ -61,7 +61,7 @@ def test_blackjack_is_gymnasiums():
 
 
 def test_rules_read_the_observations():
-    """Both are exact on small sizes, and played on those of others."""
+    """What is read from an observation is what the environment has."""
     for sizes in (SMALL, LARGE):
         config = DQNConfig(env=job_placement.ENV_ID, env_kwargs=sizes)
         act = yardsticks._by_rule(rules.best_fit, sizes)
