@@ -111,6 +111,8 @@ setup(
         # For `python -m dqn_tf.export --formats=savedmodel,onnx`. From 1.18 on onnx wants a newer
         # typing-extensions than tf-agents allows.
         "onnx": ONNX,
+        # one more peer of `python -m benchmarks.speed`, best in an environment of its own
+        "rejax": ["rejax>=0.1", "gymnax<1"],
         "search": ["optuna>=4.5,<6"],
         # Without ray and optuna, whose tests are skipped then: beside tf-agents' pins pip would try
         # one version of TensorFlow after the other. Installed afterwards they fit.

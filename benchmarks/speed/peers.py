@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from benchmarks.speed.settings import Setting
-from benchmarks.speed.stopwatch import Stopwatch
+from benchmarks.speed.stopwatch import PARTS, Stopwatch
 
 BUFFER_ARRAYS = ("observations", "next_observations", "actions", "rewards", "dones", "timeouts")
 
@@ -211,3 +211,65 @@ def _make_tf_agent(setting: Setting, env: Any) -> Any:
     )
     agent.initialize()
     return agent
+
+
+def rejax(setting: Setting, seed: int, watch: Stopwatch) -> float:
+    """Train with rejax's DQN: environments, replay and learning in one JAX program.
+
+    It limits each entry of a gradient, not the gradient's norm, and learns from squared errors. The
+    timed steps are later calls of a program that the steps before them have compiled. Returns the
+    bytes that the replay takes per transition.
+    """
+    import jax
+    from flax import linen
+    from rejax import get_algo
+    from rejax.networks import DiscreteQNetwork, EpsilonGreedyPolicy
+
+    watch.imported()
+    envs = setting.num_envs
+    algorithm = get_algo("dqn").create(
+        env=setting.env,
+        num_envs=envs,
+        num_epochs=envs * setting.updates // setting.collect,
+        ddqn=False,
+        learning_rate=setting.learning_rate,
+        gamma=setting.gamma,
+        max_grad_norm=setting.max_gradient_norm,
+        buffer_size=setting.replay_capacity,
+        fill_buffer=setting.warmup,
+        batch_size=setting.batch_size,
+        target_update_freq=setting.target_period,
+        total_timesteps=setting.total_steps,
+        eps_start=setting.epsilon_start,
+        eps_end=setting.epsilon_end,
+        exploration_fraction=max(1, setting.epsilon_decay) / setting.total_steps,
+    )
+    network = EpsilonGreedyPolicy(DiscreteQNetwork)(
+        hidden_layer_sizes=setting.hidden_units,
+        activation=linen.relu,
+        action_dim=algorithm.action_dim,
+    )
+    algorithm = algorithm.replace(agent=network)
+
+    def advance(state: Any, iterations: int) -> Any:
+        return jax.lax.fori_loop(
+            0, iterations, lambda _, state: algorithm.train_iteration(state), state
+        )
+
+    compiled = jax.jit(jax.vmap(advance, (0, None)))
+    keys = jax.random.split(jax.random.key(seed), setting.num_seeds)
+    state = jax.jit(jax.vmap(algorithm.init_state))(keys)
+    env_step = 0
+    for goal in _marks(setting):
+        state = jax.block_until_ready(compiled(state, (goal - env_step) // envs))
+        env_step = goal
+        watch.at(env_step)
+    columns = jax.tree.leaves(state.replay_buffer.data)
+    return sum(column.nbytes for column in columns) / setting.replay_capacity / setting.num_seeds
+
+
+def _marks(setting: Setting) -> list[int]:
+    """List the steps of all environments' whole rounds at which the watch is to be shown."""
+    tenths = range(PARTS + 1)
+    marks = [setting.start + setting.steps * tenth // PARTS for tenth in tenths]
+    return [mark // setting.num_envs * setting.num_envs for mark in marks if mark]

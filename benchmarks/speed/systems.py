@@ -103,6 +103,18 @@ SYSTEMS = [
         extra="tf-agents",
         environment=(("TF_USE_LEGACY_KERAS", "1"),),
     ),
+    System(
+        "rejax",
+        "rejax",
+        peers.rejax,
+        ("rejax", "gymnax", "jax", "flax", "numpy"),
+        "JAX's default",
+        envs=10,
+        timed_at=("anchor",),
+        grows=False,
+        seeds=True,
+        extra="rejax",
+    ),
 ]
 BY_KEY = {system.key: system for system in SYSTEMS}
 

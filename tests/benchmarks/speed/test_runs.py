@@ -160,7 +160,7 @@ def test_a_tiny_measurement_end_to_end(tmp_path, bare):
     ), again.stderr
 
 
-@pytest.mark.parametrize("key", ["sb3", "sbx", "tf_agents"])
+@pytest.mark.parametrize("key", ["sb3", "sbx", "tf_agents", "rejax"])
 def test_a_peer_that_is_installed_does_the_same_work(key):
     system = systems.BY_KEY[key]
     reason = systems.why_not(system, sys.executable)
