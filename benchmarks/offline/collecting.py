@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from benchmarks.offline import recording
-from benchmarks.offline.data_sets import BEST, SEED, path
+from benchmarks.offline.data_sets import BEST, PRESET_THEN, SEED, path
 from benchmarks.offline.recording import Columns, RecordingCollector
 from dqn_tf.agent.networks.fast_forward import make_q_function
 from dqn_tf.config import presets, seeding
@@ -77,7 +77,7 @@ def _sets(
     env: str, rows: int, changes: Mapping[str, Any]
 ) -> Iterator[tuple[str, Columns, float | None]]:
     """Yield the name of each data set, its steps, and the policy's return."""
-    values: dict[str, Any] = {
+    values: dict[str, Any] = PRESET_THEN.get(env, {}) | {
         "seed": SEED,
         "total_steps": rows,
         "num_envs": 1,

@@ -128,7 +128,7 @@ def configure(job: Job, directory: Path, overrides: dict[str, Any]) -> DQNConfig
         raise UserError(f"--envs: '{job.env}' is none of {', '.join(NUMBERS)}.")
     numbers = NUMBERS[job.env]
     method = METHODS[job.method]
-    values: dict[str, Any] = {
+    values: dict[str, Any] = data_sets.PRESET_THEN.get(job.env, {}) | {
         "seed": job.seed,
         "test_episodes": TEST_EPISODES,
         "evaluation_period_env_steps": 0,

@@ -9,12 +9,13 @@ from benchmarks.common import tables
 from benchmarks.common.flags import RESULTS
 from benchmarks.common.records import read
 from benchmarks.offline import methods, records, summary
-from benchmarks.offline.data_sets import NONE, SETS
+from benchmarks.offline.data_sets import NONE, PRESET_THEN, SETS
 from benchmarks.offline.methods import METHODS, NUMBERS, Job
 from benchmarks.offline.records import DataRow, Row
 from benchmarks.scores import records as score_records
 from benchmarks.scores import summary as score_summary
 from benchmarks.scores.variants import config_hash
+from dqn_tf.config.notation import show
 from dqn_tf.support.errors import UserError
 
 BEGIN = "<!-- baselines, generated -->\n"
@@ -70,7 +71,7 @@ def counted(env: str, rows: Sequence[Row], data_rows: Sequence[DataRow]) -> list
 def _alone(env: str, scores: Path) -> summary.Steps | None:
     """Return the steps of `recommended` to the threshold, None if there are no such runs."""
     rows = read(score_records.path(scores, env), score_records.Row)
-    for found in score_summary.summaries(env, rows, {}):
+    for found in score_summary.summaries(env, rows, PRESET_THEN.get(env, {})):
         if found.variant == "recommended":
             return summary.steps([(row.steps_to_threshold, row.total_steps) for row in found.rows])
     return None
@@ -96,7 +97,7 @@ def _section(
         timed = {("online_alone", NONE): alone} | timed
     if timed:
         lines += [*tables.markdown(STEPS_HEADER, _steps_table(timed)), "", *_steps_aim(timed), ""]
-    lines += [*_settings(cells), ""]
+    lines += [*_settings(env, cells), ""]
     if runs:
         lines += [_versions(runs), ""]
     outdated = len(rows) - len(runs)
@@ -196,9 +197,13 @@ def _steps_aim(timed: Timed) -> list[str]:
     return ["Aim: at most half the steps of online alone.", "", *verdicts]
 
 
-def _settings(cells: Cells) -> list[str]:
+def _settings(env: str, cells: Cells) -> list[str]:
     """List the flags of each method, as they are recorded."""
-    lines = ["Flags of `train.py`, here with the data set that is named:", ""]
+    lines = []
+    if then := PRESET_THEN.get(env):
+        words = " ".join(f"--{name}={show(value)}" for name, value in then.items())
+        lines += [f"The preset has other values by now: to repeat a run, add `{words}`.", ""]
+    lines += ["Flags of `train.py`, here with the data set that is named:", ""]
     for name, method in METHODS.items():
         of_method = [(key, rows) for key, rows in cells.items() if key[0] == name]
         if of_method:

@@ -65,7 +65,12 @@ class Evaluation:
         return f"mean {self.mean:.1f} [{low:.1f}, {high:.1f}] of {len(self.seeds)} episodes"
 
     def summary(self) -> dict[str, Any]:
-        """Return mean, standard deviation, IQM, both 95 % intervals and extremes, JSON-ready."""
+        """Return mean, standard deviation, IQM, both 95 % intervals and extremes, JSON-ready.
+
+        `longest_episodes` are as long as the longest, `longest_mean` is their mean return: where
+        that is the environment's time limit, what became of those that it ended.
+        """
+        is_longest = self.lengths == self.lengths.max()
         return {
             "episodes": len(self.seeds),
             "mean": self.mean,
@@ -78,6 +83,8 @@ class Evaluation:
             "mean_length": float(self.lengths.mean()),
             "min_length": int(self.lengths.min()),
             "max_length": int(self.lengths.max()),
+            "longest_episodes": int(is_longest.sum()),
+            "longest_mean": float(self.returns[is_longest].mean()),
             "capped_episodes": self.capped,
         }
 

@@ -140,6 +140,7 @@ class RunRecorder(RunObserver):
             last.test,
             first_returns(self.files.metrics),
             self.run.make_env.reward_threshold,
+            self.run.make_env.time_limit,
         )
         report = Report(
             env=self.plan.config.env,

@@ -12,6 +12,7 @@ from dqn_tf.config.dqn_config import DQNConfig
 from dqn_tf.run_files import metrics_file
 from dqn_tf.support.command_line import other_command
 
+MANY = 0.1  # of the test's episodes
 EPISODES = 20  # at a run's beginning, which are played nearly at random
 # of Rainbow, those that cost next to no time: by setting, its value without and how it is typed
 PARTS = {
@@ -22,13 +23,18 @@ PARTS = {
 
 
 def what_to_try(
-    config: DQNConfig, test: dict[str, Any], first: Sequence[float], threshold: float | None
+    config: DQNConfig,
+    test: dict[str, Any],
+    first: Sequence[float],
+    threshold: float | None,
+    time_limit: int | None,
 ) -> list[str]:
     """Return lines for the terminal; none if there is nothing to say.
 
     Something is said if the final `test`, an `Evaluation.summary`, is below the `threshold` from
     which the environment counts as solved (None if it names none), or no better than the returns
-    of the `first` training episodes.
+    of the `first` training episodes. More is said if many of the test's episodes lasted until the
+    environment's `time_limit` in steps (None if it has none) and were no better than the others.
     """
     mean, (_, high) = test["mean"], test["mean_ci95"]
     if len(first) == EPISODES and mean <= _most_by_chance(first):
@@ -45,10 +51,35 @@ def what_to_try(
         ]
         return [
             f"The environment calls {threshold:g} solved. What to try:",
+            *_against_waiting(config, test, time_limit),
             *_twice(config, "total_steps"),
             *[f"  {' '.join(parts)}"] * bool(parts),
         ]
     return []
+
+
+def _against_waiting(config: DQNConfig, test: dict[str, Any], time_limit: int | None) -> list[str]:
+    """Return what helps an agent that lets the time run out rather than risk an end.
+
+    To wait costs little where what comes later hardly counts; and whoever has seldom seen a good
+    end in training does not look for one.
+    """
+    episodes, waiting = test["episodes"], test["longest_episodes"]
+    if time_limit is None or test["max_length"] != time_limit or waiting < MANY * episodes:
+        return []
+    mean = test["longest_mean"]
+    if mean > test["mean"]:
+        return []
+    half = config.total_steps // 2
+    typed = [f"--epsilon_end={min(2 * config.epsilon_end, 1.0):g}"]
+    if config.epsilon_decay_env_steps < half:
+        typed = [f"--epsilon_decay_env_steps={half}"]
+    if config.gamma < 1.0 - 1.0 / time_limit:
+        typed = [f"--gamma={(1.0 + config.gamma) / 2.0:g}", *typed]
+    return [
+        f"  {' '.join(typed)}  ({waiting} of {episodes} test episodes ran into the time limit of"
+        f" {time_limit:,} steps, with a mean return of {mean:.1f}: it waits)"
+    ]
 
 
 def first_returns(metrics: Path) -> list[float]:

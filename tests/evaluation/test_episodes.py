@@ -69,6 +69,8 @@ def test_a_summary_equals_the_one_worked_by_hand():
         "mean_length": 7.0,
         "min_length": 5,
         "max_length": 9,
+        "longest_episodes": 1,
+        "longest_mean": 4.0,
         "capped_episodes": 2,
     }
 

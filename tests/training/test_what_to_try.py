@@ -9,21 +9,28 @@ CONFIG = DQNConfig(env="Taxi-v4", total_steps=2_000, epsilon_decay_env_steps=300
 RANDOM = [-10.0, 10.0] * 10  # mean 0, standard error 2.3
 
 
-def summary(mean, spread=1.0):
-    return {"mean": mean, "mean_ci95": [mean - spread, mean + spread]}
+def summary(mean, spread=1.0, longest=(1, 0.0), length=200):
+    return {
+        "episodes": 20,
+        "mean": mean,
+        "mean_ci95": [mean - spread, mean + spread],
+        "max_length": length,
+        "longest_episodes": longest[0],
+        "longest_mean": longest[1],
+    }
 
 
 def test_nothing_to_say():
-    assert what_to_try(CONFIG, summary(5.0), RANDOM, None) == []
-    assert what_to_try(CONFIG, summary(9.0), RANDOM, 8.0) == []
+    assert what_to_try(CONFIG, summary(5.0), RANDOM, None, 200) == []
+    assert what_to_try(CONFIG, summary(9.0), RANDOM, 8.0, 200) == []
     # it may be solved
-    assert what_to_try(CONFIG, summary(7.5), RANDOM, 8.0) == []
+    assert what_to_try(CONFIG, summary(7.5), RANDOM, 8.0, 200) == []
     # nobody knows what playing at random gives
-    assert what_to_try(CONFIG, summary(0.0), RANDOM[:5], None) == []
+    assert what_to_try(CONFIG, summary(0.0), RANDOM[:5], None, 200) == []
 
 
 def test_as_bad_as_at_random():
-    lines = what_to_try(CONFIG, summary(4.0), RANDOM, 8.0)
+    lines = what_to_try(CONFIG, summary(4.0), RANDOM, 8.0, 200)
     assert lines[0].startswith("That is no better than its first 20 episodes")
     assert lines[1].endswith("--env=Taxi-v4")
     assert lines[2:] == ["  --total_steps=4000", "  --epsilon_decay_env_steps=600"]
@@ -39,12 +46,39 @@ def test_as_bad_as_at_random():
 )
 def test_below_what_counts_as_solved(settings, parts):
     config = DQNConfig(**CONFIG.to_dict() | settings)
-    lines = what_to_try(config, summary(6.0), RANDOM, 8.0)
+    lines = what_to_try(config, summary(6.0), RANDOM, 8.0, 200)
     assert lines == [
         "The environment calls 8 solved. What to try:",
         "  --total_steps=4000",
         *parts,
     ]
+
+
+WAITS = (
+    "  --gamma=0.995 --epsilon_decay_env_steps=1000  (4 of 20 test episodes ran into the time limit"
+    " of 200 steps, with a mean return of 5.0: it waits)"
+)
+
+
+@pytest.mark.parametrize(
+    ("settings", "test", "line"),
+    [
+        ({}, {"longest": (4, 5.0)}, WAITS),
+        ({}, {"longest": (1, 5.0)}, None),  # few
+        ({}, {"longest": (4, 7.0)}, None),  # to last is good there
+        ({}, {"longest": (4, 5.0), "length": 199}, None),  # nothing but an end
+        ({"gamma": 0.999}, {"longest": (4, 5.0)}, WAITS.replace("--gamma=0.995 ", "")),
+        (
+            {"epsilon_decay_env_steps": 1_000, "epsilon_end": 0.8},
+            {"longest": (4, 5.0)},
+            WAITS.replace("decay_env_steps=1000", "end=1"),
+        ),
+    ],
+)
+def test_an_agent_that_waits_for_the_time_limit(settings, test, line):
+    config = DQNConfig(**CONFIG.to_dict() | settings)
+    lines = what_to_try(config, summary(6.0, **test), RANDOM, 8.0, 200)
+    assert [each for each in lines if "waits" in each] == ([] if line is None else [line])
 
 
 def test_the_first_returns_are_read_from_the_metrics(tmp_path):
