@@ -15,7 +15,7 @@ from benchmarks.offline.records import DataRow, Row
 from benchmarks.scores import records as score_records
 from benchmarks.scores import summary as score_summary
 from benchmarks.scores.variants import config_hash
-from dqn_tf.config.notation import show
+from dqn_tf.config.notation import flag_words
 from dqn_tf.support.errors import UserError
 
 BEGIN = "<!-- baselines, generated -->\n"
@@ -201,8 +201,11 @@ def _settings(env: str, cells: Cells) -> list[str]:
     """List the flags of each method, as they are recorded."""
     lines = []
     if then := PRESET_THEN.get(env):
-        words = " ".join(f"--{name}={show(value)}" for name, value in then.items())
-        lines += [f"The preset has other values by now: to repeat a run, add `{words}`.", ""]
+        words = [word for name, value in then.items() for word in flag_words(name, value)]
+        lines += [
+            f"The preset has other values by now: to repeat a run, add `{' '.join(words)}`.",
+            "",
+        ]
     lines += ["Flags of `train.py`, here with the data set that is named:", ""]
     for name, method in METHODS.items():
         of_method = [(key, rows) for key, rows in cells.items() if key[0] == name]
