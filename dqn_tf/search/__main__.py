@@ -106,7 +106,7 @@ def do_part(part: str, plan: SearchPlan, study: optuna.Study, check: Callable[[]
     number, count = map(int, share_of.split("/"))
     from dqn_tf.search import fresh
     from dqn_tf.search.study import FINISHED, counted
-    from dqn_tf.search.trials import Worker
+    from dqn_tf.search.trials import Training, Worker
 
     todo: Sequence[fresh.Part] = ()
     if what == TEST:
@@ -118,11 +118,12 @@ def do_part(part: str, plan: SearchPlan, study: optuna.Study, check: Callable[[]
     tensorflow_loading.load_tensorflow(command_line.verbose())
     from dqn_tf.search import scoring
 
-    about = (check, say, scoring.LearningBroke, scoring.is_worn)
+    score = scoring.test_scores if what == TEST else scoring.search_scores
+    training = Training(score, scoring.LearningBroke, check, say, scoring.is_worn)
     if what == TEST:
-        fresh.run(todo, study, scoring.test_scores, *about)
+        fresh.run(todo, study, training)
     else:
-        Worker(plan, study, scoring.search_scores, *about).work()
+        Worker(plan, study, training).work()
 
 
 def restart() -> NoReturn:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -17,8 +17,7 @@ from optuna.trial import FrozenTrial
 from dqn_tf.config.dqn_config import DQNConfig
 from dqn_tf.search.plan import BEST, SearchPlan
 from dqn_tf.search.study import best
-from dqn_tf.search.trials import SCORES, Check, Say, Score, Worn
-from dqn_tf.support.errors import UserError
+from dqn_tf.search.trials import SCORES, Training, Worn
 
 START = "the start"
 
@@ -122,30 +121,24 @@ def missing(plan: SearchPlan, study: optuna.Study, number: int = 0, count: int =
     return left
 
 
-def run(
-    parts: Sequence[Part],
-    study: optuna.Study,
-    score: Score,
-    check: Check,
-    say: Say,
-    broke: type[UserError],
-    is_worn: Callable[[], bool] = lambda: False,
-) -> None:
+def run(parts: Sequence[Part], study: optuna.Study, training: Training) -> None:
     """Train and test the parts, and store each result as it is there.
 
     Raises Worn where the process is, before a part.
     """
     for part in parts:
-        if is_worn():
+        if training.is_worn():
             raise Worn
         try:
-            scores: Sequence[float | str] = score(part.candidate.config, part.seeds, check)
-        except broke as error:
+            scores: Sequence[float | str] = training.score(
+                part.candidate.config, part.seeds, training.check
+            )
+        except training.broke as error:
             scores = [str(error)] * len(part.seeds)
         for seed, value in zip(part.seeds, scores, strict=True):
             study.set_user_attr(part.candidate.key(seed), value)
         listed = ", ".join(_shown(value) for value in scores)
-        say(f"test of {part.candidate.title}, {len(part.seeds)} fresh seeds: {listed}")
+        training.say(f"test of {part.candidate.title}, {len(part.seeds)} fresh seeds: {listed}")
 
 
 def results(plan: SearchPlan, study: optuna.Study) -> Iterator[Tested]:

@@ -27,8 +27,9 @@ class RepeatableSampler(optuna.samplers.BaseSampler):
     Trials that failed do not count. So a search by one worker that was killed and resumed proposes
     what it would have proposed, and two workers never draw the same.
 
-    The first trial has the settings that the search begins with. They are not queued in the study:
-    on SQLite, two processes that ask at the same moment can both be given a queued trial.
+    The first trial has the settings that the search begins with, and where it fails, the next one
+    that is asked for. They are not queued in the study: on SQLite, two processes that ask at the
+    same moment can both be given a queued trial.
     """
 
     def __init__(self, seed: int, start: Mapping[str, Any]) -> None:
@@ -40,10 +41,11 @@ class RepeatableSampler(optuna.samplers.BaseSampler):
 
     def before_trial(self, study: optuna.Study, trial: FrozenTrial) -> None:
         """Draw for this trial with numbers of its own."""
-        number = rank(study, trial.number)
-        entropy = np.random.SeedSequence((self._seed, number))
+        earlier = not_failed_before(study, trial.number)
+        entropy = np.random.SeedSequence((self._seed, len(earlier)))
         self._tpe = make_tpe(int(entropy.generate_state(1)[0]))
-        self._given = {} if number else self._start
+        has_start = any(self._may_be_start(other) for other in earlier)
+        self._given = {} if has_start else self._start
 
     def infer_relative_search_space(self, study: Any, trial: Any) -> dict[str, Any]:
         """Ask TPE, where nothing is given."""
@@ -62,6 +64,10 @@ class RepeatableSampler(optuna.samplers.BaseSampler):
         if name in self._given:
             return self._given[name]
         return self._tpe.sample_independent(study, trial, name, distribution)
+
+    def _may_be_start(self, trial: FrozenTrial) -> bool:
+        """Tell whether a trial has the start's parameters, as far as it has been given any."""
+        return all(self._start.get(name) == value for name, value in trial.params.items())
 
 
 def make_tpe(seed: int) -> optuna.samplers.TPESampler:
@@ -118,10 +124,10 @@ def open_study(plan: SearchPlan, storage: Any) -> optuna.Study:
     return study
 
 
-def rank(study: optuna.Study, number: int) -> int:
-    """Return how many trials before this one have not failed."""
+def not_failed_before(study: optuna.Study, number: int) -> list[FrozenTrial]:
+    """Return the trials before this one that have not failed."""
     trials = study.get_trials(deepcopy=False)
-    return sum(trial.number < number and trial.state != TrialState.FAIL for trial in trials)
+    return [trial for trial in trials if trial.number < number and trial.state != TrialState.FAIL]
 
 
 def counted(trials: Sequence[FrozenTrial], *states: TrialState) -> int:

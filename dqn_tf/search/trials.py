@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import optuna
@@ -32,31 +32,32 @@ class Worn(Exception):
     """Says that this process has done its share, and that a new one is to go on."""
 
 
+class Training(NamedTuple):
+    """How a process trains the runs of a search, and whom it answers to.
+
+    Attributes:
+      score: trains settings with some seeds, and returns their scores.
+      broke: what `score` raises where the settings are at fault.
+      check: is called often, and may raise.
+      say: says how far it is.
+      is_worn: tells whether a new process is better; asked before runs that belong together.
+    """
+
+    score: Score
+    broke: type[UserError]
+    check: Check
+    say: Say
+    is_worn: Callable[[], bool] = lambda: False
+
+
 class Worker:
     """Does trials of a study."""
 
-    def __init__(
-        self,
-        plan: SearchPlan,
-        study: optuna.Study,
-        score: Score,
-        check: Check,
-        say: Say,
-        broke: type[UserError],
-        is_worn: Callable[[], bool] = lambda: False,
-    ) -> None:
-        """Take a study of this plan.
-
-        `score` trains settings with some seeds. `check` is called often and may raise. `broke` is
-        what `score` raises where the settings are at fault. `is_worn` is asked before each trial.
-        """
+    def __init__(self, plan: SearchPlan, study: optuna.Study, training: Training) -> None:
+        """Take a study of this plan."""
         self._plan = plan
         self._study = study
-        self._score = score
-        self._check = check
-        self._say = say
-        self._broke = broke
-        self._is_worn = is_worn
+        self._training = training
 
     def work(self) -> None:
         """Do trials until the study has as many finished ones as are wanted.
@@ -67,20 +68,20 @@ class Worker:
         refused = 0
         is_waiting = False
         while True:
-            self._check()
+            self._training.check()
             for sentence in owners.fail_stale(self._study, self._plan.flags.stale_seconds):
-                self._say(sentence)
+                self._training.say(sentence)
             trials = self._study.get_trials(deepcopy=False)
             if counted(trials, *FINISHED) >= wanted:
                 return
             if counted(trials, *FINISHED, TrialState.RUNNING) >= wanted:
                 if not is_waiting:
-                    self._say("waiting for the last trials of other processes")
+                    self._training.say("waiting for the last trials of other processes")
                 is_waiting = True
                 time.sleep(WAIT_SECONDS)
                 continue
             is_waiting = False
-            if self._is_worn():
+            if self._training.is_worn():
                 raise Worn
             reason = self._do_trial()
             refused = refused + 1 if reason else 0
@@ -120,7 +121,7 @@ class Worker:
 
         def check() -> None:
             beat()
-            self._check()
+            self._training.check()
 
         start, cpu_start = time.monotonic(), time.process_time()
         scores: list[float] = []
@@ -128,8 +129,8 @@ class Worker:
         ending = ""
         for part in parts:
             try:
-                new = self._score(config, part, check)
-            except self._broke as error:
+                new = self._training.score(config, part, check)
+            except self._training.broke as error:
                 ending = f"seed {part[0]}: {error}"
                 break
             for score in new:
@@ -152,7 +153,7 @@ class Worker:
     def _refuse(self, trial: optuna.Trial, reason: str) -> str:
         trial.set_user_attr(REFUSED, reason)
         self._study.tell(trial, state=TrialState.PRUNED)
-        self._say(f"trial {trial.number} cannot be run: {reason}")
+        self._training.say(f"trial {trial.number} cannot be run: {reason}")
         return reason
 
     def _finish(self, trial: optuna.Trial, scores: Sequence[float], ending: str) -> None:
@@ -162,9 +163,11 @@ class Worker:
             trial.set_user_attr(owners.REASON, ending)
         told = self._study.tell(trial, value, state=state, skip_if_finished=True)
         if told.state != state:
-            self._say(f"trial {trial.number} was taken for lost by another process; left out")
+            self._training.say(
+                f"trial {trial.number} was taken for lost by another process; left out"
+            )
             return
-        self._say(self._sentence(trial.number, value, scores, ending))
+        self._training.say(self._sentence(trial.number, value, scores, ending))
 
     def _sentence(
         self, number: int, value: float | None, scores: Sequence[float], ending: str

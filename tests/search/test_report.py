@@ -14,6 +14,7 @@ from dqn_tf.config.dqn_config import DQNConfig  # noqa: E402
 from dqn_tf.config.preset import Preset  # noqa: E402
 from dqn_tf.evaluation.statistics import difference_interval, iqm  # noqa: E402
 from dqn_tf.search import fresh, report, trial_files, winner  # noqa: E402
+from dqn_tf.search.trials import Training  # noqa: E402
 from dqn_tf.support.errors import UserError  # noqa: E402
 from dqn_tf.training.flags import parse_training_flags  # noqa: E402
 from made_up_search import Broke, make_plan, open_study, smooth, work  # noqa: E402
@@ -34,13 +35,14 @@ def searched(tmp_path_factory):
         (seed,) = seeds
         return [smooth(config, seeds, check)[0] - 10 + seed % 5]
 
+    training = Training(test, Broke, lambda: None, lambda said: None)
     parts = fresh.missing(plan, opened)
-    fresh.run(parts[:3], opened, test, lambda: None, lambda said: None, Broke)
+    fresh.run(parts[:3], opened, training)
     # killed here, it goes on with what is missing
     assert len(fresh.missing(plan, opened)) == len(parts) - 3
     for number in range(2):  # as two processes do
         todo = fresh.missing(plan, opened, number, 2)
-        fresh.run(todo, opened, test, lambda: None, lambda said: None, Broke)
+        fresh.run(todo, opened, training)
     assert len(runs) == len(set(runs)) == len(parts)
     return plan, opened, list(fresh.results(plan, opened))
 

@@ -242,7 +242,7 @@ def test_a_trial_that_another_process_began_just_before_the_last_one_is_left_out
         assert sentence == "waiting for the last trials of other processes"
         opened.tell(other[0], 1.0)
 
-    trials.Worker(plan, opened, score, lambda: None, say, Broke).work()
+    trials.Worker(plan, opened, trials.Training(score, Broke, lambda: None, say)).work()
     assert not runs
     assert [trial.state for trial in opened.trials] == [COMPLETE, FAIL]
 
@@ -279,6 +279,19 @@ def test_a_start_that_was_killed_is_tried_again():
     opened.tell(opened.ask(), state=FAIL)
     work(plan, opened)
     assert proposals(opened)[0] == plan.space.base_parameters()
+
+
+def test_a_start_that_one_of_two_processes_lost_is_tried_again():
+    plan = make_plan("--trials=6", "--seeds=2")
+    storage_of_all = optuna.storages.InMemoryStorage()
+    opened, other = open_study(plan, storage_of_all), open_study(plan, storage_of_all)
+    lost, going_on = opened.ask(), other.ask()
+    plan.space.propose(lost)
+    assert plan.config(plan.space.propose(going_on)) != plan.config({})
+    opened.tell(lost, state=FAIL)
+    assert plan.config(plan.space.propose(opened.ask())) == plan.config({})
+    # it is being tried
+    assert plan.config(plan.space.propose(other.ask())) != plan.config({})
 
 
 def test_what_takes_too_long_is_refused():

@@ -55,5 +55,6 @@ def work(
 ) -> list[str]:
     """Does the trials of a study; returns what was said."""
     said: list[str] = []
-    trials.Worker(made, opened, score, check, said.append, Broke, is_worn).work()
+    training = trials.Training(score, Broke, check, said.append, is_worn)
+    trials.Worker(made, opened, training).work()
     return said
