@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -22,40 +22,90 @@ PARTS = {
 }
 
 
+class Outcome(NamedTuple):
+    """What became of a run.
+
+    Attributes:
+      test: the final one, an `Evaluation.summary`.
+      first: the returns of the first training episodes.
+      q_selected: the mean Q-value in the last updates; None where there were none.
+      largest_reward: in size, of the rows that were learned from, each the sum over its steps;
+        None where they are not known.
+    """
+
+    test: dict[str, Any]
+    first: Sequence[float]
+    q_selected: float | None = None
+    largest_reward: float | None = None
+
+
+def outcome(metrics: Path, test: dict[str, Any], rows: Mapping[str, np.ndarray]) -> Outcome:
+    """Gather what became of a run from its metrics.csv, its final test and its replay's rows."""
+    table = metrics_file.read(metrics)
+    returns = [float(row["episode_return"]) for row in table if row.get("episode_return")]
+    q_selected = [float(row["q_selected"]) for row in table if row.get("q_selected")]
+    rewards = np.abs(rows.get("reward", ()))
+    return Outcome(
+        test,
+        returns[:EPISODES],
+        q_selected[-1] if q_selected else None,
+        float(rewards.max()) if len(rewards) else None,
+    )
+
+
 def what_to_try(
-    config: DQNConfig,
-    test: dict[str, Any],
-    first: Sequence[float],
-    threshold: float | None,
-    time_limit: int | None,
+    config: DQNConfig, run: Outcome, threshold: float | None, time_limit: int | None
 ) -> list[str]:
     """Return lines for the terminal; none if there is nothing to say.
 
-    Something is said if the final `test`, an `Evaluation.summary`, is below the `threshold` from
-    which the environment counts as solved (None if it names none), or no better than the returns
-    of the `first` training episodes. More is said if many of the test's episodes lasted until the
-    environment's `time_limit` in steps (None if it has none) and were no better than the others.
+    Something is said if Q-values are beyond what the rewards can come to, if the final test is
+    below the `threshold` from which the environment counts as solved (None if it names none), or no
+    better than the returns of the first training episodes. More is said if many of the test's
+    episodes lasted until the environment's `time_limit` in steps (None if it has none) and were no
+    better than the others.
     """
-    mean, (_, high) = test["mean"], test["mean_ci95"]
-    if len(first) == EPISODES and mean <= _most_by_chance(first):
+    diverged = _against_divergence(config, run)
+    if diverged:
+        return diverged
+    mean, (_, high) = run.test["mean"], run.test["mean_ci95"]
+    if len(run.first) == EPISODES and mean <= _most_by_chance(run.first):
         return [
             f"That is no better than its first {EPISODES} episodes, played nearly at random: their"
-            f" mean was {np.mean(first):.1f}. What to try:",
+            f" mean was {np.mean(run.first):.1f}. What to try:",
             f"  {other_command('doctor')} --env={config.env}",
             *_twice(config, "total_steps"),
-            *_twice(config, "epsilon_decay_env_steps"),
+            *([] if config.noisy else _twice(config, "epsilon_decay_env_steps")),
         ]
     if threshold is not None and high < threshold:
-        parts = [
-            typed for name, (without, typed) in PARTS.items() if getattr(config, name) == without
-        ]
         return [
             f"The environment calls {threshold:g} solved. What to try:",
-            *_against_waiting(config, test, time_limit),
+            *_against_waiting(config, run.test, time_limit),
             *_twice(config, "total_steps"),
-            *[f"  {' '.join(parts)}"] * bool(parts),
+            *_parts(config, *PARTS),
         ]
     return []
+
+
+def _against_divergence(config: DQNConfig, run: Outcome) -> list[str]:
+    """Return what helps where the mean Q-value is more than any return can be.
+
+    A row's Q-value is the sum R of its k rewards and gamma^k times a later one, so none is larger
+    than max |R| / (1 - gamma). Munchausen adds to rewards, and logged ones are not looked at.
+    """
+    if run.q_selected is None or run.largest_reward is None:
+        return []
+    if config.gamma >= 1.0 or config.munchausen or config.data:
+        return []
+    most = run.largest_reward / (1.0 - config.gamma)
+    if abs(run.q_selected) <= most:
+        return []
+    return [
+        f"Learning diverged: its Q-values are {run.q_selected:,.0f} in the mean, and with rewards"
+        f" of at most {run.largest_reward:g} in size and --gamma={config.gamma:g} no return is"
+        f" beyond {most:,.0f}. What to try:",
+        f"  --learning_rate={config.learning_rate / 3:.1g}",
+        *_parts(config, "double"),
+    ]
 
 
 def _against_waiting(config: DQNConfig, test: dict[str, Any], time_limit: int | None) -> list[str]:
@@ -70,23 +120,22 @@ def _against_waiting(config: DQNConfig, test: dict[str, Any], time_limit: int | 
     mean = test["longest_mean"]
     if mean > test["mean"]:
         return []
-    half = config.total_steps // 2
-    typed = [f"--epsilon_end={min(2 * config.epsilon_end, 1.0):g}"]
-    if config.epsilon_decay_env_steps < half:
-        typed = [f"--epsilon_decay_env_steps={half}"]
+    typed = []
     if config.gamma < 1.0 - 1.0 / time_limit:
-        typed = [f"--gamma={(1.0 + config.gamma) / 2.0:g}", *typed]
+        typed.append(f"--gamma={(1.0 + config.gamma) / 2.0:g}")
+    half = config.total_steps // 2
+    if config.noisy:
+        pass  # explores to the end, and has no epsilon
+    elif config.epsilon_decay_env_steps < half:
+        typed.append(f"--epsilon_decay_env_steps={half}")
+    else:
+        typed.append(f"--epsilon_end={min(2 * config.epsilon_end, 1.0):g}")
+    if not typed:
+        return []
     return [
         f"  {' '.join(typed)}  ({waiting} of {episodes} test episodes ran into the time limit of"
         f" {time_limit:,} steps, with a mean return of {mean:.1f}: it waits)"
     ]
-
-
-def first_returns(metrics: Path) -> list[float]:
-    """Return the returns of the first episodes in a run's metrics.csv, EPISODES at most."""
-    rows = metrics_file.read(metrics)
-    returns = [float(row["episode_return"]) for row in rows if row.get("episode_return")]
-    return returns[:EPISODES]
 
 
 def _most_by_chance(returns: Sequence[float]) -> float:
@@ -98,3 +147,9 @@ def _twice(config: DQNConfig, name: str) -> list[str]:
     """Return how twice a number of steps is typed; nothing for 0, whose double is 0."""
     steps = getattr(config, name)
     return [f"  --{name}={2 * steps}"] if steps else []
+
+
+def _parts(config: DQNConfig, *names: str) -> list[str]:
+    """Return how those of these parts of Rainbow are typed that the run does without."""
+    typed = [PARTS[name][1] for name in names if getattr(config, name) == PARTS[name][0]]
+    return [f"  {' '.join(typed)}"] if typed else []
