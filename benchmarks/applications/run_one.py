@@ -12,11 +12,10 @@ import numpy as np
 from benchmarks.applications import supervised
 from benchmarks.applications.experiments import LOGGED, MEANING, RIGHT, SPLITS
 from benchmarks.applications.scoring import Policy, score
-from benchmarks.scores.run_one import CostObserver
+from benchmarks.scores.run_one import trained_run
 from dqn_tf.config.dqn_config import DQNConfig
 from dqn_tf.envs import registry
 from dqn_tf.envs.applications.text_env import TextEnv
-from dqn_tf.training import trainer
 
 
 def run(config: DQNConfig, learns: str) -> dict[str, Any]:
@@ -26,11 +25,7 @@ def run(config: DQNConfig, learns: str) -> dict[str, Any]:
     """
     if learns in (RIGHT, MEANING):
         return _run_supervised(config, learns)
-    costs = CostObserver()
-    (trained,) = trainer.make_runs([config], [costs])
-    try:
-        trainer.run_blocks([trained])
-        trained.engine.sync_agent()
+    with trained_run(config) as (trained, costs):
         q_function = trained.engine.q_function
         q_function.refresh()
 
@@ -39,15 +34,7 @@ def run(config: DQNConfig, learns: str) -> dict[str, Any]:
                 return q_function.behaviour(observations).argmax(axis=1)
             return q_function.greedy_action(observations, None)
 
-        scores = _scores(policy, config)
-    finally:
-        trained.close()
-    return scores | {
-        "seconds": costs.seconds,
-        "cpu_seconds": costs.cpu_seconds,
-        "updates": trained.engine.updates,
-        "env_steps": trained.engine.env_step,
-    }
+        return _scores(policy, config) | costs.columns(trained)
 
 
 def make_env(config: DQNConfig, **env_kwargs: Any) -> TextEnv:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.choices.experiments import FIVE, FOUR
-from benchmarks.scores.run_one import trained_agent
+from benchmarks.scores.run_one import trained_run
 from dqn_tf.agent.dqn import DQN
 from dqn_tf.config.dqn_config import DQNConfig
 from dqn_tf.envs.applications import helpdesk
@@ -37,11 +37,11 @@ def train(config: DQNConfig, export: Path | None) -> dict[str, Any]:
 
     The agent is exported to `export`, if it is given.
     """
-    with trained_agent(config) as (agent, costs):
-        scores = _scores(agent, config)
+    with trained_run(config) as (trained, costs):
+        scores = _scores(trained.agent, config)
         if export is not None:
-            export_policy(agent, export)
-    return scores | {"episodes": EPISODES, **costs}
+            export_policy(trained.agent, export)
+        return scores | {"episodes": EPISODES, **costs.columns(trained)}
 
 
 def _scores(agent: DQN, config: DQNConfig) -> dict[str, float | None]:

@@ -5,11 +5,10 @@ from typing import Any
 import numpy as np
 
 from benchmarks.language import tasks
-from benchmarks.scores.run_one import CostObserver
+from benchmarks.scores.run_one import trained_run
 from dqn_tf.config.dqn_config import DQNConfig
 from dqn_tf.envs import registry
 from dqn_tf.evaluation.episodes import ActFunction
-from dqn_tf.training import trainer
 from dqn_tf.training.run import Run
 
 
@@ -18,28 +17,19 @@ def run(config: DQNConfig) -> dict[str, Any]:
 
     Raises UserError if learning breaks.
     """
-    costs = CostObserver()
-    (trained,) = trainer.make_runs([config], [costs])
-    try:
-        trainer.run_blocks([trained])
+    with trained_run(config) as (trained, costs):
         make = registry.maker(config)
         options = tasks.starts(make())
         scores = tasks.score(_greedy_policy(trained), make, options)
-    finally:
-        trained.close()
-    return {
-        "score": float(scores.returns.mean()),
-        "success": float(scores.succeeded.mean()),
-        "starts": len(options),
-        "seconds": costs.seconds,
-        "cpu_seconds": costs.cpu_seconds,
-        "updates": trained.engine.updates,
-        "env_steps": trained.engine.env_step,
-    }
+        return {
+            "score": float(scores.returns.mean()),
+            "success": float(scores.succeeded.mean()),
+            "starts": len(options),
+            **costs.columns(trained),
+        }
 
 
 def _greedy_policy(run: Run) -> ActFunction:
-    run.engine.sync_agent()
     run.engine.q_function.refresh()
 
     def act(observation: np.ndarray, mask: np.ndarray | None) -> np.ndarray:

@@ -89,10 +89,7 @@ class Runner:
             "score": score,
             "steps_to_threshold": watch.steps,
             "curve": watch.curve,
-            "seconds": costs.seconds,
-            "cpu_seconds": costs.cpu_seconds,
-            "updates": run.engine.updates,
-            "env_steps": run.engine.env_step,
+            **costs.columns(run),
         }
 
     def _make(

@@ -5,7 +5,6 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
-from dqn_tf.agent.dqn import DQN
 from dqn_tf.config.dqn_config import DQNConfig
 from dqn_tf.engines.engine import Block
 from dqn_tf.training import trainer
@@ -42,10 +41,19 @@ class CostObserver(RunObserver):
         """Keep a point of the learning curve."""
         self.curve.append((run.engine.env_step, mean_return))
 
+    def columns(self, run: Run) -> dict[str, Any]:
+        """Return what a run cost, by column of a record."""
+        return {
+            "seconds": self.seconds,
+            "cpu_seconds": self.cpu_seconds,
+            "updates": run.engine.updates,
+            "env_steps": run.engine.env_step,
+        }
+
 
 @contextlib.contextmanager
-def trained_agent(config: DQNConfig) -> Iterator[tuple[DQN, dict[str, Any]]]:
-    """Train once; give the agent with its last weights, and what it cost by column of a record.
+def trained_run(config: DQNConfig) -> Iterator[tuple[Run, CostObserver]]:
+    """Train once; give the run, whose agent has the last weights, and what it cost.
 
     Raises UserError if learning breaks.
     """
@@ -54,15 +62,7 @@ def trained_agent(config: DQNConfig) -> Iterator[tuple[DQN, dict[str, Any]]]:
     try:
         trainer.run_blocks([trained])
         trained.engine.sync_agent()
-        yield (
-            trained.agent,
-            {
-                "seconds": costs.seconds,
-                "cpu_seconds": costs.cpu_seconds,
-                "updates": trained.engine.updates,
-                "env_steps": trained.engine.env_step,
-            },
-        )
+        yield trained, costs
     finally:
         trained.close()
 
@@ -74,18 +74,11 @@ def run(config: DQNConfig) -> dict[str, Any]:
     last update. `score_best` is the same for the weights that did best in the evaluations during
     the run. Raises UserError if learning breaks.
     """
-    costs = CostObserver()
-    (trained,) = trainer.make_runs([config], [costs])
-    try:
-        trainer.run_blocks([trained])
+    with trained_run(config) as (trained, costs):
         last, best = trained.score_both()
-    finally:
-        trained.close()
-    return {
-        "score": last.test["mean"],
-        "score_best": best.test["mean"],
-        "curve": costs.curve,
-        "seconds": costs.seconds,
-        "cpu_seconds": costs.cpu_seconds,
-        "updates": trained.engine.updates,
-    }
+        return {
+            "score": last.test["mean"],
+            "score_best": best.test["mean"],
+            "curve": costs.curve,
+            **costs.columns(trained),
+        }

@@ -6,7 +6,7 @@ from typing import Any
 
 from dqn_tf.config import presets
 from dqn_tf.config.dqn_config import DQNConfig
-from dqn_tf.config.notation import show
+from dqn_tf.config.notation import flag_words, show
 from dqn_tf.config.preset import Preset
 from dqn_tf.support.errors import UserError
 
@@ -55,12 +55,8 @@ def settings(config: DQNConfig) -> str:
     for field in dataclasses.fields(config):
         name = field.name
         value = getattr(config, name)
-        if name in ("env", "seed") or value == getattr(base, name):
-            continue
-        if isinstance(value, bool):
-            words.append(f"--{name}" if value else f"--no{name}")
-        else:
-            words.append(f"--{name}={show(value)}")
+        if name not in ("env", "seed") and value != getattr(base, name):
+            words += flag_words(name, value)
     return " ".join(words)
 
 

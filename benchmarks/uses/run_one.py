@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from benchmarks.scores.run_one import trained_agent
+from benchmarks.scores.run_one import trained_run
 from dqn_tf.config.dqn_config import DQNConfig
 from dqn_tf.evaluation.library import evaluate
 
@@ -13,6 +13,6 @@ def run(order: dict[str, Any]) -> dict[str, Any]:
     The last weights play, on the same episodes for all seeds. Raises UserError if learning breaks.
     """
     config, episodes = DQNConfig.from_dict(order["config"]), order["episodes"]
-    with trained_agent(config) as (agent, costs):
-        score = evaluate(agent, config, episodes=episodes).mean
-    return {"score": score, "episodes": episodes, **costs}
+    with trained_run(config) as (trained, costs):
+        score = evaluate(trained.agent, config, episodes=episodes).mean
+        return {"score": score, "episodes": episodes, **costs.columns(trained)}
