@@ -160,6 +160,20 @@ class Orders:
             self.reply(answer)
 
 
+def ask_elsewhere(module: str, variable: str, order: Mapping[str, Any]) -> dict[str, Any]:
+    """Have the interpreter that an environment variable names run a module for one order.
+
+    Raises UserError as `Child.line` does, and where the variable is not set.
+    """
+    python = os.environ.get(variable)
+    if not python:
+        raise UserError(f"{variable} is not set: name the interpreter for {module}.")
+    with Child(module, python=python) as child:
+        result = child.ask(order)
+        child.finish()
+    return result
+
+
 def environment(variables: Mapping[str, str]) -> dict[str, str]:
     """Return this process's variables, changed by `variables`, for a program of this checkout."""
     path = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))

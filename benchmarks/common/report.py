@@ -1,6 +1,6 @@
 """What pages share that tell of runs: estimates, verdicts, versions, generated parts."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,16 @@ def estimate(values: Sequence[float]) -> Estimate:
     if np.ptp(array) == 0:
         return Estimate(*[float(array[0])] * 3)
     return Estimate(float(array.mean()), *bootstrap(array, np.mean))
+
+
+def paired_difference(first: Mapping[int, float], second: Mapping[int, float], digits: int) -> str:
+    """Say by how much the second runs are better, by seed; nothing if they share no two seeds."""
+    seeds = sorted(first.keys() & second.keys())
+    if len(seeds) < 2:
+        return ""
+    mean, low, high = estimate([second[seed] - first[seed] for seed in seeds])
+    interval = f"[{low:+.{digits}f}, {high:+.{digits}f}]"
+    return f"seed by seed: {mean:+.{digits}f} {interval} over {len(seeds)} seeds."
 
 
 def verdict(is_met: bool) -> str:

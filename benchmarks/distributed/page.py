@@ -4,11 +4,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from statistics import median
 
-import numpy as np
-
 from benchmarks.common import report, run_records, tables
 from benchmarks.common.records import read
-from benchmarks.common.report import estimate
+from benchmarks.common.report import estimate, paired_difference
 from benchmarks.common.tables import spread
 from benchmarks.distributed import experiments, slow_env
 from benchmarks.distributed.experiments import (
@@ -22,7 +20,6 @@ from benchmarks.distributed.experiments import (
 )
 from benchmarks.distributed.records import FILE, Row
 from benchmarks.distributed.returns import EPISODES
-from dqn_tf.evaluation.statistics import bootstrap
 
 BEGIN = "<!-- distributed measured, generated -->\n"
 END = "<!-- end of distributed measured -->\n"
@@ -196,15 +193,9 @@ def _lag(runs: Runs) -> list[str]:
         cells.append((experiment.title, estimate(scores).show(1), str(len(scores))))
     lines = [*tables.markdown(("CartPole-v1", "return [95 %]", "seeds"), cells), ""]
     before, after = ({row.seed: _score(row) for row in runs[f"lag_{lag}"]} for lag in (0, 1))
-    seeds = sorted(before.keys() & after.keys())
-    if len(seeds) > 1:
-        difference = np.array([after[seed] - before[seed] for seed in seeds])
-        low, high = bootstrap(difference, np.mean)
-        lines += [
-            f"Lag 1 less lag 0, seed by seed: {difference.mean():+.1f} [{low:+.1f}, {high:+.1f}]"
-            f" over {len(seeds)} seeds.",
-            "",
-        ]
+    words = paired_difference(before, after, digits=1)
+    if words:
+        lines += [f"Lag 1 less lag 0, {words}", ""]
     return lines
 
 

@@ -1,0 +1,89 @@
+"""What drives: dqn_tf with blocks of updates and without, and Stable-Baselines3, at one setting."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+from benchmarks.common import experiments_command
+from benchmarks.common.experiments_command import Job, RunFlags, RunOfJob
+from dqn_tf.config import presets, seeding
+from dqn_tf.config.dqn_config import DQNConfig
+from dqn_tf.evaluation.episodes import DEFAULT_SEED
+
+ENV = "highway_env:highway-fast-v0"
+SB3 = "stable_baselines3"
+SB3_PYTHON = "SB3_PYTHON"  # the variable that names the interpreter that has it
+SEEDS = range(1, 11)
+EPISODES = 100  # of each score, on the same seeds for all runs
+
+# highway-env's documentation trains Stable-Baselines3's DQN like this; what it does not name is
+# that library's default. An update a step, and a short horizon: a step is a second of driving.
+SETTINGS: dict[str, Any] = {
+    "total_steps": 20_000,
+    "num_envs": 1,
+    "hidden_units": (256, 256),
+    "learning_rate": 5e-4,
+    "optimizer_epsilon": 1e-8,
+    "max_gradient_norm": 10.0,
+    "gamma": 0.8,
+    "batch_size": 32,
+    "replay_capacity": 15_000,
+    "warmup_env_steps": 200,
+    "env_steps_per_update": 1.0,
+    "target_update_period_env_steps": 50,
+    "epsilon_end": 0.05,
+    "epsilon_decay_env_steps": 2_000,
+    "evaluation_period_env_steps": 0,
+}
+
+
+class Experiment(NamedTuple):
+    """One row of the table.
+
+    Attributes:
+      settings: on top of SETTINGS; Stable-Baselines3 is given the same work.
+    """
+
+    name: str
+    title: str
+    settings: dict[str, Any]
+    system: str = "dqn_tf"
+    seeds: range = SEEDS
+
+
+EXPERIMENTS = [
+    Experiment("blocks_of_1", "dqn_tf, `--updates_per_block=1`", {"updates_per_block": 1}),
+    Experiment("blocks_of_16", "dqn_tf, blocks of 16 updates", {"updates_per_block": 16}),
+    Experiment(SB3, "Stable-Baselines3", {"updates_per_block": 1}, SB3),
+]
+BY_NAME = {experiment.name: experiment for experiment in EXPERIMENTS}
+
+
+def configure(experiment: Experiment, seed: int, overrides: dict[str, Any]) -> DQNConfig:
+    """Build one run's configuration, `overrides` on top. Raises UserError."""
+    return presets.configure(ENV, SETTINGS | experiment.settings | overrides | {"seed": seed})
+
+
+def jobs(options: RunFlags) -> Iterator[Job]:
+    """Yield the runs, seed by seed; Stable-Baselines3's only where its interpreter is."""
+    names = [name for name in options.experiments if has_interpreter(BY_NAME[name])]
+    if names:
+        chosen = options._replace(experiments=names)
+        yield from experiments_command.seed_by_seed(chosen, BY_NAME, _job)
+
+
+def has_interpreter(experiment: Experiment) -> bool:
+    """Tell whether an experiment's system can be run."""
+    return experiment.system != SB3 or bool(os.environ.get(SB3_PYTHON))
+
+
+def _job(experiment: Experiment, seed: int, overrides: dict[str, Any]) -> Job:
+    config = configure(experiment, seed, overrides)
+    order = {
+        "system": experiment.system,
+        "config": config.to_dict(),
+        "episode_seeds": seeding.episode_seeds(DEFAULT_SEED, seeding.TEST, EPISODES),
+    }
+    return Job(experiment.title, order, [RunOfJob(experiment.name, config)])

@@ -1,0 +1,44 @@
+"""The record of the runs: one CSV, one row per finished run."""
+
+from typing import Any, NamedTuple
+
+from benchmarks.common import run_records
+from dqn_tf.config.dqn_config import DQNConfig
+
+FILE = "runs.csv"
+
+
+class Row(NamedTuple):
+    """One run. `config_hash` is the same for all seeds of an experiment."""
+
+    experiment: str
+    seed: int
+    config_hash: str
+    updates: int
+    env_steps: int
+    score: float  # mean greedy return of the last weights
+    without_crash: float  # share of the score's episodes
+    episodes: int  # of the score
+    seconds: float  # wall clock of updates and steps, compilation included
+    cpu_seconds: float
+    dqn_tf: str
+    tensorflow: str
+    gymnasium: str
+    numpy: str
+    python: str
+    versions: str  # of what is not named above, and of a system in an environment of its own
+    machine: str
+    date: str
+    settings: str  # flags of train.py
+
+
+def row(experiment: str, config: DQNConfig, result: dict[str, Any]) -> Row:
+    """Make the record of one finished run, from what its worker returned."""
+    return Row(
+        experiment=experiment,
+        score=round(result["score"], 5),
+        without_crash=round(result["without_crash"], 5),
+        episodes=result["episodes"],
+        versions=result["versions"],
+        **run_records.columns(config, result),
+    )
