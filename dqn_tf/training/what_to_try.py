@@ -123,19 +123,23 @@ def _against_waiting(config: DQNConfig, test: dict[str, Any], time_limit: int | 
     typed = []
     if config.gamma < 1.0 - 1.0 / time_limit:
         typed.append(f"--gamma={(1.0 + config.gamma) / 2.0:g}")
-    half = config.total_steps // 2
-    if config.noisy:
-        pass  # explores to the end, and has no epsilon
-    elif config.epsilon_decay_env_steps < half:
-        typed.append(f"--epsilon_decay_env_steps={half}")
-    else:
-        typed.append(f"--epsilon_end={min(2 * config.epsilon_end, 1.0):g}")
+    typed += _more_exploration(config)
     if not typed:
         return []
     return [
         f"  {' '.join(typed)}  ({waiting} of {episodes} test episodes ran into the time limit of"
         f" {time_limit:,} steps, with a mean return of {mean:.1f}: it waits)"
     ]
+
+
+def _more_exploration(config: DQNConfig) -> list[str]:
+    """Return a flag; none where noisy layers explore to the end, without an epsilon."""
+    half = config.total_steps // 2
+    if config.noisy:
+        return []
+    if config.epsilon_decay_env_steps < half:
+        return [f"--epsilon_decay_env_steps={half}"]
+    return [f"--epsilon_end={min(2 * config.epsilon_end, 1.0):g}"]
 
 
 def _most_by_chance(returns: Sequence[float]) -> float:
