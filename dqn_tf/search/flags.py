@@ -1,5 +1,6 @@
 """The flags of dqn-search, and the checks that need nothing but the flags."""
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -9,7 +10,7 @@ from dqn_tf.config import flags as config_flags
 from dqn_tf.config import presets
 from dqn_tf.config.dqn_config import DQNConfig
 from dqn_tf.config.searched import Searched
-from dqn_tf.search import narrowing
+from dqn_tf.search import narrowing, storage
 from dqn_tf.support import command_line
 from dqn_tf.support.errors import UserError
 
@@ -98,7 +99,11 @@ def parse(argv: Sequence[str]) -> SearchFlags:
         raise UserError(f"--prune_p={parsed.prune_p}: must be from 0 to 1.")
     if parsed.most_work != 0 and not parsed.most_work >= 1:
         raise UserError(f"--most_work={parsed.most_work}: must be at least 1, or 0 for any.")
-    return parsed
+    if not re.fullmatch(r"((trials|test):\d+/\d+)?", parsed.part):
+        raise UserError(
+            f"--part={parsed.part}: it is for the processes of --processes; leave it out."
+        )
+    return parsed._replace(storage=storage.read_place(parsed.storage))
 
 
 def define(values: flags.FlagValues) -> None:

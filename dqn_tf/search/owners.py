@@ -7,7 +7,6 @@ whether the process is there; of another one, only how long nothing was heard.
 
 from __future__ import annotations
 
-import datetime
 import os
 import socket
 import time
@@ -43,42 +42,47 @@ def heart(trial: optuna.Trial) -> Callable[[], None]:
     return beat
 
 
-def fail_stale(study: optuna.Study, stale_seconds: float) -> list[str]:
-    """Tell the study that running trials without a process have failed; return a sentence each."""
-    sentences = []
-    for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
-        reason = gone(trial, stale_seconds)
-        if not reason:
-            continue
-        try:
-            study.tell(trial.number, state=TrialState.FAIL)
-        except (RuntimeError, ValueError):
-            continue  # another process was faster
-        sentences.append(f"trial {trial.number} has failed: {reason}; it is done anew")
-    return sentences
+class Patrol:
+    """Looks after a study's running trials, again and again."""
 
+    def __init__(self, study: optuna.Study, stale_seconds: float) -> None:
+        """Take the study, and after how long a silence another machine's trial has failed."""
+        self._study = study
+        self._stale_seconds = stale_seconds
+        # by trial, when it was first seen without an owner: its own time may be of another zone
+        self._nameless: dict[int, float] = {}
 
-def gone(trial: FrozenTrial, stale_seconds: float) -> str:
-    """Say why nobody can be running this trial; empty if somebody may."""
-    owner = trial.user_attrs.get(OWNER)
-    if owner is None:
-        if _age(trial) > NAMELESS_SECONDS:
-            return "its process ended before it had named itself"
+    def fail_stale(self) -> list[str]:
+        """Tell the study that trials without a process have failed; return a sentence each."""
+        sentences = []
+        for trial in self._study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
+            reason = self._gone(trial)
+            if not reason:
+                continue
+            try:
+                self._study.tell(trial.number, state=TrialState.FAIL)
+            except (RuntimeError, ValueError):
+                continue  # another process was faster
+            sentences.append(f"trial {trial.number} has failed: {reason}; it is done anew")
+        return sentences
+
+    def _gone(self, trial: FrozenTrial) -> str:
+        """Say why nobody can be running this trial; empty if somebody may."""
+        owner = trial.user_attrs.get(OWNER)
+        if owner is None:
+            since = self._nameless.setdefault(trial.number, time.monotonic())
+            if time.monotonic() - since > NAMELESS_SECONDS:
+                return "its process ended before it had named itself"
+            return ""
+        here = own()
+        if all(owner[name] == here[name] for name in ("host", "boot")):
+            alive = _process(owner["pid"])
+            is_running = alive["started"] == owner["started"]
+            return "" if is_running else f"process {owner['pid']} has ended"
+        silence = time.time() - owner["alive"]
+        if silence > self._stale_seconds:
+            return f"process {owner['pid']} of {owner['host']} has said nothing for {silence:.0f} s"
         return ""
-    here = own()
-    if all(owner[name] == here[name] for name in ("host", "boot")):
-        alive = _process(owner["pid"])
-        return "" if alive["started"] == owner["started"] else f"process {owner['pid']} has ended"
-    silence = time.time() - owner["alive"]
-    if silence > stale_seconds:
-        return f"process {owner['pid']} of {owner['host']} has said nothing for {silence:.0f} s"
-    return ""
-
-
-def _age(trial: FrozenTrial) -> float:
-    if trial.datetime_start is None:
-        return 0.0
-    return abs((datetime.datetime.now() - trial.datetime_start).total_seconds())
 
 
 def _process(pid: int) -> dict[str, Any]:

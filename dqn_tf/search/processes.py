@@ -23,7 +23,10 @@ def run(argv: Sequence[str], parts: Sequence[str], check: Callable[[], None]) ->
     environ = dict.fromkeys(THREADS, threads) | dict(os.environ)
     children = [
         subprocess.Popen(
-            [sys.executable, "-m", "dqn_tf.search", *argv, f"--part={part}"], env=environ
+            [sys.executable, "-m", "dqn_tf.search", *argv, f"--part={part}"],
+            env=environ,
+            # Ctrl-C goes to all processes of a terminal, and `_end` would be the second signal
+            start_new_session=True,
         )
         for part in parts
     ]

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from dqn_tf.support import command_line
 from dqn_tf.support.errors import UserError, describe_error
 
 LOCK_SECONDS = 20  # how long one waits for another process to end its write to a SQLite file
@@ -30,11 +31,34 @@ def load_optuna() -> Any:
     return optuna
 
 
+def read_place(place: str) -> str:
+    """Read the value of `--storage`; of a file's name, `~` is a home directory.
+
+    Raises UserError on a place that a search cannot go on from.
+    """
+    if not place:
+        raise UserError("--storage is empty: name a file, such as --storage=study.db.")
+    if place.startswith(JOURNAL):
+        return JOURNAL + command_line.read_path("storage", place[len(JOURNAL) :])
+    if "://" in place:
+        if re.match(r"sqlite[^:]*://(/?$|/?\?|/:memory:)|.*[?&]mode=memory", place):
+            raise UserError(
+                f"--storage={place}: a study in memory is gone with its process. Name a file, such"
+                " as --storage=study.db."
+            )
+        return place
+    path = command_line.read_path("storage", place)
+    if "?" in str(Path(path).absolute()):
+        raise UserError(
+            f"--storage={place}: SQLite's address of a file has no question mark in it. Name"
+            " another file."
+        )
+    return path
+
+
 def open_storage(place: str) -> Any:
     """Open the storage, which is made if there is none. Raises UserError."""
     optuna = load_optuna()
-    if not place:
-        raise UserError("--storage is empty: name a file, such as --storage=study.db.")
     if place.startswith(JOURNAL):
         file = Path(place[len(JOURNAL) :])
         _require_directory(place, file)
@@ -44,7 +68,9 @@ def open_storage(place: str) -> Any:
     url, is_sqlite = place, place.startswith("sqlite")
     if "://" not in place:
         _require_directory(place, Path(place))
-        url, is_sqlite = f"sqlite:///{Path(place).absolute()}", True
+        # Optuna takes braces in an address for what it is to fill in
+        name = str(Path(place).absolute()).replace("{", "{{").replace("}", "}}")
+        url, is_sqlite = f"sqlite:///{name}", True
     options: dict[str, Any] = {"pool_pre_ping": True}
     if is_sqlite:
         options["connect_args"] = {"timeout": LOCK_SECONDS}

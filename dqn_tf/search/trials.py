@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 import optuna
+from optuna.exceptions import UpdateFinishedTrialError
 from optuna.trial import TrialState
 
 import dqn_tf
@@ -65,11 +67,12 @@ class Worker:
         Raises UserError where no settings can be run, or one's environment fails, and Worn.
         """
         wanted = self._plan.flags.trials
+        patrol = owners.Patrol(self._study, self._plan.flags.stale_seconds)
         refused = 0
         is_waiting = False
         while True:
             self._training.check()
-            for sentence in owners.fail_stale(self._study, self._plan.flags.stale_seconds):
+            for sentence in patrol.fail_stale():
                 self._training.say(sentence)
             trials = self._study.get_trials(deepcopy=False)
             if counted(trials, *FINISHED) >= wanted:
@@ -93,15 +96,17 @@ class Worker:
     def _do_trial(self) -> str:
         """Do one trial; return why it could not be run, or nothing."""
         trial = self._study.ask()
-        beat = owners.heart(trial)
-        if self._is_surplus(trial):
-            trial.set_user_attr(SURPLUS, True)
-            self._study.tell(trial, state=TrialState.FAIL)
-            return ""
         try:
-            return self._run(trial, beat)
+            return self._run(trial)
+        except UpdateFinishedTrialError:
+            # nobody had heard of this process for so long that another one gave the trial up
+            self._training.say(
+                f"trial {trial.number} was taken for lost by another process; left out"
+            )
+            return ""
         except BaseException as error:
-            trial.set_user_attr(owners.REASON, f"{type(error).__name__}: {error}"[:500])
+            with contextlib.suppress(UpdateFinishedTrialError):
+                trial.set_user_attr(owners.REASON, f"{type(error).__name__}: {error}"[:500])
             self._study.tell(trial, state=TrialState.FAIL, skip_if_finished=True)
             raise
 
@@ -112,7 +117,12 @@ class Worker:
         before = counted(earlier, *FINISHED, TrialState.RUNNING)
         return before >= self._plan.flags.trials
 
-    def _run(self, trial: optuna.Trial, beat: Check) -> str:
+    def _run(self, trial: optuna.Trial) -> str:
+        beat = owners.heart(trial)
+        if self._is_surplus(trial):
+            trial.set_user_attr(SURPLUS, True)
+            self._study.tell(trial, state=TrialState.FAIL, skip_if_finished=True)
+            return ""
         proposed = self._plan.space.propose(trial)
         try:
             config = self._plan.config(proposed)
@@ -163,10 +173,7 @@ class Worker:
             trial.set_user_attr(owners.REASON, ending)
         told = self._study.tell(trial, value, state=state, skip_if_finished=True)
         if told.state != state:
-            self._training.say(
-                f"trial {trial.number} was taken for lost by another process; left out"
-            )
-            return
+            raise UpdateFinishedTrialError
         self._training.say(self._sentence(trial.number, value, scores, ending))
 
     def _sentence(

@@ -123,6 +123,14 @@ def define_path(
     flags.DEFINE(_PathParser(of_models), name, default, text, values, flags.ArgumentSerializer())
 
 
+def read_path(name: str, argument: str) -> str:
+    """Read the value of `--name` as that of a path flag. Raises UserError."""
+    try:
+        return _PathParser().parse(argument)
+    except ValueError as error:
+        raise UserError(f"--{name}={argument}: {error}") from error
+
+
 def define_paths(name: str, text: str, values: flags.FlagValues) -> None:
     """Define a flag that is given once for each of several paths."""
     serializer: flags.ArgumentSerializer = flags.ArgumentSerializer()

@@ -14,7 +14,7 @@ from dqn_tf.support.json_files import read_object
 from dqn_tf.tracking import mlflow_tracker, trackio_tracker, wandb_tracker
 from dqn_tf.tracking.destination import default_uri
 from dqn_tf.tracking.flags import TrackingFlags, parse
-from dqn_tf.tracking.follower import follow
+from dqn_tf.tracking.follower import await_first_run, follow
 from dqn_tf.tracking.run_files import CONFIG
 from dqn_tf.tracking.tracker import Identity, Tracker
 
@@ -34,6 +34,7 @@ def main(flags: TrackingFlags) -> None:
     """Follow the runs to their end, and say what was sent. Raises UserError."""
     os.nice(flags.niceness)
     require_uri, open_tracker = OPEN[flags.to]
+    await_first_run(flags.run, flags.period_seconds)
     uri = flags.tracking_uri or default_uri(
         flags.run, flags.to, has_several=not (flags.run / CONFIG).is_file()
     )

@@ -5,12 +5,13 @@ of its own, with a log of its own.
 """
 
 import os
+import shlex
 import subprocess
 import sys
 from pathlib import Path
 
 import dqn_tf
-from dqn_tf.support.command_line import other_command, typed_path
+from dqn_tf.support.command_line import other_command
 from dqn_tf.support.errors import UserError
 from dqn_tf.tracking.destination import default_uri
 from dqn_tf.tracking.flags import NICENESS
@@ -32,13 +33,20 @@ class FollowerBeside:
 
         `run` is what `--resume` takes, with `has_several` a directory above the seeds' runs.
         """
-        self._run = run
         self._to = to
-        words = [f"--tracking_uri={uri or default_uri(run, to, has_several)}"]
-        if project:
-            words.append(f"--project={project}")
-        words += [f"--niceness={NICENESS}", f"--delay_seconds={DELAY_SECONDS}"]
-        self._words = [f"--run={run.absolute()}", f"--to={to}", *words]
+        chosen = [f"--project={project}"] if project else []
+        self._words = [
+            f"--run={run.absolute()}",
+            f"--to={to}",
+            f"--tracking_uri={uri or default_uri(run, to, has_several)}",
+            *chosen,
+            f"--niceness={NICENESS}",
+            f"--delay_seconds={DELAY_SECONDS}",
+        ]
+        # what a user types for the same
+        self._typed = [f"--run={run}", f"--to={to}"]
+        self._typed += [f"--tracking_uri={uri}"] if uri else []
+        self._typed += chosen
         self._log = run / LOG
         self._log_start = 0
         self._process: subprocess.Popen | None = None
@@ -64,11 +72,18 @@ class FollowerBeside:
             )
         if status < 0:
             return self._failure(f"its process was ended by signal {-status}")
-        with self._log.open("rb") as file:
-            file.seek(self._log_start)
-            lines = file.read().decode(errors="replace").strip().splitlines()
-        last = lines[-1] if lines else f"exit status {status}, and nothing in {self._log}"
+        last = self._last_line() or f"exit status {status}, and nothing in {self._log}"
         return self._failure(last.removeprefix("error: ")) if status else last
+
+    def _last_line(self) -> str:
+        """Return the last line of the log; nothing if there is none, or no log any more."""
+        try:
+            with self._log.open("rb") as file:
+                file.seek(self._log_start)
+                lines = file.read().decode(errors="replace").strip().splitlines()
+        except OSError:
+            return ""
+        return lines[-1] if lines else ""
 
     def _start(self) -> None:
         variables = dict(os.environ)
@@ -88,8 +103,7 @@ class FollowerBeside:
             )
 
     def _failure(self, reason: str) -> str:
-        words = " ".join([f"--run={typed_path(self._run)}", f"--to={self._to}"])
         return (
             f"Not all was sent to {self._to}: {reason.rstrip('.')}. The training is not touched by"
-            f" this. Send the rest with: {other_command('tracking')} {words}"
+            f" this. Send the rest with: {other_command('tracking')} {shlex.join(self._typed)}"
         )

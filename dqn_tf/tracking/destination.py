@@ -1,7 +1,8 @@
-"""Where a tracker keeps runs if nobody says it."""
+"""Where a tracker keeps runs."""
 
 from pathlib import Path
 
+from dqn_tf.support import command_line
 from dqn_tf.tracking.tracker import TRACKERS
 
 SQLITE = "sqlite:///"
@@ -12,3 +13,13 @@ def default_uri(run: Path, to: str, has_several: bool) -> str:
     run = run.absolute()
     path = (run if has_several else run.parent) / TRACKERS[to].place
     return f"{SQLITE}{path}" if to == "mlflow" else str(path)
+
+
+def read_uri(to: str | None, uri: str | None) -> str | None:
+    """Read `--tracking_uri`, which is a directory of this machine for all but MLflow.
+
+    Raises UserError.
+    """
+    if uri is None or to is None or to == "mlflow":
+        return uri
+    return command_line.read_path("tracking_uri", uri)

@@ -8,6 +8,7 @@ from absl import flags
 
 from dqn_tf.support import command_line
 from dqn_tf.support.errors import UserError
+from dqn_tf.tracking.destination import read_uri
 from dqn_tf.tracking.tracker import TRACKERS, require_packages
 
 NICENESS = 19
@@ -41,8 +42,9 @@ def parse(argv: Sequence[str]) -> TrackingFlags:
     run = Path(parsed.run)
     if not run.is_dir():
         raise UserError(f"--run={run}: there is no such directory.")
+    uri = read_uri(parsed.to, parsed.tracking_uri)
     require_packages(parsed.to)
-    return parsed._replace(run=run)
+    return parsed._replace(run=run, tracking_uri=uri)
 
 
 def define(values: flags.FlagValues) -> None:

@@ -4,19 +4,17 @@ import contextlib
 import fcntl
 import hashlib
 import time
-import uuid
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple, TextIO
+from typing import NamedTuple, TextIO
 
 from dqn_tf.support.errors import UserError
-from dqn_tf.support.files import write_json, writing
-from dqn_tf.support.json_files import read_object
+from dqn_tf.support.files import writing
+from dqn_tf.tracking import run_state
 from dqn_tf.tracking.run_files import RunFiles, find_runs, is_training, is_training_below
 from dqn_tf.tracking.tracker import Row, Scalar, Tracker, scalar
 
-STATE = "tracking.json"  # in the run directory: the run's key, and the files that were sent
 LOOK_SECONDS = 1.0  # between two looks at whether a training that is left alone has ended
 
 Opener = Callable[[Path, str], Tracker]  # of a run directory, and of the run's key
@@ -38,7 +36,7 @@ class Follower:
         self._lock = _lock(path, place)
         with contextlib.ExitStack() as stack:
             stack.callback(self._lock.close)
-            self._state = _read_state(path / STATE)
+            self._state = run_state.read(path)
             with _as_user_error(place):
                 self._tracker = open_tracker(path, self._state["key"])
                 self._read_again()
@@ -65,9 +63,14 @@ class Follower:
                 self.files_sent = len(paths)
             self._tracker.end(is_complete=self._files.report is not None)
             self._tracker.close()
-        self._state["files"][self._place] = digest
-        with writing(self.path / STATE):
-            write_json(self.path / STATE, self._state)
+        run_state.remember_files(self.path, self._place, digest)
+        self._lock.close()
+
+    def leave(self) -> None:
+        """Let go of a run that is not there any more; what was sent stays."""
+        with contextlib.suppress(UserError), self._errors():
+            self._tracker.end(is_complete=False)
+            self._tracker.close()
         self._lock.close()
 
     def _send_new(self) -> None:
@@ -114,6 +117,15 @@ class Follower:
             self._has_failed = True
             yield
             self._has_failed = False
+
+
+def await_first_run(directory: Path, period: float) -> None:
+    """Wait until there is a run at or below `directory`, as long as somebody trains there.
+
+    Who trains has no config.json at first.
+    """
+    while is_training_below(directory) and not find_runs(directory):
+        time.sleep(min(period, LOOK_SECONDS))
 
 
 class Outcome(NamedTuple):
@@ -170,7 +182,9 @@ class _Walk:
 
     def visit(self, alive: Collection[Path]) -> None:
         """Go to each run once. Raises UserError if no run could be reached at all."""
-        for path in find_runs(self._directory):
+        found = find_runs(self._directory)
+        self._leave(self._followers.keys() - found)
+        for path in found:
             if path in self._failures or (path in self._finished and path not in alive):
                 continue
             try:
@@ -184,6 +198,12 @@ class _Walk:
                     self._failures[path] = error
         if self._failures and not self._followers and not self._finished:
             raise next(iter(self._failures.values()))
+
+    def _leave(self, gone: Collection[Path]) -> None:
+        """Let go of runs that are not there any more."""
+        for path in gone:
+            self._followers.pop(path).leave()
+            self._failures[path] = UserError("it was moved or deleted while it was followed.")
 
     def outcome(self) -> Outcome:
         """Return what was done. Raises UserError if it was nothing, or not all."""
@@ -231,17 +251,6 @@ def _lock(path: Path, place: str) -> TextIO:
         lock.close()
         raise UserError(f"{path} is being sent to {name} by another process.") from error
     return lock
-
-
-def _read_state(path: Path) -> dict[str, Any]:
-    """Return the run's key and what was sent; draw the key if there is none yet."""
-    state = read_object(path) if path.exists() else {}
-    if isinstance(state.get("key"), str) and isinstance(state.get("files"), dict):
-        return state
-    state = {"key": uuid.uuid4().hex[:12], "files": {}}
-    with writing(path):
-        write_json(path, state)
-    return state
 
 
 def _digest(paths: Mapping[str, Path]) -> str:

@@ -16,17 +16,13 @@ from dqn_tf.tracking.tracker import Row
 
 CONFIG = "config.json"
 METRICS = "metrics.csv"
+OF_RUN = {CONFIG, METRICS}
+LOCK = ".lock"  # of who trains there
 
 
 def find_runs(directory: Path) -> list[Path]:
     """List the run directories at or below `directory` that have metrics, in order."""
-    runs = []
-    for place, folders, files in os.walk(directory):
-        if {CONFIG, METRICS} <= set(files):
-            runs.append(Path(place))
-            folders.clear()
-        folders.sort()
-    return runs
+    return [place for place, files in _outside_runs(directory) if files >= OF_RUN]
 
 
 def is_training(run: Path) -> bool:
@@ -36,7 +32,7 @@ def is_training(run: Path) -> bool:
     machine: a run that is about to be resumed must never find it taken.
     """
     try:
-        with (run / ".lock").open("rb") as lock:
+        with (run / LOCK).open("rb") as lock:
             number, _, node = lock.read().decode(errors="replace").partition(" on ")
             if node == platform.node() and number.isdigit() and not _is_alive(int(number)):
                 return False
@@ -49,9 +45,22 @@ def is_training(run: Path) -> bool:
 
 
 def is_training_below(directory: Path) -> bool:
-    """Tell whether a process trains in this directory or in one right below it."""
-    locks = [directory / ".lock", *directory.glob("*/.lock")]
-    return any(is_training(lock.parent) for lock in locks)
+    """Tell whether a process trains in this directory or in one anywhere below it.
+
+    It has its lock before there is a run that `find_runs` would list.
+    """
+    places = _outside_runs(directory)
+    return any(LOCK in files and is_training(place) for place, files in places)
+
+
+def _outside_runs(directory: Path) -> Iterator[tuple[Path, set[str]]]:
+    """Yield each directory with the names of its files, in order, and nothing below a run."""
+    for place, folders, files in os.walk(directory):
+        names = set(files)
+        if names >= OF_RUN:
+            folders.clear()
+        folders.sort()
+        yield Path(place), names
 
 
 class RunFiles:

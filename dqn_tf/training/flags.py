@@ -15,6 +15,7 @@ from dqn_tf.config.notation import show
 from dqn_tf.envs import registry
 from dqn_tf.support import command_line
 from dqn_tf.support.errors import UserError
+from dqn_tf.tracking.destination import read_uri
 from dqn_tf.tracking.tracker import TRACKERS
 
 
@@ -56,7 +57,10 @@ def parse_training_flags(argv: Sequence[str]) -> TrainingFlags:
     for name in ("tracking_uri", "tracking_project"):
         if values[name].present and not values.track:
             raise UserError(f"--{name} says where a run is sent: name the tracker with --track.")
-    return TrainingFlags(overrides, *(getattr(values, name) for name in TrainingFlags._fields[1:]))
+    parsed = TrainingFlags(
+        overrides, *(getattr(values, name) for name in TrainingFlags._fields[1:])
+    )
+    return parsed._replace(tracking_uri=read_uri(parsed.track, parsed.tracking_uri))
 
 
 def define(values: flags.FlagValues) -> None:

@@ -7,7 +7,6 @@ import inspect
 import itertools
 import json
 import socket
-import sqlite3
 import subprocess
 import sys
 import threading
@@ -182,12 +181,42 @@ def test_who_runs_a_trial_no_more():
         trial = opened.ask()
         if owner is not None:
             trial.set_user_attr(owners.OWNER, owner)
-    said = owners.fail_stale(opened, stale_seconds=600)
+    said = owners.Patrol(opened, stale_seconds=600).fail_stale()
     states = [trial.state == FAIL for trial in opened.trials]
     assert dict(zip(cases, states, strict=True)) == {
         name: gone for name, (_, gone) in cases.items()
     }
     assert len(said) == sum(states)
+
+
+def test_a_trial_without_a_name_is_timed_by_the_clock_of_who_looks(monkeypatch):
+    """Optuna's own time of a trial is local, and machines may be in several zones."""
+    opened = open_study(make_plan())
+    trial = opened.ask()
+    patrol = owners.Patrol(opened, stale_seconds=600)
+    now = time.monotonic()
+    for later, is_over in ((0, False), (59, False), (61, True)):
+        monkeypatch.setattr(owners.time, "monotonic", lambda later=later: now + later)
+        assert bool(patrol.fail_stale()) == is_over
+    assert opened.trials[trial.number].state == FAIL
+
+
+@pytest.mark.parametrize("moment", ["while it is run", "when it is told"])
+def test_who_was_taken_for_lost_says_so_and_goes_on(moment, monkeypatch):
+    plan = make_plan("--trials=2", "--seeds=1")
+    opened = open_study(plan)
+    monkeypatch.setattr(owners, "BEAT_SECONDS", -1.0)
+
+    def score(config, seeds, check):
+        if len(opened.trials) == 1:
+            opened.tell(0, state=FAIL)  # as another process does
+        if moment == "while it is run":
+            check()
+        return smooth(config, seeds, lambda: None)
+
+    said = work(plan, opened, score)
+    assert said[0] == "trial 0 was taken for lost by another process; left out"
+    assert [trial.state for trial in opened.trials] == [FAIL, COMPLETE, COMPLETE]
 
 
 def test_several_workers_do_as_many_trials_as_are_wanted(tmp_path):
@@ -367,39 +396,6 @@ def test_a_study_from_before_the_limit_of_work_goes_on_without_one():
     with pytest.raises(UserError, match=r"--most_work is 0\.0 there, and 8\.0 here"):
         open_study(make_plan(*words, only=False), storage_of_all)
     open_study(make_plan(*words, "--most_work=0", only=False), storage_of_all)
-
-
-def test_storages_that_cannot_be_used_are_one_sentence(tmp_path, monkeypatch):
-    monkeypatch.setattr(storage, "LOCK_SECONDS", 0.05)
-    (tmp_path / "letter.db").write_text("Dear study,\n" * 200, encoding="utf-8")
-    foreign = tmp_path / "foreign.db"
-    other = optuna.create_study(storage=f"sqlite:///{foreign}", study_name="CartPole-v1")
-    other.add_trial(optuna.trial.create_trial(value=1.0))
-    locked = sqlite3.connect(tmp_path / "locked.db", isolation_level=None)
-    locked.execute("create table a(b)")
-    locked.execute("begin exclusive")
-    cases = {
-        str(tmp_path / "locked.db"): "another process holds the file locked",
-        str(tmp_path / "letter.db"): "it is a file of another kind",
-        str(tmp_path / "no" / "study.db"): "there is no directory",
-        str(tmp_path): "it is a directory",
-        "postgresql+nodriver://me:secret@nowhere/db": r"me:\*\*\*@nowhere",
-        "": "--storage is empty",
-    }
-    for place, part in cases.items():
-        with pytest.raises(UserError, match=part) as error:
-            storage.open_storage(place)
-        assert "secret" not in str(error.value)
-    locked.close()
-    plan = make_plan(f"--storage={foreign}")
-    with pytest.raises(UserError, match="not of dqn-search"):
-        open_study(plan, storage.open_storage(str(foreign)))
-
-
-def test_without_optuna_it_says_what_to_install(monkeypatch):
-    monkeypatch.setitem(sys.modules, "optuna", None)
-    with pytest.raises(UserError, match=r"pip install 'dqn_tf\[search\]'"):
-        storage.load_optuna()
 
 
 def test_a_worn_process_becomes_a_new_one_that_goes_on_with_the_same_words(tmp_path):

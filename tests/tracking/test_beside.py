@@ -2,6 +2,7 @@
 
 import importlib.util
 import os
+import shlex
 import signal
 
 import pytest
@@ -50,6 +51,18 @@ def test_a_follower_that_dies_is_told_of_with_the_way_to_send_the_rest(stand_in,
     assert f"python -m dqn_tf.tracking --run={run} --to=mlflow" in line
 
 
+def test_the_rest_is_sent_where_the_beginning_went(stand_in, tmp_path):
+    run = make_run(tmp_path / "a run")
+    uri = "http://127.0.0.1:9/a b"
+    with training(run):
+        follower = FollowerBeside(run, "mlflow", uri, "my desk", has_several=False)
+        (run / "tracking.log").unlink()
+        os.kill(follower._process.pid, signal.SIGTERM)
+        line = follower.closing_line(60)
+    typed = shlex.split(line.partition("dqn_tf.tracking ")[2])
+    assert typed == [f"--run={run}", "--to=mlflow", f"--tracking_uri={uri}", "--project=my desk"]
+
+
 def test_a_destination_that_is_wrong_is_told_of_at_the_end(to, tmp_path):
     run = make_run(tmp_path / "run")
     uri = "sqlite:////dev/null/x" if to == "mlflow" else "/dev/null/x"
@@ -92,8 +105,10 @@ def test_train_py_sends_its_run(to, tmp_path):
         ("--track=neptune", "|".join(TRACKERS)),
         ("--tracking_uri=x", "name the tracker with --track"),
         ("--tracking_project=x", "name the tracker with --track"),
+        ("--track=wandb --tracking_uri=https://api.wandb.ai", "must be a path of this machine"),
+        ("--track=trackio --tracking_uri=~no-such-user/x", "there is no user"),
     ],
 )
 def test_wrong_flags_of_train_py(word, sentence):
     with pytest.raises(UserError, match=sentence):
-        parse_training_flags(["train.py", "--env=CartPole-v1", word])
+        parse_training_flags(["train.py", "--env=CartPole-v1", *word.split()])

@@ -3,9 +3,9 @@
 import os
 import struct
 
-from dqn_tf.tracking.run_files import RunFiles, find_runs, is_training
+from dqn_tf.tracking.run_files import RunFiles, find_runs, is_training, is_training_below
 from dqn_tf.tracking.wandb_files import records
-from tracked_runs import append_rows, make_run
+from tracked_runs import append_rows, make_run, training
 
 
 def steps(rows) -> list[int]:
@@ -48,6 +48,16 @@ def test_runs_are_found_in_a_tree_and_nothing_inside_them(tmp_path):
     (tmp_path / "c" / "config.json").write_text("{}", encoding="utf-8")
     assert find_runs(tmp_path) == paths
     assert find_runs(paths[0]) == paths[:1]
+
+
+def test_who_trains_is_found_anywhere_before_there_is_a_run(tmp_path):
+    assert not is_training_below(tmp_path)
+    place = tmp_path / "CartPole-v1" / "some time" / "seed1"
+    place.mkdir(parents=True)
+    with training(place):
+        assert is_training_below(tmp_path) and is_training_below(place)
+        assert find_runs(tmp_path) == []
+    assert not is_training_below(tmp_path)
 
 
 def test_a_run_whose_process_is_dead_is_not_being_trained(tmp_path):

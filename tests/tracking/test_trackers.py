@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from dqn_tf.support.errors import UserError
+from dqn_tf.tracking import follower, run_state
 from dqn_tf.tracking.__main__ import OPEN
 from dqn_tf.tracking.flags import parse
 from dqn_tf.tracking.follower import Follower
@@ -173,3 +174,33 @@ def test_two_followers_of_one_run_do_not_meet(to, place, tmp_path):
     follower.finish()
     track(run, to, place)
     assert READ[to](place, run).scalars == scalars_of(run)
+
+
+def test_followers_of_several_trackers_share_the_run_s_key_and_files(to, place, tmp_path):
+    run = make_run(tmp_path / "run", rows=1)
+    following = open_follower(run, to, place)
+    key = key_of(run)
+    # what a follower to another tracker has written meanwhile
+    run_state.remember_files(run, "another", "digest")
+    following.finish()
+    state = run_state.read(run)
+    assert state["key"] == key and set(state["files"]) == {to, "another"}
+
+
+def test_a_run_that_is_moved_while_it_is_followed_is_told_of(to, place, tmp_path):
+    kept, moved = [make_run(tmp_path / "runs" / name, rows=1) for name in ("kept", "moved")]
+    uri = parse(["dqn-track", *words(kept, to, place)]).tracking_uri or ""
+    walk = follower._Walk(
+        tmp_path / "runs",
+        lambda path, key: OPEN[to][1](Identity(key, path.name, "CartPole-v1", uri)),
+        to,
+    )
+    walk.visit({kept, moved})
+    moved = moved.rename(tmp_path / "elsewhere")
+    walk.visit({kept})
+    walk.visit(())
+    with pytest.raises(UserError, match="1 of 2 runs: .*moved: it was moved or deleted"):
+        walk.outcome()
+    assert READ[to](place, kept).scalars == scalars_of(kept)
+    track(moved, to, place)
+    assert READ[to](place, moved).scalars == scalars_of(moved)
