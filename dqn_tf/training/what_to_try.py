@@ -13,6 +13,7 @@ from dqn_tf.run_files import metrics_file
 from dqn_tf.support.command_line import other_command
 
 MANY = 0.1  # of the test's episodes
+BEYOND = 2.0  # times the largest return that there can be: more than an estimate's error
 EPISODES = 20  # at a run's beginning, which are played nearly at random
 # of Rainbow, those that cost next to no time: by setting, its value without and how it is typed
 PARTS = {
@@ -97,14 +98,15 @@ def _against_divergence(config: DQNConfig, run: Outcome) -> list[str]:
     if config.gamma >= 1.0 or config.munchausen or config.data:
         return []
     most = run.largest_reward / (1.0 - config.gamma)
-    if abs(run.q_selected) <= most:
+    if most == 0.0 or abs(run.q_selected) <= BEYOND * most:
         return []
     return [
-        f"Learning diverged: its Q-values are {run.q_selected:,.0f} in the mean, and with rewards"
-        f" of at most {run.largest_reward:g} in size and --gamma={config.gamma:g} no return is"
-        f" beyond {most:,.0f}. What to try:",
+        f"The Q-values are {run.q_selected:,.3g} in the mean, and with rewards of at most"
+        f" {run.largest_reward:g} in size and --gamma={config.gamma:g} no return is beyond"
+        f" {most:,.3g}: learning diverged, or has hardly begun. What to try:",
         f"  --learning_rate={config.learning_rate / 3:.1g}",
         *_parts(config, "double"),
+        *_twice(config, "total_steps"),
     ]
 
 

@@ -96,14 +96,15 @@ def test_noisy_layers_explore_without_an_epsilon():
 @pytest.mark.parametrize(
     ("settings", "q_selected", "reward", "has_diverged"),
     [
-        ({}, 501.0, 5.0, True),
-        ({}, -501.0, 5.0, True),
-        ({}, 499.0, 5.0, False),  # 5 / (1 - .99)
-        ({"gamma": 1.0}, 501.0, 5.0, False),  # any value is a return
-        ({"munchausen": True}, 501.0, 5.0, False),
-        ({"data": ("logged.npz",)}, 501.0, 5.0, False),
+        ({}, 1001.0, 5.0, True),
+        ({}, -1001.0, 5.0, True),
+        ({}, 999.0, 5.0, False),  # 5 / (1 - .99), twice
+        ({"gamma": 1.0}, 1001.0, 5.0, False),  # any value is a return
+        ({"munchausen": True}, 1001.0, 5.0, False),
+        ({"data": ("logged.npz",)}, 1001.0, 5.0, False),
         ({}, None, 5.0, False),  # there was no update
-        ({}, 501.0, None, False),  # nor a step
+        ({}, 1001.0, None, False),  # nor a step
+        ({}, 0.1, 0.0, False),  # nor a reward
     ],
 )
 def test_values_that_no_rewards_come_to(settings, q_selected, reward, has_diverged):
@@ -112,9 +113,9 @@ def test_values_that_no_rewards_come_to(settings, q_selected, reward, has_diverg
     if not has_diverged:
         assert lines == []
         return
-    assert lines[0].startswith(f"Learning diverged: its Q-values are {q_selected:,.0f} in the mean")
-    assert "rewards of at most 5 in size and --gamma=0.99 no return is beyond 500." in lines[0]
-    assert lines[1:] == ["  --learning_rate=0.0002", "  --double"]
+    assert lines[0].startswith(f"The Q-values are {q_selected:,.3g} in the mean")
+    assert "rewards of at most 5 in size and --gamma=0.99 no return is beyond 500:" in lines[0]
+    assert lines[1:] == ["  --learning_rate=0.0002", "  --double", "  --total_steps=4000"]
 
 
 def test_what_became_of_a_run_is_read_from_its_metrics_and_rows(tmp_path):
