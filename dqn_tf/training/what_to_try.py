@@ -101,9 +101,9 @@ def _against_divergence(config: DQNConfig, run: Outcome) -> list[str]:
     if most == 0.0 or abs(run.q_selected) <= BEYOND * most:
         return []
     return [
-        f"The Q-values are {run.q_selected:,.3g} in the mean, and with rewards of at most"
+        f"The Q-values are {_shown(run.q_selected)} in the mean, and with rewards of at most"
         f" {run.largest_reward:g} in size and --gamma={config.gamma:g} no return is beyond"
-        f" {most:,.3g}: learning diverged, or has hardly begun. What to try:",
+        f" {_shown(most)}: learning diverged, or has hardly begun. What to try:",
         f"  --learning_rate={config.learning_rate / 3:.1g}",
         *_parts(config, "double"),
         *_twice(config, "total_steps"),
@@ -159,3 +159,8 @@ def _parts(config: DQNConfig, *names: str) -> list[str]:
     """Return how those of these parts of Rainbow are typed that the run does without."""
     typed = [PARTS[name][1] for name in names if getattr(config, name) == PARTS[name][0]]
     return [f"  {' '.join(typed)}"] if typed else []
+
+
+def _shown(value: float) -> str:
+    """Return a Q-value in a few digits, and a large one without an exponent."""
+    return f"{value:,.0f}" if abs(value) >= 10 else f"{value:.2g}"

@@ -113,7 +113,7 @@ def test_values_that_no_rewards_come_to(settings, q_selected, reward, has_diverg
     if not has_diverged:
         assert lines == []
         return
-    assert lines[0].startswith(f"The Q-values are {q_selected:,.3g} in the mean")
+    assert lines[0].startswith(f"The Q-values are {q_selected:,.0f} in the mean")
     assert "rewards of at most 5 in size and --gamma=0.99 no return is beyond 500:" in lines[0]
     assert lines[1:] == ["  --learning_rate=0.0002", "  --double", "  --total_steps=4000"]
 
