@@ -186,6 +186,7 @@ RAINBOW: dict[str, Any] = {
 }
 
 
+DIALOGUE_TOKENS = 128  # of one that is read as a whole; a Chinese one of Helpdesk has 128 at most
 OF_LOGGED_DATA = frozenset(field.name for field in dataclasses.fields(LoggedDataSettings))
 
 
@@ -210,8 +211,8 @@ def configure(env: str, overrides: dict[str, Any] | None = None) -> DQNConfig:
     A policy that has learned from logged data has no need of random actions at first: where there
     are offline updates, or `initial_weights`, exploration begins with `epsilon_end`. Where `data`
     is overridden by none, so is all that the preset would have learned from them. A language model
-    brings its torso, and has values of its own. Workers are a block behind. Raises UserError on a
-    bad value.
+    brings its torso, and has values of its own; what it reads as one text may be long. Workers are
+    a block behind. Raises UserError on a bad value.
     """
     env = full_id(env)
     preset = find(env)
@@ -225,6 +226,8 @@ def configure(env: str, overrides: dict[str, Any] | None = None) -> DQNConfig:
         if env in WITH_LANGUAGE_MODEL:
             chosen |= WITH_LANGUAGE_MODEL[env]
             chosen |= WHERE_MODEL_LEARNS.get(overrides.get("fine_tune", "head"), {})
+        if overrides.get("dialogue") == "text":
+            chosen["message_tokens"] = DIALOGUE_TOKENS
     if overrides.get("workers"):
         chosen["lag"] = 1
     values = chosen | overrides | {"env": env}

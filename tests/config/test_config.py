@@ -108,6 +108,9 @@ def test_a_language_model_has_values_of_its_own(env):
     assert all(getattr(plain, name) != value for name, value in told_anew)
     dropped = presets.configure(env, {"language_model": "smollm2", "dropout": 0.1})
     assert dropped.dropout == 0.1 and dropped.network == "pretrained"
+    whole = {"language_model": "smollm2", "dialogue": "text"}
+    assert presets.configure(env, whole).message_tokens == 128
+    assert presets.configure(env, whole | {"message_tokens": 9}).message_tokens == 9
 
 
 def test_overrides_win_over_the_preset():
