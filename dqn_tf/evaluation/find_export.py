@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 from dqn_tf.support import files
 from dqn_tf.support.errors import UserError
 from dqn_tf.support.json_files import read_object, require_kinds
+from dqn_tf.support.version_names import version_of
 
 PROGRAM = "saved_model.pb"
 MANIFEST = Path("assets.extra") / "dqn_tf.json"
@@ -92,14 +93,12 @@ def action_start(manifest: dict[str, Any]) -> int:
 
 
 def version_number(path: Path) -> int | None:
-    """Return the number that a directory is named after, if it is named after one."""
-    name = path.resolve().name
-    return int(name) if is_version_name(name) else None
+    """Return the number that a directory is named after, if it is named after one.
 
-
-def is_version_name(name: str) -> bool:
-    """Return whether a directory's name is a version number."""
-    return name.isascii() and name.isdigit()
+    A link named `newest` is of the number that it leads to.
+    """
+    own, led_to = version_of(path.name), version_of(path.resolve().name)
+    return led_to if own is None else own
 
 
 def _read_manifest(version: Path) -> dict[str, Any]:
@@ -149,8 +148,8 @@ def _has_weights_of(version: Path, report: dict[str, Any]) -> bool:
 
 
 def _versions(base: Path) -> list[tuple[int, Path]]:
-    """Return numbers and paths of the versions that hold a SavedModel, ascending."""
-    numbered = [(version_number(path), path) for path in _subdirectories(base)]
+    """Return numbers and paths of the versions that a server finds in a directory, ascending."""
+    numbered = [(version_of(path.name), path) for path in _subdirectories(base)]
     return sorted(
         (number, path)
         for number, path in numbered

@@ -23,12 +23,7 @@ import numpy as np
 import tensorflow as tf
 
 from dqn_tf.agent.dqn import DQN
-from dqn_tf.evaluation.find_export import (
-    MANIFEST,
-    PROGRAM,
-    is_version_name,
-    require_same_env,
-)
+from dqn_tf.evaluation.find_export import MANIFEST, PROGRAM, require_same_env
 from dqn_tf.export.flags import FEWEST_KEPT
 from dqn_tf.export.gate import gate, last_line
 from dqn_tf.export.manifest import make_manifest
@@ -37,6 +32,7 @@ from dqn_tf.export.signatures import ExportModule
 from dqn_tf.support import files
 from dqn_tf.support.errors import UserError
 from dqn_tf.support.plain_paths import plain
+from dqn_tf.support.version_names import LARGEST_VERSION, version_of
 
 VARIABLES = Path("variables") / "variables.index"
 
@@ -97,7 +93,8 @@ def published_versions(directory: Path) -> list[int]:
     """Return the numbers of the published versions, ascending."""
     if not directory.is_dir():
         return []
-    return sorted(int(path.name) for path in directory.iterdir() if is_version_name(path.name))
+    numbers = [version_of(path.name) for path in directory.iterdir()]
+    return sorted(number for number in numbers if number is not None)
 
 
 def prune(directory: Path, keep: int) -> list[int]:
@@ -161,7 +158,13 @@ def _converter_errors_named(name: str) -> Iterator[None]:
 def _rename_to_next_version(aside: Path, directory: Path) -> Path:
     """Give a finished version the next free number; return its path."""
     while True:
-        version = directory / str(max(published_versions(directory), default=0) + 1)
+        number = max(published_versions(directory), default=0) + 1
+        if number > LARGEST_VERSION:
+            raise UserError(
+                f"{directory} holds version {number - 1}, and no server takes a larger one: give"
+                " the agent another directory."
+            )
+        version = directory / str(number)
         try:
             # This fails on a directory with content, so two exports at once get two numbers.
             files.rename(aside, version)

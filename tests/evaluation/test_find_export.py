@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 
 from dqn_tf.evaluation.find_export import find_export, require_same_env
+from dqn_tf.export.publish import published_versions
+from dqn_tf.serving.models import version_policy
 from dqn_tf.support.errors import UserError
 
 OPENED = []  # every file that this process opened, from here on
@@ -29,6 +31,20 @@ def test_a_base_directory_stands_for_its_highest_whole_version(tmp_path):
     version = find_export(str(base))
     assert version.path == base / "10" and version.number == 10 and version.manifest == {}
     assert find_export(f"{base}/").path == base / "10"
+
+
+def test_links_and_numbers_are_read_as_a_server_reads_them(tmp_path):
+    base = tree(tmp_path / "base", "5", str(2**63), "20260101120000123456")
+    elsewhere = tree(tmp_path / "elsewhere", "2", "cart")
+    (base / "6").symlink_to(elsewhere / "2")
+    (base / "newest").symlink_to(base / "5")
+    assert find_export(str(base)).path == base / "6" and find_export(str(base)).number == 6
+    assert find_export(str(base / "newest")).number == 5
+    (base / "7").symlink_to(elsewhere / "cart")
+    assert find_export(str(base)).path == base / "7"
+    numbers = version_policy.find_versions(str(base))
+    assert numbers is not None and sorted(numbers) == [5, 6, 7]
+    assert published_versions(base) == [5, 6, 7]
 
 
 def test_one_version_stands_for_itself(tmp_path):

@@ -173,6 +173,25 @@ def test_a_malformed_request_leaves_no_lines_in_the_log(server, data):
     assert server.text == before
 
 
+@pytest.mark.parametrize("is_late", [False, True])
+def test_chunks_that_are_none_are_told_at_once(server, is_late):
+    """Whether they come with the head or after it; it ended after the time of a request."""
+    head = b"POST /v1/models/zoo:predict HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
+    with socket.create_connection((server.host, server.rest), 30) as connection:
+        connection.settimeout(10)
+        if is_late:
+            connection.sendall(head + b"3\r\nabc\r\n")
+            time.sleep(0.3)
+            head = b""
+        connection.sendall(head + b"zz\r\nabc\r\n")
+        reply = b""
+        while part := connection.recv(1 << 16):  # until the server closes
+            reply += part
+    assert reply.split()[1] == b"400" and reply.count(b"HTTP/1.") == 1
+    assert not is_late or b"The body is not in chunks" in reply
+    assert server.predict(BODY)[0] == 200
+
+
 def test_long_bodies_in_small_pieces_hold_nobody_up(server):
     """A hundred clients send chunks of one byte as fast as they can."""
     chunks = b"1\r\n \r\n" * 2_000

@@ -230,6 +230,7 @@ def examples(document) -> list[bytes] | None:
         b'{"examples": [{"x": [null, null, null, null, null]}]}',
         b'{"examples": [{"x": {"b65": "QUJDREVGR0hJSktMTU5P"}}]}',
         b'{"examples": [{"x": {"b64": "QUJDRE=GR0hJSktMTU5P"}}]}',
+        b'{"examples": [{"x": {"b64": "QUJDREV\\nGR0hJSktM\\r\\n TU5PUA==\\n"}}]}',
         b'{"examples": [[1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11]]}',
         b'{"examples": ["abcdefghijklmnopqrstuvw"]}',
     ],

@@ -11,12 +11,16 @@ from typing import Any, cast
 
 from aiohttp import StreamReader, web
 
+from dqn_tf.serving.errors import invalid_argument
 from dqn_tf.serving.http.intake import SHORT_BYTES, TURN_BYTES, Intake
 
 HEAD_SECONDS = 10  # for the head of a request, from its first byte on
 IDLE_SECONDS = 120  # between two requests
 WRITE_SECONDS = 30  # that a client may take to read one part of its reply
 SWEEP_SECONDS = 1.0
+
+
+BROKEN_BODY = invalid_argument("The body is not in chunks, as its head says")
 
 
 class Connection(asyncio.Protocol):
@@ -57,7 +61,7 @@ class Connection(asyncio.Protocol):
         self._received += len(data)
         intake = self._connections.intake
         if self._received <= SHORT_BYTES or intake.admits(len(data)):
-            self.handler.data_received(data)
+            self._pass(data)
             return
         self._held = data
         self._update_reading()
@@ -80,8 +84,25 @@ class Connection(asyncio.Protocol):
     def _pass_held(self) -> None:
         data, self._held = self._held, b""
         if self.transport is not None and not self.transport.is_closing():
-            self.handler.data_received(data)
+            self._pass(data)
             self._update_reading()
+
+    def _pass(self, data: bytes) -> None:
+        self.handler.data_received(data)
+        self.end_broken_body()
+
+    def end_broken_body(self) -> None:
+        """Tell who reads a body that its chunks are none, and take no more of this client.
+
+        aiohttp lets go of such a body without a word, and lines up an error behind the request.
+        Nothing else can follow a body that is not whole.
+        """
+        if self.request is None or not self.is_reading or not self.handler._messages:
+            return
+        self.handler._messages.clear()
+        self.handler.close()
+        self.request.content.set_exception(BROKEN_BODY)
+        self.request.content.feed_eof()
 
     def _update_reading(self) -> None:
         if self.transport is None or self.transport.is_closing():

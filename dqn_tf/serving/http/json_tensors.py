@@ -37,6 +37,9 @@ LEAF_TYPES: dict[str, set[type]] = {
     **{name: {int, float} for name in FLOATS},
     **{name: {int} for name in INTEGER_RANGES},
 }
+# of base64: the URL's alphabet to the usual one, and what may stand between its letters
+TO_USUAL = bytes.maketrans(b"-_", b"+/")
+WHITESPACE = b" \t\n\v\f\r"
 QUOTED = 60  # characters of a value that an error quotes
 
 
@@ -146,8 +149,11 @@ def to_bytes(leaf: Any, alias: str) -> bytes:
 
 
 def decode_base64(text: bytes, alias: str) -> bytes:
-    """Decode base64 in the usual or the URL's alphabet, padded or not. Raises INVALID_ARGUMENT."""
-    text = text.replace(b"-", b"+").replace(b"_", b"/")
+    """Decode base64 in the usual or the URL's alphabet, padded or not, in lines or not.
+
+    Raises INVALID_ARGUMENT.
+    """
+    text = text.translate(TO_USUAL, WHITESPACE)
     if b"=" not in text:
         text += b"=" * (-len(text) % 4)
     try:

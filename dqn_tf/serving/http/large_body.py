@@ -105,7 +105,7 @@ class _Reader:
         for piece in self._text.string(span):
             if b"=" in rest[:-2]:  # padding that is not at the end
                 raise json_tensors.wrong_base64(alias)
-            letters = rest + piece
+            letters = rest + piece.translate(None, json_tensors.WHITESPACE)
             whole = len(letters) - len(letters) % 4
             if b"=" in letters[:whole]:  # the padding, so this should be the end
                 whole = 0

@@ -5,7 +5,7 @@ import re
 from urllib.parse import unquote
 
 from dqn_tf.serving.errors import ServingError, invalid_argument
-from dqn_tf.serving.models.version_policy import LARGEST_VERSION
+from dqn_tf.support.version_names import version_of
 
 API = re.compile(r"/v1/", re.I)
 VERSION_OR_LABEL = r"(?:/versions/(?P<version>[0-9]+)|/labels/(?P<label>[^/:]+))?"
@@ -66,9 +66,10 @@ def _route(verb: str, match: re.Match[str]) -> Route:
 
 
 def _number(version: str) -> int:
-    if len(version) > 40 or int(version) > LARGEST_VERSION:
+    number = version_of(version)
+    if number is None:
         raise VersionNumberError(version)
-    return int(version)
+    return number
 
 
 def _decode(part: str) -> str:

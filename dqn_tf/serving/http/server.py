@@ -89,6 +89,7 @@ class HttpServer:
         if connection is None:
             raise ConnectionResetError("The connection has just been closed")
         connection.request = request
+        connection.end_broken_body()
         try:
             with self._bytes.claim() as claim:
                 request["claim"] = claim
