@@ -172,7 +172,7 @@ def _play_as_text(
 def _environment(versions: list[Version], flag: str | None) -> str:
     """Return the environment's id: the flag's, or the one that all versions were trained on."""
     if flag:
-        return flag
+        return presets.full_id(flag)
     names = [_trained_on(version) for version in versions]
     if len(set(names)) > 1:
         raise UserError(

@@ -141,8 +141,8 @@ def steps(directory: Path) -> list[int]:
     """List the steps that have a checkpoint, whole or not, ascending."""
     if not directory.is_dir():
         return []
-    paths = [path for path in directory.iterdir() if path.name.isdigit() and path.is_dir()]
-    return sorted(int(path.name) for path in paths)
+    names = [path.name for path in directory.iterdir() if path.is_dir()]
+    return sorted(int(name) for name in names if name.isascii() and name.isdigit())
 
 
 def load(path: Path) -> Checkpoint:
@@ -184,7 +184,7 @@ def _read_manifest(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
         manifest = json.loads(path.read_text(encoding="utf-8"))
         sha256 = manifest.pop("sha256", None)
         schema, files, state = (manifest[name] for name in ("schema", "files", "state"))
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise _Broken(f"{path} cannot be read ({type(error).__name__}).") from error
     is_whole = sha256 == _json_sha256(manifest)
     # a manifest of another schema may have no checksum of its own

@@ -6,7 +6,7 @@ import fcntl
 import json
 import os
 import platform
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, TextIO
@@ -87,7 +87,7 @@ class RunDirectory:
     def create(cls, path: str | Path) -> "RunDirectory":
         """Make and lock a new, empty run directory.
 
-        Raises UserError if the path cannot be written or already holds a run.
+        Raises UserError if the path cannot be written, or already holds a run or some of one.
         """
         run_dir = cls(path)
         try:
@@ -103,6 +103,7 @@ class RunDirectory:
                 f"--run_dir={path} already holds a run. Go on with --resume={path}, or choose"
                 " another directory."
             )
+        run_dir._require_no_rest()
         return run_dir
 
     @classmethod
@@ -162,6 +163,19 @@ class RunDirectory:
         """
         return read_report(self.evaluation, say)
 
+    def _require_no_rest(self) -> None:
+        """Raise UserError where something of a run is left that a new one would take for its own.
+
+        Its first checkpoint would end all later ones.
+        """
+        rest = [self.metrics, self.evaluation, *self.checkpoints.glob("*/"), *_seeds(self.path)]
+        found = next((path for path in rest if path.exists()), None)
+        if found is not None:
+            raise UserError(
+                f"--run_dir={self.path} has {found.relative_to(self.path)} of another run in it:"
+                " choose another directory."
+            )
+
     def _require_kinds(self) -> None:
         """Raise UserError where a directory stands in a file's place, or a file in one's."""
         places = (self._config, self.metrics, self.evaluation, self.learning_curve)
@@ -199,7 +213,31 @@ def open_runs(path: str) -> list[RunDirectory]:
     Raises UserError if there is none.
     """
     paths: Sequence[str | Path] = seed_directories(Path(path)) or [path]
-    return [RunDirectory.open(run_path) for run_path in paths]
+    runs = [RunDirectory.open(run_path) for run_path in paths]
+    for run in runs[1:]:
+        config = runs[0].read_config()[0]
+        _require_alike(run, config, f"resume each by itself, such as --resume={run.path}")
+    return runs
+
+
+def require_place_for_seeds(directory: Path, config: DQNConfig) -> None:
+    """Raise UserError where runs of several seeds would lie among others than their like."""
+    if (directory / CONFIG).is_file():
+        raise UserError(f"--run_dir={directory} already holds a run: choose another directory.")
+    for path in seed_directories(directory):
+        _require_alike(RunDirectory(path), config, "choose another --run_dir")
+
+
+def _require_alike(run: RunDirectory, config: DQNConfig, instead: str) -> None:
+    """Raise UserError if a run beside others differs from them in more than its seed."""
+    before = run.read_config()[0]
+    now = {name: getattr(config, name) for name in config.to_dict() if name != "seed"}
+    differences = _differences(before, now)
+    if differences:
+        raise UserError(
+            f"{run.path} differs from the runs beside it in more than the seed"
+            f" ({'; '.join(differences.values())}): {instead}."
+        )
 
 
 def finished_runs(directory: Path) -> dict[int, tuple[RunDirectory, dict[str, Any]]]:
@@ -218,8 +256,12 @@ def finished_runs(directory: Path) -> dict[int, tuple[RunDirectory, dict[str, An
 
 def seed_directories(directory: Path) -> list[Path]:
     """List the run directories of several seeds that were trained at once, by seed."""
-    paths = [path for path in directory.glob("seed[0-9]*") if (path / CONFIG).is_file()]
+    paths = [path for path in _seeds(directory) if (path / CONFIG).is_file()]
     return sorted(paths, key=lambda path: (len(path.name), path.name))
+
+
+def _seeds(directory: Path) -> Iterator[Path]:
+    return directory.glob("seed[0-9]*")
 
 
 def changed_config(before: DQNConfig, overrides: dict[str, Any]) -> tuple[DQNConfig, list[str]]:

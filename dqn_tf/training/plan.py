@@ -37,6 +37,7 @@ from dqn_tf.run_files.run_directory import (
     default_path,
     open_runs,
     require_files,
+    require_place_for_seeds,
 )
 from dqn_tf.support import files
 from dqn_tf.support.errors import UserError
@@ -117,6 +118,8 @@ def prepare(flags: TrainingFlags) -> list[RunPlan]:
         plans = _with_logged_data(plans)
     if flags.resume:
         return plans
+    if plans[0].is_one_of_several_seeds:
+        require_place_for_seeds(plans[0].directory, plans[0].config)
     # The last step: a refused run leaves nothing behind.
     return [plan._replace(run_dir=RunDirectory.create(plan.run_dir.path)) for plan in plans]
 

@@ -143,7 +143,10 @@ def test_overrides_win_over_the_preset():
         ("replay_capacity", 0),
         ("warmup_env_steps", -1),
         ("env_steps_per_update", 0.0),
+        ("env_steps_per_update", 1e-9),
+        ("env_steps_per_update", 1e308),
         ("updates_per_block", 0),
+        ("updates_per_block", 10**12),
         ("target_update_period_env_steps", 0),
         ("evaluation_period_env_steps", -1),
         ("evaluation_episodes", 0),
@@ -192,6 +195,10 @@ def test_a_value_at_its_bound_is_taken(name, value):
         (
             {"warmup_env_steps": 500, "total_steps": 500},
             ("warmup_env_steps=500", "total_steps=500"),
+        ),
+        (
+            {"warmup_env_steps": 500, "total_steps": 600, "env_steps_per_update": 101},
+            ("env_steps_per_update=101 must be at most 100", "nothing is learned"),
         ),
         ({"n_step": 101, "replay_capacity": 100, "batch_size": 8}, ("n_step=101", "100 can hold")),
         (

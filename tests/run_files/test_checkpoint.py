@@ -180,6 +180,7 @@ def test_a_missing_file_means_the_checkpoint_before(tmp_path, name):
         '{"schema": 1, "files": [], "state": {}}',
         '{"schema": 1, "files": 3, "state": {}, "sha256": ""}',
         "\x00\x01\x02",
+        "[" * 200_000,
     ],
 )
 def test_a_manifest_of_garbage_means_the_checkpoint_before(tmp_path, text):
@@ -187,6 +188,12 @@ def test_a_manifest_of_garbage_means_the_checkpoint_before(tmp_path, text):
     (save(tmp_path, 200) / "manifest.json").write_text(text, encoding="utf-8")
     found, said = load(tmp_path)
     assert found.state == {"step": 100} and "manifest.json" in said[0]
+
+
+def test_a_directory_with_a_digit_of_another_script_is_no_checkpoint(tmp_path):
+    save(tmp_path, 100)
+    (tmp_path / "²").mkdir()
+    assert load(tmp_path)[0].state == {"step": 100}
 
 
 @pytest.mark.parametrize("content", [b"", b"garbage \xff\xfe"])

@@ -1,5 +1,6 @@
 """dqn_tf.run_files.run_directory: one run, one directory, one process at a time."""
 
+import dataclasses
 import os
 import platform
 import shutil
@@ -13,7 +14,13 @@ from command_server import ROOT
 from dqn_tf.config.dqn_config import FIXED_ON_RESUME, DQNConfig
 from dqn_tf.envs.spaces import Spaces
 from dqn_tf.run_files import run_directory
-from dqn_tf.run_files.run_directory import RunDirectory, changed_config, default_path
+from dqn_tf.run_files.run_directory import (
+    RunDirectory,
+    changed_config,
+    default_path,
+    open_runs,
+    require_place_for_seeds,
+)
 from dqn_tf.support.errors import UserError
 
 CONFIG = DQNConfig(seed=5)
@@ -28,9 +35,9 @@ sys.stdin.read()
 """
 
 
-def made(path) -> RunDirectory:
+def made(path, config=CONFIG) -> RunDirectory:
     run = RunDirectory.create(str(path))
-    run.write_config(CONFIG, SPACES, path / "export")
+    run.write_config(config, SPACES, path / "export")
     return run
 
 
@@ -59,6 +66,37 @@ def test_a_directory_that_holds_a_run_is_not_taken_for_another(tmp_path):
         pass
     with pytest.raises(UserError, match="already holds a run. Go on with --resume="):
         RunDirectory.create(str(tmp_path / "a"))
+
+
+@pytest.mark.parametrize("rest", ["metrics.csv", "evaluation.json", "checkpoints/2000/", "seed3/"])
+def test_nothing_of_another_run_is_taken_for_its_own(tmp_path, rest):
+    path = tmp_path / rest
+    if rest.endswith("/"):
+        path.mkdir(parents=True)
+    else:
+        path.write_text("", encoding="utf-8")
+    with pytest.raises(UserError, match=f"has {rest.rstrip('/')} of another run in it: choose"):
+        RunDirectory.create(tmp_path)
+    assert path.exists()
+
+
+def test_seeds_lie_beside_their_like_only(tmp_path):
+    for seed in (1, 2):
+        with made(tmp_path / "seeds" / f"seed{seed}", dataclasses.replace(CONFIG, seed=seed)):
+            pass
+    require_place_for_seeds(tmp_path / "seeds", dataclasses.replace(CONFIG, seed=9))
+    other = dataclasses.replace(CONFIG, seed=9, gamma=0.5)
+    with pytest.raises(UserError, match="in more than the seed .--gamma was 0.99 and is now 0.5"):
+        require_place_for_seeds(tmp_path / "seeds", other)
+    assert len(open_runs(str(tmp_path / "seeds"))) == 2
+    with made(tmp_path / "seeds" / "seed9", other):
+        pass
+    with pytest.raises(UserError, match="resume each by itself, such as --resume=.*seed9"):
+        open_runs(str(tmp_path / "seeds"))
+    with made(tmp_path / "one"):
+        pass
+    with pytest.raises(UserError, match="already holds a run"):
+        require_place_for_seeds(tmp_path / "one", CONFIG)
 
 
 def test_a_file_is_no_directory(tmp_path):

@@ -60,7 +60,7 @@ class ExperienceSettings:
         2.0,
         DATA,
         "environment steps per update",
-        Range(above=0),
+        Range(1e-3, 1e6),
         unit="environment steps",
         search=Searched(choices=(1.0, 2.0, 4.0, 8.0)),
     )
@@ -77,7 +77,7 @@ class ExperienceSettings:
         DATA,
         "updates of a block. The host engine does them in one compiled call after the block's"
         " steps, and 1 is the textbook loop; the graph engine does each after its own steps",
-        Range(low=1),
+        Range(1, 10_000),
         unit="updates",
     )
     epsilon_start: float = setting(
