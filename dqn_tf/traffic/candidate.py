@@ -11,7 +11,7 @@ from dqn_tf.evaluation.exported_policy import load_saved_model
 from dqn_tf.evaluation.find_export import Version, action_start
 from dqn_tf.support.errors import UserError
 from dqn_tf.traffic.agreement import Agreement, Choices, Drift
-from dqn_tf.traffic.message_texts import MessageTexts
+from dqn_tf.traffic.message_texts import MessageTexts, require_strings
 from dqn_tf.traffic.records import Arrays, RecordedRequest, Traffic
 
 BYTES = "observation_bytes"  # the input that holds an observation's bytes as a string
@@ -86,6 +86,16 @@ class Candidate:
 
     def _answer(self, batch: RecordedRequest) -> Arrays | str:
         """Return the candidate's answer, or the reason why there is none."""
+        try:
+            return self._asked(batch)
+        except (tf.errors.OpError, ValueError, TypeError):
+            return (
+                f"by {batch.signature} with inputs of a shape or type that the candidate's does"
+                " not take"
+            )
+
+    def _asked(self, batch: RecordedRequest) -> Arrays | str:
+        """Return the answer of the signature, as `_answer` does. Raises what it raises."""
         signature = self._signatures.get(batch.signature)
         if signature is None:
             answer = self._texts.answer(batch.signature, batch.inputs) if self._texts else None
@@ -94,44 +104,57 @@ class Candidate:
             return f"by {batch.signature}, a signature that the candidate does not have"
         if set(signature.structured_input_signature[1]) != set(batch.inputs):
             return f"by {batch.signature} with inputs that the candidate's does not take"
-        try:
-            inputs = {name: tf.constant(array) for name, array in batch.inputs.items()}
-            return {name: tensor.numpy() for name, tensor in signature(**inputs).items()}
-        except (tf.errors.OpError, ValueError, TypeError):
-            return (
-                f"by {batch.signature} with inputs of a shape or type that the candidate's does"
-                " not take"
-            )
+        inputs = {name: tf.constant(array) for name, array in batch.inputs.items()}
+        return {name: tensor.numpy() for name, tensor in signature(**inputs).items()}
 
     def _choices(self, outputs: Arrays) -> Choices | None:
-        """Return actions and Q-values of an answer; None if it has neither."""
-        q_values = outputs.get("q_values")
-        if "action" in outputs:
-            return Choices(outputs["action"], q_values)
-        if q_values is None:
+        """Return actions and Q-values of an answer; None if it has neither, or no such arrays."""
+        actions, q_values = outputs.get("action"), outputs.get("q_values")
+        if q_values is not None and not _is_of(q_values, 2, "fiu"):
             return None
-        return Choices(q_values.argmax(axis=1) + self._action_start, q_values)
+        if actions is None and q_values is not None and q_values.shape[1]:
+            actions = q_values.argmax(axis=1) + self._action_start
+        if actions is None or not _is_of(actions, 1, "iu"):
+            return None
+        return Choices(actions, q_values)
 
     def _observations(self, batch: RecordedRequest, shape: tuple[int, ...]) -> np.ndarray:
-        """Return the observations of the candidate's shape, [N, *shape]."""
-        none = np.zeros((0, *shape))
+        """Return the observations of the candidate's shape, [N, *shape]; none where it has none."""
+        try:
+            found = self._read(batch, shape)
+        except (UserError, ValueError):
+            found = None
+        return np.zeros((0, *shape)) if found is None else found
+
+    def _read(self, batch: RecordedRequest, shape: tuple[int, ...]) -> np.ndarray | None:
+        """Return the observations of a batch, None for those of another kind.
+
+        Raises UserError or ValueError for texts that the candidate does not take.
+        """
         if "observation" in batch.inputs:
             observations = batch.inputs["observation"]
             is_alike = observations.shape[1:] == shape and observations.dtype.kind in "fiub"
-            return observations if is_alike else none
+            return observations if is_alike else None
         read = self._texts.observations(batch.inputs) if self._texts else None
         if read is not None:
             return read
         if TEXT in batch.inputs and self._tokenizer is not None:
+            require_strings(batch.inputs)
             choices = batch.inputs.get(CHOICES)
             beside = None if choices is None else choices.tolist()
             return self._tokenizer.observations(batch.inputs[TEXT].tolist(), beside)
         if BYTES not in batch.inputs or self._spec is None:
-            return none
+            return None
+        if batch.inputs[BYTES].dtype != object:
+            return None
         dtype = np.dtype(self._spec.dtype.as_numpy_dtype)
         size = int(np.prod(shape)) * dtype.itemsize
         strings = [text for text in batch.inputs[BYTES].ravel().tolist() if len(text) == size]
         return np.frombuffer(b"".join(strings), dtype).reshape(-1, *shape)
+
+
+def _is_of(array: np.ndarray, rank: int, kinds: str) -> bool:
+    return array.ndim == rank and array.dtype.kind in kinds
 
 
 def read_range(manifest: dict[str, Any], shape: tuple[int, ...] | None) -> Range | None:

@@ -222,6 +222,8 @@ def test_what_cannot_be_asked_is_left_out_with_its_reason(
         prediction_log("dqn", 1, "serving_default", {"observation": observations[:, :2]}, good),
         prediction_log("dqn", 1, "serving_default", {"observation": np.float32(1)}, good),
         prediction_log("dqn", 1, "serving_default", rows, {"value": good["q_values"]}),
+        prediction_log("dqn", 1, "serving_default", rows, {"action": good["q_values"]}),
+        prediction_log("dqn", 1, "serving_default", rows, {"q_values": good["action"]}),
     ]
     with tf.io.TFRecordWriter(str(logs / "theirs")) as writer:
         for content in contents:
@@ -235,9 +237,9 @@ def test_what_cannot_be_asked_is_left_out_with_its_reason(
         "with inputs that the candidate's does not take",
         "of a shape or type that the candidate's does not take",
         "without a row for each observation",
-        "without action and q_values",
     ):
         assert f"Left out: 1 request {reason}" in printed or f"{reason}." in printed, reason
+    assert "Left out: 3 requests without action and q_values" in printed
 
 
 def test_values_that_are_not_finite():
