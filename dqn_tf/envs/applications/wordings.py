@@ -9,6 +9,7 @@ No sentence occurs twice in a file, so no split has one of another's.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple, NoReturn
@@ -94,7 +95,7 @@ def read(task: str, wordings: str | None, language: str, entries: Entries) -> Se
         return read_file(DATA / f"{task}_{language}.json", entries)
     if not isinstance(wordings, str):
         raise UserError(f"wordings={describe_value(wordings)}: must be the path of a JSON file.")
-    path = Path(wordings).expanduser()
+    path = Path(os.path.expanduser(wordings))
     if not path.is_file():
         raise UserError(
             f"wordings={wordings}: there is no such file; without this argument, the sentences that"

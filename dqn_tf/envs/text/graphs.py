@@ -11,6 +11,7 @@ An edge leads one way. `limit` is how many tokens a walk may have, 15 if it is n
 from __future__ import annotations
 
 import functools
+import os
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, NamedTuple, NoReturn
@@ -83,7 +84,7 @@ def find_graph(name: str) -> Graph:
     name = str(name)
     if name in SHIPPED:
         return read_graph(DATA / f"graph_{name}.json")
-    path = Path(name).expanduser()
+    path = Path(os.path.expanduser(name))
     if not path.is_file():
         raise UserError(
             f"graph={name}: there is no such file; the graphs that come with dqn_tf are"

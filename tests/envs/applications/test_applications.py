@@ -111,6 +111,7 @@ def test_mistakes_are_told_in_a_sentence(env_id, tmp_path):
         ({"language": 3}, "language=3 is none of en, zh"),
         ({"split": "all"}, "split='all' is none of train, validation, test"),
         ({"wordings": "nowhere.json"}, "wordings=nowhere.json: there is no such file"),
+        ({"wordings": "~nobody77/w"}, "wordings=~nobody77/w: there is no such file"),
         ({"wordings": 7}, "wordings=7: must be the path of a JSON file"),
         ({"wordings": str(tmp_path / "text.json")}, "text.json is damaged: it is not JSON"),
         ({"wordings": str(tmp_path / "list.json")}, "damaged: it holds no JSON object"),

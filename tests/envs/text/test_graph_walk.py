@@ -209,6 +209,8 @@ def test_other_mistakes_are_told_in_a_sentence(tmp_path):
         UserError, match="graph=5: there is no such file; the graphs that come with"
     ):
         registry.spaces(config)
+    with pytest.raises(UserError, match="graph=~nobody77/g: there is no such file"):
+        graphs.find_graph("~nobody77/g")
     with pytest.raises(UserError, match="walks come with the graphs 1, 2, 3, 4 only"):
         graphs.shipped_walks(written(tmp_path))
     with pytest.raises(UserError, match="0 is none of the starts"):
