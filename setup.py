@@ -23,7 +23,7 @@ BESIDE_TF_AGENTS = [
     'onnx<1.18; python_version < "3.12"',
 ]
 # --language_model: files of pretrained language models, and their tokens
-LANGUAGE = ["gguf>=0.17,<1", "safetensors>=0.6,<1", "tokenizers>=0.21,<1"]
+LANGUAGE = ["gguf>=0.17,<1", "ml_dtypes>=0.5,<1", "safetensors>=0.6,<1", "tokenizers>=0.21,<1"]
 # minari:ID, logged data; earlier versions store pictures as JPEG, with losses
 MINARI = ["minari[hdf5]>=0.5.4,<0.6"]
 ONNX = ["onnx>=1.17", "onnxruntime>=1.19"]

@@ -56,7 +56,9 @@ class Reader:
     def _read(self, tokens: tf.Tensor, keys: tf.Tensor, values: tf.Tensor) -> tuple[Any, ...]:
         trunk, shape = self.trunk, self.trunk.shape
         before, count = tf.shape(keys)[2], tf.shape(tokens)[1]
-        angles = rotary_angles(before + count, shape.head_width, shape.rotary_base)
+        angles = rotary_angles(
+            before + count, shape.head_width, shape.rotary_base, shape.rotary_divisors
+        )
         angles = tuple(angle[before:] for angle in angles)
         # each of the new tokens sees all before them, and of them those up to itself
         later = 1.0 - tf.linalg.band_part(tf.ones((count, before + count)), -1, before)

@@ -7,9 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from dqn_tf.language.packages import import_extra, refuse
-from dqn_tf.support.errors import describe_error
+from dqn_tf.support.errors import describe_error, describe_value
 
 LEAST_SHARE = 0.9  # of the embedding's rows that have a token; models round their number up
+# Each must have tokens of its own: who has none for one of them drops texts, or stops at them.
+PROBES = ("a", "0", "\u00e9", "\u8ba2", "\U0001f600", "\U0001f643")
 # How GGUF files name what stands before the merges.
 SMOLLM, GPT2 = "smollm", ("gpt-2", "default")
 
@@ -86,9 +88,9 @@ def of_merges(
     elif kind not in GPT2:
         raise refuse(
             model,
-            f"its tokenizer is of the kind {kind!r}, and only {SMOLLM!r} and {GPT2[0]!r} are read"
-            " from GGUF files. Give the folder with config.json, model.safetensors and"
-            " tokenizer.json.",
+            f"its tokenizer is of the kind {describe_value(kind)}, and only {SMOLLM!r} and"
+            f" {GPT2[0]!r} are read from GGUF files. Give the folder with config.json,"
+            " model.safetensors and tokenizer.json.",
         )
     numbers = {name: number for number, name in enumerate(names)}
     try:
@@ -112,3 +114,29 @@ def require_fit(model: str, tokenizer: BytePairs, vocabulary: int) -> None:
             f"its tokenizer has {tokenizer.size:,} tokens, and its embedding {vocabulary:,} rows:"
             " they are of two models. Give it the tokenizer that it was trained with.",
         )
+
+
+def require_every_text(model: str, tokenizer: BytePairs) -> None:
+    """Raise UserError unless a tokenizer makes tokens of every text, also of rare characters."""
+    seen: dict[tuple[int, ...], str] = {}
+    for probe in PROBES:
+        numbers, reason = _numbers_or_reason(tokenizer, probe)
+        if numbers in seen:
+            reason = f"those of {seen[numbers]!a}"
+        if reason:
+            kind = type(tokenizer.tokenizer.model).__name__
+            raise refuse(
+                model,
+                f"its tokenizer ({kind}) has no tokens of its own for {probe!a}, but {reason}: it"
+                " must make tokens of every text, as byte pairs do.",
+            )
+        seen[numbers] = probe
+
+
+def _numbers_or_reason(tokenizer: BytePairs, text: str) -> tuple[tuple[int, ...], str]:
+    """Return the numbers of a text's tokens; without any, what there is in their place."""
+    try:
+        numbers = tuple(tokenizer.encode(text))
+    except Exception as error:
+        return (), describe_error(error)
+    return numbers, "" if numbers else "nothing"

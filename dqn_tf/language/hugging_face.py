@@ -8,20 +8,25 @@ from typing import Any
 
 import numpy as np
 
+from dqn_tf.language import rotary
 from dqn_tf.language.byte_pairs import BytePairs, of_file
-from dqn_tf.language.llama import LlamaShape
+from dqn_tf.language.claims import Claims
+from dqn_tf.language.llama import LlamaShape, StoredWeight
 from dqn_tf.language.packages import import_extra, refuse
 from dqn_tf.support.errors import describe_error
 
 CONFIG, WEIGHTS, INDEX = "config.json", "model.safetensors", "model.safetensors.index.json"
 TOKENIZER = "tokenizer.json"
 FAMILY = "llama"
+FLOATS = ("F32", "F16", "BF16", "F64")  # the kinds of numbers that are read
 # What this family may be, and the blocks here are not.
 PLAIN: dict[str, tuple[Any, ...]] = {
-    "hidden_act": ("silu", None),
-    "attention_bias": (False, None),
-    "mlp_bias": (False, None),
-    "rope_scaling": (None,),
+    "hidden_act": ("silu",),
+    "attention_bias": (False,),
+    "mlp_bias": (False,),
+    "partial_rotary_factor": (1.0,),
+    "quantization_config": (),
+    "compression_config": (),
 }
 
 
@@ -31,9 +36,9 @@ class HuggingFaceFiles:
     def __init__(self, model: str, folder: Path) -> None:
         self.model = model
         self.folder = folder
-        self._config = self._json(CONFIG)
-        self.shape = self._shape()
-        self.weight_files = self._weight_files()
+        self.shape = self._shape(Claims(model, CONFIG, self._json(CONFIG).get))
+        self._file_of = self._index()
+        self.weights = self._stored()
 
     def tokenizer(self) -> BytePairs:
         """Return the tokenizer."""
@@ -41,19 +46,43 @@ class HuggingFaceFiles:
 
     def files(self) -> list[Path]:
         """Return all files that make the model what it is."""
-        names = {CONFIG, TOKENIZER, *self.weight_files.values()}
+        names = {CONFIG, TOKENIZER, *self._file_of.values()}
         return [self.folder / name for name in sorted(names)]
 
-    def array(self, name: str) -> np.ndarray | None:
-        """Return a weight as float32; None if there is none of this name."""
-        if name not in self.weight_files:
-            return None
-        with self._open(self.weight_files[name]) as weights:
-            if name not in weights.keys():  # noqa: SIM118, it is no dict
-                return None
+    def array(self, name: str) -> np.ndarray:
+        """Return one of the `weights` as float32. Raises UserError, and what reading raises."""
+        if self.weights[name].kind == "BF16":
+            import_extra("ml_dtypes", self.model)  # NumPy has bfloat16 once this is imported
+        with self._open(self.weights[name].file) as weights:
             return np.asarray(weights.get_tensor(name)).astype(np.float32)
 
-    def _weight_files(self) -> dict[str, str]:
+    def _stored(self) -> dict[str, StoredWeight]:
+        """Return all weights as the heads of the files describe them. Raises UserError."""
+        stored = {}
+        for file in sorted(set(self._file_of.values())):
+            with self._open(file) as weights:
+                for name in weights.keys():  # noqa: SIM118, it is no dict
+                    if self._file_of.get(name, file) == file:
+                        stored[name] = self._described(weights, file, name)
+        for name, file in self._file_of.items():
+            if name not in stored:
+                raise refuse(
+                    self.model, f"{INDEX} says that the weight {name} is in {file}, and it is not."
+                )
+        return stored
+
+    def _described(self, weights: Any, file: str, name: str) -> StoredWeight:
+        try:
+            part = weights.get_slice(name)
+            kind, shape = part.get_dtype(), tuple(part.get_shape())
+        except Exception as error:
+            raise refuse(
+                self.model,
+                f"its weight {name} in {file} cannot be read ({describe_error(error)}).",
+            ) from error
+        return StoredWeight(file, shape, kind, kind in FLOATS)
+
+    def _index(self) -> dict[str, str]:
         """Return in which file each weight lies."""
         if (self.folder / INDEX).is_file():
             files = self._json(INDEX).get("weight_map")
@@ -101,57 +130,28 @@ class HuggingFaceFiles:
             raise refuse(self.model, f"{name} must hold a JSON object.")
         return content
 
-    def _shape(self) -> LlamaShape:
-        config = self._config
-        family = config.get("model_type")
+    def _shape(self, config: Claims) -> LlamaShape:
+        family = config.value("model_type")
         if family != FAMILY:
-            raise refuse(
-                self.model,
-                f"{CONFIG} says model_type={family!r}, and only models of the family {FAMILY!r} are"
-                " read, such as SmolLM2 and Llama.",
+            raise config.wrong(
+                "model_type",
+                f"only models of the family {FAMILY!r} are read, such as SmolLM2 and Llama",
             )
-        for name, allowed in PLAIN.items():
-            if config.get(name) not in allowed:
-                raise refuse(
-                    self.model,
-                    f"{CONFIG} says {name}={config[name]!r}, and only {allowed[0]!r} is read.",
-                )
-        heads = self._number("num_attention_heads")
-        width = self._number("hidden_size")
+        config.require_plain(PLAIN)
+        heads = config.count("num_attention_heads")
+        width = config.count("hidden_size")
+        head_width = config.count("head_dim", width // heads)
+        base, divisors = rotary.of_config(config, head_width)
         return LlamaShape(
-            vocabulary=self._number("vocab_size"),
+            vocabulary=config.count("vocab_size"),
             width=width,
-            layers=self._number("num_hidden_layers"),
+            layers=config.count("num_hidden_layers"),
             heads=heads,
-            key_value_heads=self._number("num_key_value_heads", heads),
-            head_width=self._number("head_dim", width // heads),
-            hidden=self._number("intermediate_size"),
-            rotary_base=self._rotary_base(),
-            epsilon=float(self._real("rms_norm_eps", config.get("rms_norm_eps", 1e-6))),
-            is_tied=bool(config.get("tie_word_embeddings", False)),
+            key_value_heads=config.count("num_key_value_heads", heads),
+            head_width=head_width,
+            hidden=config.count("intermediate_size"),
+            rotary_base=base,
+            epsilon=config.real("rms_norm_eps", 1e-6),
+            is_tied=config.is_true("tie_word_embeddings"),
+            rotary_divisors=divisors,
         )
-
-    def _rotary_base(self) -> float:
-        """Return the base, which earlier versions of the layout have beside the other numbers."""
-        rotary = self._config.get("rope_parameters") or {}
-        if not isinstance(rotary, dict) or rotary.get("rope_type", "default") != "default":
-            raise refuse(self.model, f"{CONFIG} scales its rotary positions, which is not read.")
-        base = rotary.get("rope_theta", self._config.get("rope_theta", 10_000.0))
-        return self._real("rope_theta", base)
-
-    def _number(self, name: str, default: int | None = None) -> int:
-        value = self._config.get(name)
-        if value is None:
-            value = default
-        if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-            raise refuse(
-                self.model, f"{CONFIG} says {name}={value!r}, and it must be a number above 0."
-            )
-        return value
-
-    def _real(self, name: str, value: Any) -> float:
-        if not isinstance(value, (int, float)) or isinstance(value, bool) or not value > 0:
-            raise refuse(
-                self.model, f"{CONFIG} says {name}={value!r}, and it must be a number above 0."
-            )
-        return float(value)

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
 from typing import NamedTuple
+
+import numpy as np
 
 EMBEDDING = "model.embed_tokens.weight"
 LAST_NORM = "model.norm.weight"
 OUTPUT = "lm_head.weight"
 QUERY, KEY = "self_attn.q_proj.weight", "self_attn.k_proj.weight"
+# What earlier versions of Hugging Face's layout kept, and nobody reads: it follows from the config.
+FREQUENCIES = ".rotary_emb.inv_freq"
+IN_BLOCK = re.compile(r"model\.layers\.(0|[1-9][0-9]{0,9})\.(.+)")
+ROTARY_BASE = 10_000.0  # where nothing else is said
 
 
 class LlamaShape(NamedTuple):
@@ -24,6 +32,7 @@ class LlamaShape(NamedTuple):
       rotary_base: base of the rotary positions' frequencies.
       epsilon: what RMS norms add to the mean square.
       is_tied: whether the embedding is the output's weight, too.
+      rotary_divisors: what the frequencies are divided by, [head_width / 2]; empty for nothing.
     """
 
     vocabulary: int
@@ -36,6 +45,29 @@ class LlamaShape(NamedTuple):
     rotary_base: float
     epsilon: float
     is_tied: bool = True
+    rotary_divisors: tuple[float, ...] = ()
+
+
+class StoredWeight(NamedTuple):
+    """A weight as a file's head describes it.
+
+    Attributes:
+      file: the name of the file that it is in.
+      shape: its shape [out, in].
+      kind: how its numbers are stored, such as F16.
+      is_read: whether numbers of this kind are read.
+    """
+
+    file: str
+    shape: tuple[int, ...]
+    kind: str
+    is_read: bool
+
+
+def frequencies(base: float, head_width: int, divisors: tuple[float, ...] = ()) -> np.ndarray:
+    """Return the frequencies of the rotary positions, [head_width / 2] float64."""
+    frequency = base ** (-np.arange(0, head_width, 2) / head_width)
+    return frequency / np.array(divisors) if divisors else frequency
 
 
 def block_weights(shape: LlamaShape) -> dict[str, tuple[int, ...]]:
@@ -60,12 +92,26 @@ def in_block(number: int, name: str) -> str:
     return f"model.layers.{number}.{name}"
 
 
-def weights(shape: LlamaShape) -> dict[str, tuple[int, ...]]:
-    """Return all weights by Hugging Face's names, with their shapes."""
-    table = (shape.vocabulary, shape.width)
-    shapes: dict[str, tuple[int, ...]] = {EMBEDDING: table}
+def names(shape: LlamaShape) -> Iterator[str]:
+    """Yield Hugging Face's names of all weights.
+
+    There may be as many as a damaged file says: whoever asks stops at the first that is missing.
+    """
+    yield EMBEDDING
+    of_block = list(block_weights(shape))
     for number in range(shape.layers):
-        for name, size in block_weights(shape).items():
-            shapes[in_block(number, name)] = size
-    shapes[LAST_NORM] = (shape.width,)
-    return shapes if shape.is_tied else shapes | {OUTPUT: table}
+        for name in of_block:
+            yield in_block(number, name)
+    yield LAST_NORM
+    if not shape.is_tied:
+        yield OUTPUT
+
+
+def size_of(shape: LlamaShape, name: str) -> tuple[int, ...] | None:
+    """Return the shape of the weight of this name; None if the model has no such weight."""
+    match = IN_BLOCK.fullmatch(name)
+    if match is not None:
+        return block_weights(shape).get(match[2]) if int(match[1]) < shape.layers else None
+    table = (shape.vocabulary, shape.width)
+    whole = {EMBEDDING: table, LAST_NORM: (shape.width,)}
+    return (whole if shape.is_tied else whole | {OUTPUT: table}).get(name)

@@ -25,8 +25,8 @@ class ModelMemory(NamedTuple):
 
 def memory_of(files: ModelFiles, layers: int, fine_tune: str) -> ModelMemory:
     """Return what the first so many layers take."""
-    shapes = llama.weights(files.shape)
-    weights = sum(math.prod(shapes[name]) for name in files.names(layers))
+    sizes = (llama.size_of(files.shape, name) for name in files.names(layers))
+    weights = sum(math.prod(size) for size in sizes if size is not None)
     copies = COPIES_OF_ALL if fine_tune == "all" else 1
     features = FLOAT_BYTES * MOST_MESSAGES * files.shape.width
     kept = {"head": features, "lora": STREAM_BYTES, "all": 0}[fine_tune]

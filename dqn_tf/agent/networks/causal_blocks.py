@@ -15,10 +15,9 @@ import tensorflow as tf
 
 from dqn_tf.agent.networks.choice import gated_width
 from dqn_tf.agent.networks.layers import DTYPE
-from dqn_tf.language.llama import LlamaShape
+from dqn_tf.language.llama import ROTARY_BASE, LlamaShape, frequencies
 
 EPSILON = 1e-5  # below the mean square in an RMS norm
-ROTARY_BASE = 10_000.0
 UNSEEN = -1e9  # added to a score, it leaves a weight of exactly 0
 
 
@@ -79,7 +78,9 @@ class CausalAttention(tf.keras.layers.Layer):
         A `change` has what is added to queries and to values, as functions of the inputs.
         """
         shape, length = self.shape, length_of(inputs)
-        cosine, sine = rotary_angles(length, shape.head_width, shape.rotary_base)
+        cosine, sine = rotary_angles(
+            length, shape.head_width, shape.rotary_base, shape.rotary_divisors
+        )
         query, value = self.query(inputs), self.value(inputs)
         if change is not None:
             query += change.query(inputs)
@@ -169,10 +170,16 @@ def length_of(sequences: tf.Tensor) -> int | tf.Tensor:
 
 
 def rotary_angles(
-    length: int | tf.Tensor, head_width: int, base: float = ROTARY_BASE
+    length: int | tf.Tensor,
+    head_width: int,
+    base: float = ROTARY_BASE,
+    divisors: tuple[float, ...] = (),
 ) -> tuple[Any, Any]:
-    """Return cosine and sine of each position's angles, [T, head_width / 2] float32 each."""
-    frequency = base ** (-np.arange(0, head_width, 2) / head_width)
+    """Return cosine and sine of each position's angles, [T, head_width / 2] float32 each.
+
+    With `divisors` the frequencies are divided by them, one each.
+    """
+    frequency = frequencies(base, head_width, divisors)
     if isinstance(length, int):
         angle = np.arange(length)[:, np.newaxis] * frequency
         return np.cos(angle).astype(np.float32), np.sin(angle).astype(np.float32)
