@@ -71,6 +71,10 @@ def parse(argv: Sequence[str]) -> EvaluateFlags:
     for name, least in LEAST.items():
         if getattr(parsed, name) < least:
             raise UserError(f"--{name}={getattr(parsed, name)}: must be at least {least}.")
+    if parsed.env == "":
+        raise UserError("--env is empty: name an environment, or leave it out.")
+    if values["video_episodes"].present and parsed.video is None:
+        raise UserError("--video_episodes says what is recorded: name the file with --video.")
     _require_video(parsed)
     for name in ("json", "video"):
         path = getattr(parsed, name)

@@ -18,6 +18,8 @@ from dqn_tf.support.errors import UserError
 from dqn_tf.tracking.destination import read_uri
 from dqn_tf.tracking.tracker import TRACKERS
 
+MOST_SEEDS = 10_000  # each has a plan of its own before anything else is looked at
+
 
 class TrainingFlags(NamedTuple):
     """What the user asked for: the fields given on the command line, and where the run lives."""
@@ -134,6 +136,8 @@ def define(values: flags.FlagValues) -> None:
 def _require_seeds(number: int, config: DQNConfig) -> None:
     if number < 1:
         raise UserError(f"--num_seeds={number}: must be at least 1.")
+    if number > MOST_SEEDS:
+        raise UserError(f"--num_seeds={number}: must be at most {MOST_SEEDS:,}.")
     if number > 1 and config.engine != "graph":
         way_out = "add --engine=graph"
         if config.env not in registry.NATIVE:

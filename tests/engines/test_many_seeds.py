@@ -265,6 +265,7 @@ def test_a_whole_run_of_several_seeds_and_one_that_was_stopped(tmp_path):
             " add --engine=graph.",
         ),
         ({"num_seeds": 0}, "--num_seeds=0: must be at least 1."),
+        ({"num_seeds": 10**7}, "--num_seeds=10000000: must be at most 10,000."),
         ({"seed": 2**32 - 2}, f"--seed={2**32}: must be from 0 to {2**32 - 1}."),
         (
             {"run_dir": None, "resume": "run"},

@@ -41,6 +41,8 @@ def copied(models, tmp_path):
         (["--model=x", "--seed=-1"], r"^--seed=-1: must be at least 0\.$"),
         (["--model=x", "--max_episode_steps=0"], r"^--max_episode_steps=0: must be at least 1\.$"),
         (["--model=x", "--video=a.gif", "--video_episodes=0"], r"^--video_episodes=0"),
+        (["--model=x", "--video_episodes=2"], r"^--video_episodes says what is recorded"),
+        (["--model=x", "--env="], r"^--env is empty"),
         (["--model=x", "--episodes=many"], r"--episodes=many"),
         (["--model=x", "--epochs=3"], r"Unknown command line flag 'epochs'"),
         (["saved_models/x"], r"'saved_models/x' is not a flag"),
