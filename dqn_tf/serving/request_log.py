@@ -7,6 +7,7 @@ into the queue is dropped and counted, so that a slow disk never makes a client 
 
 import collections
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -47,11 +48,13 @@ class RequestLog:
 
     `directory` holds at most `max_bytes` of record files, those of earlier servers counted. Each
     request is written with probability `sample`, above 0 and at most 1. Raises OSError if the
-    directory cannot be made.
+    directory cannot be made, or written to.
     """
 
     def __init__(self, directory: Path, max_bytes: int, sample: float) -> None:
         directory.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=directory):
+            pass  # so that it is known before anything is served
         self.written = 0
         self.dropped = 0
         self._sample = sample

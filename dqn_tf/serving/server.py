@@ -315,7 +315,8 @@ def _request_log(options: Options) -> RequestLog | None:
         return RequestLog(directory, options.log_requests_max_bytes, options.log_requests_sample)
     except OSError as error:
         raise StartError(
-            f"--log_requests={options.log_requests} cannot be made a directory: {error.strerror}."
+            f"--log_requests={options.log_requests} cannot be made a directory, or written to:"
+            f" {error.strerror}."
         ) from error
 
 

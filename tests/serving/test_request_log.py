@@ -234,6 +234,11 @@ def test_a_place_that_is_no_directory_is_named(tmp_path):
         server_module.run(options.Options(model_base_path="x", log_requests=str(tmp_path / "file")))
 
 
+def test_a_directory_that_takes_no_file_is_named():
+    with pytest.raises(StartError, match="--log_requests=/proc/self cannot be .* written to: "):
+        server_module.run(options.Options(model_base_path="x", log_requests="/proc/self"))
+
+
 class FullDisk:
     """A writer on a disk that takes nothing any more."""
 
