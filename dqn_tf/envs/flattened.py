@@ -16,6 +16,7 @@ import gymnasium as gym
 import numpy as np
 
 from dqn_tf.envs import returned
+from dqn_tf.envs.mask_entry import MaskApart, mask_names
 from dqn_tf.envs.returned import Refused
 from dqn_tf.envs.spaces import without_mask
 from dqn_tf.envs.tokens import vocabulary_of
@@ -81,22 +82,54 @@ class Part(NamedTuple):
         return categories
 
 
+class Layout:
+    """Where the parts of an observation lie in its vector.
+
+    Attributes:
+      parts: in the order of the vector.
+      space: the vector's. Its type is the narrowest that holds all parts.
+    """
+
+    def __init__(self, space: gym.Space) -> None:
+        """Raise ValueError for a space of which `flattens` is false."""
+        if not flattens(space):
+            raise ValueError(f"not of parts that are numbers: {describe_value(space)}")
+        self.parts = list(_parts(space))
+        self.space = self._vector_space()
+        self._zeros = np.zeros_like(self.space.low)
+
+    def vector(self, observation: Any) -> np.ndarray:
+        """Return an observation as a vector [D]. Raises Refused for what the space forbids."""
+        vector = self._zeros.copy()
+        for part in self.parts:
+            part.write(_value_at(observation, part), vector)
+        return vector
+
+    def _vector_space(self) -> gym.spaces.Box:
+        types = [part.space.dtype if _is_box(part.space) else CATEGORY for part in self.parts]
+        dtype = np.result_type(*types)
+        low = np.zeros(sum(part.size for part in self.parts), dtype)
+        high = np.ones_like(low)
+        for part in self.parts:
+            if isinstance(part.space, gym.spaces.Box):
+                low[part.places] = part.space.low.reshape(-1)
+                high[part.places] = part.space.high.reshape(-1)
+        return gym.spaces.Box(low, high, dtype=dtype.type)
+
+
 class Flattened(gym.ObservationWrapper):
     """Observes as one vector [D] what the environment observes as parts.
 
-    The vector has the narrowest type that holds all parts; `Spaces` keeps float32 for every
-    floating one. An `action_mask` beside an `observation` stays beside the vector. Raises
-    ValueError where `flattens` is false.
+    `Spaces` keeps float32 for every floating type. An `action_mask` beside an `observation` stays
+    beside the vector. Raises ValueError where `flattens` is false.
     """
 
     def __init__(self, env: gym.Env) -> None:
         super().__init__(env)
         space, self._has_mask = without_mask(env.observation_space)
-        if not flattens(env.observation_space):
-            raise ValueError(f"not of parts that are numbers: {describe_value(space)}")
-        self.parts = list(_parts(space))
-        vector = self._vector_space()
-        self._zeros = np.zeros_like(vector.low)
+        self._layout = Layout(space)
+        self.parts = self._layout.parts
+        vector = self._layout.space
         self.observation_space: gym.Space = vector
         if self._has_mask:
             mask = env.observation_space["action_mask"]  # type: ignore[index]
@@ -117,29 +150,20 @@ class Flattened(gym.ObservationWrapper):
 
     def observation(self, observation: Any) -> Any:
         """Return the vector, with the mask beside it if there is one. Raises Refused."""
-        mask = None
-        if self._has_mask:
-            observation, mask = returned.parts_of(observation)
-        vector = self._zeros.copy()
-        for part in self.parts:
-            part.write(_value_at(observation, part), vector)
-        return {"observation": vector, "action_mask": mask} if self._has_mask else vector
-
-    def _vector_space(self) -> gym.spaces.Box:
-        types = [part.space.dtype if _is_box(part.space) else CATEGORY for part in self.parts]
-        dtype = np.result_type(*types)
-        low = np.zeros(sum(part.size for part in self.parts), dtype)
-        high = np.ones_like(low)
-        for part in self.parts:
-            if isinstance(part.space, gym.spaces.Box):
-                low[part.places] = part.space.low.reshape(-1)
-                high[part.places] = part.space.high.reshape(-1)
-        return gym.spaces.Box(low, high, dtype=dtype.type)
+        if not self._has_mask:
+            return self._layout.vector(observation)
+        observation, mask = returned.parts_of(observation)
+        return {"observation": self._layout.vector(observation), "action_mask": mask}
 
 
 def as_vector(env: gym.Env) -> gym.Env:
-    """Return the environment, one that observes several parts with its observations flattened."""
+    """Return the environment, one that observes several parts with its observations flattened.
+
+    A mask among the parts is none of the observation: see `MaskApart`.
+    """
     try:
+        if mask_names(env.observation_space, env.action_space):
+            env = MaskApart(env)
         is_of_parts = flattens(env.observation_space)
     except AttributeError:  # an environment without spaces is refused later
         return env
@@ -193,7 +217,8 @@ def _value_at(observation: Any, part: Part) -> Any:
 
 
 def _counts(space: Any) -> Any:
-    return space.n if isinstance(space, gym.spaces.Discrete) else space.nvec
+    counts = space.n if isinstance(space, gym.spaces.Discrete) else space.nvec
+    return np.asarray(counts, np.int64)  # sums of unsigned and signed ones would be floats
 
 
 def _is_box(space: gym.Space) -> bool:

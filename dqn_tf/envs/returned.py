@@ -6,7 +6,7 @@ on with. What cannot be meant raises `Refused`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -114,15 +114,20 @@ def mask_of(mask: Any, actions: int) -> np.ndarray:
 
 def parts_of(observation: Any) -> tuple[Any, Any]:
     """Return observation proper and mask of a Dict observation with `action_mask`."""
+    require_entries(observation, ("observation", "action_mask"))
+    return observation["observation"], observation["action_mask"]
+
+
+def require_entries(observation: Any, names: Sequence[Any]) -> None:
+    """Require a mapping that has all these entries."""
     if not isinstance(observation, Mapping):
         raise Refused(
             f"returned an observation of type {type(observation).__name__}, but its space says a"
-            " dict of observation and action_mask"
+            f" dict of {' and '.join(map(str, names))}"
         )
-    for key in ("observation", "action_mask"):
-        if key not in observation:
-            raise Refused(f"returned an observation without its {key}, which its space has")
-    return observation["observation"], observation["action_mask"]
+    for name in names:
+        if name not in observation:
+            raise Refused(f"returned an observation without its {name}, which its space has")
 
 
 def observation_of(observation: Any, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:

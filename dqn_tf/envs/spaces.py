@@ -15,7 +15,8 @@ from dqn_tf.envs.pictures import LARGE, picture_layout, picture_shape
 from dqn_tf.envs.tokens import Tokens, vocabulary_of
 from dqn_tf.support.errors import UserError, describe_value
 
-MASKED_KEYS = {"observation", "action_mask"}  # of a Dict observation with an action mask
+MASK = "action_mask"
+MASKED_KEYS = {"observation", MASK}  # of a Dict observation with an action mask
 
 
 @dataclasses.dataclass(frozen=True)

@@ -32,6 +32,11 @@ SPACES = [
     MultiBinary((2, 2)),
     Dict(picture=PIXELS, lamp=Discrete(2)),
     Dict(small=Box(-9, 9, (2,), np.int8), wide=Box(-9.0, 9.0, (1,), np.float64)),
+    Dict(a=MultiDiscrete([3, 4], dtype=np.uint8), b=Discrete(2)),
+    Tuple([MultiDiscrete([[2, 3], [4, 5]], dtype=np.uint32, start=[[1, 2], [3, 4]])]),
+    MultiDiscrete([200, 255], dtype=np.uint8),
+    MultiDiscrete([2, 5], dtype=np.int8, start=[-3, 100]),
+    Tuple([Discrete(200, dtype=np.uint8), Discrete(3, start=250, dtype=np.uint8)]),
 ]
 
 
