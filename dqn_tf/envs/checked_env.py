@@ -101,7 +101,7 @@ class CheckedEnv:
             observation, info = returned.reset_answer(answer)
             info = returned.info_of(info)
             self.text = info.get("text")
-            observation = self._without_mask(observation, info, ended=False)
+            observation = self._without_mask(observation, info, terminated=False)
             return self._observation(observation)
         except Refused as refused:
             self._refuse(refused)
@@ -133,7 +133,7 @@ class CheckedEnv:
             if type(info) is not dict:
                 info = returned.info_of(info)
             if self.is_masked or "action_mask" in info:
-                observation = self._without_mask(observation, info, terminated or truncated)
+                observation = self._without_mask(observation, info, terminated)
             if (
                 self._is_short
                 and type(observation) is np.ndarray
@@ -282,8 +282,11 @@ class CheckedEnv:
                 " Every instance must have the same."
             )
 
-    def _without_mask(self, observation: Any, info: Any, ended: bool) -> Any:
-        """Take the mask out of observation or info into `mask`; return the observation proper."""
+    def _without_mask(self, observation: Any, info: Any, terminated: bool) -> Any:
+        """Take the mask out of observation or info into `mask`; return the observation proper.
+
+        What follows on a cut still counts, so there too an action must be legal.
+        """
         if self._mask_within:
             observation, mask = returned.parts_of(observation)
         else:
@@ -299,7 +302,7 @@ class CheckedEnv:
             )
         self.is_masked = True
         self.mask = returned.mask_of(mask, self.spaces.actions)
-        if not ended and not self.mask.any():
+        if not terminated and not self.mask.any():
             raise Refused("gave an action_mask that allows no action")
         return observation
 

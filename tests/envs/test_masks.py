@@ -257,3 +257,30 @@ def test_a_wrong_mask_is_a_sentence(masks, sentence):
         env.reset(1)
         state = env.env.state
         env.step(3 + int(np.flatnonzero(maze_legal()[state])[0]))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(
+    ("ends", "is_right"),
+    [((True, False), True), ((True, True), True), ((False, True), False), ((False, False), False)],
+    ids=["terminated", "both", "truncated", "going on"],
+)
+def test_a_mask_may_be_empty_where_nothing_follows(kind, ends, is_right):
+    """After a cut the target counts on what would have followed, which needs a legal action."""
+
+    class Ending(Maze):
+        def step(self, action):
+            observation, reward, _, _, info = super().step(action)
+            told = observation if self.kind == "dict" else info
+            told["action_mask"] = np.zeros(MAZE_ACTIONS, np.int8)
+            return observation, reward, *ends, info
+
+    env = CheckedEnv(Ending(kind), "The environment")
+    env.reset(1)
+    action = 3 + int(env.mask.argmax())
+    if is_right:
+        env.step(action)
+        assert not env.mask.any()
+        return
+    with pytest.raises(UserError, match="gave an action_mask that allows no action .step 1 "):
+        env.step(action)
