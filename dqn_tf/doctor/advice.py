@@ -1,6 +1,7 @@
 """Turns the facts of an environment into advice: what is right, what to change, what is wrong."""
 
 import math
+import sys
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
@@ -155,7 +156,7 @@ def _rewards(facts: Facts, config: DQNConfig) -> Iterator[Finding]:
             " clipping are made for rewards of about 1.",
         )
     elif size < SMALL_REWARD:
-        scale = 10.0 ** -math.floor(math.log10(size))
+        scale = 10.0 ** min(-math.floor(math.log10(size)), sys.float_info.max_10_exp)
         yield Finding(
             CHANGE,
             "rewards",

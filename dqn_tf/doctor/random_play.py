@@ -216,7 +216,10 @@ def _beyond_bounds(env: CheckedEnv, observation: np.ndarray) -> str:
         space = space["observation"]
     if not isinstance(space, gym.spaces.Box):
         return ""  # categories were checked as they came
-    beyond = (observation < space.low) | (observation > space.high)
+    # The observation was rounded to float32, and a bound of float64 may lie beside its number.
+    with np.errstate(over="ignore"):
+        low, high = (bound.astype(observation.dtype) for bound in (space.low, space.high))
+    beyond = (observation < low) | (observation > high)
     if not beyond.any():
         return ""
     index = tuple(np.argwhere(beyond)[0].tolist())

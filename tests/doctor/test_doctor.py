@@ -5,6 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import gymnasium as gym
 import numpy as np
 import pytest
 
@@ -188,6 +189,38 @@ def test_rewards_are_to_be_of_about_one():
     assert "Divide them by 1000 in" in said(rewards=np.array([-1_000.0, 0.0, 3.0]))["rewards"]
     assert "Multiply them by 1000" in said(rewards=np.array([0.0, 0.002]))["rewards"]
     assert "random actions never found one" in said(rewards=np.zeros(1_000))["rewards"]
+
+
+def test_the_smallest_rewards_have_a_factor_too():
+    """The inverse of a subnormal number is infinite."""
+    for size in (5e-324, 1e-310, np.finfo(float).tiny):
+        assert "Multiply them by 1e+30" in said(rewards=np.array([0.0, -size]))["rewards"]
+
+
+BOUND = 0.1  # which float32 rounds up
+
+
+@pytest.mark.parametrize(
+    ("value", "is_outside"),
+    [(BOUND, False), (-BOUND, False), (0.11, True), (-0.11, True), (1e38, True)],
+    ids=str,
+)
+@pytest.mark.parametrize("high", [BOUND, [BOUND, 1e300]], ids=["number", "beyond float32"])
+def test_bounds_of_float64_are_rounded_as_observations_are(value, is_outside, high, monkeypatch):
+    high = np.broadcast_to(np.float64(high), (2,))
+
+    class Wide(gym.Env):
+        observation_space = gym.spaces.Box(-high, high, dtype=np.float64)
+        action_space = gym.spaces.Discrete(2)
+
+        def reset(self, *, seed=None, options=None):
+            return np.zeros(2), {}
+
+        def step(self, action):
+            return np.array([value, 0.0]), 1.0, True, False, {}
+
+    monkeypatch.setattr(random_play.registry, "maker", lambda config: Wide)
+    assert bool(random_play.inspect(DQNConfig(), 5).outside) == is_outside
 
 
 def test_observations_are_to_be_of_about_one_but_images_need_not():
