@@ -85,6 +85,17 @@ def vocabulary_of(space: gym.Space, tokens: Tokens | None) -> Vocabulary | None:
     return Vocabulary(size, low, int(padding))
 
 
+def tokens_like(space: gym.Space, vocabulary: Vocabulary) -> Tokens | None:
+    """Return what an environment of this vocabulary says of a space with the same tokens.
+
+    Integers do not say themselves that they are tokens. None for a space with other bounds.
+    """
+    numbers = range(vocabulary.start, vocabulary.start + vocabulary.size)
+    if _bounds(space, are_named=True) != (numbers[0], numbers[-1]):
+        return None
+    return Tokens(tuple(map(str, numbers)), vocabulary.padding)
+
+
 def numbered(number: int, name: str) -> str:
     """Return a number of an action or of a token with its name, which may be a number as well."""
     is_number = name.strip("+-.,:").isdigit()

@@ -7,14 +7,17 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from dqn_tf.envs.returned import Refused
+from dqn_tf.envs.seen import Seen, in_written_order
 from dqn_tf.envs.spaces import Spaces, describe
-from dqn_tf.envs.tokens import Tokens
+from dqn_tf.envs.tokens import Vocabulary, tokens_like
 from dqn_tf.experience.logged.building import EpisodesBuilder, Part
 from dqn_tf.experience.logged.episodes import LoggedEpisodes
 from dqn_tf.support.errors import UserError, describe_error
@@ -68,16 +71,17 @@ def load(source: str, directory: Path, spaces: Spaces) -> LoggedEpisodes:
     try:
         dataset = minari.MinariDataset(directory)
         steps, episodes = int(dataset.total_steps), int(dataset.total_episodes)
+        seen = Seen(_observation_space(dataset, directory), dataset.action_space)
     except Exception as error:  # by the damage: KeyError, OSError, AssertionError and others
         raise UserError(f"{source} cannot be read: {describe_error(error)}.") from error
-    _require_spaces(source, dataset, spaces)
+    _require_spaces(source, seen, dataset.action_space, spaces)
     if not steps:
         raise UserError(f"{source} holds no steps, so there is nothing to learn from.")
     place = _Places()
     part = Part(source, steps, episodes, place)
     builder = None
     names: set[str] = set()
-    for number, columns in enumerate(_episodes(source, dataset, spaces)):
+    for number, columns in enumerate(_episodes(source, dataset, spaces, seen)):
         if builder is None:
             builder = EpisodesBuilder(spaces, source, [part], columns)
             builder.begin(part)
@@ -116,26 +120,38 @@ class _Places:
         return f"episode {episode}, step {row - self._starts[episode]}"
 
 
-def _episodes(source: str, dataset: Any, spaces: Spaces) -> Iterator[dict[str, np.ndarray]]:
+def _observation_space(dataset: Any, directory: Path) -> Any:
+    """Return the space with the entries of a Dict in the order in which they were written."""
+    metadata = json.loads((directory / METADATA).read_text(encoding="utf-8"))
+    space = dataset.observation_space
+    if "observation_space" not in metadata:  # it is then that of an environment that was made
+        return space
+    return in_written_order(space, json.loads(metadata["observation_space"]))
+
+
+def _episodes(
+    source: str, dataset: Any, spaces: Spaces, seen: Seen
+) -> Iterator[dict[str, np.ndarray]]:
     """Yield the columns of each episode; its id is its number."""
     try:
         for number, episode in enumerate(dataset.iterate_episodes()):
-            yield _columns(source, number, episode, spaces)
-    except UserError:
+            yield _columns(source, number, episode, spaces, seen)
+    except (UserError, MemoryError):
         raise
     except Exception as error:  # by the damage
         raise UserError(f"{source} cannot be read: {describe_error(error)}.") from error
 
 
-def _columns(source: str, number: int, episode: Any, spaces: Spaces) -> dict[str, np.ndarray]:
-    observations = episode.observations
+def _columns(
+    source: str, number: int, episode: Any, spaces: Spaces, seen: Seen
+) -> dict[str, np.ndarray]:
     infos = episode.infos or {}
-    masks = infos.get("action_mask")
-    if isinstance(observations, dict):
-        masks = observations["action_mask"]
-        observations = observations["observation"]
-    observations = np.asarray(observations)
-    masks = None if masks is None else np.asarray(masks)
+    try:
+        observations, masks = seen.rows(episode.observations)
+    except Refused as refused:
+        raise UserError(f"{source}, episode {number}, {refused}.") from refused
+    if masks is None and infos.get("action_mask") is not None:
+        masks = np.asarray(infos["action_mask"])
     actions = np.atleast_1d(np.asarray(episode.actions))
     steps = len(actions)
     if not steps:
@@ -152,7 +168,10 @@ def _columns(source: str, number: int, episode: Any, spaces: Spaces) -> dict[str
     if spaces.masked and masks is not None:
         columns |= {"action_mask": masks[:-1], "final_action_mask": masks[-1:]}
     if "propensity" in infos:
-        columns["propensity"] = np.asarray(infos["propensity"])
+        propensity = np.asarray(infos["propensity"])
+        # Minari's own collector keeps what a reset says, too, before what the steps say
+        is_collected = propensity.ndim > 0 and len(propensity) == steps + 1
+        columns["propensity"] = propensity[1:] if is_collected else propensity
     return columns
 
 
@@ -183,12 +202,14 @@ def _notes(minari: Any, dataset: Any) -> tuple[str, ...]:
     return ("its pictures are stored as JPEG, so they are not quite what the environment showed",)
 
 
-def _require_spaces(source: str, dataset: Any, spaces: Spaces) -> None:
+def _require_spaces(source: str, seen: Seen, action_space: Any, spaces: Spaces) -> None:
     """Raise UserError if the data set's spaces are not the environment's."""
+    tokens = None
+    if spaces.vocabulary:  # a data set does not say whether its integers are tokens
+        vocabulary = Vocabulary(spaces.vocabulary, spaces.category_start, spaces.padding)
+        tokens = tokens_like(seen.space, vocabulary)
     try:
-        # a data set does not say whether its integers are tokens
-        tokens = Tokens(None, spaces.padding) if spaces.vocabulary else None
-        own = describe(dataset.observation_space, dataset.action_space, tokens)
+        own = describe(seen.space, action_space, tokens)
     except UserError as error:
         raise UserError(f"{source}: {error}") from error
     differences = [
