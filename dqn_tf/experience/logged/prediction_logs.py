@@ -56,6 +56,7 @@ DTYPES = {
     9: ("<i8", "int64_val"),
     10: ("|b1", "bool_val"),
     17: ("<u2", "int_val"),
+    19: ("<f2", "half_val"),
     22: ("<u4", "uint32_val"),
     23: ("<u8", "uint64_val"),
 }
@@ -63,6 +64,11 @@ STRING = 7
 HALF = 19
 NO_ROWS = "a request without a row for each observation"
 NOT_WHOLE = "a request with a tensor that is not whole"
+# A shape is a claim. The last value stands for all that follow, within the server's own limits: as
+# many bytes or strings, or as many times the values that were sent.
+UNFOLDED_BYTES = 256 << 10
+UNFOLDED_STRINGS = 256
+UNFOLDED_TIMES = 8
 
 
 class LoggedRequest(NamedTuple):
@@ -113,25 +119,48 @@ def _values(tensor: Any) -> np.ndarray | list:
     if not shape or min(shape) < 0:
         raise ValueError(NO_ROWS)
     if tensor.dtype == STRING:
+        _require_likely(shape, len(tensor.string_val), UNFOLDED_STRINGS)
         if len(tensor.string_val) != count or len(shape) > 2:
             raise ValueError(NOT_WHOLE)
         strings: list = np.array(tensor.string_val, object).reshape(shape).tolist()
         return strings
-    if tensor.dtype == HALF and not tensor.tensor_content:
-        values = np.array(tensor.half_val, np.uint16).view(np.float16)
-    elif tensor.dtype in DTYPES or tensor.dtype == HALF:
-        dtype, field = DTYPES.get(tensor.dtype, ("<f2", ""))
-        if tensor.tensor_content:
-            values = np.frombuffer(tensor.tensor_content, dtype)
-        else:
-            values = np.array(getattr(tensor, field), dtype)
-    else:
+    if tensor.dtype not in DTYPES:
         raise ValueError(f"a request with a tensor of type {tensor.dtype}, which is not known here")
-    if 0 < len(values) < count:  # the last value stands for all that follow
-        values = np.append(values, np.repeat(values[-1:], count - len(values)))
-    if len(values) != count:
+    dtype = np.dtype(DTYPES[tensor.dtype][0])
+    sent = len(tensor.tensor_content) // dtype.itemsize or len(_listed(tensor))
+    _require_likely(shape, sent, UNFOLDED_BYTES // dtype.itemsize)
+    try:
+        values = _numbers(tensor, dtype)
+        if 0 < len(values) < count:
+            values = np.append(values, np.repeat(values[-1:], count - len(values)))
+        return values.reshape(shape)
+    except ValueError as error:  # half a value, another number of them, or too many dimensions
+        raise ValueError(NOT_WHOLE) from error
+
+
+def _require_likely(shape: list[int], sent: int, free: int) -> None:
+    """Raise ValueError if a shape claims far more values than were sent; `free` ones it may."""
+    claimed = math.prod(max(1, size) for size in shape)  # a 0 does not make the others possible
+    if claimed > max(free, UNFOLDED_TIMES * sent):
         raise ValueError(NOT_WHOLE)
-    return values.reshape(shape)
+
+
+def _listed(tensor: Any) -> Any:
+    """Return the list of a tensor's values that are not in `tensor_content`."""
+    return getattr(tensor, DTYPES[tensor.dtype][1])
+
+
+def _numbers(tensor: Any, dtype: np.dtype) -> np.ndarray:
+    """Return the values that were sent, [N]. Raises ValueError if the last one is not whole."""
+    if tensor.tensor_content:
+        if dtype.kind == "b":  # the server takes any other byte than 0 for true
+            return np.frombuffer(tensor.tensor_content, np.uint8) != 0
+        return np.frombuffer(tensor.tensor_content, dtype)
+    if tensor.dtype == HALF:  # its bits, in a wider type
+        return np.array(_listed(tensor), np.int64).astype(np.uint16).view(dtype)
+    if dtype.kind in "iu" and dtype.itemsize < 4:  # in int_val, whose upper bits nobody reads
+        return np.array(_listed(tensor), np.int64).astype(dtype)
+    return np.array(_listed(tensor), dtype)
 
 
 @functools.cache
