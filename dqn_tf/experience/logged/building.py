@@ -63,10 +63,7 @@ class EpisodesBuilder:
         if not steps:
             raise UserError(f"{source} holds no steps, so there is nothing to learn from.")
         require_columns(source, names, spaces)
-        try:
-            self._arrays = self._room(steps, sum(part.finals for part in parts), names)
-        except MemoryError as error:
-            raise UserError(f"{source} does not fit into memory: {error}.") from error
+        self._arrays = self._room(steps, sum(part.finals for part in parts), names)
         self._filled = dict.fromkeys(columns.KNOWN, 0)
         self._starts: list[np.ndarray] = []  # of all parts that have ended
 

@@ -29,8 +29,20 @@ from dqn_tf.experience.logged.episodes import LoggedEpisodes
 from dqn_tf.support.errors import UserError, describe_error
 
 PIECE_BYTES = 1 << 20
-# what zipfile and NumPy raise on files that are damaged or were made otherwise
-DAMAGE = (zipfile.BadZipFile, zlib.error, EOFError, ValueError, RuntimeError, NotImplementedError)
+# What zipfile and NumPy raise on files that are damaged or were made otherwise. Where Python was
+# built without the module of a compression, zipfile has None in its place.
+DAMAGE = (
+    zipfile.BadZipFile,
+    zlib.error,
+    *(
+        getattr(getattr(zipfile, module, None), error, zlib.error)
+        for module, error in (("lzma", "LZMAError"), ("zstd", "ZstdError"))
+    ),
+    EOFError,
+    ValueError,
+    RuntimeError,
+    NotImplementedError,
+)
 
 
 class Head(NamedTuple):
@@ -98,6 +110,10 @@ class NpzFile:
             raise UserError(
                 f"{self.path}, column {name}: it holds pickled objects, which are never opened:"
                 " save an array of numbers."
+            )
+        if not head.dtype.itemsize:  # no bytes, however many rows it claims
+            raise UserError(
+                f"{self.path}, column {name}: it is of type {head.dtype}, and must hold numbers."
             )
         content = head.dtype.itemsize * int(np.prod([*head.shape], dtype=object))
         if size is not None and stream.tell() + content != size:

@@ -14,7 +14,7 @@ from dqn_tf.envs.spaces import Spaces
 from dqn_tf.experience.logged import csv_file, minari_data, npz, requests
 from dqn_tf.experience.logged.building import from_columns
 from dqn_tf.experience.logged.episodes import LoggedEpisodes
-from dqn_tf.support.errors import UserError, describe_value
+from dqn_tf.support.errors import UserError, describe_error, describe_value
 
 MINARI = "minari:"
 REQUESTS = "requests:"
@@ -33,8 +33,22 @@ def load(
 
     `corpus` returns the columns of the environment's own data, `--data=env`, and `find_tokenizer`
     what makes tokens of the texts of requests. Raises UserError, a sentence with file, column and
-    row, if anything in them is not right.
+    row, if anything in them is not right, or if they are too large.
     """
+    try:
+        return _load(spec, spaces, corpus, find_tokenizer)
+    except MemoryError as error:
+        raise UserError(
+            f"--data={spec} does not fit into memory: {describe_error(error)}."
+        ) from error
+
+
+def _load(
+    spec: str,
+    spaces: Spaces,
+    corpus: Corpus | None,
+    find_tokenizer: requests.FindTokenizer | None,
+) -> LoggedEpisodes:
     if spec.startswith(MINARI):
         return minari_data.load(spec, minari_data.find(spec.removeprefix(MINARI)), spaces)
     if spec.startswith(REQUESTS):
