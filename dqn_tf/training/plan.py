@@ -21,7 +21,7 @@ from dqn_tf.experience.collector import find_collector
 from dqn_tf.experience.eviction import require_evictable
 from dqn_tf.experience.logged import sources
 from dqn_tf.experience.logged.episode_replay import require_growing
-from dqn_tf.experience.logged.held_out import require_several
+from dqn_tf.experience.logged.held_out import require_learnable
 from dqn_tf.experience.logged.shares import SharedEpisodes, load_all
 from dqn_tf.experience.logged.summary import summarize
 from dqn_tf.experience.replay_unit import holds_episodes
@@ -227,11 +227,11 @@ def _with_logged_data(plans: list[RunPlan]) -> list[RunPlan]:
         functools.partial(ask, config) for ask in (registry.corpus, registry.find_tokenizer)
     )
     logged = tuple(load_all(config.data, spaces, *about_env))
-    logged_counts(config, logged)  # raises
+    is_drawn = any(map(any, logged_counts(config, logged)))  # raises
     names = registry.names(config).get("action_meanings", ())
     for source in logged:
-        if config.pretrain_updates:
-            require_several(source.episodes)
+        if is_drawn:
+            require_learnable(source.episodes, holds_out=config.pretrain_updates > 0)
         if holds_episodes(config):
             require_growing(source.episodes, padding_of(spaces))
         print(summarize(source.episodes, spaces, names))

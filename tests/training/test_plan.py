@@ -108,6 +108,46 @@ def test_an_environments_own_data_are_planned_and_told(tmp_path, capsys):
     assert "--data=env: 8,000 episodes, " in told and "20,000 episodes of 448 bytes" in told
 
 
+@pytest.mark.parametrize(
+    ("ends", "words", "sentence"),
+    [
+        ([], ["--offline_updates=5"], "each episode is one step, which is cut"),
+        ([], ["--total_steps=0", "--offline_updates=5", "--prioritized"], "each episode is one"),
+        ([], ["--data_share=0.5"], "each episode is one step"),
+        ([], ["--pretrain_updates=5"], "each episode is one step"),
+        ([2], ["--pretrain_updates=5"], "1 of its 3 episodes are held out"),
+        ([2], ["--offline_updates=5"], ""),
+        ([], ["--data_share=0"], ""),
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("kind", ["csv", "npz"])
+def test_data_with_nothing_to_learn_from(kind, ends, words, sentence, tmp_path, monkeypatch):
+    """Three episodes of a step, of which these terminated; the last one is held out."""
+    monkeypatch.chdir(tmp_path)
+    write = {"csv": logged_data.write_csv, "npz": logged_data.write_npz}[kind]
+    path = write(
+        tmp_path / f"a.{kind}",
+        {
+            "observation": np.zeros((3, 4), np.float32),
+            "action": np.array([0, 1, 0]),
+            "reward": np.ones(3),
+            "terminated": np.isin(np.arange(3), ends),
+            "truncated": np.zeros(3, bool),
+            "episode": np.arange(3),
+        },
+    )
+    words = ["--env=CartPole-v1", f"--data={path.name}", *words, "--run_dir=run"]
+    flags = parse_training_flags(["train.py", *words])
+    if not sentence:
+        (plan,) = prepare(flags)
+        plan.run_dir.__exit__(None, None, None)
+        return
+    with pytest.raises(UserError, match=rf"^--data={path.name}: {sentence}"):
+        prepare(flags)
+    assert [path.name for path in tmp_path.iterdir()] == [f"a.{kind}"]
+
+
 def test_logged_data_that_are_too_few_are_refused_and_nothing_is_written(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     episode = logged_data.columns() | {"episode": np.zeros(5, int)}

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from dqn_tf.experience.logged.episodes import LoggedEpisodes
+from dqn_tf.experience.logged.held_out import require_learnable
 from dqn_tf.experience.logged.replay import LoggedRows
 from dqn_tf.experience.priorities import Priorities
 from dqn_tf.experience.replay import Columns, Rows
@@ -64,15 +65,9 @@ def logged_rows(episodes: LoggedEpisodes, n_step: int, gamma: float, padding: in
 
 def require_growing(episodes: LoggedEpisodes, padding: int) -> None:
     """Raise UserError if an observation is not the beginning of the next, or nothing is left."""
-    count = 0
+    require_learnable(episodes)
     for numbers, steps in _portions(episodes):
         _require_growing_steps(episodes, numbers, steps, padding)
-        count += len(numbers)
-    if not count:
-        raise UserError(
-            f"--data={episodes.source}: each episode is one step, which is cut, and the observation"
-            " after it is not known (final_observation): there is nothing to learn from."
-        )
 
 
 def _portions(episodes: LoggedEpisodes) -> Iterator[tuple[np.ndarray, EpisodeSteps]]:

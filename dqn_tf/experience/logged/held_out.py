@@ -23,9 +23,39 @@ def hold_out(
     for a single episode.
     """
     require_several(episodes)
-    count = min(max(1, round(share * episodes.count)), most, episodes.count - 1)
-    order = np.random.default_rng(SEED).permutation(episodes.count)
-    return part(episodes, np.sort(order[count:])), part(episodes, np.sort(order[:count]))
+    kept, apart = _divided(episodes.count, share, most)
+    return part(episodes, kept), part(episodes, apart)
+
+
+def _divided(
+    episodes: int, share: float = SHARE, most: int = MOST
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the numbers of the episodes to learn from and of those held out, in order."""
+    count = min(max(1, round(share * episodes)), most, episodes - 1)
+    order = np.random.default_rng(SEED).permutation(episodes)
+    return np.sort(order[count:]), np.sort(order[:count])
+
+
+def require_learnable(episodes: LoggedEpisodes, holds_out: bool = False) -> None:
+    """Raise UserError if there is no step to learn from, or none that is not held out."""
+    steps = episodes.lengths - ~episodes.has_next  # of each episode, those to learn from
+    if not steps.any():
+        raise UserError(
+            f"--data={episodes.source}: each episode is one step, which is cut, and the observation"
+            " after it is not known (final_observation): there is nothing to learn from. If the"
+            " episodes ended there, they need terminated."
+        )
+    if not holds_out:
+        return
+    require_several(episodes)
+    kept, apart = _divided(episodes.count)
+    if not steps[kept].any():
+        raise UserError(
+            f"--data={episodes.source}: {len(apart)} of its {episodes.count} episodes are held out"
+            " (--pretrain_updates), and each other one is one step, which is cut, and the"
+            " observation after it is not known (final_observation): there is nothing to learn"
+            " from. Give more episodes, or --offline_updates instead."
+        )
 
 
 def require_several(episodes: LoggedEpisodes) -> None:

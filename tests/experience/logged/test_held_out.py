@@ -5,9 +5,11 @@ import dataclasses
 import numpy as np
 import pytest
 
+import logged_data
 from dqn_tf.envs.spaces import Spaces
+from dqn_tf.experience.logged.building import from_columns
 from dqn_tf.experience.logged.episodes import LoggedEpisodes
-from dqn_tf.experience.logged.held_out import hold_out, part
+from dqn_tf.experience.logged.held_out import hold_out, part, require_learnable
 from dqn_tf.experience.logged.replay import LoggedReplay
 from dqn_tf.support.errors import UserError
 from logged_episodes import random_episodes
@@ -67,6 +69,62 @@ def test_they_are_always_the_same_and_of_the_same_data():
 def test_any_part_in_order():
     episodes = data(9)
     assert told(part(episodes, np.array([0, 4, 8]))) == [told(episodes)[i] for i in (0, 4, 8)]
+
+
+CUT = "each episode is one step, which is cut, and the observation after it is not known"
+HELD = r"1 of its 3 episodes are held out .--pretrain_updates., and each other one is one step"
+
+
+def cut(lengths, ends=(), finals=()):
+    """Episodes of which only some are terminated, or have a final observation."""
+    lengths, numbers = np.array(lengths), np.arange(len(lengths))
+    ids = np.repeat(numbers, lengths)
+    is_last = np.append(np.diff(ids) > 0, True)
+    steps = len(ids)
+    return from_columns(
+        {
+            "observation": np.zeros((steps, 2), np.float32),
+            "action": np.ones(steps, int),
+            "reward": np.ones(steps),
+            "terminated": is_last & np.isin(ids, list(ends)),
+            "truncated": np.zeros(steps, bool),
+            "episode": ids,
+            "final_observation": np.zeros((len(lengths), 2), np.float32),
+            "has_final": np.isin(numbers, list(finals)),
+        },
+        logged_data.VECTORS,
+        "a.npz",
+    )
+
+
+HELD_OUT = 2  # of three episodes
+
+
+@pytest.mark.parametrize(
+    ("episodes", "whole", "rest"),
+    [
+        (cut([1, 1, 1]), CUT, CUT),
+        (cut([1]), CUT, CUT),
+        (cut([1, 1, 1], ends=[0]), None, None),
+        (cut([1, 1, 1], finals=[0]), None, None),
+        (cut([2, 1, 1]), None, None),
+        (cut([1, 1, 1], ends=[HELD_OUT]), None, HELD),
+        (cut([1, 1, 1], finals=[HELD_OUT]), None, HELD),
+        (cut([1, 1, 9]), None, HELD),
+        (cut([2]), None, "it holds a single episode"),
+    ],
+    ids=str,
+)
+def test_there_is_a_step_to_learn_from(episodes, whole, rest):
+    for holds_out, sentence in ((False, whole), (True, rest)):
+        if sentence:
+            with pytest.raises(UserError, match=f"^--data=a.npz: {sentence}"):
+                require_learnable(episodes, holds_out)
+            continue
+        require_learnable(episodes, holds_out)
+        learned = hold_out(episodes)[0] if holds_out else episodes
+        replay = LoggedReplay(learned, 1, 0.9, np.random.default_rng(0))
+        assert replay.take(replay.draw(1, 4))["reward"].shape == (1, 4)
 
 
 def test_a_single_episode_cannot_be_in_both():
