@@ -160,6 +160,14 @@ class Orders:
             self.reply(answer)
 
 
+def has_interpreter(variable: str, system: str = "") -> bool:
+    """Tell whether an environment variable names an interpreter; say what is left out if not."""
+    is_named = bool(os.environ.get(variable))
+    if system and not is_named:
+        print(f"{system} is left out: {variable} does not name the interpreter that has it.")
+    return is_named
+
+
 def ask_elsewhere(module: str, variable: str, order: Mapping[str, Any]) -> dict[str, Any]:
     """Have the interpreter that an environment variable names run a module for one order.
 

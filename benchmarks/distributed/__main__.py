@@ -4,10 +4,10 @@ python -m benchmarks.distributed --measures=steps
 """
 
 import functools
-import os
 
 from benchmarks.common import experiments_command
 from benchmarks.common.experiments_command import OF_TRAIN, Family, RunFlags
+from benchmarks.common.processes import has_interpreter
 from benchmarks.distributed import experiments
 from benchmarks.distributed.experiments import BY_NAME, MEASURES, RLLIB, RLLIB_PYTHON
 from benchmarks.distributed.records import Row
@@ -53,8 +53,8 @@ parse = functools.partial(experiments_command.parse, FAMILY)
 
 def main(options: RunFlags) -> None:
     """Do the runs that are not recorded yet, then write the page."""
-    if RLLIB in options.kinds["measures"] and not os.environ.get(RLLIB_PYTHON):
-        print(f"RLlib is left out: {RLLIB_PYTHON} does not name the interpreter that has it.")
+    if RLLIB in options.kinds["measures"]:
+        has_interpreter(RLLIB_PYTHON, "RLlib")
     experiments_command.main(FAMILY, options)
 
 

@@ -6,12 +6,12 @@ falls on all.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from benchmarks.common import experiments_command
 from benchmarks.common.experiments_command import Job, RunFlags, RunOfJob
+from benchmarks.common.processes import has_interpreter
 from benchmarks.distributed import slow_env
 from dqn_tf.config import presets
 from dqn_tf.config.dqn_config import DQNConfig
@@ -199,7 +199,7 @@ def jobs(options: RunFlags) -> Iterator[Job]:
 
 
 def _counts(experiment: Experiment, measure: str) -> bool:
-    has_system = experiment.system != RLLIB or bool(os.environ.get(RLLIB_PYTHON))
+    has_system = experiment.system != RLLIB or has_interpreter(RLLIB_PYTHON)
     return experiment.measure == measure and has_system
 
 

@@ -4,10 +4,10 @@ python -m benchmarks.driving
 """
 
 import functools
-import os
 
 from benchmarks.common import experiments_command
 from benchmarks.common.experiments_command import OF_TRAIN, Family, RunFlags
+from benchmarks.common.processes import has_interpreter
 from benchmarks.driving import experiments
 from benchmarks.driving.experiments import BY_NAME, SB3, SB3_PYTHON
 from dqn_tf.support import command_line
@@ -26,7 +26,7 @@ FAMILY = Family(
     example="--experiments=blocks_of_1 --seeds=1,2",
     by_name=BY_NAME,
     jobs=experiments.jobs,
-    outcome=lambda row: f"{row.score:.2f}, {row.without_crash:.0%} without a crash",
+    outcome=lambda row: f"{row.score:.2f}, {row.whole:.0%} whole drives",
     page="uses.md",
     of_train=(*OF_TRAIN, "updates_per_block"),
 )
@@ -35,8 +35,8 @@ parse = functools.partial(experiments_command.parse, FAMILY)
 
 def main(options: RunFlags) -> None:
     """Do the runs that are not recorded yet, then write the page."""
-    if SB3 in options.experiments and not os.environ.get(SB3_PYTHON):
-        print(f"Stable-Baselines3 is left out: {SB3_PYTHON} does not name its interpreter.")
+    if SB3 in options.experiments:
+        has_interpreter(SB3_PYTHON, "Stable-Baselines3")
     experiments_command.main(FAMILY, options)
 
 

@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 from typing import Any
 
-SECONDS = 30  # of a drive, a step each, where nothing ends it before: only a crash does
+SECONDS = 30  # of a whole drive, a step each; a crash ends it before
 
 
 def scores(returns: Sequence[float], lengths: Sequence[int]) -> dict[str, Any]:
-    """Return the mean return and the share of drives without a crash, by column of the record."""
+    """Return the mean return and the share of whole drives, by column of the record."""
     drives = len(returns)
     whole = sum(length == SECONDS for length in lengths)
-    return {"score": sum(returns) / drives, "without_crash": whole / drives, "episodes": drives}
+    return {"score": sum(returns) / drives, "whole": whole / drives, "episodes": drives}

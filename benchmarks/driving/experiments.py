@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from benchmarks.common import experiments_command
 from benchmarks.common.experiments_command import Job, RunFlags, RunOfJob
+from benchmarks.common.processes import has_interpreter
 from dqn_tf.config import presets, seeding
 from dqn_tf.config.dqn_config import DQNConfig
 from dqn_tf.evaluation.episodes import DEFAULT_SEED
@@ -68,15 +68,14 @@ def configure(experiment: Experiment, seed: int, overrides: dict[str, Any]) -> D
 
 def jobs(options: RunFlags) -> Iterator[Job]:
     """Yield the runs, seed by seed; Stable-Baselines3's only where its interpreter is."""
-    names = [name for name in options.experiments if has_interpreter(BY_NAME[name])]
+    names = [
+        name
+        for name in options.experiments
+        if BY_NAME[name].system != SB3 or has_interpreter(SB3_PYTHON)
+    ]
     if names:
         chosen = options._replace(experiments=names)
         yield from experiments_command.seed_by_seed(chosen, BY_NAME, _job)
-
-
-def has_interpreter(experiment: Experiment) -> bool:
-    """Tell whether an experiment's system can be run."""
-    return experiment.system != SB3 or bool(os.environ.get(SB3_PYTHON))
 
 
 def _job(experiment: Experiment, seed: int, overrides: dict[str, Any]) -> Job:

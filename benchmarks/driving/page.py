@@ -18,7 +18,7 @@ HEADER = (
     "system",
     "return [95 %]",
     "lowest run",
-    "drives without a crash [95 %]",
+    "whole drives [95 %]",
     "CPU s",
     "runs",
 )
@@ -39,7 +39,8 @@ def render(results: Path) -> str:
         "",
         *_differences(runs_of),
         f"Greedy drives of {SECONDS} s with the last weights, {EPISODES} for each run and the same"
-        " for all; mean over the runs with its bootstrap interval. *CPU s*: of training."
+        " for all; mean over the runs with its bootstrap interval. *Whole drives*: those that no"
+        " crash ended before their time. *CPU s*: of training."
         f" {versions(counted)} Beside them: {'; '.join(beside)}.",
         "",
         f"`python train.py {counted[0].settings}`",
@@ -60,7 +61,7 @@ def _line(name: str, runs: Sequence[Row]) -> tuple[str, ...]:
         BY_NAME[name].title,
         estimate(scores).show(2),
         f"{min(scores):.2f}",
-        estimate([run.without_crash for run in runs]).show(2),
+        estimate([run.whole for run in runs]).show(2),
         f"{np.median([run.cpu_seconds for run in runs]):.0f}",
         str(len(runs)),
     )

@@ -17,7 +17,7 @@ class Row(NamedTuple):
     updates: int
     env_steps: int
     score: float  # mean greedy return of the last weights
-    without_crash: float  # share of the score's episodes
+    whole: float  # share of the score's drives that no crash ended before their time
     episodes: int  # of the score
     seconds: float  # wall clock of updates and steps, compilation included
     cpu_seconds: float
@@ -37,7 +37,7 @@ def row(experiment: str, config: DQNConfig, result: dict[str, Any]) -> Row:
     return Row(
         experiment=experiment,
         score=round(result["score"], 5),
-        without_crash=round(result["without_crash"], 5),
+        whole=round(result["whole"], 5),
         episodes=result["episodes"],
         versions=result["versions"],
         **run_records.columns(config, result),

@@ -20,9 +20,5 @@ def run(order: dict[str, Any]) -> dict[str, Any]:
         drives = evaluate(trained.agent, config, episodes=len(seeds))
         assert drives.seeds == seeds
         found = scores(drives.returns.tolist(), drives.lengths.tolist())
-        return found | costs.columns(trained) | {"versions": machine.show_versions(versions())}
-
-
-def versions() -> dict[str, str]:
-    """Return the versions of what both systems drive in."""
-    return machine.versions(("highway-env",))
+        versions = machine.show_versions(machine.versions(("highway-env",)))
+        return found | costs.columns(trained) | {"versions": versions}

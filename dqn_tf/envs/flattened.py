@@ -18,7 +18,7 @@ import numpy as np
 from dqn_tf.envs import returned
 from dqn_tf.envs.mask_entry import MaskApart, mask_names
 from dqn_tf.envs.returned import Refused
-from dqn_tf.envs.spaces import without_mask
+from dqn_tf.envs.spaces import MASK, without_mask
 from dqn_tf.envs.tokens import vocabulary_of
 from dqn_tf.support.errors import describe_value
 
@@ -132,7 +132,7 @@ class Flattened(gym.ObservationWrapper):
         vector = self._layout.space
         self.observation_space: gym.Space = vector
         if self._has_mask:
-            mask = env.observation_space["action_mask"]  # type: ignore[index]
+            mask = env.observation_space[MASK]  # type: ignore[index]
             self.observation_space = gym.spaces.Dict(observation=vector, action_mask=mask)
 
     @property
@@ -153,7 +153,7 @@ class Flattened(gym.ObservationWrapper):
         if not self._has_mask:
             return self._layout.vector(observation)
         observation, mask = returned.parts_of(observation)
-        return {"observation": self._layout.vector(observation), "action_mask": mask}
+        return {"observation": self._layout.vector(observation), MASK: mask}
 
 
 def as_vector(env: gym.Env) -> gym.Env:

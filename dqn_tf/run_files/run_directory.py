@@ -168,7 +168,7 @@ class RunDirectory:
 
         Its first checkpoint would end all later ones.
         """
-        rest = [self.metrics, self.evaluation, *self.checkpoints.glob("*/"), *_seeds(self.path)]
+        rest = [self.metrics, self.evaluation, *self.checkpoints.glob("*"), *_seeds(self.path)]
         found = next((path for path in rest if path.exists()), None)
         if found is not None:
             raise UserError(
@@ -213,11 +213,7 @@ def open_runs(path: str) -> list[RunDirectory]:
     Raises UserError if there is none.
     """
     paths: Sequence[str | Path] = seed_directories(Path(path)) or [path]
-    runs = [RunDirectory.open(run_path) for run_path in paths]
-    for run in runs[1:]:
-        config = runs[0].read_config()[0]
-        _require_alike(run, config, f"resume each by itself, such as --resume={run.path}")
-    return runs
+    return [RunDirectory.open(run_path) for run_path in paths]
 
 
 def require_place_for_seeds(directory: Path, config: DQNConfig) -> None:
@@ -225,18 +221,20 @@ def require_place_for_seeds(directory: Path, config: DQNConfig) -> None:
     if (directory / CONFIG).is_file():
         raise UserError(f"--run_dir={directory} already holds a run: choose another directory.")
     for path in seed_directories(directory):
-        _require_alike(RunDirectory(path), config, "choose another --run_dir")
+        require_alike(path, RunDirectory(path).read_config()[0], config, "choose another --run_dir")
 
 
-def _require_alike(run: RunDirectory, config: DQNConfig, instead: str) -> None:
-    """Raise UserError if a run beside others differs from them in more than its seed."""
-    before = run.read_config()[0]
-    now = {name: getattr(config, name) for name in config.to_dict() if name != "seed"}
-    differences = _differences(before, now)
+def require_alike(path: Path, config: DQNConfig, other: DQNConfig, instead: str) -> None:
+    """Raise UserError if the run at `path` differs in more than the seed from one beside it."""
+    differences = [
+        f"--{name} is {_shown(value)} there and {_shown(getattr(other, name))} here"
+        for name, value in vars(config).items()
+        if name != "seed" and value != getattr(other, name)
+    ]
     if differences:
         raise UserError(
-            f"{run.path} differs from the runs beside it in more than the seed"
-            f" ({'; '.join(differences.values())}): {instead}."
+            f"{path} differs from the runs beside it in more than the seed"
+            f" ({'; '.join(differences)}): {instead}."
         )
 
 

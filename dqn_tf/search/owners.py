@@ -42,8 +42,8 @@ def heart(trial: optuna.Trial) -> Callable[[], None]:
     return beat
 
 
-class Patrol:
-    """Looks after a study's running trials, again and again."""
+class StaleTrials:
+    """Finds the running trials of a study that nobody runs, again and again."""
 
     def __init__(self, study: optuna.Study, stale_seconds: float) -> None:
         """Take the study, and after how long a silence another machine's trial has failed."""
@@ -52,7 +52,7 @@ class Patrol:
         # by trial, when it was first seen without an owner: its own time may be of another zone
         self._nameless: dict[int, float] = {}
 
-    def fail_stale(self) -> list[str]:
+    def fail(self) -> list[str]:
         """Tell the study that trials without a process have failed; return a sentence each."""
         sentences = []
         for trial in self._study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):

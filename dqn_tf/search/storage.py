@@ -41,7 +41,7 @@ def read_place(place: str) -> str:
     if place.startswith(JOURNAL):
         return JOURNAL + command_line.read_path("storage", place[len(JOURNAL) :])
     if "://" in place:
-        if re.match(r"sqlite[^:]*://(/?$|/?\?|/:memory:)|.*[?&]mode=memory", place):
+        if re.match(r"sqlite[^:]*://(/?$|/?\?|/:memory:|.*[?&]mode=memory)", place):
             raise UserError(
                 f"--storage={place}: a study in memory is gone with its process. Name a file, such"
                 " as --storage=study.db."

@@ -67,12 +67,12 @@ class Worker:
         Raises UserError where no settings can be run, or one's environment fails, and Worn.
         """
         wanted = self._plan.flags.trials
-        patrol = owners.Patrol(self._study, self._plan.flags.stale_seconds)
+        stale = owners.StaleTrials(self._study, self._plan.flags.stale_seconds)
         refused = 0
         is_waiting = False
         while True:
             self._training.check()
-            for sentence in patrol.fail_stale():
+            for sentence in stale.fail():
                 self._training.say(sentence)
             trials = self._study.get_trials(deepcopy=False)
             if counted(trials, *FINISHED) >= wanted:

@@ -1,4 +1,7 @@
-"""Names of version directories, as TensorFlow Serving reads them."""
+"""Names of version directories, as TensorFlow Serving reads them.
+
+dqn_tf.serving knows nothing of the house, and has the same rule in version_policy.py.
+"""
 
 LARGEST_VERSION = 2**63 - 1
 MOST_DIGITS = 40  # a number may begin with zeros

@@ -203,7 +203,7 @@ class _Walk:
         """Let go of runs that are not there any more."""
         for path in gone:
             self._followers.pop(path).leave()
-            self._failures[path] = UserError("it was moved or deleted while it was followed.")
+            self._failures[path] = UserError(f"{path} was moved or deleted while it was followed.")
 
     def outcome(self) -> Outcome:
         """Return what was done. Raises UserError if it was nothing, or not all."""

@@ -88,7 +88,7 @@ class Candidate:
         """Return the candidate's answer, or the reason why there is none."""
         try:
             return self._asked(batch)
-        except (tf.errors.OpError, ValueError, TypeError):
+        except (tf.errors.OpError, UserError, ValueError, TypeError):
             return (
                 f"by {batch.signature} with inputs of a shape or type that the candidate's does"
                 " not take"

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from dqn_tf.envs.dialogues import MessageReader
-from dqn_tf.envs.spaces import Spaces
+from dqn_tf.envs.spaces import MASK, Spaces
 from dqn_tf.evaluation.find_export import Version
 from dqn_tf.evaluation.texts_read_once import MASKED, TextsReadOnce
 from dqn_tf.language import byte_pairs
@@ -14,7 +14,6 @@ from dqn_tf.traffic.records import Arrays
 
 TOKENIZER = "assets.extra/tokenizer.json"
 SIGNATURES = ("text", "messages")
-MASK = "action_mask"
 RANKS = {"text": 1, "role": 2, "content": 2, "choices": 2}  # of the strings in a request
 
 
@@ -50,7 +49,8 @@ class MessageTexts:
     def observations(self, inputs: Arrays) -> np.ndarray | None:
         """Return the observations of a request; None if it holds no texts.
 
-        Raises ValueError for texts or choices that the candidate does not take.
+        Raises ValueError for texts that the candidate does not take, and UserError for too many
+        choices.
         """
         if not ("text" in inputs or {"role", "content"} <= set(inputs)):
             return None
@@ -78,7 +78,8 @@ class MessageTexts:
     def answer(self, signature: str, inputs: Arrays) -> Arrays | None:
         """Return the answer to a request; None if the candidate has no such signature.
 
-        Raises ValueError for inputs that it does not take, or what TensorFlow raises for them.
+        Raises ValueError or UserError for inputs that it does not take, or what TensorFlow raises
+        for them.
         """
         asks_with_mask = signature.endswith(MASKED)
         if signature.removesuffix(MASKED) not in SIGNATURES:
@@ -100,12 +101,10 @@ class MessageTexts:
         return answer
 
     def _require_readable(self, inputs: Arrays) -> None:
-        """Raise ValueError unless all texts are strings, and there is room for the choices."""
+        """Raise ValueError unless all texts are strings, and each message has its role."""
         require_strings(inputs)
         if "text" not in inputs and inputs["role"].shape != inputs["content"].shape:
             raise ValueError("role and content must be of one shape")
-        if "choices" in inputs and inputs["choices"].shape[1] > self._reader.choices:
-            raise ValueError("there are more choices than there is room for")
 
 
 def require_strings(inputs: Arrays) -> None:

@@ -36,6 +36,7 @@ from dqn_tf.run_files.run_directory import (
     changed_config,
     default_path,
     open_runs,
+    require_alike,
     require_files,
     require_place_for_seeds,
 )
@@ -186,6 +187,9 @@ def _resumed_runs(resume: str, flags: TrainingFlags) -> list[RunPlan]:
                 on_checkpoint_error=flags.on_checkpoint_error,
             )
         )
+    for plan in plans[1:]:  # one program trains them all
+        instead = f"resume each by itself, such as --resume={plan.run_dir.path}"
+        require_alike(plan.run_dir.path, plan.config, plans[0].config, instead)
     plans = _with_checkpoints(plans, flags)
     for plan in plans:
         sentences += _require_own_config(plan, flags.overrides)

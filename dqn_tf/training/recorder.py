@@ -19,7 +19,7 @@ from dqn_tf.support.errors import UserError
 from dqn_tf.support.files import write_json
 from dqn_tf.training.plan import RunPlan
 from dqn_tf.training.run import Run, RunObserver, ScoredWeights, crossed
-from dqn_tf.training.what_to_try import outcome, what_to_try
+from dqn_tf.training.what_to_try import read_outcome, what_to_try
 
 
 class RunRecorder(RunObserver):
@@ -137,7 +137,7 @@ class RunRecorder(RunObserver):
             self._draw_learning_curve()
         advice = what_to_try(
             self.plan.config,
-            outcome(self.files.metrics, last.test, self.run.engine.replay.rows()),
+            read_outcome(self.files.metrics, last.test, self.run.engine.replay.rows()),
             self.run.make_env.reward_threshold,
             self.run.make_env.time_limit,
         )

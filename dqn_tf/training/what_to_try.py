@@ -23,15 +23,15 @@ PARTS = {
 }
 
 
-class Outcome(NamedTuple):
+class RunOutcome(NamedTuple):
     """What became of a run.
 
     Attributes:
       test: the final one, an `Evaluation.summary`.
       first: the returns of the first training episodes.
       q_selected: the mean Q-value in the last updates; None where there were none.
-      largest_reward: in size, of the rows that were learned from, each the sum over its steps;
-        None where they are not known.
+      largest_reward: in size, of the rows that the replay holds, each the sum over its steps; None
+        where it holds none.
     """
 
     test: dict[str, Any]
@@ -40,13 +40,13 @@ class Outcome(NamedTuple):
     largest_reward: float | None = None
 
 
-def outcome(metrics: Path, test: dict[str, Any], rows: Mapping[str, np.ndarray]) -> Outcome:
+def read_outcome(metrics: Path, test: dict[str, Any], rows: Mapping[str, np.ndarray]) -> RunOutcome:
     """Gather what became of a run from its metrics.csv, its final test and its replay's rows."""
     table = metrics_file.read(metrics)
     returns = [float(row["episode_return"]) for row in table if row.get("episode_return")]
     q_selected = [float(row["q_selected"]) for row in table if row.get("q_selected")]
     rewards = np.abs(rows.get("reward", ()))
-    return Outcome(
+    return RunOutcome(
         test,
         returns[:EPISODES],
         q_selected[-1] if q_selected else None,
@@ -55,7 +55,7 @@ def outcome(metrics: Path, test: dict[str, Any], rows: Mapping[str, np.ndarray])
 
 
 def what_to_try(
-    config: DQNConfig, run: Outcome, threshold: float | None, time_limit: int | None
+    config: DQNConfig, outcome: RunOutcome, threshold: float | None, time_limit: int | None
 ) -> list[str]:
     """Return lines for the terminal; none if there is nothing to say.
 
@@ -65,14 +65,14 @@ def what_to_try(
     episodes lasted until the environment's `time_limit` in steps (None if it has none) and were no
     better than the others.
     """
-    diverged = _against_divergence(config, run)
+    diverged = _against_divergence(config, outcome)
     if diverged:
         return diverged
-    mean, (_, high) = run.test["mean"], run.test["mean_ci95"]
-    if len(run.first) == EPISODES and mean <= _most_by_chance(run.first):
+    mean, (_, high) = outcome.test["mean"], outcome.test["mean_ci95"]
+    if len(outcome.first) == EPISODES and mean <= _most_by_chance(outcome.first):
         return [
             f"That is no better than its first {EPISODES} episodes, played nearly at random: their"
-            f" mean was {np.mean(run.first):.1f}. What to try:",
+            f" mean was {np.mean(outcome.first):.1f}. What to try:",
             f"  {other_command('doctor')} --env={config.env}",
             *_twice(config, "total_steps"),
             *([] if config.noisy else _twice(config, "epsilon_decay_env_steps")),
@@ -80,29 +80,29 @@ def what_to_try(
     if threshold is not None and high < threshold:
         return [
             f"The environment calls {threshold:g} solved. What to try:",
-            *_against_waiting(config, run.test, time_limit),
+            *_against_waiting(config, outcome.test, time_limit),
             *_twice(config, "total_steps"),
             *_parts(config, *PARTS),
         ]
     return []
 
 
-def _against_divergence(config: DQNConfig, run: Outcome) -> list[str]:
+def _against_divergence(config: DQNConfig, outcome: RunOutcome) -> list[str]:
     """Return what helps where the mean Q-value is more than any return can be.
 
     A row's Q-value is the sum R of its k rewards and gamma^k times a later one, so none is larger
     than max |R| / (1 - gamma). Munchausen adds to rewards, and logged ones are not looked at.
     """
-    if run.q_selected is None or run.largest_reward is None:
+    if outcome.q_selected is None or outcome.largest_reward is None:
         return []
     if config.gamma >= 1.0 or config.munchausen or config.data:
         return []
-    most = run.largest_reward / (1.0 - config.gamma)
-    if most == 0.0 or abs(run.q_selected) <= BEYOND * most:
+    most = outcome.largest_reward / (1.0 - config.gamma)
+    if most == 0.0 or abs(outcome.q_selected) <= BEYOND * most:
         return []
     return [
-        f"The Q-values are {_shown(run.q_selected)} in the mean, and with rewards of at most"
-        f" {run.largest_reward:g} in size and --gamma={config.gamma:g} no return is beyond"
+        f"The Q-values are {_shown(outcome.q_selected)} in the mean, and with rewards of at most"
+        f" {outcome.largest_reward:g} in size and --gamma={config.gamma:g} no return is beyond"
         f" {_shown(most)}: learning diverged, or has hardly begun. What to try:",
         f"  --learning_rate={config.learning_rate / 3:.1g}",
         *_parts(config, "double"),

@@ -196,10 +196,6 @@ def test_a_value_at_its_bound_is_taken(name, value):
             {"warmup_env_steps": 500, "total_steps": 500},
             ("warmup_env_steps=500", "total_steps=500"),
         ),
-        (
-            {"warmup_env_steps": 500, "total_steps": 600, "env_steps_per_update": 101},
-            ("env_steps_per_update=101 must be at most 100", "nothing is learned"),
-        ),
         ({"n_step": 101, "replay_capacity": 100, "batch_size": 8}, ("n_step=101", "100 can hold")),
         (
             {"num_envs": 101, "replay_capacity": 100, "batch_size": 8},

@@ -18,7 +18,6 @@ from dqn_tf.run_files.run_directory import (
     RunDirectory,
     changed_config,
     default_path,
-    open_runs,
     require_place_for_seeds,
 )
 from dqn_tf.support.errors import UserError
@@ -86,13 +85,10 @@ def test_seeds_lie_beside_their_like_only(tmp_path):
             pass
     require_place_for_seeds(tmp_path / "seeds", dataclasses.replace(CONFIG, seed=9))
     other = dataclasses.replace(CONFIG, seed=9, gamma=0.5)
-    with pytest.raises(UserError, match="in more than the seed .--gamma was 0.99 and is now 0.5"):
+    with pytest.raises(
+        UserError, match="in more than the seed .--gamma is 0.99 there and 0.5 here"
+    ):
         require_place_for_seeds(tmp_path / "seeds", other)
-    assert len(open_runs(str(tmp_path / "seeds"))) == 2
-    with made(tmp_path / "seeds" / "seed9", other):
-        pass
-    with pytest.raises(UserError, match="resume each by itself, such as --resume=.*seed9"):
-        open_runs(str(tmp_path / "seeds"))
     with made(tmp_path / "one"):
         pass
     with pytest.raises(UserError, match="already holds a run"):

@@ -181,7 +181,7 @@ def test_who_runs_a_trial_no_more():
         trial = opened.ask()
         if owner is not None:
             trial.set_user_attr(owners.OWNER, owner)
-    said = owners.Patrol(opened, stale_seconds=600).fail_stale()
+    said = owners.StaleTrials(opened, stale_seconds=600).fail()
     states = [trial.state == FAIL for trial in opened.trials]
     assert dict(zip(cases, states, strict=True)) == {
         name: gone for name, (_, gone) in cases.items()
@@ -193,11 +193,11 @@ def test_a_trial_without_a_name_is_timed_by_the_clock_of_who_looks(monkeypatch):
     """Optuna's own time of a trial is local, and machines may be in several zones."""
     opened = open_study(make_plan())
     trial = opened.ask()
-    patrol = owners.Patrol(opened, stale_seconds=600)
+    stale = owners.StaleTrials(opened, stale_seconds=600)
     now = time.monotonic()
     for later, is_over in ((0, False), (59, False), (61, True)):
         monkeypatch.setattr(owners.time, "monotonic", lambda later=later: now + later)
-        assert bool(patrol.fail_stale()) == is_over
+        assert bool(stale.fail()) == is_over
     assert opened.trials[trial.number].state == FAIL
 
 

@@ -199,7 +199,7 @@ def test_a_run_that_is_moved_while_it_is_followed_is_told_of(to, place, tmp_path
     moved = moved.rename(tmp_path / "elsewhere")
     walk.visit({kept})
     walk.visit(())
-    with pytest.raises(UserError, match="1 of 2 runs: .*moved: it was moved or deleted"):
+    with pytest.raises(UserError, match="1 of 2 runs: .*moved was moved or deleted"):
         walk.outcome()
     assert READ[to](place, kept).scalars == scalars_of(kept)
     track(moved, to, place)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from dqn_tf.config.dqn_config import DQNConfig
-from dqn_tf.training.what_to_try import Outcome, outcome, what_to_try
+from dqn_tf.training.what_to_try import RunOutcome, read_outcome, what_to_try
 
 CONFIG = DQNConfig(env="Taxi-v4", total_steps=2_000, epsilon_decay_env_steps=300)
 RANDOM = [-10.0, 10.0] * 10  # mean 0, standard error 2.3
@@ -22,16 +22,16 @@ def summary(mean, spread=1.0, longest=(1, 0.0), length=200):
 
 
 def test_nothing_to_say():
-    assert what_to_try(CONFIG, Outcome(summary(5.0), RANDOM), None, 200) == []
-    assert what_to_try(CONFIG, Outcome(summary(9.0), RANDOM), 8.0, 200) == []
+    assert what_to_try(CONFIG, RunOutcome(summary(5.0), RANDOM), None, 200) == []
+    assert what_to_try(CONFIG, RunOutcome(summary(9.0), RANDOM), 8.0, 200) == []
     # it may be solved
-    assert what_to_try(CONFIG, Outcome(summary(7.5), RANDOM), 8.0, 200) == []
+    assert what_to_try(CONFIG, RunOutcome(summary(7.5), RANDOM), 8.0, 200) == []
     # nobody knows what playing at random gives
-    assert what_to_try(CONFIG, Outcome(summary(0.0), RANDOM[:5]), None, 200) == []
+    assert what_to_try(CONFIG, RunOutcome(summary(0.0), RANDOM[:5]), None, 200) == []
 
 
 def test_as_bad_as_at_random():
-    lines = what_to_try(CONFIG, Outcome(summary(4.0), RANDOM), 8.0, 200)
+    lines = what_to_try(CONFIG, RunOutcome(summary(4.0), RANDOM), 8.0, 200)
     assert lines[0].startswith("That is no better than its first 20 episodes")
     assert lines[1].endswith("--env=Taxi-v4")
     assert lines[2:] == ["  --total_steps=4000", "  --epsilon_decay_env_steps=600"]
@@ -47,7 +47,7 @@ def test_as_bad_as_at_random():
 )
 def test_below_what_counts_as_solved(settings, parts):
     config = DQNConfig(**CONFIG.to_dict() | settings)
-    lines = what_to_try(config, Outcome(summary(6.0), RANDOM), 8.0, 200)
+    lines = what_to_try(config, RunOutcome(summary(6.0), RANDOM), 8.0, 200)
     assert lines == [
         "The environment calls 8 solved. What to try:",
         "  --total_steps=4000",
@@ -78,14 +78,14 @@ WAITS = (
 )
 def test_an_agent_that_waits_for_the_time_limit(settings, test, line):
     config = DQNConfig(**CONFIG.to_dict() | settings)
-    lines = what_to_try(config, Outcome(summary(6.0, **test), RANDOM), 8.0, 200)
+    lines = what_to_try(config, RunOutcome(summary(6.0, **test), RANDOM), 8.0, 200)
     assert [each for each in lines if "waits" in each] == ([] if line is None else [line])
 
 
 def test_noisy_layers_explore_without_an_epsilon():
     config = DQNConfig(**CONFIG.to_dict() | {"noisy": True})
-    waits = Outcome(summary(6.0, longest=(4, 5.0)), RANDOM)
-    bad = Outcome(summary(4.0), RANDOM)
+    waits = RunOutcome(summary(6.0, longest=(4, 5.0)), RANDOM)
+    bad = RunOutcome(summary(4.0), RANDOM)
     lines = what_to_try(config, waits, 8.0, 200) + what_to_try(config, bad, 8.0, 200)
     assert any("--gamma=0.995  (4 of 20" in line for line in lines)
     assert not any("epsilon" in line for line in lines)
@@ -109,7 +109,7 @@ def test_noisy_layers_explore_without_an_epsilon():
 )
 def test_values_that_no_rewards_come_to(settings, q_selected, reward, has_diverged):
     config = DQNConfig(**CONFIG.to_dict() | settings)
-    lines = what_to_try(config, Outcome(summary(9.0), RANDOM, q_selected, reward), 8.0, 200)
+    lines = what_to_try(config, RunOutcome(summary(9.0), RANDOM, q_selected, reward), 8.0, 200)
     if not has_diverged:
         assert lines == []
         return
@@ -121,11 +121,11 @@ def test_values_that_no_rewards_come_to(settings, q_selected, reward, has_diverg
 def test_what_became_of_a_run_is_read_from_its_metrics_and_rows(tmp_path):
     file = tmp_path / "metrics.csv"
     rows = {"reward": np.array([0.5, -3.0], np.float32)}
-    assert outcome(file, {}, {}) == Outcome({}, [], None, None)
+    assert read_outcome(file, {}, {}) == RunOutcome({}, [], None, None)
     file.write_text(
         "env_step,episode,episode_return,q_selected\n8,,,\n"
         + "".join(f"{n},{n},{n}.5,\n{n},,,{-n}\n" for n in range(1, 30)),
         encoding="utf-8",
     )
     first = [n + 0.5 for n in range(1, 21)]
-    assert outcome(file, {}, rows) == Outcome({}, first, -29.0, 3.0)
+    assert read_outcome(file, {}, rows) == RunOutcome({}, first, -29.0, 3.0)

@@ -72,7 +72,7 @@ def require_growing(episodes: LoggedEpisodes, padding: int) -> None:
 
 def _portions(episodes: LoggedEpisodes) -> Iterator[tuple[np.ndarray, EpisodeSteps]]:
     """Yield the numbers of some episodes, and their steps that can be learned from."""
-    known = episodes.lengths - ~episodes.has_next
+    known = episodes.learnable_lengths
     chosen = np.flatnonzero(known)
     for begin in range(0, len(chosen), EPISODES_AT_ONCE):
         numbers = chosen[begin : begin + EPISODES_AT_ONCE]

@@ -84,6 +84,11 @@ class LoggedEpisodes(EpisodeRows):
         """Whether each episode's last row can be learned from, [E] bool."""
         return self.terminated[self.last_rows] | self.has_final
 
+    @property
+    def learnable_lengths(self) -> np.ndarray:
+        """From how many steps of each episode something can be learned, [E] int64."""
+        return self.lengths - ~self.has_next
+
     def learnable(self) -> np.ndarray:
         """Return the rows from which something can be learned, in order, int64."""
         is_learnable = np.ones(len(self), bool)

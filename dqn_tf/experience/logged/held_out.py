@@ -38,7 +38,7 @@ def _divided(
 
 def require_learnable(episodes: LoggedEpisodes, holds_out: bool = False) -> None:
     """Raise UserError if there is no step to learn from, or none that is not held out."""
-    steps = episodes.lengths - ~episodes.has_next  # of each episode, those to learn from
+    steps = episodes.learnable_lengths
     if not steps.any():
         raise UserError(
             f"--data={episodes.source}: each episode is one step, which is cut, and the observation"

@@ -15,9 +15,9 @@ from typing import Any
 import numpy as np
 
 from dqn_tf.envs.returned import Refused
-from dqn_tf.envs.seen import Seen, in_written_order
 from dqn_tf.envs.spaces import Spaces, describe
 from dqn_tf.envs.tokens import Vocabulary, tokens_like
+from dqn_tf.envs.written_observations import ObservationReader, in_written_order
 from dqn_tf.experience.logged.building import EpisodesBuilder, Part
 from dqn_tf.experience.logged.episodes import LoggedEpisodes
 from dqn_tf.support.errors import UserError, describe_error
@@ -71,17 +71,17 @@ def load(source: str, directory: Path, spaces: Spaces) -> LoggedEpisodes:
     try:
         dataset = minari.MinariDataset(directory)
         steps, episodes = int(dataset.total_steps), int(dataset.total_episodes)
-        seen = Seen(_observation_space(dataset, directory), dataset.action_space)
+        reader = ObservationReader(_observation_space(dataset, directory), dataset.action_space)
     except Exception as error:  # by the damage: KeyError, OSError, AssertionError and others
         raise UserError(f"{source} cannot be read: {describe_error(error)}.") from error
-    _require_spaces(source, seen, dataset.action_space, spaces)
+    _require_spaces(source, reader, dataset.action_space, spaces)
     if not steps:
         raise UserError(f"{source} holds no steps, so there is nothing to learn from.")
     place = _Places()
     part = Part(source, steps, episodes, place)
     builder = None
     names: set[str] = set()
-    for number, columns in enumerate(_episodes(source, dataset, spaces, seen)):
+    for number, columns in enumerate(_episodes(source, dataset, spaces, reader)):
         if builder is None:
             builder = EpisodesBuilder(spaces, source, [part], columns)
             builder.begin(part)
@@ -130,12 +130,12 @@ def _observation_space(dataset: Any, directory: Path) -> Any:
 
 
 def _episodes(
-    source: str, dataset: Any, spaces: Spaces, seen: Seen
+    source: str, dataset: Any, spaces: Spaces, reader: ObservationReader
 ) -> Iterator[dict[str, np.ndarray]]:
     """Yield the columns of each episode; its id is its number."""
     try:
         for number, episode in enumerate(dataset.iterate_episodes()):
-            yield _columns(source, number, episode, spaces, seen)
+            yield _columns(source, number, episode, spaces, reader)
     except (UserError, MemoryError):
         raise
     except Exception as error:  # by the damage
@@ -143,11 +143,11 @@ def _episodes(
 
 
 def _columns(
-    source: str, number: int, episode: Any, spaces: Spaces, seen: Seen
+    source: str, number: int, episode: Any, spaces: Spaces, reader: ObservationReader
 ) -> dict[str, np.ndarray]:
     infos = episode.infos or {}
     try:
-        observations, masks = seen.rows(episode.observations)
+        observations, masks = reader.rows(episode.observations)
     except Refused as refused:
         raise UserError(f"{source}, episode {number}, {refused}.") from refused
     if masks is None and infos.get("action_mask") is not None:
@@ -202,14 +202,16 @@ def _notes(minari: Any, dataset: Any) -> tuple[str, ...]:
     return ("its pictures are stored as JPEG, so they are not quite what the environment showed",)
 
 
-def _require_spaces(source: str, seen: Seen, action_space: Any, spaces: Spaces) -> None:
+def _require_spaces(
+    source: str, reader: ObservationReader, action_space: Any, spaces: Spaces
+) -> None:
     """Raise UserError if the data set's spaces are not the environment's."""
     tokens = None
     if spaces.vocabulary:  # a data set does not say whether its integers are tokens
         vocabulary = Vocabulary(spaces.vocabulary, spaces.category_start, spaces.padding)
-        tokens = tokens_like(seen.space, vocabulary)
+        tokens = tokens_like(reader.space, vocabulary)
     try:
-        own = describe(seen.space, action_space, tokens)
+        own = describe(reader.space, action_space, tokens)
     except UserError as error:
         raise UserError(f"{source}: {error}") from error
     differences = [

@@ -35,7 +35,7 @@ class Body:
 
 
 async def read_body(request: web.BaseRequest, limit: int, claim: Claim) -> Body:
-    """Receive the body. Raises BodyTooLarge, RESOURCE_EXHAUSTED."""
+    """Receive the body. Raises BodyTooLarge, RESOURCE_EXHAUSTED, INVALID_ARGUMENT."""
     if (request.content_length or 0) > limit:
         raise BodyTooLarge(limit)
     if request.headers.get("Expect", "").lower() == "100-continue":

@@ -20,9 +20,6 @@ WRITE_SECONDS = 30  # that a client may take to read one part of its reply
 SWEEP_SECONDS = 1.0
 
 
-BROKEN_BODY = invalid_argument("The body is not in chunks, as its head says")
-
-
 class Connection(asyncio.Protocol):
     """One connection: passes everything to aiohttp's handler, and knows what it waits for.
 
@@ -101,7 +98,8 @@ class Connection(asyncio.Protocol):
             return
         self.handler._messages.clear()
         self.handler.close()
-        self.request.content.set_exception(BROKEN_BODY)
+        error = invalid_argument("The body is not in chunks, as its head says")
+        self.request.content.set_exception(error)
         self.request.content.feed_eof()
 
     def _update_reading(self) -> None:

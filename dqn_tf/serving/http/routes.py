@@ -5,7 +5,7 @@ import re
 from urllib.parse import unquote
 
 from dqn_tf.serving.errors import ServingError, invalid_argument
-from dqn_tf.support.version_names import version_of
+from dqn_tf.serving.models.version_policy import LARGEST_VERSION
 
 API = re.compile(r"/v1/", re.I)
 VERSION_OR_LABEL = r"(?:/versions/(?P<version>[0-9]+)|/labels/(?P<label>[^/:]+))?"
@@ -66,10 +66,9 @@ def _route(verb: str, match: re.Match[str]) -> Route:
 
 
 def _number(version: str) -> int:
-    number = version_of(version)
-    if number is None:
+    if len(version) > 40 or int(version) > LARGEST_VERSION:
         raise VersionNumberError(version)
-    return number
+    return int(version)
 
 
 def _decode(part: str) -> str:

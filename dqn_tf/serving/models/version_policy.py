@@ -4,7 +4,7 @@ import dataclasses
 import os
 from pathlib import Path
 
-from dqn_tf.support.version_names import version_of
+LARGEST_VERSION = 2**63 - 1
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,5 +44,9 @@ def find_versions(base_path: str) -> dict[int, Path] | None:
         names = sorted(os.listdir(base_path))
     except (OSError, ValueError):  # ValueError: a null character in the path
         return None
-    numbered = [(version_of(name), Path(base_path) / name) for name in names]
-    return {number: path for number, path in numbered if number is not None}
+    numbers = {
+        int(name): Path(base_path) / name
+        for name in names
+        if name.isascii() and name.isdecimal() and len(name) <= 40
+    }
+    return {number: path for number, path in numbers.items() if number <= LARGEST_VERSION}

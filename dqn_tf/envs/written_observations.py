@@ -14,7 +14,7 @@ from dqn_tf.envs.returned import Refused
 from dqn_tf.envs.spaces import MASK, without_mask
 
 
-class Seen:
+class ObservationReader:
     """What `flattened.as_vector` makes of the observations of a space.
 
     Attributes:
