@@ -1,7 +1,7 @@
 """The columns that every record of a training run has, and which rows count."""
 
 import datetime
-from collections.abc import Container, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from typing import Any, TypeVar
 
 from benchmarks.common import machine
@@ -23,6 +23,19 @@ def current(
         if (run.experiment, run.config_hash) == (name, own_hash) and run.seed in seeds:
             found[run.seed] = row
     return list(found.values())
+
+
+def by_experiment(
+    rows: Sequence[RowType],
+    by_name: Mapping[str, Any],
+    configure: Callable[[Any, int, dict[str, Any]], DQNConfig],
+) -> dict[str, list[RowType]]:
+    """Return the runs of today's settings of all experiments that have some, by name."""
+    found = {
+        name: current(rows, name, configure(experiment, 0, {}), experiment.seeds)
+        for name, experiment in by_name.items()
+    }
+    return {name: runs for name, runs in found.items() if runs}
 
 
 def columns(config: DQNConfig, result: dict[str, Any]) -> dict[str, Any]:

@@ -32,8 +32,7 @@ UNKNOWN = "—"
 
 def render(results: Path) -> str:
     """Write the section between the markers from all records in `results`."""
-    rows = read(results / FILE, Row)
-    runs_of = {name: runs for name in BY_NAME if (runs := current(name, rows))}
+    runs_of = run_records.by_experiment(read(results / FILE, Row), BY_NAME, configure)
     if not runs_of:
         return "Not measured yet.\n"
     counted = [row for runs in runs_of.values() for row in runs]
@@ -48,12 +47,6 @@ def render(results: Path) -> str:
         "",
     ]
     return "\n".join(text)
-
-
-def current(name: str, rows: Sequence[Row]) -> list[Row]:
-    """Select an experiment's runs of today's settings; of a seed done twice, the later."""
-    experiment = BY_NAME[name]
-    return run_records.current(rows, name, configure(experiment, 0, {}), experiment.seeds)
 
 
 def shortfall(score: float, yardsticks: Yardsticks) -> float:
