@@ -58,7 +58,7 @@ MUTATIONS = {
         episode_replay,
         "_portions",
         growing.check_logged_rows,
-        ("episodes.lengths - ~episodes.has_next", "episodes.lengths"),
+        ("episodes.learnable_lengths", "episodes.lengths"),
     ),
     "the legal actions after an episode that goes on unseen": (
         episode_replay,
