@@ -14,27 +14,30 @@ from dqn_tf.support.command_line import Entry
 from dqn_tf.support.errors import UserError
 
 
-def define_config_flags(values: flags.FlagValues) -> None:
-    """Define one flag per field of DQNConfig; None means that the user did not give it."""
+def define_config_flags(values: flags.FlagValues, names: Sequence[str] | None = None) -> None:
+    """Define one flag per field of DQNConfig, or for those of these `names` alone.
+
+    None means that the user did not give it.
+    """
     kinds: dict[str, Callable[..., Any]] = {
         "int": flags.DEFINE_integer,
         "float": flags.DEFINE_float,
         "bool": flags.DEFINE_bool,
         "tuple[str, ...]": flags.DEFINE_multi_string,  # may be given several times
     }
-    for field in dataclasses.fields(DQNConfig):
+    for field in _fields(names):
         define = kinds.get(_kind(field), flags.DEFINE_string)
         define(field.name, None, field.metadata["help"], flag_values=values)
 
 
-def config_overrides(values: dict[str, Any]) -> dict[str, Any]:
-    """Return the fields of DQNConfig that the user gave, each in its field's type.
+def config_overrides(values: dict[str, Any], names: Sequence[str] | None = None) -> dict[str, Any]:
+    """Return the fields of DQNConfig that the user gave, or those of `names`, in their types.
 
     `values` are the values of all flags by name. Raises UserError.
     """
     overrides = {
         field.name: _typed(field, values[field.name])
-        for field in dataclasses.fields(DQNConfig)
+        for field in _fields(names)
         if values[field.name] is not None
     }
     if "env" in overrides:
@@ -42,24 +45,13 @@ def config_overrides(values: dict[str, Any]) -> dict[str, Any]:
     return overrides
 
 
-def define_some(values: flags.FlagValues, names: Sequence[str]) -> None:
-    """Define the flags of these fields of DQNConfig, for a command that has no others."""
-    for field in _fields(names):
-        kind = flags.DEFINE_integer if _kind(field) == "int" else flags.DEFINE_string
-        kind(field.name, None, field.metadata["help"], flag_values=values)
-
-
-def some_overrides(values: dict[str, Any], names: Sequence[str]) -> dict[str, Any]:
-    """Return those of these fields that the user gave, typed and checked. Raises UserError."""
-    overrides = {}
-    for field in _fields(names):
-        value = values[field.name]
-        if value is None:
-            continue
-        overrides[field.name] = _typed(field, value)
+def checked_overrides(values: dict[str, Any], names: Sequence[str]) -> dict[str, Any]:
+    """Return what `config_overrides` does, each looked at by itself. Raises UserError."""
+    overrides = config_overrides(values, names)
+    for field in _fields(list(overrides)):
         allowed = field.metadata["allowed"]
-        if overrides[field.name] not in allowed:
-            raise UserError(f"--{field.name}={value}: must be {allowed}.")
+        if allowed is not None and overrides[field.name] not in allowed:
+            raise UserError(f"--{field.name}={values[field.name]}: must be {allowed}.")
     return overrides
 
 
@@ -77,8 +69,10 @@ def config_sections(config: DQNConfig) -> dict[str, list[Entry]]:
     return sections
 
 
-def _fields(names: Sequence[str]) -> list[dataclasses.Field]:
-    return [field for field in dataclasses.fields(DQNConfig) if field.name in names]
+def _fields(names: Sequence[str] | None) -> list[dataclasses.Field]:
+    """Return the fields of these names; without names, all of them."""
+    fields = dataclasses.fields(DQNConfig)
+    return [field for field in fields if names is None or field.name in names]
 
 
 def _kind(field: dataclasses.Field) -> str:

@@ -63,7 +63,7 @@ def parse(argv: Sequence[str]) -> EvaluateFlags:
     """Read and check evaluate.py's flags. Raises UserError; exits after `--help`."""
     values = command_line.parse(_repeat_compare(argv), define, _help_page)
     given = values.flag_values_dict()
-    given |= config_flags.some_overrides(given, SETTINGS)
+    given |= config_flags.checked_overrides(given, SETTINGS)
     given["data"] = given["data"] or []
     parsed = EvaluateFlags(*(given[name] for name in EvaluateFlags._fields))
     _require_data(parsed, [name for name in OF_PLAY if values[name].present])
@@ -101,7 +101,7 @@ def define(values: flags.FlagValues) -> None:
     flags.DEFINE_string(
         "env", None, "environment id; the one that the model was trained on if not given", **to
     )
-    config_flags.define_some(values, SETTINGS)
+    config_flags.define_config_flags(values, SETTINGS)
     flags.DEFINE_integer("episodes", DEFAULT_EPISODES, "episodes to play", **to)
     flags.DEFINE_integer(
         "seed",

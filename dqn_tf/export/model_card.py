@@ -4,12 +4,11 @@ The front matter is YAML: https://github.com/huggingface/hub-docs/blob/main/mode
 """
 
 import json
-import shlex
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from dqn_tf.config import presets
-from dqn_tf.config.notation import flag_words
+from dqn_tf.config.dqn_config import DQNConfig
+from dqn_tf.config.typed import training_flags
 
 
 class Card(NamedTuple):
@@ -80,14 +79,8 @@ act = tf.saved_model.load(f"{{folder}}/saved_model").signatures["serving_default
 
 def training_command(settings: Mapping[str, Any]) -> str:
     """Return the command that trains so, with what differs from the preset."""
-    env = settings["env"]
-    before = presets.configure(env, {}).to_dict()
-    words = [f"--env={env}", f"--seed={settings['seed']}"]
-    for name, value in settings.items():
-        if name in ("env", "seed") or value in (before.get(name), None):
-            continue
-        words += flag_words(name, tuple(value) if isinstance(value, list) else value)
-    return shlex.join(["python", "train.py", *words])
+    config = DQNConfig.from_dict(dict(settings))
+    return " ".join(["python train.py", *training_flags(config)])
 
 
 def _metadata(card: Card) -> dict[str, Any]:

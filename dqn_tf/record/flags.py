@@ -48,7 +48,7 @@ def parse(argv: Sequence[str]) -> RecordFlags:
     """Read and check the flags. Raises UserError; exits after `--help`."""
     values = command_line.parse(argv, define, _help_page)
     given = values.flag_values_dict()
-    given |= config_flags.some_overrides(given, SETTINGS)
+    given |= config_flags.checked_overrides(given, SETTINGS)
     parsed = RecordFlags(*(given[name] for name in RecordFlags._fields))
     for name, least in LEAST.items():
         value = getattr(parsed, name)
@@ -106,7 +106,7 @@ def define(values: flags.FlagValues) -> None:
         "file.npz to write, or minari:ID for a Minari data set, such as minari:cartpole/random-v0",
         values,
     )
-    config_flags.define_some(values, SETTINGS)
+    config_flags.define_config_flags(values, SETTINGS)
 
 
 def _help_page(command: str, values: flags.FlagValues) -> str:

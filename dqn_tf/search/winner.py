@@ -1,13 +1,11 @@
 """The winner as it is used: the command of train.py, and the lines of a preset."""
 
 import dataclasses
-import shlex
 from typing import Any
 
-from dqn_tf.config import presets
 from dqn_tf.config.dqn_config import DQNConfig
-from dqn_tf.config.notation import flag_words
 from dqn_tf.config.settings.setting import IMPROVEMENTS, RECORDS
+from dqn_tf.config.typed import training_flags
 from dqn_tf.search.flags import OF_RUNS
 from dqn_tf.support import command_line
 
@@ -27,21 +25,11 @@ def differing(config: DQNConfig, other: DQNConfig) -> dict[str, Any]:
 
 def command(config: DQNConfig) -> str:
     """Return the command that trains with these settings."""
-    values = differing(config, presets.configure(config.env))
-    words = [command_line.other_command("training"), f"--env={shlex.quote(config.env)}"]
-    for name, value in values.items():
-        if name == "env":
-            continue
-        if name == "learning_rate_end" and value is None:
-            value = config.learning_rate  # the preset's falls; this one stays where it begins
-        words += map(_quoted, flag_words(name, value))
-    return " ".join(words)
-
-
-def _quoted(word: str) -> str:
-    """Quote the value of a flag, and not its name."""
-    name, sign, value = word.partition("=")
-    return name + sign + shlex.quote(value) if sign else word
+    of_records = [
+        field.name for field in dataclasses.fields(DQNConfig) if field.metadata["group"] == RECORDS
+    ]
+    flags = training_flags(config, left_out=(*OF_RUNS, *of_records))
+    return " ".join([command_line.other_command("training"), *flags])
 
 
 def snippet(config: DQNConfig, claim: str) -> str:

@@ -43,7 +43,7 @@ def parse(argv: Sequence[str]) -> Flags:
     """Read the flags. Raises UserError; exits after `--help`."""
     values = command_line.parse(argv, define, _help_page)
     given = values.flag_values_dict()
-    overrides = config_flags.some_overrides(given, ("env_kwargs",))
+    overrides = config_flags.checked_overrides(given, ("env_kwargs",))
     for name, least in {"episodes": 1, "seed": 0}.items():
         if given[name] is not None and given[name] < least:
             raise UserError(f"--{name}={given[name]}: must be at least {least}.")
@@ -57,7 +57,7 @@ def define(values: flags.FlagValues) -> None:
     to: dict[str, Any] = {"flag_values": values}
     names = list(ENTRY_POINTS)
     flags.DEFINE_enum("env", graph_walk.ENV_ID, names, "with --data: whose", **to)
-    config_flags.define_some(values, ("env_kwargs",))
+    config_flags.define_config_flags(values, ("env_kwargs",))
     flags.DEFINE_integer(
         "episodes",
         None,
