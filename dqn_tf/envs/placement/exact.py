@@ -6,23 +6,34 @@ future gets
     V(n, s) = Σ_k chance_k · max(V(n - 1, s), max over machines m with room of
                                  value_k + V(n - 1, s with k on m))
 
-Machines that have the same left are the same, so s is sorted: two machines of 4 cores and 4 GB are
-325 states, four of them some 28,000.
+The best return does not depend on the order of machines, so there s is sorted: two machines of 4
+cores and 4 GB can be in 45 states, four of them in 495. A rule may depend on the order.
 """
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable, Sequence
+
+import numpy as np
 
 from dqn_tf.envs.placement.jobs import KINDS, Kind, Machine, fits, place
 
-State = tuple[Machine, ...]  # what each machine has left, sorted
+State = tuple[Machine, ...]  # what each machine has left
+Outcomes = list[tuple[float, State]]  # the reward and the state after each action that may be taken
 
 
 def optimum(machines: int, cores: int, memory: int, jobs: int) -> float:
     """Return the mean return of the best policy over episodes of so many jobs."""
-    return _value_of(_best)(jobs, ((cores, memory),) * machines)
+    return _mean_return(_sorted_outcomes, max, jobs, ((cores, memory),) * machines)
+
+
+def return_at_random(machines: int, cores: int, memory: int, jobs: int) -> float:
+    """Return the mean return of drawing from the legal actions."""
+
+    def mean(returns: Sequence[float]) -> float:
+        return float(np.mean(returns))
+
+    return _mean_return(_sorted_outcomes, mean, jobs, ((cores, memory),) * machines)
 
 
 def rule_return(
@@ -34,40 +45,49 @@ def rule_return(
 ) -> float:
     """Return the mean return of a rule of `rules`, which must not draw."""
 
-    def by_rule(kind: Kind, state: State, after: Callable[[State], float]) -> float:
+    def outcomes(kind: Kind, state: State) -> Outcomes:
         machine = rule(kind, state)
-        if machine == len(state):
-            return after(state)
-        return kind.value + after(with_job(kind, state, machine))
+        return [(0.0, state) if machine == len(state) else placed_on(kind, state, machine)]
 
-    return _value_of(by_rule)(jobs, ((cores, memory),) * machines)
+    return _mean_return(outcomes, max, jobs, ((cores, memory),) * machines)
 
 
-def with_job(kind: Kind, state: State, machine: int) -> State:
-    """Return the state after a job is placed on a machine with room for it."""
-    others = state[:machine] + state[machine + 1 :]
-    return tuple(sorted((*others, place(kind, state[machine]))))
+def _sorted_outcomes(kind: Kind, state: State) -> Outcomes:
+    """Return the outcomes of turning a job away and of placing it on each machine with room."""
+    with_room = [machine for machine, left in enumerate(state) if fits(kind, left)]
+    placed = [placed_on(kind, state, machine) for machine in with_room]
+    return [(0.0, state), *((reward, tuple(sorted(after))) for reward, after in placed)]
 
 
-def _best(kind: Kind, state: State, after: Callable[[State], float]) -> float:
-    placed = [
-        kind.value + after(with_job(kind, state, machine))
-        for machine, left in enumerate(state)
-        if fits(kind, left)
-    ]
-    return max([after(state), *placed])
+def placed_on(kind: Kind, state: State, machine: int) -> tuple[float, State]:
+    """Return the reward of a job that is placed on a machine with room, and the state after it."""
+    after = place(kind, state[machine])
+    return kind.value, (*state[:machine], after, *state[machine + 1 :])
 
 
-def _value_of(
-    choose: Callable[[Kind, State, Callable[[State], float]], float],
-) -> Callable[[int, State], float]:
-    """Return the mean return by jobs to come and state, where `choose` gives that of one job."""
+def _mean_return(
+    outcomes: Callable[[Kind, State], Outcomes],
+    value_of: Callable[[Sequence[float]], float],
+    jobs: int,
+    start: State,
+) -> float:
+    """Return the mean return from `start` on, by the recursion above.
 
-    @functools.cache
-    def value(jobs: int, state: State) -> float:
-        if not jobs:
-            return 0.0
-        after = functools.partial(value, jobs - 1)
-        return sum(kind.chance * choose(kind, state, after) for kind in KINDS)
-
-    return value
+    `value_of` makes the value of a job that has arrived from those of its `outcomes`.
+    """
+    by_kind = {start: [outcomes(kind, start) for kind in KINDS]}
+    found = [start]
+    for state in found:  # it grows while it is read
+        for after in {after for each in by_kind[state] for _, after in each} - by_kind.keys():
+            by_kind[after] = [outcomes(kind, after) for kind in KINDS]
+            found.append(after)
+    values = dict.fromkeys(by_kind, 0.0)
+    for _ in range(jobs):
+        values = {
+            state: sum(
+                kind.chance * value_of([reward + values[after] for reward, after in each])
+                for kind, each in zip(KINDS, of_kinds, strict=True)
+            )
+            for state, of_kinds in by_kind.items()
+        }
+    return values[start]

@@ -1,5 +1,6 @@
 """Jobs on machines: the environment, the rules, and the optimum against brute force."""
 
+import functools
 import itertools
 
 import numpy as np
@@ -16,19 +17,43 @@ from dqn_tf.support.errors import UserError
 SMALL = {"machines": 2, "cores": 4, "memory": 4, "jobs": 3}
 
 
-def by_brute_force(machines: tuple, jobs: int) -> float:
-    """The best mean return, over every job and every action, nothing remembered or sorted."""
+def by_brute_force(machines: tuple, jobs: int, value_of=max) -> float:
+    """The mean return, over every job and every action, nothing remembered or sorted."""
     if not jobs:
         return 0.0
     total = 0.0
     for kind in KINDS:
-        returns = [by_brute_force(machines, jobs - 1)]
+        returns = [by_brute_force(machines, jobs - 1, value_of)]
         for number, free in enumerate(machines):
             if fits(kind, free):
-                left = (*machines[:number], place(kind, free), *machines[number + 1 :])
-                returns.append(kind.value + by_brute_force(left, jobs - 1))
-        total += kind.chance * max(returns)
+                left = with_job(machines, number, kind)
+                returns.append(kind.value + by_brute_force(left, jobs - 1, value_of))
+        total += kind.chance * value_of(returns)
     return total
+
+
+def by_rule(rule, machines: tuple, jobs: int) -> float:
+    """The mean return of a rule that sees machines in their order."""
+
+    @functools.cache
+    def value(machines: tuple, jobs: int) -> float:
+        if not jobs:
+            return 0.0
+        total = 0.0
+        for kind in KINDS:
+            number = rule(kind, machines)
+            if number == len(machines):
+                total += kind.chance * value(machines, jobs - 1)
+            else:
+                after = value(with_job(machines, number, kind), jobs - 1)
+                total += kind.chance * (kind.value + after)
+        return total
+
+    return value(machines, jobs)
+
+
+def with_job(machines: tuple, number: int, kind) -> tuple:
+    return (*machines[:number], place(kind, machines[number]), *machines[number + 1 :])
 
 
 def played(rule, jobs, env: JobPlacement) -> float:
@@ -46,6 +71,8 @@ def test_the_optimum_is_that_of_brute_force(sizes):
     machines, cores, memory, jobs = sizes
     expected = by_brute_force(((cores, memory),) * machines, jobs)
     assert exact.optimum(*sizes) == pytest.approx(expected, abs=1e-12)
+    expected = by_brute_force(((cores, memory),) * machines, jobs, np.mean)
+    assert exact.return_at_random(*sizes) == pytest.approx(expected, abs=1e-12)
 
 
 @pytest.mark.parametrize("name", rules.RULES)
@@ -56,6 +83,20 @@ def test_a_rules_return_is_the_mean_over_all_episodes(name):
         for jobs in itertools.product(KINDS, repeat=SMALL["jobs"])
     )
     assert exact.rule_return(rule, *SMALL.values()) == pytest.approx(expected, abs=1e-12)
+
+
+@pytest.mark.parametrize("sizes", [(3, 4, 4, 12), (2, 6, 6, 10)], ids=str)
+@pytest.mark.parametrize("name", rules.RULES)
+def test_a_rule_sees_the_machines_in_their_order(name, sizes):
+    machines, cores, memory, jobs = sizes
+    rule = rules.RULES[name]
+    expected = by_rule(rule, ((cores, memory),) * machines, jobs)
+    assert exact.rule_return(rule, *sizes) == pytest.approx(expected, abs=1e-12)
+
+
+def test_any_number_of_jobs():
+    # in the end one training run has found its place, which is worth 8
+    assert exact.optimum(1, 4, 4, 500) == pytest.approx(8.0)
 
 
 def test_the_rules_choose_as_they_say():
