@@ -19,7 +19,7 @@ from dqn_tf.config.dqn_config import DQNConfig
 from dqn_tf.envs.applications import regime_beliefs
 from dqn_tf.envs.applications.helpdesk import Helpdesk
 from dqn_tf.envs.applications.news_alert import SIGN, NewsAlert
-from dqn_tf.envs.applications.text_env import CORPUS_EPISODES, TextEnv
+from dqn_tf.envs.applications.text_env import TextEnv
 from dqn_tf.envs.spaces import Spaces
 from dqn_tf.envs.text import logged_play
 
@@ -57,7 +57,7 @@ def labelled_corpus(env: TextEnv, label: Callable[[Any], int]) -> tuple[np.ndarr
         return env.__class__.behaviour(played)
 
     played.behaviour = behaviour  # type: ignore[method-assign]
-    logged_play.logged_play(played, CORPUS_EPISODES, logged_play.CORPUS_SEED)
+    logged_play.logged_play(played, logged_play.CORPUS_EPISODES, logged_play.CORPUS_SEED)
     return np.array(observations), np.array(labels)
 
 

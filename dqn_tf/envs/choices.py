@@ -16,13 +16,12 @@ import gymnasium as gym
 import numpy as np
 
 from dqn_tf.envs import returned
-from dqn_tf.envs.text import logged_play
+from dqn_tf.envs.text.logged_play import PlaysLoggedData
 from dqn_tf.envs.tokens import Vocabulary, attribute_of, tokens_of, vocabulary_of
 from dqn_tf.support.errors import UserError, describe_value
 
 FLAG = "--choices=texts"
 REMEMBERED = 4_096  # texts whose tokens are kept
-CORPUS_EPISODES = 2_000
 
 
 class ChoiceLayout(NamedTuple):
@@ -32,7 +31,7 @@ class ChoiceLayout(NamedTuple):
     tokens: int
 
 
-class ChoiceTexts(gym.Wrapper):
+class ChoiceTexts(PlaysLoggedData):
     """Observes the state's tokens and those of `info["choices"]`; int, [T + C · L].
 
     C is `most`, or what the environment's attribute `max_choices` says, or the number of its
@@ -45,6 +44,8 @@ class ChoiceTexts(gym.Wrapper):
       choice_layout: C and L.
       choice_texts: the texts of the choices now.
     """
+
+    flag = FLAG
 
     def __init__(self, env: gym.Env, most: int = 0, tokens: int = 0) -> None:
         super().__init__(env)
@@ -102,30 +103,6 @@ class ChoiceTexts(gym.Wrapper):
         """The environment's own numbers of the actions."""
         start = _start(self.env)
         return range(start, start + _actions(self.env))
-
-    @property
-    def behaviour_steps(self) -> int | None:
-        """Where an episode of logged data is cut, if the environment says it."""
-        steps: int | None = attribute_of(self.env, "behaviour_steps")
-        return steps
-
-    def behaviour(self) -> np.ndarray:
-        """Return the chances of the actions now, of the player who makes logged data."""
-        chances: np.ndarray = attribute_of(self.env, "behaviour")()
-        return chances
-
-    def corpus(self) -> dict[str, np.ndarray]:
-        """Return 2,000 episodes of the environment's own player as logged data, with choices.
-
-        Raises UserError if it has no player.
-        """
-        if not callable(attribute_of(self.env, "behaviour")):
-            raise UserError(
-                f"--data=env with {FLAG} plays as the environment's method `behaviour` does, which"
-                " gives the chances of the actions, and it has none. Name a file, such as"
-                " --data=FILE.npz."
-            )
-        return logged_play.logged_play(self, CORPUS_EPISODES, logged_play.CORPUS_SEED)
 
     def _with_choices(self, observation: Any, info: Any) -> tuple[np.ndarray, dict[str, Any]]:
         """Return the observation with its choices behind it, and their mask in `info`."""

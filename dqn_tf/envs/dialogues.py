@@ -17,8 +17,9 @@ import gymnasium as gym
 import numpy as np
 
 from dqn_tf.config.dqn_config import DQNConfig
-from dqn_tf.envs.spaces import Spaces
-from dqn_tf.envs.text import logged_play
+from dqn_tf.envs import returned
+from dqn_tf.envs.spaces import MASK, Spaces, without_mask
+from dqn_tf.envs.text.logged_play import PlaysLoggedData
 from dqn_tf.envs.tokens import attribute_of
 from dqn_tf.language.model_files import open_model
 from dqn_tf.support.errors import UserError, describe_value
@@ -27,7 +28,6 @@ FLAG = "--language_model"
 ROLES = ("", "user", "assistant", "system")  # by the numbers in an observation; any other is system
 PADDING = -1
 REMEMBERED = 65_536  # texts whose tokens are kept
-CORPUS_EPISODES = 2_000
 
 
 class MessageReader:
@@ -81,12 +81,13 @@ class MessageReader:
         return np.concatenate([observed.reshape(-1), beside.reshape(-1)])
 
 
-class MessageTokens(gym.Wrapper):
+class MessageTokens(PlaysLoggedData):
     """Observes messages in the tokens of a language model, MultiDiscrete [M · (1 + L)] int32.
 
     They are `info["messages"]`, a list of {"role": ..., "content": ...} as chats are told
     everywhere, or `info["text"]` as one message where there are none, or with `--dialogue=text`. M
-    is `--max_messages`, or the environment's attribute `max_messages`, or 1.
+    is `--max_messages`, or the environment's attribute `max_messages`, or 1. An `action_mask`
+    beside the environment's own observation becomes `info["action_mask"]`.
 
     Attributes:
       message_places: M.
@@ -94,12 +95,14 @@ class MessageTokens(gym.Wrapper):
       message_reader: what makes observations of messages.
     """
 
+    flag = FLAG
     tokens = None  # far too many names
     tokenizer = None  # texts become tokens outside of the graph
     padding = PADDING
 
     def __init__(self, env: gym.Env, config: DQNConfig) -> None:
         super().__init__(env)
+        _, self._has_mask_within = without_mask(env.observation_space)
         files = open_model(config.language_model)
         self._tokenizer = files.tokenizer
         remembered = functools.lru_cache(maxsize=REMEMBERED)(self._encoded)
@@ -116,12 +119,13 @@ class MessageTokens(gym.Wrapper):
 
     def reset(self, **arguments: Any) -> tuple[np.ndarray, dict[str, Any]]:
         """Reset the environment. Raises UserError if it tells no texts."""
-        _, info = self.env.reset(**arguments)
-        return self._observation(info), info
+        observation, info = self.env.reset(**arguments)
+        return self._observation(info), self._with_mask(observation, info)
 
     def step(self, action: int) -> tuple[np.ndarray, Any, Any, Any, dict[str, Any]]:
         """Take a step. Raises UserError if it tells no texts."""
-        _, reward, terminated, truncated, info = self.env.step(action)
+        observation, reward, terminated, truncated, info = self.env.step(action)
+        info = self._with_mask(observation, info)
         return self._observation(info), reward, terminated, truncated, info
 
     def encode(self, text: str) -> list[int]:
@@ -133,35 +137,16 @@ class MessageTokens(gym.Wrapper):
         """Room for the tokens of a choice: as for those of a message."""
         return self.message_tokens
 
-    @property
-    def actions(self) -> range:
-        """The environment's own numbers of the actions."""
-        actions: range = attribute_of(self.env, "actions")
-        return actions
-
-    @property
-    def behaviour_steps(self) -> int | None:
-        """Where an episode of logged data is cut, if the environment says it."""
-        steps: int | None = attribute_of(self.env, "behaviour_steps")
-        return steps
-
-    def behaviour(self) -> np.ndarray:
-        """Return the chances of the actions now, of the player who makes logged data."""
-        chances: np.ndarray = attribute_of(self.env, "behaviour")()
-        return chances
-
-    def corpus(self) -> dict[str, np.ndarray]:
-        """Return 2,000 episodes of the environment's own player. Raises UserError without one."""
-        if not callable(attribute_of(self.env, "behaviour")):
-            raise UserError(
-                f"--data=env with {FLAG} plays as the environment's method `behaviour` does, and it"
-                " has none. Name a file, such as --data=FILE.npz."
-            )
-        return logged_play.logged_play(self, CORPUS_EPISODES, logged_play.CORPUS_SEED)
-
     def _observation(self, info: Any) -> np.ndarray:
         """Return the last messages of `info`. Raises UserError if there are none to read."""
         return self.message_reader.of_messages(list(self._messages(info)))
+
+    def _with_mask(self, observation: Any, info: Any) -> Any:
+        """Return `info` with the mask that lies beside the environment's own observation."""
+        if not self._has_mask_within or not isinstance(info, dict):
+            return info
+        _, mask = returned.parts_of(observation)
+        return info | {MASK: mask}
 
     def _messages(self, info: Any) -> Iterable[tuple[str, str]]:
         """Yield who spoke, and what. Raises UserError."""

@@ -39,18 +39,25 @@ OF_NETWORK = (
     "distribution",
 )
 OF_DISTRIBUTION = ("atoms", "v_min", "v_max")
+# what a language model says of a text, which the weights above it read
+OF_LANGUAGE = ("language_layers", "language_prompt", "skip_tokens", "dialogue", "message_torso")
 # what need not be the same: how choices told as texts lie, and whether there are masks
 FREE_OF_SPACES = ("masked", "choices", "choice_tokens")
 NAME_OF_VARIABLE = "network_variables/{}/.ATTRIBUTES/VARIABLE_VALUE"  # in an export
 
 
 class Origin(NamedTuple):
-    """What first weights were learned with, and how to read them."""
+    """What first weights were learned with, and how to read them.
+
+    Attributes:
+      identity: what the torso took from files, by its hash; None if that is not known.
+    """
 
     config: DQNConfig
     spaces: Spaces
     tokens: list[str] | None
     read: Callable[[], list[np.ndarray]]
+    identity: str | None = None
 
 
 def require_fit(config: DQNConfig, spaces: Spaces) -> None:
@@ -78,7 +85,13 @@ def begin_with(agent: DQN, config: DQNConfig) -> None:
     """
     if not config.initial_weights:
         return
-    weights = find(config.initial_weights).read()
+    origin = find(config.initial_weights)
+    if origin.identity not in (None, agent.online.torso.identity):
+        raise UserError(
+            f"--initial_weights={config.initial_weights} was trained with another language model"
+            f" than --language_model={config.language_model}"
+        )
+    weights = origin.read()
     variables = list(agent.online.variables)
     shapes = [tuple(array.shape) for array in weights]
     if len(weights) < len(variables):  # of layers above a language model that was frozen there
@@ -91,7 +104,7 @@ def begin_with(agent: DQN, config: DQNConfig) -> None:
         )
     for variable, array in zip(variables, weights, strict=True):
         variable.assign(array)
-    agent.target.set_weights(agent.online.get_weights())
+    agent.copy_to_target()
 
 
 def find(name: str) -> Origin:
@@ -109,7 +122,8 @@ def _of_run(path: Path) -> Origin:
     config, spaces, latest = earlier_run.read(path)
     name = config.export_weights if latest.state["evaluated"] else "last"
     tokens = registry.names(config).get("tokens")
-    return Origin(config, spaces, tokens, lambda: read_weights(latest, name))
+    identity = latest.state.get("torso")
+    return Origin(config, spaces, tokens, lambda: read_weights(latest, name), identity)
 
 
 def _of_export(path: Path) -> Origin:
@@ -154,7 +168,8 @@ def _settings(origin: Origin, config: DQNConfig, spaces: Spaces) -> list[str]:
     if networks[0] != networks[1]:
         phrases.append(f"--network is {networks[0]} there and {networks[1]} here")
     distribution = OF_DISTRIBUTION if now.distribution != "none" else ()
-    for name in (*OF_NETWORK, *distribution):
+    language = OF_LANGUAGE if now.language_model else ()
+    for name in (*OF_NETWORK, *distribution, *language):
         there, here = getattr(before, name), getattr(now, name)
         if there != here:
             phrases.append(f"--{name} is {show(there)} there and {show(here)} here")

@@ -85,6 +85,21 @@ def test_low_rank_changes_begin_with_the_layers_of_a_frozen_run(unbroken, model,
     assert "The first update" in text and "An update takes 0." in text, text
 
 
+def test_first_weights_of_other_features_are_refused(unbroken, model, tmp_path):
+    """Their shapes are the same at any depth."""
+    flags = LANGUAGE | {"initial_weights": unbroken[1] / "run", "total_steps": 100}
+    deeper = small_run(tmp_path, language_model=model, **flags | {"language_layers": 2})
+    status, text = run(deeper, tmp_path)
+    assert status == 1 and "--language_layers is 1 there and 2 here" in text, text
+    other = tmp_path / "model"
+    shutil.copytree(model, other)
+    with (other / "model.safetensors").open("r+b") as file:
+        file.seek(-1, 2)
+        file.write(b"\x00")
+    status, text = run(small_run(tmp_path, language_model=other, **flags), tmp_path)
+    assert status == 1 and "was trained with another language model than" in text, text
+
+
 def test_other_files_than_before_are_a_sentence(unbroken, model, tmp_path):
     shutil.copytree(unbroken[1] / "run", tmp_path / "run")
     weights = model / "model.safetensors"

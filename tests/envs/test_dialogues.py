@@ -6,6 +6,7 @@ import pytest
 
 from dqn_tf.config.dqn_config import DQNConfig
 from dqn_tf.envs import registry
+from dqn_tf.envs.checked_env import CheckedEnv
 from dqn_tf.envs.dialogues import MessageTokens
 from dqn_tf.language.model_files import open_model
 from dqn_tf.support.errors import UserError
@@ -78,6 +79,29 @@ def test_messages_are_tokens_with_who_spoke(model):
 def test_what_is_no_message_is_a_sentence(model, info, said):
     with pytest.raises(UserError, match=said):
         observed(model, info)
+
+
+@pytest.mark.parametrize("place", ["observation", "info"])
+def test_illegal_actions_stay_illegal(model, place):
+    mask = np.array([0, 1], np.int8)
+    env = Said({"text": "x"} | ({"action_mask": mask} if place == "info" else {}))
+    if place == "observation":
+        text = gym.spaces.Text(9)
+        env.observation_space = gym.spaces.Dict(
+            observation=text, action_mask=gym.spaces.MultiBinary(2)
+        )
+        env.reset = lambda *, seed=None, options=None: (
+            {"observation": "x", "action_mask": mask},
+            env.info,
+        )
+        env.step = lambda action: (env.reset()[0], 0.0, False, False, env.info)
+    checked = CheckedEnv(MessageTokens(env, DQNConfig(language_model=model)), "It")
+    checked.reset(seed=1)
+    assert checked.is_masked and checked.mask.tolist() == [False, True]
+    if place == "observation":
+        mask[:] = [1, 1]
+        checked.step(1)
+        assert checked.mask.all()
 
 
 def test_helpdesk_tells_its_messages(model):

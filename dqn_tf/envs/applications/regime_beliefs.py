@@ -113,19 +113,19 @@ def rule_return(rule: np.ndarray | list[np.ndarray], noise: float = 0.0) -> floa
     Texts before the first count as not negative.
     """
     rules = rule if isinstance(rule, list) else [rule] * TEXTS
-    chances = np.zeros((2, len(rules[0])))  # of calm and stress with each window, without an alert
-    chances[0, 0] = 1.0
+    waiting = np.zeros((2, len(rules[0])))  # chances of calm and stress by window, without an alert
+    waiting[0, 0] = 1.0
     total = 0.0
     shifted = np.arange(len(rules[0])) * 2 % len(rules[0])
     for alerts in rules:
-        calm, stress = chances
-        chances = np.stack([calm * (1.0 - HAZARD), stress + calm * HAZARD])
-        following = np.zeros_like(chances)
+        calm, stress = waiting
+        turned = np.stack([calm * (1.0 - HAZARD), stress + calm * HAZARD])
+        read = np.zeros_like(turned)
         for regime, negative in enumerate(chances_of_negative(noise)):
-            np.add.at(following[regime], shifted, chances[regime] * (1.0 - negative))
-            np.add.at(following[regime], shifted + 1, chances[regime] * negative)
-        alarm = following[:, alerts].sum(axis=1)
+            np.add.at(read[regime], shifted, turned[regime] * (1.0 - negative))
+            np.add.at(read[regime], shifted + 1, turned[regime] * negative)
+        alarm = read[:, alerts].sum(axis=1)
         total += FALSE_ALARM * alarm[0] + RIGHT * alarm[1]
-        chances = np.where(alerts, 0.0, following)
-        total += LATE * chances[1].sum()
+        waiting = np.where(alerts, 0.0, read)
+        total += LATE * waiting[1].sum()
     return float(total)

@@ -21,7 +21,6 @@ from dqn_tf.envs.text import logged_play
 from dqn_tf.envs.text.token_env import TokenEnv
 
 KNOWN = 0.5  # how often the player of logged data does the best thing
-CORPUS_EPISODES = 2_000
 
 
 class TextEnv(TokenEnv):
@@ -97,7 +96,7 @@ class TextEnv(TokenEnv):
 
     def corpus(self) -> dict[str, np.ndarray]:
         """Return 2,000 episodes of `behaviour` as logged data."""
-        return logged_play.corpus(self, CORPUS_EPISODES)
+        return logged_play.corpus(self, logged_play.CORPUS_EPISODES)
 
     def draw(self, texts: Sequence[str]) -> str:
         """Return one of the texts, each equally likely."""

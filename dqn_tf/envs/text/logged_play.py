@@ -5,12 +5,16 @@ from __future__ import annotations
 import copy
 from typing import Any, Protocol
 
+import gymnasium as gym
 import numpy as np
 
 from dqn_tf.config import seeding
 from dqn_tf.envs.text.token_env import TokenEnv
+from dqn_tf.envs.tokens import attribute_of
+from dqn_tf.support.errors import UserError
 
 CORPUS_SEED = 0  # an environment's own data are the same for every run
+CORPUS_EPISODES = 2_000  # of an environment that does not say how many
 
 
 class Player(Protocol):
@@ -32,6 +36,45 @@ class Player(Protocol):
 
     def behaviour(self) -> np.ndarray:
         """Return the chances of the actions [A] now."""
+
+
+class PlaysLoggedData(gym.Wrapper):
+    """A wrapper through which the environment's own player makes logged data.
+
+    `flag` is what puts it there, for what is said of it.
+    """
+
+    flag = ""
+
+    @property
+    def actions(self) -> range:
+        """The environment's own numbers of the actions."""
+        actions: range = attribute_of(self.env, "actions")
+        return actions
+
+    @property
+    def behaviour_steps(self) -> int | None:
+        """Where an episode of logged data is cut, if the environment says it."""
+        steps: int | None = attribute_of(self.env, "behaviour_steps")
+        return steps
+
+    def behaviour(self) -> np.ndarray:
+        """Return the chances of the actions now, of the player who makes logged data."""
+        chances: np.ndarray = attribute_of(self.env, "behaviour")()
+        return chances
+
+    def corpus(self) -> dict[str, np.ndarray]:
+        """Return 2,000 episodes of the environment's own player as logged data.
+
+        Raises UserError if it has no player.
+        """
+        if not callable(attribute_of(self.env, "behaviour")):
+            raise UserError(
+                f"--data=env with {self.flag} plays as the environment's method `behaviour` does,"
+                " which gives the chances of the actions, and it has none. Name a file, such as"
+                " --data=FILE.npz."
+            )
+        return logged_play(self, CORPUS_EPISODES, CORPUS_SEED)
 
 
 def corpus(env: TokenEnv, episodes: int) -> dict[str, np.ndarray]:

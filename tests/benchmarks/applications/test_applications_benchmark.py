@@ -72,7 +72,7 @@ def test_a_bag_of_words_learns_half_of_the_quests_and_no_more():
 
 
 def test_a_classifier_that_is_told_learns_the_training_wordings(monkeypatch):
-    monkeypatch.setattr(run_one.supervised, "CORPUS_EPISODES", 500)
+    monkeypatch.setattr(run_one.supervised.logged_play, "CORPUS_EPISODES", 500)
     settings = {"hidden_units": (64,), "offline_updates": 150}
     config = experiments.configure(BY_NAME["helpdesk_right"], 100, settings)
     result = run_one.run(config, experiments.RIGHT)
