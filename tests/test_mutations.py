@@ -39,7 +39,7 @@ BY_ONLINE = (
     'batch["reward"] + batch["discount"] * tf.reduce_max(self.online(batch["next_observation"]),'
     " axis=1)"
 )
-TARGET_BY_ONLINE = "self.target.set_weights(self.online.get_weights())"
+TARGET_NETWORK = "self.target = QNetwork(self.spaces, config, generator, num_agents, torso)"
 OWED = "min(env_steps, max(0, self.env_step - self.learning_starts))"
 TERMINATED = "np.where(steps.terminated[end, env],"
 
@@ -211,13 +211,13 @@ MUTATIONS = {
         DQN,
         "__init__",
         oracles.check_target_at_birth,
-        (TARGET_BY_ONLINE, "pass"),
+        ("target.assign(online)", "pass"),
     ),
     "online and target one network": (
         DQN,
         "__init__",
         oracles.check_target_at_birth,
-        (TARGET_BY_ONLINE, "self.target = self.online"),
+        (TARGET_NETWORK, "self.target = self.online"),
     ),
     "truncation taken for death": (
         NStep,
@@ -348,11 +348,11 @@ MUTATIONS = {
     ),
     "a binary fraction costs an update": (
         HostEngine,
-        "_updates_owed",
+        "_whole_updates",
         ten_updates_a_step,
         (
-            "self.env_steps_owed / self.config.env_steps_per_update + 1e-06",
-            "self.env_steps_owed // self.config.env_steps_per_update",
+            "env_steps / self.config.env_steps_per_update + 1e-06",
+            "env_steps // self.config.env_steps_per_update",
         ),
     ),
     "rows written one place off": (

@@ -38,6 +38,19 @@ from dqn_tf.support.imports import import_named
 Batch = dict[str, tf.Tensor]
 
 
+# of metrics beside the auxiliary ones: of an update, and of a row of metrics.csv
+TAKEN_NAMES = (
+    *UPDATE_METRICS,
+    "error",
+    "target",
+    "selected",
+    "env_step",
+    "epsilon",
+    "updates",
+    "env_steps_per_second",
+)
+
+
 class AuxiliaryLoss(NamedTuple):
     """One further term of the loss, and the name of its metric."""
 
@@ -70,7 +83,7 @@ def make_auxiliary_losses(config: DQNConfig) -> list[AuxiliaryLoss]:
         name = import_name.partition(":")[2]
         if not callable(function):
             raise UserError(f"--auxiliary_losses: {import_name} is no function.")
-        if name in UPDATE_METRICS or name in [other.name for other in auxiliaries]:
+        if name in TAKEN_NAMES or name in [other.name for other in auxiliaries]:
             raise UserError(
                 f"--auxiliary_losses: {name} is a metric already; give the function another name."
             )

@@ -73,8 +73,12 @@ class DQN(TransitionModel):
         generator = generators(config.seed or 0)["weights"]
         self.online = QNetwork(self.spaces, config, generator, num_agents, torso)
         self.target = QNetwork(self.spaces, config, generator, num_agents, torso)
+        # Before the target is frozen: Keras 2 then has its variables in another order.
+        pairs = list(zip(self.target.variables, self.online.variables, strict=True))
+        self._target_and_online = lambda: pairs  # Keras would count those of a list twice
+        for target, online in pairs:
+            target.assign(online)
         self.target.trainable = False
-        self.target.set_weights(self.online.get_weights())
         self.auxiliary_losses = make_auxiliary_losses(config)
         self.block_metrics = BlockMetrics(reductions(self.auxiliary_losses), num_agents)
         names = ["loss", "q_selected", *(loss.name for loss in self.auxiliary_losses)]
@@ -293,7 +297,7 @@ class DQN(TransitionModel):
         self._move_target(1.0)
 
     def _move_target(self, share: tf.Tensor | float) -> None:
-        for target, online in zip(self.target.variables, self.online.variables, strict=True):
+        for target, online in self._target_and_online():
             if tf.as_dtype(target.dtype).is_floating:
                 # Not target + share · (online - target): a hard copy must be exact to the bit.
                 target.assign(share * online + (1.0 - share) * target)
@@ -303,9 +307,12 @@ class DQN(TransitionModel):
     @property
     def updates(self) -> tf.Variable:
         """Gradient steps taken, a scalar int64 variable: the learner's only clock."""
+        self._require_compiled()
+        return self.optimizer.iterations
+
+    def _require_compiled(self) -> None:
         if getattr(self, "program", None) is None:
             raise UserError("The agent is not compiled yet: call agent.compile() first.")
-        return self.optimizer.iterations
 
     def learn(self, batches: dict[str, np.ndarray | tf.Tensor], updates: int) -> Learned:
         """Do so many updates on the first rows of `batches`, in one compiled call.
@@ -313,11 +320,13 @@ class DQN(TransitionModel):
         Each column is [U, B, ...]. Values are not looked at; what the replay holds was. Raises
         UserError where a column's shape or dtype is wrong.
         """
+        self._require_compiled()
         with plain_sentences():
             return self.program.run(batches, updates)
 
     def pretrain(self, batches: dict[str, np.ndarray | tf.Tensor], updates: int) -> Learned:
         """Do what `learn` does with `imitate` in place of `update`: learn to act as was logged."""
+        self._require_compiled()
         with plain_sentences():
             return self.imitation_program.run(batches, updates)
 

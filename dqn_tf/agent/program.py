@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import tensorflow as tf
@@ -11,6 +11,7 @@ import tensorflow as tf
 from dqn_tf.agent.autograph import compile_loops
 from dqn_tf.agent.column import Batch
 from dqn_tf.agent.update_metrics import BlockMetrics
+from dqn_tf.support.errors import UserError
 
 
 class Learned(NamedTuple):
@@ -42,17 +43,24 @@ class UpdateProgram:
         self._flat_weights = flat_weights
         self._keeps_errors = keeps_errors
         self.function = compile_loops(self.block, uses_xla)
-        self._concrete: dict[tuple[int, ...], Callable[..., tuple[tf.Tensor, ...]]] = {}
+        self._concrete: dict[Any, Callable[..., tuple[tf.Tensor, ...]]] = {}
 
     def run(self, batches: Mapping[str, np.ndarray | tf.Tensor], updates: int) -> Learned:
-        """Do so many updates on the first rows of `batches`, whose columns are [U, B, ...]."""
+        """Do so many updates on the first rows of `batches`, whose columns are [U, B, ...].
+
+        Raises UserError if there are not so many.
+        """
+        if updates > len(batches["reward"]):
+            raise UserError(
+                f"{updates} updates need as many batches, and there are {len(batches['reward'])}."
+            )
         columns = {name: tf.convert_to_tensor(column) for name, column in batches.items()}
         count = tf.constant(updates)
-        size = tuple(batches["reward"].shape)
-        if size not in self._concrete:
+        kind = tuple((name, column.dtype, column.shape) for name, column in columns.items())
+        if kind not in self._concrete:
             # called directly, a concrete function takes half the time to enter
-            self._concrete[size] = self.function.get_concrete_function(columns, count)
-        metrics, weights, error = self._concrete[size](columns, count)
+            self._concrete[kind] = self.function.get_concrete_function(columns, count)
+        metrics, weights, error = self._concrete[kind](columns, count)
         return Learned(
             metrics=self.metrics.by_name(metrics.numpy())[0],
             weights=None if self._flat_weights is None else weights.numpy(),

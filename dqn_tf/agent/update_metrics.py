@@ -56,7 +56,7 @@ class BlockMetrics:
         for name, reduction in self.reductions.items():
             values = [part[name] for part in parts]
             if reduction == MAX:
-                joined[name] = max(values)
+                joined[name] = float(np.max(values))  # unlike max, NaN if one is
             else:
                 joined[name] = float(np.average(values, weights=counts))
         return joined

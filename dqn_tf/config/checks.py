@@ -276,13 +276,15 @@ def check_behaviour(config: Settings) -> str | None:
 
 
 def check_exponential_epsilon(config: Settings) -> str | None:
-    """Require an end above 0 for an exponential, which never reaches 0."""
-    if config.epsilon_schedule != "exponential" or config.epsilon_end > 0:
+    """Require a start and an end above 0 for an exponential, which is never 0."""
+    if config.epsilon_schedule != "exponential":
         return None
-    return (
-        "--epsilon_schedule=exponential never reaches --epsilon_end=0: give an --epsilon_end above"
-        " 0."
-    )
+    for name, verb in (("epsilon_end", "reaches"), ("epsilon_start", "leaves")):
+        if not getattr(config, name):
+            return (
+                f"--epsilon_schedule=exponential never {verb} --{name}=0: give an --{name} above 0."
+            )
+    return None
 
 
 def check_graph_engine(config: Settings) -> str | None:

@@ -43,7 +43,7 @@ def episode_seed(seed: int, stream: int, *position: int) -> int:
     The seed depends on nothing else, so an episode can be played again without a saved environment.
     """
     word = np.random.SeedSequence((seed, stream, *position)).generate_state(1)[0]
-    return int(word >> 1) & ~3 | stream
+    return (int(word >> 1) & ~0b11) | stream  # the last two bits are the stream's
 
 
 def episode_seeds(seed: int, stream: int, episodes: int, first: int = 0) -> Sequence[int]:

@@ -23,6 +23,12 @@ class LearningBroke(UserError):
     """Says that losses or gradients are no numbers any more, which is the settings' fault."""
 
 
+def against_breaking(config: DQNConfig) -> str:
+    """Return what helps against losses and gradients that are no numbers, as a sentence."""
+    clipping = "--max_gradient_norm" if config.max_gradient_norm else "set --max_gradient_norm=10"
+    return f"Lower --learning_rate or {clipping}, or scale the rewards."
+
+
 class Episode(NamedTuple):
     """One finished episode of training."""
 
@@ -73,6 +79,8 @@ class Engine(abc.ABC):
         those that pretrain, then the offline ones.
       updates: gradient steps taken.
       episodes: episodes finished.
+      warmup_starts: the environment step after which the warm-up's are counted: 0, or where the
+        replay was lost.
       learning_starts: the environment step after which updates are due.
       env_steps_owed: environment steps since then for which no update has been done yet.
     """
@@ -90,6 +98,7 @@ class Engine(abc.ABC):
         self.logged_updates = 0
         self.updates = 0
         self.episodes = 0
+        self.warmup_starts = 0
         self.learning_starts = config.warmup_env_steps
         self.env_steps_owed = 0.0
         # of the episodes under way
@@ -155,6 +164,7 @@ class Engine(abc.ABC):
             "offline_updates": self.logged_updates,
             "updates": self.updates,
             "episodes": self.episodes,
+            "warmup_starts": self.warmup_starts,
             "learning_starts": self.learning_starts,
             "unlearned": self.env_steps_owed,
             "generators": {
@@ -177,18 +187,22 @@ class Engine(abc.ABC):
         if self.env_step and self.logged_updates < self.config.logged_updates:
             raise UserError(
                 f"--offline_updates={self.config.offline_updates}: the run has taken environment"
-                f" steps after {self.logged_updates} updates on logged data, so no more can come"
-                " before them. Leave it"
-                " out."
+                f" steps after {self.logged_updates - self.config.pretrain_updates} offline"
+                " updates, so no more can come before them. Leave it out."
             )
         self.updates = values["updates"]
         self.episodes = values["episodes"]
         if rows is None:
-            self.learning_starts = self.env_step + self.config.warmup_env_steps
+            self.warmup_starts = self.env_step
+            self.learning_starts = self.warmup_starts + self.config.warmup_env_steps
             self.env_steps_owed = 0.0
         else:
             self.learning_starts = values["learning_starts"]
             self.env_steps_owed = self._still_owed(values["unlearned"])
+            # earlier versions had none
+            self.warmup_starts = values.get("warmup_starts", self.warmup_starts)
+            if "warmup_starts" in values and self.env_step <= self.learning_starts:
+                self.learning_starts = self.warmup_starts + self.config.warmup_env_steps
         for name, state in values["generators"].items():
             self.generators[name].bit_generator.state = state
         self.running_return[:] = arrays["running/return"]
@@ -223,12 +237,15 @@ class Engine(abc.ABC):
 
     def _updates_owed(self) -> int:
         """Return the updates that are due for the steps owed, and leave what is over."""
-        # Rounded down but for a hair: 3 steps at 0.1 are 30 updates, though 3 // 0.1 is 29.
-        count = int(self.env_steps_owed / self.config.env_steps_per_update + 1e-6)
-        self.env_steps_owed = max(
-            0.0, self.env_steps_owed - count * self.config.env_steps_per_update
-        )
+        count = self._whole_updates(self.env_steps_owed)
+        paid = count * self.config.env_steps_per_update
+        self.env_steps_owed = max(0.0, self.env_steps_owed - paid)
         return count
+
+    def _whole_updates(self, env_steps: float) -> int:
+        """Return how many updates so many steps pay for."""
+        # Rounded down but for a hair: 3 steps at 0.1 are 30 updates, though 3 // 0.1 is 29.
+        return int(env_steps / self.config.env_steps_per_update + 1e-6)
 
     def _still_owed(self, env_steps_owed: float) -> float:
         """Return what a resumed run owes: less than one update costs now or, with a lag, a block's.
@@ -236,18 +253,23 @@ class Engine(abc.ABC):
         Another --env_steps_per_update may have left more. A whole update but for rounding, as
         1.0 % 0.1 is, would be done twice.
         """
-        price = self.config.env_steps_per_update
-        count = int(env_steps_owed / price + 1e-6)
-        done = count if not self.config.lag else max(0, count - self.config.most_updates)
-        return max(0.0, env_steps_owed - done * price)
+        most = self.config.most_updates if self.config.lag else 0
+        too_many = max(0, self._whole_updates(env_steps_owed) - most)
+        return max(0.0, env_steps_owed - too_many * self.config.env_steps_per_update)
+
+    @property
+    def _place(self) -> str:
+        """Where the run is, in words."""
+        if self.is_offline:
+            return f"update {self.logged_updates} on logged data"
+        return f"environment step {self.env_step}"
 
     def _require_finite(self, metrics: dict[str, float]) -> None:
         if all(map(math.isfinite, metrics.values())):
             return
         raise LearningBroke(
-            f"Learning broke at environment step {self.env_step}: loss {metrics['loss']},"
-            f" largest gradient norm {metrics['gradient_norm']}. Lower --learning_rate or"
-            " --max_gradient_norm, or scale the rewards."
+            f"Learning broke at {self._place}: loss {metrics['loss']}, largest gradient norm"
+            f" {metrics['gradient_norm']}. {against_breaking(self.config)}"
         )
 
     def _finished_episodes(

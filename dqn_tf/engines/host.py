@@ -38,6 +38,7 @@ from dqn_tf.experience.q_function import QFunction
 from dqn_tf.experience.replay import UniformReplay
 from dqn_tf.experience.replay_unit import make_row_maker, row_columns
 from dqn_tf.experience.steps import Steps
+from dqn_tf.support.errors import UserError
 
 WINDOWS = "windows/"  # the arrays of unfinished n-step windows in a checkpoint
 OFFLINE_BLOCK_UPDATES = 64  # at least so many, since no step waits for them
@@ -105,18 +106,18 @@ class HostEngine(Engine):
             return self._learn_offline()
         before = self.env_step
         parts: list[UpdatesDone] = []
-        start = time.perf_counter()
+        began = time.perf_counter()
         collected = self._start_collecting()
-        learning = time.perf_counter()
+        started = time.perf_counter()
         if self.config.lag:
             parts += self._learn_owed()
         if self._remote is not None:
             self._refresh_collector(parts)
             self._begin_next(self._remote)
-        learned = time.perf_counter()
+        waits_from = time.perf_counter()
         steps = collected()
         self._store(steps)
-        collect_seconds = time.perf_counter() - learned + learning - start
+        collect_seconds = (started - began) + (time.perf_counter() - waits_from)
         # The last block's updates wait for no other block.
         if not self.config.lag or self.env_step >= self.config.total_steps:
             parts += self._learn_owed()
@@ -222,6 +223,8 @@ class HostEngine(Engine):
         return self.agent.block_metrics.join([part.metrics for part in parts], counts)
 
     def _update(self, updates: int) -> Learned:
+        if isinstance(self.replay, MixedReplay):
+            self.replay.is_offline = self.is_offline
         # As many batches are drawn for every block, so that one compiled program serves them all.
         most = self._offline_block if self.is_offline else self.config.most_updates
         pretrains = self.is_pretraining
@@ -249,13 +252,24 @@ class HostEngine(Engine):
         """As described in `Engine`; the collector's and the unfinished windows' are among it."""
         values, arrays = super().state()
         collector_values, collector_arrays = self.collector.state()
-        values |= {"replay": self.replay.state()} | collector_values
+        values["replay"] = self.replay.state()
+        for own, others in ((values, collector_values), (arrays, collector_arrays)):
+            self._require_other_names(own, others)
+        values |= collector_values
         arrays |= collector_arrays
         if self.held_out is not None:
             arrays |= self.held_out.state()
         for name, array in self.row_maker.state().items():
             arrays[WINDOWS + name] = array
         return values, arrays
+
+    def _require_other_names(self, own: Mapping[str, Any], others: Mapping[str, Any]) -> None:
+        """Raise UserError if the collector's state has a name of the run's own."""
+        for name in own.keys() & others.keys():
+            raise UserError(
+                f"--collector={self.config.collector}: its state has the name {name!r}, which is"
+                " one of the run's own. Give it another"
+            )
 
     def restore(
         self, values: dict[str, Any], arrays: Arrays, rows: Mapping[str, np.ndarray] | None
@@ -267,6 +281,8 @@ class HostEngine(Engine):
             self.held_out.restore(arrays)
         if rows is not None:
             self.replay.restore(rows, values["replay"])
+        elif isinstance(self.replay, MixedReplay):
+            self.replay.require_same(values["replay"])
         # With a lost replay went the frames that unfinished windows refer to by number.
         if rows is not None or self.frames is None:
             names = [name for name in arrays if name.startswith(WINDOWS)]

@@ -37,9 +37,8 @@ def picture_layout(shape: tuple[int, ...], has_pixels: bool) -> str:
         return "HW"
     if len(shape) == 3 and min(shape[:2]) >= LARGE:
         return "HWC"
-    for layout in ("HWC", "CHW") if len(shape) == 3 else ("SHWC", "SCHW"):
-        if len(layout) != len(shape):
-            continue
+    layouts = [name for name in ("HWC", "CHW", "SHWC", "SCHW") if len(name) == len(shape)]
+    for layout in layouts:
         sizes = dict(zip(layout, shape, strict=True))
         few = [sizes[axis] for axis in "SC" if axis in sizes]
         if min(sizes["H"], sizes["W"]) >= smallest and min(few) >= 1 and max(few) <= MOST_CHANNELS:

@@ -37,6 +37,7 @@ class Frames:
         *frame_shape, self.stack = spaces.observation_shape
         self.size = size
         self.added = 0
+        self._lost = 0  # the frames below this number were gone when a run was resumed
         # The place after the ring stays black: it is the blank frame's.
         self.ring = np.zeros((size + 1, *frame_shape), spaces.observation_dtype)
         # numbers of the newest stack of each environment, [N, S]
@@ -50,7 +51,7 @@ class Frames:
     @property
     def first(self) -> int:
         """The lowest number that is not yet overwritten."""
-        return max(0, self.added - self.size)
+        return max(self._lost, self.added - self.size)
 
     def numbered(self, steps: Steps) -> Steps:
         """Keep the frames of `steps`, and return the steps with their numbers as observations.
@@ -112,6 +113,7 @@ class Frames:
         return {
             "added": self.added,
             "size": self.size,
+            "first": self.first,
             "current": self._current.tolist(),
             "begins": self._begins.tolist(),
         }
@@ -123,6 +125,8 @@ class Frames:
         """
         self.added = state["added"]
         size = state["size"]
+        # earlier versions did not save it
+        self._lost = state.get("first", max(0, self.added - size))
         self._current[:] = state["current"]
         self._begins[:] = state["begins"]
         for start in range(0, min(self.added, size), CHUNK):

@@ -17,8 +17,8 @@ class MixedReplay:
     """The run's own transitions and logged ones, a fixed number of each in every batch.
 
     (Ball et al. 2023, "symmetric sampling", for any share.) A batch has the run's own rows first,
-    then those of each logged source, and one more column: `is_logged` float32. As long as it holds
-    no row of the run's own, all are logged ones.
+    then those of each logged source, and one more column: `is_logged` float32. While it
+    `is_offline`, and as long as it holds no row of the run's own, all are logged ones.
 
     `counts` are the rows of each logged source in a batch, offline; `online_counts` are those of
     the run's own and of each logged source once it takes steps.
@@ -33,6 +33,7 @@ class MixedReplay:
     ) -> None:
         self.online = online
         self.capacity = online.capacity  # of the run's own rows
+        self.is_offline = False
         self.logged = list(logged)
         self._offline_counts = (0, *counts)
         self._online_counts = tuple(online_counts)
@@ -40,7 +41,8 @@ class MixedReplay:
     @property
     def counts(self) -> tuple[int, ...]:
         """The rows of each part in a batch, the run's own first."""
-        return self._online_counts if len(self.online) else self._offline_counts
+        draws_own = len(self.online) and not self.is_offline
+        return self._online_counts if draws_own else self._offline_counts
 
     def __len__(self) -> int:
         return len(self.online)
@@ -107,6 +109,11 @@ class MixedReplay:
         self.online.restore(rows, state)
         for number, (part, values) in enumerate(zip(self.logged, state["logged"], strict=True)):
             part.restore(_below(rows, f"{LOGGED}{number}/"), values)
+
+    def require_same(self, state: Mapping[str, Any]) -> None:
+        """Raise UserError if `state` was returned for other logged episodes."""
+        for part, values in zip(self.logged, state["logged"], strict=True):
+            part.require_same(values)
 
     @property
     def _parts(self) -> list[UniformReplay | LoggedRows]:

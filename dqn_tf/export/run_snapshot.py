@@ -126,7 +126,8 @@ def gate_observations(
     if "frames" not in state or not len(rows["observation"]):
         return observations[spread(len(observations), GATE_OBSERVATIONS)]
     # Here an observation is the numbers of its frames; negative ones stand for black frames.
-    oldest = state["frames"]["added"] - state["frames"]["size"]
+    frames = state["frames"]
+    oldest = frames.get("first", frames["added"] - frames["size"])  # earlier versions had no first
     is_whole = ((observations < 0) | (observations >= oldest)).all(axis=1)
     stacks = observations[is_whole]
     chosen = stacks[spread(len(stacks), GATE_OBSERVATIONS)]

@@ -7,8 +7,9 @@ from collections.abc import Iterator
 import numpy as np
 
 from dqn_tf.config.checks import RESERVOIR
+from dqn_tf.config.dqn_config import DQNConfig
 from dqn_tf.engines import held_out
-from dqn_tf.engines.engine import Block
+from dqn_tf.engines.engine import Block, against_breaking
 from dqn_tf.export import manifest
 from dqn_tf.export.publish import export
 from dqn_tf.export.run_snapshot import GATE_OBSERVATIONS, observations_of
@@ -63,6 +64,7 @@ class RunRecorder(RunObserver):
     def before_block(self, run: Run) -> None:
         """Start the clock of the block's speed."""
         self._block_start = time.monotonic()
+        self._block_env_step = run.engine.env_step
 
     def after_block(self, run: Run, block: Block) -> None:
         """Write the block's episodes, and its metrics if a log period ended in it."""
@@ -75,7 +77,7 @@ class RunRecorder(RunObserver):
                     progress,
                     epsilon=float(run.engine.epsilon(run.engine.env_step)),
                     updates=run.engine.updates,
-                    env_steps_per_second=(progress - self.recorded) / seconds,
+                    env_steps_per_second=(run.engine.env_step - self._block_env_step) / seconds,
                     **block.metrics,
                 )
                 self.metrics.flush()
@@ -101,7 +103,7 @@ class RunRecorder(RunObserver):
         then.
         """
         progress = self.run.engine.progress
-        if self.saved == progress > 0:
+        if progress > 0 and self.saved == progress:
             return
         with self._recording():
             self.metrics.flush()
@@ -137,7 +139,7 @@ class RunRecorder(RunObserver):
             self._draw_learning_curve()
         advice = what_to_try(
             self.plan.config,
-            read_outcome(self.files.metrics, last.test, self.run.engine.replay.rows()),
+            read_outcome(self.files.metrics, exported.test, self.run.engine.replay.rows()),
             self.run.make_env.reward_threshold,
             self.run.make_env.time_limit,
         )
@@ -186,7 +188,7 @@ class RunRecorder(RunObserver):
 
     def _write_checkpoint(self, progress: int) -> None:
         values, arrays = self.run.engine.state()
-        require_finite(arrays, progress)
+        require_finite(arrays, progress, self.plan.config)
         run_values, finalists = self.run.state()
         state = {
             "engine": values,
@@ -301,7 +303,7 @@ class RunRecorder(RunObserver):
         return BestWeights(self.run.best.env_step, self.run.best.mean, best.sha256, best.test)
 
 
-def require_finite(arrays: dict[str, np.ndarray], progress: int) -> None:
+def require_finite(arrays: dict[str, np.ndarray], progress: int, config: DQNConfig) -> None:
     """Raise UserError if networks or optimizer hold NaN or infinity.
 
     Such a checkpoint would be no way back.
@@ -309,6 +311,6 @@ def require_finite(arrays: dict[str, np.ndarray], progress: int) -> None:
     for name, array in arrays.items():
         if array.dtype.kind == "f" and not np.isfinite(array).all():
             raise UserError(
-                f"Learning broke by step {progress}: {name} is not finite, so nothing"
-                " was saved. Lower --learning_rate or --max_gradient_norm, or scale the rewards."
+                f"Learning broke by step {progress}: {name} is not finite, so nothing was saved."
+                f" {against_breaking(config)}"
             )

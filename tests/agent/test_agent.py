@@ -7,6 +7,7 @@ import tensorflow as tf
 import oracles
 from dqn_tf.agent.dqn import DQN, weights_sha256
 from dqn_tf.envs.spaces import Spaces
+from dqn_tf.support.errors import UserError
 from environments import CHAIN_STATES, chain_q_star, chain_transitions
 from oracles import close, equal, make_agent, make_batch, make_config, tensors
 
@@ -124,6 +125,25 @@ def test_learn_is_that_many_updates_on_the_first_rows(learner):
     for source in (metrics, singly):
         for name, merge in (("loss", np.mean), ("q_selected", np.mean), ("gradient_norm", np.max)):
             close(learned.metrics[name], merge([np.squeeze(values[name]) for values in source]))
+
+
+def test_learn_asks_for_as_many_batches_as_updates(learner):
+    agent, birth = learner
+    agent.load_arrays(birth)
+    with pytest.raises(UserError, match=r"^6 updates need as many batches, and there are 5\.$"):
+        agent.learn(stacked(5), 6)
+    equal(list(agent.arrays().values()), list(birth.values()))
+    for learn in ("learn", "pretrain"):
+        with pytest.raises(UserError, match=r"call agent\.compile\(\) first"):
+            getattr(DQN(make_config(), oracles.BOX), learn)(stacked(5), 1)
+
+
+def test_learn_takes_columns_of_other_types_of_the_same_shape(learner):
+    agent, _ = learner
+    batches = stacked(5)
+    agent.learn(batches, 2)
+    agent.learn(batches | {"weight": np.ones_like(batches["reward"])}, 2)
+    agent.learn(batches | {"reward": batches["reward"].astype(np.float64)}, 2)
 
 
 def test_learn_of_no_updates_changes_nothing(learner):

@@ -134,6 +134,8 @@ def test_fit_reports_each_loss_by_name():
         ("own_losses:nothing", "has nothing named 'nothing'"),
         ("no_such_module:f", "no module named 'no_such_module'"),
         ("own_losses:loss", "loss is a metric already"),
+        ("own_losses:error", "error is a metric already"),
+        ("own_losses:epsilon", "epsilon is a metric already"),
         (f"{NAME},{NAME}", "squared_q_values is a metric already"),
     ],
 )

@@ -212,6 +212,10 @@ def test_a_value_at_its_bound_is_taken(name, value):
             {"epsilon_schedule": "exponential", "epsilon_end": 0.0},
             ("epsilon_schedule=exponential", "epsilon_end=0"),
         ),
+        (
+            {"epsilon_schedule": "exponential", "epsilon_start": 0.0},
+            ("epsilon_schedule=exponential", "epsilon_start=0"),
+        ),
         ({"engine": "graph", "noisy": True}, ("engine=graph has no --noisy", "engine=host")),
         ({"engine": "graph", "prioritized": True}, ("engine=graph has no --prioritized",)),
         (

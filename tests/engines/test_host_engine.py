@@ -346,6 +346,20 @@ def test_restored_without_its_replay_it_collects_before_it_learns():
     )
 
 
+@pytest.mark.parametrize(
+    ("at", "warmup", "starts"),
+    [(20, 60, 60), (20, 31, 31), (80, 60, 31)],  # once it has learned, it goes on learning
+)
+def test_a_warm_up_that_is_not_over_can_be_made_longer(at, warmup, starts):
+    engine = make_engine(make_config(**REPEAT), cartpole)
+    oracles.without_learning(engine.agent)
+    while engine.env_step < at:
+        engine.run_block()
+    other = make_engine(make_config(**REPEAT | {"warmup_env_steps": warmup}), cartpole)
+    other.restore(*engine.state(), engine.replay.rows())
+    assert other.learning_starts == starts
+
+
 def test_restored_into_a_larger_replay_it_learns_from_what_was_there_only():
     small = make_engine(make_config(**REPEAT), cartpole)
     oracles.without_learning(small.agent)

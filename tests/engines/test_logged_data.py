@@ -107,6 +107,22 @@ def test_a_run_without_steps_has_no_room_for_them_until_it_takes_some(prioritize
     assert all((batches["is_logged"] == [0, 0, 0, 1, 1]).all() for batches in noted)
 
 
+@pytest.mark.parametrize("total_steps", [0, 60])
+def test_offline_updates_learn_from_logged_data_where_the_replay_has_rows_too(total_steps):
+    """With --initial_replay it has those of another run."""
+    earlier, _ = engine_that_notes_batches(oracles.make_config(**SETTINGS))
+    oracles.run(earlier)
+    config = oracles.make_config(**SETTINGS | {"total_steps": total_steps})
+    engine, noted = engine_that_notes_batches(config)
+    engine.replay.online.restore(earlier.replay.online.rows(), earlier.replay.online.state())
+    oracles.run(engine)
+    offline, online = noted[:3], noted[3:]
+    assert all((batches["is_logged"] == 1).all() for batches in offline)
+    assert {batches["is_logged"].shape[1] for batches in noted} == {5}
+    assert bool(online) == bool(total_steps)
+    assert all((batches["is_logged"] == [0, 0, 0, 1, 1]).all() for batches in online)
+
+
 def test_without_offline_updates_each_batch_has_its_share_from_the_start():
     config = oracles.make_config(**SETTINGS | {"offline_updates": 0})
     engine, noted = engine_that_notes_batches(config)
@@ -161,8 +177,9 @@ def test_other_data_than_those_of_the_start_are_refused(tmp_path):
     engine.run_block()
     values, arrays = engine.state()
     other, _ = engine_that_notes_batches(config, shared(random_episodes(SPACES, 20, 1)))
-    with pytest.raises(UserError, match="--data=random does not hold what it held"):
-        other.restore(values, arrays, engine.replay.rows())
+    for rows in (engine.replay.rows(), None):  # None where the replay was lost
+        with pytest.raises(UserError, match="--data=random does not hold what it held"):
+            other.restore(values, arrays, rows)
 
 
 def test_offline_updates_cannot_grow_once_steps_were_taken():

@@ -22,6 +22,8 @@ from dqn_tf.config import seeding
 from dqn_tf.engines import factory
 from dqn_tf.engines.graph.engine import GraphEngine
 from dqn_tf.envs import registry
+from dqn_tf.run_files.checkpoint import load_latest
+from dqn_tf.support.errors import UserError
 from small_runs import SMALL, arguments
 
 SEEDS = (3, 8, 5)
@@ -254,6 +256,12 @@ def test_a_whole_run_of_several_seeds_and_one_that_was_stopped(tmp_path):
     # one of them goes on alone
     status, text = run(["--resume=run/seed4", "--total_steps=1400"], directory)
     assert status == 0 and "Score of the last weights" in text, text
+    status, text = run([*command, "--total_steps=1200"], directory)
+    assert status == 0 and "3 seeds at once, 1,200 to 1,400 steps each" in text, text
+    summary = json.loads((directory / "run" / "summary.json").read_text(encoding="utf-8"))
+    assert [row["env_steps"] for row in summary["seeds"]] == [1200, 1400, 1200]
+    status, text = run(command, directory)  # now it is that of these runs
+    assert status == 0 and "seeds at once" not in text, text
 
 
 @pytest.mark.parametrize(
@@ -277,3 +285,31 @@ def test_a_whole_run_of_several_seeds_and_one_that_was_stopped(tmp_path):
 def test_what_cannot_be_is_said(flags, sentence, tmp_path):
     status, text = run(words(tmp_path, **flags), tmp_path)
     assert status == 1 and sentence in text and not list(tmp_path.glob("[!.]*")), text
+
+
+def test_where_one_replay_is_lost_all_seeds_fill_theirs_anew(tmp_path):
+    running = start(words(tmp_path), tmp_path)
+    running.wait_for(text="seed 5: step 600")
+    running.kill(signal.SIGKILL)
+    running.wait()
+    for replay in (tmp_path / "run" / "seed3" / "checkpoints").glob("*/replay.npz"):
+        replay.unlink()
+    resume = [f"--resume={tmp_path / 'run'}"]
+    status, text = run(resume, tmp_path)
+    assert status == 1 and "--refill_replay" in text, text
+    status, text = run([*resume, "--refill_replay"], tmp_path)
+    assert status == 0, text
+    rows = [
+        len(load_latest(tmp_path / "run" / f"seed{seed}" / "checkpoints").replay["action"])
+        for seed in (3, 4, 5)
+    ]
+    assert rows[0] < 1200 - 2 and len(set(rows)) == 1
+
+
+def test_seeds_whose_replays_were_filled_at_other_times_are_refused():
+    engines = make_engines()
+    factory.run_block(engines)
+    engines[1].learning_starts += 40
+    with pytest.raises(UserError, match=r"the replay of seed 8 was filled at another time"):
+        for _ in range(10):
+            factory.run_block(engines)

@@ -125,6 +125,14 @@ def test_one_from_scratch_learns_q_star():
 # --- what can be wrong ------------------------------------------------------------------------
 
 
+def test_a_state_with_a_name_of_the_runs_own_is_refused():
+    config = oracles.make_config(collector="own_collector:Clashing")
+    agent = oracles.make_agent(config, registry.spaces(config))
+    engine = oracles.make_engine(config, registry.maker(config), agent)
+    with pytest.raises(UserError, match=r"Clashing: its state has the name 'updates', which is"):
+        engine.state()
+
+
 @pytest.mark.parametrize(
     ("name", "sentence"),
     [

@@ -218,6 +218,20 @@ def test_another_capacity_takes_over_the_newest_that_fit(capacity, prioritized, 
     equal(other.held.take({"place": here}), pair.held.take({"place": newest}))
 
 
+def test_rows_that_were_gone_do_not_come_back_in_a_larger_ring(generator):
+    """Episodes are so short that the ring runs out of frames before the rows run out of room."""
+    pair, game = Pair(600, 1, 1), Game(1, "black", 0.2, generator)
+    for _ in range(40):
+        pair.add(game.steps(50))
+    assert len(pair.held) < 600
+    other = Pair(2_000, 1, 1)
+    other.held.restore(pair.held.rows(), pair.held.state())
+    assert len(other.held) == len(pair.held)
+    newest = np.arange(pair.held.added - len(pair.held), pair.held.added)
+    here = np.arange(other.held.added - len(other.held), other.held.added)
+    equal(other.held.take({"place": here % 2_000}), pair.held.take({"place": newest % 600}))
+
+
 def test_observations_are_stacks(generator):
     pair, game = Pair(40, 1, 1), Game(1, "black", 0.05, generator)
     pair.add(game.steps(10))

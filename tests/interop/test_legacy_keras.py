@@ -50,7 +50,8 @@ def tests(root):
             "keras_saves_it_and_loads_it_again",
         )
     ]
-    return pytest.main([*options, "tests/agent/test_keras.py", *sequences])
+    language = "tests/agent/test_pretrained_torso.py::test_what_learns_and_what_the_target_copies"
+    return pytest.main([*options, "tests/agent/test_keras.py", *sequences, language])
 def status(number):
     return os.waitstatus_to_exitcode(os.waitpid(number, 0)[1])
 beside = child(tests, sys.argv[2])

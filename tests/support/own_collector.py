@@ -39,6 +39,14 @@ class Recording(LocalCollector):
         return super().restore(values, arrays)
 
 
+class Clashing(LocalCollector):
+    """Has a name in its state that is the run's own."""
+
+    def state(self):
+        values, arrays = super().state()
+        return values | {"updates": 3}, arrays
+
+
 class LastFirst:
     """Steps its environments from the last to the first, each by itself.
 

@@ -24,6 +24,9 @@ def loss(batch, forward, q_values):
     return q_values[:, 0]
 
 
+error = epsilon = loss
+
+
 class DecayedTorso(Torso):
     """A dense layer whose kernel Keras regularises; its second layer is not used."""
 

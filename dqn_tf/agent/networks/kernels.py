@@ -71,6 +71,7 @@ def sum_of_squares(tensor: tf.Tensor, num_agents: int, uses_xla: bool) -> tf.Ten
     if not uses_xla:
         return 2.0 * tf.nn.l2_loss(tensor)
     lead = (num_agents,) if num_agents > 1 else ()
-    rows = tf.reshape(tf.square(tensor), (*lead, -1, tensor.shape[-1]))
+    width = tensor.shape[-1] if tensor.shape.rank else 1
+    rows = tf.reshape(tf.square(tensor), (*lead, -1, width))
     ones = tf.ones((*lead, 1, rows.shape[-2]))
     return tf.reduce_sum(tf.matmul(ones, rows), axis=(-2, -1))

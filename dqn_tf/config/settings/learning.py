@@ -243,6 +243,7 @@ class LearningSettings:
         IMPROVEMENTS,
         "exponent of the priorities; 0 is uniform",
         Range(0.0, 1.0),
+        fixed_on_resume=True,
         search=Searched(0.3, 0.9, when={"prioritized": (True,)}),
     )
     priority_beta_start: float = setting(
@@ -265,6 +266,7 @@ class LearningSettings:
         IMPROVEMENTS,
         "the noise's size at the start",
         Range(above=0),
+        fixed_on_resume=True,
         search=Searched(0.1, 1.0, log=True, when={"noisy": (True,)}),
     )
     distribution: str = setting(

@@ -20,6 +20,7 @@ from dqn_tf.engines.engine import Arrays, Block, Engine
 from dqn_tf.engines.graph.program import BlockInputs, GraphProgram, SeedOutcome
 from dqn_tf.engines.graph.replay import GraphReplay
 from dqn_tf.experience import exploration
+from dqn_tf.support.errors import UserError
 
 
 class GraphEngine(Engine):
@@ -91,6 +92,19 @@ class GraphEngine(Engine):
             places=self._draw_places(filled),
         )
 
+    def require_in_step(self, drawn: BlockInputs, others: BlockInputs) -> None:
+        """Raise UserError unless this seed writes rows and does updates when the others do.
+
+        One program does both for all seeds at once.
+        """
+        if np.array_equal(drawn.slot, others.slot) and np.array_equal(drawn.due, others.due):
+            return
+        raise UserError(
+            f"--resume: the replay of seed {self.config.seed} was filled at another time than those"
+            " of the others, as by --refill_replay for it alone. Resume each seed by itself, or"
+            " delete the replay of one and add --refill_replay"
+        )
+
     def finish_block(self, outcome: SeedOutcome, before: int, updates: int) -> Block:
         """Count what a block after environment step `before` brought this seed.
 
@@ -143,12 +157,14 @@ class GraphEngine(Engine):
 def run_block(engines: Sequence[GraphEngine]) -> list[Block]:
     """Run the next block of all seeds of one program, which are at the same step.
 
-    Raises UserError if learning breaks for one of them.
+    Raises UserError if learning breaks for one of them, or if their replays are filled differently.
     """
     first = engines[0]
     before = first.env_step
     steps = first.steps_left()
     inputs = [engine.draw_inputs(steps) for engine in engines]
+    for engine, drawn in zip(engines, inputs, strict=True):
+        engine.require_in_step(drawn, inputs[0])
     outcomes = first.program.run(inputs, steps)
     updates = int(inputs[0].due.sum())
     return [

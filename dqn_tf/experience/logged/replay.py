@@ -79,14 +79,18 @@ class LoggedRows(abc.ABC):
 
     def restore(self, rows: Rows, state: Mapping[str, Any]) -> None:
         """Take over what `rows` and `state` returned. Raises UserError for other episodes."""
+        self.require_same(state)
+        if self.priorities is not None:
+            places = np.arange(self._places)
+            self.priorities.restore(places, rows["priority"], state["largest"])
+
+    def require_same(self, state: Mapping[str, Any]) -> None:
+        """Raise UserError if `state` was returned for other episodes."""
         if state["digest"] != self.episodes.digest:
             raise UserError(
                 f"--data={self.episodes.source} does not hold what it held when the run was"
                 " started. Put it back, or start a new run."
             )
-        if self.priorities is not None:
-            places = np.arange(self._places)
-            self.priorities.restore(places, rows["priority"], state["largest"])
 
     def _place_of(self, numbers: np.ndarray) -> np.ndarray:
         """Return the place of each of the numbers below `len(self)`."""
