@@ -8,6 +8,7 @@ from typing import Any
 
 import gymnasium as gym
 
+from dqn_tf.config.dqn_config import DQNConfig
 from dqn_tf.envs.checked_env import CheckedEnv, close_all
 from dqn_tf.envs.spaces import known_spaces
 from dqn_tf.support.errors import UserError, describe_error
@@ -65,6 +66,11 @@ class KeptEnvs:
         except Exception as error:
             raise UserError(f"The environment cannot be made: {describe_error(error)}") from error
         return CheckedEnv(env, "The environment", spaces)
+
+
+def parallel_of(config: DQNConfig, make: Callable[[], gym.Env]) -> int:
+    """Return how many episodes are played side by side: as configured, or as many as are well."""
+    return config.evaluation_envs or automatic_parallel(make)
 
 
 def automatic_parallel(make: Callable[[], gym.Env]) -> int:

@@ -21,7 +21,7 @@ from dqn_tf.evaluation.episodes import (
 )
 from dqn_tf.evaluation.exported_policy import ExportedPolicy
 from dqn_tf.evaluation.find_export import Version, find_export
-from dqn_tf.evaluation.kept_envs import KeptEnvs, automatic_parallel
+from dqn_tf.evaluation.kept_envs import KeptEnvs, parallel_of
 from dqn_tf.support.errors import UserError
 
 Model = str | Path | ExportedPolicy | DQN | ActFunction
@@ -52,7 +52,7 @@ def evaluate(
     seeds = seeding.episode_seeds(seed, seeding.TEST, episodes)
     require_episodes(seeds)
     make = registry.maker(config)
-    most = config.evaluation_envs or automatic_parallel(make)
+    most = parallel_of(config, make)
     with KeptEnvs(make, most) as envs:
         return play(act, envs.ready(episodes), seeds, max_episode_steps)
 
@@ -71,7 +71,7 @@ def _resolve(model: Model, env: str | DQNConfig | None) -> tuple[ActFunction, DQ
             raise UserError(
                 f"The agent was made for {model.settings.env}, and {config.env} has other spaces."
             )
-        return _greedy(model), config
+        return greedy_policy(model), config
     if env is None:
         raise UserError('A function does not say what it plays: name it, as env="CartPole-v1".')
     return model, _configuration(env)
@@ -88,7 +88,8 @@ def _configuration(env: str | DQNConfig) -> DQNConfig:
     return env if isinstance(env, DQNConfig) else presets.configure(env, {})
 
 
-def _greedy(agent: DQN) -> ActFunction:
+def greedy_policy(agent: DQN) -> ActFunction:
+    """Return how an agent acts with the weights that it has now."""
     q_function = make_q_function(agent)
     q_function.refresh()
 

@@ -16,7 +16,7 @@ from dqn_tf.evaluation.episodes import ActFunction, Evaluation, join_evaluations
 from dqn_tf.evaluation.episodes import play as play_episodes
 from dqn_tf.evaluation.find_export import Version, find_export
 from dqn_tf.evaluation.flags import EvaluateFlags
-from dqn_tf.evaluation.kept_envs import KeptEnvs, automatic_parallel
+from dqn_tf.evaluation.kept_envs import KeptEnvs, parallel_of
 from dqn_tf.evaluation.watch import ChoiceWatch, ProgressWatch, TextWatch
 from dqn_tf.support.errors import UserError
 
@@ -75,7 +75,7 @@ def prepare(flags: EvaluateFlags) -> EvaluationPlan:
         fps = video.require_drawing(make, "rgb_array", "--video", seeds[0], instead)
     if flags.render:
         video.require_drawing(make, "human", "--render", seeds[0], instead)
-    parallel = config.evaluation_envs or automatic_parallel(make)
+    parallel = parallel_of(config, make)
     if flags.show and tokens is None:
         raise UserError(
             f"--show={flags.show}: {env} names no tokens (its attribute `tokens`), so its episodes"
@@ -93,7 +93,8 @@ def configuration(
     same arguments and wrappers, as far as `overrides` says nothing else. Raises UserError.
     """
     name = _environment(versions, env)
-    return presets.configure(name, _trained_with(versions, name) | (overrides or {}))
+    overrides = overrides or {}
+    return presets.configure(name, _trained_with(versions, name, overrides) | overrides)
 
 
 def play(
@@ -192,25 +193,29 @@ def _trained_on(version: Version) -> str:
     return name
 
 
-def _trained_with(versions: list[Version], env: str) -> dict[str, Any]:
+def _trained_with(versions: list[Version], env: str, overrides: dict[str, Any]) -> dict[str, Any]:
     """Return the settings that decide what `env` is, as the versions were trained with them.
 
     They are the protocol of an Atari game, or the arguments and wrappers of the environment that
     they were trained on. There are none where the manifest has none. Raises UserError if two
-    versions were trained with different ones.
+    versions were trained with different ones, where `overrides` does not say what holds.
     """
     first, *others = [_recorded(version, env) for version in versions]
     for version, other in zip(versions[1:], others, strict=True):
-        differences = [
-            f"{name} {show(value)} and {show(other.get(name))}"
+        differing = {
+            name: f"{name} {show(value)} and {show(other.get(name))}"
             for name, value in first.items()
-            if other.get(name) != value
-        ]
-        if differences:
-            raise UserError(
+            if other.get(name) != value and name not in overrides
+        }
+        if differing:
+            sentence = (
                 f"{versions[0].path} and {version.path} were trained under different protocols:"
-                f" {'; '.join(differences)}."
+                f" {'; '.join(differing.values())}."
             )
+            if differing.keys() <= ARGUMENTS.keys():
+                flags = " and ".join(f"--{name}" for name in differing)
+                sentence += f" Say with {flags} what both are to play."
+            raise UserError(sentence)
     return first
 
 

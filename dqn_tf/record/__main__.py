@@ -13,7 +13,7 @@ from dqn_tf.envs import registry
 from dqn_tf.evaluation import plan
 from dqn_tf.evaluation.episodes import ActFunction
 from dqn_tf.evaluation.find_export import Version, find_export
-from dqn_tf.evaluation.kept_envs import KeptEnvs, automatic_parallel
+from dqn_tf.evaluation.kept_envs import KeptEnvs, parallel_of
 from dqn_tf.experience.logged import sources
 from dqn_tf.experience.logged.summary import summarize
 from dqn_tf.record import minari_output, npz_output
@@ -54,7 +54,7 @@ def record(flags: RecordFlags, interrupts: Interrupts) -> None:
     spaces = prepared.make.spaces
     behaviour = Behaviour(load_policy(prepared), flags.epsilon or 0.0, spaces)
     recorder = Recorder(behaviour, flags.seed, flags.episodes, flags.steps, flags.max_episode_steps)
-    most = prepared.config.evaluation_envs or automatic_parallel(prepared.make)
+    most = parallel_of(prepared.config, prepared.make)
     with KeptEnvs(prepared.make, most) as envs:
         episodes = recorder.record(envs.ready(flags.episodes or most), interrupts.check, say)
     write(flags, prepared, episodes)

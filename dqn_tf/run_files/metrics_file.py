@@ -10,9 +10,9 @@ LOGGED_METRICS = {
     "episode_length": "environment steps of one training episode",
     "epsilon": "probability of a random action",
     "updates": "gradient steps so far",
-    "loss": "mean loss of the updates since the last row",
-    "q_selected": "mean Q-value of the replayed actions",
-    "gradient_norm": "largest global gradient norm, before clipping",
+    "loss": "mean loss of the updates of one block, the newest",
+    "q_selected": "mean Q-value of the replayed actions in that block",
+    "gradient_norm": "largest global gradient norm in that block, before clipping",
     "env_steps_per_second": "environment steps per second of wall time, learning included",
     "evaluation_return": "mean greedy return on a separate environment",
 }

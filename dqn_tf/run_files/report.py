@@ -60,10 +60,11 @@ def closing_lines(report: Report, files: RunDirectory, export_dir: Path) -> str:
     if best.weights_sha256 != report.weights_sha256:
         lines.append(f"Score of the best, step {best.env_step:,}: {score_line(best.test)}")
         if best.test["mean"] > report.last["mean"] and report.exported == "last":
-            lines.append(
-                "(The SavedModel holds the last weights;"
-                " --export_weights=best would take the best.)"
-            )
+            lines += [
+                "(The SavedModel holds the last weights; in training, --export_weights=best would"
+                " take the best. Now:",
+                f"  {other_command('export')} --run={typed_path(files.path)} --weights=best)",
+            ]
     lines += report.advice
     lines += [
         f"weights_sha256 {report.weights_sha256}",

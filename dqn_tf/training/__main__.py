@@ -4,8 +4,9 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from dqn_tf.run_files.run_directory import SUMMARY, seed_directories
-from dqn_tf.support import command_line, tensorflow_loading
+from dqn_tf.run_files.run_directory import CURVES, SUMMARY, finished_runs, seed_directories
+from dqn_tf.support import command_line, json_files, tensorflow_loading
+from dqn_tf.support.errors import UserError
 from dqn_tf.tracking.beside import FollowerBeside
 from dqn_tf.training.flags import TrainingFlags, parse_training_flags
 from dqn_tf.training.plan import RunPlan, prepare
@@ -56,13 +57,29 @@ def _start_follower(flags: TrainingFlags, plans: Sequence[RunPlan]) -> FollowerB
 
 
 def _complete_summary(flags: TrainingFlags) -> None:
-    """Write the summary of several seeds that are all complete, if it was lost with a full disk."""
+    """Write the summary of several seeds that are all complete, unless it is that of these runs.
+
+    It was lost with a full disk, or one of them went on by itself.
+    """
     directory = Path(flags.resume or "")
-    if seed_directories(directory) and not (directory / SUMMARY).exists():
+    if seed_directories(directory) and not _has_summary(directory):
         tensorflow_loading.load_tensorflow(command_line.verbose())
         from dqn_tf.training import seeds_report
 
         print(seeds_report.summarize(directory))
+
+
+def _has_summary(directory: Path) -> bool:
+    """Tell whether there are curves, and a summary of the runs as they are now."""
+    try:
+        rows = json_files.read_object(directory / SUMMARY)["seeds"]
+        summarized = {row["seed"]: row["weights_sha256"] for row in rows}
+    except (OSError, UserError, KeyError, TypeError):
+        return False
+    finished = {
+        seed: report["weights_sha256"] for seed, (_, report) in finished_runs(directory).items()
+    }
+    return summarized == finished and (directory / CURVES).exists()
 
 
 def command() -> None:

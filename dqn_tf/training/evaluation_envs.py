@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from dqn_tf.engines.engine import Engine
 from dqn_tf.envs.checked_env import CheckedEnv
 from dqn_tf.envs.registry import EnvMaker
-from dqn_tf.evaluation.kept_envs import KeptEnvs, automatic_parallel
+from dqn_tf.evaluation.kept_envs import KeptEnvs, parallel_of
 from dqn_tf.support.errors import UserError
 
 
@@ -33,7 +33,7 @@ class EvaluationEnvs:
             self._engine.lend()  # says why it lends none
         if self._borrows or self._own is not None:
             return
-        most = self._engine.config.evaluation_envs or automatic_parallel(self._make_env)
+        most = parallel_of(self._engine.config, self._make_env)
         own = KeptEnvs(self._make_env, most)
         try:
             own.ready(1)

@@ -22,6 +22,7 @@ class Finalist(NamedTuple):
     env_step: int  # of the evaluation, on the run's clock
     mean: float
     weights: list[np.ndarray]
+    fresh_episodes: int = 0  # whose mean it is, once it was compared
 
 
 class Finalists:
@@ -64,8 +65,9 @@ def choose(entrants: Sequence[Finalist], play: Play, episodes: int) -> Finalist:
     """Return the best of some weights by their mean return on `episodes` fresh episodes.
 
     All play a quarter of the episodes, and the better half of them the rest: successive halving
-    (Jamieson and Talwalkar 2016) of two rounds. All play the same episodes. Of equals the latest is
-    the best. The mean is that of the fresh episodes alone.
+    (Jamieson and Talwalkar 2016) of two rounds. All play the same episodes, of which `play` may
+    leave some out that do not end. Of equals the latest is the best. The mean is that of the fresh
+    episodes alone.
     """
     first = math.ceil(episodes / FIRST_SHARE)
     returns = [play(entrant.weights, range(first)) for entrant in entrants]
@@ -79,8 +81,8 @@ def choose(entrants: Sequence[Finalist], play: Play, episodes: int) -> Finalist:
         entrant, rest = entrants[place], np.zeros(0)
         if first < episodes:
             rest = play(entrant.weights, range(first, episodes))
-        mean = float(np.concatenate([returns[place], rest]).mean())
-        compared.append(entrant._replace(mean=mean))
+        fresh = np.concatenate([returns[place], rest])
+        compared.append(entrant._replace(mean=float(fresh.mean()), fresh_episodes=len(fresh)))
     return max(compared, key=_rank)
 
 

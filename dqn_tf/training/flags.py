@@ -56,6 +56,8 @@ def parse_training_flags(argv: Sequence[str]) -> TrainingFlags:
         raise UserError(
             "--resume goes on with the seeds that are in the directory; leave out --num_seeds."
         )
+    if values.refill_replay and not values.resume:
+        raise UserError("--refill_replay is for a run that goes on: name it with --resume.")
     for name in ("tracking_uri", "tracking_project"):
         if values[name].present and not values.track:
             raise UserError(f"--{name} says where a run is sent: name the tracker with --track.")
@@ -153,9 +155,10 @@ def _require_seeds(number: int, config: DQNConfig) -> None:
 
 def _env(argv: Sequence[str]) -> str:
     """Return the `--env` typed, for the help page, or its default."""
-    for word in argv:
-        if word.startswith("--env="):
-            return word.partition("=")[2]
+    for word, after in zip(argv, [*argv[1:], ""], strict=True):
+        name, sign, value = word.partition("=")
+        if name in ("--env", "-env"):
+            return (value if sign else after) or DQNConfig.env
     return DQNConfig.env
 
 

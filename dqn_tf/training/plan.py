@@ -40,7 +40,7 @@ from dqn_tf.run_files.run_directory import (
     require_files,
     require_place_for_seeds,
 )
-from dqn_tf.support import files
+from dqn_tf.support import command_line, files
 from dqn_tf.support.errors import UserError
 from dqn_tf.training import (
     collecting,
@@ -164,14 +164,11 @@ def _resumed_runs(resume: str, flags: TrainingFlags) -> list[RunPlan]:
     for run_dir in open_runs(resume):
         recorded_config, spaces, export_dir = run_dir.read_config()
         config, differences = changed_config(recorded_config, overrides)
-        sentences += [f"Changed for the rest of the run: {phrase}." for phrase in differences]
         report = run_dir.read_evaluation()
         if report is not None and _is_complete(report, config):
-            sentences.append(
-                f"{run_dir.path} is already complete: {report['env_steps']:,} of"
-                f" {config.total_steps:,} steps. Give a larger --total_steps to train it further."
-            )
+            sentences.append(_that_it_is_complete(run_dir, report, config))
             continue
+        sentences += [f"Changed for the rest of the run: {phrase}." for phrase in differences]
         if flags.export_dir:
             is_alone = run_dir.path == Path(resume)
             export_dir = Path(flags.export_dir) / ("" if is_alone else run_dir.path.name)
@@ -192,7 +189,7 @@ def _resumed_runs(resume: str, flags: TrainingFlags) -> list[RunPlan]:
         require_alike(plan.run_dir.path, plan.config, plans[0].config, instead)
     plans = _with_checkpoints(plans, flags)
     for plan in plans:
-        sentences += _require_own_config(plan, flags.overrides)
+        sentences += _require_own_config(plan, flags.overrides) + _what_stays(plan)
     for sentence in dict.fromkeys(sentences):  # each once, however many seeds it holds for
         print(sentence)
     return plans
@@ -214,6 +211,21 @@ def _is_complete(report: dict[str, Any], config: DQNConfig) -> bool:
     if not report["env_steps"] and report.get("offline_updates", 0) < config.logged_updates:
         return False
     return report["env_steps"] >= config.total_steps
+
+
+def _that_it_is_complete(run_dir: RunDirectory, report: dict[str, Any], config: DQNConfig) -> str:
+    """Return a sentence that says so, and what would train the run further."""
+    if config.total_steps:
+        done = f"{report['env_steps']:,} of {config.total_steps:,} steps"
+        more = "--total_steps"
+    else:
+        done = f"{report['offline_updates']:,} updates on logged data"
+        more = "--offline_updates or --total_steps"
+    return (
+        f"{run_dir.path} is already complete: {done}. Give a larger {more} to train it further;"
+        f" {command_line.other_command('export')} --run={command_line.typed_path(run_dir.path)}"
+        " exports it anew."
+    )
 
 
 def _with_logged_data(plans: list[RunPlan]) -> list[RunPlan]:
@@ -250,7 +262,8 @@ def _with_logged_data(plans: list[RunPlan]) -> list[RunPlan]:
 def _with_checkpoints(plans: list[RunPlan], flags: TrainingFlags) -> list[RunPlan]:
     """Give each plan its newest checkpoint, those of several seeds at one step.
 
-    A crash may have come between the checkpoints of two seeds.
+    A crash may have come between the checkpoints of two seeds. Where one has lost its replay, all
+    begin anew with theirs, since they are filled at one time.
     """
     checkpoints = [_read_checkpoint(plan.run_dir, flags) for plan in plans]
     while len({checkpoint.step for checkpoint in checkpoints}) > 1:
@@ -258,10 +271,18 @@ def _with_checkpoints(plans: list[RunPlan], flags: TrainingFlags) -> list[RunPla
         for number, plan in enumerate(plans):
             if checkpoints[number].step > step:
                 checkpoints[number] = _read_checkpoint(plan.run_dir, flags, at_most=step)
+    if any(checkpoint.replay is None for checkpoint in checkpoints):
+        checkpoints = [_without_replay(checkpoint) for checkpoint in checkpoints]
     return [
         plan._replace(checkpoint=checkpoint)
         for plan, checkpoint in zip(plans, checkpoints, strict=True)
     ]
+
+
+def _without_replay(checkpoint: Checkpoint) -> Checkpoint:
+    if checkpoint.replay is not None:
+        checkpoint.replay.close()
+    return checkpoint._replace(replay=None)
 
 
 def _require_own_config(plan: RunPlan, overrides: dict[str, Any]) -> list[str]:
@@ -286,6 +307,29 @@ def _require_own_config(plan: RunPlan, overrides: dict[str, Any]) -> list[str]:
             f" {'; '.join(refused)}. Put it back, or start a new run."
         )
     return [f"{path} was changed: {phrase}." for phrase in differences.values()]
+
+
+def _what_stays(plan: RunPlan) -> list[str]:
+    """Return a sentence for each setting that was changed and holds for a part of the rest only."""
+    assert plan.checkpoint is not None
+    state, config = plan.checkpoint.state, plan.config
+    before = state.get("config")
+    if not isinstance(before, dict):
+        return []
+    sentences = []
+    if config.gamma != before["gamma"] and plan.checkpoint.replay is not None:
+        sentences.append(
+            f"What the replay holds was made with --gamma={before['gamma']:g}, and stays so until"
+            " it is overwritten."
+        )
+    learning_starts = state["engine"]["learning_starts"]
+    has_learned = state["engine"]["env_step"] > learning_starts
+    if config.warmup_env_steps != before["warmup_env_steps"] and has_learned:
+        sentences.append(
+            f"--warmup_env_steps={config.warmup_env_steps} changes nothing: the run has learned"
+            f" since step {learning_starts:,}."
+        )
+    return sentences
 
 
 def _drawn_seed(num_seeds: int) -> int:

@@ -101,6 +101,8 @@ class Run:
         self.say = say
         self.evaluated = 0
         self.finalists = Finalists(self.config.finalists)
+        # no evaluation has played the selection episodes from this number on
+        self._fresh_from = self.config.evaluation_episodes
         self._chosen: Finalist | None = None  # of them, once compared
         self._first = Finalist(0, -np.inf, self.agent.online.get_weights())
         self.latest: dict[str, float] = {}
@@ -199,6 +201,7 @@ class Run:
             "best": {"env_step": self.best.env_step, "mean": self.best.mean},
             "finalists": finalists,
             "is_chosen": self._chosen is not None,
+            "fresh_from": self._fresh_from,
         }
         return values, arrays
 
@@ -214,7 +217,9 @@ class Run:
         self.finalists.restore(state.get("finalists", []), finalists)
         # earlier versions kept the best alone
         if self.evaluated and not self.finalists.all:
-            self.finalists.add(*best)
+            self.finalists.add(best.env_step, best.mean, best.weights)
+        # with fewer --evaluation_episodes than before, earlier evaluations played more
+        self._fresh_from = max(self._fresh_from, state.get("fresh_from", 0))
         self._chosen = best if state.get("is_chosen") else None
 
     def close(self) -> None:
@@ -245,13 +250,13 @@ class Run:
             self.agent.online.set_weights(last)
         self.say(
             f"best of {len(entrants)} finalists: step {self._chosen.env_step:,}, greedy return"
-            f" {self._chosen.mean:.1f}, mean of {self.config.test_episodes} further episodes"
+            f" {self._chosen.mean:.1f}, mean of {self._chosen.fresh_episodes} further episodes"
         )
 
     def _fresh_returns(self, weights: list[np.ndarray], episodes: range) -> np.ndarray:
         """Play episodes that no evaluation has played, by their numbers; return their returns."""
         self.agent.online.set_weights(weights)
-        first = self.config.evaluation_episodes + episodes.start
+        first = self._fresh_from + episodes.start
         return self._play(seeding.SELECTION, len(episodes), first).returns
 
     def _test(self, weights: list[np.ndarray]) -> ScoredWeights:

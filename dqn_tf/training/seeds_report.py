@@ -14,19 +14,25 @@ from dqn_tf.support.files import write_json, writing
 
 
 def summarize(directory: Path) -> str:
-    """Write summary and curves of the finished runs in `directory`; return the closing lines."""
+    """Write summary and curves of the finished runs in `directory`; return the closing lines.
+
+    A picture that cannot be drawn is a line among them.
+    """
     runs = finished_runs(directory)
     summary = summary_of([report for _, report in runs.values()])
     with writing(directory / SUMMARY):
         write_json(directory / SUMMARY, summary)
-    with writing(directory / CURVES):
+    curves = f"Learning curves  {directory / CURVES}"
+    try:
         plots.learning_curves(
             {seed: run_dir.metrics for seed, (run_dir, _) in runs.items()},
             directory / CURVES,
             f"DQN on {summary['env']}, {len(runs)} seeds",
         )
+    except (OSError, ValueError, RuntimeError) as error:
+        curves = f"warning: {directory / CURVES} cannot be drawn: {error}"
     paths = {seed: run_dir.path for seed, (run_dir, _) in runs.items()}
-    return closing_lines(summary, paths, directory)
+    return closing_lines(summary, paths, directory, curves)
 
 
 def summary_of(reports: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
@@ -52,15 +58,22 @@ def summary_of(reports: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     }
 
 
-def closing_lines(summary: Mapping[str, Any], paths: Mapping[int, Path], directory: Path) -> str:
-    """Return the last lines on the terminal; `paths` are the run directories by seed."""
+def closing_lines(
+    summary: Mapping[str, Any], paths: Mapping[int, Path], directory: Path, curves: str = ""
+) -> str:
+    """Return the last lines on the terminal; `paths` are the run directories by seed.
+
+    `curves` is the line that says where the learning curves are, or why there are none.
+    """
     rows = summary["seeds"]
+    lengths = sorted({row["env_steps"] for row in rows})
+    steps = " to ".join(f"{length:,}" for length in dict.fromkeys((lengths[0], lengths[-1])))
     low, high = summary["iqm_ci95"]
     best = max(rows, key=lambda row: row["score"])
     scores = [f"  seed {row['seed']}: {row['score']:.1f}   {paths[row['seed']]}" for row in rows]
     lines = [
         "",
-        f"{summary['env']}: {len(rows)} seeds at once, {rows[0]['env_steps']:,} steps each,"
+        f"{summary['env']}: {len(rows)} seeds at once, {steps} steps each,"
         f" {summary['seconds']:.0f} s.",
         "",
         *scores,
@@ -69,8 +82,8 @@ def closing_lines(summary: Mapping[str, Any], paths: Mapping[int, Path], directo
         f" mean {summary['mean']:.1f}, lowest {summary['min']:.1f}, highest {summary['max']:.1f};"
         " each the mean of greedy episodes on seeds used nowhere else",
         "",
-        f"Summary          {directory / 'summary.json'}",
-        f"Learning curves  {directory / 'learning_curves.png'}",
+        f"Summary          {directory / SUMMARY}",
+        curves,
         "",
         "Next:",
         f"  {other_command('evaluation')} --model={typed_path(paths[best['seed']])}",

@@ -11,10 +11,13 @@ ENOUGH = 2  # blocks with updates: in the first one the program is compiled
 
 
 class UpdateCost(RunObserver):
-    """Tells the user what updates take, of the first block that has some and of the second."""
+    """Tells the user what updates take, and how long those to come will.
+
+    Updates on logged data, which have no environment steps between them, are told by themselves.
+    """
 
     def __init__(self) -> None:
-        self._measured = 0
+        self._measured = {"logged": 0, "online": 0}  # blocks with updates
 
     def before_block(self, run: Run) -> None:
         """Start the clock."""
@@ -23,23 +26,33 @@ class UpdateCost(RunObserver):
         self._step = run.engine.env_step
 
     def after_block(self, run: Run, block: Block) -> None:
-        """Say what the updates of the block took, and how long those to come will."""
+        """Say what the updates of the block took, if they are among the first of their kind."""
         updates = run.engine.updates - self._updates
-        if self._measured == ENOUGH or not updates:
+        if not updates:
             return
-        self._measured += 1
         seconds = time.perf_counter() - self._start
-        if self._measured < ENOUGH:
+        steps = run.engine.env_step - self._step
+        kind = "online" if steps else "logged"
+        is_first = not any(self._measured.values())
+        self._measured[kind] += 1
+        if is_first:
             run.say(f"The first {_updates(updates)} took {seconds:.1f} s, compilation included.")
+        if self._measured[kind] != ENOUGH:
             return
         each = (seconds - block.collect_seconds) / updates
-        left = run.config.total_steps - run.engine.env_step
-        steps = max(1, run.engine.env_step - self._step)
-        run.say(
-            f"An update takes {each:.2f} s, and {steps} environment steps"
-            f" {block.collect_seconds:.2f} s: about {seconds * left / steps / 60:,.0f} min for the"
-            f" {left:,} steps that are left."
-        )
+        if kind == "logged":
+            left = run.config.logged_updates - run.engine.logged_updates
+            run.say(
+                f"An update takes {each:.2f} s: about {each * left / 60:,.0f} min for the {left:,}"
+                " updates on logged data that are left."
+            )
+        else:
+            left = run.config.total_steps - run.engine.env_step
+            run.say(
+                f"An update takes {each:.2f} s, and {steps} environment steps"
+                f" {block.collect_seconds:.2f} s: about {seconds * left / steps / 60:,.0f} min for"
+                f" the {left:,} steps that are left."
+            )
 
 
 def _updates(count: int) -> str:

@@ -9,12 +9,15 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from dqn_tf.config.dqn_config import DQNConfig
+from dqn_tf.config.typed import setting_flags
+from dqn_tf.experience.exploration import epsilon
 from dqn_tf.run_files import metrics_file
 from dqn_tf.support.command_line import other_command
 
 MANY = 0.1  # of the test's episodes
 BEYOND = 2.0  # times the largest return that there can be: more than an estimate's error
-EPISODES = 20  # at a run's beginning, which are played nearly at random
+EPISODES = 20  # at a run's beginning
+NEARLY_RANDOM = 0.5  # the least epsilon that is called so
 # of Rainbow, those that cost next to no time: by setting, its value without and how it is typed
 PARTS = {
     "n_step": (1, "--n_step=3"),
@@ -27,7 +30,7 @@ class RunOutcome(NamedTuple):
     """What became of a run.
 
     Attributes:
-      test: the final one, an `Evaluation.summary`.
+      test: that of the exported weights, an `Evaluation.summary`.
       first: the returns of the first training episodes.
       q_selected: the mean Q-value in the last updates; None where there were none.
       largest_reward: in size, of the rows that the replay holds, each the sum over its steps; None
@@ -59,23 +62,25 @@ def what_to_try(
 ) -> list[str]:
     """Return lines for the terminal; none if there is nothing to say.
 
-    Something is said if Q-values are beyond what the rewards can come to, if the final test is
-    below the `threshold` from which the environment counts as solved (None if it names none), or no
-    better than the returns of the first training episodes. More is said if many of the test's
-    episodes lasted until the environment's `time_limit` in steps (None if it has none) and were no
-    better than the others.
+    Something is said if Q-values are beyond what the rewards can come to, or if the test is below
+    the `threshold` from which the environment counts as solved (None if it names none), or no
+    better than the returns of the first training episodes, where these were played nearly at
+    random. More is said if many of the test's episodes lasted until the environment's `time_limit`
+    in steps (None if it has none) and were no better than the others.
     """
     diverged = _against_divergence(config, outcome)
     if diverged:
         return diverged
     mean, (_, high) = outcome.test["mean"], outcome.test["mean_ci95"]
-    if len(outcome.first) == EPISODES and mean <= _most_by_chance(outcome.first):
+    if threshold is not None and mean >= threshold:
+        return []
+    if _is_no_better_than_chance(config, outcome):
         return [
             f"That is no better than its first {EPISODES} episodes, played nearly at random: their"
             f" mean was {np.mean(outcome.first):.1f}. What to try:",
-            f"  {other_command('doctor')} --env={config.env}",
+            f"  {other_command('doctor')} {' '.join(_environment(config))}",
             *_twice(config, "total_steps"),
-            *([] if config.noisy else _twice(config, "epsilon_decay_env_steps")),
+            *(_twice(config, "epsilon_decay_env_steps") if _has_decay(config) else []),
         ]
     if threshold is not None and high < threshold:
         return [
@@ -85,6 +90,24 @@ def what_to_try(
             *_parts(config, *PARTS),
         ]
     return []
+
+
+def _is_no_better_than_chance(config: DQNConfig, outcome: RunOutcome) -> bool:
+    """Tell whether the test is no better than first episodes that were played nearly at random."""
+    if len(outcome.first) < EPISODES or config.initial_weights or config.logged_updates:
+        return False
+    # noisy layers have no epsilon, and at first draw nearly anything
+    if not config.noisy and epsilon(config, np.zeros(1))[0] < NEARLY_RANDOM:
+        return False
+    mean: float = outcome.test["mean"]
+    return mean <= _most_by_chance(outcome.first)
+
+
+def _environment(config: DQNConfig) -> list[str]:
+    """Return the flags that name the environment."""
+    values = {"env": config.env}
+    others = {"env_kwargs": config.env_kwargs, "env_wrappers": config.env_wrappers}
+    return setting_flags(values | {name: value for name, value in others.items() if value})
 
 
 def _against_divergence(config: DQNConfig, outcome: RunOutcome) -> list[str]:
@@ -134,10 +157,15 @@ def _against_waiting(config: DQNConfig, test: dict[str, Any], time_limit: int | 
     ]
 
 
+def _has_decay(config: DQNConfig) -> bool:
+    """Tell whether epsilon falls as the flags of its decay say."""
+    return not config.noisy and config.epsilon_schedule in ("linear", "exponential")
+
+
 def _more_exploration(config: DQNConfig) -> list[str]:
-    """Return a flag; none where noisy layers explore to the end, without an epsilon."""
+    """Return a flag; none where epsilon does not depend on one."""
     half = config.total_steps // 2
-    if config.noisy:
+    if not _has_decay(config):
         return []
     if config.epsilon_decay_env_steps < half:
         return [f"--epsilon_decay_env_steps={half}"]
@@ -156,8 +184,12 @@ def _twice(config: DQNConfig, name: str) -> list[str]:
 
 
 def _parts(config: DQNConfig, *names: str) -> list[str]:
-    """Return how those of these parts of Rainbow are typed that the run does without."""
-    typed = [PARTS[name][1] for name in names if getattr(config, name) == PARTS[name][0]]
+    """Return how those of these parts of Rainbow are typed that the run could have and has not."""
+    typed = [
+        PARTS[name][1]
+        for name in names
+        if getattr(config, name) == PARTS[name][0] and not (name == "double" and config.munchausen)
+    ]
     return [f"  {' '.join(typed)}"] if typed else []
 
 

@@ -115,6 +115,16 @@ def test_what_can_change_is_reported_and_holds_from_the_checkpoint_on(tmp_path):
     )
 
 
+def test_what_a_change_does_not_change_is_said(tmp_path):
+    stopped_run(tmp_path)
+    (tmp_path / "export").touch()  # so that it ends before TensorFlow is built
+    changes = {"gamma": 0.5, "warmup_env_steps": 60}
+    status, text = run(resume_run(tmp_path, **changes), tmp_path)
+    assert status == 1 and "--gamma was 0.99 and is now 0.5." in text, text
+    assert "What the replay holds was made with --gamma=0.99, and stays so" in text
+    assert "--warmup_env_steps=60 changes nothing: the run has learned since step" in text
+
+
 def test_a_complete_run_is_left_as_it_is(tmp_path):
     shutil.copytree(finished_run() / "run", tmp_path / "run")
     files = {
@@ -122,9 +132,11 @@ def test_a_complete_run_is_left_as_it_is(tmp_path):
         for path in (tmp_path / "run").rglob("*")
         if path.is_file() and path.name != ".lock"
     }
-    for flags in ({}, {"total_steps": 399}):
+    for flags in ({}, {"total_steps": 399}, {"export_weights": "best"}):
         status, text = run(resume_run(tmp_path, **flags), tmp_path)
         assert status == 0 and "is already complete: 400 of " in text, text
+        assert "Changed for the rest of the run" not in text
+        assert f"export --run={tmp_path / 'run'} exports it anew." in text
     assert files == {
         path: (path.read_bytes(), path.stat().st_mtime_ns)
         for path in (tmp_path / "run").rglob("*")

@@ -79,5 +79,6 @@ def test_better_weights_are_named_and_how_to_export_them():
     lines = lines_of(make_report(BETTER))
     assert any(line.startswith("Score of the best, step 800: mean 11.0") for line in lines)
     assert any("--export_weights=best would take the best." in line for line in lines)
+    assert any(line.endswith("--weights=best)") and "export --run=" in line for line in lines)
     lines = lines_of(make_report(BETTER, exported="best"))
     assert not any("--export_weights=best" in line for line in lines)

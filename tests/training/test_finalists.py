@@ -45,10 +45,17 @@ def test_all_play_the_same_episodes_and_half_of_them_go_on():
 
     chosen = choose([Finalist(n, -math.inf, weights(n)) for n in range(5)], play, 10)
     assert chosen.env_step == 4 and chosen.mean == returns[4].mean()
+    assert chosen.fresh_episodes == 10
     better = np.argsort(-returns[:, :3].mean(axis=1))[:3].tolist()
     expected = [(number, range(3)) for number in range(5)]
     expected += [(number, range(3, 10)) for number in better]
     assert played == expected
+
+
+def test_episodes_that_were_left_out_are_not_counted():
+    entrants = [Finalist(step, 0.0, weights(step)) for step in (100, 200)]
+    chosen = choose(entrants, lambda _, episodes: np.ones(min(3, len(episodes))), 100)
+    assert chosen.fresh_episodes == 6
 
 
 def test_of_equals_the_latest_is_chosen_and_one_episode_is_enough():

@@ -135,3 +135,16 @@ def test_averages_are_over_the_runs_that_have_a_value():
 )
 def test_a_period_is_crossed_at_its_multiples(period, before, now, expected):
     assert crossed(period, before, now) == expected
+
+
+def test_a_resume_with_shorter_evaluations_compares_on_episodes_that_none_has_played():
+    (before,) = trainer.make_runs([small_config(evaluation_episodes=30)])
+    (after,) = trainer.make_runs([small_config(evaluation_episodes=5)])
+    values, arrays = before.state()
+    after.restore(values, before.best.weights, arrays)
+    played = []
+    after._play = lambda stream, episodes, first: (
+        played.append((episodes, first)) or before._play(stream, episodes)
+    )
+    after._fresh_returns(after.best.weights, range(2, 4))
+    assert played == [(2, 32)]

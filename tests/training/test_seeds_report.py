@@ -38,3 +38,10 @@ def test_the_last_lines_name_every_seed_and_evaluate_the_best():
     assert "  seed 3: 4.0   runs/seed3" in lines
     assert any(line.startswith("IQM of the seeds 3.0 (95 % interval ") for line in lines)
     assert lines[-1] == "  python evaluate.py --model=runs/seed2"
+
+
+def test_seeds_that_were_trained_for_different_times():
+    reports = [REPORTS[0], REPORTS[1] | {"env_steps": 4_000}, REPORTS[2] | {"env_steps": 100}]
+    paths = {report["seed"]: Path("runs") for report in reports}
+    lines = closing_lines(summary_of(reports), paths, Path("runs")).splitlines()
+    assert "E: 3 seeds at once, 9 to 4,000 steps each, 2 s." in lines

@@ -129,3 +129,46 @@ def test_what_became_of_a_run_is_read_from_its_metrics_and_rows(tmp_path):
     )
     first = [n + 0.5 for n in range(1, 21)]
     assert read_outcome(file, {}, rows) == RunOutcome({}, first, -29.0, 3.0)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"initial_weights": "runs/first"},
+        {"data": ("logged.npz",), "offline_updates": 10},
+        {"epsilon_start": 0.1},
+        {"epsilon_schedule": "0:0.1,100:0.05"},
+    ],
+)
+def test_a_run_that_did_not_begin_at_random_is_not_compared_with_its_beginning(settings):
+    config = DQNConfig(**CONFIG.to_dict() | settings)
+    assert what_to_try(config, RunOutcome(summary(4.0), RANDOM), None, 200) == []
+
+
+def test_a_run_that_is_good_enough_is_told_nothing():
+    good_from_the_start = RunOutcome(summary(500.0), [500.0] * 20)
+    assert what_to_try(CONFIG, good_from_the_start, 475.0, 500) == []
+
+
+def test_what_the_settings_leave_without_effect_is_not_recommended():
+    points = DQNConfig(**CONFIG.to_dict() | {"epsilon_schedule": "0:1,100:0.05"})
+    waits = RunOutcome(summary(6.0, longest=(4, 5.0)), RANDOM)
+    bad = RunOutcome(summary(4.0), RANDOM)
+    lines = what_to_try(points, waits, 8.0, 200) + what_to_try(points, bad, 8.0, 200)
+    assert any("--gamma=0.995  (4 of 20" in line for line in lines)
+    assert not any("epsilon" in line for line in lines)
+    # --munchausen refuses --double
+    soft = DQNConfig(**CONFIG.to_dict() | {"munchausen": True})
+    assert what_to_try(soft, waits, 8.0, 200)[-1] == "  --n_step=3 --dueling"
+
+
+def test_the_doctor_is_given_the_whole_environment():
+    settings = {"env_kwargs": {"map_name": "8x8"}, "env_wrappers": "my:Wrapper"}
+    config = DQNConfig(**CONFIG.to_dict() | settings)
+    (line,) = [
+        line
+        for line in what_to_try(config, RunOutcome(summary(4.0), RANDOM), None, 200)
+        if "doctor" in line
+    ]
+    words = """--env=Taxi-v4 --env_kwargs='{"map_name": "8x8"}' --env_wrappers=my:Wrapper"""
+    assert line.endswith(words)
