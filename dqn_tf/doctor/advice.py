@@ -22,6 +22,7 @@ SMALL_REWARD = 1e-2
 LARGE_OBSERVATION = 20.0
 SLOW_STEPS_PER_SECOND = 500.0
 MOST_NAMES = 12  # that are listed
+A_FEW = 3  # episodes, of which one says what is true of all
 
 
 class Finding(NamedTuple):
@@ -96,26 +97,12 @@ def _seeding(facts: Facts) -> Iterator[Finding]:
 
 
 def _ends(facts: Facts) -> Iterator[Finding]:
-    if facts.time_limit is None:
-        limit = "no time limit"
-    else:
+    if not len(facts.lengths):
+        yield _no_end(facts)
+        return
+    limit = "no time limit"
+    if facts.time_limit is not None:
         limit = f"a time limit of {facts.time_limit:,} steps"
-    if len(facts.lengths) == 0 and facts.time_limit is None:
-        yield Finding(
-            CHANGE,
-            "ends",
-            f"No episode ended within {facts.steps:,} random steps, and there is no time limit."
-            " Add one: register with max_episode_steps=1000, or wrap in"
-            " gymnasium.wrappers.TimeLimit. A cut is no death: it changes no value.",
-        )
-        return
-    if len(facts.lengths) == 0:
-        yield Finding(
-            GOOD,
-            "ends",
-            f"no episode ended within {facts.steps:,} random steps; there is {limit}.",
-        )
-        return
     yield Finding(
         GOOD,
         "ends",
@@ -123,7 +110,7 @@ def _ends(facts: Facts) -> Iterator[Finding]:
         f" steps, {facts.terminated} terminated, {facts.truncated} truncated; {limit}.",
     )
     always_terminates = facts.truncated == 0 and facts.time_limit is None
-    same_length = len(set(facts.lengths.tolist())) == 1
+    same_length = len(facts.lengths) >= A_FEW and len(set(facts.lengths.tolist())) == 1
     if always_terminates and same_length and facts.lengths[0] > 2:
         yield Finding(
             CHANGE,
@@ -132,6 +119,23 @@ def _ends(facts: Facts) -> Iterator[Finding]:
             " and not an event of the environment, return truncated instead: after a termination"
             " nothing counts any more.",
         )
+
+
+def _no_end(facts: Facts) -> Finding:
+    if facts.time_limit is not None:
+        return Finding(
+            GOOD,
+            "ends",
+            f"no episode ended within {facts.steps:,} random steps; there is a time limit of"
+            f" {facts.time_limit:,} steps.",
+        )
+    return Finding(
+        CHANGE,
+        "ends",
+        f"No episode ended within {facts.steps:,} random steps, and there is no time limit. Add"
+        " one: register with max_episode_steps=1000, or wrap in gymnasium.wrappers.TimeLimit. A cut"
+        " is no death: it changes no value.",
+    )
 
 
 def _rewards(facts: Facts, config: DQNConfig) -> Iterator[Finding]:

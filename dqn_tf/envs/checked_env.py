@@ -348,7 +348,7 @@ class CheckedEnv:
             self._refuse(error)
         kind, _, message = describe_error(error).partition(": ")
         hint = ""
-        if isinstance(error, TypeError) and "'seed'" in message:
+        if isinstance(error, TypeError) and ("'seed'" in message or "'options'" in message):
             hint = ". Gymnasium's reset takes `*, seed=None, options=None`"
         elif isinstance(error, ValueError) and "to unpack" in message:  # in one of its wrappers
             hint = f". {returned.STEP_ADVICE if self._steps else returned.RESET_ADVICE}"

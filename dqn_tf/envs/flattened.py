@@ -60,6 +60,9 @@ class Part(NamedTuple):
         try:
             shape, dtype = space.shape or (), np.dtype(space.dtype)
             array = returned.observation_of(value, shape, dtype)
+            if array.dtype.kind == "f":
+                with np.errstate(over="ignore"):  # what is too large is refused
+                    returned.require_finite(array.astype(np.float32), value)
         except Refused as refused:
             raise Refused(f"{refused} in {self.name}") from None
         if isinstance(space, gym.spaces.Box):
@@ -69,7 +72,8 @@ class Part(NamedTuple):
         else:
             counts = np.reshape(_counts(space), -1)
             categories = self._categories(array, space.start, counts)
-            vector[self.first + np.cumsum(counts) - counts + categories] = 1
+            begins = self.first + np.cumsum(counts) - counts  # of each number's places
+            vector[begins + categories] = 1
 
     def _categories(self, array: np.ndarray, start: Any, counts: Any) -> np.ndarray:
         """Return numbers counted from 0. Raises Refused if one of them is not among its counts."""
@@ -117,7 +121,7 @@ class Layout:
         return gym.spaces.Box(low, high, dtype=dtype.type)
 
 
-class Flattened(gym.ObservationWrapper):
+class Flattened(gym.Wrapper):
     """Observes as one vector [D] what the environment observes as parts.
 
     `Spaces` keeps float32 for every floating type. An `action_mask` beside an `observation` stays
@@ -147,6 +151,16 @@ class Flattened(gym.ObservationWrapper):
             }
             for part in self.parts
         ]
+
+    def reset(self, **arguments: Any) -> tuple[Any, Any]:
+        """Reset the environment. Raises Refused."""
+        observation, info = returned.reset_answer(self.env.reset(**arguments))
+        return self.observation(observation), info
+
+    def step(self, action: Any) -> tuple[Any, Any, Any, Any, Any]:
+        """Take a step. Raises Refused."""
+        observation, *rest = returned.step_answer(self.env.step(action))
+        return self.observation(observation), *rest
 
     def observation(self, observation: Any) -> Any:
         """Return the vector, with the mask beside it if there is one. Raises Refused."""

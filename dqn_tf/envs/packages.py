@@ -6,6 +6,8 @@ import importlib
 import importlib.util
 from typing import NamedTuple
 
+from dqn_tf.support.errors import UserError, describe_error
+
 
 class Package(NamedTuple):
     """A package that Gymnasium does not load by itself.
@@ -33,14 +35,22 @@ PACKAGES = {  # by the beginning of the id, without a module
 
 
 def register(env: str) -> None:
-    """Ask another package to register its environments, where Gymnasium does not do it."""
+    """Ask another package to register its environments, where Gymnasium does not do it.
+
+    Raises UserError if it is there and cannot be imported.
+    """
     package = package_of(env)
     if package is None:
         return
     try:
         module = importlib.import_module(package.module)
-    except ImportError:
-        return  # gymnasium.make then finds no such environment
+    except ImportError as error:
+        if not is_installed(package):
+            return  # gymnasium.make then finds no such environment
+        raise UserError(
+            f"--env={env}: the package {package.module} is installed and cannot be imported:"
+            f" {describe_error(error)}"
+        ) from error
     if package.register:
         getattr(module, package.register)()
 

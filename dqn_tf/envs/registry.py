@@ -189,9 +189,8 @@ class EnvMaker:
             except UserError as error:
                 self.close()
                 raise UserError(f"--env={self._config.env}: {error}") from error
-        spaces = dataclasses.replace(
-            checked.spaces, masked=bool(checked.is_masked), stack=getattr(env, "stack", 0)
-        )
+        stack = env.stack if isinstance(env, atari.AtariGame) else 0
+        spaces = dataclasses.replace(checked.spaces, masked=bool(checked.is_masked), stack=stack)
         names = checked.names
         if isinstance(env, flattened.Flattened):
             names["observation_parts"] = env.observation_parts
@@ -199,7 +198,8 @@ class EnvMaker:
         if reader and not reader.reads(checked.text, observation, checked.choice_texts):
             del names["tokenizer"]
         threshold = None
-        if env.spec is not None and not self._config.env_wrappers:
+        # it is that of the environment as it was registered
+        if env.spec is not None and not (self._config.env_wrappers or self._config.env_kwargs):
             threshold = env.spec.reward_threshold
         package = _comes_with_package(env)
         self._seen = _Seen(spaces, names, package, checked.time_limit, threshold)

@@ -308,3 +308,9 @@ def test_a_signal_ends_the_examination():
         doctor.examine_environment({"env": "faulty:Corridor-v0"}, stop)
     with pytest.raises(Interrupted):
         doctor.run_probes({}, stop)
+
+
+def test_one_episode_does_not_say_what_all_are_like():
+    clock = {"time_limit": None, "terminated": 3, "lengths": np.array([31, 31, 31])}
+    assert "Every episode terminated after exactly 31 steps" in said(**clock)["ends"]
+    assert "ends" not in said(time_limit=None, terminated=1, lengths=np.array([31]))

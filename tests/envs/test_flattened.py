@@ -144,13 +144,31 @@ def test_a_mask_stays_beside_the_vector():
             {"a": np.zeros(3, np.uint8), "b": 0},
             r"shape \[3\], but its space says \[2\] in observation\['a'\]",
         ),
-        (Dict(a=Box(-1.0, 1.0), b=Discrete(2)), {"a": [np.nan], "b": 0}, "must be finite"),
+        (
+            Dict(a=Box(-1.0, 1.0, (2,)), b=Discrete(2)),
+            {"a": [0.5, np.nan], "b": 0},
+            r"nan at index \[1\]: it must be finite in observation\['a'\]",
+        ),
+        (
+            Dict(a=Box(-np.inf, np.inf, dtype=np.float64), b=Discrete(2)),
+            {"a": [1e300], "b": 0},
+            r"1e\+300 at index \[0\].* in observation\['a'\]",
+        ),
     ],
     ids=str,
 )
 def test_what_a_part_does_not_allow_is_told_with_its_name(space, observed, said):
     with pytest.raises(UserError, match=f"^It .*{said}.*reset with seed 7"):
         CheckedEnv(Flattened(Told(space, observed)), "It").reset(seed=7)
+
+
+def test_an_old_reset_of_two_parts_is_not_taken_for_observation_and_info():
+    env = Told(Dict(a=Discrete(2), b=Discrete(2)), {"a": 0, "b": 1})
+    env.reset = lambda *, seed=None, options=None: env.told
+    with pytest.raises(
+        UserError, match=r"^It returned a value of type dict from reset: Gymnasium's reset"
+    ):
+        CheckedEnv(Flattened(env), "It").reset(seed=7)
 
 
 def test_blackjack_is_trained_and_its_export_says_what_lies_where(tmp_path):

@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+import sys
 
 import gymnasium as gym
 import numpy as np
@@ -11,6 +12,7 @@ import faulty
 from dqn_tf.config import flags as config_flags
 from dqn_tf.config.dqn_config import DQNConfig
 from dqn_tf.envs import registry
+from dqn_tf.envs.checked_env import CheckedEnv
 from dqn_tf.evaluation.find_export import Version
 from dqn_tf.evaluation.plan import configuration
 from dqn_tf.support.errors import UserError
@@ -158,8 +160,12 @@ def test_an_evaluation_plays_what_was_trained_on(tmp_path):
     assert configuration([trained], "CartPole-v1").env_kwargs == {}
     assert configuration([trained], None, {"env_kwargs": {}}).env_kwargs == {}
     assert configuration([version(tmp_path)], None).env_kwargs == {}
-    with pytest.raises(UserError, match="different protocols: env_kwargs"):
-        configuration([trained, version(tmp_path, env_wrappers=FLATTEN)], None)
+    two = [trained, version(tmp_path, env_wrappers=FLATTEN)]
+    with pytest.raises(
+        UserError, match=r"different protocols: env_kwargs .* Say with --env_kwargs"
+    ):
+        configuration(two, None)
+    assert configuration(two, None, {"env_kwargs": kwargs}).env_kwargs == kwargs
 
 
 def test_one_instance_serves_all_that_is_asked():
@@ -174,3 +180,43 @@ def test_one_instance_serves_all_that_is_asked():
     make().close()
     make.close()
     assert faulty.OnlyOne.living == 0
+
+
+class Stacks(gym.Wrapper):
+    """As users write one: its attribute has nothing to do with dqn_tf."""
+
+    stack = 4
+
+
+def test_a_wrappers_own_attribute_is_no_stack_of_pictures():
+    config = DQNConfig(env="CartPole-v1", env_wrappers=f"{__name__}:Stacks")
+    assert registry.spaces(config).stack == 0
+
+
+def test_the_registered_threshold_is_that_of_the_registered_environment():
+    assert registry.maker(DQNConfig(env="FrozenLake-v1")).reward_threshold == 0.7
+    larger = DQNConfig(env="FrozenLake-v1", env_kwargs={"map_name": "8x8"})
+    assert registry.maker(larger).reward_threshold is None
+
+
+def test_a_package_that_is_there_and_broken_is_named(tmp_path, monkeypatch):
+    for name in [name for name in sys.modules if name.partition(".")[0] == "minatar"]:
+        monkeypatch.delitem(sys.modules, name)
+    (tmp_path / "minatar").mkdir()
+    (tmp_path / "minatar" / "__init__.py").touch()
+    (tmp_path / "minatar" / "gym.py").write_text("import no_such_part\n", encoding="utf-8")
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(UserError, match=r"minatar\.gym is installed and cannot be imported: .*no_"):
+        registry.maker(DQNConfig(env="MinAtar/Breakout-v1"))
+
+
+def test_a_reset_without_options_is_told_what_gymnasium_asks_for():
+    class Old(gym.Env):
+        observation_space = gym.spaces.Discrete(2)
+        action_space = gym.spaces.Discrete(2)
+
+        def reset(self, seed=None):
+            return 0, {}
+
+    with pytest.raises(UserError, match=r"Gymnasium's reset takes `\*, seed=None, options=None`"):
+        CheckedEnv(gym.wrappers.TimeLimit(Old(), 5), "It").reset(seed=1)
