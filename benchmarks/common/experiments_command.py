@@ -19,12 +19,12 @@ from typing import Any, NamedTuple
 from absl import flags
 
 from benchmarks.common import flags as common_flags
+from benchmarks.common import one_thread
 from dqn_tf.config import flags as config_flags
 from dqn_tf.config.dqn_config import DQNConfig
 from dqn_tf.support import command_line
 from dqn_tf.support.errors import UserError
 
-ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
 OF_TRAIN = ("env", "env_kwargs", "seed")
 Result = dict[str, Any]
 Do = Callable[[dict[str, Any]], Result]
@@ -197,14 +197,14 @@ def worker_of(family: Family) -> Iterator[Do]:
     if not family.keeps_process:
 
         def do_alone(order: dict[str, Any]) -> Result:
-            with Child(module, variables=ONE_THREAD) as child:
+            with Child(module, variables=one_thread.ENVIRONMENT) as child:
                 result = _ask(child, order)
                 child.finish()
             return result
 
         yield do_alone
         return
-    with Child(module, variables=ONE_THREAD) as child:
+    with Child(module, variables=one_thread.ENVIRONMENT) as child:
         yield lambda order: _ask(child, order)
         child.finish()
 

@@ -36,14 +36,18 @@ def verdict(is_met: bool) -> str:
 
 def versions(rows: Sequence[Any]) -> str:
     """Say on which machines, with which versions and when the runs of the rows were made."""
+    machines = sorted({row.machine for row in rows})
+    return f"One thread; {' and '.join(machines)}; {packages_and_days(rows)}"
+
+
+def packages_and_days(rows: Sequence[Any]) -> str:
+    """Say with which versions and when the runs of the rows were made."""
     parts = []
     for name in ("dqn_tf", "tensorflow", "gymnasium", "numpy", "python"):
         found = sorted({getattr(row, name) for row in rows})
         parts.append(f"{name} {' and '.join(found)}")
-    machines = sorted({row.machine for row in rows})
     dates = sorted({row.date for row in rows})
-    days = " to ".join(dict.fromkeys((dates[0], dates[-1])))
-    return f"One thread; {' and '.join(machines)}; {', '.join(parts)}; {days}."
+    return f"{', '.join(parts)}; {' to '.join(dict.fromkeys((dates[0], dates[-1])))}."
 
 
 def write_between(page: Path, begin: str, end: str, text: str) -> None:

@@ -51,6 +51,7 @@ class Experiment(NamedTuple):
     settings: dict[str, Any]
     system: str = "dqn_tf"
     seeds: range = SEEDS
+    episodes: int = EPISODES
 
 
 EXPERIMENTS = [

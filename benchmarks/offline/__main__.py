@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from absl import flags
 
 from benchmarks.common import flags as common_flags
+from benchmarks.common import one_thread
 from benchmarks.offline import methods
 from benchmarks.offline.data_sets import BEST, SETS, path
 from benchmarks.offline.methods import METHODS, Job
@@ -38,7 +39,6 @@ HELP = (
     " for all methods; such runs are recorded and do not count."
 )
 OF_DATA = [field.name for field in dataclasses.fields(LoggedDataSettings)]
-ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
 class OfflineFlags(NamedTuple):
@@ -223,16 +223,9 @@ def _jobs(options: OfflineFlags, env: str) -> list[Job]:
 
 
 def _load_tensorflow() -> None:
-    """Load TensorFlow, restricted to one thread: other programs may use the machine too."""
-    for name in ONE_THREAD:
-        os.environ.setdefault(name, "1")
-    from dqn_tf.support import tensorflow_loading
-
-    tensorflow_loading.load_tensorflow()
-    import tensorflow as tf
-
-    tf.config.threading.set_intra_op_parallelism_threads(1)
-    tf.config.threading.set_inter_op_parallelism_threads(1)
+    for name, value in one_thread.ENVIRONMENT.items():
+        os.environ.setdefault(name, value)
+    one_thread.load_tensorflow()
 
 
 if __name__ == "__main__":

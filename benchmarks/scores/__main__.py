@@ -124,8 +124,9 @@ def train(options: ScoresFlags) -> list[str]:
     from benchmarks.scores import pool, records
 
     any_config = variants.configure(options.env, options.variants[0], 0, options.overrides)
-    spec = registry.make_env(any_config).spec
-    threshold = spec.reward_threshold if spec else None
+    maker = registry.maker(any_config)
+    threshold = maker.reward_threshold
+    maker.close()
     common_flags.make_results_dir(options.results_dir)
     file = records.path(options.results_dir, options.env)
     jobs = missing_runs(options, file)

@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 from benchmarks.common import tables
+from benchmarks.common.report import packages_and_days
 from benchmarks.scores import records
 from benchmarks.scores.published import AIMS, PUBLISHED
 from benchmarks.scores.records import Row
@@ -60,7 +61,7 @@ def _section(env: str, rows: list[Row], results: Path, page: Path) -> str:
             "",
             f"`python -m benchmarks.scores --env={env} --seeds={seeds} --variants={names}`",
             "",
-            _versions(counted),
+            packages_and_days(counted),
         ]
     outdated = len(rows) - len({(row.config_hash, row.seed) for row in counted})
     if outdated:
@@ -98,12 +99,3 @@ def aim(env: str, env_summaries: list[Summary]) -> list[str]:
             f"{'' if in_time else f', though only after {total_steps:,} steps'}."
         )
     return [opening, "", *sentences] if sentences else [opening + " Not measured yet."]
-
-
-def _versions(rows: list[Row]) -> str:
-    parts = []
-    for name in ("dqn_tf", "tensorflow", "gymnasium", "numpy", "python"):
-        versions = sorted({getattr(row, name) for row in rows})
-        parts.append(f"{name} {' and '.join(versions)}")
-    dates = sorted({row.date for row in rows})
-    return f"{', '.join(parts)}; {' to '.join(dict.fromkeys((dates[0], dates[-1])))}."

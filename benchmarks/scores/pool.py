@@ -5,11 +5,11 @@ import threading
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from benchmarks.common import one_thread
 from benchmarks.common.processes import Child
 from dqn_tf.config.dqn_config import DQNConfig
 from dqn_tf.support.errors import UserError
 
-ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
 Result = dict[str, Any]
 
 
@@ -69,7 +69,7 @@ class _Worker:
             if self._ended:
                 return {"error": "not run"}
             if self._child is None:
-                self._child = Child("benchmarks.scores.worker", variables=ONE_THREAD)
+                self._child = Child("benchmarks.scores.worker", variables=one_thread.ENVIRONMENT)
             child = self._child
         try:
             return child.ask(job.to_dict())

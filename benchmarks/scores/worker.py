@@ -1,25 +1,15 @@
-"""A process that does one run after another: its orders are configurations.
+"""A process that does one run after another: its orders are configurations."""
 
-TensorFlow is loaded once and restricted to one thread.
-"""
-
-import warnings
 from typing import Any
 
-from benchmarks.common.processes import Orders
+from benchmarks.common import one_thread
+from benchmarks.common.one_thread import Answer
 from dqn_tf.config.dqn_config import DQNConfig
-from dqn_tf.support import tensorflow_loading
 
 
-def main() -> None:
-    """Carry out orders until the input ends."""
-    orders = Orders()
-    tensorflow_loading.load_tensorflow()
-    warnings.simplefilter("ignore")
+def _load() -> Answer:
     import tensorflow as tf
 
-    tf.config.threading.set_intra_op_parallelism_threads(1)
-    tf.config.threading.set_inter_op_parallelism_threads(1)
     from benchmarks.scores.run_one import run
 
     def train(order: dict[str, Any]) -> dict[str, Any]:
@@ -28,8 +18,8 @@ def main() -> None:
         finally:
             tf.keras.backend.clear_session()
 
-    orders.carry_out(train)
+    return train
 
 
 if __name__ == "__main__":
-    main()
+    one_thread.carry_out(_load)

@@ -206,6 +206,7 @@ def measure(options: SpeedFlags, date: str) -> list[str]:
     todo = jobs.one_round(options.kind, options.sweeps, options.steps, chosen)
     name = options.kind if options.kind in KINDS else "settings"
     file = records.path(options.results_dir, name)
+    records.read(options.results_dir, name)  # what could not be read later is refused now
     failures = []
     answers = rounds.run(todo, options.rounds, options.pythons)
     for done, (job, number, answer) in enumerate(answers, 1):
@@ -232,6 +233,7 @@ def solve(options: SpeedFlags, date: str) -> list[str]:
     from benchmarks.speed import records, time_to_solve
 
     file = records.path(options.results_dir, "solve")
+    records.read(options.results_dir, "solve")  # what could not be read later is refused now
     failures = []
     for seed, system in itertools.product(range(options.seeds), options.systems):
         try:
