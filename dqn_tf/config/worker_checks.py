@@ -16,7 +16,7 @@ def check_shards(config: Settings) -> str | None:
 def check_workers(config: Settings) -> str | None:
     """Require what workers can do: the host engine's steps, a block behind."""
     if config.engine == "graph":
-        for name in ("lag", "shard_envs", "workers"):
+        for name in ("workers", "lag", "shard_envs"):
             if getattr(config, name):
                 return (
                     f"--engine=graph has no --{name}: its environments are in its program. Use"

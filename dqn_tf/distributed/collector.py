@@ -10,8 +10,10 @@ Workers wait for nobody: a block is sent to them while they play the one before 
 from __future__ import annotations
 
 import collections
+import contextlib
 import copy
-from collections.abc import Callable
+import dataclasses
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -24,12 +26,13 @@ from dqn_tf.distributed.notes import say
 from dqn_tf.distributed.packing import unpack
 from dqn_tf.distributed.pool import Member, Pool
 from dqn_tf.distributed.shard_calls import Round, ShardCalls
-from dqn_tf.distributed.worker import Played
+from dqn_tf.distributed.worker import Played, PlayedBack
 from dqn_tf.envs import registry
 from dqn_tf.envs.spaces import Spaces
-from dqn_tf.experience.running_episodes import RunningEpisodes
+from dqn_tf.experience.running_episodes import RunningEpisodes, not_repeated
 from dqn_tf.experience.shard import draw_numbers
 from dqn_tf.experience.steps import Steps, side_by_side
+from dqn_tf.support.errors import UserError, describe_error
 
 FLOAT_BYTES = 4
 STEP_BYTES = 32  # of a step's numbers beside its observations and masks
@@ -82,6 +85,10 @@ class RayCollector:
 
     def begin(self, length: int, epsilon: np.ndarray) -> None:
         """As described in `RemoteCollector`."""
+        with self._with_ray():
+            self._begin_block(epsilon)
+
+    def _begin_block(self, epsilon: np.ndarray) -> None:
         if not self._begun:
             self._drawing.bit_generator.state = self._generator.bit_generator.state
         numbers = draw_numbers(self._config, self._drawing, epsilon)
@@ -105,10 +112,11 @@ class RayCollector:
         if not self._begun:
             self.begin(length, epsilon)
         begun = self._begun.popleft()
-        steps = self._joined(begun.round.answers())
-        self._generator.bit_generator.state = begun.generator_state
-        if self._begun:
-            self._send(self._begun[0].round)
+        with self._with_ray():
+            steps = self._joined(begun.round.answers())
+            self._generator.bit_generator.state = begun.generator_state
+            if self._begun:
+                self._send(self._begun[0].round)
         return steps
 
     def _send(self, block: Round) -> None:
@@ -121,10 +129,10 @@ class RayCollector:
         """Put shards' steps side by side, and follow their running episodes."""
         parts = []
         for shard, played in enumerate(blocks):
-            if played.differing:
+            if played.back is not None and self._take_over(shard, played.back):
                 say(
-                    f"warning: environment {played.differing[0]} did not repeat its running episode"
-                    " from its seed and actions: learning goes on from where it is now."
+                    f"warning: {not_repeated(played.back.differing[0])}: learning goes on from"
+                    " where it is now."
                 )
             running = self._running[shard]
             steps, observation = unpack(played.steps, running.observation)
@@ -145,10 +153,29 @@ class RayCollector:
         """Have the running episodes played back, as described in `Collector`."""
         running = RunningEpisodes.of_state(values, arrays)
         self._running = [running.part(envs) for envs in self._envs]
-        differing = self._calls.ask(
-            lambda member, shard: member.actor.play_back.remote(shard, self._running[shard])
-        )
-        return [index for indices in differing for index in indices]
+        with self._with_ray():
+            played = self._calls.ask(
+                lambda member, shard: member.actor.play_back.remote(shard, self._running[shard])
+            )
+        return [env for shard, back in enumerate(played) for env in self._take_over(shard, back)]
+
+    def _take_over(self, shard: int, back: PlayedBack) -> list[int]:
+        """Go on from where environments are that did not repeat their episodes; return these."""
+        if back.running is not None:
+            returns = self._running[shard].returns
+            self._running[shard] = dataclasses.replace(back.running, returns=returns)
+        return back.differing
+
+    @contextlib.contextmanager
+    def _with_ray(self) -> Iterator[None]:
+        """Raise a sentence where Ray itself is gone. Workers that are lost are replaced instead."""
+        try:
+            yield
+        except self._cluster.ray.exceptions.RayError as error:
+            raise UserError(
+                f"--workers={self._config.workers}: the Ray that they run on does not answer any"
+                f" more: {describe_error(error)}"
+            ) from error
 
     def close(self) -> None:
         """End the workers, and Ray if it is our own."""

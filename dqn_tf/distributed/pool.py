@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 import time
 from typing import Any, NamedTuple
 
+import dqn_tf
 from dqn_tf.agent.networks.numpy_forward import ForwardPlan
 from dqn_tf.config.dqn_config import DQNConfig
 from dqn_tf.distributed.fingerprint import (
@@ -55,6 +57,7 @@ class Pool:
         self._started = 0
         self._has_warned = False
         self._next_try = 0.0  # to replace lost workers
+        self._has_said_why = False  # they are not replaced
         # A worker of a Ray of our own takes no share of it: nobody else uses it.
         self._cpus = 0 if cluster.is_own else 1
         self.members: list[Member] = []
@@ -88,10 +91,10 @@ class Pool:
         self.members.remove(member)
         try:
             self.members += self._start(1, REPLACE_SECONDS if self.members else START_SECONDS)
-        except UserError:
+        except UserError as error:
             if not self.members:
-                raise
-            self._next_try = time.monotonic() + RETRY_SECONDS
+                raise UserError(f"The last worker is lost, and no other starts: {error}") from error
+            self._put_off(error)
 
     def grow(self) -> bool:
         """Start workers in place of lost ones, if the cluster has room again; tell whether it did.
@@ -101,16 +104,24 @@ class Pool:
         missing = self.missing
         if not missing or time.monotonic() < self._next_try:
             return False
-        self._next_try = time.monotonic() + RETRY_SECONDS
         if self._cpus:
             missing = min(missing, int(self._ray.available_resources().get("CPU", 0)))
         if not missing:
+            self._put_off()
             return False
         try:
             self.members += self._start(missing, REPLACE_SECONDS)
-        except UserError:
+        except UserError as error:
+            self._put_off(error)
             return False
         return True
+
+    def _put_off(self, error: UserError | None = None) -> None:
+        """Try again in a while; say once why it is not done."""
+        self._next_try = time.monotonic() + RETRY_SECONDS
+        if error is not None and not self._has_said_why:
+            self._has_said_why = True
+            say(f"note: no worker takes the place of one that is lost: {error}")
 
     def end(self, member: Member) -> None:
         """End a worker at once."""
@@ -118,11 +129,12 @@ class Pool:
 
     def close(self) -> None:
         """Let the workers close their environments, and end them."""
-        closing = [member.actor.close.remote() for member in self.members]
-        if closing:
-            self._ray.wait(closing, num_returns=len(closing), timeout=CLOSE_SECONDS)
-        for member in self.members:
-            self.end(member)
+        with contextlib.suppress(self._ray.exceptions.RayError):  # it may be gone
+            closing = [member.actor.close.remote() for member in self.members]
+            if closing:
+                self._ray.wait(closing, num_returns=len(closing), timeout=CLOSE_SECONDS)
+            for member in self.members:
+                self.end(member)
         self.members = []
 
     def _has_room(self, count: int) -> bool:
@@ -147,40 +159,46 @@ class Pool:
     def _start(self, count: int, seconds: float) -> list[Member]:
         """Start workers beside each other, and compare each with this process.
 
-        Raises UserError if one cannot be started in so many seconds, or is not to be used.
+        Raises UserError if one cannot be started in so many seconds, does not play its first steps
+        within --worker_timeout, or is not to be used.
         """
         make = self._ray.remote(Worker).options(num_cpus=self._cpus, max_restarts=0)
         path = [os.path.abspath(place) for place in ("", *sys.path)]
         actors = [make.remote(path) for _ in range(count)]
         deadline = time.monotonic() + seconds
+        silence = "does not start. `ray status` says what the cluster has"
         try:
             asked = [actor.process.remote() for actor in actors]
             numbers = range(self._started, self._started + count)
-            started = [
-                Member(number, actor, self._answer(reference, f"worker {number}", deadline))
-                for number, actor, reference in zip(numbers, actors, asked, strict=True)
-            ]
+            started = []
+            for number, actor, reference in zip(numbers, actors, asked, strict=True):
+                process = self._answer(reference, f"worker {number}", deadline, silence)
+                started.append(Member(number, actor, process))
             self._started += count
             for member in started:
                 self._require_versions(member)
             config = self._config.to_dict()
             prepared = [member.actor.prepare.remote(config, self._plan) for member in started]
+            patience = self._config.worker_timeout
+            deadline = time.monotonic() + patience
+            silence = f"has not played its first steps in {patience:g} seconds (--worker_timeout)"
             for member, reference in zip(started, prepared, strict=True):
-                self._require_same(member, self._answer(reference, member.name, deadline))
+                theirs = self._answer(reference, member.name, deadline, silence)
+                self._require_same(member, theirs)
         except UserError:
             for actor in actors:
                 self._ray.kill(actor, no_restart=True)
             raise
         return started
 
-    def _answer(self, reference: Any, name: str, deadline: float) -> Any:
-        """Wait for what a starting worker answers. Raises UserError."""
+    def _answer(self, reference: Any, name: str, deadline: float, silence: str) -> Any:
+        """Wait for what a starting worker answers.
+
+        Raises UserError; `silence` says what it means that there is no answer.
+        """
         while not self._ray.wait([reference], timeout=POLL_SECONDS)[0]:
             if time.monotonic() > deadline or not self._has_room(1):
-                raise UserError(
-                    f"--workers={self._config.workers}: {name} does not start. `ray status` says"
-                    " what the cluster has."
-                )
+                raise UserError(f"--workers={self._config.workers}: {name} {silence}.")
         try:
             return self._ray.get(reference)
         except self._ray.exceptions.RayError as error:
@@ -214,6 +232,12 @@ def refusal(error: Exception, name: str) -> str:
     # of Ray's own text, the last line says what was raised
     lines = [line.strip() for line in str(cause).splitlines() if line.strip()]
     what = lines[-1] if lines and cause is error else describe_error(cause)
-    if "No module named 'dqn_tf" in what or "No module named 'dqn_tf" in str(cause):
+    texts = (what, str(cause))
+    if any("No module named 'dqn_tf'" in text for text in texts):
         return f"{subject} has no dqn_tf: install it on every machine of the cluster."
+    if any("No module named 'dqn_tf." in text for text in texts):
+        return (
+            f"{subject} has another dqn_tf: install {dqn_tf.__version__} on every machine of the"
+            " cluster."
+        )
     return f"{subject} failed: {what}"

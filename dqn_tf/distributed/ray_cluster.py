@@ -68,7 +68,7 @@ def require_usable(config: DQNConfig) -> None:
         )
     try:
         socket.create_connection((host, int(port)), CONNECT_SECONDS).close()
-    except (OSError, OverflowError) as error:
+    except (OSError, OverflowError, UnicodeError) as error:
         raise UserError(
             f"--ray_address={address}: nothing answers there ({error}). `ray start --head` on that"
             " machine starts a cluster and tells its address."
@@ -92,9 +92,13 @@ def connect(config: DQNConfig, object_bytes: int) -> RayCluster:
         # Whoever reaches Ray's ports can run programs. So they are to be this machine's alone, for
         # which Ray has no argument: it is what it does on systems that it has no clusters on.
         os.environ.setdefault("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")
-    import ray
+    try:
+        import ray
 
-    if ray.is_initialized():
+        is_initialized = ray.is_initialized()
+    except Exception as error:  # a broken installation, or another module of that name
+        raise UserError(f"--workers: Ray cannot be used: {describe_error(error)}") from error
+    if is_initialized:
         _connected = RayCluster(ray, is_own=False, is_to_end=False)
         return _connected
     options: dict[str, Any] = {"address": config.ray_address or "local"}
@@ -122,15 +126,21 @@ def connect(config: DQNConfig, object_bytes: int) -> RayCluster:
 
 @contextlib.contextmanager
 def _own_signals() -> Iterator[None]:
-    """Keep this process's handlers: Ray would set one for SIGTERM."""
+    """Keep this process's handlers: Ray would set one for SIGTERM.
+
+    What is started meanwhile lives on when the terminal is closed, so that this process can end it
+    after its checkpoint.
+    """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
     numbers = (signal.SIGINT, signal.SIGTERM)
     handlers = [signal.getsignal(number) for number in numbers]
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGHUP])  # children inherit it
     try:
         yield
     finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
         for number, handler in zip(numbers, handlers, strict=True):
             if handler is not None:
                 signal.signal(number, handler)

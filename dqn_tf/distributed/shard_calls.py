@@ -16,6 +16,7 @@ from dqn_tf.distributed.pool import Member, Pool, refusal
 from dqn_tf.support.errors import UserError
 
 ATTEMPTS = 3  # of one shard's block, after which it is at fault and not the worker
+LOOK_SECONDS = 1.0  # until it is seen who has answered, and who is lost, while others are at work
 
 Request = Callable[[Member, int], Any]  # a worker and a shard → a reference of Ray
 
@@ -111,7 +112,8 @@ class Round:
         left = min(self._heard[number] for number in busy) + patience - time.monotonic()
         # All at once: each call takes as long as a few steps of a fast environment.
         references = list(self._waiting)
-        done, _ = ray.wait(references, num_returns=len(references), timeout=max(0.0, left))
+        seconds = min(max(0.0, left), LOOK_SECONDS)
+        done, _ = ray.wait(references, num_returns=len(references), timeout=seconds)
         try:
             answers = ray.get(done)
         except ray.exceptions.RayError:

@@ -34,11 +34,23 @@ class Process(NamedTuple):
     memory: int  # resident bytes
 
 
+class PlayedBack(NamedTuple):
+    """What became of a shard's running episodes that were played back.
+
+    Attributes:
+      differing: the environments that did not repeat theirs.
+      running: the episodes that are under way now; None if all repeated theirs.
+    """
+
+    differing: list[int]
+    running: RunningEpisodes | None
+
+
 class Played(NamedTuple):
-    """A shard's block, and the environments that did not repeat their running episodes before."""
+    """A shard's block, and what was played back before it, if anything was."""
 
     steps: Packed
-    differing: list[int]
+    back: PlayedBack | None
 
 
 class Worker:
@@ -58,8 +70,9 @@ class Worker:
         """Make ready to take steps of these runs. Raises UserError."""
         self._config = DQNConfig.from_dict(config)
         self._make_env = registry.maker(self._config)
-        self._spaces = self._make_env.spaces
+        # as the driver does, before the environment is reset for anything else
         fingerprint = take_fingerprint(self._config, plan, self._make_env)
+        self._spaces = self._make_env.spaces
         self._q_function = NumpyQFunction(plan, np.zeros(plan.size, np.float32))
         return fingerprint
 
@@ -67,9 +80,11 @@ class Worker:
         """Begin the first episodes of a shard; return their observations [n, *shape]."""
         return self._new_shard(number).observation
 
-    def play_back(self, number: int, running: RunningEpisodes) -> list[int]:
-        """Play a shard's running episodes back; return the environments that differed."""
-        return self._new_shard(number).play_back(running)
+    def play_back(self, number: int, running: RunningEpisodes) -> PlayedBack:
+        """Play a shard's running episodes back."""
+        shard = self._new_shard(number)
+        differing = shard.play_back(running)
+        return PlayedBack(differing, shard.running() if differing else None)
 
     def collect(
         self,
@@ -83,13 +98,13 @@ class Worker:
 
         `running` is given to a worker that does not have the shard yet. Raises UserError.
         """
-        differing = [] if running is None else self.play_back(number, running)
+        back = None if running is None else self.play_back(number, running)
         if version != self._version:
             self._q_function.refresh(np.array(weights))  # of its own: what is sent is read-only
             self._version = version
         shard = self._shards[number]
         steps = shard.collect(numbers)
-        return Played(pack(steps, shard.observation, self._spaces.stack), differing)
+        return Played(pack(steps, shard.observation, self._spaces.stack), back)
 
     def drop(self, number: int) -> None:
         """Close the environments of a shard that another worker has now."""

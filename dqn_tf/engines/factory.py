@@ -17,6 +17,7 @@ from dqn_tf.engines.graph.engine import run_block as run_graph_block
 from dqn_tf.engines.graph.environments import native
 from dqn_tf.engines.graph.program import GraphProgram
 from dqn_tf.engines.host import HostEngine
+from dqn_tf.envs.registry import EnvMaker
 from dqn_tf.experience.collector import Collector, make_collector
 from dqn_tf.experience.logged.shares import SharedEpisodes
 from dqn_tf.support.errors import UserError
@@ -55,6 +56,8 @@ def make_host_engine(
     q_function = make_q_function(agent)
     explores = generators["exploration"]
     if config.workers:
+        if isinstance(make_env, EnvMaker):
+            make_env.close()  # one environment at a time: the collector looks at one of its own
         collector = make_remote_collector(config, agent.online, explores)
     else:
         collector = make_collector(config, make_env, q_function, explores)

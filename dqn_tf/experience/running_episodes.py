@@ -13,6 +13,11 @@ from dqn_tf.experience.steps import Steps
 ACTIONS = "running/actions/"  # and the number of the environment
 
 
+def not_repeated(env: int) -> str:
+    """Say of an environment that it was not played back, as the beginning of a sentence."""
+    return f"environment {env} did not repeat its running episode from its seed and actions"
+
+
 @dataclasses.dataclass
 class RunningEpisodes:
     """The episodes that N environments are in the middle of.

@@ -268,6 +268,8 @@ def changed_config(before: DQNConfig, overrides: dict[str, Any]) -> tuple[DQNCon
     Raises UserError listing the settings that cannot change, whether or not they would fit with
     the others.
     """
+    if overrides.get("workers") == 0:  # what is about workers goes with them
+        overrides = {"ray_address": "", "accept_other_workers": False} | overrides
     try:
         config = DQNConfig.from_dict(before.to_dict() | overrides)
     except UserError:

@@ -10,6 +10,7 @@ from dqn_tf.config.checks import RESERVOIR
 from dqn_tf.config.dqn_config import DQNConfig
 from dqn_tf.engines import held_out
 from dqn_tf.engines.engine import Block, against_breaking
+from dqn_tf.experience.running_episodes import not_repeated
 from dqn_tf.export import manifest
 from dqn_tf.export.publish import export
 from dqn_tf.export.run_snapshot import GATE_OBSERVATIONS, observations_of
@@ -244,8 +245,8 @@ class RunRecorder(RunObserver):
             self.run.say(f"Of the saved replay, {which} {rows} fit.")
         if differing:
             self.run.say(
-                f"warning: environment {differing[0]} did not repeat its running episode from its"
-                " seed and actions, so the rest of this run will differ from an uninterrupted one."
+                f"warning: {not_repeated(differing[0])}, so the rest of this run will differ from"
+                " an uninterrupted one."
             )
 
     def _export(self, exported: ScoredWeights) -> str:

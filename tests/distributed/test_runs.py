@@ -11,6 +11,8 @@ import pytest
 
 from benchmarks.distributed import process_tree
 from command_server import refusal, run, start
+from dqn_tf.config.dqn_config import DQNConfig
+from dqn_tf.training import collecting
 from small_runs import SMALL, report, resume_run, small_run
 
 HAS_RAY = importlib.util.find_spec("ray") is not None
@@ -51,6 +53,18 @@ def listening(pid):
     return addresses
 
 
+def those_that_wait(number, pid):
+    """Of Ray's two servers below a process, those that a signal does not reach."""
+    found = []
+    for process in process_tree.tree(pid):
+        status = Path(f"/proc/{process.pid}/status").read_text(encoding="ascii")
+        fields = dict(line.split(":", 1) for line in status.splitlines())
+        is_blocked = int(fields["SigBlk"], 16) >> (number - 1) & 1
+        if fields["Name"].strip() in ("raylet", "gcs_server") and is_blocked:
+            found.append(process.pid)
+    return found
+
+
 @needs_ray
 def test_the_same_weights_with_workers_killed_and_resumed_without(tmp_path):
     """The driver is killed, resumed with one worker and stopped, and ends the run alone."""
@@ -65,6 +79,7 @@ def test_the_same_weights_with_workers_killed_and_resumed_without(tmp_path):
     if Path("/proc/net/tcp").exists():
         addresses = listening(command.pid)
         assert addresses and all(each.endswith(LOOPBACK) for each in addresses), addresses
+        assert len(those_that_wait(signal.SIGHUP, command.pid)) == 2, "a closed terminal is ours"
     command.kill(signal.SIGKILL)
     assert command.wait() == -signal.SIGKILL
     ready = r"Workers: 2 on .*, started in .* s, \d+ MiB each at most, without TensorFlow"
@@ -77,6 +92,16 @@ def test_the_same_weights_with_workers_killed_and_resumed_without(tmp_path):
     status, text = run(resume_run(remote, workers=0), remote)
     assert status == 0, text
     assert sha256(remote) == sha256(alone)
+
+
+def test_there_is_work_for_as_many_workers_as_the_page_types():
+    text = (Path(__file__).parents[2] / "docs" / "distributed.md").read_text(encoding="utf-8")
+    commands = re.findall(r"--num_envs=(\d+)(?: --shard_envs=(\d+))? --workers=(\d+)", text)
+    assert len(commands) >= 2
+    for command in commands:
+        num_envs, shard_envs, workers = (int(word or 0) for word in command)
+        config = DQNConfig(num_envs=num_envs, shard_envs=shard_envs, workers=workers, lag=1)
+        collecting.require_work(config)
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ All tests share one cluster of two nodes with one CPU each. The last ones change
 
 import os
 import signal
+import sys
 import threading
 import time
 
@@ -16,6 +17,7 @@ from dqn_tf.agent.networks.numpy_forward import NumpyQFunction
 from dqn_tf.config.dqn_config import DQNConfig
 from dqn_tf.distributed import ray_cluster
 from dqn_tf.distributed.fingerprint import Versions, differing_versions
+from dqn_tf.distributed.pool import refusal
 from dqn_tf.envs import registry
 from dqn_tf.experience.collector import LocalCollector
 from dqn_tf.support.errors import UserError
@@ -217,6 +219,36 @@ def test_an_environment_that_ends_its_process_each_time_is_named(make):
         blocks(remote, 1)
 
 
+def test_after_a_loss_it_goes_on_from_where_the_environment_is(make, capfd):
+    """What is stored of a step is what the environment was in before it and after it."""
+    remote = make(1, env_kwargs={"drifts": True})
+    _, after = blocks(remote, 2, lambda number: number == 1 and kill(remote.pool.members[0]))
+    assert "did not repeat its running episode from its seed and" in capfd.readouterr().err
+    moved = after["next_observation"] - 0.9 * after["observation"]
+    assert np.abs(moved).max() < 2.0
+    values, arrays = remote.state()
+    assert remote.restore(values, arrays) == [0, 1, 2, 3]
+    (again,) = blocks(remote, 1)
+    assert np.abs(again["next_observation"] - 0.9 * again["observation"]).max() < 2.0
+
+
+def test_first_steps_that_take_too_long_are_named(make):
+    with pytest.raises(UserError) as caught:
+        make(1, env_kwargs={"seconds": 0.3}, worker_timeout=0.5)
+    assert "has not played its first steps in 0.5 seconds (--worker_timeout)." in str(caught.value)
+
+
+def test_a_ray_that_is_gone_is_a_sentence(make, monkeypatch):
+    remote = make(1)
+
+    def gone(value):
+        raise ray.exceptions.RaySystemError("no raylet")
+
+    monkeypatch.setattr(ray, "put", gone)
+    with pytest.raises(UserError, match="--workers=1: the Ray that they run on does not answer"):
+        blocks(remote, 1)
+
+
 def test_an_environment_that_raises_is_a_sentence(make):
     remote = make(1, env_kwargs={"fault": "raise"})
     with pytest.raises(UserError) as caught:
@@ -291,6 +323,7 @@ def test_versions_that_differ_are_named():
         ("127.0.0.1:1", "--ray_address=127.0.0.1:1: nothing answers there"),
         ("somewhere", "--ray_address=somewhere: must be host:port"),
         ("host:99999999", "--ray_address=host:99999999: nothing answers there"),
+        ("head..local:6379", "--ray_address=head..local:6379: nothing answers there"),
     ],
 )
 def test_a_wrong_address_is_a_sentence(address, sentence):
@@ -304,3 +337,25 @@ def test_without_ray_it_says_what_to_type(monkeypatch):
     monkeypatch.setattr(ray_cluster.importlib.util, "find_spec", lambda name: None)
     with pytest.raises(UserError, match="pip install 'dqn_tf\\[distributed\\]'"):
         ray_cluster.require_usable(DQNConfig(workers=1, lag=1))
+
+
+def test_a_ray_that_cannot_be_imported_is_a_sentence(monkeypatch, tmp_path):
+    (tmp_path / "ray.py").write_text("raise RuntimeError('half installed')", encoding="utf-8")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "ray")
+    monkeypatch.setattr(ray_cluster, "_connected", None)
+    with pytest.raises(UserError, match="--workers: Ray cannot be used: .*half installed"):
+        ray_cluster.connect(DQNConfig(workers=1, lag=1), 1)
+
+
+@pytest.mark.parametrize(
+    ("module", "sentence"),
+    [
+        ("dqn_tf", "Worker 0 has no dqn_tf: install it"),
+        ("dqn_tf.distributed", "Worker 0 has another dqn_tf: install "),
+        ("dqn", "Worker 0 failed: "),
+    ],
+)
+def test_a_worker_without_this_dqn_tf_is_named(module, sentence):
+    error = ModuleNotFoundError(f"No module named '{module}'", name=module)
+    assert refusal(error, "worker 0").startswith(sentence)

@@ -192,6 +192,7 @@ def test_workers_are_a_block_behind_unless_it_is_said_otherwise():
         ({"workers": 2, "lag": 1, "collector": "a:B"}, "--collector=a:B takes its steps in this"),
         ({"workers": 2, "lag": 1, "evaluation_envs": 0}, "which --workers have: leave it out"),
         ({"engine": "graph", "lag": 1}, "--engine=graph has no --lag"),
+        ({"engine": "graph", "lag": 1, "workers": 2}, "--engine=graph has no --workers"),
         ({"ray_address": "a:1"}, "--ray_address is about workers"),
         ({"workers": 1, "lag": 1, "worker_timeout": 0.0}, "--worker_timeout=0.0: must be"),
     ],

@@ -168,6 +168,14 @@ def test_what_can_change_on_resume_is_reported():
     ]
 
 
+def test_a_run_goes_on_without_workers_and_what_is_about_them():
+    before = DQNConfig(workers=2, lag=1, ray_address="auto", accept_other_workers=True)
+    config, _ = changed_config(before, {"workers": 0})
+    assert (config.workers, config.ray_address, config.accept_other_workers) == (0, "", False)
+    with pytest.raises(UserError, match="--ray_address is about workers"):
+        changed_config(before, {"workers": 0, "ray_address": "auto"})
+
+
 def test_what_cannot_change_is_refused_as_a_whole():
     with pytest.raises(UserError) as refusal:
         changed_config(CONFIG, {"env": "Acrobot-v1", "hidden_units": (8,), "learning_rate": 1.0})

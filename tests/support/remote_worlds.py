@@ -17,13 +17,14 @@ class World(gym.Env):
     """Ten numbers that follow from the seed and the actions; an episode has some 12 steps.
 
     `once` is a file that the fault leaves behind: while it is there, nothing happens. `seconds` is
-    how long each step sleeps.
+    how long each step sleeps. With `drifts` no two training episodes are alike.
     """
 
     observation_space = gym.spaces.Box(-np.inf, np.inf, (10,), np.float32)
     action_space = gym.spaces.Discrete(3)
 
-    def __init__(self, masked=False, seconds=0.0, fault="", once="", needs=""):
+    def __init__(self, masked=False, seconds=0.0, fault="", once="", needs="", drifts=False):
+        self.drifts = drifts
         self.masked, self.seconds, self.fault, self.once = masked, seconds, fault, once
         if needs and os.environ.get("ODD_NODE"):
             importlib.import_module(needs)
@@ -34,6 +35,8 @@ class World(gym.Env):
         self.length = int(self.np_random.integers(3, 20))
         self.steps = 0
         self.state = self.np_random.standard_normal(10).astype(np.float32)
+        if self.drifts and self.is_training():
+            self.state += np.float32(100 + int.from_bytes(os.urandom(2), "big"))
         return self.state, self.info()
 
     def info(self):
@@ -56,9 +59,13 @@ class World(gym.Env):
         reward = float(self.state[action])
         return self.state, reward, self.steps >= self.length, False, self.info()
 
+    def is_training(self):
+        """Whether the episode is one of training."""
+        return self.seed % 4 == 0  # TRAINING, see dqn_tf.config.seeding
+
     def is_hit(self):
         """Whether the fault happens now: to training alone, once where there is a file."""
-        if self.seed % 4 != 0:  # TRAINING, see dqn_tf.config.seeding
+        if not self.is_training():
             return False
         if not self.once:
             return True
