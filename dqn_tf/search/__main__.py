@@ -9,6 +9,7 @@ import warnings
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, NoReturn
 
+from dqn_tf.search import processes
 from dqn_tf.search.flags import SearchFlags, parse
 from dqn_tf.search.plan import SearchPlan, prepare
 from dqn_tf.search.storage import errors_told, load_optuna, open_storage
@@ -58,12 +59,13 @@ def search(flags: SearchFlags, interrupts: Interrupts) -> None:
             share(TRIALS, plan, study, check)
             finish(plan, study, check)
     except Worn:
+        check()  # a signal would be forgotten
         restart()
 
 
 def checker(flags: SearchFlags, interrupts: Interrupts) -> Callable[[], None]:
     """Return what raises Interrupted after a signal, or when nobody waits for the process."""
-    parent = os.getppid()
+    parent = int(os.environ.get(processes.PARENT, os.getppid()))
 
     def check() -> None:
         interrupts.check()
@@ -94,8 +96,6 @@ def share(what: str, plan: SearchPlan, study: optuna.Study, check: Callable[[], 
     if count == 1:
         do_part(f"{what}:0/1", plan, study, check)
         return
-    from dqn_tf.search import processes
-
     parts = [f"{what}:{number}/{count}" for number in range(count)]
     processes.run(sys.argv[1:], parts, check)
 

@@ -189,8 +189,9 @@ def _help_page(command: str, values: flags.FlagValues) -> str:
 def base_config(parsed: SearchFlags) -> DQNConfig:
     """Return the settings that the search begins with. Raises UserError."""
     env = parsed.overrides.get("env", DQNConfig.env)
-    # evaluations in the middle of a run, and points of its curves, are of no use here
-    overrides = parsed.overrides | {"evaluation_period_env_steps": 0}
+    # evaluations in the middle of a run are of no use here, nor what needs them
+    without = {"evaluation_period_env_steps": 0, "export_weights": DQNConfig.export_weights}
+    overrides = parsed.overrides | without
     if parsed.from_defaults:
         return DQNConfig(**(overrides | {"env": presets.full_id(env)}))
     return presets.configure(env, overrides)

@@ -5,6 +5,7 @@ The best of many noisy scores is a lucky one, so what a search saw of its winner
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
@@ -96,10 +97,18 @@ def candidates(plan: SearchPlan, study: optuna.Study) -> list[Candidate]:
     for trial in best(study, BEST):
         config = config_of(plan, trial)
         seen = tuple(trial.user_attrs[SCORES])
-        found.append(Candidate(trial.number, config, config == start, seen))
+        is_start = _settled(plan, config) == _settled(plan, start)
+        found.append(Candidate(trial.number, config, is_start, seen))
     if not any(candidate.is_start for candidate in found):
         found.append(Candidate(None, start, True))
     return found
+
+
+def _settled(plan: SearchPlan, config: DQNConfig) -> DQNConfig:
+    """Return the settings with the network that --network=auto stands for."""
+    if config.network != "auto":
+        return config
+    return dataclasses.replace(config, network=plan.space.network)
 
 
 def missing(plan: SearchPlan, study: optuna.Study, number: int = 0, count: int = 1) -> list[Part]:

@@ -55,7 +55,7 @@ def read_file(path: Path) -> dict[str, Searched]:
         _require_searchable(place, name)
         if isinstance(value, list):
             own[name] = choices_of(place, name, value)
-        elif fits(value, {"low": float, "high": float}) and set(value) <= {"low", "high", "log"}:
+        elif _is_range(value):
             own[name] = range_of(place, name, value["low"], value["high"], value.get("log", False))
         else:
             raise UserError(
@@ -63,6 +63,13 @@ def read_file(path: Path) -> dict[str, Searched]:
                 " low, high and, if wanted, log."
             )
     return own
+
+
+def _is_range(value: Any) -> bool:
+    """Tell whether a value of the file is an object with low, high and, if wanted, log."""
+    if not fits(value, {"low": float, "high": float}) or not set(value) <= {"low", "high", "log"}:
+        return False
+    return isinstance(value.get("log", False), bool)
 
 
 def range_of(place: str, name: str, low: Any, high: Any, log: Any) -> Searched:

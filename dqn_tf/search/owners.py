@@ -24,7 +24,7 @@ NAMELESS_SECONDS = 60.0  # a trial has its owner some milliseconds after it has 
 
 def own() -> dict[str, Any]:
     """Return what tells this process from all others, and the time, for JSON."""
-    where = {"host": socket.gethostname(), "boot": _boot()}
+    where = {"host": socket.gethostname(), "boot": _boot(), "namespace": _namespace()}
     return where | _process(os.getpid()) | {"alive": time.time()}
 
 
@@ -75,7 +75,8 @@ class StaleTrials:
                 return "its process ended before it had named itself"
             return ""
         here = own()
-        if all(owner[name] == here[name] for name in ("host", "boot")):
+        # containers of one machine may have its name, and each its own numbers of processes
+        if all(owner.get(name) == here[name] for name in ("host", "boot", "namespace")):
             alive = _process(owner["pid"])
             is_running = alive["started"] == owner["started"]
             return "" if is_running else f"process {owner['pid']} has ended"
@@ -113,5 +114,13 @@ def _exists(pid: int) -> bool:
 def _boot() -> str:
     try:
         return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+    except OSError:
+        return ""
+
+
+def _namespace() -> str:
+    """Return what numbers of processes belong to; empty where that is the whole machine."""
+    try:
+        return os.readlink("/proc/self/ns/pid")
     except OSError:
         return ""

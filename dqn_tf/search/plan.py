@@ -20,6 +20,9 @@ from dqn_tf.support import files
 from dqn_tf.support.errors import UserError
 
 BEST = 3  # settings that are tested
+DEFAULTS = DQNConfig().to_dict()
+# of the test or of what a run exports, which belong to no trial, and of one machine alone
+NOT_OF_TRIALS = ("test_episodes", "finalists", "ray_address", "worker_timeout")
 TOGETHER = 2  # seeds of the graph engine before the first look at whether a trial is worth more
 
 
@@ -46,7 +49,10 @@ class SearchPlan(NamedTuple):
         return self.space.base
 
     def config(self, proposed: Mapping[str, Any]) -> DQNConfig:
-        """Return a trial's settings, without a seed. Raises UserError where they cannot be run."""
+        """Return a trial's settings, without a seed. Raises UserError where they cannot be run.
+
+        Whether they fit into the memory of this machine is not among it: see `require_memory`.
+        """
         config = dataclasses.replace(self.base, **proposed)
         if self.engine is None and config.env in registry.NATIVE:
             config = _on_graph(config)
@@ -54,11 +60,14 @@ class SearchPlan(NamedTuple):
         if unfit:
             raise UserError(f"--network={config.network}: {unfit}")
         config = memory_plan.with_capacity(config, self.spaces)
+        self._require_affordable(config)
+        return config
+
+    def require_memory(self, config: DQNConfig) -> None:
+        """Raise UserError if a trial's runs do not fit into the memory that is free now."""
         together = len(max(groups(config, self.seeds), key=len))
         parameters = choice.parameters(config, self.spaces)
         memory_plan.require_memory(config, self.spaces, together, parameters)
-        self._require_affordable(config)
-        return config
 
     def work(self, config: DQNConfig) -> int:
         """Return about how many multiplications the updates of a run need, but for a factor.
@@ -81,8 +90,7 @@ class SearchPlan(NamedTuple):
     def protocol(self) -> dict[str, Any]:
         """Return what all trials of a study share, for JSON."""
         settings = self.base.to_dict()
-        # of the test alone, which belongs to no trial, and of one machine alone
-        for name in ("test_episodes", "ray_address", "worker_timeout"):
+        for name in NOT_OF_TRIALS:
             settings.pop(name)
         return {
             "env": settings.pop("env"),
@@ -98,6 +106,8 @@ class SearchPlan(NamedTuple):
 def prepare(flags: SearchFlags) -> SearchPlan:
     """Check all that can be checked before TensorFlow is loaded. Raises UserError."""
     base = base_config(flags)
+    if base.engine == "graph":
+        registry.require_native(base.env)
     spaces = registry.spaces(base)
     network = choice.automatic(spaces) if base.network == "auto" else base.network
     space = make_space(base, network, flags.own, flags.overrides)
@@ -114,7 +124,7 @@ def prepare(flags: SearchFlags) -> SearchPlan:
         study,
         Path(flags.output_dir or Path("searches") / study),
     )
-    plan.config({})
+    plan.require_memory(plan.config({}))
     files.require_directory("output_dir", plan.output_dir)
     return plan
 
@@ -136,7 +146,10 @@ def difference(stored: Mapping[str, Any], own: Mapping[str, Any]) -> str:
     if stored["env"] != own["env"]:
         return f"it is of --env={stored['env']}, and here --env is {own['env']}"
     for kind in ("settings", "ranges"):
-        before, now = stored[kind], own[kind]
+        before, now = dict(stored[kind]), own[kind]
+        if kind == "settings":  # a setting that came later had no other value
+            before = {name: value for name, value in before.items() if name not in NOT_OF_TRIALS}
+            before = {name: value for name, value in DEFAULTS.items() if name in now} | before
         for name in sorted(before.keys() | now.keys()):
             if before.get(name) != now.get(name):
                 flag = f"--{name}" if kind == "settings" else f"the range of --{name}"

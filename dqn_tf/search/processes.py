@@ -1,6 +1,7 @@
 """Processes of this machine that share a search's work, and end with the one that started them."""
 
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -11,6 +12,7 @@ from dqn_tf.support.errors import UserError
 POLL_SECONDS = 0.2
 PATIENCE = 60.0  # seconds in which a process ends its block and says goodbye
 # the threads of NumPy and of TensorFlow
+PARENT = "DQN_TF_SEARCH_PARENT"  # the variable with the process that waits for the others
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "TF_NUM_INTRAOP_THREADS")
 
 
@@ -20,30 +22,35 @@ def run(argv: Sequence[str], parts: Sequence[str], check: Callable[[], None]) ->
     Raises UserError if one fails, after the others have been ended too, and what `check` raises.
     """
     threads = str(max(1, (os.cpu_count() or 1) // len(parts)))
-    environ = dict.fromkeys(THREADS, threads) | dict(os.environ)
-    children = [
-        subprocess.Popen(
-            [sys.executable, "-m", "dqn_tf.search", *argv, f"--part={part}"],
-            env=environ,
-            # Ctrl-C goes to all processes of a terminal, and `_end` would be the second signal
-            start_new_session=True,
-        )
-        for part in parts
-    ]
+    environ = dict.fromkeys(THREADS, threads) | dict(os.environ) | {PARENT: str(os.getpid())}
+    children: list[subprocess.Popen] = []
+    failed: list[int] = []  # before the others were ended
     try:
-        while any(child.poll() is None for child in children):
+        for part in parts:
+            words = [sys.executable, "-m", "dqn_tf.search", *argv, f"--part={part}"]
+            # Ctrl-C goes to all processes of a terminal, and `_end` would be the second signal
+            children.append(subprocess.Popen(words, env=environ, start_new_session=True))
+        while not failed and any(child.poll() is None for child in children):
             check()
-            if any(child.poll() not in (None, 0) for child in children):
-                break
+            failed = [child.returncode for child in children if child.poll()]
             time.sleep(POLL_SECONDS)
     finally:
         _end(children)
-    failed = [child.returncode for child in children if child.returncode]
+    failed = failed or [child.returncode for child in children if child.returncode]
     if failed:
         raise UserError(
-            f"A process of the search ended with status {failed[0]}; what it said stands above. The"
-            " same command goes on."
+            f"A process of the search {_how(failed[0])}; what it said stands above. The same"
+            " command goes on."
         )
+
+
+def _how(status: int) -> str:
+    """Say how a process ended."""
+    if status >= 0:
+        return f"ended with status {status}"
+    name = signal.Signals(-status).name
+    why = ", as the system does where memory runs out" if name == "SIGKILL" else ""
+    return f"was ended by {name}{why}"
 
 
 def _end(children: Sequence[subprocess.Popen]) -> None:

@@ -6,6 +6,7 @@ A range comes from the setting itself (`Searched`), or from the user (`narrowing
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Container, Mapping, Sequence
 from typing import Any, Protocol
 
@@ -14,8 +15,9 @@ from dqn_tf.config.dqn_config import DQNConfig
 from dqn_tf.config.notation import show
 from dqn_tf.config.ranges import Range
 from dqn_tf.config.searched import Condition, Searched
+from dqn_tf.support.errors import UserError
 
-DIGITS = 3  # of a number that is tried
+DIGITS = 3  # of a number that is tried; a narrow range has more
 Values = Mapping[str, Any]
 FIELDS = {field.name: field for field in dataclasses.fields(DQNConfig)}
 
@@ -54,7 +56,7 @@ class Dimension:
         return all(values[name] in allowed for name, allowed in self.when.items())
 
     def suggest(self, trial: Suggests) -> Any:
-        """Return the trial's value of the setting, a number with DIGITS digits."""
+        """Return the trial's value of the setting, a number with DIGITS digits or more."""
         if self.choices:
             words = [_stored(choice) for choice in self.choices]
             chosen = trial.suggest_categorical(self.name, words)
@@ -62,7 +64,9 @@ class Dimension:
         if self.is_whole:
             return trial.suggest_int(self.name, int(self.low), int(self.high), log=self.log)
         number = trial.suggest_float(self.name, self.low, self.high, log=self.log)
-        return min(self.high, max(self.low, float(f"{number:.{DIGITS}g}")))
+        size = max(abs(self.low), abs(self.high))
+        more = int(math.log10(size / (self.high - self.low))) - 1  # of those that never change
+        return min(self.high, max(self.low, float(f"{number:.{DIGITS + max(0, more)}g}")))
 
     def stored(self, value: Any) -> Any:
         """Return the setting's value as Optuna has it in a trial's parameters."""
@@ -85,7 +89,7 @@ class Dimension:
         return dataclasses.replace(self, low=low, high=high)
 
     def describe(self) -> str:
-        """Return its range as it is typed after --range or --choices, without the setting."""
+        """Return its range as it is typed after --range, without the setting."""
         if self.choices:
             words = [show(value) for value in self.choices]
             separator = "|" if any("," in word for word in words) else ","
@@ -137,7 +141,8 @@ def make_space(
     """Return the space around `base`.
 
     `own` are the user's ranges. Settings that the user has `fixed` are not tried; nor are those
-    that do nothing whatever the others are.
+    that do nothing whatever the others are. Raises UserError if one of these has a range of the
+    user's.
     """
     dimensions = []
     for name, field in FIELDS.items():
@@ -152,7 +157,15 @@ def make_space(
             dimension = dimension.with_value(getattr(base, name))
         dimensions.append(dimension)
     space = Space(base, network, tuple(_ordered(dimensions)))
-    return dataclasses.replace(space, dimensions=tuple(_reachable(space)))
+    reachable = _reachable(space)
+    for dimension in dimensions:
+        if dimension.name in own and dimension not in reachable:
+            condition = describe_condition(dimension.when).replace("`", "")
+            raise UserError(
+                f"--range={dimension.name}=…: it does nothing here; it is tried only where"
+                f" {condition}. Leave it out, or give what it needs."
+            )
+    return dataclasses.replace(space, dimensions=tuple(reachable))
 
 
 def typed_value(name: str, value: Any) -> Any:

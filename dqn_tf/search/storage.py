@@ -60,7 +60,8 @@ def open_storage(place: str) -> Any:
     """Open the storage, which is made if there is none. Raises UserError."""
     optuna = load_optuna()
     if place.startswith(JOURNAL):
-        file = Path(place[len(JOURNAL) :])
+        # Optuna's lock is a link to the name as it is given, which leads nowhere in a directory
+        file = Path(place[len(JOURNAL) :]).absolute()
         _require_directory(place, file)
         journal = optuna.storages.journal
         with errors_told(place, is_opening=True):

@@ -16,8 +16,10 @@ from dqn_tf.support.errors import UserError
 
 PROTOCOL = "dqn_tf"  # the study's attribute that holds what all trials share
 REFUSED = "refused"  # a trial's attribute: why its settings cannot be run
+BROKE_OFF = "broke_off"  # a trial's attribute: it ended with an error, and by no signal
 SURPLUS = "surplus"  # a trial's attribute: one more than was asked for
 STARTUP = 10  # trials that are drawn at random before TPE begins
+SAME_ERRORS = 3  # in a study, before other settings are drawn where one was
 FINISHED = (TrialState.COMPLETE, TrialState.PRUNED)
 
 
@@ -42,7 +44,12 @@ class RepeatableSampler(optuna.samplers.BaseSampler):
     def before_trial(self, study: optuna.Study, trial: FrozenTrial) -> None:
         """Draw for this trial with numbers of its own."""
         earlier = not_failed_before(study, trial.number)
-        entropy = np.random.SeedSequence((self._seed, len(earlier)))
+        words = [self._seed, len(earlier)]
+        # The same again after an error that may have passed, but not for ever.
+        errors = sum(BROKE_OFF in other.user_attrs for other in study.get_trials(deepcopy=False))
+        if errors >= SAME_ERRORS:
+            words.append(errors)
+        entropy = np.random.SeedSequence(words)
         self._tpe = make_tpe(int(entropy.generate_state(1)[0]))
         has_start = any(self._may_be_start(other) for other in earlier)
         self._given = {} if has_start else self._start

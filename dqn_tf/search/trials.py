@@ -17,8 +17,9 @@ from dqn_tf.config.dqn_config import DQNConfig
 from dqn_tf.evaluation.statistics import iqm
 from dqn_tf.search import owners
 from dqn_tf.search.plan import SearchPlan, groups
-from dqn_tf.search.study import FINISHED, REFUSED, SURPLUS, counted
+from dqn_tf.search.study import BROKE_OFF, FINISHED, REFUSED, SURPLUS, counted
 from dqn_tf.support.errors import UserError
+from dqn_tf.support.interrupts import Interrupted
 
 WAIT_SECONDS = 1.0  # between two looks at what others are doing
 SCORES = "scores"  # a trial's attribute: of its seeds, as far as they were run
@@ -107,6 +108,8 @@ class Worker:
         except BaseException as error:
             with contextlib.suppress(UpdateFinishedTrialError):
                 trial.set_user_attr(owners.REASON, f"{type(error).__name__}: {error}"[:500])
+                if isinstance(error, Exception) and not isinstance(error, Interrupted):
+                    trial.set_user_attr(BROKE_OFF, True)
             self._study.tell(trial, state=TrialState.FAIL, skip_if_finished=True)
             raise
 
@@ -126,6 +129,7 @@ class Worker:
         proposed = self._plan.space.propose(trial)
         try:
             config = self._plan.config(proposed)
+            self._plan.require_memory(config)
         except UserError as error:
             return self._refuse(trial, str(error))
 
@@ -141,7 +145,7 @@ class Worker:
             try:
                 new = self._training.score(config, part, check)
             except self._training.broke as error:
-                ending = f"seed {part[0]}: {error}"
+                ending = f"{_named(part)}: {error}"
                 break
             for score in new:
                 trial.report(score, step=len(scores))
@@ -188,3 +192,8 @@ class Worker:
         outcome = f"stopped, {ending}" if value is None else f"{value:.1f}"
         seeds = f" ({listed})" if listed else ""
         return f"trial {number}, {done} of {self._plan.flags.trials}: {outcome}{seeds}{so_far}"
+
+
+def _named(seeds: Sequence[int]) -> str:
+    """Name the seeds that are trained together."""
+    return f"seed{'s' * (len(seeds) > 1)} {' and '.join(map(str, seeds))}"

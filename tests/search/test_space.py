@@ -6,7 +6,9 @@ import random
 
 import pytest
 
+from dqn_tf.config import presets
 from dqn_tf.config.dqn_config import DQNConfig
+from dqn_tf.envs import registry
 from dqn_tf.search import narrowing
 from dqn_tf.search.flags import parse
 from dqn_tf.search.plan import prepare
@@ -28,6 +30,15 @@ class Draws:
 
     def suggest_categorical(self, name, choices):
         return self.random.choice(choices)
+
+
+def is_known(env):
+    """Whether its package is installed; what is missing is tested where it is."""
+    try:
+        registry.spaces(presets.configure(env, {}))
+    except UserError:
+        return False
+    return True
 
 
 def space_of(*words):
@@ -71,6 +82,18 @@ def test_what_the_base_has_is_in_its_own_ranges_and_the_first_trial():
     assert parameters["n_step"] == 3
     assert parameters["hidden_units"] == ",".join(map(str, space.base.hidden_units))
     assert space_of("--env=CartPole-v1", "--range=n_step=5:9").base_parameters() is None
+
+
+def test_a_narrow_range_has_as_many_digits_as_it_needs():
+    space = make_space(DQNConfig(), "mlp", narrowing.read(["gamma=0.999:0.9999"], None))
+    drawn = {space.propose(Draws(seed))["gamma"] for seed in range(100)}
+    assert len(drawn) > 50 and all(0.999 <= value <= 0.9999 for value in drawn)
+    assert all(len(f"{value:.9g}") <= len("0.99999") for value in drawn)
+
+
+@pytest.mark.parametrize("env", [env for env in presets.PRESETS if is_known(env)])
+def test_every_preset_can_be_searched(env):
+    assert space_of(f"--env={env}").base.env == env
 
 
 def test_slow_targets_have_no_period():
@@ -132,14 +155,24 @@ def test_wrong_ranges_are_one_sentence(word, part):
         (["--most_work=nan"], "--most_work=nan: must be at least 1"),
         (["--export_weights=best"], "--export_weights is of a single run"),
         (["--ranges=nothing.json"], "cannot be read"),
+        (["--env=dqn_tf/TextMaze-v0", "--engine=graph"], "--engine=graph"),
+        (
+            ["--env=LunarLander-v3", "--range=target_update_period_env_steps=100:1000:log"],
+            "target_update_period_env_steps=…: it does nothing here; it is tried only where tau is",
+        ),
     ],
 )
 def test_wrong_flags_are_one_sentence(words, part):
     with pytest.raises(UserError, match=part):
-        parse(["search", *words])
+        prepare(parse(["search", *words]))
 
 
-@pytest.mark.parametrize("text", ["[1]", "{", '{"gamma": 0.9}', '{"gamma": {"low": 0.1}}'])
+LOG_AS_TEXT = '{"gamma": {"low": 0.1, "high": 0.9, "log": "false"}}'
+
+
+@pytest.mark.parametrize(
+    "text", ["[1]", "{", '{"gamma": 0.9}', '{"gamma": {"low": 0.1}}', LOG_AS_TEXT]
+)
 def test_a_wrong_file_is_one_sentence(text, tmp_path):
     file = tmp_path / "ranges.json"
     file.write_text(text, encoding="utf-8")

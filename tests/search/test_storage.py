@@ -56,6 +56,13 @@ def test_a_study_may_lie_in_a_file_of_any_name(tmp_path, monkeypatch):
     assert names == {"{a} b#%20.db", "home.db", "{}.log", "address.db"}
 
 
+def test_a_journal_in_a_directory_is_locked_by_a_name_that_leads_to_it(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "out").mkdir()
+    opened = storage.open_storage("journal:out/study.log")
+    assert opened._backend._file_path == str(tmp_path / "out" / "study.log")
+
+
 def test_without_optuna_it_says_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "optuna", None)
     with pytest.raises(UserError, match=r"pip install 'dqn_tf\[search\]'"):

@@ -169,6 +169,7 @@ def test_who_runs_a_trial_no_more():
         "another process with its number": (here | {"started": 1}, True),
         "another machine, heard of": (other | {"alive": now - 500}, False),
         "another machine, silent": (other | {"alive": now - 700}, True),
+        "another container": (dead_process() | {"namespace": "pid:[1]", "alive": now}, False),
         "this machine before it was started anew": (
             here | {"boot": "before", "alive": now - 700},
             True,
@@ -363,6 +364,26 @@ def test_broken_learning_is_the_settings_fault_and_a_broken_environment_is_not()
     assert [trial.state for trial in opened.trials] == [FAIL]
 
 
+def test_settings_that_end_with_an_error_come_no_more_than_three_times():
+    plan = make_plan("--trials=3", "--seeds=1")
+    opened = open_study(plan)
+    bad = []
+
+    def fails_on_one(config, seeds, check):
+        if len(opened.get_trials(states=(COMPLETE,))) == 1:
+            bad.append(config.learning_rate)
+            if config.learning_rate == bad[0]:
+                raise UserError("Such weights do not fit.")
+        return smooth(config, seeds, check)
+
+    for _ in range(3):
+        with pytest.raises(UserError, match="do not fit"):
+            work(plan, opened, fails_on_one)
+    work(plan, opened, fails_on_one)
+    assert len(opened.get_trials(states=(COMPLETE,))) == 3
+    assert bad[:3] == [bad[0]] * 3 and bad[3] != bad[0]
+
+
 @pytest.mark.parametrize(
     ("words", "part"),
     [
@@ -384,6 +405,21 @@ def test_a_study_of_another_search_is_one_sentence(words, part):
     # more trials, another test and another number of processes are the same search
     more = ("--trials=99", "--test_seeds=3", "--processes=2", "--test_episodes=7")
     open_study(make_plan(*search, *more, only=False), storage_of_all)
+
+
+def test_a_study_from_before_a_setting_goes_on():
+    storage_of_all = optuna.storages.InMemoryStorage()
+    words = ("--seeds=2", "--study=a")
+    opened = open_study(make_plan(*words, only=False), storage_of_all)
+    protocol = json.loads(json.dumps(opened.user_attrs[study.PROTOCOL]))
+    del protocol["settings"]["munchausen_clip"]  # has its default
+    protocol["settings"]["finalists"] = 9  # was among them once
+    opened.set_user_attr(study.PROTOCOL, protocol)
+    open_study(make_plan(*words, only=False), storage_of_all)
+    del protocol["settings"]["learning_rate"]  # is the preset's here
+    opened.set_user_attr(study.PROTOCOL, protocol)
+    with pytest.raises(UserError, match="--learning_rate is .* there, and"):
+        open_study(make_plan(*words, only=False), storage_of_all)
 
 
 def test_a_study_from_before_the_limit_of_work_goes_on_without_one():
