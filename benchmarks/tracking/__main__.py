@@ -81,7 +81,7 @@ def define(values: flags.FlagValues) -> None:
     flags.DEFINE_integer("pairs", 10, "runs without and with a follower", lower_bound=1, **to)
     flags.DEFINE_integer("cores", 2, "that training and follower share", lower_bound=1, **to)
     flags.DEFINE_string("env", "CartPole-v1", "the environment", **to)
-    flags.DEFINE_integer("total_steps", 100_000, "of each run", lower_bound=1, **to)
+    flags.DEFINE_integer("total_steps", 3_000_000, "of each run: some minutes", lower_bound=1, **to)
     output = common_flags.DOCS / "tracking.md"
     common_flags.define_output_flags(values, "tracking", output, FILE)
 

@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from dqn_tf.evaluation.statistics import bootstrap
+from dqn_tf.tracking.beside import DELAY_SECONDS
 
 FILE = "runs.csv"
 
@@ -35,6 +36,11 @@ class Row(NamedTuple):
     gymnasium: str
     numpy: str
     python: str
+
+    @property
+    def is_long(self) -> bool:
+        """Whether its follower was at work for half of it or more."""
+        return self.seconds >= 2 * DELAY_SECONDS
 
     @property
     def work(self) -> tuple[str, int, str, int]:

@@ -48,6 +48,8 @@ TAKEN_NAMES = (
     "epsilon",
     "updates",
     "env_steps_per_second",
+    "step",  # a tracker's own
+    "timestamp",
 )
 
 

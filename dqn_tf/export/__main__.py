@@ -26,6 +26,8 @@ def main(flags: ExportFlags) -> None:
     from dqn_tf.export import gate, hub_folder, manifest, publish
     from dqn_tf.run_files import report
 
+    if flags.hub_folder:
+        hub_folder.require_apart(Path(flags.hub_folder), directory)
     agent = DQN(run.config, run.spaces)
     agent.online.assign_weights(run.weights)
     score = run_snapshot.score(run, weights_sha256(agent.online.get_weights()))

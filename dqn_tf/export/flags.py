@@ -50,7 +50,7 @@ def parse(argv: Sequence[str]) -> ExportFlags:
         )
     _require_formats(parsed.formats)
     _require_half(parsed)
-    _require_new_folder(parsed.hub_folder)
+    require_new_folder(parsed.hub_folder)
     return parsed._replace(formats=list(dict.fromkeys(parsed.formats)))
 
 
@@ -122,7 +122,7 @@ def _help_page(command: str, values: flags.FlagValues) -> str:
     return command_line.help_page([f"{command} --run=RUN_DIR"], text, sections)
 
 
-def _require_new_folder(hub_folder: str | None) -> None:
+def require_new_folder(hub_folder: str | None) -> None:
     """Raise UserError unless a folder can be made there: it must be new or empty."""
     if hub_folder is None:
         return

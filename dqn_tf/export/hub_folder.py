@@ -8,16 +8,17 @@ from typing import Any
 import dqn_tf
 from dqn_tf.evaluation import flags as evaluation_flags
 from dqn_tf.evaluation import plan as evaluation_plan
+from dqn_tf.export.flags import require_new_folder
 from dqn_tf.export.manifest import published_config, scoring_protocol
 from dqn_tf.export.model_card import Card, model_card
 from dqn_tf.export.run_snapshot import RunSnapshot
 from dqn_tf.support import files
 from dqn_tf.support.command_line import typed_path
-from dqn_tf.support.errors import UserError
+from dqn_tf.support.errors import UserError, describe_error
 
 SAVED_MODEL = "saved_model"
 VIDEO = "replay.mp4"
-VIDEO_STEPS = 3_000  # at most; two minutes of CartPole
+VIDEO_STEPS = 3_000  # at most; a minute of CartPole
 COPIED = ("metrics.csv", "learning_curve.png")  # of the run directory
 
 
@@ -31,12 +32,24 @@ def require_score(run: RunSnapshot, score: dict[str, Any] | None) -> dict[str, A
     return score
 
 
+def require_apart(path: Path, export_dir: Path) -> None:
+    """Raise UserError if the folder, which is written as a whole, would hold the exports."""
+    folder, exports = path.resolve(), export_dir.resolve()
+    if folder == exports or folder in exports.parents:
+        raise UserError(
+            f"--hub_folder={path} is where the exports go, {export_dir}. Name another folder."
+        )
+
+
 def write(path: Path, run_dir: Path, run: RunSnapshot, score: dict[str, Any], version: Path) -> str:
     """Write the folder whole or not at all; return what to print: how it is pushed.
 
     `version` is the export, of which it holds a copy. Raises UserError.
     """
-    settings = published_config(run.config)
+    require_new_folder(str(path))  # something may have come while the export was made
+    # an export finds the model where it was; whoever reads the card has it elsewhere
+    language_model = {"language_model": Path(run.config.language_model).name}
+    settings = published_config(run.config) | language_model
     results = results_of(run, score)
     with files.writing(path), files.replaced(path) as aside:
         shutil.copytree(version, aside / SAVED_MODEL)
@@ -85,4 +98,6 @@ def film(version: Path, path: Path) -> str:
     except UserError as error:
         sentence = str(error).replace(f"--video={path}: ", "").replace("--video: ", "")
         return sentence.partition(" It is one of tokens")[0]
+    except (OSError, RuntimeError) as error:  # such as no program that makes films
+        return describe_error(error)
     return ""

@@ -61,7 +61,13 @@ act = tf.saved_model.load(f"{{folder}}/saved_model").signatures["serving_default
 # act(observation=...) gives "action" and "q_values"
 ```
 
-`python -m dqn_tf.evaluation --model=saved_model` plays it, `python -m dqn_tf.serving` serves it.
+`python -m dqn_tf.evaluation --model=saved_model` plays it. A server takes a directory of numbered
+versions:
+
+```bash
+mkdir -p served && cp -r saved_model served/1
+python -m dqn_tf.serving --model_base_path=served
+```
 
 ## Training
 

@@ -1,7 +1,7 @@
 """Reads evaluation.json, the report of a finished run, which somebody may have edited."""
 
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,13 @@ REPORT = {
     "export": str,
     "seconds": float,
 }
+
+
+def is_complete(report: Mapping[str, Any], total_steps: int, logged_updates: int) -> bool:
+    """Tell whether a run that wrote this report has no step and no update left to do."""
+    if not report["env_steps"] and report.get("offline_updates", 0) < logged_updates:
+        return False
+    return bool(report["env_steps"] >= total_steps)
 
 
 def read_report(path: Path, say: Callable[[str], Any]) -> dict[str, Any] | None:

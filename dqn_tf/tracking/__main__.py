@@ -42,7 +42,8 @@ def main(flags: TrackingFlags) -> None:
 
     def open_run(path: Path, key: str) -> Tracker:
         project = flags.project or project_of(path)
-        return open_tracker(Identity(key, run_name(flags, path), project, uri))
+        start = (path / CONFIG).stat().st_mtime  # written when a run begins
+        return open_tracker(Identity(key, run_name(flags, path), project, uri, start))
 
     place = f"{flags.to} ({uri})"
     outcome = follow(

@@ -10,7 +10,7 @@ SQLITE = "sqlite:///"
 
 def default_uri(run: Path, to: str, has_several: bool) -> str:
     """Return a place beside the run, or in the directory of several."""
-    run = run.absolute()
+    run = run.resolve()
     path = (run if has_several else run.parent) / TRACKERS[to].place
     return f"{SQLITE}{path}" if to == "mlflow" else str(path)
 
@@ -20,6 +20,9 @@ def read_uri(to: str | None, uri: str | None) -> str | None:
 
     Raises UserError.
     """
-    if uri is None or to is None or to == "mlflow":
+    if uri is None or to is None:
         return uri
-    return command_line.read_path("tracking_uri", uri)
+    if to == "mlflow":  # one file is one place, however it is typed
+        is_file = uri.startswith(SQLITE) and uri != SQLITE
+        return f"{SQLITE}{Path(uri.removeprefix(SQLITE)).resolve()}" if is_file else uri
+    return str(Path(command_line.read_path("tracking_uri", uri)).resolve())

@@ -1,5 +1,6 @@
 """The flags of `dqn-track`, their help page, and the checks that need only them."""
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -42,6 +43,9 @@ def parse(argv: Sequence[str]) -> TrackingFlags:
     run = Path(parsed.run)
     if not run.is_dir():
         raise UserError(f"--run={run}: there is no such directory.")
+    for name in ("period_seconds", "patience_seconds", "delay_seconds"):
+        if not math.isfinite(getattr(parsed, name)):
+            raise UserError(f"--{name}={getattr(parsed, name)}: must be a number of seconds.")
     uri = read_uri(parsed.to, parsed.tracking_uri)
     require_packages(parsed.to)
     return parsed._replace(run=run, tracking_uri=uri)

@@ -5,7 +5,7 @@ import fcntl
 import hashlib
 import time
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Set
 from pathlib import Path
 from typing import NamedTuple, TextIO
 
@@ -41,7 +41,7 @@ class Follower:
                 self._tracker = open_tracker(path, self._state["key"])
                 self._read_again()
             stack.pop_all()
-        self._was_known = bool(self._known)
+        self._has_scalars = bool(self._known)  # else all was deleted there, or is new
 
     def send_new(self) -> None:
         """Send what the run has written since the last call. Raises UserError."""
@@ -58,10 +58,10 @@ class Follower:
             self._send(self._files.test_row())
             paths = self._files.final_files()
             digest = _digest(paths)
-            if not self._was_known or digest != self._state["files"].get(self._place):
+            if not self._has_scalars or digest != self._state["files"].get(self._place):
                 self._tracker.send_files(paths)
                 self.files_sent = len(paths)
-            self._tracker.end(is_complete=self._files.report is not None)
+            self._tracker.end(is_complete=self._files.is_complete)
             self._tracker.close()
         run_state.remember_files(self.path, self._place, digest)
         self._lock.close()
@@ -160,7 +160,7 @@ def follow(
         if is_alive and time.monotonic() - start < delay:
             time.sleep(min(period, LOOK_SECONDS))
             continue
-        walk.visit(alive)
+        walk.visit(alive, is_alive or patience > 0)
         if is_alive:
             last_alive = time.monotonic()
         elif time.monotonic() - last_alive >= patience:
@@ -180,8 +180,11 @@ class _Walk:
         self._failures: dict[Path, UserError] = {}
         self._scalars = self._files = 0
 
-    def visit(self, alive: Collection[Path]) -> None:
-        """Go to each run once. Raises UserError if no run could be reached at all."""
+    def visit(self, alive: Set[Path], waits: bool = False) -> None:
+        """Go to each run once.
+
+        Raises UserError if no run could be reached at all, unless it `waits` for one to come.
+        """
         found = find_runs(self._directory)
         self._leave(self._followers.keys() - found)
         for path in found:
@@ -196,7 +199,9 @@ class _Walk:
                     print(f"{path}: {error} It is tried again.", flush=True)
                 else:
                     self._failures[path] = error
-        if self._failures and not self._followers and not self._finished:
+        # where all that are alive have failed, no other comes: it may be the tracker's address
+        is_to_come = waits and not (alive and alive <= self._failures.keys())
+        if self._failures and not (self._followers or self._finished or is_to_come):
             raise next(iter(self._failures.values()))
 
     def _leave(self, gone: Collection[Path]) -> None:
@@ -254,12 +259,15 @@ def _lock(path: Path, place: str) -> TextIO:
 
 
 def _digest(paths: Mapping[str, Path]) -> str:
-    """Return what changes when one of these files does, by its size and time."""
+    """Return what changes when one of these files does, by its size and time.
+
+    It is the same wherever the run lies.
+    """
     parts = []
     for name, path in paths.items():
         for file in _all_files(path):
-            status = file.stat()
-            parts.append(f"{name} {file} {status.st_size} {status.st_mtime_ns}")
+            status, inner = file.stat(), file.relative_to(path).as_posix()
+            parts.append(f"{name} {inner} {status.st_size} {status.st_mtime_ns}")
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
 

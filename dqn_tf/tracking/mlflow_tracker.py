@@ -50,10 +50,14 @@ class MlflowTracker:
         self._client = MlflowClient(identity.uri)
         self._repeats: Counter[Scalar] = Counter()  # of each scalar, how many were sent
         experiment = self._experiment(identity)
+        self._end: float | None = None  # the time of the last row that was sent
         self.run_id = self._find(experiment, identity.key)
         if not self.run_id:
             run = self._client.create_run(
-                experiment, tags={KEY_TAG: identity.key}, run_name=identity.name
+                experiment,
+                start_time=_milliseconds(identity.start),
+                tags={KEY_TAG: identity.key},
+                run_name=identity.name,
             )
             self.run_id = run.info.run_id
 
@@ -74,6 +78,8 @@ class MlflowTracker:
         """Append the rows, as many in a request as MLflow takes."""
         from mlflow.entities import Metric
 
+        self._go_on()
+        self._end = max(self._end or 0.0, *(row.time for row in rows))
         # MLflow keeps one of two equal ones: the second of two episodes of one step that are equal
         # in everything is a millisecond later
         metrics = []
@@ -105,8 +111,6 @@ class MlflowTracker:
         for part in _parts(parameters, MOST_PARAMETERS):
             self._client.log_batch(self.run_id, params=part)
         self._client.log_batch(self.run_id, tags=changed)
-        if self._client.get_run(self.run_id).info.status != "RUNNING":
-            self._client.update_run(self.run_id, status="RUNNING")
 
     def send_files(self, paths: Mapping[str, Path]) -> None:
         """Write the artifacts; those of the same name are replaced."""
@@ -118,13 +122,23 @@ class MlflowTracker:
 
     def end(self, is_complete: bool) -> None:
         """Set the run's status; one that stopped early may be resumed."""
-        self._client.set_terminated(self.run_id, "FINISHED" if is_complete else "KILLED")
+        status = "FINISHED" if is_complete else "KILLED"
+        if self._client.get_run(self.run_id).info.status != status:
+            end = _milliseconds(self._end)
+            self._client.set_terminated(self.run_id, status, end_time=end)
 
     def close(self) -> None:
         """Do nothing: every request has been answered."""
 
+    def _go_on(self) -> None:
+        """Open the run again, if it had ended before what is sent now."""
+        if self._client.get_run(self.run_id).info.status != "RUNNING":
+            self._client.update_run(self.run_id, status="RUNNING")
+
     def _experiment(self, identity: Identity) -> str:
         """Return the id of the project's experiment; make it if there is none."""
+        from mlflow.exceptions import MlflowException
+
         experiment = self._client.get_experiment_by_name(identity.project)
         if experiment is not None:
             return experiment.experiment_id
@@ -132,7 +146,13 @@ class MlflowTracker:
         if identity.uri.startswith(SQLITE):  # its artifacts would go to the working directory
             database = Path(identity.uri.removeprefix(SQLITE)).absolute()
             place = (database.parent / "mlflow-artifacts" / identity.project).as_uri()
-        return self._client.create_experiment(identity.project, artifact_location=place)
+        try:
+            return self._client.create_experiment(identity.project, artifact_location=place)
+        except MlflowException:
+            found = self._client.get_experiment_by_name(identity.project)
+            if found is None:
+                raise
+            return found.experiment_id  # another run's follower was a moment earlier
 
     def _find(self, experiment: str, key: str) -> str:
         found = self._client.search_runs([experiment], f"tags.`{KEY_TAG}` = '{key}'")
@@ -143,3 +163,7 @@ def _parts(values: list[Any], most: int) -> Iterator[list[Any]]:
     rest = iter(values)
     while part := list(islice(rest, most)):
         yield part
+
+
+def _milliseconds(seconds: float | None) -> int | None:
+    return None if seconds is None else int(seconds * 1000)

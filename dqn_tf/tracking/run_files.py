@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from dqn_tf.run_files import metrics_file
-from dqn_tf.run_files.evaluation_file import read_report
+from dqn_tf.run_files.evaluation_file import is_complete, read_report
 from dqn_tf.support.files import moved
 from dqn_tf.support.json_files import read_object
 from dqn_tf.tracking.tracker import Row
@@ -17,6 +17,7 @@ from dqn_tf.tracking.tracker import Row
 CONFIG = "config.json"
 METRICS = "metrics.csv"
 OF_RUN = {CONFIG, METRICS}
+OF_HUB = "results.json"  # beside them in a folder for the Hub, which is no run
 LOCK = ".lock"  # of who trains there
 
 
@@ -60,7 +61,8 @@ def _outside_runs(directory: Path) -> Iterator[tuple[Path, set[str]]]:
         if names >= OF_RUN:
             folders.clear()
         folders.sort()
-        yield Path(place), names
+        if OF_HUB not in names:
+            yield Path(place), names
 
 
 class RunFiles:
@@ -77,6 +79,15 @@ class RunFiles:
     def report(self) -> dict[str, Any] | None:
         """The report of a run that has ended; None before."""
         return read_report(self.path / "evaluation.json", lambda sentence: None)
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether the run has ended; one that was resumed and stopped still has a report."""
+        report, settings = self.report, self._record.get("config")
+        if report is None or not isinstance(settings, dict):
+            return False
+        updates = settings.get("pretrain_updates", 0) + settings.get("offline_updates", 0)
+        return is_complete(report, settings.get("total_steps", 0), updates)
 
     def new_settings(self) -> dict[str, Any] | None:
         """Return the configuration if it was not read yet or has changed."""

@@ -44,6 +44,7 @@ class Identity(NamedTuple):
     name: str
     project: str
     uri: str  # where the tracker keeps its runs
+    start: float | None = None  # of the run, seconds since 1970; None if it is not known
 
 
 class Tracker(Protocol):
@@ -76,5 +77,11 @@ def scalar(name: str, env_step: int, value: float) -> Scalar:
 def require_packages(to: str) -> None:
     """Raise UserError if the packages of this tracker are not installed."""
     known = TRACKERS[to]
-    if not all(importlib.util.find_spec(module) for module in known.modules):
+    if not all(map(_is_installed, known.modules)):
         raise UserError(f"{to} is not installed. Type: pip install {known.packages}")
+
+
+def _is_installed(module: str) -> bool:
+    """Tell whether there is a package; a directory of its name, as of W&B's runs, is none."""
+    spec = importlib.util.find_spec(module)
+    return spec is not None and spec.origin is not None

@@ -32,6 +32,8 @@ class TrackioTracker:
         # read when trackio is imported, so one process writes to one place
         os.environ["TRACKIO_DIR"] = str(Path(identity.uri).absolute())
         os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
+        for name in ("TRACKIO_SPACE_ID", "TRACKIO_SERVER_URL"):  # nothing leaves this machine
+            os.environ.pop(name, None)
         from trackio.sqlite_storage import SQLiteStorage
 
         self._storage = SQLiteStorage

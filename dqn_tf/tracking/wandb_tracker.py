@@ -18,6 +18,7 @@ from dqn_tf.tracking import wandb_files
 from dqn_tf.tracking.tracker import Identity, Row, Scalar, scalar
 
 STEP = "env_step"
+OWN = ("_step", "_runtime", "_timestamp", "_wandb")  # names of W&B's
 PATIENCE = 60  # seconds
 ENVIRONMENT = {"WANDB_ERROR_REPORTING": "false", "WANDB_SILENT": "true"}
 
@@ -51,7 +52,7 @@ class WandbTracker:
                     continue
                 step = int(row[STEP])
                 for name, value in row.items():
-                    if name != STEP and not name.startswith("_"):
+                    if name != STEP and name not in OWN:
                         scalars[scalar(name, step, value)] += 1
         return scalars
 

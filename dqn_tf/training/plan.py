@@ -28,6 +28,7 @@ from dqn_tf.experience.replay_unit import holds_episodes
 from dqn_tf.experience.whole_episodes import padding_of
 from dqn_tf.language import model_files
 from dqn_tf.run_files.checkpoint import REPLAY, Checkpoint, load_latest
+from dqn_tf.run_files.evaluation_file import is_complete
 from dqn_tf.run_files.run_directory import (
     CONFIG,
     CURVES,
@@ -165,7 +166,7 @@ def _resumed_runs(resume: str, flags: TrainingFlags) -> list[RunPlan]:
         recorded_config, spaces, export_dir = run_dir.read_config()
         config, differences = changed_config(recorded_config, overrides)
         report = run_dir.read_evaluation()
-        if report is not None and _is_complete(report, config):
+        if report is not None and is_complete(report, config.total_steps, config.logged_updates):
             sentences.append(_that_it_is_complete(run_dir, report, config))
             continue
         sentences += [f"Changed for the rest of the run: {phrase}." for phrase in differences]
@@ -204,13 +205,6 @@ def _with_absolute_paths(overrides: dict[str, Any]) -> dict[str, Any]:
     }
     absolute = {name: make(overrides[name]) for name, make in makers.items() if name in overrides}
     return dict(overrides) | absolute
-
-
-def _is_complete(report: dict[str, Any], config: DQNConfig) -> bool:
-    """Tell whether a run that wrote this report has nothing left to do."""
-    if not report["env_steps"] and report.get("offline_updates", 0) < config.logged_updates:
-        return False
-    return report["env_steps"] >= config.total_steps
 
 
 def _that_it_is_complete(run_dir: RunDirectory, report: dict[str, Any], config: DQNConfig) -> str:

@@ -103,6 +103,16 @@ def test_what_keeps_a_video_from_being_made_is_said_and_the_folder_is_there(fold
     assert refusal and "--video" not in refusal and str(folder) not in refusal
 
 
+def test_a_folder_that_would_hold_the_exports_is_refused(tmp_path):
+    """It is written as a whole, in place of what is there."""
+    run = f"--run={finished_run() / 'run'}"
+    for output in (tmp_path / "new", tmp_path / "new" / "models"):
+        words = ["dqn-export", run, f"--output={output}", f"--hub_folder={tmp_path / 'new'}"]
+        with pytest.raises(UserError, match="new is where the exports go"):
+            command.main(export_flags.parse(words))
+    assert not (tmp_path / "new").exists()
+
+
 def test_a_folder_that_is_not_empty_and_a_run_without_a_score_are_refused(folder, tmp_path):
     words = ["dqn-export", f"--run={stopped_run(tmp_path)}", f"--output={tmp_path / 'export'}"]
     with pytest.raises(UserError, match=f"--hub_folder={folder} is not empty"):

@@ -21,6 +21,8 @@ from tracker_contents import READ, track
         (["--run=."], "--to is missing: name one of mlflow, wandb, trackio"),
         (["--run=/nowhere", "--to=mlflow"], "--run=/nowhere: there is no such directory"),
         (["--run=.", "--to=neptune"], "neptune.*mlflow"),
+        (["--run=.", "--to=mlflow", "--period_seconds=nan"], "--period_seconds=nan: must be"),
+        (["--run=.", "--to=mlflow", "--delay_seconds=inf"], "--delay_seconds=inf: must be"),
     ],
 )
 def test_wrong_flags(words, sentence):
@@ -29,6 +31,14 @@ def test_wrong_flags(words, sentence):
 
 
 def test_a_package_that_is_missing_is_named_with_the_command_that_installs_it(monkeypatch):
+    monkeypatch.setitem(tracker.TRACKERS, "trackio", Known(("no_such_package",), "trackio", ""))
+    with pytest.raises(UserError, match="trackio is not installed. Type: pip install trackio"):
+        parse(["dqn-track", "--run=.", "--to=trackio"])
+
+
+def test_a_directory_of_the_package_s_name_is_no_package(monkeypatch, tmp_path):
+    (tmp_path / "no_such_package").mkdir()
+    monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.setitem(tracker.TRACKERS, "trackio", Known(("no_such_package",), "trackio", ""))
     with pytest.raises(UserError, match="trackio is not installed. Type: pip install trackio"):
         parse(["dqn-track", "--run=.", "--to=trackio"])

@@ -1,11 +1,14 @@
 """dqn_tf.tracking.run_files and wandb_files: what is read while somebody writes."""
 
 import os
+import shutil
 import struct
+from pathlib import Path
 
+from dqn_tf.tracking import run_state
 from dqn_tf.tracking.run_files import RunFiles, find_runs, is_training, is_training_below
 from dqn_tf.tracking.wandb_files import records
-from tracked_runs import append_rows, make_run, training
+from tracked_runs import append_rows, finish_run, make_run, training, write_config
 
 
 def steps(rows) -> list[int]:
@@ -46,8 +49,30 @@ def test_runs_are_found_in_a_tree_and_nothing_inside_them(tmp_path):
     make_run(tmp_path / "a" / "saved_model" / "inner")
     (tmp_path / "c").mkdir()
     (tmp_path / "c" / "config.json").write_text("{}", encoding="utf-8")
+    hub = make_run(tmp_path / "hub")  # which has a run's files, and what a run has not
+    (hub / "results.json").write_text("{}", encoding="utf-8")
     assert find_runs(tmp_path) == paths
     assert find_runs(paths[0]) == paths[:1]
+
+
+def test_a_copy_has_a_key_of_its_own_and_what_was_moved_keeps_its_own(tmp_path):
+    run = make_run(tmp_path / "run")
+    key = run_state.read(run)["key"]
+    copy = Path(shutil.copytree(run, tmp_path / "copy"))
+    assert run_state.read(copy)["key"] != key
+    assert run_state.read(run)["key"] == key
+    assert run_state.read(run.rename(tmp_path / "moved"))["key"] == key
+
+
+def test_a_run_that_was_resumed_and_stopped_is_not_complete(tmp_path):
+    run = make_run(tmp_path / "run", total_steps=2_000)
+    finish_run(run, 2_000)
+    files = RunFiles(run)
+    files.new_settings()
+    assert files.is_complete
+    write_config(run, total_steps=4_000)
+    files.new_settings()
+    assert not files.is_complete
 
 
 def test_who_trains_is_found_anywhere_before_there_is_a_run(tmp_path):

@@ -1,5 +1,6 @@
 """The same run in each tracker, written to the real package and read back by its own API."""
 
+import os
 import signal
 import subprocess
 import sys
@@ -44,7 +45,7 @@ def wait_for(condition, patience: float = 240) -> None:
         time.sleep(0.05)
 
 
-def test_a_run_is_there_whole_once_and_with_its_files(to, place, tmp_path, capsys):
+def test_a_run_is_there_whole_once_and_with_its_files(to, place, tmp_path, capsys, monkeypatch):
     run = make_run(tmp_path / f"{to}-run", rows=700)  # more scalars than MLflow takes at once
     finish_run(run, 7_000)
     track(run, to, place)
@@ -59,7 +60,39 @@ def test_a_run_is_there_whole_once_and_with_its_files(to, place, tmp_path, capsy
     track(run, to, place)
     assert "has all of 1 run already" in capsys.readouterr().out
     assert READ[to](place, run) == content
+    monkeypatch.chdir(tmp_path)
+    track(Path(run.name), to, Path(os.path.relpath(place)))  # the same, typed in another way
+    assert "has all of 1 run already" in capsys.readouterr().out
     assert sorted(place.rglob("*.wandb")) == parts
+
+
+def test_the_times_and_the_end_of_a_run_in_mlflow(to, place, tmp_path):
+    """Those of its training, however often and whenever it is sent; and stopped is not finished."""
+    if to != "mlflow":
+        pytest.skip("no other has them")
+    run = make_run(tmp_path / "run", rows=3, total_steps=2_000)
+    os.utime(run / "config.json", (1_000_000, 1_000_000))
+    finish_run(run, 2_000)
+    os.utime(run / "metrics.csv", (1_000_600, 1_000_600))
+    os.utime(run / "evaluation.json", (1_000_601, 1_000_601))
+    for _ in range(2):
+        track(run, to, place)
+        info = mlflow_info(place, run)
+        assert (info.start_time, info.end_time) == (1_000_000_000, 1_000_601_000)
+        assert info.status == "FINISHED"
+    write_config(run, total_steps=4_000)  # as by --resume, and then Ctrl-C
+    append_rows(run, [11])
+    track(run, to, place)
+    assert mlflow_info(place, run).status == "KILLED"
+
+
+def mlflow_info(place: Path, run: Path):
+    from mlflow.tracking import MlflowClient
+
+    client = MlflowClient(f"sqlite:///{place}/mlflow.db")
+    experiments = [experiment.experiment_id for experiment in client.search_experiments()]
+    (found,) = client.search_runs(experiments, f"tags.`dqn_tf.key` = '{key_of(run)}'")
+    return found.info
 
 
 def test_a_follower_that_is_killed_and_started_again_loses_nothing(to, place, tmp_path):
@@ -198,7 +231,7 @@ def test_a_run_that_is_moved_while_it_is_followed_is_told_of(to, place, tmp_path
     walk.visit({kept, moved})
     moved = moved.rename(tmp_path / "elsewhere")
     walk.visit({kept})
-    walk.visit(())
+    walk.visit(set())
     with pytest.raises(UserError, match="1 of 2 runs: .*moved was moved or deleted"):
         walk.outcome()
     assert READ[to](place, kept).scalars == scalars_of(kept)

@@ -11,7 +11,7 @@ from dqn_tf.support.errors import UserError
 
 
 def row(pair: int, is_followed: bool, seconds: float) -> Row:
-    numbers = (pair, KINDS[is_followed], 1_000, seconds)
+    numbers = (pair, KINDS[is_followed], 1_000_000, 1_000 * seconds)
     return Row("2026-01-01", "m", "mlflow", 2, "E", 1_000, *numbers, "", *["1"] * 5)
 
 
@@ -36,6 +36,11 @@ def test_each_tracker_has_a_line_and_pairs_of_its_own():
     lines = page.costs(rows).splitlines()[2:4]
     assert [line.split(" | ")[0] for line in lines] == ["| mlflow", "| wandb"]
     assert all("| 0.500 [" in line for line in lines)
+
+
+def test_runs_that_end_before_their_follower_begins_count_for_nothing():
+    short = [row(1, is_followed, 0.1) for is_followed in (False, True)]
+    assert page.costs(short) == "Nothing is recorded yet of runs that are long enough."
 
 
 def test_the_published_table_is_what_the_records_say():
