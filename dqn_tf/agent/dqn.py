@@ -18,9 +18,8 @@ from dqn_tf.agent.networks.layers import DTYPE, require_keras
 from dqn_tf.agent.networks.q_network import Forward, QNetwork
 from dqn_tf.agent.networks.torsos import TorsoMaker
 from dqn_tf.agent.optimizers import make_optimizer, optimizer_variables
-from dqn_tf.agent.program import Learned, UpdateProgram
+from dqn_tf.agent.program import Batches, Learned, UpdateProgram
 from dqn_tf.agent.update_metrics import IMITATION_METRICS, BlockMetrics
-from dqn_tf.agent.value_checks import plain_sentences
 from dqn_tf.config.dqn_config import DQNConfig
 from dqn_tf.config.seeding import generators, with_seed
 from dqn_tf.envs import registry
@@ -314,21 +313,19 @@ class DQN(TransitionModel):
         if getattr(self, "program", None) is None:
             raise UserError("The agent is not compiled yet: call agent.compile() first.")
 
-    def learn(self, batches: dict[str, np.ndarray | tf.Tensor], updates: int) -> Learned:
+    def learn(self, batches: Batches, updates: int) -> Learned:
         """Do so many updates on the first rows of `batches`, in one compiled call.
 
         Each column is [U, B, ...]. Values are not looked at; what the replay holds was. Raises
         UserError where a column's shape or dtype is wrong.
         """
         self._require_compiled()
-        with plain_sentences():
-            return self.program.run(batches, updates)
+        return self.program.begin(batches, updates)()
 
-    def pretrain(self, batches: dict[str, np.ndarray | tf.Tensor], updates: int) -> Learned:
+    def pretrain(self, batches: Batches, updates: int) -> Learned:
         """Do what `learn` does with `imitate` in place of `update`: learn to act as was logged."""
         self._require_compiled()
-        with plain_sentences():
-            return self.imitation_program.run(batches, updates)
+        return self.imitation_program.begin(batches, updates)()
 
     def arrays(self, index: int = 0) -> dict[str, np.ndarray]:
         """Return everything that learning moves, by name: both networks and the optimizer.

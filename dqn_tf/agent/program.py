@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Executor
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -11,7 +12,10 @@ import tensorflow as tf
 from dqn_tf.agent.autograph import compile_loops
 from dqn_tf.agent.column import Batch
 from dqn_tf.agent.update_metrics import BlockMetrics
+from dqn_tf.agent.value_checks import plain_sentences
 from dqn_tf.support.errors import UserError
+
+Batches = Mapping[str, "np.ndarray | tf.Tensor"]  # columns [U, B, ...] by name
 
 
 class Learned(NamedTuple):
@@ -45,10 +49,13 @@ class UpdateProgram:
         self.function = compile_loops(self.block, uses_xla)
         self._concrete: dict[Any, Callable[..., tuple[tf.Tensor, ...]]] = {}
 
-    def run(self, batches: Mapping[str, np.ndarray | tf.Tensor], updates: int) -> Learned:
+    def begin(
+        self, batches: Batches, updates: int, helper: Executor | None = None
+    ) -> Callable[[], Learned]:
         """Do so many updates on the first rows of `batches`, whose columns are [U, B, ...].
 
-        Raises UserError if there are not so many.
+        Returns what gives their outcome and, where a `helper` does them in its thread, waits for
+        it. Raises UserError if there are not so many batches.
         """
         if updates > len(batches["reward"]):
             raise UserError(
@@ -57,10 +64,22 @@ class UpdateProgram:
         columns = {name: tf.convert_to_tensor(column) for name, column in batches.items()}
         count = tf.constant(updates)
         kind = tuple((name, column.dtype, column.shape) for name, column in columns.items())
-        if kind not in self._concrete:
-            # called directly, a concrete function takes half the time to enter
-            self._concrete[kind] = self.function.get_concrete_function(columns, count)
-        metrics, weights, error = self._concrete[kind](columns, count)
+        with plain_sentences():
+            if kind not in self._concrete:
+                # called directly, a concrete function takes half the time to enter
+                self._concrete[kind] = self.function.get_concrete_function(columns, count)
+            function = self._concrete[kind]
+            if helper is not None:
+                # the call alone: for all else the helper would wait until this thread pauses
+                wait = helper.submit(function, columns, count).result
+                return lambda: self._learned(wait, updates)
+            outcome = function(columns, count)
+        return lambda: self._learned(lambda: outcome, updates)
+
+    @plain_sentences()
+    def _learned(self, wait: Callable[[], Sequence[tf.Tensor]], updates: int) -> Learned:
+        """Read what `block` returned, after so many updates."""
+        metrics, weights, error = wait()
         return Learned(
             metrics=self.metrics.by_name(metrics.numpy())[0],
             weights=None if self._flat_weights is None else weights.numpy(),

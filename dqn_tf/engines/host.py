@@ -18,7 +18,7 @@ import contextlib
 import functools
 import time
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor, ThreadPoolExecutor
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -42,6 +42,13 @@ from dqn_tf.support.errors import UserError
 
 WINDOWS = "windows/"  # the arrays of unfinished n-step windows in a checkpoint
 OFFLINE_BLOCK_UPDATES = 64  # at least so many, since no step waits for them
+
+
+class Taken(NamedTuple):
+    """Steps of a block, and the seconds that it took to take them."""
+
+    steps: Steps
+    seconds: float
 
 
 class UpdatesDone(NamedTuple):
@@ -91,11 +98,11 @@ class HostEngine(Engine):
         if config.lag and isinstance(collector, RemoteCollector):
             self._remote = collector
         self._has_begun = False  # remotely, with the next block
-        # Weights that the updates write to must not act at the same time.
+        # It does the updates. Weights that they write to must not act at the same time.
         self._helper: ThreadPoolExecutor | None = None
         has_own_weights = getattr(q_function, "keeps_weights", False)
         if config.lag and has_own_weights and self._remote is None:
-            self._helper = ThreadPoolExecutor(1, "collector")
+            self._helper = ThreadPoolExecutor(1, "updates")
 
     def run_block(self) -> Block:
         """Take steps, then do updates; with a lag, those of the block before meanwhile.
@@ -105,26 +112,29 @@ class HostEngine(Engine):
         if self.is_offline:
             return self._learn_offline()
         before = self.env_step
-        parts: list[UpdatesDone] = []
-        began = time.perf_counter()
-        collected = self._start_collecting()
-        started = time.perf_counter()
-        if self.config.lag:
-            parts += self._learn_owed()
-        if self._remote is not None:
-            self._refresh_collector(parts)
-            self._begin_next(self._remote)
-        waits_from = time.perf_counter()
-        steps = collected()
+        (steps, collect_seconds), parts = self._take_block()
+        start = time.perf_counter()
         self._store(steps)
-        collect_seconds = (started - began) + (time.perf_counter() - waits_from)
+        collect_seconds += time.perf_counter() - start
         # The last block's updates wait for no other block.
         if not self.config.lag or self.env_step >= self.config.total_steps:
-            parts += self._learn_owed()
+            parts += self._begin_owed()()
         if self._remote is None:
             self._refresh_collector(parts)
         episodes = self._finished_episodes(steps.env_reward, steps.env_ended, before)
         return Block(episodes, self._joined_metrics(parts), collect_seconds)
+
+    def _take_block(self) -> tuple[Taken, list[UpdatesDone]]:
+        """Take a block's steps and, with a lag, do the updates of the one before meanwhile."""
+        if not self.config.lag:
+            return self._collect(), []
+        if self._remote is not None:
+            parts = self._learn_beside(self._remote)
+            return self._collect(), parts
+        if self._helper is None:  # the updates write to the very weights that act
+            return self._collect(), self._begin_owed()()
+        owed = self._begin_owed(self._helper)
+        return self._collect(), owed()
 
     def _learn_offline(self) -> Block:
         pretrains = self.is_pretraining
@@ -155,21 +165,19 @@ class HostEngine(Engine):
     def _offline_block(self) -> int:
         return max(self.config.most_updates, OFFLINE_BLOCK_UPDATES)
 
-    def _start_collecting(self) -> Callable[[], Steps]:
-        """Take the next block's steps, elsewhere or in the helper's thread if there is one.
+    def _collect(self) -> Taken:
+        start = time.perf_counter()
+        steps = self.collector.collect(*self._block_at(self.env_step))
+        return Taken(steps, time.perf_counter() - start)
 
-        Returns what waits for them.
-        """
-        block = self._block_at(self.env_step)
-        collect = functools.partial(self.collector.collect, *block)
-        if self._remote is not None:
-            if not self._has_begun:
-                self._remote.begin(*block)
-            return collect
-        if self._helper is not None:
-            return self._helper.submit(collect).result
-        steps = collect()
-        return lambda: steps
+    def _learn_beside(self, remote: RemoteCollector) -> list[UpdatesDone]:
+        """Do the updates that are owed while this block's steps are taken, and begin the next."""
+        if not self._has_begun:
+            remote.begin(*self._block_at(self.env_step))
+        parts = self._begin_owed()()
+        self._refresh_collector(parts)
+        self._begin_next(remote)
+        return parts
 
     def _begin_next(self, remote: RemoteCollector) -> None:
         """Have the block after the one that is being taken begun, if there is one."""
@@ -199,16 +207,24 @@ class HostEngine(Engine):
             steps = self.frames.numbered(steps)
         self.replay.add(self.row_maker.add(steps))
 
-    def _learn_owed(self) -> list[UpdatesDone]:
-        """Do the updates that are owed, if there are any; one part or none."""
+    def _begin_owed(self, helper: Executor | None = None) -> Callable[[], list[UpdatesDone]]:
+        """Begin the updates that are owed, in a helper's thread if there is one.
+
+        Returns what waits for them; they are one part or none.
+        """
         updates = self._updates_owed()
         # whole episodes are there only when they have ended
-        return [self._learn(updates)] if updates and len(self.replay) else []
+        if not updates or not len(self.replay):
+            return list
+        learned = self._begin(updates, helper)
+        return lambda: [self._done(updates, learned())]
 
     def _learn(self, updates: int) -> UpdatesDone:
         """Do so many updates, at least one."""
-        self.replay.set_beta(priority_beta(self.config, self.progress))
-        learned = self._update(updates)
+        return self._done(updates, self._begin(updates)())
+
+    def _done(self, updates: int, learned: Learned) -> UpdatesDone:
+        """Check and count what so many updates brought."""
         self._require_finite(learned.metrics)
         if learned.error is not None:
             self.replay.update_priorities(learned.error)
@@ -222,18 +238,21 @@ class HostEngine(Engine):
         counts = [part.updates for part in parts]
         return self.agent.block_metrics.join([part.metrics for part in parts], counts)
 
-    def _update(self, updates: int) -> Learned:
+    def _begin(self, updates: int, helper: Executor | None = None) -> Callable[[], Learned]:
+        """Draw the batches of so many updates, begin these, and return what waits for them."""
+        self.replay.set_beta(priority_beta(self.config, self.progress))
         if isinstance(self.replay, MixedReplay):
             self.replay.is_offline = self.is_offline
         # As many batches are drawn for every block, so that one compiled program serves them all.
         most = self._offline_block if self.is_offline else self.config.most_updates
         pretrains = self.is_pretraining
         if self.prefetching is not None:
-            return self.prefetching.learn(most, updates, pretrains)
+            return functools.partial(self.prefetching.learn, most, updates, pretrains)
         batches = self.replay.sample(most, self.config.batch_size)
-        if pretrains:
-            return self.agent.pretrain(batches, updates)
-        return self.agent.learn(batches, updates)
+        if helper is not None:
+            return self.agent.program.begin(batches, updates, helper)
+        learn = self.agent.pretrain if pretrains else self.agent.learn
+        return functools.partial(learn, batches, updates)
 
     @property
     def can_lend(self) -> bool:

@@ -101,11 +101,11 @@ def bound_weights(q_function: NumpyQFunction) -> np.ndarray:
     return np.array(view)
 
 
-def test_in_a_thread_and_one_after_the_other_it_is_the_same_run(fresh, monkeypatch):
-    threaded = run(fresh())
-    assert threaded._helper is not None
-    expected = sha256(threaded), threaded.env_step, threaded.updates, threaded.episodes
-    threaded.close()
+def test_at_the_same_time_and_one_after_the_other_it_is_the_same_run(fresh, monkeypatch):
+    at_once = run(fresh())
+    assert at_once._helper is not None
+    expected = sha256(at_once), at_once.env_step, at_once.updates, at_once.episodes
+    at_once.close()
     monkeypatch.setattr(NumpyQFunction, "keeps_weights", False)
     one_by_one = run(fresh())
     assert one_by_one._helper is None
@@ -159,8 +159,10 @@ def test_shards_play_the_same_environments(fresh):
     whole.close()
 
 
-def test_an_environment_that_breaks_in_the_thread_is_a_sentence(fresh):
+def test_an_environment_that_breaks_while_updates_run_is_a_sentence(fresh):
     engine = fresh()
+    while not engine.env_steps_owed:  # so that there are updates to run
+        engine.run_block()
     engine.collector.shards[0].env.envs[2].env.step = None
     with pytest.raises(UserError, match="Environment 2 raised TypeError"):
         run(engine)
