@@ -6,7 +6,14 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.applications import experiments
-from benchmarks.applications.experiments import EXPERIMENTS, Q_VALUES, SPLITS, Experiment
+from benchmarks.applications.experiments import (
+    BY_NAME,
+    EXPERIMENTS,
+    Q_VALUES,
+    SPLITS,
+    Experiment,
+    configure,
+)
 from benchmarks.applications.records import FILE, Row
 from benchmarks.applications.yardsticks import Yardstick, yardsticks
 from benchmarks.common import report, run_records, tables
@@ -22,13 +29,12 @@ Measured = list[tuple[Experiment, list[Row]]]
 def render(results: Path) -> str:
     """Write the section between the markers from all records in `results`."""
     rows = read(results / FILE, Row)
+    runs_of = run_records.by_experiment(rows, BY_NAME, configure)
     exact = yardsticks()
     sections, counted = [], []
     for env in dict.fromkeys(experiment.env for experiment in EXPERIMENTS):
         measured = [
-            (experiment, runs)
-            for experiment in EXPERIMENTS
-            if experiment.env == env and (runs := current(experiment, rows))
+            (BY_NAME[name], runs) for name, runs in runs_of.items() if BY_NAME[name].env == env
         ]
         counted += [row for _, runs in measured for row in runs]
         if measured:
@@ -39,12 +45,6 @@ def render(results: Path) -> str:
     if outdated:
         sections.append(f"{outdated} further rows are of other settings and do not count.\n")
     return "\n".join([*sections, f"Beside other work. {report.versions(counted)}\n"])
-
-
-def current(experiment: Experiment, rows: Sequence[Row]) -> list[Row]:
-    """Select an experiment's runs of today's settings; of a seed done twice, the later."""
-    config = experiments.configure(experiment, 0, {})
-    return run_records.current(rows, experiment.name, config, experiment.seeds)
 
 
 def _section(env: str, measured: Measured, exact: Sequence[Yardstick]) -> str:

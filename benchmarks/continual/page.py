@@ -8,8 +8,8 @@ import numpy as np
 from benchmarks.common import report, run_records, tables
 from benchmarks.common.records import read
 from benchmarks.common.report import estimate
-from benchmarks.continual import experiments, measures
-from benchmarks.continual.experiments import EXPERIMENTS, PAIRS, TASKS, Experiment
+from benchmarks.continual import measures
+from benchmarks.continual.experiments import BY_NAME, PAIRS, TASKS, Experiment, configure
 from benchmarks.continual.records import FILE, Row
 from dqn_tf.envs.applications.issue_beliefs import IssueBeliefs
 
@@ -30,7 +30,8 @@ Measured = list[tuple[Experiment, list[Row]]]
 def render(results: Path) -> str:
     """Write the section between the markers from all records in `results`."""
     rows = read(results / FILE, Row)
-    measured = [(each, runs) for each in EXPERIMENTS if (runs := current(each, rows))]
+    runs_of = run_records.by_experiment(rows, BY_NAME, configure)
+    measured = [(BY_NAME[name], runs) for name, runs in runs_of.items()]
     counted = [row for _, runs in measured for row in runs]
     if not counted:
         return "Not measured yet.\n"
@@ -45,12 +46,6 @@ def render(results: Path) -> str:
     lines += [*_verdicts(measured), "", "The last task of each chain:", ""]
     lines += [f"- {each.title}: `{runs[-1].settings}`" for each, runs in measured]
     return "\n".join([*lines, "", f"Beside other work. {report.versions(counted)}", ""])
-
-
-def current(experiment: Experiment, rows: Sequence[Row]) -> list[Row]:
-    """Select a method's chains of today's settings; of a seed done twice, the later."""
-    config = experiments.configure(experiment, 0, {})
-    return run_records.current(rows, experiment.name, config, experiment.seeds)
 
 
 def _rows(experiment: Experiment, runs: Sequence[Row]) -> list[tuple[str, ...]]:

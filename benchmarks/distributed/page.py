@@ -8,15 +8,15 @@ from benchmarks.common import report, run_records, tables
 from benchmarks.common.records import read
 from benchmarks.common.report import estimate, paired_difference
 from benchmarks.common.tables import spread
-from benchmarks.distributed import experiments, slow_env
+from benchmarks.distributed import slow_env
 from benchmarks.distributed.experiments import (
     BY_NAME,
-    EXPERIMENTS,
     LEARNING,
     MILLISECONDS,
     TARGET,
     WORKERS,
     Experiment,
+    configure,
 )
 from benchmarks.distributed.records import FILE, Row
 from benchmarks.distributed.returns import EPISODES
@@ -52,8 +52,8 @@ Runs = dict[str, list[Row]]
 
 def render(results: Path) -> str:
     """Write the section between the markers from all records in `results`."""
-    rows = read(results / FILE, Row)
-    runs = {each.name: current(each, rows) for each in EXPERIMENTS}
+    found = run_records.by_experiment(read(results / FILE, Row), BY_NAME, configure)
+    runs = {name: found.get(name, []) for name in BY_NAME}
     counted = [row for own in runs.values() for row in own]
     parts: list[tuple[str, str, Callable[[Runs], list[str]]]] = [
         ("Steps per second by workers", "steps", _steps),
@@ -69,12 +69,6 @@ def render(results: Path) -> str:
         beside = sorted({row.versions for row in counted if row.versions})
         lines += [f"{report.versions(counted)} Beside them: {'; '.join(beside)}.", ""]
     return "\n".join(lines)
-
-
-def current(experiment: Experiment, rows: Sequence[Row]) -> list[Row]:
-    """Select an experiment's runs of today's settings; of a round done twice, the later."""
-    config = experiments.configure(experiment, 0, {})
-    return run_records.current(rows, experiment.name, config, experiment.seeds)
 
 
 def share_of_linear(runs: Runs, kind: str, milliseconds: int, workers: int) -> float | None:

@@ -9,8 +9,7 @@ import numpy as np
 
 from benchmarks.common import report, run_records, tables
 from benchmarks.common.records import read
-from benchmarks.fine_tuning import experiments
-from benchmarks.fine_tuning.experiments import EXPERIMENTS, Experiment
+from benchmarks.fine_tuning.experiments import BY_NAME, Experiment, configure
 from benchmarks.fine_tuning.records import FILE, Row
 
 BEGIN = "<!-- fine-tuning measured, generated -->\n"
@@ -33,7 +32,8 @@ HEADER = (
 def render(results: Path) -> str:
     """Write the section between the markers from all records in `results`."""
     rows = read(results / FILE, Row)
-    measured = [(each, runs) for each in EXPERIMENTS if (runs := current(each, rows))]
+    runs_of = run_records.by_experiment(rows, BY_NAME, configure)
+    measured = [(BY_NAME[name], runs) for name, runs in runs_of.items()]
     used = [row for _, runs in measured for row in runs]
     if not used:
         return "Not measured yet.\n"
@@ -43,12 +43,6 @@ def render(results: Path) -> str:
         settings = runs[-1].settings.replace("\n", "\\n")
         lines.append(f"- {each.title}: `{settings}`")
     return "\n".join([*lines, "", f"Beside other work. {report.versions(used)}", ""])
-
-
-def current(experiment: Experiment, rows: Sequence[Row]) -> list[Row]:
-    """Select an experiment's runs of today's settings; of a seed done twice, the later."""
-    config = experiments.configure(experiment, 0, {})
-    return run_records.current(rows, experiment.name, config, experiment.seeds)
 
 
 def _cells(experiment: Experiment, runs: Sequence[Row]) -> tuple[str, ...]:

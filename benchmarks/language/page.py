@@ -8,8 +8,7 @@ import numpy as np
 from benchmarks.common import report, run_records, tables
 from benchmarks.common.records import read
 from benchmarks.common.report import estimate
-from benchmarks.language import experiments
-from benchmarks.language.experiments import EXPERIMENTS, Experiment
+from benchmarks.language.experiments import BY_NAME, EXPERIMENTS, Experiment, configure
 from benchmarks.language.records import FILE, Row
 from benchmarks.language.yardsticks import Yardstick, yardsticks
 from benchmarks.scores.statistics import Estimate
@@ -23,14 +22,13 @@ HEADER = ("", "return [95 %]", "success [95 %]", "runs", "steps", "updates", "CP
 def render(results: Path) -> str:
     """Write the section between the markers from all records in `results`."""
     rows = read(results / FILE, Row)
+    runs_of = run_records.by_experiment(rows, BY_NAME, configure)
     exact = yardsticks()
     sections = []
     counted = 0
     for env in dict.fromkeys(experiment.env for experiment in EXPERIMENTS):
         measured = [
-            (experiment, runs)
-            for experiment in EXPERIMENTS
-            if experiment.env == env and (runs := current(experiment, rows))
+            (BY_NAME[name], runs) for name, runs in runs_of.items() if BY_NAME[name].env == env
         ]
         counted += sum(len(runs) for _, runs in measured)
         if measured:
@@ -41,12 +39,6 @@ def render(results: Path) -> str:
     if outdated:
         sections.append(f"{outdated} further rows are of other settings and do not count.\n")
     return "\n".join(sections)
-
-
-def current(experiment: Experiment, rows: Sequence[Row]) -> list[Row]:
-    """Select an experiment's runs of today's settings; of a seed done twice, the later."""
-    config = experiments.configure(experiment, 0, {})
-    return run_records.current(rows, experiment.name, config, experiment.seeds)
 
 
 def _section(env: str, measured: Measured, exact: Sequence[Yardstick]) -> str:

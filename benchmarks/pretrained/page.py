@@ -11,7 +11,14 @@ from benchmarks.applications import yardsticks
 from benchmarks.common import report, run_records, tables
 from benchmarks.common.records import read
 from benchmarks.pretrained import experiments
-from benchmarks.pretrained.experiments import EXPERIMENTS, TASKS, Experiment, Task
+from benchmarks.pretrained.experiments import (
+    BY_NAME,
+    EXPERIMENTS,
+    TASKS,
+    Experiment,
+    Task,
+    configure,
+)
 from benchmarks.pretrained.records import FILE, Row
 from benchmarks.scores.statistics import Estimate
 from dqn_tf.envs.applications import helpdesk
@@ -25,8 +32,7 @@ Measured = dict[str, list[Row]]  # by the name of the experiment
 
 def render(results: Path) -> str:
     """Write the section between the markers from all records in `results`."""
-    rows = read(results / FILE, Row)
-    measured = {each.name: runs for each in EXPERIMENTS if (runs := current(each, rows))}
+    measured = run_records.by_experiment(read(results / FILE, Row), BY_NAME, configure)
     if not measured:
         return "Not measured yet.\n"
     shown = [each for each in EXPERIMENTS if each.name in measured]
@@ -40,12 +46,6 @@ def render(results: Path) -> str:
         lines.append(f"- {each.title}, {each.task.name}: `{settings}`")
     used = [row for runs in measured.values() for row in runs]
     return "\n".join([*lines, "", f"Beside other work. {report.versions(used)}", ""])
-
-
-def current(experiment: Experiment, rows: Sequence[Row]) -> list[Row]:
-    """Select an experiment's runs of today's settings; of a seed done twice, the later."""
-    config = experiments.configure(experiment, 0, {})
-    return run_records.current(rows, experiment.name, config, experiment.seeds)
 
 
 def _table(task: Task, chosen: Sequence[Experiment], measured: Measured) -> list[str]:

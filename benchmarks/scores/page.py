@@ -9,6 +9,7 @@ from benchmarks.scores import records
 from benchmarks.scores.published import AIMS, PUBLISHED
 from benchmarks.scores.records import Row
 from benchmarks.scores.summary import HEADER, Summary, cells, summaries
+from dqn_tf.config.dqn_config import DQNConfig
 
 RUNS = 10  # an aim is judged by no fewer
 PUBLISHED_HEADER = ("system", "score", "measured on", "source")
@@ -37,7 +38,7 @@ def render(results: Path, page: Path) -> str:
     envs = [env for env in AIMS if env in rows_by_env]
     envs += [env for env in rows_by_env if env not in AIMS]
     sections = [_section(env, rows_by_env[env], results, page) for env in envs]
-    return "\n".join([OPENING.format(episodes=100), *sections])
+    return "\n".join([OPENING.format(episodes=DQNConfig.test_episodes), *sections])
 
 
 def _section(env: str, rows: list[Row], results: Path, page: Path) -> str:
