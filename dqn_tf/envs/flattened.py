@@ -17,6 +17,7 @@ import numpy as np
 
 from dqn_tf.envs import returned
 from dqn_tf.envs.mask_entry import MaskApart, mask_names
+from dqn_tf.envs.observing import Observing
 from dqn_tf.envs.returned import Refused
 from dqn_tf.envs.spaces import MASK, without_mask
 from dqn_tf.envs.tokens import vocabulary_of
@@ -121,7 +122,7 @@ class Layout:
         return gym.spaces.Box(low, high, dtype=dtype.type)
 
 
-class Flattened(gym.Wrapper):
+class Flattened(Observing, gym.ObservationWrapper):
     """Observes as one vector [D] what the environment observes as parts.
 
     `Spaces` keeps float32 for every floating type. An `action_mask` beside an `observation` stays
@@ -151,16 +152,6 @@ class Flattened(gym.Wrapper):
             }
             for part in self.parts
         ]
-
-    def reset(self, **arguments: Any) -> tuple[Any, Any]:
-        """Reset the environment. Raises Refused."""
-        observation, info = returned.reset_answer(self.env.reset(**arguments))
-        return self.observation(observation), info
-
-    def step(self, action: Any) -> tuple[Any, Any, Any, Any, Any]:
-        """Take a step. Raises Refused."""
-        observation, *rest = returned.step_answer(self.env.step(action))
-        return self.observation(observation), *rest
 
     def observation(self, observation: Any) -> Any:
         """Return the vector, with the mask beside it if there is one. Raises Refused."""

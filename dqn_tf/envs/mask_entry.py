@@ -12,10 +12,11 @@ import gymnasium as gym
 import numpy as np
 
 from dqn_tf.envs import returned
+from dqn_tf.envs.observing import Observing
 from dqn_tf.envs.spaces import MASK, without_mask
 
 
-class MaskApart(gym.Wrapper):
+class MaskApart(Observing):
     """Observes `observation` and `action_mask` where a Dict has a mask beside other entries.
 
     The observation is the one entry that is left; several are a Dict of them. It is for spaces
@@ -27,17 +28,8 @@ class MaskApart(gym.Wrapper):
         self._names = mask_names(env.observation_space, env.action_space)
         self.observation_space = named_pair(env.observation_space, self._names)
 
-    def reset(self, **arguments: Any) -> tuple[Any, Any]:
-        """Reset the environment. Raises Refused if an entry is missing."""
-        observation, info = returned.reset_answer(self.env.reset(**arguments))
-        return self._apart(observation), info
-
-    def step(self, action: Any) -> tuple[Any, Any, Any, Any, Any]:
-        """Take a step. Raises Refused if an entry is missing."""
-        observation, *rest = returned.step_answer(self.env.step(action))
-        return self._apart(observation), *rest
-
-    def _apart(self, observation: Any) -> dict[str, Any]:
+    def observation(self, observation: Any) -> dict[str, Any]:
+        """Return the mask and what lies beside it. Raises Refused if an entry is missing."""
         returned.require_entries(observation, (*self._names, MASK))
         return {"observation": beside_mask(observation, self._names), MASK: observation[MASK]}
 

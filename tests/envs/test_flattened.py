@@ -13,6 +13,7 @@ from dqn_tf.config.dqn_config import DQNConfig
 from dqn_tf.envs import registry
 from dqn_tf.envs.checked_env import CheckedEnv
 from dqn_tf.envs.flattened import Flattened, flattens
+from dqn_tf.envs.tokens import tokenizer_of
 from dqn_tf.evaluation.find_export import MANIFEST
 from dqn_tf.support.errors import UserError
 from small_runs import small_run
@@ -169,6 +170,12 @@ def test_an_old_reset_of_two_parts_is_not_taken_for_observation_and_info():
         UserError, match=r"^It returned a value of type dict from reset: Gymnasium's reset"
     ):
         CheckedEnv(Flattened(env), "It").reset(seed=7)
+
+
+def test_a_tokenizer_of_parts_is_none_of_the_vector():
+    env = Told(NESTED)
+    env.tokenizer = object()
+    assert tokenizer_of(env) is env.tokenizer and tokenizer_of(Flattened(env)) is None
 
 
 def test_blackjack_is_trained_and_its_export_says_what_lies_where(tmp_path):
