@@ -51,6 +51,7 @@ class MlflowTracker:
         self._repeats: Counter[Scalar] = Counter()  # of each scalar, how many were sent
         experiment = self._experiment(identity)
         self._end: float | None = None  # the time of the last row that was sent
+        self._is_open = False  # for what this process sends
         self.run_id = self._find(experiment, identity.key)
         if not self.run_id:
             run = self._client.create_run(
@@ -132,8 +133,9 @@ class MlflowTracker:
 
     def _go_on(self) -> None:
         """Open the run again, if it had ended before what is sent now."""
-        if self._client.get_run(self.run_id).info.status != "RUNNING":
+        if not self._is_open:
             self._client.update_run(self.run_id, status="RUNNING")
+            self._is_open = True
 
     def _experiment(self, identity: Identity) -> str:
         """Return the id of the project's experiment; make it if there is none."""
