@@ -157,7 +157,7 @@ def test_wrong_ranges_are_one_sentence(word, part):
         (["--ranges=nothing.json"], "cannot be read"),
         (["--env=dqn_tf/TextMaze-v0", "--engine=graph"], "--engine=graph"),
         (
-            ["--env=LunarLander-v3", "--range=target_update_period_env_steps=100:1000:log"],
+            ["--tau=0.01", "--range=target_update_period_env_steps=100:1000:log"],
             "target_update_period_env_steps=…: it does nothing here; it is tried only where tau is",
         ),
     ],
