@@ -23,7 +23,7 @@ HELP = (
 
 
 def _order(experiment: Experiment, config: DQNConfig) -> dict[str, Any]:
-    return {"config": config.to_dict(), "episodes": experiment.episodes}
+    return {"config": config.to_dict(), "experiment": experiment.name}
 
 
 FAMILY = Family(

@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from benchmarks.uses import yardsticks
+from benchmarks.uses import exact_scores, yardsticks
+from benchmarks.uses.exact_scores import Act
 from benchmarks.uses.yardsticks import Yardsticks
 from dqn_tf.config import presets
 from dqn_tf.config.dqn_config import DQNConfig
 from dqn_tf.envs.placement import job_placement
 
 SEEDS = range(1, 11)
-EPISODES = 1_000  # of each score
+EPISODES = 1_000  # of a score that is played
 SMALL = {"machines": 3, "cores": 4, "memory": 4, "jobs": 12}  # JobPlacement's own
 LARGE = {"machines": 8, "cores": 8, "memory": 16, "jobs": 80}
 
@@ -23,7 +24,7 @@ class Experiment(NamedTuple):
     Attributes:
       settings: what is typed besides `--env` and `--env_kwargs`.
       yardsticks: computes what is best, and what other ways to choose are worth.
-      episodes: of a score.
+      exact_score: computes an agent's mean return from how it acts; None where it is played.
     """
 
     name: str
@@ -31,7 +32,7 @@ class Experiment(NamedTuple):
     yardsticks: Callable[[], Yardsticks]
     env_kwargs: dict[str, Any]
     settings: dict[str, Any]
-    episodes: int = EPISODES
+    exact_score: Callable[[Act], float] | None = None
     seeds: range = SEEDS
 
     @property
@@ -42,7 +43,14 @@ class Experiment(NamedTuple):
 
 
 def _tabular(name: str, env: str, **env_kwargs: Any) -> Experiment:
-    return Experiment(name, env, lambda: yardsticks.tabular(env, env_kwargs), env_kwargs, {})
+    return Experiment(
+        name,
+        env,
+        lambda: yardsticks.of_table(env, env_kwargs),
+        env_kwargs,
+        {},
+        lambda act: exact_scores.of_table(act, env, env_kwargs),
+    )
 
 
 EXPERIMENTS = [
@@ -50,19 +58,26 @@ EXPERIMENTS = [
     _tabular("frozen_lake_8x8", "FrozenLake-v1", map_name="8x8"),
     _tabular("taxi", "Taxi-v4"),
     _tabular("cliff_walking", "CliffWalking-v1"),
-    # A hand is worth -1, 0 or 1, and the best player loses 5 in 100.
-    Experiment("blackjack", "Blackjack-v1", yardsticks.blackjack, {}, {}, episodes=20_000),
+    Experiment(
+        "blackjack",
+        "Blackjack-v1",
+        yardsticks.of_blackjack,
+        {},
+        {},
+        exact_scores.of_blackjack,
+    ),
     Experiment(
         "placement",
         job_placement.ENV_ID,
-        lambda: yardsticks.placement(SMALL, is_exact=True),
+        lambda: yardsticks.of_small_placement(SMALL),
         {},
         {"total_steps": 50_000},
+        lambda act: exact_scores.of_placement(act, SMALL),
     ),
     Experiment(
         "placement_large",
         job_placement.ENV_ID,
-        lambda: yardsticks.placement(LARGE, is_exact=False),
+        lambda: yardsticks.of_large_placement(LARGE),
         LARGE,
         {},
     ),

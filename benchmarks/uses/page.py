@@ -8,7 +8,7 @@ import numpy as np
 from benchmarks.common import run_records, tables
 from benchmarks.common.records import read
 from benchmarks.common.report import estimate, verdict, versions
-from benchmarks.uses.experiments import BY_NAME, Experiment, configure
+from benchmarks.uses.experiments import BY_NAME, EPISODES, Experiment, configure
 from benchmarks.uses.records import FILE, Row
 from benchmarks.uses.yardsticks import Yardsticks
 
@@ -41,8 +41,9 @@ def render(results: Path) -> str:
         "",
         "Mean greedy return of the last weights: the mean over runs with its bootstrap interval."
         " *Short of it*: how far that is below the optimum, as a share of the optimum; the aim is"
-        f" {AIM:.0%} at most. *At random*: drawn from the legal actions. Numbers beside an optimum"
-        " are exact, but for JobPlacement at random; what has no optimum beside it is played."
+        f" {AIM:.0%} at most. *At random*: drawn from the legal actions. All numbers of a line with"
+        " an optimum are exact: computed from the environment's chances, of each run's policy, too."
+        f" The others are played, {EPISODES:,} episodes for each run."
         f" {versions(counted)}",
         "",
     ]

@@ -17,7 +17,7 @@ class Row(NamedTuple):
     updates: int
     env_steps: int
     score: float  # mean greedy return of the last weights
-    episodes: int  # of the score
+    episodes: int  # of the score; 0 where it is computed from all chances
     seconds: float  # wall clock of updates and steps, compilation included
     cpu_seconds: float
     dqn_tf: str

@@ -3,16 +3,22 @@
 from typing import Any
 
 from benchmarks.scores.run_one import trained_run
+from benchmarks.uses.experiments import BY_NAME, EPISODES
 from dqn_tf.config.dqn_config import DQNConfig
-from dqn_tf.evaluation.library import evaluate
+from dqn_tf.evaluation.library import evaluate, greedy_policy
 
 
 def run(order: dict[str, Any]) -> dict[str, Any]:
-    """Do an order, {"config", "episodes"}; return the score and costs by column of the record.
+    """Do an order, {"config", "experiment"}; return the score and costs by column of the record.
 
-    The last weights play, on the same episodes for all seeds. Raises UserError if learning breaks.
+    The last weights act. Where the score is not exact, they play the same episodes for all seeds.
+    Raises UserError if learning breaks.
     """
-    config, episodes = DQNConfig.from_dict(order["config"]), order["episodes"]
+    config = DQNConfig.from_dict(order["config"])
+    exact_score = BY_NAME[order["experiment"]].exact_score
     with trained_run(config) as (trained, costs):
-        score = evaluate(trained.agent, config, episodes=episodes).mean
+        if exact_score:
+            score, episodes = exact_score(greedy_policy(trained.agent)), 0
+        else:
+            score, episodes = evaluate(trained.agent, config, episodes=EPISODES).mean, EPISODES
         return {"score": score, "episodes": episodes, **costs.columns(trained)}

@@ -7,11 +7,12 @@ future gets
                                  value_k + V(n - 1, s with k on m))
 
 The best return does not depend on the order of machines, so there s is sorted: two machines of 4
-cores and 4 GB can be in 45 states, four of them in 495. A rule may depend on the order.
+cores and 4 GB can be in 45 states, four of them in 495. A rule or a policy may depend on the order.
 """
 
 from __future__ import annotations
 
+import collections
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -24,7 +25,7 @@ Outcomes = list[tuple[float, State]]  # the reward and the state after each acti
 
 def optimum(machines: int, cores: int, memory: int, jobs: int) -> float:
     """Return the mean return of the best policy over episodes of so many jobs."""
-    return _mean_return(_sorted_outcomes, max, jobs, ((cores, memory),) * machines)
+    return _mean_return(max, jobs, ((cores, memory),) * machines)
 
 
 def return_at_random(machines: int, cores: int, memory: int, jobs: int) -> float:
@@ -33,7 +34,7 @@ def return_at_random(machines: int, cores: int, memory: int, jobs: int) -> float
     def mean(returns: Sequence[float]) -> float:
         return float(np.mean(returns))
 
-    return _mean_return(_sorted_outcomes, mean, jobs, ((cores, memory),) * machines)
+    return _mean_return(mean, jobs, ((cores, memory),) * machines)
 
 
 def rule_return(
@@ -44,42 +45,67 @@ def rule_return(
     jobs: int,
 ) -> float:
     """Return the mean return of a rule of `rules`, which must not draw."""
-
-    def outcomes(kind: Kind, state: State) -> Outcomes:
-        machine = rule(kind, state)
-        return [(0.0, state) if machine == len(state) else placed_on(kind, state, machine)]
-
-    return _mean_return(outcomes, max, jobs, ((cores, memory),) * machines)
+    sizes = {"machines": machines, "cores": cores, "memory": memory, "jobs": jobs}
+    return policy_return(lambda kind, state, left: rule(kind, state), **sizes)
 
 
-def _sorted_outcomes(kind: Kind, state: State) -> Outcomes:
-    """Return the outcomes of turning a job away and of placing it on each machine with room."""
+def policy_return(
+    choose: Callable[[Kind, State, int], int],
+    machines: int,
+    cores: int,
+    memory: int,
+    jobs: int,
+) -> float:
+    """Return the mean return of a policy, which must not draw.
+
+    It is given the job, what each machine has left, and how many jobs are still to come, this one
+    among them; it returns a machine with room, or their number to turn the job away. The chance of
+    each state is followed from the first job to the last.
+    """
+    total = 0.0
+    chances = {((cores, memory),) * machines: 1.0}
+    for left in range(jobs, 0, -1):
+        next_chances: dict[State, float] = collections.defaultdict(float)
+        for state, chance in chances.items():
+            for kind in KINDS:
+                reward, after = _outcome(kind, state, choose(kind, state, left))
+                total += chance * kind.chance * reward
+                next_chances[after] += chance * kind.chance
+        chances = next_chances
+    return total
+
+
+def _outcomes(kind: Kind, state: State) -> Outcomes:
+    """Return the outcomes of turning a job away and of placing it on each machine with room.
+
+    The states are sorted.
+    """
     with_room = [machine for machine, left in enumerate(state) if fits(kind, left)]
-    placed = [placed_on(kind, state, machine) for machine in with_room]
-    return [(0.0, state), *((reward, tuple(sorted(after))) for reward, after in placed)]
+    each = [_outcome(kind, state, machine) for machine in (*with_room, len(state))]
+    return [(reward, tuple(sorted(after))) for reward, after in each]
 
 
-def placed_on(kind: Kind, state: State, machine: int) -> tuple[float, State]:
-    """Return the reward of a job that is placed on a machine with room, and the state after it."""
+def _outcome(kind: Kind, state: State, machine: int) -> tuple[float, State]:
+    """Return the reward and the state after a job was placed on a machine with room.
+
+    With the number of machines, it is turned away.
+    """
+    if machine == len(state):
+        return 0.0, state
     after = place(kind, state[machine])
     return kind.value, (*state[:machine], after, *state[machine + 1 :])
 
 
-def _mean_return(
-    outcomes: Callable[[Kind, State], Outcomes],
-    value_of: Callable[[Sequence[float]], float],
-    jobs: int,
-    start: State,
-) -> float:
+def _mean_return(value_of: Callable[[Sequence[float]], float], jobs: int, start: State) -> float:
     """Return the mean return from `start` on, by the recursion above.
 
-    `value_of` makes the value of a job that has arrived from those of its `outcomes`.
+    `value_of` makes the value of a job that has arrived from those of its outcomes.
     """
-    by_kind = {start: [outcomes(kind, start) for kind in KINDS]}
+    by_kind = {start: [_outcomes(kind, start) for kind in KINDS]}
     found = [start]
     for state in found:  # it grows while it is read
         for after in {after for each in by_kind[state] for _, after in each} - by_kind.keys():
-            by_kind[after] = [outcomes(kind, after) for kind in KINDS]
+            by_kind[after] = [_outcomes(kind, after) for kind in KINDS]
             found.append(after)
     values = dict.fromkeys(by_kind, 0.0)
     for _ in range(jobs):

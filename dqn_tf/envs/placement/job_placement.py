@@ -73,7 +73,7 @@ class JobPlacement(gym.Env):
         self.machines = [self.empty] * len(self.machines)
         self.left = self.jobs
         self._draw()
-        return self._observation(), self._info()
+        return self.observation(), self._info()
 
     def step(self, action: int) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:
         """Place the job or turn it away; the next one arrives.
@@ -89,7 +89,20 @@ class JobPlacement(gym.Env):
             reward = self.job.value
         self.left -= 1
         self._draw()
-        return self._observation(), reward, self.left == 0, False, self._info()
+        return self.observation(), reward, self.left == 0, False, self._info()
+
+    def observation(self) -> np.ndarray:
+        """Return what is observed now."""
+        job = self.job
+        free = np.array([*self.machines, (job.cores, job.memory)], np.float32) / self.empty
+        rest = (job.value / LARGEST_VALUE, self.left / self.jobs)
+        # a job that fits no machine asks for more than all of one
+        return np.minimum(np.concatenate([free.reshape(-1), rest]), 1.0).astype(np.float32)
+
+    def mask(self) -> np.ndarray:
+        """Return which actions are legal now, [M + 1] bool."""
+        has_room = [fits(self.job, machine) for machine in self.machines]
+        return np.array([*has_room, True])
 
     def get_action_meanings(self) -> list[str]:
         """Return what each action does."""
@@ -114,16 +127,8 @@ class JobPlacement(gym.Env):
         number = self.np_random.choice(len(KINDS), p=[kind.chance for kind in KINDS])
         self.job = KINDS[number]
 
-    def _observation(self) -> np.ndarray:
-        job = self.job
-        free = np.array([*self.machines, (job.cores, job.memory)], np.float32) / self.empty
-        rest = (job.value / LARGEST_VALUE, self.left / self.jobs)
-        # a job that fits no machine asks for more than all of one
-        return np.minimum(np.concatenate([free.reshape(-1), rest]), 1.0).astype(np.float32)
-
     def _info(self) -> dict[str, Any]:
-        has_room = [fits(self.job, machine) for machine in self.machines]
-        return {"action_mask": np.array([*has_room, True])}
+        return {"action_mask": self.mask()}
 
 
 def _bar(taken: int, size: int) -> str:

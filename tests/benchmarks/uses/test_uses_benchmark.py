@@ -7,12 +7,14 @@ import pytest
 from benchmarks.common.flags import DOCS, RESULTS
 from benchmarks.common.records import append
 from benchmarks.uses import __main__ as command
-from benchmarks.uses import page, records, run_one, yardsticks
+from benchmarks.uses import exact_scores, page, records, run_one, yardsticks
 from benchmarks.uses.experiments import BY_NAME, LARGE, SMALL, configure
+from benchmarks.uses.tables import table_of
 from benchmarks.uses.yardsticks import Yardsticks
+from dqn_tf.agent.dqn import DQN
 from dqn_tf.config.dqn_config import DQNConfig
 from dqn_tf.envs.placement import job_placement, rules
-from dqn_tf.evaluation.library import evaluate
+from dqn_tf.evaluation.library import evaluate, greedy_policy
 
 TINY = {"total_steps": 128, "warmup_env_steps": 64, "batch_size": 8, "hidden_units": (8,)}
 
@@ -37,20 +39,20 @@ def played(env: gym.Env, choose, episodes: int) -> float:
 
 
 def test_tabular_optima_are_the_known_ones():
-    cliff = yardsticks.tabular("CliffWalking-v1", {})
+    cliff = yardsticks.of_table("CliffWalking-v1", {})
     assert cliff.optimum == -13 and cliff.at_random < -10_000
-    assert yardsticks.tabular("Taxi-v4", {}).optimum == pytest.approx(7.93, abs=0.005)
-    dry = yardsticks.tabular("FrozenLake-v1", {"is_slippery": False})
+    assert yardsticks.of_table("Taxi-v4", {}).optimum == pytest.approx(7.93, abs=0.005)
+    dry = yardsticks.of_table("FrozenLake-v1", {"is_slippery": False})
     assert dry.optimum == 1.0 and 0.01 < dry.at_random < 0.02
     still = gym.make("FrozenLake-v1")
     generator = np.random.default_rng(0)
     by_chance = played(still, lambda _: int(generator.integers(4)), 4_000)
-    exact = yardsticks.tabular("FrozenLake-v1", {}).at_random
+    exact = yardsticks.of_table("FrozenLake-v1", {}).at_random
     assert by_chance == pytest.approx(exact, abs=4 * np.sqrt(exact / 4_000))
 
 
 def test_blackjack_is_gymnasiums():
-    exact = yardsticks.blackjack()
+    exact = yardsticks.of_blackjack()
     env = gym.make("Blackjack-v1")
     hands, generator = 20_000, np.random.default_rng(0)
     near = pytest.approx
@@ -58,6 +60,41 @@ def test_blackjack_is_gymnasiums():
     random = played(env, lambda _: int(generator.integers(2)), hands)
     assert random == near(exact.at_random, abs=4 / hands**0.5)
     assert exact.others["never hit"] < exact.optimum < 0
+
+
+@pytest.mark.parametrize(
+    ("name", "episodes"), [("frozen_lake", 4_000), ("blackjack", 5_000), ("placement", 2_000)]
+)
+def test_exact_scores_are_those_of_many_episodes(name, episodes):
+    """Of an agent that has learned nothing."""
+    experiment = BY_NAME[name]
+    config = configure(experiment, 5, {"hidden_units": (8,)})
+    agent = DQN(config)
+    exact = experiment.exact_score(greedy_policy(agent))
+    by_play = evaluate(agent, config, episodes=episodes)
+    margin = 4 * by_play.returns.std() / np.sqrt(episodes)
+    assert exact == pytest.approx(by_play.mean, abs=max(margin, 1e-6))
+
+
+def test_exact_scores_of_known_policies():
+    """The optimum where its actions are taken; masks are those of the environment."""
+    table = table_of("CliffWalking-v1", {})
+    along_the_cliff = np.full(48, 1)  # to the right
+    along_the_cliff[36], along_the_cliff[35] = 0, 2  # up at first, down at last
+    assert table.return_of(along_the_cliff) == table.optimum() == -13
+    seen = []
+
+    def act(states, masks):
+        seen.append(masks)
+        return masks.argmax(-1)
+
+    never_arrives = exact_scores.of_table(act, "Taxi-v4", {})
+    taxi = gym.make("Taxi-v4").unwrapped
+    assert never_arrives == pytest.approx(-200)
+    assert (seen[0] == [taxi.action_mask(state) for state in range(500)]).all()
+    assert exact_scores.of_blackjack(lambda hands, _: np.zeros(len(hands), int)) == (
+        pytest.approx(yardsticks.of_blackjack().others["never hit"])
+    )
 
 
 def test_rules_read_the_observations():
@@ -85,8 +122,8 @@ def test_a_run_is_what_train_py_does(tmp_path):
         config = configure(experiment, 3, {})
         assert (config.env, config.seed) == (experiment.env, 3), name
     config = configure(BY_NAME["taxi"], 3, TINY)
-    done = run_one.run({"config": config.to_dict(), "episodes": 2})
-    assert done["env_steps"] >= 128 and done["score"] < 0
+    done = run_one.run({"config": config.to_dict(), "experiment": "taxi"})
+    assert done["env_steps"] >= 128 and done["score"] < 0 and done["episodes"] == 0
     append(tmp_path / records.FILE, records.row("taxi", config, done))
     assert page.render(tmp_path) == "Not measured yet.\n", "of other settings than the table's"
 

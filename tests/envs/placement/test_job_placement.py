@@ -139,7 +139,7 @@ def test_an_observation_by_hand():
     env.reset(seed=0)
     env.machines = [(1, 8), (4, 2)]
     env.job, env.left = KINDS[1], 3
-    observation = env._observation()
+    observation = env.observation()
     np.testing.assert_allclose(observation, [0.25, 1.0, 1.0, 0.25, 0.25, 0.375, 0.25, 0.75])
     env.render_mode = "ansi"
     lines = env.render().splitlines()
