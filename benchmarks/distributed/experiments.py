@@ -65,6 +65,8 @@ WORK: dict[str, Any] = {
 }
 SLOW: dict[str, Any] = WORK | {
     "env": SLOW_ENV,
+    "loss": "huber",
+    "learning_rate_end": None,
     "num_envs": 128,
     "shard_envs": 4,
     "lag": 1,
@@ -90,6 +92,8 @@ HIGHWAY: dict[str, Any] = {
     "total_steps": 20_000,
     "hidden_units": (256, 256),
     "learning_rate": 5e-4,
+    "learning_rate_end": None,
+    "loss": "huber",
     "gamma": 0.8,
     "batch_size": 32,
     "replay_capacity": 15_000,

@@ -25,6 +25,8 @@ SETTINGS: dict[str, Any] = {
     "num_envs": 1,
     "hidden_units": (256, 256),
     "learning_rate": 5e-4,
+    "learning_rate_end": None,
+    "loss": "huber",
     "optimizer_epsilon": 1e-8,
     "max_gradient_norm": 10.0,
     "gamma": 0.8,

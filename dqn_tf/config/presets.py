@@ -190,6 +190,20 @@ DIALOGUE_TOKENS = 128  # of one that is read as a whole; a Chinese one of Helpde
 OF_LOGGED_DATA = frozenset(field.name for field in dataclasses.fields(LoggedDataSettings))
 
 
+def general(total_steps: int) -> dict[str, Any]:
+    """Return what an environment without a preset gets in a run of so many steps.
+
+    An action that was seldom taken is valued by few rewards, so half of the run explores. Huber's
+    loss settles between mean and median where rewards are drawn by lot, and only the mean is the
+    Q-value. At the end the step size falls so far that the last batches no longer move it.
+    """
+    return {
+        "loss": "mse",
+        "learning_rate_end": 1e-5,
+        "epsilon_decay_env_steps": max(1, total_steps // 2),
+    }
+
+
 def find(env: str) -> Preset | None:
     """Return the environment's preset, or that of its family (Atari, MinAtar), or None."""
     env = full_id(env)
@@ -206,10 +220,11 @@ def full_id(env: str) -> str:
 
 
 def configure(env: str, overrides: dict[str, Any] | None = None) -> DQNConfig:
-    """Return the configuration of the environment's preset, if it has one, with `overrides` on top.
+    """Return the configuration of the environment's preset, with `overrides` on top.
 
-    A policy that has learned from logged data has no need of random actions at first: where there
-    are offline updates, or `initial_weights`, exploration begins with `epsilon_end`. Where `data`
+    Without a preset the values are `general` ones. A policy that has learned from logged data has
+    no need of random actions at first: where there are offline updates, or `initial_weights`,
+    exploration begins with `epsilon_end`. Where `data`
     is overridden by none, so is all that the preset would have learned from them. A language model
     brings its torso, and has values of its own; what it reads as one text may be long. Workers are
     a block behind. Raises UserError on a bad value.
@@ -217,7 +232,8 @@ def configure(env: str, overrides: dict[str, Any] | None = None) -> DQNConfig:
     env = full_id(env)
     preset = find(env)
     overrides = overrides or {}
-    chosen = dict(preset.values) if preset else {}
+    steps = overrides.get("total_steps", DQNConfig.total_steps)
+    chosen = dict(preset.values) if preset else general(steps)
     if "data" in overrides and not overrides["data"]:
         chosen = {name: value for name, value in chosen.items() if name not in OF_LOGGED_DATA}
     if overrides.get("language_model"):

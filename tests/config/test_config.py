@@ -113,6 +113,14 @@ def test_a_language_model_has_values_of_its_own(env):
     assert presets.configure(env, whole | {"message_tokens": 9}).message_tokens == 9
 
 
+def test_without_a_preset_half_of_the_run_explores():
+    config = presets.configure("Unknown-v0", {"total_steps": 3_001, "loss": "huber"})
+    assert (config.epsilon_decay_env_steps, config.loss) == (1_500, "huber")
+    assert presets.configure("Unknown-v0").loss == "mse"
+    assert presets.configure("CartPole-v1").epsilon_decay_env_steps == 8_000
+    assert presets.configure("Unknown-v0", {"total_steps": 0, "offline_updates": 9, "data": ("a",)})
+
+
 def test_overrides_win_over_the_preset():
     assert presets.configure("CartPole-v1", {"total_steps": 1234}).total_steps == 1234
 

@@ -5,7 +5,6 @@ import shlex
 import pytest
 
 from dqn_tf.config import presets
-from dqn_tf.config.dqn_config import DQNConfig
 from dqn_tf.config.typed import training_flags
 from dqn_tf.training.flags import parse_training_flags
 
@@ -17,6 +16,7 @@ HELPDESK = "dqn_tf/Helpdesk-v0"
     [
         ("CartPole-v1", {}, 0),
         ("Unknown-v0", {"hidden_units": (32,), "env_kwargs": {"text": "it's $HOME"}}, 2),
+        ("Unknown-v0", {"total_steps": 50_000}, 1),  # of which half explore
         # what the preset has beside a language model
         (HELPDESK, {"language_model": "smollm2", "dropout": 0.0, "total_steps": 80_000}, 3),
         (HELPDESK, {"language_model": "smollm2", "fine_tune": "lora"}, 2),
@@ -43,5 +43,5 @@ def test_a_rate_that_does_not_fall_where_the_presets_does():
 
 
 def test_what_is_left_out():
-    config = DQNConfig(env="Unknown-v0", seed=3, gamma=0.5)
+    config = presets.configure("Unknown-v0", {"seed": 3, "gamma": 0.5})
     assert training_flags(config, left_out=["seed"]) == ["--env=Unknown-v0", "--gamma=0.5"]
