@@ -10,11 +10,14 @@ from benchmarks.uses.exact_scores import Act
 from benchmarks.uses.yardsticks import Yardsticks
 from dqn_tf.config import presets
 from dqn_tf.config.dqn_config import DQNConfig
+from dqn_tf.envs import minigrid_cells
 from dqn_tf.envs.placement import job_placement
 
 SEEDS = range(1, 11)
 EPISODES = 1_000  # of a score that is played
 SMALL = {"machines": 3, "cores": 4, "memory": 4, "jobs": 12}  # JobPlacement's own
+DOOR_KEY = "minigrid:MiniGrid-DoorKey-5x5-v0"
+CELLS = f"{minigrid_cells.__name__}:Cells"
 LARGE = {"machines": 8, "cores": 8, "memory": 16, "jobs": 80}
 
 
@@ -80,6 +83,13 @@ EXPERIMENTS = [
         lambda: yardsticks.of_large_placement(LARGE),
         LARGE,
         {},
+    ),
+    Experiment(
+        "door_key",
+        DOOR_KEY,
+        lambda: yardsticks.of_grid(configure(BY_NAME["door_key"], 0, {})),
+        {},
+        {"env_wrappers": CELLS},
     ),
 ]
 BY_NAME = {experiment.name: experiment for experiment in EXPERIMENTS}

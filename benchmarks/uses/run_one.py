@@ -9,16 +9,18 @@ from dqn_tf.evaluation.library import evaluate, greedy_policy
 
 
 def run(order: dict[str, Any]) -> dict[str, Any]:
-    """Do an order, {"config", "experiment"}; return the score and costs by column of the record.
+    """Do an order, {"config", "experiment"}; return the score, costs and yardsticks by column.
 
     The last weights act. Where the score is not exact, they play the same episodes for all seeds.
     Raises UserError if learning breaks.
     """
     config = DQNConfig.from_dict(order["config"])
-    exact_score = BY_NAME[order["experiment"]].exact_score
+    experiment = BY_NAME[order["experiment"]]
+    exact_score = experiment.exact_score
     with trained_run(config) as (trained, costs):
         if exact_score:
             score, episodes = exact_score(greedy_policy(trained.agent)), 0
         else:
             score, episodes = evaluate(trained.agent, config, episodes=EPISODES).mean, EPISODES
-        return {"score": score, "episodes": episodes, **costs.columns(trained)}
+        result = {"score": score, "episodes": episodes, **costs.columns(trained)}
+    return result | experiment.yardsticks()._asdict()

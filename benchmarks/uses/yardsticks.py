@@ -7,10 +7,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from benchmarks.uses import blackjack
+from benchmarks.uses import blackjack, grid_paths
 from benchmarks.uses.exact_scores import Act
 from benchmarks.uses.tables import table_of
 from dqn_tf.config.dqn_config import DQNConfig
+from dqn_tf.envs import registry
 from dqn_tf.envs.placement import exact, job_placement, rules
 from dqn_tf.envs.placement.jobs import Kind, Machine
 from dqn_tf.evaluation.library import evaluate
@@ -63,9 +64,16 @@ def of_large_placement(sizes: dict[str, int]) -> Yardsticks:
     def mean(act: Act) -> float:
         return evaluate(act, config, EPISODES).mean
 
-    at_random = mean(_at_random(np.random.default_rng(0)))
+    at_random = mean(_at_random(np.random.default_rng(0), sizes["machines"] + 1))
     by_name = {name: mean(_by_rule(rule, sizes)) for name, rule in rules.RULES.items()}
     return Yardsticks(None, at_random, by_name)
+
+
+def of_grid(config: DQNConfig) -> Yardsticks:
+    """Find the shortest ways through a MiniGrid, and play it at random."""
+    actions = registry.spaces(config).actions
+    at_random = evaluate(_at_random(np.random.default_rng(0), actions), config, EPISODES).mean
+    return Yardsticks(grid_paths.mean_optimum(config), at_random, {})
 
 
 def _by_rule(rule: Rule, sizes: dict[str, int]) -> Act:
@@ -80,11 +88,12 @@ def _by_rule(rule: Rule, sizes: dict[str, int]) -> Act:
     return lambda observations, masks: np.array([choose(each) for each in observations])
 
 
-def _at_random(generator: np.random.Generator) -> Act:
-    """Return what draws one of the legal actions."""
+def _at_random(generator: np.random.Generator, actions: int) -> Act:
+    """Return what draws one of the actions, or of those that a mask allows."""
 
     def act(observations: np.ndarray, masks: np.ndarray | None) -> np.ndarray:
-        assert masks is not None
+        if masks is None:
+            masks = np.ones((len(observations), actions), bool)
         return np.array([generator.choice(np.flatnonzero(mask)) for mask in masks])
 
     return act

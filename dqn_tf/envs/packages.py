@@ -25,7 +25,7 @@ MINIGRID = Package(
     "minigrid",
     "",
     "Type: pip install minigrid. Its observations are a Dict: add"
-    " --env_wrappers=minigrid.wrappers:ImgObsWrapper",
+    " --env_wrappers=dqn_tf.envs.minigrid_cells:Cells",
 )
 PACKAGES = {  # by the beginning of the id, without a module
     "MinAtar/": Package("minatar.gym", "register_envs", "Type: pip install minatar"),

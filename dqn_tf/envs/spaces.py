@@ -175,7 +175,7 @@ def describe(
         f"The observation space is {describe_value(observation_space)}: dqn_tf takes Box, Discrete,"
         " MultiDiscrete and MultiBinary observations, and a Dict or Tuple of them. Put a wrapper"
         " around it that chooses what the agent sees, such as"
-        " --env_wrappers=minigrid.wrappers:ImgObsWrapper for MiniGrid. A Text is made tokens by"
+        " --env_wrappers=dqn_tf.envs.minigrid_cells:Cells for MiniGrid. A Text is made tokens by"
         " --env_wrappers=dqn_tf.envs.text.wrappers:Characters."
     )
 

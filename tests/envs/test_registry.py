@@ -117,7 +117,7 @@ def test_parts_become_one_vector_without_a_wrapper_and_as_with_gymnasiums():
 
 
 def test_what_cannot_be_one_vector_is_told_a_wrapper():
-    with pytest.raises(UserError, match="--env_wrappers=minigrid.wrappers:ImgObsWrapper"):
+    with pytest.raises(UserError, match="--env_wrappers=dqn_tf.envs.minigrid_cells:Cells"):
         registry.spaces(DQNConfig(env="faulty:GraphObservations-v0"))
 
 
@@ -144,7 +144,7 @@ def test_minigrid_is_told_what_to_install_and_to_add():
         with pytest.raises(UserError) as told:
             registry.maker(DQNConfig(env=env))
         assert "pip install minigrid" in str(told.value)
-        assert "--env_wrappers=minigrid.wrappers:ImgObsWrapper" in str(told.value)
+        assert "--env_wrappers=dqn_tf.envs.minigrid_cells:Cells" in str(told.value)
 
 
 def version(path, **config) -> Version:

@@ -1,0 +1,32 @@
+"""What an agent of MiniGrid sees, as ones and zeros."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+
+# minigrid.core.constants: kinds of things, their colours, and the states of a door
+COUNTS = (11, 6, 3)
+
+
+class Cells(gym.ObservationWrapper):
+    """Observes [height, width, 20] bool: of each cell the thing in it, its colour and its state.
+
+    MiniGrid numbers them, and the size of a number says nothing: a door, 4, is not twice a wall, 2.
+    So each number is told by a 1 at its place. The mission, a text, and the direction are left out:
+    the picture is seen from the agent. Wrappers such as FullyObsWrapper may be inside this one.
+    """
+
+    def __init__(self, env: gym.Env) -> None:
+        super().__init__(env)
+        picture = env.observation_space["image"]  # type: ignore[index]
+        height, width, _ = picture.shape
+        self.observation_space = gym.spaces.Box(0, 1, (height, width, sum(COUNTS)), np.bool_)
+
+    def observation(self, observation: dict[str, Any]) -> np.ndarray:
+        """Return the picture [height, width, 3] of numbers as ones and zeros."""
+        numbers = observation["image"]
+        layers = [np.eye(count, dtype=bool)[numbers[..., i]] for i, count in enumerate(COUNTS)]
+        return np.concatenate(layers, -1)
