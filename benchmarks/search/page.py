@@ -8,8 +8,10 @@ from benchmarks.common.report import verdict, versions
 from benchmarks.common.tables import markdown
 from benchmarks.search.records import Finished, finished, of_rl_zoo
 from benchmarks.search.searches import SEARCHES
+from dqn_tf.config.dqn_config import DQNConfig
 from dqn_tf.config.searched import Searched
 from dqn_tf.evaluation.statistics import bootstrap, iqm
+from dqn_tf.search import winner
 from dqn_tf.search.space import FIELDS, describe_condition, shown_value
 
 RANGES = ("<!-- ranges: begin -->", "<!-- ranges: end -->")
@@ -48,7 +50,9 @@ def found(results_dir: Path) -> str:
         lines += _line_of_rl_zoo(results_dir, result)
     text = markdown(header, lines)
     for result in done:
-        text += ["", f"{result.search.title}: `{result.winner['command']}`"]
+        # not the one recorded: presets may have changed since
+        command = winner.command(DQNConfig.from_dict(result.winner["config"]))
+        text += ["", f"{result.search.title}: `{command}`"]
         if result.search.claim is not None:
             is_met = result.winner["test_iqm"][0] >= result.search.claim
             text[-1] += f"; at least {result.search.claim:g} on fresh seeds: {verdict(is_met)}"

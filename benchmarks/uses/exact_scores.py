@@ -46,7 +46,7 @@ def of_blackjack(act: Act) -> float:
     return mean_return(choose)
 
 
-def of_placement(act: Act, sizes: dict[str, int]) -> float:
+def of_placement(act: Act, sizes: dict[str, Any]) -> float:
     """Return the mean in JobPlacement, of few and small machines: all states are followed."""
     env = JobPlacement(**sizes)
 

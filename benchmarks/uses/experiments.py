@@ -92,7 +92,7 @@ EXPERIMENTS = [
         {"env_wrappers": CELLS},
     ),
 ]
-BY_NAME = {experiment.name: experiment for experiment in EXPERIMENTS}
+BY_NAME: dict[str, Experiment] = {experiment.name: experiment for experiment in EXPERIMENTS}
 
 
 def configure(experiment: Experiment, seed: int, overrides: dict[str, Any]) -> DQNConfig:

@@ -80,9 +80,10 @@ def table_of(env_id: str, env_kwargs: dict[str, Any]) -> Table:
     assert env.spec is not None
     limit = env.spec.max_episode_steps
     model: Any = env.unwrapped
-    table = Table(
-        *_transitions(model.P), model.initial_state_distrib, limit or MAX_EPISODE_STEPS, bool(limit)
-    )
+    chances, rewards, next_states = _transitions(model.P)
+    steps = limit or MAX_EPISODE_STEPS
+    start = model.initial_state_distrib
+    table = Table(chances, rewards, next_states, start, steps, is_limited=bool(limit))
     env.close()
     return table
 

@@ -234,7 +234,7 @@ class DQN(TransitionModel):
         choosing = self._forward(self.target, batch, "next_observation", use)
         next_outputs = choosing.outputs
         if config.munchausen:
-            return losses.munchausen_target(
+            munchausen = losses.munchausen_target(
                 batch["reward"],
                 batch["discount"],
                 self._forward(self.target, batch, "observation", use).outputs,
@@ -246,6 +246,7 @@ class DQN(TransitionModel):
                 config.munchausen_temperature,
                 config.munchausen_clip,
             )
+            return values.clipped(munchausen, config)
         if config.double:
             # The online network chooses, the target network values (van Hasselt et al. 2016,
             # equation 4).
@@ -254,7 +255,8 @@ class DQN(TransitionModel):
         candidates = self.online.supported(choosing.behaviour, next_mask)
         next_action = losses.greedy(values.q_values(choosing.outputs), candidates)
         next_selected = losses.select(next_outputs, next_action)
-        return values.target(batch["reward"], batch["discount"], next_selected)
+        target = values.target(batch["reward"], batch["discount"], next_selected)
+        return values.clipped(target, config)
 
     def _forward(
         self, network: QNetwork, batch: Batch, name: str, use: int | None, training: bool = False

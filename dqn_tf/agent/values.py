@@ -4,6 +4,7 @@ Three meanings have one interface. B is the batch, A the actions, N the atoms.
 
     q_values  the means [B, A] of the outputs, [B, A] or [B, A, N]
     target    the Bellman target of the next action's outputs, without gradient: [B] or [B, N]
+    clipped   a target with the returns beyond v_min and v_max moved there, if so configured
     expected  the means [B] of a target
     loss      the loss of each transition [B], and the error [B] that prioritised replay goes by
     reading   `q_values` as plain data, for acting in NumPy
@@ -17,7 +18,21 @@ from dqn_tf.agent.networks.numpy_forward import Reading
 from dqn_tf.config.dqn_config import DQNConfig
 
 
-class Scalar:
+class _Unbounded:
+    """Outputs that can be of any size."""
+
+    def clipped(self, target: tf.Tensor, config: DQNConfig) -> tf.Tensor:
+        """Return a target within `v_min` and `v_max` where `clip_targets` says so.
+
+        A target beyond all returns that there can be is an error of the network that made it, and
+        to learn it would make the next one larger (Andrychowicz et al. 2017, appendix A).
+        """
+        if not config.clip_targets:
+            return target
+        return tf.clip_by_value(target, config.v_min, config.v_max)
+
+
+class Scalar(_Unbounded):
     """The expected return (Mnih et al. 2015)."""
 
     atoms = 1
@@ -63,6 +78,10 @@ class Categorical:
         support = tf.constant(self.support)
         return losses.project(reward, discount, tf.nn.softmax(next_selected), support)
 
+    def clipped(self, target: tf.Tensor, config: DQNConfig) -> tf.Tensor:
+        """Return the target as it is: the atoms end at `v_min` and `v_max`."""
+        return target
+
     def expected(self, target: tf.Tensor) -> tf.Tensor:
         """Return the means [B] of probabilities [B, N]."""
         return tf.linalg.matvec(target, tf.constant(self.support))
@@ -75,7 +94,7 @@ class Categorical:
         return cross_entropy, cross_entropy
 
 
-class Quantile:
+class Quantile(_Unbounded):
     """Equally likely returns: QR-DQN (Dabney et al. 2018). It has a loss of its own."""
 
     def __init__(self, atoms: int, huber_delta: float) -> None:

@@ -157,14 +157,17 @@ def check_data_share(config: Settings) -> str | None:
     )
 
 
-def check_atoms(config: Settings) -> str | None:
-    """Require two different returns for the atoms of c51 to lie between."""
-    if config.distribution != "c51" or config.v_min < config.v_max:
+def check_bounds(config: Settings) -> str | None:
+    """Require two different returns where returns lie between two."""
+    if config.v_min < config.v_max:
         return None
-    return (
-        f"--v_min={config.v_min} must be below --v_max={config.v_max}: between them lie the atoms"
-        " of --distribution=c51."
-    )
+    if config.distribution == "c51":
+        what = "between them lie the atoms of --distribution=c51"
+    elif config.clip_targets:
+        what = "--clip_targets leaves what is between them"
+    else:
+        return None
+    return f"--v_min={config.v_min} must be below --v_max={config.v_max}: {what}."
 
 
 def check_heads(config: Settings) -> str | None:
@@ -369,7 +372,7 @@ CHECKS: tuple[Callable[[Settings], str | None], ...] = (
     check_logged_data,
     check_language_model,
     check_data_share,
-    check_atoms,
+    check_bounds,
     check_keep_bias,
     check_heads,
     check_munchausen,

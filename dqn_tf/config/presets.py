@@ -1,6 +1,7 @@
 """DQNConfig values for named environments, each with the claim that docs/results.md holds it to."""
 
 import dataclasses
+import numbers
 import re
 from typing import Any
 
@@ -148,6 +149,10 @@ PRESETS = {
             "gamma": 0.995,
             "learning_rate": 3e-4,
             "epsilon_decay_env_steps": 50_000,
+            # more updates let one run in ten diverge: its targets are cut
+            "env_steps_per_update": 0.5,
+            "clip_targets": True,
+            "v_min": -500.0,
         },
         "greedy return of at least 200 over 100 episodes, as the IQM of ten runs",
     ),
@@ -190,17 +195,23 @@ DIALOGUE_TOKENS = 128  # of one that is read as a whole; a Chinese one of Helpde
 OF_LOGGED_DATA = frozenset(field.name for field in dataclasses.fields(LoggedDataSettings))
 
 
-def general(total_steps: int) -> dict[str, Any]:
-    """Return what an environment without a preset gets in a run of so many steps.
+def general(overrides: dict[str, Any]) -> dict[str, Any]:
+    """Return what an environment without a preset gets beside `overrides`.
 
     An action that was seldom taken is valued by few rewards, so half of the run explores. Huber's
     loss settles between mean and median where rewards are drawn by lot, and only the mean is the
     Q-value. At the end the step size falls so far that the last batches no longer move it.
     """
+    steps, rate = overrides.get("total_steps"), overrides.get("learning_rate")
+    # DQNConfig refuses what is no number
+    if not isinstance(steps, numbers.Integral):
+        steps = DQNConfig.total_steps
+    if not isinstance(rate, numbers.Real):
+        rate = DQNConfig.learning_rate
     return {
         "loss": "mse",
-        "learning_rate_end": 1e-5,
-        "epsilon_decay_env_steps": max(1, total_steps // 2),
+        "learning_rate_end": min(1e-5, float(rate)),
+        "epsilon_decay_env_steps": max(1, int(steps) // 2),
     }
 
 
@@ -232,8 +243,7 @@ def configure(env: str, overrides: dict[str, Any] | None = None) -> DQNConfig:
     env = full_id(env)
     preset = find(env)
     overrides = overrides or {}
-    steps = overrides.get("total_steps", DQNConfig.total_steps)
-    chosen = dict(preset.values) if preset else general(steps)
+    chosen = dict(preset.values) if preset else general(overrides)
     if "data" in overrides and not overrides["data"]:
         chosen = {name: value for name, value in chosen.items() if name not in OF_LOGGED_DATA}
     if overrides.get("language_model"):

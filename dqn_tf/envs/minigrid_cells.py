@@ -23,7 +23,8 @@ class Cells(gym.ObservationWrapper):
         super().__init__(env)
         picture = env.observation_space["image"]  # type: ignore[index]
         height, width, _ = picture.shape
-        self.observation_space = gym.spaces.Box(0, 1, (height, width, sum(COUNTS)), np.bool_)
+        shape = height, width, sum(COUNTS)
+        self.observation_space = gym.spaces.Box(0, 1, shape, np.bool_)  # type: ignore[arg-type]
 
     def observation(self, observation: dict[str, Any]) -> np.ndarray:
         """Return the picture [height, width, 3] of numbers as ones and zeros."""

@@ -296,6 +296,27 @@ def test_munchausen_goes_by_the_target_network_and_by_legal_actions():
     close(agent.bellman_target(tensors(batch)), [1.0 - 0.8 + 0.5 * (9.0 + 0.5 * np.log(2.0))], 1e-6)
 
 
+@pytest.mark.parametrize(
+    "switch", [{}, {"double": True}, {"munchausen": True}, {"distribution": "quantile", "atoms": 5}]
+)
+def test_targets_are_cut_to_the_returns_that_there_can_be(switch):
+    bounds = {"v_min": -0.25, "v_max": 0.75}
+    batch = tensors(make_batch(0, 64))
+    whole = make_agent(make_config(**switch)).bellman_target(batch).numpy()
+    assert (whole < -0.25).any() and (whole > 0.75).any()
+    cut = make_agent(make_config(clip_targets=True, **bounds, **switch)).bellman_target(batch)
+    close(cut, np.clip(whole, -0.25, 0.75), 1e-6)
+
+
+def test_c51_cuts_targets_by_its_atoms():
+    batch = tensors(make_batch(0, 8))
+    whole, cut = (
+        make_agent(make_config(clip_targets=clip, **DISTRIBUTIONS["c51"])).bellman_target(batch)
+        for clip in (False, True)
+    )
+    close(cut, whole, 1e-6)
+
+
 @pytest.mark.parametrize("loss", LOSSES)
 def test_learn_gives_the_errors_of_each_update(loss):
     """What prioritised replay goes by:
@@ -427,6 +448,7 @@ REFUSED = [
     ({"munchausen": True, "double": True}, "--munchausen and --double cannot be combined"),
     ({"distribution": "c51", "v_min": 1.0, "v_max": 1.0}, "--v_min=1.0 must be below --v_max=1.0"),
     ({"distribution": "c51", "v_min": 2.0, "v_max": 1.0}, "--v_min=2.0 must be below --v_max=1.0"),
+    ({"clip_targets": True, "v_min": 1.0, "v_max": 1.0}, "--v_min=1.0 must be below --v_max=1.0"),
     ({"distribution": "c51", "v_max": float("inf")}, "--v_max=inf: must be a finite number."),
     ({"distribution": "c52"}, "--distribution=c52: must be one of none, c51, quantile."),
     ({"distribution": "c51", "atoms": 1}, "--atoms=1: must be at least 2."),
@@ -474,7 +496,7 @@ def test_what_makes_no_sense_ends_in_one_sentence(overrides, sentence):
     assert text.startswith(sentence) and text.endswith(".") and "\n" not in text, text
 
 
-def test_what_v_min_and_v_max_are_is_no_matter_without_c51():
+def test_what_v_min_and_v_max_are_is_no_matter_where_nothing_ends_there():
     assert make_config(v_min=1.0, v_max=1.0).distribution == "none"
 
 

@@ -73,6 +73,7 @@ def test_what_can_change_is_reported_and_holds_from_the_checkpoint_on(tmp_path):
     weights = checkpoint.load_latest(stopped_run(tmp_path) / "checkpoints").files["state.npz"]
     flags = {
         "learning_rate": 1e-30,
+        "learning_rate_end": 1e-30,
         "epsilon_end": 0.3,
         "epsilon_decay_env_steps": 200,
         "total_steps": 440,

@@ -289,7 +289,7 @@ class LearningSettings:
     v_min: float = setting(
         -10.0,
         IMPROVEMENTS,
-        "smallest return that c51 can tell",
+        "smallest return that c51 can tell, and that --clip_targets leaves",
         Range(),
         unit="return",
         fixed_on_resume=True,
@@ -297,10 +297,16 @@ class LearningSettings:
     v_max: float = setting(
         10.0,
         IMPROVEMENTS,
-        "largest return that c51 can tell",
+        "largest return that c51 can tell, and that --clip_targets leaves",
         Range(),
         unit="return",
         fixed_on_resume=True,
+    )
+    clip_targets: bool = setting(
+        False,
+        IMPROVEMENTS,
+        "targets are cut to --v_min and --v_max, so that Q-values cannot diverge",
+        source="Andrychowicz et al. 2017",
     )
     munchausen: bool = setting(
         False,

@@ -10,6 +10,7 @@ import pytest
 from benchmarks.common.records import append
 from benchmarks.search import page, records, rl_zoo
 from benchmarks.search.searches import SEARCHES
+from dqn_tf.config import presets
 from dqn_tf.search.flags import parse
 from dqn_tf.search.plan import prepare
 
@@ -54,11 +55,13 @@ def test_the_table_counts_all_sessions_and_compares_on_the_same_seeds(tmp_path):
         encoding="utf-8",
     )
     winner = {"seen": [500.0] * 3, "test": [480.0, 490.0], "start": [100.0, 110.0]}
-    winner |= {"shrinkage": [15.0, 10.0, 20.0], "test_iqm": [485.0, 480.0, 490.0], "command": "x"}
+    winner |= {"shrinkage": [15.0, 10.0, 20.0], "test_iqm": [485.0, 480.0, 490.0]}
+    winner["config"] = presets.configure("CartPole-v1", {"double": True}).to_dict()
     (directory / records.WINNER).write_text(json.dumps(winner), encoding="utf-8")
     text = page.found(tmp_path)
     (line,) = [line for line in text.splitlines() if line.startswith(f"| {search.title}")]
     cells = [cell.strip() for cell in line.strip("|").split("|")]
+    assert f"{search.title}: `python train.py --env=CartPole-v1 --double`" in text
     assert cells[1:3] == ["3 (1)", "500.0 [500.0, 500.0]"]
     assert cells[4] == "15.0 [10.0, 20.0]"
     assert cells[6] == "380.0 [380.0, 380.0]"
