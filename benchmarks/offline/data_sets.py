@@ -16,6 +16,9 @@ PRESET_THEN: dict[str, dict[str, Any]] = {
         "gamma": 0.99,
         "learning_rate": 6.3e-4,
         "epsilon_decay_env_steps": 12_000,
+        "env_steps_per_update": 1.0,
+        "clip_targets": False,
+        "v_min": -200.0,
     },
 }
 
