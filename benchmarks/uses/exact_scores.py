@@ -6,7 +6,6 @@ None where there are none, to actions [N].
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import gymnasium as gym
@@ -19,11 +18,10 @@ from dqn_tf.envs import registry
 from dqn_tf.envs.placement import exact
 from dqn_tf.envs.placement.job_placement import JobPlacement
 from dqn_tf.envs.placement.jobs import Kind
+from dqn_tf.evaluation.episodes import ActFunction
 
-Act = Callable[[np.ndarray, np.ndarray | None], np.ndarray]
 
-
-def of_table(act: Act, env_id: str, env_kwargs: dict[str, Any]) -> float:
+def of_table(act: ActFunction, env_id: str, env_kwargs: dict[str, Any]) -> float:
     """Return the mean in an environment that names its transitions, by policy evaluation."""
     env: Any = gym.make(env_id, **env_kwargs).unwrapped
     states = np.arange(len(env.P))
@@ -33,7 +31,7 @@ def of_table(act: Act, env_id: str, env_kwargs: dict[str, Any]) -> float:
     return table_of(env_id, env_kwargs).return_of(act(states, masks))
 
 
-def of_blackjack(act: Act) -> float:
+def of_blackjack(act: ActFunction) -> float:
     """Return the mean in Blackjack-v1."""
     env: Any = registry.maker(DQNConfig(env="Blackjack-v1"))()
     vectors = np.array([env.observation(tuple(hand)) for hand in HANDS])
@@ -46,7 +44,7 @@ def of_blackjack(act: Act) -> float:
     return mean_return(choose)
 
 
-def of_placement(act: Act, sizes: dict[str, Any]) -> float:
+def of_placement(act: ActFunction, sizes: dict[str, Any]) -> float:
     """Return the mean in JobPlacement, of few and small machines: all states are followed."""
     env = JobPlacement(**sizes)
 

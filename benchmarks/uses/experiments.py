@@ -6,12 +6,12 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from benchmarks.uses import exact_scores, yardsticks
-from benchmarks.uses.exact_scores import Act
 from benchmarks.uses.yardsticks import Yardsticks
 from dqn_tf.config import presets
 from dqn_tf.config.dqn_config import DQNConfig
 from dqn_tf.envs import minigrid_cells
 from dqn_tf.envs.placement import job_placement
+from dqn_tf.evaluation.episodes import ActFunction
 
 SEEDS = range(1, 11)
 EPISODES = 1_000  # of a score that is played
@@ -35,7 +35,7 @@ class Experiment(NamedTuple):
     yardsticks: Callable[[], Yardsticks]
     env_kwargs: dict[str, Any]
     settings: dict[str, Any]
-    exact_score: Callable[[Act], float] | None = None
+    exact_score: Callable[[ActFunction], float] | None = None
     seeds: range = SEEDS
 
     @property

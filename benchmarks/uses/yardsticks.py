@@ -8,13 +8,14 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from benchmarks.uses import blackjack, grid_paths
-from benchmarks.uses.exact_scores import Act
 from benchmarks.uses.tables import table_of
 from dqn_tf.config.dqn_config import DQNConfig
 from dqn_tf.envs import registry
 from dqn_tf.envs.placement import exact, job_placement, rules
 from dqn_tf.envs.placement.jobs import Kind, Machine
+from dqn_tf.evaluation.episodes import ActFunction
 from dqn_tf.evaluation.library import evaluate
+from dqn_tf.experience.exploration import random_action
 
 Rule = Callable[[Kind, Sequence[Machine]], int]
 EPISODES = 500  # of what is played
@@ -61,7 +62,7 @@ def of_large_placement(sizes: dict[str, int]) -> Yardsticks:
     """Play JobPlacement where it has too many states to compute the means."""
     config = DQNConfig(env=job_placement.ENV_ID, env_kwargs=sizes)
 
-    def mean(act: Act) -> float:
+    def mean(act: ActFunction) -> float:
         return evaluate(act, config, EPISODES).mean
 
     at_random = mean(_at_random(np.random.default_rng(0), sizes["machines"] + 1))
@@ -76,7 +77,7 @@ def of_grid(config: DQNConfig) -> Yardsticks:
     return Yardsticks(grid_paths.mean_optimum(config), at_random, {})
 
 
-def _by_rule(rule: Rule, sizes: dict[str, int]) -> Act:
+def _by_rule(rule: Rule, sizes: dict[str, int]) -> ActFunction:
     """Return what reads JobPlacement's observations [N, 2 M + 4] and chooses by a rule."""
     size = np.array([sizes["cores"], sizes["memory"]])
 
@@ -88,12 +89,10 @@ def _by_rule(rule: Rule, sizes: dict[str, int]) -> Act:
     return lambda observations, masks: np.array([choose(each) for each in observations])
 
 
-def _at_random(generator: np.random.Generator, actions: int) -> Act:
+def _at_random(generator: np.random.Generator, actions: int) -> ActFunction:
     """Return what draws one of the actions, or of those that a mask allows."""
 
     def act(observations: np.ndarray, masks: np.ndarray | None) -> np.ndarray:
-        if masks is None:
-            masks = np.ones((len(observations), actions), bool)
-        return np.array([generator.choice(np.flatnonzero(mask)) for mask in masks])
+        return random_action(generator.random(len(observations)), actions, masks)
 
     return act

@@ -235,10 +235,10 @@ def configure(env: str, overrides: dict[str, Any] | None = None) -> DQNConfig:
 
     Without a preset the values are `general` ones. A policy that has learned from logged data has
     no need of random actions at first: where there are offline updates, or `initial_weights`,
-    exploration begins with `epsilon_end`. Where `data`
-    is overridden by none, so is all that the preset would have learned from them. A language model
-    brings its torso, and has values of its own; what it reads as one text may be long. Workers are
-    a block behind. Raises UserError on a bad value.
+    exploration begins with `epsilon_end`. Where `data` is overridden by none, so is all that the
+    preset would have learned from them. A language model brings its torso, and has values of its
+    own; what it reads as one text may be long. Workers are a block behind. Raises UserError on a
+    bad value.
     """
     env = full_id(env)
     preset = find(env)
