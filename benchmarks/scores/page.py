@@ -6,9 +6,10 @@ from pathlib import Path
 from benchmarks.common import tables
 from benchmarks.common.report import packages_and_days
 from benchmarks.scores import records
-from benchmarks.scores.published import AIMS, PUBLISHED
+from benchmarks.scores.published import AIMS, PUBLISHED, Aim
 from benchmarks.scores.records import Row
 from benchmarks.scores.summary import HEADER, Summary, cells, summaries
+from benchmarks.scores.variants import configure
 from dqn_tf.config.dqn_config import DQNConfig
 
 RUNS = 10  # an aim is judged by no fewer
@@ -21,14 +22,15 @@ Written by `python -m benchmarks.scores --render_only` from the rows in
 
 A run is one seed. Its score is the mean return of {episodes} greedy episodes on a separate
 environment, on seeds used nowhere else, after the last update: the last weights, not the best
-ones. IQM is the interquartile mean of the runs' scores, with its 95 % stratified bootstrap
-interval (Agarwal et al. 2021). "Best weights" are those that did best in the evaluations during
-the run, tested in the same way. P(better than dqn) is the probability that a run of the variant
-scores above a run of plain DQN, ties counted half. The threshold is Gymnasium's own; the steps to
-it are those of the first evaluation at or above. Seconds, CPU seconds and steps/s are medians of
-collecting and learning, compilation included, one thread for each run while other runs shared the
-machine. `dqn` is plain DQN of the environment's preset, `recommended` is what `train.py` runs,
-every other variant is plain DQN and that one change.
+ones. Where published scores are of more episodes, or not of greedy ones, it is measured as they
+are, and the table says how. IQM is the interquartile mean of the runs' scores, with its 95 %
+stratified bootstrap interval (Agarwal et al. 2021). "Best weights" are those that did best in
+the evaluations during the run, tested in the same way. P(better than dqn) is the probability
+that a run of the variant scores above a run of plain DQN, ties counted half. The threshold is
+Gymnasium's own; the steps to it are those of the first evaluation at or above. Seconds, CPU
+seconds and steps/s are medians of collecting and learning, compilation included, one thread for
+each run while other runs shared the machine. `dqn` is plain DQN of the environment's preset,
+`recommended` is what `train.py` runs, every other variant is plain DQN and that one change.
 """
 
 
@@ -42,28 +44,22 @@ def render(results: Path, page: Path) -> str:
 
 
 def _section(env: str, rows: list[Row], results: Path, page: Path) -> str:
-    env_summaries = summaries(env, rows, {})
-    counted = [row for summary in env_summaries for row in summary.rows]
     lines = [f"## {env}", ""]
-    if env in AIMS:
-        lines += [*aim(env, env_summaries), ""]
     if env in PUBLISHED:
         lines += ["Published:", "", *tables.markdown(PUBLISHED_HEADER, PUBLISHED[env]), ""]
+    aims = AIMS.get(env, [])
+    picture = Path(os.path.relpath(records.picture(results, env), page.parent)).as_posix()
+    own = summaries(env, rows, {})
+    lines += _measured(
+        env, own, aims[0] if aims else None, f"![Learning curves on {env}]({picture})"
+    )
+    counted = _rows(own)
+    for env_aim in aims[1:]:
+        found = summaries(env, rows, {"total_steps": env_aim.total_steps})
+        lines += ["", *_measured(env, found, env_aim)]
+        counted += _rows(found)
     if counted:
-        seeds = max(len(summary.rows) for summary in env_summaries)
-        names = ",".join(summary.variant for summary in env_summaries)
-        picture = Path(os.path.relpath(records.picture(results, env), page.parent)).as_posix()
-        lines += [
-            f"dqn_tf after {counted[0].total_steps:,} steps:",
-            "",
-            *tables.markdown(HEADER, map(cells, env_summaries)),
-            "",
-            f"![Learning curves on {env}]({picture})",
-            "",
-            f"`python -m benchmarks.scores --env={env} --seeds={seeds} --variants={names}`",
-            "",
-            packages_and_days(counted),
-        ]
+        lines += ["", packages_and_days(counted)]
     outdated = len(rows) - len({(row.config_hash, row.seed) for row in counted})
     if outdated:
         lines += [
@@ -73,12 +69,48 @@ def _section(env: str, rows: list[Row], results: Path, page: Path) -> str:
     return "\n".join([*lines, ""])
 
 
-def aim(env: str, env_summaries: list[Summary]) -> list[str]:
-    """Say whether the environment's aim is met, for `recommended` and for `dqn`.
+def _rows(env_summaries: list[Summary]) -> list[Row]:
+    return [row for summary in env_summaries for row in summary.rows]
+
+
+def _measured(
+    env: str, env_summaries: list[Summary], env_aim: Aim | None, picture: str = ""
+) -> list[str]:
+    """Return the runs of one length: what became of the aim, table, picture and command."""
+    lines = [] if env_aim is None else aim(env_aim, env_summaries)
+    if not env_summaries:
+        return lines
+    if lines:
+        lines.append("")
+    first = env_summaries[0].rows[0]
+    seeds = max(len(summary.rows) for summary in env_summaries)
+    names = ",".join(summary.variant for summary in env_summaries)
+    words = [f"--env={env}", f"--seeds={seeds}", f"--variants={names}"]
+    config = configure(env, "dqn", 0, {})
+    if first.total_steps != config.total_steps:
+        words.append(f"--total_steps={first.total_steps}")
+    lines += [
+        f"dqn_tf after {first.total_steps:,} steps{_tested(config)}:",
+        "",
+        *tables.markdown(HEADER, map(cells, env_summaries)),
+    ]
+    if picture:
+        lines += ["", picture]
+    return [*lines, "", f"`python -m benchmarks.scores {' '.join(words)}`"]
+
+
+def _tested(config: DQNConfig) -> str:
+    """Say how a score was measured, if not by so many greedy episodes as elsewhere."""
+    if (config.test_episodes, config.test_epsilon) == (DQNConfig.test_episodes, 0.0):
+        return ""
+    return f", scores of {config.test_episodes:,} episodes at epsilon {config.test_epsilon:g}"
+
+
+def aim(env_aim: Aim, env_summaries: list[Summary]) -> list[str]:
+    """Say whether an aim is met, for `recommended` and for `dqn`.
 
     It is judged by RUNS runs or more.
     """
-    env_aim = AIMS[env]
     opening = f"Aim: an IQM of at least {env_aim.iqm:g} after {env_aim.total_steps:,} steps."
     by_variant = {summary.variant: summary for summary in env_summaries}
     sentences = []

@@ -1,6 +1,6 @@
 """Published scores of DQN, each with its source, and the aims that dqn_tf is held to."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 
 class Published(NamedTuple):
@@ -23,6 +23,13 @@ ZOO = "rl-baselines3-zoo, benchmark.md"
 CLEANRL = "CleanRL's documentation"
 MINATAR = "Daley et al. 2025, brett-daley/reg-duel-q"
 MINATAR_MEASURED = "1,000,000 steps, mean of 30 seeds, 1,000 episodes each at epsilon 0.01"
+MINATAR_SCORES = {
+    "MinAtar/Asterix-v1": 24.7,
+    "MinAtar/Breakout-v1": 16.4,
+    "MinAtar/Freeway-v1": 55.6,
+    "MinAtar/Seaquest-v1": 18.0,
+    "MinAtar/SpaceInvaders-v1": 79.6,
+}
 
 PUBLISHED = {
     "CartPole-v1": [
@@ -41,15 +48,28 @@ PUBLISHED = {
             "Stable-Baselines3", "154.4 ± 79.2", "one run of 100,000 steps on LunarLander-v2", ZOO
         ),
     ],
-    "MinAtar/Breakout-v1": [Published("DQN in PFRL", "16.4", MINATAR_MEASURED, MINATAR)],
-    "MinAtar/SpaceInvaders-v1": [Published("DQN in PFRL", "79.6", MINATAR_MEASURED, MINATAR)],
+    **{
+        env: [Published("DQN in PFRL", f"{score}", MINATAR_MEASURED, MINATAR)]
+        for env, score in MINATAR_SCORES.items()
+    },
 }
 
+# Of each environment the first is for as many steps as its preset takes.
 AIMS = {
-    "CartPole-v1": Aim(50_000, 490.0),
-    "Acrobot-v1": Aim(100_000, -85.0),
-    "MountainCar-v0": Aim(120_000, -110.0),
-    "LunarLander-v3": Aim(100_000, 200.0),
-    "MinAtar/Breakout-v1": Aim(1_000_000, 16.4),
-    "MinAtar/SpaceInvaders-v1": Aim(1_000_000, 79.6),
+    "CartPole-v1": [Aim(50_000, 490.0)],
+    "Acrobot-v1": [Aim(100_000, -85.0)],
+    "MountainCar-v0": [Aim(120_000, -110.0)],
+    "LunarLander-v3": [Aim(100_000, 200.0), Aim(300_000, 270.0)],
+    **{env: [Aim(1_000_000, score)] for env, score in MINATAR_SCORES.items()},
 }
+
+# How the final test is done where published scores are not of greedy episodes, by family. The
+# finalists of a run would play as many episodes once more.
+PROTOCOLS: dict[str, dict[str, Any]] = {
+    "MinAtar": {"test_episodes": 1_000, "test_epsilon": 0.01, "finalists": 1},
+}
+
+
+def protocol(env: str) -> dict[str, Any]:
+    """Return the settings of the final test by which an environment's score is published."""
+    return PROTOCOLS.get(env.rpartition("/")[0], {})

@@ -4,6 +4,7 @@ import dataclasses
 import hashlib
 from typing import Any
 
+from benchmarks.scores.published import protocol
 from dqn_tf.config import presets
 from dqn_tf.config.dqn_config import DQNConfig
 from dqn_tf.config.notation import flag_words, show
@@ -33,13 +34,14 @@ VARIANTS: dict[str, dict[str, Any]] = {
 def configure(env: str, variant: str, seed: int, overrides: dict[str, Any]) -> DQNConfig:
     """Build one run's configuration. Raises UserError.
 
-    It is plain DQN of the environment's preset, changed by the variant, then by `overrides`.
+    It is plain DQN of the environment's preset, changed by the variant, then by `overrides`, and
+    tested as published scores are.
     """
     if variant not in VARIANTS:
         raise UserError(f"--variants: '{variant}' is none of {', '.join(VARIANTS)}.")
     preset = presets.find(env) or Preset({}, {}, "")
     changes = preset.recommended if variant == "recommended" else VARIANTS[variant]
-    values = {"env": env} | preset.plain | changes | overrides
+    values = {"env": env} | preset.plain | changes | protocol(env) | overrides
     total_steps = values.get("total_steps", DQNConfig.total_steps)
     values.setdefault("evaluation_period_env_steps", max(1, total_steps // EVALUATIONS))
     return DQNConfig(**values | {"seed": seed})

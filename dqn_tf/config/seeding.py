@@ -13,6 +13,8 @@ import numpy as np
 
 from dqn_tf.config.dqn_config import DQNConfig
 
+# an environment has the generator of its seed alone
+ACTIONS = 1
 # streams of episode seeds: to learn, to choose the best weights, to report, to record logged data
 TRAINING, SELECTION, TEST, RECORDED = 0, 1, 2, 3
 GENERATORS = ("exploration", "replay", "weights")
@@ -44,6 +46,11 @@ def episode_seed(seed: int, stream: int, *position: int) -> int:
     """
     word = np.random.SeedSequence((seed, stream, *position)).generate_state(1)[0]
     return (int(word >> 1) & ~0b11) | stream  # the last two bits are the stream's
+
+
+def action_generator(seed: int) -> np.random.Generator:
+    """Return the generator of an evaluation episode's random actions, by the episode's seed."""
+    return np.random.default_rng((seed, ACTIONS))
 
 
 def episode_seeds(seed: int, stream: int, episodes: int, first: int = 0) -> Sequence[int]:

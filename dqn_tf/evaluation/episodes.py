@@ -1,18 +1,21 @@
-"""Greedy episodes of any policy, each with its own seed."""
+"""Episodes of any policy, each with its own seed."""
 
 import dataclasses
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import gymnasium as gym
 import numpy as np
 
+from dqn_tf.config import seeding
 from dqn_tf.config.dqn_config import DQNConfig
 from dqn_tf.envs.checked_env import CheckedEnv
+from dqn_tf.envs.spaces import Spaces
 from dqn_tf.evaluation import statistics
 from dqn_tf.evaluation.actions import require_actions
 from dqn_tf.evaluation.kept_envs import MAX_PARALLEL, KeptEnvs
 from dqn_tf.evaluation.watch import Watch
+from dqn_tf.experience.exploration import random_action
 from dqn_tf.support.errors import UserError
 
 # 30 minutes of an Atari game; an episode that is still running then is cut and counted.
@@ -28,17 +31,36 @@ DEFAULT_SEED = 0
 ActFunction = Callable[[np.ndarray, np.ndarray | None], np.ndarray]
 
 
+class Rules(NamedTuple):
+    """How episodes are played.
+
+    Attributes:
+      max_episode_steps: an episode that is still running after so many is cut there and counted.
+      epsilon: probability of a random legal action in place of the policy's, at every step.
+      gives_up: whether the other episodes are left out where the first three do not end.
+    """
+
+    max_episode_steps: int = MAX_EPISODE_STEPS
+    epsilon: float = 0.0
+    gives_up: bool = False
+
+
+GREEDY = Rules()
+
+
 @dataclasses.dataclass(frozen=True)
 class Evaluation:
     """Returns and lengths of episodes, in the order of their seeds.
 
-    `capped` counts the episodes that were cut at the step limit.
+    `capped` counts the episodes that were cut at the step limit. `epsilon` is the probability of a
+    random action that they were played with.
     """
 
     seeds: list[int]
     returns: np.ndarray
     lengths: np.ndarray
     capped: int
+    epsilon: float = 0.0
 
     @property
     def mean(self) -> float:
@@ -73,6 +95,7 @@ class Evaluation:
         is_longest = self.lengths == self.lengths.max()
         return {
             "episodes": len(self.seeds),
+            "epsilon": self.epsilon,
             "mean": self.mean,
             "mean_ci95": self.mean_ci95,
             "std": float(self.returns.std(ddof=1)) if len(self.returns) > 1 else 0.0,
@@ -103,36 +126,35 @@ def evaluate(
     """
     require_episodes(seeds)
     with KeptEnvs(make, min(parallel, len(seeds))) as envs:
-        return play(policy, envs.ready(len(seeds)), seeds, max_episode_steps, check)
+        return play(policy, envs.ready(len(seeds)), seeds, Rules(max_episode_steps), check)
 
 
 def play(
     policy: ActFunction,
     envs: Sequence[CheckedEnv],
     seeds: Sequence[int],
-    max_episode_steps: int = MAX_EPISODE_STEPS,
+    rules: Rules = GREEDY,
     check: Callable[[], None] = lambda: None,
     watch: Watch | None = None,
-    gives_up: bool = False,
 ) -> Evaluation:
     """Play one episode per seed and return their scores.
 
     `policy` maps observations [N, *shape], in `Spaces.observation_dtype`, and the masks of legal
     actions [N, A] bool (None where the environment gives none) to the environment's own actions
     [N]. It sees only running episodes, so a result does not depend on how many are played together.
-    `check` is called before each step and may raise; `watch` is told of what happens. With
-    `gives_up`, the other episodes are left out where the first three do not end. Raises UserError
-    when an environment raises, or returns what its own spaces do not allow, and for actions that it
-    does not have.
+    Nor do the random actions: each episode draws its own. `check` is called before each step and
+    may raise; `watch` is told of what happens. Raises UserError when an environment raises, or
+    returns what its own spaces do not allow, and for actions that it does not have.
     """
     require_episodes(seeds)
-    players = [_Player(env, max_episode_steps) for env in envs[: len(seeds)]]
-    episodes = _play_all(policy, players, seeds, check, watch or Watch(), gives_up)
+    players = [_Player(env, rules.max_episode_steps) for env in envs[: len(seeds)]]
+    episodes = _play_all(policy, players, seeds, rules, check, watch or Watch())
     return Evaluation(
         [episode.seed for episode in episodes],
         np.array([episode.total for episode in episodes]),
         np.array([episode.length for episode in episodes]),
         sum(episode.capped for episode in episodes),
+        rules.epsilon,
     )
 
 
@@ -149,6 +171,7 @@ def join_evaluations(parts: Sequence[Evaluation]) -> Evaluation:
         np.concatenate([part.returns for part in parts]),
         np.concatenate([part.lengths for part in parts]),
         sum(part.capped for part in parts),
+        parts[0].epsilon,
     )
 
 
@@ -177,9 +200,9 @@ def _play_all(
     policy: ActFunction,
     players: list["_Player"],
     seeds: Sequence[int],
+    rules: Rules,
     check: Callable[[], None],
     watch: Watch,
-    gives_up: bool,
 ) -> list[_Episode]:
     """Play one episode per seed; a player that has finished one starts the next."""
     episodes = [_Episode(seed) for seed in seeds]
@@ -191,9 +214,12 @@ def _play_all(
     while running:
         check()
         observation = np.stack([player.observation for player in running])  # [N, *shape]
-        chosen = policy(observation, _masks(running))
+        masks = _masks(running)
         spaces = running[0].env.spaces
-        actions = require_actions(chosen, len(running), spaces, "The policy").tolist()
+        chosen = require_actions(policy(observation, masks), len(running), spaces, "The policy")
+        if rules.epsilon:
+            chosen = _explore(chosen, running, rules.epsilon, spaces, masks)
+        actions = chosen.tolist()
         for player, action in zip(running, actions, strict=True):
             player.env.begin_step(action)
         still_running = []
@@ -210,7 +236,7 @@ def _play_all(
             still_running.append(player)
         running = still_running
         first = episodes[:GIVES_UP_AFTER]
-        if gives_up and first[0].capped and all(episode.capped for episode in first):
+        if rules.gives_up and first[0].capped and all(episode.capped for episode in first):
             return first
     return episodes
 
@@ -222,8 +248,21 @@ def _masks(players: list["_Player"]) -> np.ndarray | None:
     return np.array([player.env.mask for player in players])
 
 
+def _explore(
+    chosen: np.ndarray,
+    players: list["_Player"],
+    epsilon: float,
+    spaces: Spaces,
+    masks: np.ndarray | None,
+) -> np.ndarray:
+    """Return the actions [N] with a random legal one in the place of some."""
+    draws = np.array([player.generator.random(2) for player in players])  # whether and which
+    drawn = random_action(draws[:, 1], spaces.actions, masks) + spaces.action_start
+    return np.where(draws[:, 0] < epsilon, drawn, chosen)
+
+
 class _Player:
-    """An environment and the episode that it is playing."""
+    """An environment, the episode that it is playing, and the generator of its random actions."""
 
     def __init__(self, env: CheckedEnv, max_episode_steps: int) -> None:
         self.env = env
@@ -232,6 +271,7 @@ class _Player:
     def start(self, episode: _Episode) -> None:
         """Reset the environment with the episode's seed."""
         self.episode = episode
+        self.generator = seeding.action_generator(episode.seed)
         self.observation = self.env.reset(episode.seed)
 
     def step(self, action: int) -> None:

@@ -46,7 +46,7 @@ class EvaluateFlags(NamedTuple):
     show: int
     data: list[str]
     gamma: float | None
-    epsilon: float | None
+    epsilon: float
     # None where they are not given: then they are those of the training
     env_kwargs: dict[str, Any] | None
     env_wrappers: str | None
@@ -115,6 +115,9 @@ def define(values: flags.FlagValues) -> None:
         "an episode that is still running after so many steps is cut there and counted",
         **to,
     )
+    flags.DEFINE_float(
+        "epsilon", 0.0, "probability of a random legal action instead of the model's", **to
+    )
     command_line.define_path(
         "json",
         None,
@@ -146,12 +149,6 @@ def _define_estimates(to: dict[str, Any]) -> None:
         " undiscounted return",
         **to,
     )
-    flags.DEFINE_float(
-        "epsilon",
-        None,
-        "with --data: probability of a random action instead of the model's; 0 if not given",
-        **to,
-    )
 
 
 def _help_page(command: str, values: flags.FlagValues) -> str:
@@ -161,8 +158,8 @@ def _help_page(command: str, values: flags.FlagValues) -> str:
         f"{command} --model=saved_models/CartPole-v1 --data=play.npz",
     ]
     text = """
-        Scores an exported model: greedy episodes on seeds of their own, the mean return with its
-        95 % interval.
+        Scores an exported model: greedy episodes, or nearly so with --epsilon, on seeds of their
+        own, and the mean return with its 95 % interval.
 
         With --data nothing is played: the score is estimated from logged episodes.
         """
@@ -187,10 +184,13 @@ def _repeat_compare(argv: Sequence[str]) -> list[str]:
 
 def _require_data(parsed: EvaluateFlags, of_play: list[str]) -> None:
     """Raise UserError on flags that contradict --data, or need it."""
+    if not 0.0 <= parsed.epsilon <= 1.0:
+        raise UserError(f"--epsilon={parsed.epsilon:g}: must be from 0 to 1.")
     if not parsed.data:
-        for name in ("gamma", "epsilon"):
-            if getattr(parsed, name) is not None:
-                raise UserError(f"--{name} needs --data: greedy episodes are played as they are.")
+        if parsed.gamma is not None:
+            raise UserError(
+                "--gamma needs --data: the returns of played episodes are undiscounted."
+            )
         return
     if of_play:
         raise UserError(
@@ -198,8 +198,6 @@ def _require_data(parsed: EvaluateFlags, of_play: list[str]) -> None:
         )
     if parsed.gamma is not None and not 0.0 < parsed.gamma <= 1.0:
         raise UserError(f"--gamma={parsed.gamma:g}: must be above 0 and at most 1.")
-    if parsed.epsilon is not None and not 0.0 <= parsed.epsilon <= 1.0:
-        raise UserError(f"--epsilon={parsed.epsilon:g}: must be from 0 to 1.")
 
 
 def _require_models(parsed: EvaluateFlags) -> None:

@@ -16,6 +16,7 @@ from dqn_tf.evaluation.episodes import (
     MAX_EPISODE_STEPS,
     ActFunction,
     Evaluation,
+    Rules,
     play,
     require_episodes,
 )
@@ -33,8 +34,9 @@ def evaluate(
     episodes: int = DEFAULT_EPISODES,
     seed: int = DEFAULT_SEED,
     max_episode_steps: int = MAX_EPISODE_STEPS,
+    epsilon: float = 0.0,
 ) -> Evaluation:
-    """Play greedy episodes and return their scores: mean, IQM, their intervals, every return.
+    """Play episodes and return their scores: mean, IQM, their intervals, every return.
 
         >>> scores = evaluate("saved_models/CartPole-v1", episodes=20)
         >>> scores.mean, scores.mean_ci95, scores.iqm, scores.returns
@@ -45,16 +47,18 @@ def evaluate(
 
     `env` is an id or a configuration. If it is not given, it is what the model was trained on, an
     Atari game with its protocol. The episodes' seeds derive from `seed`; whatever it is, no
-    training episode has one of them. The same arguments give the same scores as evaluate.py.
-    Raises UserError.
+    training episode has one of them. The actions are greedy, but for a random legal one with
+    probability `epsilon`. The same arguments give the same scores as evaluate.py. Raises UserError.
     """
+    if not 0.0 <= epsilon <= 1.0:
+        raise UserError(f"epsilon={epsilon:g}: must be from 0 to 1.")
     act, config = _resolve(model, env)
     seeds = seeding.episode_seeds(seed, seeding.TEST, episodes)
     require_episodes(seeds)
     make = registry.maker(config)
     most = parallel_of(config, make)
     with KeptEnvs(make, most) as envs:
-        return play(act, envs.ready(episodes), seeds, max_episode_steps)
+        return play(act, envs.ready(episodes), seeds, Rules(max_episode_steps, epsilon))
 
 
 def _resolve(model: Model, env: str | DQNConfig | None) -> tuple[ActFunction, DQNConfig]:

@@ -12,7 +12,7 @@ from dqn_tf.envs import registry
 from dqn_tf.envs.atari import PROTOCOL
 from dqn_tf.envs.spaces import Spaces
 from dqn_tf.evaluation import video
-from dqn_tf.evaluation.episodes import ActFunction, Evaluation, join_evaluations
+from dqn_tf.evaluation.episodes import ActFunction, Evaluation, Rules, join_evaluations
 from dqn_tf.evaluation.episodes import play as play_episodes
 from dqn_tf.evaluation.find_export import Version, find_export
 from dqn_tf.evaluation.flags import EvaluateFlags
@@ -44,6 +44,11 @@ class EvaluationPlan(NamedTuple):
     fps: float  # frames per second of the video
     names: dict[str, list[str]]  # of tokens and of actions, where the environment has any
     flags: EvaluateFlags
+
+    @property
+    def rules(self) -> Rules:
+        """How the episodes are played."""
+        return Rules(self.flags.max_episode_steps, self.flags.epsilon)
 
 
 class Played(NamedTuple):
@@ -126,10 +131,8 @@ def play(
         most = 1 if plan.flags.render else plan.parallel
         watch = ProgressWatch(len(others), say, _hint(plan))
         with KeptEnvs(plan.make, most, **keywords) as envs:
-            limit = plan.flags.max_episode_steps
-            parts.append(
-                play_episodes(policy, envs.ready(len(others)), others, limit, check, watch)
-            )
+            ready = envs.ready(len(others))
+            parts.append(play_episodes(policy, ready, others, plan.rules, check, watch))
     return Played(version, join_evaluations(parts), time.monotonic() - start, frames, texts)
 
 
@@ -144,14 +147,13 @@ def _play_with_video(
     plan: EvaluationPlan, path: Path, policy: ActFunction, check: Callable[[], None]
 ) -> tuple[Evaluation, int]:
     """Play and record the first episodes; return the number of frames, too."""
-    limit = plan.flags.max_episode_steps
     filmed = plan.seeds[: plan.flags.video_episodes]
     with (
         video.VideoFile(path, plan.fps) as file,
         KeptEnvs(plan.make, 1, render_mode="rgb_array") as envs,
     ):
         watch = video.FilmWatch(file)
-        evaluation = play_episodes(policy, envs.ready(1), filmed, limit, check, watch)
+        evaluation = play_episodes(policy, envs.ready(1), filmed, plan.rules, check, watch)
     return evaluation, file.frames
 
 
@@ -163,10 +165,9 @@ def _play_as_text(
     watch = TextWatch(names, plan.names.get("action_meanings", ()))
     if plan.spaces.choices:
         watch = ChoiceWatch(names)
-    limit = plan.flags.max_episode_steps
     with KeptEnvs(plan.make, 1) as envs:
         seeds = plan.seeds[: plan.flags.show]
-        evaluation = play_episodes(policy, envs.ready(1), seeds, limit, check, watch)
+        evaluation = play_episodes(policy, envs.ready(1), seeds, plan.rules, check, watch)
     return evaluation, watch.texts
 
 

@@ -24,6 +24,7 @@ def to_record(
         "seed": plan.flags.seed,
         "seeds": plan.seeds,
         "max_episode_steps": plan.flags.max_episode_steps,
+        "epsilon": plan.flags.epsilon,
         "dqn_tf": dqn_tf.__version__,
         "tensorflow": tf.__version__,
         "gymnasium": gym.__version__,
@@ -94,7 +95,10 @@ def _env(record: dict[str, Any]) -> str:
 
 
 def _seeds(record: dict[str, Any]) -> str:
-    return f"on seeds derived from --seed={record['seed']}, which no training episode has"
+    text = f"on seeds derived from --seed={record['seed']}, which no training episode has"
+    if record["epsilon"]:
+        text += f", each action random with probability {record['epsilon']:g}"
+    return text
 
 
 def _table(model: dict[str, Any], max_episode_steps: int) -> list[str]:

@@ -84,7 +84,10 @@ def closing_lines(report: Report, files: RunDirectory, export_dir: Path) -> str:
 def score_line(summary: dict[str, Any]) -> str:
     """Return one evaluation's summary as a line."""
     low, high = summary["mean_ci95"]
+    episodes = f"{summary['episodes']} greedy episodes"
+    if summary.get("epsilon"):  # earlier versions had none
+        episodes = f"{summary['episodes']} episodes with epsilon {summary['epsilon']:g}"
     return (
         f"mean {summary['mean']:.1f} (95 % interval {low:.1f} to {high:.1f}), IQM"
-        f" {summary['iqm']:.1f}, {summary['episodes']} greedy episodes on seeds used nowhere else"
+        f" {summary['iqm']:.1f}, {episodes} on seeds used nowhere else"
     )

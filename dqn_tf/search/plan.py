@@ -22,7 +22,7 @@ from dqn_tf.support.errors import UserError
 BEST = 3  # settings that are tested
 DEFAULTS = DQNConfig().to_dict()
 # of the test or of what a run exports, which belong to no trial, and of one machine alone
-NOT_OF_TRIALS = ("test_episodes", "finalists", "ray_address", "worker_timeout")
+NOT_OF_TRIALS = ("test_episodes", "test_epsilon", "finalists", "ray_address", "worker_timeout")
 TOGETHER = 2  # seeds of the graph engine before the first look at whether a trial is worth more
 
 

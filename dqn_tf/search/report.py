@@ -109,8 +109,10 @@ def text(results: Sequence[Tested], plan: SearchPlan) -> str:
 def claim(best: Tested, plan: SearchPlan) -> str:
     """Return what the preset of the winner claims, in words."""
     test = iqm_of(best.scores)
+    epsilon = plan.base.test_epsilon
+    kind = f"return with epsilon {epsilon:g}" if epsilon else "greedy return"
     return (
-        f"greedy return of {test.value:.1f} (95 % interval {test.low:.1f} to {test.high:.1f}) over"
+        f"{kind} of {test.value:.1f} (95 % interval {test.low:.1f} to {test.high:.1f}) over"
         f" {plan.base.test_episodes} episodes, as the IQM of {len(best.scores)} runs"
     )
 

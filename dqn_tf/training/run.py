@@ -14,7 +14,7 @@ from dqn_tf.config import seeding
 from dqn_tf.engines import held_out
 from dqn_tf.engines.engine import Block, Engine
 from dqn_tf.envs.registry import EnvMaker
-from dqn_tf.evaluation.episodes import Evaluation, play
+from dqn_tf.evaluation.episodes import Evaluation, Rules, play
 from dqn_tf.evaluation.watch import ProgressWatch
 from dqn_tf.training.evaluation_envs import EvaluationEnvs
 from dqn_tf.training.finalists import Finalist, Finalists, choose
@@ -261,19 +261,22 @@ class Run:
 
     def _test(self, weights: list[np.ndarray]) -> ScoredWeights:
         self.agent.online.set_weights(weights)
-        evaluation = self._play(seeding.TEST, self.config.test_episodes)
+        episodes, epsilon = self.config.test_episodes, self.config.test_epsilon
+        evaluation = self._play(seeding.TEST, episodes, epsilon=epsilon)
         return ScoredWeights(weights, weights_sha256(weights), evaluation.summary())
 
-    def _play(self, stream: int, episodes: int, first: int = 0) -> Evaluation:
-        """Play greedy episodes on the seeds of one stream of `seeding`, from number `first` on."""
+    def _play(self, stream: int, episodes: int, first: int = 0, epsilon: float = 0.0) -> Evaluation:
+        """Play episodes on the seeds of one stream of `seeding`, from number `first` on.
+
+        They are greedy but for random actions with probability `epsilon`.
+        """
         self.engine.q_function.refresh()
         seeds = seeding.episode_seeds(self.config.seed or 0, stream, episodes, first)
         limit = self.config.evaluation_episode_steps
         watch = ProgressWatch(episodes, self.say, "; --evaluation_episode_steps cuts them earlier")
         with self.timings.part("evaluate"), self._envs.ready(episodes) as envs:
-            evaluation = play(
-                self._act_greedily, envs, seeds, limit, self._check, watch, gives_up=True
-            )
+            rules = Rules(limit, epsilon, gives_up=True)
+            evaluation = play(self._act_greedily, envs, seeds, rules, self._check, watch)
         if evaluation.capped:
             played = len(evaluation.seeds)
             left_out = episodes - played

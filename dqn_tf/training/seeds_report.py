@@ -80,7 +80,7 @@ def closing_lines(
         "",
         f"IQM of the seeds {summary['iqm']:.1f} (95 % interval {low:.1f} to {high:.1f}),"
         f" mean {summary['mean']:.1f}, lowest {summary['min']:.1f}, highest {summary['max']:.1f};"
-        " each the mean of greedy episodes on seeds used nowhere else",
+        " each the mean of its test on seeds used nowhere else",
         "",
         f"Summary          {directory / SUMMARY}",
         curves,

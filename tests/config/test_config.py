@@ -163,6 +163,8 @@ def test_overrides_win_over_the_preset():
         ("evaluation_period_env_steps", -1),
         ("evaluation_episodes", 0),
         ("test_episodes", 0),
+        ("test_epsilon", 1.5),
+        ("test_epsilon", float("nan")),
         ("checkpoint_period_env_steps", -1),
         ("log_period_env_steps", 0),
         ("seed", -1),

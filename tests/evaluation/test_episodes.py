@@ -6,8 +6,18 @@ import gymnasium as gym
 import numpy as np
 import pytest
 
+from dqn_tf.config.dqn_config import DQNConfig
+from dqn_tf.envs.checked_env import CheckedEnv
 from dqn_tf.evaluation import statistics
-from dqn_tf.evaluation.episodes import Evaluation, compare, evaluate, join_evaluations
+from dqn_tf.evaluation.episodes import (
+    Evaluation,
+    Rules,
+    compare,
+    evaluate,
+    join_evaluations,
+    play,
+)
+from dqn_tf.evaluation.library import evaluate as evaluate_anything
 from dqn_tf.evaluation.statistics import FEWEST_DIFFERING, bootstrap, iqm
 from dqn_tf.support.errors import UserError
 
@@ -62,6 +72,7 @@ def test_a_summary_equals_the_one_worked_by_hand():
     assert summary.pop("std") == pytest.approx(12.5**0.5)  # (36 + 9 + 1 + 4 + 0) / 4
     assert summary == {
         "episodes": 5,
+        "epsilon": 0.0,
         "mean": 4.0,
         "iqm": 3.0,
         "min": 1.0,
@@ -145,6 +156,65 @@ def test_a_result_does_not_depend_on_how_many_are_played_together():
             and other.lengths.tolist() == alone.lengths.tolist()
         )
     assert len(set(alone.returns)) > 3
+
+
+def explored(epsilon, seeds, together=1, env=Countdown):
+    envs = [CheckedEnv(env(), "env") for _ in range(together)]
+    return play(remainder, envs, seeds, Rules(epsilon=epsilon))
+
+
+def test_random_actions_do_not_depend_on_how_many_are_played_together():
+    seeds = list(range(100, 140))
+    alone = explored(0.5, seeds)
+    assert explored(0.5, seeds, together=7).returns.tolist() == alone.returns.tolist()
+    assert alone.returns.tolist() != explored(0.0, seeds).returns.tolist()
+
+
+def test_a_share_of_epsilon_of_the_actions_is_drawn_evenly():
+    """Of 10,000 steps, a quarter is random: the policy's own 0 is left for 1 and 2 in a sixth."""
+
+    class Long(Countdown):
+        def reset(self, *, seed=None, options=None):
+            super().reset(seed=seed)
+            self.left = 1_000
+            return self.observed(), {}
+
+    def zero(observation, mask):
+        return np.zeros(len(observation), np.int64)
+
+    played = play(zero, [CheckedEnv(Long(), "env")], range(10), Rules(epsilon=0.25))
+    assert played.lengths.tolist() == [1_000] * 10
+    # each step pays (1 + 2) / 3 * epsilon in the mean, with a variance of 0.25 * 5 / 3 - 0.25²
+    assert played.mean == pytest.approx(250.0, abs=3 * (1_000 * 0.354 / 10) ** 0.5)
+    assert len(set(played.returns)) > 5, "the episodes have generators of their own"
+
+
+def test_random_actions_are_legal_and_numbered_as_the_environments_are():
+    class Masked(gym.Env):
+        """Allows 6 and 8 of its actions 5 to 8, and pays what is chosen."""
+
+        observation_space = gym.spaces.Box(0.0, 1.0, (1,), np.float32)
+        action_space = gym.spaces.Discrete(4, start=5)
+        mask = np.array([0, 1, 0, 1], np.int8)
+
+        def reset(self, *, seed=None, options=None):
+            self.chosen = []
+            return np.zeros(1, np.float32), {"action_mask": self.mask}
+
+        def step(self, action):
+            self.chosen.append(action)
+            is_done = len(self.chosen) == 100
+            return np.zeros(1, np.float32), 0.0, is_done, False, {"action_mask": self.mask}
+
+    env = Masked()
+    play(lambda obs, mask: np.full(len(obs), 6), [CheckedEnv(env, "env")], [0], Rules(epsilon=1.0))
+    assert set(env.chosen) == {6, 8} and 30 < env.chosen.count(8) < 70
+
+
+@pytest.mark.parametrize("epsilon", [-0.1, 1.1, float("nan")])
+def test_an_epsilon_that_is_no_probability_is_refused(epsilon):
+    with pytest.raises(UserError, match=f"^epsilon={epsilon:g}: must be from 0 to 1"):
+        evaluate_anything(remainder, DQNConfig(), episodes=1, epsilon=epsilon)
 
 
 def test_an_episode_is_cut_at_the_cap_and_counted_unless_it_ends_there_by_itself():

@@ -40,6 +40,8 @@ def copied(models, tmp_path):
         (["--model=x", "--episodes=0"], r"^--episodes=0: must be at least 1\.$"),
         (["--model=x", "--seed=-1"], r"^--seed=-1: must be at least 0\.$"),
         (["--model=x", "--max_episode_steps=0"], r"^--max_episode_steps=0: must be at least 1\.$"),
+        (["--model=x", "--epsilon=1.5"], r"^--epsilon=1\.5: must be from 0 to 1\.$"),
+        (["--model=x", "--epsilon=nan"], r"^--epsilon=nan: must be from 0 to 1\.$"),
         (["--model=x", "--video=a.gif", "--video_episodes=0"], r"^--video_episodes=0"),
         (["--model=x", "--video_episodes=2"], r"^--video_episodes says what is recorded"),
         (["--model=x", "--env="], r"^--env is empty"),
@@ -285,6 +287,18 @@ def test_another_seed_plays_other_episodes(models, tmp_path, evaluate_py):
         )
         returns.append(json.loads((tmp_path / "a.json").read_text())["returns"])
     assert returns[0] != returns[1]
+
+
+def test_random_actions_are_said_and_lower_the_score(models, tmp_path, evaluate_py):
+    words = (f"--model={models / 'CartPole-v1'}", "--episodes=20", f"--json={tmp_path / 'a.json'}")
+    assert "each action" not in evaluate_py(*words)
+    greedy = json.loads((tmp_path / "a.json").read_text())
+    printed = evaluate_py(*words, "--epsilon=0.9")
+    assert "has, each action random with probability 0.9" in printed
+    record = json.loads((tmp_path / "a.json").read_text())
+    assert (greedy["epsilon"], record["epsilon"]) == (0.0, 0.9)
+    assert record["seeds"] == greedy["seeds"] and record["returns"] != greedy["returns"]
+    assert record["longest_mean"] < 200, "a pole falls by itself"
 
 
 def test_the_step_cap_is_said(models, evaluate_py):

@@ -10,7 +10,7 @@ from dqn_tf.config import presets
 from dqn_tf.envs import registry
 from dqn_tf.envs.checked_env import CheckedEnv
 from dqn_tf.envs.text.graphs import find_graph
-from dqn_tf.evaluation.episodes import play
+from dqn_tf.evaluation.episodes import Rules, play
 from dqn_tf.evaluation.watch import TextWatch
 from dqn_tf.export.library import export_policy
 from dqn_tf.support.errors import UserError
@@ -77,7 +77,7 @@ def test_what_was_chosen_stands_behind_an_arrow_where_it_is_no_token():
     with registry.make_env(config) as env:
         checked = CheckedEnv(env, "The environment")
         watch = TextWatch(env.unwrapped.tokens, checked.action_meanings)
-        play(lambda observation, mask: np.array([0]), [checked], [1], 3, watch=watch)
+        play(lambda observation, mask: np.array([0]), [checked], [1], Rules(3), watch=watch)
     first, second, third, last = watch.texts[0].split("\n")
     name = checked.action_meanings[0]
     assert all(line.endswith(f" → {name}") for line in (first, second, third))

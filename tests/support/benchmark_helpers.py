@@ -48,9 +48,12 @@ def help_without(family: str, *packages: str) -> str:
 
 
 def score_row(**values) -> score_records.Row:
-    """A run as `dqn` on CartPole-v1 would leave it."""
+    """A run as `dqn` on CartPole-v1 would leave it, if `env` or `overrides` say no other."""
     config = variants.configure(
-        "CartPole-v1", values.pop("variant", "dqn"), values.pop("seed", 0), {}
+        values.pop("env", "CartPole-v1"),
+        values.pop("variant", "dqn"),
+        values.pop("seed", 0),
+        values.pop("overrides", {}),
     )
     result = {
         "score": 400.0,

@@ -11,7 +11,7 @@ from dqn_tf.agent.dqn import weights_sha256
 from dqn_tf.config.dqn_config import DQNConfig
 from dqn_tf.envs import registry
 from dqn_tf.evaluation import watch
-from dqn_tf.evaluation.episodes import play
+from dqn_tf.evaluation.episodes import Rules, play
 from dqn_tf.evaluation.kept_envs import MAX_PARALLEL, KeptEnvs, automatic_parallel
 from dqn_tf.support.errors import UserError
 from dqn_tf.training import trainer
@@ -153,7 +153,7 @@ def test_episodes_are_left_out_only_where_the_first_three_do_not_end():
 
     for most in (1, 4):
         with KeptEnvs(faulty.Corridor, most) as envs:
-            evaluation = play(act, envs.ready(8), range(0, 32, 4), 1, gives_up=True)
+            evaluation = play(act, envs.ready(8), range(0, 32, 4), Rules(1, gives_up=True))
             # some begin a step before the end
             cut = evaluation.capped
             assert len(evaluation.seeds) in (3, 8) and cut >= min(3, len(evaluation.seeds))

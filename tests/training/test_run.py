@@ -7,6 +7,8 @@ import pytest
 from dqn_tf.agent.dqn import weights_sha256
 from dqn_tf.config import presets
 from dqn_tf.config.dqn_config import DQNConfig
+from dqn_tf.evaluation.library import evaluate
+from dqn_tf.run_files.report import score_line
 from dqn_tf.training import trainer
 from dqn_tf.training.run import Run, RunObserver, crossed
 from small_runs import SMALL, finished_run, report
@@ -67,6 +69,24 @@ def test_a_run_in_memory_ends_with_the_weights_and_scores_of_train_py(observed):
     assert weights_sha256(last.weights) == last.sha256
     assert run.best.env_step == expected["best"]["env_step"]
     assert files == []
+
+
+def test_the_final_test_alone_plays_with_its_epsilon(observed):
+    """The evaluations that choose the best weights, and so the run, stay as they are."""
+    greedy, *_ = observed
+    config = small_config(test_epsilon=0.5)
+    (run,) = trainer.make_runs([config])
+    trainer.run_blocks([run])
+    assert run.best.mean == greedy.best.mean
+    last, _ = run.score_both()
+    assert last.sha256 == greedy.score_last().sha256
+    run.agent.online.set_weights(last.weights)
+    episodes, seed = config.test_episodes, config.seed
+    expected = evaluate(run.agent, config, episodes, seed, epsilon=0.5)
+    assert last.test == expected.summary() and last.test["epsilon"] == 0.5
+    assert last.test != evaluate(run.agent, config, episodes, seed).summary()
+    assert f"{episodes} episodes with epsilon 0.5 on seeds" in score_line(last.test)
+    assert f"{episodes} greedy episodes on seeds" in score_line(greedy.score_last().test)
 
 
 def test_an_observer_is_told_of_every_event_in_order(observed):

@@ -29,6 +29,12 @@ class RecordSettings:
         Range(low=1),
         unit="episodes",
     )
+    test_epsilon: float = setting(
+        0.0,
+        RECORDS,
+        "probability of a random action at each step of that test",
+        Range(low=0.0, high=1.0),
+    )
     finalists: int = setting(
         4,
         RECORDS,

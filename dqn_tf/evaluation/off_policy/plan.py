@@ -54,7 +54,7 @@ def prepare(flags: EvaluateFlags) -> OffPolicyPlan:
         parts.append(sources.load(spec, spaces, corpus, find_tokenizer))
     episodes = join(parts)
     return OffPolicyPlan(
-        version, env, spaces, episodes, _gamma(version, flags), flags.epsilon or 0.0, flags
+        version, env, spaces, episodes, _gamma(version, flags), flags.epsilon, flags
     )
 
 

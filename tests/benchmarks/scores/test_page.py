@@ -49,6 +49,31 @@ def test_page_says_whether_the_aim_is_met(tmp_path, score, word):
     assert "1 further rows" in text
 
 
+def test_page_judges_an_aim_by_the_runs_of_its_length(tmp_path):
+    file = tmp_path / "LunarLander-v3.csv"
+    for seed in range(10):
+        append(file, score_row(env="LunarLander-v3", seed=seed, score=210.0))
+    text = page.render(tmp_path, tmp_path / "results.md")
+    assert "at least 200 after 100,000 steps.\n\n- `dqn`: **met**, 210.0" in text
+    assert "at least 270 after 300,000 steps. Not measured yet." in text
+    for seed in range(10):
+        longer = {"total_steps": 300_000}
+        append(file, score_row(env="LunarLander-v3", seed=seed, score=260.0, overrides=longer))
+    text = page.render(tmp_path, tmp_path / "results.md")
+    assert "at least 270 after 300,000 steps.\n\n- `dqn`: **missed**, 260.0" in text
+    assert "--env=LunarLander-v3 --seeds=10 --variants=dqn`" in text
+    assert "--env=LunarLander-v3 --seeds=10 --variants=dqn --total_steps=300000`" in text
+    assert "further rows" not in text
+
+
+def test_page_says_how_scores_are_measured_that_are_not_of_greedy_episodes(tmp_path):
+    for env in ("MinAtar/Asterix-v1", "CartPole-v1"):
+        append(records.path(tmp_path, env), score_row(env=env))
+    text = page.render(tmp_path, tmp_path / "results.md")
+    assert "after 1,000,000 steps, scores of 1,000 episodes at epsilon 0.01:" in text
+    assert "after 50,000 steps:" in text
+
+
 def test_page_in_the_project_is_what_its_records_give():
     file = ROOT / "docs" / "results.md"
     assert file.read_text(encoding="utf-8") == page.render(RESULTS / "scores", file), (

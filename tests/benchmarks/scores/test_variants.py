@@ -3,7 +3,7 @@
 import pytest
 from absl import flags
 
-from benchmarks.scores import variants
+from benchmarks.scores import published, variants
 from dqn_tf.config import flags as config_flags
 from dqn_tf.config import presets
 
@@ -25,6 +25,15 @@ def test_variants_stand_on_plain_dqn():
         trained = presets.configure(env, {"seed": 3}).to_dict()
         differing = {name for name in compared if compared[name] != trained[name]}
         assert differing <= {"evaluation_period_env_steps"}
+
+
+def test_minatar_is_tested_as_its_published_scores_are():
+    for game in ("Asterix", "Breakout", "Freeway", "Seaquest", "SpaceInvaders"):
+        config = variants.configure(f"MinAtar/{game}-v1", "dqn", 0, {})
+        assert (config.test_episodes, config.test_epsilon) == (1_000, 0.01)
+        assert published.AIMS[config.env][0].total_steps == config.total_steps
+    own = variants.configure("MinAtar/Asterix-v1", "dqn", 0, {"test_episodes": 7})
+    assert own.test_episodes == 7
 
 
 def test_hash_tells_settings_apart_and_seeds_not():
