@@ -202,15 +202,12 @@ def general(overrides: dict[str, Any]) -> dict[str, Any]:
     loss settles between mean and median where rewards are drawn by lot, and only the mean is the
     Q-value. At the end the step size falls so far that the last batches no longer move it.
     """
-    steps, rate = overrides.get("total_steps"), overrides.get("learning_rate")
-    # DQNConfig refuses what is no number
+    steps = overrides.get("total_steps")
     if not isinstance(steps, numbers.Integral):
-        steps = DQNConfig.total_steps
-    if not isinstance(rate, numbers.Real):
-        rate = DQNConfig.learning_rate
+        steps = DQNConfig.total_steps  # DQNConfig refuses what is no number
     return {
         "loss": "mse",
-        "learning_rate_end": min(1e-5, float(rate)),
+        "learning_rate_end": 1e-5,
         "epsilon_decay_env_steps": max(1, int(steps) // 2),
     }
 
@@ -237,8 +234,8 @@ def configure(env: str, overrides: dict[str, Any] | None = None) -> DQNConfig:
     no need of random actions at first: where there are offline updates, or `initial_weights`,
     exploration begins with `epsilon_end`. Where `data` is overridden by none, so is all that the
     preset would have learned from them. A language model brings its torso, and has values of its
-    own; what it reads as one text may be long. Workers are a block behind. Raises UserError on a
-    bad value.
+    own; what it reads as one text may be long. Workers are a block behind. A step size that is
+    below the end of the preset's stays as it is. Raises UserError on a bad value.
     """
     env = full_id(env)
     preset = find(env)
@@ -256,6 +253,9 @@ def configure(env: str, overrides: dict[str, Any] | None = None) -> DQNConfig:
             chosen["message_tokens"] = DIALOGUE_TOKENS
     if overrides.get("workers"):
         chosen["lag"] = 1
+    rate, end = overrides.get("learning_rate"), chosen.get("learning_rate_end")
+    if isinstance(rate, numbers.Real) and end is not None:
+        chosen["learning_rate_end"] = min(end, float(rate))
     values = chosen | overrides | {"env": env}
     config = DQNConfig(**values)
     if (config.offline_updates or config.initial_weights) and "epsilon_start" not in values:

@@ -117,7 +117,11 @@ def test_without_a_preset_half_of_the_run_explores():
     config = presets.configure("Unknown-v0", {"total_steps": 3_001, "loss": "huber"})
     assert (config.epsilon_decay_env_steps, config.loss) == (1_500, "huber")
     assert presets.configure("Unknown-v0").loss == "mse"
-    assert presets.configure("Unknown-v0", {"learning_rate": 1e-6}).learning_rate_end == 1e-6
+    for env in ("Unknown-v0", "CartPole-v1"):
+        assert presets.configure(env, {"learning_rate": 1e-6}).learning_rate_end == 1e-6
+        assert presets.configure(env, {"learning_rate": 1e-3}).learning_rate_end == 1e-5
+    typed = {"learning_rate": 1e-6, "learning_rate_end": 1e-4}
+    assert presets.configure("CartPole-v1", typed).learning_rate_end == 1e-4
     for name in ("learning_rate", "total_steps"):
         with pytest.raises(UserError, match=f"--{name}=many"):
             presets.configure("Unknown-v0", {name: "many"})
