@@ -10,6 +10,8 @@ from benchmarks.scores.statistics import Estimate
 from dqn_tf.evaluation.statistics import bootstrap
 from dqn_tf.support.errors import UserError
 
+RUNS = 10  # an aim is judged by no fewer
+
 
 def estimate(values: Sequence[float]) -> Estimate:
     """Return the mean over the runs with its bootstrap interval."""
@@ -32,6 +34,11 @@ def paired_difference(first: Mapping[int, float], second: Mapping[int, float], d
 def verdict(is_met: bool) -> str:
     """Return the word for it, in bold."""
     return "**met**" if is_met else "**missed**"
+
+
+def judged(is_met: bool, runs: int) -> str:
+    """Return the verdict, if there are enough runs to judge by."""
+    return verdict(is_met) if runs >= RUNS else f"**not judged before {RUNS} runs**"
 
 
 def versions(rows: Sequence[Any]) -> str:

@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 
 from benchmarks.common import tables
-from benchmarks.common.report import packages_and_days
+from benchmarks.common.report import judged, packages_and_days
 from benchmarks.scores import records
 from benchmarks.scores.published import AIMS, PUBLISHED, Aim
 from benchmarks.scores.records import Row
@@ -12,7 +12,6 @@ from benchmarks.scores.summary import HEADER, Summary, cells, summaries
 from benchmarks.scores.variants import configure
 from dqn_tf.config.dqn_config import DQNConfig
 
-RUNS = 10  # an aim is judged by no fewer
 PUBLISHED_HEADER = ("system", "score", "measured on", "source")
 
 OPENING = """# Results
@@ -121,14 +120,10 @@ def aim(env_aim: Aim, env_summaries: list[Summary]) -> list[str]:
         runs = len(summary.rows)
         total_steps = summary.rows[0].total_steps
         in_time = total_steps <= env_aim.total_steps
-        if runs < RUNS:
-            verdict = f"not judged before {RUNS} runs"
-        elif in_time and summary.iqm.value >= env_aim.iqm:
-            verdict = "met"
-        else:
-            verdict = "missed"
+        is_met = in_time and summary.iqm.value >= env_aim.iqm
+        shown = f"{summary.iqm.show()} over {runs} run{'s' * (runs != 1)}"
         sentences.append(
-            f"- `{variant}`: **{verdict}**, {summary.iqm.show()} over {runs} run{'s' * (runs != 1)}"
+            f"- `{variant}`: {judged(is_met, runs)}, {shown}"
             f"{'' if in_time else f', though only after {total_steps:,} steps'}."
         )
     return [opening, "", *sentences] if sentences else [opening + " Not measured yet."]

@@ -7,7 +7,7 @@ import numpy as np
 
 from benchmarks.common import run_records, tables
 from benchmarks.common.records import read
-from benchmarks.common.report import estimate, verdict, versions
+from benchmarks.common.report import estimate, judged, versions
 from benchmarks.uses import grid_paths
 from benchmarks.uses.experiments import BY_NAME, EPISODES, Experiment, configure
 from benchmarks.uses.records import FILE, Row
@@ -67,7 +67,7 @@ def _line(experiment: Experiment, runs: Sequence[Row]) -> tuple[str, ...]:
     if last.optimum is not None:
         optimum = f"{last.optimum:.{digits}f}"
         short = shortfall(mean.value, last.optimum)
-        share = f"{max(short, 0.0):.1%}, {verdict(short <= AIM)}"
+        share = f"{max(short, 0.0):.1%}, {judged(short <= AIM, len(runs))}"
     return (
         experiment.title,
         mean.show(digits),

@@ -140,12 +140,22 @@ def test_a_run_is_what_train_py_does(tmp_path):
 
 def test_the_table_says_how_much_is_missing(tmp_path):
     taxi = BY_NAME["taxi"]
-    for seed, score in ((1, -50.0), (1, 6.0), (2, 7.0)):
-        append(
-            tmp_path / records.FILE, records.row("taxi", configure(taxi, seed, {}), result(score))
-        )
-    (line,) = [line for line in page.render(tmp_path).splitlines() if "Taxi" in line]
-    assert "| 6.00 | 8.00 | 18.8%, **missed** | -12.00 | a rule 2.50 | 2 | 90 | 1 |" in line
+
+    def line_with(*scores: tuple[int, float]) -> str:
+        for seed, score in scores:
+            config = configure(taxi, seed, {})
+            append(tmp_path / records.FILE, records.row("taxi", config, result(score)))
+        (line,) = [line for line in page.render(tmp_path).splitlines() if "Taxi" in line]
+        return line
+
+    few = line_with((1, -50.0), (1, 6.0), (2, 7.0))
+    assert "| 6.00 | 8.00 | 18.8%, **not judged before 10 runs** | -12.00 | a rule 2.50 |" in few
+    assert few.endswith("| 2 | 90 | 1 |")
+    assert "| 6.00 | 8.00 | 13.7%, **missed** |" in line_with(
+        *[(seed, 7.0) for seed in range(3, 11)]
+    )
+    better = line_with(*[(seed, 7.4) for seed in range(1, 11)])
+    assert "| 7.40 | 8.00 | 7.5%, **met** |" in better
 
 
 def test_the_command_offers_each_environment():
