@@ -11,6 +11,7 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 
+from dqn_tf.envs.placement import picture
 from dqn_tf.envs.placement.jobs import KINDS, Kind, Machine, fits, place
 from dqn_tf.support.errors import UserError, describe_value
 
@@ -26,7 +27,8 @@ class JobPlacement(gym.Env):
     value as a share of the largest, and the share of jobs that are still to come, this one among
     them. Action m places the job on machine m; action M turns it away, which is always legal. The
     reward is the job's value where it is placed, else 0. `info["action_mask"]` [M + 1] bool says
-    where there is room. `render` gives a line of text for each machine ("ansi").
+    where there is room. `render` gives a line of text for each machine ("ansi") or a picture of
+    them [60 M + 72, 216, 3] uint8 ("rgb_array").
 
     Args:
       machines: how many there are, M.
@@ -37,7 +39,7 @@ class JobPlacement(gym.Env):
     Raises UserError for anything but whole numbers from 1 on.
     """
 
-    metadata = {"render_modes": ["ansi"], "render_fps": 4}  # noqa: RUF012
+    metadata = {"render_modes": ["ansi", "rgb_array"], "render_fps": 4}  # noqa: RUF012
 
     def __init__(
         self,
@@ -55,7 +57,7 @@ class JobPlacement(gym.Env):
                     " least 1."
                 )
         if render_mode not in (None, *self.metadata["render_modes"]):
-            raise UserError(f"{ENV_ID} renders as ansi, not as {render_mode}.")
+            raise UserError(f"{ENV_ID} renders as ansi or rgb_array, not as {render_mode}.")
         self.observation_space = gym.spaces.Box(0.0, 1.0, (2 * machines + 4,), np.float32)
         self.action_space = gym.spaces.Discrete(machines + 1)
         self.render_mode = render_mode
@@ -109,10 +111,13 @@ class JobPlacement(gym.Env):
         numbers = range(1, len(self.machines) + 1)
         return [*(f"place on machine {number}" for number in numbers), "turn away"]
 
-    def render(self) -> str | None:
+    def render(self) -> str | np.ndarray | None:
         """Return what is taken of each machine, and the job that waits."""
-        if self.render_mode != "ansi":
-            return None
+        if self.render_mode == "rgb_array":
+            return picture.draw(self.machines, self.empty, self.job if self.left else None)
+        return self._text() if self.render_mode == "ansi" else None
+
+    def _text(self) -> str:
         cores, memory = self.empty
         lines = [
             f"machine {number}   cores {_bar(cores - free[0], cores)}   GB"

@@ -9,7 +9,7 @@ from gymnasium.utils.env_checker import check_env
 
 from dqn_tf.config.dqn_config import DQNConfig
 from dqn_tf.envs import registry
-from dqn_tf.envs.placement import exact, rules
+from dqn_tf.envs.placement import exact, picture, rules
 from dqn_tf.envs.placement.job_placement import ENV_ID, JobPlacement
 from dqn_tf.envs.placement.jobs import KINDS, fits, place
 from dqn_tf.support.errors import UserError
@@ -147,6 +147,31 @@ def test_an_observation_by_hand():
     assert lines[2] == "cache: cores 1, GB 3, worth 2; 3 to come"
 
 
+def test_the_picture_shows_what_is_taken_and_asked_for():
+    env = JobPlacement(machines=2, cores=4, memory=8, jobs=4, render_mode="rgb_array")
+    env.reset(seed=0)
+    env.machines = [(1, 8), (4, 2)]
+    env.job, env.left = KINDS[1], 3
+
+    def shares() -> list[float]:
+        image = env.render()
+        assert image.shape == (60 * 2 + 72, 216, 3) and image.dtype == np.uint8
+        bars = [image[top + 12, 12:204] for row in (12, 72, 132) for top in (row, row + 24)]
+        colored = [(bar != picture.FREE).any(-1) & (bar != picture.PAPER).any(-1) for bar in bars]
+        return [float(np.mean(cells)) for cells in colored]
+
+    # cores and GB of both machines, then of the job
+    np.testing.assert_allclose(shares(), [3 / 4, 0, 0, 6 / 8, 1 / 4, 3 / 8], atol=0.04)
+    env.left = 0
+    assert shares()[-2:] == [0.0, 0.0]
+
+
+def test_a_job_larger_than_a_machine_and_very_large_machines_are_drawn():
+    image = picture.draw([(1, 1)], (1, 1), KINDS[-1])
+    assert (image[84, 14:204] == picture.JOB_ORANGE).all()
+    assert picture.draw([(10**9, 10**9)], (10**9, 10**9), None).shape == (132, 216, 3)
+
+
 @pytest.mark.parametrize(
     ("sizes", "said"),
     [
@@ -154,7 +179,7 @@ def test_an_observation_by_hand():
         ({"jobs": 2.5}, "jobs is 2.5"),
         ({"cores": True}, "cores is True"),
         ({"memory": "4"}, "memory is '4'"),
-        ({"render_mode": "human"}, "renders as ansi, not as human"),
+        ({"render_mode": "human"}, "renders as ansi or rgb_array, not as human"),
     ],
     ids=str,
 )
