@@ -19,6 +19,12 @@ def host(setting: Setting, seed: int, watch: Stopwatch) -> float:
     return measure(configure(setting, seed, updates_per_block=updates), setting, watch)
 
 
+def lagged(setting: Setting, seed: int, watch: Stopwatch) -> float:
+    """Train on the host engine, the updates of a block beside the steps of the next one."""
+    updates = max(DQNConfig.updates_per_block, setting.updates)
+    return measure(configure(setting, seed, updates_per_block=updates, lag=1), setting, watch)
+
+
 def textbook(setting: Setting, seed: int, watch: Stopwatch) -> float:
     """Train on the host engine with one update per compiled call."""
     return measure(configure(setting, seed, updates_per_block=1), setting, watch)

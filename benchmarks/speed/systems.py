@@ -71,6 +71,14 @@ SYSTEMS = [
         seeds=True,
     ),
     System(
+        "lag",
+        "dqn_tf host, `--lag=1`",
+        ours.lagged,
+        OURS,
+        "TensorFlow's default",
+        timed_at=("anchor",),
+    ),
+    System(
         "textbook",
         "dqn_tf host, textbook loop",
         ours.textbook,
