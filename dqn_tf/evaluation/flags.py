@@ -71,6 +71,8 @@ def parse(argv: Sequence[str]) -> EvaluateFlags:
     for name, least in LEAST.items():
         if getattr(parsed, name) < least:
             raise UserError(f"--{name}={getattr(parsed, name)}: must be at least {least}.")
+    if not 0.0 <= parsed.epsilon <= 1.0:
+        raise UserError(f"--epsilon={parsed.epsilon:g}: must be from 0 to 1.")
     if parsed.env == "":
         raise UserError("--env is empty: name an environment, or leave it out.")
     if values["video_episodes"].present and parsed.video is None:
@@ -184,8 +186,6 @@ def _repeat_compare(argv: Sequence[str]) -> list[str]:
 
 def _require_data(parsed: EvaluateFlags, of_play: list[str]) -> None:
     """Raise UserError on flags that contradict --data, or need it."""
-    if not 0.0 <= parsed.epsilon <= 1.0:
-        raise UserError(f"--epsilon={parsed.epsilon:g}: must be from 0 to 1.")
     if not parsed.data:
         if parsed.gamma is not None:
             raise UserError(
