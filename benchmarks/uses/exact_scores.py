@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import gymnasium as gym
 import numpy as np
 
 from benchmarks.uses.blackjack import HANDS, Hand, mean_return
@@ -23,12 +22,9 @@ from dqn_tf.evaluation.episodes import ActFunction
 
 def of_table(act: ActFunction, env_id: str, env_kwargs: dict[str, Any]) -> float:
     """Return the mean in an environment that names its transitions, by policy evaluation."""
-    env: Any = gym.make(env_id, **env_kwargs).unwrapped
-    states = np.arange(len(env.P))
-    mask = getattr(env, "action_mask", None)
-    masks = None if mask is None else np.array([mask(state) for state in states], bool)
-    env.close()
-    return table_of(env_id, env_kwargs).return_of(act(states, masks))
+    table = table_of(env_id, env_kwargs)
+    states = np.arange(len(table.start))
+    return table.return_of(act(states, table.masks))
 
 
 def of_blackjack(act: ActFunction) -> float:

@@ -16,7 +16,6 @@ from dqn_tf.evaluation.episodes import ActFunction
 SEEDS = range(1, 11)
 EPISODES = 1_000  # of a score that is played
 SMALL = {"machines": 3, "cores": 4, "memory": 4, "jobs": 12}  # JobPlacement's own
-DOOR_KEY = "minigrid:MiniGrid-DoorKey-5x5-v0"
 CELLS = f"{minigrid_cells.__name__}:Cells"
 LARGE = {"machines": 8, "cores": 8, "memory": 16, "jobs": 80}
 
@@ -56,6 +55,16 @@ def _tabular(name: str, env: str, **env_kwargs: Any) -> Experiment:
     )
 
 
+def _grid(name: str, env: str, **settings: Any) -> Experiment:
+    return Experiment(
+        name,
+        env,
+        lambda: yardsticks.of_grid(configure(BY_NAME[name], 0, {})),
+        {},
+        {"env_wrappers": CELLS, **settings},
+    )
+
+
 EXPERIMENTS = [
     _tabular("frozen_lake", "FrozenLake-v1"),
     _tabular("frozen_lake_8x8", "FrozenLake-v1", map_name="8x8"),
@@ -84,13 +93,8 @@ EXPERIMENTS = [
         LARGE,
         {},
     ),
-    Experiment(
-        "door_key",
-        DOOR_KEY,
-        lambda: yardsticks.of_grid(configure(BY_NAME["door_key"], 0, {})),
-        {},
-        {"env_wrappers": CELLS},
-    ),
+    _grid("empty_room", "minigrid:MiniGrid-Empty-Random-6x6-v0"),
+    _grid("door_key", "minigrid:MiniGrid-DoorKey-5x5-v0", total_steps=200_000),
 ]
 BY_NAME: dict[str, Experiment] = {experiment.name: experiment for experiment in EXPERIMENTS}
 

@@ -23,6 +23,7 @@ class Table(NamedTuple):
       start: the chance of each state to be the first, [S].
       steps: that an episode may last.
       is_limited: whether the environment itself ends it after them.
+      masks: which actions are legal in each state, [S, A] bool; None where all are.
     """
 
     chances: np.ndarray
@@ -31,6 +32,7 @@ class Table(NamedTuple):
     start: np.ndarray
     steps: int
     is_limited: bool
+    masks: np.ndarray | None
 
     def optimum(self) -> float:
         """Return the mean return of the best policy, by value iteration."""
@@ -83,9 +85,12 @@ def table_of(env_id: str, env_kwargs: dict[str, Any]) -> Table:
     chances, rewards, next_states = _transitions(model.P)
     steps = limit or MAX_EPISODE_STEPS
     start = model.initial_state_distrib
-    table = Table(chances, rewards, next_states, start, steps, is_limited=bool(limit))
+    mask_of = getattr(model, "action_mask", None)
+    masks = None
+    if mask_of is not None:
+        masks = np.array([mask_of(state) for state in range(len(model.P))], bool)
     env.close()
-    return table
+    return Table(chances, rewards, next_states, start, steps, bool(limit), masks)
 
 
 def _transitions(model: dict[int, dict[int, list[Any]]]) -> tuple[np.ndarray, ...]:
