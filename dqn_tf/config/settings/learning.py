@@ -305,7 +305,7 @@ class LearningSettings:
     clip_targets: bool = setting(
         False,
         IMPROVEMENTS,
-        "targets are cut to --v_min and --v_max, so that Q-values cannot diverge",
+        "targets are cut to --v_min and --v_max, which bounds what Q-values are pulled towards",
         source="Andrychowicz et al. 2017",
     )
     munchausen: bool = setting(
