@@ -7,16 +7,18 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 
-# minigrid.core.constants: kinds of things, their colours, and the states of a door
-COUNTS = (11, 6, 3)
+# minigrid.core.constants: kinds of things, their colours, and states: those of a door are three,
+# and an agent that is in the picture has one of four directions there
+COUNTS = (11, 6, 4)
 
 
 class Cells(gym.ObservationWrapper):
-    """Observes [height, width, 20] bool: of each cell the thing in it, its colour and its state.
+    """Observes [height, width, 21] bool: of each cell the thing in it, its colour and its state.
 
     MiniGrid numbers them, and the size of a number says nothing: a door, 4, is not twice a wall, 2.
     So each number is told by a 1 at its place. The mission, a text, and the direction are left out:
-    the picture is seen from the agent. Wrappers such as FullyObsWrapper may be inside this one.
+    the picture is seen from the agent, or has the agent in it, which looks somewhere. Wrappers such
+    as FullyObsWrapper may be inside this one.
     """
 
     def __init__(self, env: gym.Env) -> None:

@@ -9,7 +9,7 @@ from dqn_tf.config.dqn_config import DQNConfig
 from dqn_tf.envs import registry
 from dqn_tf.envs.minigrid_cells import COUNTS, Cells
 
-WALL, DOOR, KEY = 2, 4, 5
+WALL, DOOR, KEY, AGENT = 2, 4, 5, 10
 YELLOW, GREY = 4, 5
 LOCKED = 2
 
@@ -30,19 +30,31 @@ class OneCorridor(gym.Env):
 def test_each_number_is_a_one_at_its_place():
     env = Cells(OneCorridor())
     cells, _ = env.reset()
-    assert env.observation_space.contains(cells) and cells.shape == (1, 3, 20)
+    assert env.observation_space.contains(cells) and cells.shape == (1, 3, 21)
     door = cells[0, 1]
     assert np.flatnonzero(door).tolist() == [DOOR, 11 + YELLOW, 17 + LOCKED]
     assert (cells.sum(-1) == 3).all()
 
 
+def test_an_agent_in_the_picture_looks_in_one_of_four_directions():
+    wrappers = pytest.importorskip("minigrid.wrappers")
+    env = Cells(wrappers.FullyObsWrapper(gym.make("MiniGrid-Empty-Random-6x6-v0")))
+    seen = set()
+    for seed in range(20):
+        cells, _ = env.reset(seed=seed)
+        (agent,) = cells[cells[..., AGENT]]
+        seen |= set(np.flatnonzero(agent[17:]).tolist())
+    assert seen == {0, 1, 2, 3}
+
+
 def test_minigrids_own_numbers_and_pictures():
     constants = pytest.importorskip("minigrid.core.constants")
     named = constants.OBJECT_TO_IDX, constants.COLOR_TO_IDX, constants.STATE_TO_IDX
-    assert tuple(map(len, named)) == COUNTS
+    assert tuple(map(len, named)) == (*COUNTS[:2], 3)
+    assert len(constants.DIR_TO_VEC) == COUNTS[2]
     config = DQNConfig(
         env="minigrid:MiniGrid-DoorKey-5x5-v0", env_wrappers=f"{Cells.__module__}:Cells"
     )
     spaces = registry.spaces(config)
-    assert spaces.observation_shape == (7, 7, 20)
+    assert spaces.observation_shape == (7, 7, 21)
     assert choice.automatic(spaces) == "minatar_cnn"
