@@ -94,7 +94,7 @@ EXPERIMENTS = [
         {},
     ),
     _grid("empty_room", "minigrid:MiniGrid-Empty-Random-6x6-v0"),
-    _grid("door_key", "minigrid:MiniGrid-DoorKey-5x5-v0", total_steps=200_000),
+    _grid("door_key", "minigrid:MiniGrid-DoorKey-5x5-v0", n_step=5, double=True),
 ]
 BY_NAME: dict[str, Experiment] = {experiment.name: experiment for experiment in EXPERIMENTS}
 

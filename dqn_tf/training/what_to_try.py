@@ -81,6 +81,7 @@ def what_to_try(
             f"  {other_command('doctor')} {' '.join(_environment(config))}",
             *_twice(config, "total_steps"),
             *(_twice(config, "epsilon_decay_env_steps") if _has_decay(config) else []),
+            *_parts(config, "n_step", "double"),  # a reward that comes late is learned of sooner
         ]
     if threshold is not None and high < threshold:
         return [

@@ -40,6 +40,7 @@ OURS = re.compile(
             r"  python -m dqn_tf\.doctor --env=.*",
             r"  --total_steps=800",
             r"  --epsilon_decay_env_steps=\d+",
+            r"  --n_step=3 --double",
             r"weights_sha256 [0-9a-f]{64}",
             r"Run directory   .*",
             r"Learning curve  .*",

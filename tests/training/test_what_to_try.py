@@ -34,7 +34,8 @@ def test_as_bad_as_at_random():
     lines = what_to_try(CONFIG, RunOutcome(summary(4.0), RANDOM), 8.0, 200)
     assert lines[0].startswith("That is no better than its first 20 episodes")
     assert lines[1].endswith("--env=Taxi-v4")
-    assert lines[2:] == ["  --total_steps=4000", "  --epsilon_decay_env_steps=600"]
+    assert lines[2:4] == ["  --total_steps=4000", "  --epsilon_decay_env_steps=600"]
+    assert lines[4:] == ["  --n_step=3 --double"]
 
 
 @pytest.mark.parametrize(
