@@ -58,6 +58,8 @@ def settings(config: DQNConfig) -> str:
         name = field.name
         value = getattr(config, name)
         if name not in ("env", "seed") and value != getattr(base, name):
+            if name == "learning_rate_end" and value is None:
+                value = config.learning_rate  # no flag says none: it stays where it begins
             words += flag_words(name, value)
     return " ".join(words)
 

@@ -52,6 +52,12 @@ def test_hash_tells_settings_apart_and_seeds_not():
     )
 
 
+def test_a_step_size_that_does_not_fall_is_typed_as_one_that_ends_where_it_begins():
+    constant = {"learning_rate": 0.003, "learning_rate_end": None}
+    words = variants.settings(variants.configure("Acrobot-v1", "dqn", 0, constant))
+    assert "--learning_rate_end=0.003" in words.split() and "None" not in words
+
+
 @pytest.mark.parametrize("variant", variants.VARIANTS)
 def test_settings_are_the_flags_that_repeat_a_run(variant):
     config = variants.configure("Acrobot-v1", variant, 0, {"hidden_units": (8, 9)})
