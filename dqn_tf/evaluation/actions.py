@@ -1,10 +1,11 @@
-"""What a policy answers, held to the actions that there are before one of them is played."""
+"""What a policy answers, held to the actions that there are, and what is played in its place."""
 
 from typing import Any
 
 import numpy as np
 
 from dqn_tf.envs.spaces import Spaces
+from dqn_tf.experience.exploration import random_action
 from dqn_tf.support.errors import UserError
 
 
@@ -28,3 +29,19 @@ def require_actions(answer: Any, count: int, spaces: Spaces, policy: str) -> np.
             f" {last}."
         )
     return actions
+
+
+def explored(
+    chosen: np.ndarray,
+    uniform: np.ndarray,
+    epsilon: float,
+    spaces: Spaces,
+    mask: np.ndarray | None,
+) -> np.ndarray:
+    """Return the actions [N], a random legal one in the place of some with probability `epsilon`.
+
+    `uniform` [N, 2] are numbers drawn from [0, 1): the first says whether to explore, the second
+    how. `chosen` [N] and the result are the environment's own actions; `mask` is [N, A] bool.
+    """
+    drawn = random_action(uniform[:, 1], spaces.actions, mask) + spaces.action_start
+    return np.where(uniform[:, 0] < epsilon, drawn, chosen)

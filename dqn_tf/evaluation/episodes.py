@@ -1,6 +1,7 @@
 """Episodes of any policy, each with its own seed."""
 
 import dataclasses
+import functools
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -10,12 +11,10 @@ import numpy as np
 from dqn_tf.config import seeding
 from dqn_tf.config.dqn_config import DQNConfig
 from dqn_tf.envs.checked_env import CheckedEnv
-from dqn_tf.envs.spaces import Spaces
 from dqn_tf.evaluation import statistics
-from dqn_tf.evaluation.actions import require_actions
+from dqn_tf.evaluation.actions import explored, require_actions
 from dqn_tf.evaluation.kept_envs import MAX_PARALLEL, KeptEnvs
 from dqn_tf.evaluation.watch import Watch
-from dqn_tf.experience.exploration import random_action
 from dqn_tf.support.errors import UserError
 
 # 30 minutes of an Atari game; an episode that is still running then is cut and counted.
@@ -195,6 +194,11 @@ class _Episode:
     capped: bool = False
     is_done: bool = False
 
+    @functools.cached_property
+    def generator(self) -> np.random.Generator:
+        """What the random actions are drawn from."""
+        return seeding.action_generator(self.seed)
+
 
 def _play_all(
     policy: ActFunction,
@@ -218,7 +222,8 @@ def _play_all(
         spaces = running[0].env.spaces
         chosen = require_actions(policy(observation, masks), len(running), spaces, "The policy")
         if rules.epsilon:
-            chosen = _explore(chosen, running, rules.epsilon, spaces, masks)
+            uniform = np.array([player.episode.generator.random(2) for player in running])
+            chosen = explored(chosen, uniform, rules.epsilon, spaces, masks)
         actions = chosen.tolist()
         for player, action in zip(running, actions, strict=True):
             player.env.begin_step(action)
@@ -248,21 +253,8 @@ def _masks(players: list["_Player"]) -> np.ndarray | None:
     return np.array([player.env.mask for player in players])
 
 
-def _explore(
-    chosen: np.ndarray,
-    players: list["_Player"],
-    epsilon: float,
-    spaces: Spaces,
-    masks: np.ndarray | None,
-) -> np.ndarray:
-    """Return the actions [N] with a random legal one in the place of some."""
-    draws = np.array([player.generator.random(2) for player in players])  # whether and which
-    drawn = random_action(draws[:, 1], spaces.actions, masks) + spaces.action_start
-    return np.where(draws[:, 0] < epsilon, drawn, chosen)
-
-
 class _Player:
-    """An environment, the episode that it is playing, and the generator of its random actions."""
+    """An environment and the episode that it is playing."""
 
     def __init__(self, env: CheckedEnv, max_episode_steps: int) -> None:
         self.env = env
@@ -271,7 +263,6 @@ class _Player:
     def start(self, episode: _Episode) -> None:
         """Reset the environment with the episode's seed."""
         self.episode = episode
-        self.generator = seeding.action_generator(episode.seed)
         self.observation = self.env.reset(episode.seed)
 
     def step(self, action: int) -> None:

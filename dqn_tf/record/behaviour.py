@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from dqn_tf.envs.spaces import Spaces
-from dqn_tf.evaluation.actions import require_actions
+from dqn_tf.evaluation.actions import explored, require_actions
 from dqn_tf.evaluation.episodes import ActFunction
 from dqn_tf.experience.exploration import random_action
 
@@ -30,13 +30,12 @@ class Behaviour:
         [0, 1): the first says whether to explore, the second how.
         """
         count = self._spaces.actions
-        start = self._spaces.action_start
         legal = np.full(len(observation), count) if mask is None else mask.sum(axis=1)  # [N]
-        random = random_action(uniform[:, 1], count, mask) + start
         if self._policy is None:
-            return random, 1.0 / legal
+            random = random_action(uniform[:, 1], count, mask)
+            return random + self._spaces.action_start, 1.0 / legal
         answer = self._policy(observation, mask)
         chosen = require_actions(answer, len(observation), self._spaces, "The model")
-        actions = np.where(uniform[:, 0] < self._epsilon, random, chosen)
+        actions = explored(chosen, uniform, self._epsilon, self._spaces, mask)
         share = self._epsilon / legal
         return actions, np.where(actions == chosen, 1.0 - self._epsilon + share, share)
