@@ -5,9 +5,9 @@ import hashlib
 from typing import Any
 
 from benchmarks.scores.published import protocol
-from dqn_tf.config import presets
+from dqn_tf.config import presets, typed
 from dqn_tf.config.dqn_config import DQNConfig
-from dqn_tf.config.notation import flag_words, show
+from dqn_tf.config.notation import show
 from dqn_tf.config.preset import Preset
 from dqn_tf.support.errors import UserError
 
@@ -48,20 +48,8 @@ def configure(env: str, variant: str, seed: int, overrides: dict[str, Any]) -> D
 
 
 def settings(config: DQNConfig) -> str:
-    """Write the flags with which `train.py` repeats the run, without `--seed`.
-
-    These are all values that differ from what `train.py` takes by itself.
-    """
-    base = presets.configure(config.env, {})
-    words = [f"--env={config.env}"]
-    for field in dataclasses.fields(config):
-        name = field.name
-        value = getattr(config, name)
-        if name not in ("env", "seed") and value != getattr(base, name):
-            if name == "learning_rate_end" and value is None:
-                value = config.learning_rate  # no flag says none: it stays where it begins
-            words += flag_words(name, value)
-    return " ".join(words)
+    """Write the flags with which `train.py` repeats the run, without `--seed`."""
+    return " ".join(typed.training_flags(config, left_out=("seed",)))
 
 
 def config_hash(config: DQNConfig) -> str:

@@ -75,7 +75,7 @@ EXPERIMENTS = [
         "Blackjack-v1",
         yardsticks.of_blackjack,
         {},
-        {},
+        {"total_steps": 200_000},
         exact_scores.of_blackjack,
     ),
     Experiment(

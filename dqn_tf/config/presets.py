@@ -212,6 +212,14 @@ def general(overrides: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+def without_rise(values: dict[str, Any], overrides: dict[str, Any]) -> dict[str, Any]:
+    """Return `values` with an end of the step size that is not above the one in `overrides`."""
+    rate, end = overrides.get("learning_rate"), values.get("learning_rate_end")
+    if not isinstance(rate, numbers.Real) or end is None:
+        return values  # DQNConfig refuses what is no number
+    return values | {"learning_rate_end": min(end, float(rate))}
+
+
 def find(env: str) -> Preset | None:
     """Return the environment's preset, or that of its family (Atari, MinAtar), or None."""
     env = full_id(env)
@@ -253,10 +261,7 @@ def configure(env: str, overrides: dict[str, Any] | None = None) -> DQNConfig:
             chosen["message_tokens"] = DIALOGUE_TOKENS
     if overrides.get("workers"):
         chosen["lag"] = 1
-    rate, end = overrides.get("learning_rate"), chosen.get("learning_rate_end")
-    if isinstance(rate, numbers.Real) and end is not None:
-        chosen["learning_rate_end"] = min(end, float(rate))
-    values = chosen | overrides | {"env": env}
+    values = without_rise(chosen, overrides) | overrides | {"env": env}
     config = DQNConfig(**values)
     if (config.offline_updates or config.initial_weights) and "epsilon_start" not in values:
         return dataclasses.replace(config, epsilon_start=config.epsilon_end)

@@ -11,6 +11,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, TextIO
 
+from dqn_tf.config import presets
 from dqn_tf.config.dqn_config import FIXED_ON_RESUME, DQNConfig
 from dqn_tf.config.notation import show
 from dqn_tf.envs.registry import directory_name
@@ -270,8 +271,9 @@ def changed_config(before: DQNConfig, overrides: dict[str, Any]) -> tuple[DQNCon
     """
     if overrides.get("workers") == 0:  # what is about workers goes with them
         overrides = {"ray_address": "", "accept_other_workers": False} | overrides
+    values = presets.without_rise(before.to_dict(), overrides) | overrides
     try:
-        config = DQNConfig.from_dict(before.to_dict() | overrides)
+        config = DQNConfig.from_dict(values)
     except UserError:
         _require_changeable(_differences(before, overrides))
         raise

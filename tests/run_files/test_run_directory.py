@@ -168,6 +168,23 @@ def test_what_can_change_on_resume_is_reported():
     ]
 
 
+@pytest.mark.parametrize(
+    ("overrides", "end"),
+    [
+        ({"learning_rate": 1e-6}, 1e-6),
+        ({"learning_rate": 1e-4}, 1e-5),
+        ({"learning_rate": 1e-6, "learning_rate_end": 1e-3}, 1e-3),
+        ({"gamma": 0.5}, 1e-5),
+    ],
+)
+def test_a_smaller_step_size_does_not_rise_to_the_end_that_is_recorded(overrides, end):
+    before = dataclasses.replace(CONFIG, learning_rate_end=1e-5)
+    config, differences = changed_config(before, overrides)
+    assert config.learning_rate_end == end
+    told = [phrase for phrase in differences if phrase.startswith("--learning_rate_end was 1e-05")]
+    assert len(told) == (end != 1e-5)
+
+
 def test_a_run_goes_on_without_workers_and_what_is_about_them():
     before = DQNConfig(workers=2, lag=1, ray_address="auto", accept_other_workers=True)
     config, _ = changed_config(before, {"workers": 0})
