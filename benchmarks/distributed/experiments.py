@@ -83,24 +83,14 @@ LEARNING: dict[str, Any] = SLOW | {
     "epsilon_start": 1.0,
     "epsilon_decay_env_steps": 16_000,
 }
-# an update a step, and a short horizon: a step is a second of driving
+# on top of the preset
 HIGHWAY: dict[str, Any] = {
     "env": "highway_env:highway-fast-v0",
     "num_envs": 8,
     "shard_envs": 4,
     "lag": 1,
-    "total_steps": 20_000,
-    "hidden_units": (256, 256),
-    "learning_rate": 5e-4,
-    "learning_rate_end": None,
-    "loss": "huber",
-    "gamma": 0.8,
-    "batch_size": 32,
-    "replay_capacity": 15_000,
-    "warmup_env_steps": 200,
-    "env_steps_per_update": 1.0,
+    "optimizer_epsilon": 1e-7,
     "updates_per_block": 32,
-    "target_update_period_env_steps": 50,
     "epsilon_decay_env_steps": 6_000,
     "evaluation_period_env_steps": 2_000,
     "evaluation_episodes": 10,

@@ -18,34 +18,12 @@ SB3_PYTHON = "SB3_PYTHON"  # the variable that names the interpreter that has it
 SEEDS = range(1, 11)
 EPISODES = 100  # of each score, on the same seeds for all runs
 
-# highway-env's documentation trains Stable-Baselines3's DQN like this; what it does not name is
-# that library's default. An update a step, and a short horizon: a step is a second of driving.
-SETTINGS: dict[str, Any] = {
-    "total_steps": 20_000,
-    "num_envs": 1,
-    "hidden_units": (256, 256),
-    "learning_rate": 5e-4,
-    "learning_rate_end": None,
-    "loss": "huber",
-    "optimizer_epsilon": 1e-8,
-    "max_gradient_norm": 10.0,
-    "gamma": 0.8,
-    "batch_size": 32,
-    "replay_capacity": 15_000,
-    "warmup_env_steps": 200,
-    "env_steps_per_update": 1.0,
-    "target_update_period_env_steps": 50,
-    "epsilon_end": 0.05,
-    "epsilon_decay_env_steps": 2_000,
-    "evaluation_period_env_steps": 0,
-}
-
 
 class Experiment(NamedTuple):
     """One row of the table.
 
     Attributes:
-      settings: on top of SETTINGS; Stable-Baselines3 is given the same work.
+      settings: on top of the preset's; Stable-Baselines3 is given the same work.
     """
 
     name: str
@@ -65,8 +43,12 @@ BY_NAME = {experiment.name: experiment for experiment in EXPERIMENTS}
 
 
 def configure(experiment: Experiment, seed: int, overrides: dict[str, Any]) -> DQNConfig:
-    """Build one run's configuration, `overrides` on top. Raises UserError."""
-    return presets.configure(ENV, SETTINGS | experiment.settings | overrides | {"seed": seed})
+    """Build one run's configuration, `overrides` on top; nothing is evaluated during the run.
+
+    Raises UserError.
+    """
+    values = {"evaluation_period_env_steps": 0, "seed": seed}
+    return presets.configure(ENV, values | experiment.settings | overrides)
 
 
 def jobs(options: RunFlags) -> Iterator[Job]:

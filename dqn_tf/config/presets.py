@@ -156,6 +156,24 @@ PRESETS = {
         },
         "greedy return of at least 200 over 100 episodes, as the IQM of ten runs",
     ),
+    # highway-env's documentation trains Stable-Baselines3's DQN like this; what it does not name is
+    # that library's default. An update a step, and a short horizon: a step is a second of driving.
+    "highway_env:highway-fast-v0": Preset(
+        {
+            "total_steps": 20_000,
+            "optimizer_epsilon": 1e-8,
+            "gamma": 0.8,
+            "batch_size": 32,
+            "replay_capacity": 15_000,
+            "warmup_env_steps": 200,
+            "env_steps_per_update": 1.0,
+            "target_update_period_env_steps": 50,
+            "epsilon_decay_env_steps": 2_000,
+            "evaluation_period_env_steps": 5_000,
+        },
+        {},
+        "greedy return of at least 20 over 100 episodes, as the mean of ten runs",
+    ),
     "dqn_tf/GridWorld-v0": Preset(
         {
             "total_steps": 6_000,
