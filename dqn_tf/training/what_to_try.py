@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from dqn_tf.config import presets
 from dqn_tf.config.dqn_config import DQNConfig
 from dqn_tf.config.typed import setting_flags
 from dqn_tf.experience.exploration import epsilon
@@ -79,15 +80,15 @@ def what_to_try(
             f"That is no better than its first {EPISODES} episodes, played nearly at random: their"
             f" mean was {np.mean(outcome.first):.1f}. What to try:",
             f"  {other_command('doctor')} {' '.join(_environment(config))}",
-            *_twice(config, "total_steps"),
-            *(_twice(config, "epsilon_decay_env_steps") if _has_decay(config) else []),
+            *_longer(config),
+            *_explores_longer(config),
             *_parts(config, "n_step", "double"),  # a reward that comes late is learned of sooner
         ]
     if threshold is not None and high < threshold:
         return [
             f"The environment calls {threshold:g} solved. What to try:",
             *_against_waiting(config, outcome.test, time_limit),
-            *_twice(config, "total_steps"),
+            *_longer(config),
             *_parts(config, *PARTS),
         ]
     return []
@@ -130,7 +131,7 @@ def _against_divergence(config: DQNConfig, outcome: RunOutcome) -> list[str]:
         f" {_shown(most)}: learning diverged, or has hardly begun. What to try:",
         f"  --learning_rate={config.learning_rate / 3:.1g}",
         *_parts(config, "double"),
-        *_twice(config, "total_steps"),
+        *_longer(config),
     ]
 
 
@@ -178,10 +179,23 @@ def _most_by_chance(returns: Sequence[float]) -> float:
     return float(np.mean(returns) + 2 * np.std(returns, ddof=1) / np.sqrt(len(returns)))
 
 
-def _twice(config: DQNConfig, name: str) -> list[str]:
-    """Return how twice a number of steps is typed; nothing for 0, whose double is 0."""
-    steps = getattr(config, name)
-    return [f"  --{name}={2 * steps}"] if steps else []
+def _longer(config: DQNConfig) -> list[str]:
+    """Return how many steps to train: twice as many, but no fewer than train.py takes by itself.
+
+    Nothing for a run on logged data alone: twice its steps are none.
+    """
+    if not config.total_steps:
+        return []
+    usual = presets.configure(config.env).total_steps
+    return [f"  --total_steps={max(2 * config.total_steps, usual)}"]
+
+
+def _explores_longer(config: DQNConfig) -> list[str]:
+    """Return how twice the exploration is typed; nothing where the run ended before it did."""
+    steps = config.epsilon_decay_env_steps
+    if not _has_decay(config) or not 0 < steps < config.total_steps:
+        return []
+    return [f"  --epsilon_decay_env_steps={2 * steps}"]
 
 
 def _parts(config: DQNConfig, *names: str) -> list[str]:

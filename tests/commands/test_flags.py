@@ -38,7 +38,7 @@ OURS = re.compile(
             r"\(The SavedModel holds .*",
             r"That is no better than its first 20 episodes, .* What to try:",
             r"  python -m dqn_tf\.doctor --env=.*",
-            r"  --total_steps=800",
+            r"  --total_steps=100000",
             r"  --epsilon_decay_env_steps=\d+",
             r"  --n_step=3 --double",
             r"weights_sha256 [0-9a-f]{64}",

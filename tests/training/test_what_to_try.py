@@ -6,7 +6,7 @@ import pytest
 from dqn_tf.config.dqn_config import DQNConfig
 from dqn_tf.training.what_to_try import RunOutcome, read_outcome, what_to_try
 
-CONFIG = DQNConfig(env="Taxi-v4", total_steps=2_000, epsilon_decay_env_steps=300)
+CONFIG = DQNConfig(env="Taxi-v4", total_steps=60_000, epsilon_decay_env_steps=300)
 RANDOM = [-10.0, 10.0] * 10  # mean 0, standard error 2.3
 
 
@@ -34,8 +34,19 @@ def test_as_bad_as_at_random():
     lines = what_to_try(CONFIG, RunOutcome(summary(4.0), RANDOM), 8.0, 200)
     assert lines[0].startswith("That is no better than its first 20 episodes")
     assert lines[1].endswith("--env=Taxi-v4")
-    assert lines[2:4] == ["  --total_steps=4000", "  --epsilon_decay_env_steps=600"]
+    assert lines[2:4] == ["  --total_steps=120000", "  --epsilon_decay_env_steps=600"]
     assert lines[4:] == ["  --n_step=3 --double"]
+
+
+@pytest.mark.parametrize(
+    ("env", "steps"),
+    [("Taxi-v4", 100_000), ("CartPole-v1", 50_000), ("dqn_tf/GridWorld-v0", 6_000)],
+)
+def test_a_short_run_is_told_of_the_usual_length(env, steps):
+    short = DQNConfig(env=env, total_steps=2_000, epsilon_decay_env_steps=5_000)
+    lines = what_to_try(short, RunOutcome(summary(4.0), RANDOM), 8.0, 200)
+    # it explored until its end
+    assert lines[2:] == [f"  --total_steps={steps}", "  --n_step=3 --double"]
 
 
 @pytest.mark.parametrize(
@@ -51,14 +62,14 @@ def test_below_what_counts_as_solved(settings, parts):
     lines = what_to_try(config, RunOutcome(summary(6.0), RANDOM), 8.0, 200)
     assert lines == [
         "The environment calls 8 solved. What to try:",
-        "  --total_steps=4000",
+        "  --total_steps=120000",
         *parts,
     ]
 
 
 WAITS = (
-    "  --gamma=0.995 --epsilon_decay_env_steps=1000  (4 of 20 test episodes ran into the time limit"
-    " of 200 steps, with a mean return of 5.0: it waits)"
+    "  --gamma=0.995 --epsilon_decay_env_steps=30000  (4 of 20 test episodes ran into the time"
+    " limit of 200 steps, with a mean return of 5.0: it waits)"
 )
 
 
@@ -71,9 +82,9 @@ WAITS = (
         ({}, {"longest": (4, 5.0), "length": 199}, None),  # nothing but an end
         ({"gamma": 0.999}, {"longest": (4, 5.0)}, WAITS.replace("--gamma=0.995 ", "")),
         (
-            {"epsilon_decay_env_steps": 1_000, "epsilon_end": 0.8},
+            {"epsilon_decay_env_steps": 30_000, "epsilon_end": 0.8},
             {"longest": (4, 5.0)},
-            WAITS.replace("decay_env_steps=1000", "end=1"),
+            WAITS.replace("decay_env_steps=30000", "end=1"),
         ),
     ],
 )
@@ -116,7 +127,7 @@ def test_values_that_no_rewards_come_to(settings, q_selected, reward, has_diverg
         return
     assert lines[0].startswith(f"The Q-values are {q_selected:,.0f} in the mean")
     assert "rewards of at most 5 in size and --gamma=0.99 no return is beyond 500:" in lines[0]
-    assert lines[1:] == ["  --learning_rate=0.0002", "  --double", "  --total_steps=4000"]
+    assert lines[1:] == ["  --learning_rate=0.0002", "  --double", "  --total_steps=120000"]
 
 
 def test_what_became_of_a_run_is_read_from_its_metrics_and_rows(tmp_path):
