@@ -40,9 +40,11 @@ def configure(env: str, variant: str, seed: int, overrides: dict[str, Any]) -> D
     if variant not in VARIANTS:
         raise UserError(f"--variants: '{variant}' is none of {', '.join(VARIANTS)}.")
     preset = presets.find(env) or Preset({}, {}, "")
-    changes = preset.recommended if variant == "recommended" else VARIANTS[variant]
+    total_steps = presets.total_steps(preset.plain | overrides)
+    changes = VARIANTS[variant]
+    if variant == "recommended":
+        changes = preset.recommended_for(total_steps)
     values = {"env": env} | preset.plain | changes | protocol(env) | overrides
-    total_steps = values.get("total_steps", DQNConfig.total_steps)
     values.setdefault("evaluation_period_env_steps", max(1, total_steps // EVALUATIONS))
     return DQNConfig(**values | {"seed": seed})
 

@@ -3,17 +3,33 @@
 from typing import Any, NamedTuple
 
 
+class LongRun(NamedTuple):
+    """What is recommended on top in runs of `total_steps` and more."""
+
+    total_steps: int
+    values: dict[str, Any]
+
+
 class Preset(NamedTuple):
     """Plain DQN tuned for one environment, and the improvements recommended on top of it.
 
-    `claim` is what a run with both should reach.
+    Attributes:
+      claim: what a run with both should reach.
+      long_run: what helps only where there is time for it; None where nothing does.
     """
 
     plain: dict[str, Any]
     recommended: dict[str, Any]
     claim: str
+    long_run: LongRun | None = None
 
     @property
     def values(self) -> dict[str, Any]:
-        """What differs from DQNConfig's defaults in a run of `train.py`."""
+        """What differs from DQNConfig's defaults in a run of `train.py`, unless it is long."""
         return self.plain | self.recommended
+
+    def recommended_for(self, total_steps: int) -> dict[str, Any]:
+        """Return the improvements that are recommended for a run of so many steps."""
+        if self.long_run is None or total_steps < self.long_run.total_steps:
+            return self.recommended
+        return self.recommended | self.long_run.values

@@ -17,6 +17,7 @@ from dqn_tf.support.command_line import other_command
 
 MANY = 0.1  # of the test's episodes
 BEYOND = 2.0  # times the largest return that there can be: more than an estimate's error
+OUTLIER = 10.0  # times the bend of Huber's loss: of a reward of this size only the sign counts
 EPISODES = 20  # at a run's beginning
 NEARLY_RANDOM = 0.5  # the least epsilon that is called so
 # of Rainbow, those that cost next to no time: by setting, its value without and how it is typed
@@ -82,6 +83,7 @@ def what_to_try(
             f"  {other_command('doctor')} {' '.join(_environment(config))}",
             *_longer(config),
             *_explores_longer(config),
+            *_against_outliers(config, outcome),
             *_parts(config, "n_step", "double"),  # a reward that comes late is learned of sooner
         ]
     if threshold is not None and high < threshold:
@@ -89,6 +91,7 @@ def what_to_try(
             f"The environment calls {threshold:g} solved. What to try:",
             *_against_waiting(config, outcome.test, time_limit),
             *_longer(config),
+            *_against_outliers(config, outcome),
             *_parts(config, *PARTS),
         ]
     return []
@@ -159,6 +162,28 @@ def _against_waiting(config: DQNConfig, test: dict[str, Any], time_limit: int | 
     ]
 
 
+def _against_outliers(config: DQNConfig, outcome: RunOutcome) -> list[str]:
+    """Return what helps where rewards are far larger than the error at which Huber's loss bends.
+
+    Beyond the bend every error pulls alike, so a Q-value settles between mean and median of what
+    comes: a large reward that comes in few of many states that look alike is hardly learned. What
+    is rare takes its time with a wider bend, too.
+    """
+    if config.loss != "huber" or config.distribution != "none" or outcome.largest_reward is None:
+        return []
+    largest, bend, steps = outcome.largest_reward, config.huber_delta, _more_steps(config)
+    if largest < OUTLIER * bend or not steps:
+        return []
+    ratio = float(f"{largest / bend / 3:.1g}")
+    typed = [f"--total_steps={steps}", f"--huber_delta={bend * ratio:g}"]
+    if config.max_gradient_norm:  # gradients grow with the bend
+        typed.append(f"--max_gradient_norm={config.max_gradient_norm * ratio:g}")
+    return [
+        f"  {' '.join(typed)}  (rewards are up to {largest:.3g} in size, and beyond an error of"
+        f" {bend:g} Huber's loss counts all alike: what comes seldom is hardly learned)"
+    ]
+
+
 def _has_decay(config: DQNConfig) -> bool:
     """Tell whether epsilon falls as the flags of its decay say."""
     return not config.noisy and config.epsilon_schedule in ("linear", "exponential")
@@ -180,14 +205,23 @@ def _most_by_chance(returns: Sequence[float]) -> float:
 
 
 def _longer(config: DQNConfig) -> list[str]:
+    steps = _more_steps(config)
+    return [f"  --total_steps={steps}"] if steps else []
+
+
+def _more_steps(config: DQNConfig) -> int:
     """Return how many steps to train: twice as many, but no fewer than train.py takes by itself.
 
-    Nothing for a run on logged data alone: twice its steps are none.
+    They are as many as the environment's preset needs for all that it knows. It is 0 for a run on
+    logged data alone: twice its steps are none.
     """
     if not config.total_steps:
-        return []
-    usual = presets.configure(config.env).total_steps
-    return [f"  --total_steps={max(2 * config.total_steps, usual)}"]
+        return 0
+    known = [2 * config.total_steps, presets.configure(config.env).total_steps]
+    preset = presets.find(config.env)
+    if preset and preset.long_run:
+        known.append(preset.long_run.total_steps)
+    return max(known)
 
 
 def _explores_longer(config: DQNConfig) -> list[str]:

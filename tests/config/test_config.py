@@ -98,6 +98,18 @@ def test_presets_are_valid_and_say_what_they_reach(env):
     )
 
 
+def test_a_long_run_has_values_of_its_own():
+    long_run = presets.PRESETS["LunarLander-v3"].long_run
+    usual = presets.configure("LunarLander-v3", {"total_steps": long_run.total_steps - 1})
+    longer = presets.configure("LunarLander-v3", {"total_steps": long_run.total_steps})
+    for name, value in long_run.values.items():
+        assert getattr(longer, name) == value != getattr(usual, name)
+    typed = {"total_steps": 2 * long_run.total_steps, "huber_delta": 5.0}
+    assert presets.configure("LunarLander-v3", typed).huber_delta == 5.0
+    with pytest.raises(UserError, match="--total_steps=many"):
+        presets.configure("LunarLander-v3", {"total_steps": "many"})
+
+
 @pytest.mark.parametrize("env", WITH_LANGUAGE_MODEL)
 def test_a_language_model_has_values_of_its_own(env):
     own = WITH_LANGUAGE_MODEL[env]

@@ -17,6 +17,8 @@ HELPDESK = "dqn_tf/Helpdesk-v0"
         ("CartPole-v1", {}, 0),
         ("Unknown-v0", {"hidden_units": (32,), "env_kwargs": {"text": "it's $HOME"}}, 2),
         ("Unknown-v0", {"total_steps": 50_000}, 1),  # of which half explore
+        ("LunarLander-v3", {"total_steps": 300_000}, 1),  # a long run has more
+        ("LunarLander-v3", {"total_steps": 300_000, "huber_delta": 1.0}, 2),
         # what the preset has beside a language model
         (HELPDESK, {"language_model": "smollm2", "dropout": 0.0, "total_steps": 80_000}, 3),
         (HELPDESK, {"language_model": "smollm2", "fine_tune": "lora"}, 2),

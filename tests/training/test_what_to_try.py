@@ -40,7 +40,12 @@ def test_as_bad_as_at_random():
 
 @pytest.mark.parametrize(
     ("env", "steps"),
-    [("Taxi-v4", 100_000), ("CartPole-v1", 50_000), ("dqn_tf/GridWorld-v0", 6_000)],
+    [
+        ("Taxi-v4", 100_000),
+        ("CartPole-v1", 50_000),
+        ("dqn_tf/GridWorld-v0", 6_000),
+        ("LunarLander-v3", 300_000),  # from there on its preset has more
+    ],
 )
 def test_a_short_run_is_told_of_the_usual_length(env, steps):
     short = DQNConfig(env=env, total_steps=2_000, epsilon_decay_env_steps=5_000)
@@ -92,6 +97,33 @@ def test_an_agent_that_waits_for_the_time_limit(settings, test, line):
     config = DQNConfig(**CONFIG.to_dict() | settings)
     lines = what_to_try(config, RunOutcome(summary(6.0, **test), RANDOM), 8.0, 200)
     assert [each for each in lines if "waits" in each] == ([] if line is None else [line])
+
+
+OUTLIERS = (
+    "  --total_steps=120000 --huber_delta=30 --max_gradient_norm=300  (rewards are up to 100 in"
+    " size, and beyond an error of 1 Huber's loss counts all alike: what comes seldom is hardly"
+    " learned)"
+)
+
+
+@pytest.mark.parametrize(
+    ("settings", "reward", "line"),
+    [
+        ({}, 100.0, OUTLIERS),
+        ({"max_gradient_norm": 0.0}, 100.0, OUTLIERS.replace(" --max_gradient_norm=300", "")),
+        ({}, 9.9, None),
+        ({}, None, None),  # nobody knows
+        ({"huber_delta": 30.0}, 100.0, None),
+        ({"loss": "mse"}, 100.0, None),
+        ({"distribution": "quantile"}, 100.0, None),
+    ],
+)
+@pytest.mark.parametrize("mean", [4.0, 6.0])  # as at random, and below what counts as solved
+def test_rewards_that_hubers_loss_takes_for_outliers(settings, reward, line, mean):
+    config = DQNConfig(**CONFIG.to_dict() | settings)
+    outcome = RunOutcome(summary(mean), RANDOM, largest_reward=reward)
+    lines = what_to_try(config, outcome, 8.0, 200)
+    assert [each for each in lines if "Huber" in each] == ([] if line is None else [line])
 
 
 def test_noisy_layers_explore_without_an_epsilon():

@@ -21,10 +21,11 @@ def test_variants_stand_on_plain_dqn():
         for variant, changes in variants.VARIANTS.items():
             config = variants.configure(env, variant, 0, {})
             assert all(getattr(config, name) == value for name, value in changes.items())
-        compared = variants.configure(env, "recommended", 3, {}).to_dict()
-        trained = presets.configure(env, {"seed": 3}).to_dict()
-        differing = {name for name in compared if compared[name] != trained[name]}
-        assert differing <= {"evaluation_period_env_steps"}
+        for typed in ({}, {"total_steps": 10**6}):
+            compared = variants.configure(env, "recommended", 3, typed).to_dict()
+            trained = presets.configure(env, {"seed": 3} | typed).to_dict()
+            differing = {name for name in compared if compared[name] != trained[name]}
+            assert differing <= {"evaluation_period_env_steps"}
 
 
 def test_minatar_is_tested_as_its_published_scores_are():
