@@ -15,6 +15,7 @@ from dqn_tf.evaluation import statistics
 from dqn_tf.evaluation.actions import explored, require_actions
 from dqn_tf.evaluation.kept_envs import MAX_PARALLEL, KeptEnvs
 from dqn_tf.evaluation.watch import Watch
+from dqn_tf.support.digits import return_texts
 from dqn_tf.support.errors import UserError
 
 # 30 minutes of an Atari game; an episode that is still running then is cut and counted.
@@ -82,8 +83,8 @@ class Evaluation:
         return statistics.bootstrap(self.returns, statistics.iqm)
 
     def __str__(self) -> str:
-        low, high = self.mean_ci95
-        return f"mean {self.mean:.1f} [{low:.1f}, {high:.1f}] of {len(self.seeds)} episodes"
+        mean, low, high = return_texts(self.mean, *self.mean_ci95)
+        return f"mean {mean} [{low}, {high}] of {len(self.seeds)} episodes"
 
     def summary(self) -> dict[str, Any]:
         """Return mean, standard deviation, IQM, both 95 % intervals and extremes, JSON-ready.

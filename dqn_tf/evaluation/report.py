@@ -10,6 +10,7 @@ from dqn_tf.config.notation import show
 from dqn_tf.evaluation.model_entries import model_entries, model_title
 from dqn_tf.evaluation.plan import EvaluationPlan, Played
 from dqn_tf.evaluation.video import MAX_GIF_FRAMES
+from dqn_tf.support.digits import return_text, return_texts
 
 
 def to_record(
@@ -57,12 +58,12 @@ def _comparison_lines(record: dict[str, Any]) -> list[str]:
         table = _table(record[name], record["max_episode_steps"])
         lines += ["", f"{name}: {model_title(record[name])}", "", *table]
     comparison = record["comparison"]
-    low, high = comparison["ci95"]
+    difference, low, high = return_texts(comparison["mean_difference"], *comparison["ci95"])
     return [
         *lines,
         "",
         (
-            f"B - A    {comparison['mean_difference']:9.2f}   95 % interval {low:.2f} to {high:.2f}"
+            f"B - A    {difference:>9}   95 % interval {low} to {high}"
             " of the mean difference, paired by seed"
         ),
         (
@@ -102,14 +103,18 @@ def _seeds(record: dict[str, Any]) -> str:
 
 
 def _table(model: dict[str, Any], max_episode_steps: int) -> list[str]:
-    low, high = model["mean_ci95"]
-    iqm_low, iqm_high = model["iqm_ci95"]
+    mean, low, high, std, least, most, iqm, iqm_low, iqm_high = return_texts(
+        model["mean"],
+        *model["mean_ci95"],
+        *(model[name] for name in ("std", "min", "max", "iqm")),
+        *model["iqm_ci95"],
+    )
     lines = [
-        f"mean     {model['mean']:9.2f}   95 % interval {low:.2f} to {high:.2f}",
-        f"IQM      {model['iqm']:9.2f}   95 % interval {iqm_low:.2f} to {iqm_high:.2f}",
-        f"std      {model['std']:9.2f}",
-        f"min      {model['min']:9.2f}",
-        f"max      {model['max']:9.2f}",
+        f"mean     {mean:>9}   95 % interval {low} to {high}",
+        f"IQM      {iqm:>9}   95 % interval {iqm_low} to {iqm_high}",
+        f"std      {std:>9}",
+        f"min      {least:>9}",
+        f"max      {most:>9}",
         (
             f"length   {model['mean_length']:9.1f}   steps an episode, from {model['min_length']:,}"
             f" to {model['max_length']:,}"
@@ -131,7 +136,7 @@ def _text_lines(record: dict[str, Any]) -> list[str]:
     for number, text in enumerate(record.get("texts", []), 1):
         value, length = record["returns"][number - 1], record["lengths"][number - 1]
         steps = f"{length:,} step{'s' if length != 1 else ''}"
-        lines += ["", f"episode {number}, return {value:.2f}, {steps}:", *text.split("\n")]
+        lines += ["", f"episode {number}, return {return_text(value)}, {steps}:", *text.split("\n")]
     return lines
 
 

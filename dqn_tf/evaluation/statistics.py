@@ -5,6 +5,8 @@ from typing import Any
 
 import numpy as np
 
+from dqn_tf.support.digits import return_texts
+
 RESAMPLES = 10_000
 MANY = 5_000  # values; RESAMPLES of so many take a few seconds
 FEWEST_RESAMPLES = 400
@@ -101,9 +103,9 @@ def paired_comparison(first: np.ndarray, second: np.ndarray) -> dict[str, Any]:
     differing = int((difference != 0).sum())
     enough = differing >= FEWEST_DIFFERING
     if enough and low > 0:
-        verdict = f"B is better by {mean:.1f} [{low:.1f}, {high:.1f}]"
+        verdict = "B is better by {} [{}, {}]".format(*return_texts(mean, low, high))
     elif enough and high < 0:
-        verdict = f"A is better by {-mean:.1f} [{-high:.1f}, {-low:.1f}]"
+        verdict = "A is better by {} [{}, {}]".format(*return_texts(-mean, -high, -low))
     else:
         verdict = f"no difference shown by {count} episode{'s' * (count > 1)}"
     return {

@@ -6,6 +6,7 @@ from typing import Any
 
 from dqn_tf.run_files.run_directory import RunDirectory
 from dqn_tf.support.command_line import other_command, typed_path
+from dqn_tf.support.digits import return_text, return_texts
 
 
 @dataclasses.dataclass(frozen=True)
@@ -83,11 +84,11 @@ def closing_lines(report: Report, files: RunDirectory, export_dir: Path) -> str:
 
 def score_line(summary: dict[str, Any]) -> str:
     """Return one evaluation's summary as a line."""
-    low, high = summary["mean_ci95"]
+    mean, low, high = return_texts(summary["mean"], *summary["mean_ci95"])
     episodes = f"{summary['episodes']} greedy episodes"
     if summary.get("epsilon"):  # earlier versions had none
         episodes = f"{summary['episodes']} episodes with epsilon {summary['epsilon']:g}"
     return (
-        f"mean {summary['mean']:.1f} (95 % interval {low:.1f} to {high:.1f}), IQM"
-        f" {summary['iqm']:.1f}, {episodes} on seeds used nowhere else"
+        f"mean {mean} (95 % interval {low} to {high}), IQM {return_text(summary['iqm'])},"
+        f" {episodes} on seeds used nowhere else"
     )

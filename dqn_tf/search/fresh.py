@@ -19,6 +19,7 @@ from dqn_tf.config.dqn_config import DQNConfig
 from dqn_tf.search.plan import BEST, SearchPlan
 from dqn_tf.search.study import best
 from dqn_tf.search.trials import SCORES, Training, Worn
+from dqn_tf.support.digits import return_text
 
 START = "the start"
 
@@ -163,4 +164,4 @@ def results(plan: SearchPlan, study: optuna.Study) -> Iterator[Tested]:
 
 
 def _shown(value: float | str) -> str:
-    return value if isinstance(value, str) else f"{value:.1f}"
+    return value if isinstance(value, str) else return_text(value)

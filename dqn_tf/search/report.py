@@ -13,6 +13,7 @@ from dqn_tf.search import winner
 from dqn_tf.search.fresh import Tested
 from dqn_tf.search.plan import SearchPlan
 from dqn_tf.support import files
+from dqn_tf.support.digits import return_text, return_texts
 
 
 class Interval(NamedTuple):
@@ -23,7 +24,7 @@ class Interval(NamedTuple):
     high: float
 
     def __str__(self) -> str:
-        return f"{self.value:.1f} [{self.low:.1f}, {self.high:.1f}]"
+        return "{} [{}, {}]".format(*return_texts(*self))
 
 
 def iqm_of(scores: np.ndarray) -> Interval:
@@ -95,7 +96,7 @@ def text(results: Sequence[Tested], plan: SearchPlan) -> str:
     lost = [shrinkage(one).value for one in results if one.candidate.seen and not one.broke]
     if lost:
         mean = float(np.mean(lost))
-        luck = f"{mean:.1f} too high on average: the best of many trials is a lucky one"
+        luck = f"{return_text(mean)} too high on average: the best of many trials is a lucky one"
         saw = f"What the search saw of its best {len(lost)} was"
         lines.append(f"{saw} {luck if mean > 0 else 'no higher than the test'}.")
     best = choose(results)
@@ -108,11 +109,11 @@ def text(results: Sequence[Tested], plan: SearchPlan) -> str:
 
 def claim(best: Tested, plan: SearchPlan) -> str:
     """Return what the preset of the winner claims, in words."""
-    test = iqm_of(best.scores)
+    value, low, high = return_texts(*iqm_of(best.scores))
     epsilon = plan.base.test_epsilon
     kind = f"return with epsilon {epsilon:g}" if epsilon else "greedy return"
     return (
-        f"{kind} of {test.value:.1f} (95 % interval {test.low:.1f} to {test.high:.1f}) over"
+        f"{kind} of {value} (95 % interval {low} to {high}) over"
         f" {plan.base.test_episodes} episodes, as the IQM of {len(best.scores)} runs"
     )
 

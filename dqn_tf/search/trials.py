@@ -18,6 +18,7 @@ from dqn_tf.evaluation.statistics import iqm
 from dqn_tf.search import owners
 from dqn_tf.search.plan import SearchPlan, groups
 from dqn_tf.search.study import BROKE_OFF, FINISHED, REFUSED, SURPLUS, counted
+from dqn_tf.support.digits import return_text
 from dqn_tf.support.errors import UserError
 from dqn_tf.support.interrupts import Interrupted
 
@@ -185,11 +186,11 @@ class Worker:
     ) -> str:
         trials = self._study.get_trials(deepcopy=False)
         done = counted(trials, *FINISHED)
-        listed = ", ".join(f"{score:.1f}" for score in scores)
+        listed = ", ".join(return_text(score) for score in scores)
         complete = [trial for trial in trials if trial.state == TrialState.COMPLETE]
         top: Any = max(complete, key=lambda trial: trial.value or 0.0, default=None)
-        so_far = f"; best is trial {top.number} with {top.value:.1f}" if top else ""
-        outcome = f"stopped, {ending}" if value is None else f"{value:.1f}"
+        so_far = f"; best is trial {top.number} with {return_text(top.value)}" if top else ""
+        outcome = f"stopped, {ending}" if value is None else return_text(value)
         seeds = f" ({listed})" if listed else ""
         return f"trial {number}, {done} of {self._plan.flags.trials}: {outcome}{seeds}{so_far}"
 

@@ -16,6 +16,7 @@ from dqn_tf.engines.engine import Block, Engine
 from dqn_tf.envs.registry import EnvMaker
 from dqn_tf.evaluation.episodes import Evaluation, Rules, play
 from dqn_tf.evaluation.watch import ProgressWatch
+from dqn_tf.support.digits import return_text
 from dqn_tf.training.evaluation_envs import EvaluationEnvs
 from dqn_tf.training.finalists import Finalist, Finalists, choose
 from dqn_tf.training.timings import Timings
@@ -165,7 +166,9 @@ class Run:
         mean = float(evaluation.returns.mean())
         self.evaluated = progress
         self.behaviour_metrics = self.engine.behaviour_metrics()
-        sentence = f"step {progress:,}: greedy return {mean:.1f}, mean of {episodes} episodes"
+        sentence = (
+            f"step {progress:,}: greedy return {return_text(mean)}, mean of {episodes} episodes"
+        )
         for name, value in self.behaviour_metrics.items():
             sentence += f", {held_out.METRICS[name]} {value:.2f}"
         self.say(sentence)
@@ -250,7 +253,8 @@ class Run:
             self.agent.online.set_weights(last)
         self.say(
             f"best of {len(entrants)} finalists: step {self._chosen.env_step:,}, greedy return"
-            f" {self._chosen.mean:.1f}, mean of {self._chosen.fresh_episodes} further episodes"
+            f" {return_text(self._chosen.mean)}, mean of {self._chosen.fresh_episodes} further"
+            " episodes"
         )
 
     def _fresh_returns(self, weights: list[np.ndarray], episodes: range) -> np.ndarray:

@@ -10,6 +10,7 @@ from dqn_tf.evaluation.statistics import bootstrap, iqm
 from dqn_tf.run_files import plots
 from dqn_tf.run_files.run_directory import CURVES, SUMMARY, finished_runs
 from dqn_tf.support.command_line import other_command, typed_path
+from dqn_tf.support.digits import return_text, return_texts
 from dqn_tf.support.files import write_json, writing
 
 
@@ -68,9 +69,12 @@ def closing_lines(
     rows = summary["seeds"]
     lengths = sorted({row["env_steps"] for row in rows})
     steps = " to ".join(f"{length:,}" for length in dict.fromkeys((lengths[0], lengths[-1])))
-    low, high = summary["iqm_ci95"]
+    iqm, low, high = return_texts(summary["iqm"], *summary["iqm_ci95"])
+    mean, lowest, highest = return_texts(summary["mean"], summary["min"], summary["max"])
     best = max(rows, key=lambda row: row["score"])
-    scores = [f"  seed {row['seed']}: {row['score']:.1f}   {paths[row['seed']]}" for row in rows]
+    scores = [
+        f"  seed {row['seed']}: {return_text(row['score'])}   {paths[row['seed']]}" for row in rows
+    ]
     lines = [
         "",
         f"{summary['env']}: {len(rows)} seeds at once, {steps} steps each,"
@@ -78,8 +82,8 @@ def closing_lines(
         "",
         *scores,
         "",
-        f"IQM of the seeds {summary['iqm']:.1f} (95 % interval {low:.1f} to {high:.1f}),"
-        f" mean {summary['mean']:.1f}, lowest {summary['min']:.1f}, highest {summary['max']:.1f};"
+        f"IQM of the seeds {iqm} (95 % interval {low} to {high}), mean {mean}, lowest {lowest},"
+        f" highest {highest};"
         " each the mean of its test on seeds used nowhere else",
         "",
         f"Summary          {directory / SUMMARY}",

@@ -14,6 +14,7 @@ from dqn_tf.config.typed import setting_flags
 from dqn_tf.experience.exploration import epsilon
 from dqn_tf.run_files import metrics_file
 from dqn_tf.support.command_line import other_command
+from dqn_tf.support.digits import return_text
 
 MANY = 0.1  # of the test's episodes
 BEYOND = 2.0  # times the largest return that there can be: more than an estimate's error
@@ -79,7 +80,7 @@ def what_to_try(
     if _is_no_better_than_chance(config, outcome):
         return [
             f"That is no better than its first {EPISODES} episodes, played nearly at random: their"
-            f" mean was {np.mean(outcome.first):.1f}. What to try:",
+            f" mean was {return_text(float(np.mean(outcome.first)))}. What to try:",
             f"  {other_command('doctor')} {' '.join(_environment(config))}",
             *_longer(config),
             *_explores_longer(config),
@@ -158,7 +159,7 @@ def _against_waiting(config: DQNConfig, test: dict[str, Any], time_limit: int | 
         return []
     return [
         f"  {' '.join(typed)}  ({waiting} of {episodes} test episodes ran into the time limit of"
-        f" {time_limit:,} steps, with a mean return of {mean:.1f}: it waits)"
+        f" {time_limit:,} steps, with a mean return of {return_text(mean)}: it waits)"
     ]
 
 

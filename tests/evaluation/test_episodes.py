@@ -328,13 +328,13 @@ def test_a_comparison_is_paired():
     ) == (75, 25, 0)
     low, high = result["ci95"]
     assert 1.2 < low < 1.35 and 1.65 < high < 1.8
-    assert result["verdict"] == f"B is better by 1.5 [{low:.1f}, {high:.1f}]"
+    assert result["verdict"] == f"B is better by 1.50 [{low:.2f}, {high:.2f}]"
 
 
 def test_the_first_can_be_the_better_one():
     result = compare(evaluation(np.arange(10.0) + 4), evaluation(np.arange(10.0)))
     assert (
-        result["verdict"] == "A is better by 4.0 [4.0, 4.0]"
+        result["verdict"] == "A is better by 4.00 [4.00, 4.00]"
         and result["mean_difference"] == -4.0
         and result["losses"] == 10
     )

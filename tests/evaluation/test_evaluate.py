@@ -18,6 +18,7 @@ from dqn_tf.envs import registry
 from dqn_tf.evaluation import flags as evaluate_flags
 from dqn_tf.evaluation.episodes import evaluate
 from dqn_tf.evaluation.exported_policy import ExportedPolicy
+from dqn_tf.support.digits import return_text
 from dqn_tf.support.errors import UserError
 from sample_agents import export_untrained
 
@@ -266,8 +267,8 @@ def test_everything_is_in_the_json_file_and_is_the_same_each_time(models, tmp_pa
         "1,234 steps",
         "9 episodes",
         "95 % interval",
-        f"{record['mean']:.2f}",
-        f"{record['iqm']:.2f}",
+        return_text(record["mean"]),
+        return_text(record["iqm"]),
         "seconds",
         str(file),
     ):
@@ -321,8 +322,8 @@ def test_two_models_are_compared_on_the_same_seeds(models, tmp_path, evaluate_py
     )
     for word in (
         comparison["verdict"],
-        f"{record['A']['mean']:.2f}",
-        f"{record['B']['mean']:.2f}",
+        return_text(record["A"]["mean"]),
+        return_text(record["B"]["mean"]),
         f"B won {comparison['wins']}",
     ):
         assert word in printed

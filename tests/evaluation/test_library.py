@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from dqn_tf import DQN, DQNConfig, UserError, compare, evaluate, export_policy, load_policy
 from dqn_tf.evaluation.find_export import MANIFEST
+from dqn_tf.support.digits import return_text
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +30,7 @@ def test_the_scores_are_those_of_evaluate_py(models, tmp_path, evaluate_py):
         assert scores.returns.tolist() == written["returns"] and scores.seeds == written["seeds"]
         assert (scores.mean, scores.mean_ci95) == (written["mean"], written["mean_ci95"])
         assert (scores.iqm, scores.iqm_ci95) == (written["iqm"], written["iqm_ci95"])
-        assert str(scores).startswith(f"mean {scores.mean:.1f} [")
+        assert str(scores).startswith(f"mean {return_text(scores.mean)} [")
 
 
 def test_a_path_a_policy_and_a_function_play_the_same_episodes(models):

@@ -13,6 +13,7 @@ from dqn_tf.envs.text.graphs import find_graph
 from dqn_tf.evaluation.episodes import Rules, play
 from dqn_tf.evaluation.watch import TextWatch
 from dqn_tf.export.library import export_policy
+from dqn_tf.support.digits import return_text
 from dqn_tf.support.errors import UserError
 
 
@@ -44,7 +45,9 @@ def test_the_first_episodes_are_printed_as_text(model, tmp_path, evaluate_py):
         assert len(nodes) == length + 1
         is_last = find_graph("1").edges[nodes[-2], nodes[-1]] and nodes[-1] == 0
         assert is_last == (shown["returns"][number] > -15)
-        head = f"episode {number + 1}, return {shown['returns'][number]:.2f}, {length} step"
+        head = (
+            f"episode {number + 1}, return {return_text(shown['returns'][number])}, {length} step"
+        )
         assert head in printed and f"\n{text}" in printed
     evaluate_py(*words)
     alone = json.loads(file.read_text())

@@ -15,6 +15,7 @@ from dqn_tf.config.preset import Preset  # noqa: E402
 from dqn_tf.evaluation.statistics import difference_interval, iqm  # noqa: E402
 from dqn_tf.search import fresh, report, trial_files, winner  # noqa: E402
 from dqn_tf.search.trials import Training  # noqa: E402
+from dqn_tf.support.digits import return_text  # noqa: E402
 from dqn_tf.support.errors import UserError  # noqa: E402
 from dqn_tf.training.flags import parse_training_flags  # noqa: E402
 from made_up_search import Broke, make_plan, open_study, smooth, work  # noqa: E402
@@ -82,9 +83,9 @@ def test_shrinkage_and_gain_are_those_counted_by_hand(searched):
     gain = np.mean(best.scores - start.scores)
     text = report.text(results, plan)
     if not best.candidate.is_start:
-        assert f"search began with: {gain:.1f} [" in text
+        assert f"search began with: {return_text(gain)} [" in text
     mean_lost = np.mean([report.shrinkage(one).value for one in results if one.candidate.seen])
-    assert mean_lost > 0 and f"was {mean_lost:.1f} too high on average" in text
+    assert mean_lost > 0 and f"was {return_text(mean_lost)} too high on average" in text
     lucky = [one._replace(scores=one.scores + 1000) for one in results]
     assert "was no higher than the test" in report.text(lucky, plan)
 

@@ -35,8 +35,8 @@ def test_the_last_lines_name_every_seed_and_evaluate_the_best():
     paths = {report["seed"]: Path(f"runs/seed{report['seed']}") for report in REPORTS}
     lines = closing_lines(summary_of(REPORTS), paths, Path("runs")).splitlines()
     assert "E: 4 seeds at once, 9 steps each, 3 s." in lines
-    assert "  seed 3: 4.0   runs/seed3" in lines
-    assert any(line.startswith("IQM of the seeds 3.0 (95 % interval ") for line in lines)
+    assert "  seed 3: 4.00   runs/seed3" in lines
+    assert any(line.startswith("IQM of the seeds 3.00 (95 % interval ") for line in lines)
     assert lines[-1] == "  python evaluate.py --model=runs/seed2"
 
 

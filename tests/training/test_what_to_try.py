@@ -74,7 +74,7 @@ def test_below_what_counts_as_solved(settings, parts):
 
 WAITS = (
     "  --gamma=0.995 --epsilon_decay_env_steps=30000  (4 of 20 test episodes ran into the time"
-    " limit of 200 steps, with a mean return of 5.0: it waits)"
+    " limit of 200 steps, with a mean return of 5.00: it waits)"
 )
 
 
