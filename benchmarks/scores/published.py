@@ -47,6 +47,12 @@ PUBLISHED = {
         Published(
             "Stable-Baselines3", "154.4 ± 79.2", "one run of 100,000 steps on LunarLander-v2", ZOO
         ),
+        Published(
+            "SLM-Lab, double and prioritised",
+            "265.9",
+            "300,000 steps, 4 runs, the last 100 checkpoints of training",
+            "SLM-Lab's benchmark page, 2026",
+        ),
     ],
     **{
         env: [Published("DQN in PFRL", f"{score}", MINATAR_MEASURED, MINATAR)]
