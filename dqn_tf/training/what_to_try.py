@@ -213,7 +213,7 @@ def _longer(config: DQNConfig) -> list[str]:
 def _more_steps(config: DQNConfig) -> int:
     """Return how many steps to train: twice as many, but no fewer than train.py takes by itself.
 
-    They are as many as the environment's preset needs for all that it knows. It is 0 for a run on
+    Where the environment's preset has more for long runs, they are as long. It is 0 for a run on
     logged data alone: twice its steps are none.
     """
     if not config.total_steps:
