@@ -23,11 +23,6 @@ class Preset(NamedTuple):
     claim: str
     long_run: LongRun | None = None
 
-    @property
-    def values(self) -> dict[str, Any]:
-        """What differs from DQNConfig's defaults in a run of `train.py`, unless it is long."""
-        return self.plain | self.recommended
-
     def recommended_for(self, total_steps: int) -> dict[str, Any]:
         """Return the improvements that are recommended for a run of so many steps."""
         if self.long_run is None or total_steps < self.long_run.total_steps:

@@ -83,8 +83,7 @@ def closing_lines(
         *scores,
         "",
         f"IQM of the seeds {iqm} (95 % interval {low} to {high}), mean {mean}, lowest {lowest},"
-        f" highest {highest};"
-        " each the mean of its test on seeds used nowhere else",
+        f" highest {highest}; each the mean of its test on seeds used nowhere else",
         "",
         f"Summary          {directory / SUMMARY}",
         curves,

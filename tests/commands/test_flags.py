@@ -63,7 +63,8 @@ def page(tmp_path_factory) -> str:
 
 
 def test_help_lists_every_field_with_default_unit_and_source(page):
-    config = DQNConfig(**{"env": "CartPole-v1"} | presets.PRESETS["CartPole-v1"].values)
+    preset = presets.PRESETS["CartPole-v1"]
+    config = DQNConfig(**{"env": "CartPole-v1"} | preset.plain | preset.recommended)
     words = " ".join(page.split())
     for field in dataclasses.fields(DQNConfig):
         value = getattr(config, field.name)

@@ -93,7 +93,8 @@ def test_presets_are_valid_and_say_what_they_reach(env):
     config = presets.configure(env, {})
     assert config.env == env and preset.claim
     defaults = DQNConfig(env=env)
-    assert all(getattr(defaults, name) != value for name, value in preset.values.items()), (
+    values = preset.plain | preset.recommended
+    assert all(getattr(defaults, name) != value for name, value in values.items()), (
         "a preset repeats a default"
     )
 
@@ -383,7 +384,7 @@ def test_without_data_a_preset_learns_nothing_from_them():
     words = ["train.py", "--env=dqn_tf/GraphWalk-v0", "--data="]
     overrides = training_flags.parse_training_flags(words).overrides
     config = presets.configure(overrides["env"], overrides)
-    preset = presets.PRESETS[config.env].values
+    preset = presets.PRESETS[config.env].plain | presets.PRESETS[config.env].recommended
     for field in dataclasses.fields(LoggedDataSettings):
         assert getattr(config, field.name) == field.default, field.name
         preset.pop(field.name, None)
