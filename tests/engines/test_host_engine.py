@@ -378,7 +378,8 @@ def test_restored_into_a_larger_replay_it_learns_from_what_was_there_only():
 
 def test_memory_is_flat_and_one_trace_serves_a_long_run():
     """Resident memory for what TensorFlow takes; Python's and NumPy's own count, as freed memory
-    would hide a small leak from the former.
+    would hide a small leak from the former. A leak grows in every stretch of the run, the heap of a
+    thread that is new to it in one: the middle one of many tells them apart.
     """
     config = make_config(
         num_envs=2,
@@ -389,11 +390,11 @@ def test_memory_is_flat_and_one_trace_serves_a_long_run():
         epsilon_decay_env_steps=1000,
     )
     engine = make_engine(config, lambda: TimeLimit(Chain(), 50))
-    while engine.env_step < 5_000:
-        engine.run_block()
-    resident = resident_bytes()
-    while engine.env_step < 15_000:
-        engine.run_block()
+    resident = []
+    for env_step in range(5_000, 16_000, 1_000):
+        while engine.env_step < env_step:
+            engine.run_block()
+        resident.append(resident_bytes())
     tracemalloc.start()
     try:
         engine.run_block()
@@ -403,9 +404,7 @@ def test_memory_is_flat_and_one_trace_serves_a_long_run():
     finally:
         tracemalloc.stop()
     assert grown < 200e3, f"{grown / 1e3:.0f} kB in 5,000 steps"
-    assert resident_bytes() - resident < 5e6, (
-        f"{(resident_bytes() - resident) / 1e6:.1f} MB in 15,000 steps"
-    )
+    assert np.median(np.diff(resident)) < 50e3, f"{np.diff(resident)} bytes in 1,000 steps each"
     assert engine.agent.program.function.experimental_get_tracing_count() == 1
     assert (
         int(engine.agent.updates)
