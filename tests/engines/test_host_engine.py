@@ -1,3 +1,4 @@
+import ctypes
 import json
 import os
 import tracemalloc
@@ -377,9 +378,9 @@ def test_restored_into_a_larger_replay_it_learns_from_what_was_there_only():
 
 
 def test_memory_is_flat_and_one_trace_serves_a_long_run():
-    """Resident memory for what TensorFlow takes; Python's and NumPy's own count, as freed memory
-    would hide a small leak from the former. A leak grows in every stretch of the run, the heap of a
-    thread that is new to it in one: the middle one of many tells them apart.
+    """Resident memory for what TensorFlow takes; Python's and NumPy's own count, as objects that
+    wait for the collector would hide a small leak from the former. A leak grows in every stretch of
+    the run, the heap of a thread that is new to it in one: the middle one of many tells them apart.
     """
     config = make_config(
         num_envs=2,
@@ -414,5 +415,7 @@ def test_memory_is_flat_and_one_trace_serves_a_long_run():
 
 
 def resident_bytes() -> int:
+    """Without what is freed already: a leak would go there first, and show late or never."""
+    ctypes.CDLL(None).malloc_trim(0)
     with open("/proc/self/statm", encoding="ascii") as file:
         return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
