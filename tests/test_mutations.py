@@ -281,10 +281,10 @@ MUTATIONS = {
         ('self._done = state["done"]', "return"),
     ),
     "the next episode's legal actions stored as the last's": (
-        Shard,
-        "_store_final_observations",
+        SeededVectorEnv,
+        "step_into",
         oracles.check_stored_masks,
-        ('= infos["final_action_mask"][index]', "= steps.next_action_mask[t, index]"),
+        ("if mask is not None:", "if False:"),
     ),
     "random actions from all, legal or not": (
         exploration,
@@ -317,10 +317,10 @@ MUTATIONS = {
         ('batch.get("action_mask")', "None"),
     ),
     "the reset's observation stored as the episode's last": (
-        Shard,
-        "_store_final_observations",
+        SeededVectorEnv,
+        "step_into",
         oracles.check_stored_rows,
-        ('if "_final_obs" not in infos', "if True"),
+        ("row.next_observation[index] = observation", "pass"),
     ),
     "an observation stored one step early": (
         Shard,
@@ -330,9 +330,9 @@ MUTATIONS = {
     ),
     "an environment's own array kept in place of a copy": (
         SeededVectorEnv,
-        "step",
+        "step_into",
         stored_rows_in_place,
-        ("= observation.copy()", "= observation"),
+        ("observation.copy()", "observation"),
     ),
     "what is left over of a block's steps forgotten": (
         HostEngine,

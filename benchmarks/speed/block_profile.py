@@ -139,7 +139,7 @@ def time_parts(clock: Clock, engine: Any) -> None:
     gymnasium_env = engine.collector.shards[0].env.envs[0].env
     for part, owner, method in (
         ("collect", engine.collector, "collect"),
-        ("step", engine.collector.shards[0].env, "step"),
+        ("step", engine.collector.shards[0].env, "step_into"),
         ("gymnasium", gymnasium_env, "step"),
         ("act", engine.q_function, "greedy_action"),
         ("store", engine.row_maker, "add"),

@@ -18,7 +18,8 @@ from dqn_tf.agent.networks.layers import DTYPE, require_keras
 from dqn_tf.agent.networks.q_network import Forward, QNetwork
 from dqn_tf.agent.networks.torsos import TorsoMaker
 from dqn_tf.agent.optimizers import make_optimizer, optimizer_variables
-from dqn_tf.agent.program import Batches, Learned, UpdateProgram
+from dqn_tf.agent.packed_batches import Batches
+from dqn_tf.agent.program import Learned, UpdateProgram
 from dqn_tf.agent.update_metrics import IMITATION_METRICS, BlockMetrics
 from dqn_tf.config.dqn_config import DQNConfig
 from dqn_tf.config.seeding import generators, with_seed

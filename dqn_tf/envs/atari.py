@@ -19,7 +19,7 @@ import gymnasium as gym
 import numpy as np
 
 from dqn_tf.config.dqn_config import DQNConfig
-from dqn_tf.envs.vector import SeededVectorEnv
+from dqn_tf.envs.vector import SeededVectorEnv, StepRow
 from dqn_tf.support.errors import UserError
 
 PACKAGE = "ale-py"
@@ -158,16 +158,14 @@ class AtariVector(SeededVectorEnv):
         self._episodic_life = config.episodic_life
         self._lives_lost: list[list[bool]] = []  # [T][N], of the steps since `learning_signal`
 
-    def step(
-        self, actions: np.ndarray
-    ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, dict[str, Any]]:
-        """Step all games at once; else as `SeededVectorEnv.step`."""
+    def step_into(self, row: StepRow, actions: np.ndarray) -> np.ndarray:
+        """Step all games at once; else as `SeededVectorEnv.step_into`."""
         for checked, action in zip(self.envs, actions.tolist(), strict=True):
             checked.begin_step(action)
-        answer = super().step(actions)
+        observation = super().step_into(row, actions)
         games: list[Any] = [checked.env for checked in self.envs]  # of AtariGame
         self._lives_lost.append([game.life_lost for game in games])
-        return answer
+        return observation
 
     def learning_signal(
         self, rewards: np.ndarray, terminations: np.ndarray

@@ -7,7 +7,7 @@ checkpoint needs no environment to be saved: `restore` plays the running episode
 """
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import gymnasium as gym
 import numpy as np
@@ -17,6 +17,23 @@ from gymnasium.vector.utils import batch_space
 from dqn_tf.config import seeding
 from dqn_tf.envs.checked_env import CheckedEnv, close_all
 from dqn_tf.envs.spaces import known_spaces
+
+
+class StepRow(NamedTuple):
+    """Where one step of N environments is written.
+
+    Attributes:
+      reward: [N] float.
+      terminated, truncated: [N] bool.
+      next_observation: [N, *shape], at an episode's end the true last one.
+      next_action_mask: [N, A] bool, or [N, 0] where the environments have no masks.
+    """
+
+    reward: np.ndarray
+    terminated: np.ndarray
+    truncated: np.ndarray
+    next_observation: np.ndarray
+    next_action_mask: np.ndarray
 
 
 class SeededVectorEnv(gym.vector.VectorEnv):
@@ -89,28 +106,45 @@ class SeededVectorEnv(gym.vector.VectorEnv):
         in Gymnasium's SAME_STEP mode. With masks, `infos["action_mask"]` [N, A] is the one to act
         by next and `infos["final_action_mask"][i]` the one of the true last observation.
         """
-        rewards = np.zeros(self.num_envs)
-        terminations = np.zeros(self.num_envs, bool)
-        truncations = np.zeros(self.num_envs, bool)
+        row = self._empty_row()
+        observation = self.step_into(row, actions).copy()
         infos: dict[str, Any] = {}
+        ended = row.terminated | row.truncated
+        if ended.any():
+            infos = {"_final_obs": ended}
+            infos["final_obs"] = _where(ended, row.next_observation)
+            infos["final_action_mask"] = _where(ended, row.next_action_mask)
+        if self.envs[0].mask is not None:
+            infos["action_mask"] = self.action_mask
+        return observation, row.reward, row.terminated, row.truncated, infos
+
+    def step_into(self, row: StepRow, actions: np.ndarray) -> np.ndarray:
+        """Step each environment once, and write what came of it into the row.
+
+        Returns the observations to act on next, [N, *shape]; they hold until the next step. Where
+        an episode ended, that is the next episode's first one, and the row has the true last one.
+        """
+        ends = []
         start = self.spaces.action_start
         for index, action in enumerate(actions.tolist()):
             self._actions[index].append(action)
-            observation, reward, terminated, truncated = self.envs[index].step(action + start)
-            rewards[index] = reward
-            terminations[index] = terminated
-            truncations[index] = truncated
+            env = self.envs[index]
+            observation, reward, terminated, truncated = env.step(action + start)
+            row.reward[index] = reward
+            row.terminated[index] = terminated
+            row.truncated[index] = truncated
             if terminated or truncated:
-                if not infos:
-                    infos = self._final_infos()
                 # A copy: the next episode begins in the same row.
-                infos["final_obs"][index] = observation.copy()
-                infos["_final_obs"][index] = True
-                infos["final_action_mask"][index] = self.envs[index].mask
+                ends.append((index, observation.copy(), env.mask))
                 self._reset_one(index)
+        row.next_observation[...] = self._observation
         if self.envs[0].mask is not None:
-            infos["action_mask"] = self.action_mask
-        return self._observation.copy(), rewards, terminations, truncations, infos
+            row.next_action_mask[...] = self.action_mask
+        for index, observation, mask in ends:
+            row.next_observation[index] = observation
+            if mask is not None:
+                row.next_action_mask[index] = mask
+        return self._observation
 
     def learning_signal(
         self, rewards: np.ndarray, terminations: np.ndarray
@@ -182,13 +216,23 @@ class SeededVectorEnv(gym.vector.VectorEnv):
                 break
         return total
 
-    def _final_infos(self) -> dict[str, Any]:
-        """Make room for the last observations of episodes that end in one step."""
-        return {
-            "final_obs": np.full(self.num_envs, None, object),
-            "_final_obs": np.zeros(self.num_envs, bool),
-            "final_action_mask": np.full(self.num_envs, None, object),
-        }
+    def _empty_row(self) -> StepRow:
+        masks = (self.num_envs, 0 if self.envs[0].mask is None else self.spaces.actions)
+        return StepRow(
+            reward=np.zeros(self.num_envs),
+            terminated=np.zeros(self.num_envs, bool),
+            truncated=np.zeros(self.num_envs, bool),
+            next_observation=np.zeros_like(self._observation),
+            next_action_mask=np.zeros(masks, bool),
+        )
+
+
+def _where(ended: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """Return the values of the rows that ended, each an object, and None in the others."""
+    objects = np.full(len(ended), None, object)
+    for index in ended.nonzero()[0]:
+        objects[index] = values[index]
+    return objects
 
 
 def _are_close(played: float, before: float) -> bool:

@@ -7,13 +7,14 @@ were drawn for it beforehand, and its running episodes: it is the same in any pr
 
 import dataclasses
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import gymnasium as gym
 import numpy as np
 
 from dqn_tf.config.dqn_config import DQNConfig
 from dqn_tf.envs import registry
+from dqn_tf.envs.vector import StepRow
 from dqn_tf.experience import exploration
 from dqn_tf.experience.q_function import QFunction
 from dqn_tf.experience.running_episodes import RunningEpisodes
@@ -71,6 +72,7 @@ class Shard:
         spaces = dataclasses.replace(self.env.spaces, masked=self.action_mask is not None)
         self._actions = spaces.actions
         self._steps = Steps.empty(config.block_steps, size, spaces)
+        self._rows = [self._row(t) for t in range(config.block_steps)]  # views of the steps
 
     def collect(self, numbers: ShardNumbers) -> Steps:
         """Take the steps of a block, [T, n]. They are views that hold until the next call."""
@@ -101,13 +103,9 @@ class Shard:
                     action = np.where(explore[t], random_actions[t], action)
             steps.observation[t] = observation
             steps.action[t] = action
-            observation, reward, terminated, truncated, infos = self.env.step(action)
-            steps.env_reward[t] = reward
-            steps.terminated[t] = terminated
-            steps.truncated[t] = truncated
-            steps.next_observation[t] = observation
-            if infos:
-                self._store_final_observations(steps, t, infos)
+            observation = self.env.step_into(self._rows[t], action)
+            if self.action_mask is not None:
+                self.action_mask = self.env.action_mask
         self.observation = observation
         steps.env_ended = steps.ended
         steps.reward, steps.terminated = self.env.learning_signal(
@@ -126,6 +124,16 @@ class Shard:
         )
         self.action_mask = self.env.action_mask
         return [self.envs[index] for index in differing]
+
+    def _row(self, t: int) -> StepRow:
+        steps = self._steps
+        return StepRow(
+            steps.env_reward[t],
+            steps.terminated[t],
+            steps.truncated[t],
+            steps.next_observation[t],
+            steps.next_action_mask[t],
+        )
 
     def _choose(self, observation: np.ndarray, explore: np.ndarray, draw: np.ndarray) -> np.ndarray:
         """Return actions [n] that the behaviour gives where `explore`, and greedy ones elsewhere.
@@ -153,18 +161,3 @@ class Shard:
             return exploration.drawn_action(logits, draw, legal)
         supported = exploration.supported_actions(logits, self._support, legal)
         return exploration.random_action(draw, self._actions, supported)
-
-    def _store_final_observations(self, steps: Steps, t: int, infos: dict[str, Any]) -> None:
-        """Store the masks, and the true last observations of the episodes that ended at step t.
-
-        There the environment's own observation is the next episode's (SAME_STEP).
-        """
-        self.action_mask = infos.get("action_mask")
-        if self.action_mask is not None:
-            steps.next_action_mask[t] = self.action_mask
-        if "_final_obs" not in infos:
-            return
-        for index in infos["_final_obs"].nonzero()[0]:
-            steps.next_observation[t, index] = infos["final_obs"][index]
-            if self.action_mask is not None:
-                steps.next_action_mask[t, index] = infos["final_action_mask"][index]

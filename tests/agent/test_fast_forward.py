@@ -52,6 +52,8 @@ def test_the_numpy_q_function_equals_keras(spaces, hidden_units, generator):
         q_values = q_function.q_values(observation)
         assert q_values.dtype == np.float32
         oracles.close(q_values, agent(tf.constant(observation)))
+        action = q_function.greedy_action(observation)
+        np.testing.assert_array_equal(action, q_values.argmax(axis=1), strict=True)
 
 
 @pytest.mark.parametrize(

@@ -113,6 +113,17 @@ class ForwardPlan:
         is_one = bool(self.encoding.categories) and not self.encoding.observation_shape
         return is_one and are_dense
 
+    @property
+    def single_layers(self) -> list[Dense]:
+        """The layers from an observation to its Q-values, if these are all; else none."""
+        layers = [*self.torso, *self.streams[0]]
+        reads_more = len(self.streams) > 1 or self.reading.atoms > 1
+        if reads_more or self.encoding.bind() is not None:
+            return []
+        # not `isinstance`: a layer of your own that derives from it may do something else
+        dense = [layer for layer in layers if type(layer) is Dense]
+        return dense if len(dense) == len(layers) else []
+
 
 class NumpyQFunction:
     """Q-values in NumPy, equal to the network's up to rounding.
@@ -137,6 +148,7 @@ class NumpyQFunction:
         self._looks_up = plan.looks_up
         self._encode = None if self._looks_up else plan.encoding.bind()
         self._read = plan.reading.bind()
+        self._single_layers = plan.single_layers
         self.refresh(weights)
 
     def refresh(self, weights: np.ndarray | None = None) -> None:
@@ -154,6 +166,7 @@ class NumpyQFunction:
         self._torso = [layer.bind(weights) for layer in plan.torso]
         self._streams = [[layer.bind(weights) for layer in stream] for stream in plan.streams]
         self._behaviour = [layer.bind(weights) for layer in plan.behaviour]
+        self._single = [layer.bind_single(weights) for layer in self._single_layers]
         if self._looks_up:
             start = plan.encoding.category_start
             places = [(self._torso, plan.torso)] if plan.torso else []
@@ -172,6 +185,8 @@ class NumpyQFunction:
 
         With a generator, noisy layers draw each row's noise from it.
         """
+        if self._single and len(observation) == 1:
+            return self._q_values_of_one(observation[0])[np.newaxis]
         return self._q_values_of(self._features(observation, generator), generator)
 
     def greedy_action(
@@ -184,9 +199,11 @@ class NumpyQFunction:
 
         `mask` [N, A] bool are the legal ones; the generator is that of `q_values`.
         """
+        plan = self._plan
+        if self._single and len(observation) == 1 and mask is None and not plan.behaviour:
+            return self._q_values_of_one(observation[0]).argmax(0, keepdims=True)
         features = self._features(observation, generator)
         q_values = self._q_values_of(features, generator)
-        plan = self._plan
         if plan.support or plan.q_weight:
             behaviour = self._behaviour_of(features)
             q_values = exploration.preferences(q_values, behaviour, plan.q_weight)
@@ -204,6 +221,13 @@ class NumpyQFunction:
         features = observation if self._encode is None else self._encode(observation)
         for layer in self._torso:
             features = layer(features, generator)
+        return features
+
+    def _q_values_of_one(self, observation: np.ndarray) -> np.ndarray:
+        """Return Q-values [A] of an observation [inputs], whose layers are all dense."""
+        features = observation
+        for layer in self._single:
+            features = layer(features, None)
         return features
 
     def _behaviour_of(self, features: np.ndarray) -> np.ndarray:
