@@ -28,7 +28,7 @@ from small_runs import report, resume_run, small_run
 
 
 def make_engine(**overrides) -> GraphEngine:
-    """A small one; without XLA unless `compiled`, which saves its seconds."""
+    """A small one whose calls are short; without XLA unless `compiled`, which saves its seconds."""
     compiled = overrides.pop("compiled", False)
     config = oracles.make_config(
         **{
@@ -39,6 +39,7 @@ def make_engine(**overrides) -> GraphEngine:
             "replay_capacity": 101,
             "warmup_env_steps": 20,
             "updates_per_block": 5,
+            "log_period_env_steps": 1,
         }
         | overrides
     )
@@ -240,6 +241,21 @@ def test_each_update_follows_its_own_steps_and_draws_from_all_that_is_there(per_
     np.testing.assert_allclose(
         [explored[:500].mean(), explored[1000:].mean()], [0.7, 0.3], atol=0.06
     )
+
+
+@pytest.mark.parametrize("settings", [{}, {"n_step": 3, "env_steps_per_update": 0.7}], ids=str)
+def test_the_length_of_a_call_changes_nothing(settings):
+    short = oracles.run(make_engine(**settings))
+    long = make_engine(log_period_env_steps=150, **settings)
+    calls = 0
+    while long.env_step < 400:
+        long.run_block()
+        calls += 1
+    assert calls == 3 and short.steps_left(0) < 10 < long.steps_left(0)
+    (values, arrays), (long_values, long_arrays) = short.state(), long.state()
+    assert values == long_values and arrays.keys() == long_arrays.keys()
+    oracles.equal(list(arrays.values()), list(long_arrays.values()))
+    oracles.equal(list(short.replay.rows().values()), list(long.replay.rows().values()))
 
 
 @pytest.mark.parametrize("n_step, blocks", [(1, 3), (3, 7), (3, 1)])

@@ -44,6 +44,7 @@ def make_engines(**overrides) -> list:
                 "replay_capacity": 101,
                 "warmup_env_steps": 20,
                 "updates_per_block": 5,
+                "log_period_env_steps": 1,
                 "seed": seed,
             }
             | overrides
@@ -94,7 +95,7 @@ def each_alone(configs: list, xla: bool) -> Iterator[GraphEngine]:
 @pytest.mark.parametrize(
     "overrides",
     [
-        {"xla": True},
+        {"xla": True, "log_period_env_steps": 150},
         {"dueling": True, "max_gradient_norm": 0.05, "env": "Acrobot-v1"},
         {"distribution": "c51", "atoms": 5, "double": False, "total_steps": 100},
     ],

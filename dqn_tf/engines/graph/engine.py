@@ -1,11 +1,11 @@
 """The graph engine: environments, acting, replay and updates in one compiled TensorFlow program.
 
 It does what the host engine does, for the environments of `engines.graph.environments`, and is
-entered once a block. Each step of all environments is followed at once by the updates that are due,
-so actions are chosen by the newest weights whatever the length of a block. All randomness comes
-from the run's NumPy generators: before a block, the host draws what its steps and updates will
-need, so the program resumes to the bit. Several seeds may share a program; each has an engine of
-its own.
+entered once for several of a run's blocks (`engines.graph.portions`). Each step of all environments
+is followed at once by the updates that are due, so actions are chosen by the newest weights. All
+randomness comes from the run's NumPy generators: before a call, the host draws what its steps and
+updates will need, so the program resumes to the bit. Several seeds may share a program; each has an
+engine of its own.
 """
 
 from collections.abc import Mapping, Sequence
@@ -17,6 +17,7 @@ from dqn_tf.agent.dqn import DQN
 from dqn_tf.agent.networks.fast_forward import make_q_function
 from dqn_tf.config.dqn_config import DQNConfig
 from dqn_tf.engines.engine import Arrays, Block, Engine
+from dqn_tf.engines.graph.portions import steps_of_call
 from dqn_tf.engines.graph.program import BlockInputs, GraphProgram, SeedOutcome
 from dqn_tf.engines.graph.replay import GraphReplay
 from dqn_tf.experience import exploration
@@ -65,11 +66,22 @@ class GraphEngine(Engine):
     def close(self) -> None:
         """Do nothing: there is nothing to close."""
 
-    def draw_inputs(self, steps: int) -> BlockInputs:
-        """Draw and count what the program needs for a block of so many steps; move the counts on.
+    def steps_left(self, env_step: int | None = None) -> int:
+        """Return the steps of each environment in the next call, or the one that begins there."""
+        return steps_of_call(self.config, self.env_step if env_step is None else env_step)
 
-        The arrays are as long as the longest block: what lies behind the last step is not used.
+    def draw_inputs(self, steps: int) -> BlockInputs:
+        """Draw and count what the program needs for a call of so many steps; move the counts on.
+
+        The arrays are as long as the longest call: what lies behind the last step is not used.
         """
+        config = self.config
+        starts = range(0, steps, config.block_steps)
+        portions = [self._draw_portion(min(steps - start, config.block_steps)) for start in starts]
+        return BlockInputs.joined(portions, self.program.block_steps, self.program.most_updates)
+
+    def _draw_portion(self, steps: int) -> BlockInputs:
+        """Draw for one portion, the numbers of the steps that a shorter one lacks included."""
         config = self.config
         length = config.block_steps
         size = (length, config.num_envs)
@@ -146,12 +158,9 @@ class GraphEngine(Engine):
 
     def _draw_places(self, filled: list[int]) -> np.ndarray:
         """Draw the batch of each update from its `filled` rows: [U, B] int32."""
-        batch_size = self.config.batch_size
-        places = np.zeros((self.config.most_updates, batch_size), np.int32)
         below = np.array(filled, np.int64)[:, np.newaxis]
-        size = (len(filled), batch_size)
-        places[: len(filled)] = self.generators["replay"].integers(below, size=size)
-        return places
+        size = (len(filled), self.config.batch_size)
+        return self.generators["replay"].integers(below, size=size).astype(np.int32)
 
 
 def run_block(engines: Sequence[GraphEngine]) -> list[Block]:

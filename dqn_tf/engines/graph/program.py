@@ -6,7 +6,7 @@ axis, K seeds with N environments each, the first N places are the first seed's.
 """
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -16,6 +16,7 @@ from dqn_tf.agent.autograph import compile_loops
 from dqn_tf.agent.dqn import DQN
 from dqn_tf.config.dqn_config import DQNConfig
 from dqn_tf.engines.graph.environments import NativeEnv
+from dqn_tf.engines.graph.portions import most_portions
 from dqn_tf.engines.graph.replay import Packing
 from dqn_tf.engines.graph.transitions import GraphNStep, Step, Windows
 
@@ -42,6 +43,17 @@ class BlockInputs:
     due: np.ndarray
     places: np.ndarray
 
+    @classmethod
+    def joined(cls, portions: Sequence["BlockInputs"], steps: int, updates: int) -> "BlockInputs":
+        """Join portions that follow one another; fill up to so many steps and updates."""
+        columns = {}
+        for field in dataclasses.fields(cls):
+            column = np.concatenate([getattr(portion, field.name) for portion in portions])
+            length = updates if field.name == "places" else steps
+            columns[field.name] = np.zeros((length, *column.shape[1:]), column.dtype)
+            columns[field.name][: len(column)] = column
+        return cls(**columns)
+
 
 class SeedOutcome(NamedTuple):
     """What a block brought one seed: rewards [T, N], ends [T, N] bool, its updates' metrics."""
@@ -62,6 +74,8 @@ class Running(NamedTuple):
 class GraphProgram:
     """At most `block_steps` steps of all environments, each followed by the updates that are due.
 
+    These are `most_updates` at most.
+
     Holds what moves beside the agent: `running`, and `packed`, which is the contents of all
     replays, [rows, K · N · width].
     """
@@ -69,7 +83,9 @@ class GraphProgram:
     def __init__(self, config: DQNConfig, agent: DQN, env: NativeEnv) -> None:
         self.agent = agent
         self.env = env
-        self.block_steps = config.block_steps
+        portions = most_portions(config)
+        self.block_steps = portions * config.block_steps
+        self.most_updates = portions * config.most_updates
         self.seeds = agent.num_agents
         self.num_envs = agent.num_agents * config.num_envs  # K · N
         self.packing = Packing(config.replay_capacity, config.num_envs, self.seeds, agent.spaces)
@@ -82,10 +98,15 @@ class GraphProgram:
         )
         self.running = tf.nest.map_structure(tf.Variable, start)
         self.program = compile_loops(self._program, jit_compile=True)
+        self._concrete: Callable[..., tuple[tf.Tensor, tf.Tensor]] | None = None
 
     def run(self, inputs: Sequence[BlockInputs], steps: int) -> list[SeedOutcome]:
         """Run a block of so many steps with the inputs of each seed."""
-        outcome, metrics = self.program(self._joined(inputs), tf.constant(steps))
+        joined, count = self._joined(inputs), tf.constant(steps)
+        if self._concrete is None:
+            # called directly, a concrete function takes half the time to enter
+            self._concrete = self.program.get_concrete_function(joined, count)
+        outcome, metrics = self._concrete(joined, count)
         reward, ended = np.split(outcome.numpy()[:steps], 2, axis=1)  # [T, K · N] each
         rewards = np.split(reward, self.seeds, axis=1)
         ends = np.split(ended > 0.5, self.seeds, axis=1)
