@@ -78,7 +78,7 @@ class GraphEngine(Engine):
         config = self.config
         starts = range(0, steps, config.block_steps)
         portions = [self._draw_portion(min(steps - start, config.block_steps)) for start in starts]
-        return BlockInputs.joined(portions, self.program.block_steps, self.program.most_updates)
+        return BlockInputs.joined(portions, self.program.most_steps, self.program.most_updates)
 
     def _draw_portion(self, steps: int) -> BlockInputs:
         """Draw for one portion, the numbers of the steps that a shorter one lacks included."""

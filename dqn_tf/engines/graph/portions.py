@@ -1,8 +1,8 @@
 """How much of a run the graph engine does in one call.
 
-To enter a compiled program takes as long as some ten updates of a small network, and its threads
-need a while to be fully at work. So a call takes several portions, each `block_steps` long. Random
-numbers are drawn for one portion after the other: a run is the same whatever the length of a call.
+To enter a compiled program takes as long as several updates of a small network. So a call takes
+several portions, each as long as the configuration's blocks. Random numbers are drawn for one
+portion after the other: a run is the same whatever the length of its calls.
 """
 
 import math
@@ -45,7 +45,7 @@ def _env_steps_of_portion(config: DQNConfig) -> int:
 
 
 def _periods(config: DQNConfig) -> list[int]:
-    """At least one: metrics always have one."""
+    """Return the periods that end a call, at least one: rows of metrics always have one."""
     periods = (
         config.evaluation_period_env_steps,
         config.checkpoint_period_env_steps,

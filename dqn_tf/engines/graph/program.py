@@ -25,7 +25,7 @@ Arrays = dict[str, np.ndarray]
 
 @dataclasses.dataclass
 class BlockInputs:
-    """What the program needs to know of each step [T, ...] and update [U, ...] of a block.
+    """What the program needs to know of each step [T, ...] and update [U, ...] of a call.
 
     Attributes:
       explore: [T, N] bool, where the action is `random`.
@@ -56,7 +56,7 @@ class BlockInputs:
 
 
 class SeedOutcome(NamedTuple):
-    """What a block brought one seed: rewards [T, N], ends [T, N] bool, its updates' metrics."""
+    """What a call brought one seed: rewards [T, N], ends [T, N] bool, its updates' metrics."""
 
     reward: np.ndarray
     ended: np.ndarray
@@ -72,9 +72,9 @@ class Running(NamedTuple):
 
 
 class GraphProgram:
-    """At most `block_steps` steps of all environments, each followed by the updates that are due.
+    """At most `most_steps` steps of all environments, each followed by the updates that are due.
 
-    These are `most_updates` at most.
+    Those are `most_updates` at most.
 
     Holds what moves beside the agent: `running`, and `packed`, which is the contents of all
     replays, [rows, K · N · width].
@@ -84,7 +84,7 @@ class GraphProgram:
         self.agent = agent
         self.env = env
         portions = most_portions(config)
-        self.block_steps = portions * config.block_steps
+        self.most_steps = portions * config.block_steps
         self.most_updates = portions * config.most_updates
         self.seeds = agent.num_agents
         self.num_envs = agent.num_agents * config.num_envs  # K · N
@@ -101,7 +101,7 @@ class GraphProgram:
         self._concrete: Callable[..., tuple[tf.Tensor, tf.Tensor]] | None = None
 
     def run(self, inputs: Sequence[BlockInputs], steps: int) -> list[SeedOutcome]:
-        """Run a block of so many steps with the inputs of each seed."""
+        """Do a call of so many steps with the inputs of each seed."""
         joined, count = self._joined(inputs), tf.constant(steps)
         if self._concrete is None:
             # called directly, a concrete function takes half the time to enter
@@ -169,7 +169,7 @@ class GraphProgram:
         gathered = self.agent.block_metrics.start()  # [metrics, K]
         running = tf.nest.map_structure(tf.convert_to_tensor, self.running)
         packed = tf.convert_to_tensor(self.packed)  # [rows, K · N · width]
-        outcome = tf.zeros((self.block_steps, 2 * self.num_envs))
+        outcome = tf.zeros((self.most_steps, 2 * self.num_envs))
         while t < steps:
             running, rows, reward, ended = self._step(
                 running, inputs["explore"][t], inputs["random"][t], inputs["fresh"][t]
