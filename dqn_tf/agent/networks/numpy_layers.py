@@ -64,22 +64,24 @@ class Dense:
 
     def bind(self, weights: np.ndarray) -> Forward:
         """Return the layer's function under these flat weights [P]."""
-        function = _rectified_dense if self.rectified else _dense
-        return functools.partial(function, self.kernel.view(weights), self.bias.row(weights))
+        return self._bind(weights, self.bias.row(weights))
 
     def bind_single(self, weights: np.ndarray) -> Forward:
         """Return the layer's function of a single observation's features: [inputs] → [units].
 
         NumPy adds arrays of one dimension to each other twice as fast as those of two.
         """
-        function = _rectified_dense if self.rectified else _dense
-        return functools.partial(function, self.kernel.view(weights), self.bias.view(weights))
+        return self._bind(weights, self.bias.view(weights))
 
     def bind_categories(self, start: int, weights: np.ndarray) -> Forward:
         """Return the function of categories [N] from `start`, equal to that of one-hot rows."""
         return functools.partial(
             _dense_row, self.kernel.view(weights), self.bias.row(weights), start, self.rectified
         )
+
+    def _bind(self, weights: np.ndarray, bias: np.ndarray) -> Forward:
+        function = _rectified_dense if self.rectified else _dense
+        return functools.partial(function, self.kernel.view(weights), bias)
 
 
 @dataclasses.dataclass(frozen=True)
