@@ -16,8 +16,8 @@ from dqn_tf.config.dqn_config import DQNConfig
 from dqn_tf.doctor.probe_runs import SETTINGS, Result, learn
 from dqn_tf.envs import registry
 from dqn_tf.envs.probes import ENVIRONMENTS, Probe, probes
+from dqn_tf.envs.vector import SeededVectorEnv
 from dqn_tf.experience import transitions
-from dqn_tf.experience.shard import Shard
 from dqn_tf.experience.transitions import NStep
 from mutations import mutated
 
@@ -29,9 +29,9 @@ MISTAKES = {  # probe: owner, attribute, and a piece of its source with what is 
         ("np.where(steps.terminated[end, env], 0.0, discount[start, env])", "discount[start, env]"),
     ),
     "reset": (
-        Shard,
-        "_store_final_observations",
-        ('steps.next_observation[t, index] = infos["final_obs"][index]', "pass"),
+        SeededVectorEnv,
+        "step_into",
+        ("row.next_observation[index] = observation", "pass"),
     ),
     "border": (transitions, "windows", ("reaches & ~ended[steps]", "reaches")),
     "mask": (
