@@ -2,7 +2,7 @@
 
 import dataclasses
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from absl import flags
@@ -10,6 +10,7 @@ from absl import flags
 from dqn_tf.config import presets
 from dqn_tf.config.dqn_config import DQNConfig
 from dqn_tf.config.notation import show
+from dqn_tf.config.ranges import Range
 from dqn_tf.support.command_line import Entry
 from dqn_tf.support.errors import UserError
 
@@ -53,6 +54,14 @@ def checked_overrides(values: dict[str, Any], names: Sequence[str]) -> dict[str,
         if allowed is not None and overrides[field.name] not in allowed:
             raise UserError(f"--{field.name}={values[field.name]}: must be {allowed}.")
     return overrides
+
+
+def require_ranges(values: Mapping[str, Any], ranges: Mapping[str, Range]) -> None:
+    """Raise UserError unless each number lies in its range; None stands for "not given"."""
+    for name, allowed in ranges.items():
+        value = values[name]
+        if value is not None and value not in allowed:
+            raise UserError(f"--{name}={value}: must be {allowed}.")
 
 
 def config_sections(config: DQNConfig) -> dict[str, list[Entry]]:

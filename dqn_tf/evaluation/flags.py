@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 from absl import flags
 
 from dqn_tf.config import flags as config_flags
+from dqn_tf.config.ranges import Range
 from dqn_tf.evaluation.episodes import DEFAULT_EPISODES, DEFAULT_SEED, MAX_EPISODE_STEPS
 from dqn_tf.support import command_line, files
 from dqn_tf.support.errors import UserError
@@ -27,7 +28,14 @@ OF_PLAY = (
     "show",
     "evaluation_envs",
 )
-LEAST = {"episodes": 1, "seed": 0, "max_episode_steps": 1, "video_episodes": 1, "show": 0}
+RANGES = {
+    "episodes": Range(1),
+    "seed": Range(0),
+    "max_episode_steps": Range(1),
+    "video_episodes": Range(1),
+    "show": Range(0),
+    "epsilon": Range(0, 1),
+}
 
 
 class EvaluateFlags(NamedTuple):
@@ -68,11 +76,7 @@ def parse(argv: Sequence[str]) -> EvaluateFlags:
     parsed = EvaluateFlags(*(given[name] for name in EvaluateFlags._fields))
     _require_data(parsed, [name for name in OF_PLAY if values[name].present])
     _require_models(parsed)
-    for name, least in LEAST.items():
-        if getattr(parsed, name) < least:
-            raise UserError(f"--{name}={getattr(parsed, name)}: must be at least {least}.")
-    if not 0.0 <= parsed.epsilon <= 1.0:
-        raise UserError(f"--epsilon={parsed.epsilon:g}: must be from 0 to 1.")
+    config_flags.require_ranges(given, RANGES)
     if parsed.env == "":
         raise UserError("--env is empty: name an environment, or leave it out.")
     if values["video_episodes"].present and parsed.video is None:

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 from absl import flags
 
 from dqn_tf.config import flags as config_flags
+from dqn_tf.config.ranges import Range
 from dqn_tf.evaluation.episodes import MAX_EPISODE_STEPS
 from dqn_tf.evaluation.flags import SETTINGS
 from dqn_tf.support import command_line, files
@@ -14,7 +15,13 @@ from dqn_tf.support.errors import UserError
 
 MINARI = "minari:"
 DEFAULT_EPISODES = 100
-LEAST = {"episodes": 1, "steps": 1, "seed": 0, "max_episode_steps": 1}
+RANGES = {
+    "episodes": Range(1),
+    "steps": Range(1),
+    "seed": Range(0),
+    "max_episode_steps": Range(1),
+    "epsilon": Range(0, 1),
+}
 
 
 class RecordFlags(NamedTuple):
@@ -50,10 +57,7 @@ def parse(argv: Sequence[str]) -> RecordFlags:
     given = values.flag_values_dict()
     given |= config_flags.checked_overrides(given, SETTINGS)
     parsed = RecordFlags(*(given[name] for name in RecordFlags._fields))
-    for name, least in LEAST.items():
-        value = getattr(parsed, name)
-        if value is not None and value < least:
-            raise UserError(f"--{name}={value}: must be at least {least}.")
+    config_flags.require_ranges(given, RANGES)
     _require_behaviour(parsed)
     if parsed.episodes is not None and parsed.steps is not None:
         raise UserError("--episodes and --steps exclude each other: each says when to stop.")
@@ -127,11 +131,7 @@ def _require_behaviour(parsed: RecordFlags) -> None:
         raise UserError(
             "--env is missing: name what to play, such as --env=CartPole-v1, or a --model."
         )
-    if parsed.epsilon is None:
-        return
-    if not 0 <= parsed.epsilon <= 1:
-        raise UserError(f"--epsilon={parsed.epsilon}: must be from 0 to 1.")
-    if not parsed.model:
+    if parsed.epsilon is not None and not parsed.model:
         raise UserError(
             "--epsilon needs a --model: it says how often a random action takes the place of the"
             " model's, and without a model all are random."

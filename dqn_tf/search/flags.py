@@ -9,6 +9,7 @@ from absl import flags
 from dqn_tf.config import flags as config_flags
 from dqn_tf.config import presets
 from dqn_tf.config.dqn_config import DQNConfig
+from dqn_tf.config.ranges import Range
 from dqn_tf.config.searched import Searched
 from dqn_tf.search import narrowing, storage
 from dqn_tf.support import command_line
@@ -24,7 +25,15 @@ OF_RUNS = (
     "log_period_env_steps",
     "initial_replay",
 )
-LEAST = {"trials": 1, "seeds": 1, "processes": 1, "test_seeds": 0, "stale_seconds": 60, "seed": 0}
+RANGES = {
+    "trials": Range(1),
+    "seeds": Range(1),
+    "processes": Range(1),
+    "test_seeds": Range(0),
+    "stale_seconds": Range(60),
+    "seed": Range(0),
+    "prune_p": Range(0, 1),
+}
 # of the search itself, in the order of the help page
 OWN = (
     "trials",
@@ -92,11 +101,7 @@ def parse(argv: Sequence[str]) -> SearchFlags:
         seed=seed,
         **{name: given[name] for name in SearchFlags._fields[2:] if name != "seed"},
     )
-    for name, least in LEAST.items():
-        if getattr(parsed, name) < least:
-            raise UserError(f"--{name}={getattr(parsed, name)}: must be at least {least}.")
-    if not 0 <= parsed.prune_p <= 1:
-        raise UserError(f"--prune_p={parsed.prune_p}: must be from 0 to 1.")
+    config_flags.require_ranges(parsed._asdict(), RANGES)
     if parsed.most_work != 0 and not parsed.most_work >= 1:
         raise UserError(f"--most_work={parsed.most_work}: must be at least 1, or 0 for any.")
     if not re.fullmatch(r"((trials|test):\d+/\d+)?", parsed.part):

@@ -14,6 +14,7 @@ import numpy as np
 from absl import flags
 
 from dqn_tf.config import flags as config_flags
+from dqn_tf.config.ranges import Range
 from dqn_tf.envs import applications, text
 from dqn_tf.envs.applications import yardsticks
 from dqn_tf.envs.text import exact, graph_walk, graphs, maze, rewrite, walk_baselines
@@ -44,9 +45,7 @@ def parse(argv: Sequence[str]) -> Flags:
     values = command_line.parse(argv, define, _help_page)
     given = values.flag_values_dict()
     overrides = config_flags.checked_overrides(given, ("env_kwargs",))
-    for name, least in {"episodes": 1, "seed": 0}.items():
-        if given[name] is not None and given[name] < least:
-            raise UserError(f"--{name}={given[name]}: must be at least {least}.")
+    config_flags.require_ranges(given, {"episodes": Range(1), "seed": Range(0)})
     arguments = overrides.get("env_kwargs", {})
     return Flags(values.data, values.env, arguments, values.episodes, values.seed, values.suffixes)
 

@@ -55,7 +55,7 @@ def data(tmp_path_factory):
         (["--gamma=1.5"], r"^--gamma=1\.5: must be above 0"),
         (["--gamma=nan"], r"^--gamma=nan: must be above 0"),
         (["--gamma=much"], r"--gamma=much: must be a number"),
-        (["--epsilon=2"], r"^--epsilon=2: must be from 0 to 1\.$"),
+        (["--epsilon=2"], r"^--epsilon=2\.0: must be from 0 to 1\.$"),
         (["--epsilon=-0.1"], r"^--epsilon=-0\.1: must be from 0 to 1\.$"),
     ],
 )
