@@ -109,6 +109,12 @@ class DQNConfig(Settings):
         return self.num_envs // self.shard_size
 
     @property
+    def shard_ranges(self) -> list[range]:
+        """The numbers of the environments of each group."""
+        size = self.shard_size
+        return [range(first, first + size) for first in range(0, self.num_envs, size)]
+
+    @property
     def block_steps(self) -> int:
         """Steps of each environment that make a block."""
         return max(1, math.ceil(self.updates_per_block * self.env_steps_per_update / self.num_envs))

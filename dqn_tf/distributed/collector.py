@@ -60,8 +60,6 @@ class RayCollector:
         self._generator = generator
         self._drawing = copy.deepcopy(generator)  # ahead of it by the blocks that are begun
         self._begun: collections.deque[_Begun] = collections.deque()
-        size = config.shard_size
-        self._envs = [range(first, first + size) for first in range(0, config.num_envs, size)]
         make_env = registry.maker(config)
         own = take_fingerprint(config, plan, make_env)
         objects = FLOAT_BYTES * plan.size + block_bytes(config, make_env.spaces)
@@ -152,7 +150,7 @@ class RayCollector:
     def restore(self, values: dict[str, Any], arrays: dict[str, np.ndarray]) -> list[int]:
         """Have the running episodes played back, as described in `Collector`."""
         running = RunningEpisodes.of_state(values, arrays)
-        self._running = [running.part(envs) for envs in self._envs]
+        self._running = [running.part(envs) for envs in self._config.shard_ranges]
         with self._with_ray():
             played = self._calls.ask(
                 lambda member, shard: member.actor.play_back.remote(shard, self._running[shard])

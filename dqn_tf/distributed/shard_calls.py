@@ -158,8 +158,7 @@ class Round:
         at_work = owed[0]  # they are taken in order
         self._attempts[at_work] += 1
         if self._attempts[at_work] >= ATTEMPTS:
-            size = calls._config.shard_size
-            envs = range(at_work * size, (at_work + 1) * size)
+            envs = calls._config.shard_ranges[at_work]
             raise UserError(
                 f"{member.name[0].upper()}{member.name[1:]} {what}, as others before it in the same"
                 f" block of {_named(envs)}. They end or stop the process that plays them: look at"

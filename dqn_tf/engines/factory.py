@@ -20,6 +20,7 @@ from dqn_tf.engines.host import HostEngine
 from dqn_tf.envs.registry import EnvMaker
 from dqn_tf.experience.collector import Collector, make_collector
 from dqn_tf.experience.logged.shares import SharedEpisodes
+from dqn_tf.support.closing import closed_on_error
 from dqn_tf.support.errors import UserError
 
 
@@ -32,8 +33,8 @@ def make_engines(
     """Make the engines of new runs, which differ in nothing but their seeds.
 
     Their environments come from `make_env` or, for `--engine=graph`, are the native twins. Host
-    engines learn from `logged` episodes too. Several
-    runs share one program, which only the graph engine has.
+    engines learn from `logged` episodes too. Several runs share one program, which only the graph
+    engine has.
     """
     configs = [_seeded(config, agent) for config, agent in zip(configs, agents, strict=True)]
     if configs[0].engine == "host":
@@ -61,7 +62,9 @@ def make_host_engine(
         collector = make_remote_collector(config, agent.online, explores)
     else:
         collector = make_collector(config, make_env, q_function, explores)
-    return HostEngine(config, agent, q_function, collector, generators, logged)
+    with closed_on_error() as opened:
+        opened.callback(collector.close)
+        return HostEngine(config, agent, q_function, collector, generators, logged)
 
 
 def make_remote_collector(

@@ -17,6 +17,7 @@ from gymnasium.vector.utils import batch_space
 from dqn_tf.config import seeding
 from dqn_tf.envs.checked_env import CheckedEnv, close_all
 from dqn_tf.envs.spaces import known_spaces
+from dqn_tf.support.closing import closed_on_error
 
 
 class StepRow(NamedTuple):
@@ -48,10 +49,11 @@ class SeededVectorEnv(gym.vector.VectorEnv):
     ) -> None:
         """Make the environments; `first` is the number of the first one among all of a run."""
         spaces = known_spaces(make_env)
-        self.envs = [
-            CheckedEnv(make_env(), f"Environment {first + index}", spaces)
-            for index in range(num_envs)
-        ]
+        self.envs: list[CheckedEnv] = []
+        with closed_on_error() as opened:
+            opened.callback(close_all, self.envs)
+            for number in range(first, first + num_envs):
+                self.envs.append(CheckedEnv(make_env(), f"Environment {number}", spaces))
         self.num_envs = num_envs
         self.spaces = self.envs[0].spaces
         one = self.envs[0].env

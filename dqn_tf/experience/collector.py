@@ -24,6 +24,7 @@ from dqn_tf.experience.q_function import QFunction
 from dqn_tf.experience.running_episodes import RunningEpisodes
 from dqn_tf.experience.shard import Shard, draw_numbers
 from dqn_tf.experience.steps import Steps, side_by_side
+from dqn_tf.support.closing import closed_on_error
 from dqn_tf.support.errors import UserError
 from dqn_tf.support.imports import import_named
 
@@ -93,9 +94,11 @@ class LocalCollector:
         q_function: QFunction,
         generator: np.random.Generator,
     ) -> None:
-        self.shards = [
-            Shard(config, make_env, q_function, number) for number in range(config.shards)
-        ]
+        self.shards: list[Shard] = []
+        with closed_on_error() as opened:
+            opened.callback(self.close)
+            for number in range(config.shards):
+                self.shards.append(Shard(config, make_env, q_function, number))
         self.spaces = self.shards[0].env.spaces
         self._config = config
         self._q_function = q_function

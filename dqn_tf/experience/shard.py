@@ -19,6 +19,7 @@ from dqn_tf.experience import exploration
 from dqn_tf.experience.q_function import QFunction
 from dqn_tf.experience.running_episodes import RunningEpisodes
 from dqn_tf.experience.steps import Steps
+from dqn_tf.support.closing import closed_on_error
 
 
 class ShardNumbers(NamedTuple):
@@ -40,10 +41,10 @@ def draw_numbers(
         noise = [generator]
     elif config.noisy:
         noise = list(generator.integers(2**63, size=config.shards).tolist())
-    size = config.shard_size
+    columns = [slice(envs.start, envs.stop) for envs in config.shard_ranges]
     return [
-        ShardNumbers(explore[:, start : start + size], draw[:, start : start + size], shard_noise)
-        for start, shard_noise in zip(range(0, config.num_envs, size), noise, strict=True)
+        ShardNumbers(explore[:, envs], draw[:, envs], shard_noise)
+        for envs, shard_noise in zip(columns, noise, strict=True)
     ]
 
 
@@ -60,10 +61,11 @@ class Shard:
         q_function: QFunction,
         number: int,
     ) -> None:
-        size = config.shard_size
-        self.envs = range(number * size, (number + 1) * size)
+        self.envs = config.shard_ranges[number]
         self.env = registry.vector_env(config, make_env, self.envs)
-        self.observation, infos = self.env.reset()  # [n, *shape]
+        with closed_on_error() as opened:
+            opened.callback(self.env.close)
+            self.observation, infos = self.env.reset()  # [n, *shape]
         self.action_mask = infos.get("action_mask")  # [n, A] bool, None without masks
         self._q_function = q_function
         self._explore_with = config.explore_with
@@ -71,7 +73,7 @@ class Shard:
         self._noise: np.random.Generator | None = None
         spaces = dataclasses.replace(self.env.spaces, masked=self.action_mask is not None)
         self._actions = spaces.actions
-        self._steps = Steps.empty(config.block_steps, size, spaces)
+        self._steps = Steps.empty(config.block_steps, len(self.envs), spaces)
         self._rows = [self._row(t) for t in range(config.block_steps)]  # views of the steps
 
     def collect(self, numbers: ShardNumbers) -> Steps:

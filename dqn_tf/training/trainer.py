@@ -14,6 +14,7 @@ from dqn_tf.envs.spaces import Spaces
 from dqn_tf.experience.logged.shares import SharedEpisodes, load_all
 from dqn_tf.run_files import checkpoint
 from dqn_tf.run_files.report import closing_lines
+from dqn_tf.support.closing import closed_on_error
 from dqn_tf.support.command_line import other_command, typed_path
 from dqn_tf.support.errors import UserError
 from dqn_tf.support.interrupts import Interrupted, Interrupts
@@ -39,10 +40,7 @@ def train(plans: Sequence[RunPlan], timings: Timings | None = None) -> int:
         stack.enter_context(_error_sentences(plans))
         progress = stack.enter_context(contextlib.closing(Progress(plans[0].config.length)))
         with timings.part("build"):
-            recorders = start(plans, progress, interrupts, timings)
-        for recorder in recorders:
-            stack.callback(recorder.run.close)
-            stack.callback(recorder.close)
+            recorders = start(plans, progress, interrupts, timings, stack)
         try:
             run_blocks([recorder.run for recorder in recorders], progress)
             reports = [recorder.finish() for recorder in recorders]
@@ -115,10 +113,12 @@ def make_runs(
     if logged is None:
         logged = load_all(configs[0].data, spaces, make_env.corpus, make_env.tokenizer)
     engines = make_engines(configs, agents, make_env, logged)
-    for engine, config in zip(engines, configs, strict=True):
-        if not goes_on:
-            initial_replay.begin_with(engine, config)
-    return [Run(engine, make_env, list(observers), timings, say, check) for engine in engines]
+    with closed_on_error() as opened:
+        for engine, config in zip(engines, configs, strict=True):
+            opened.callback(engine.close)
+            if not goes_on:
+                initial_replay.begin_with(engine, config)
+        return [Run(engine, make_env, list(observers), timings, say, check) for engine in engines]
 
 
 def make_maker(config: DQNConfig, spaces: Spaces | None = None) -> registry.EnvMaker:
@@ -133,9 +133,16 @@ def make_maker(config: DQNConfig, spaces: Spaces | None = None) -> registry.EnvM
 
 
 def start(
-    plans: Sequence[RunPlan], progress: Progress, interrupts: Interrupts, timings: Timings
+    plans: Sequence[RunPlan],
+    progress: Progress,
+    interrupts: Interrupts,
+    timings: Timings,
+    stack: contextlib.ExitStack,
 ) -> list[RunRecorder]:
-    """Build or resume the planned runs, each with the recorder of its run directory."""
+    """Build or resume the planned runs, each with the recorder of its run directory.
+
+    `stack` closes what is opened, whatever happens.
+    """
     configs = [plan.config for plan in plans]
     learns_model = configs[0].network == "pretrained" and configs[0].fine_tune != "head"
     # Of a run of an earlier version, the networks are those of the spaces that it recorded.
@@ -149,12 +156,16 @@ def start(
         logged=plans[0].logged,
         goes_on=plans[0].checkpoint is not None,
     )
+    for run in runs:
+        stack.callback(run.close)
     recorders = []
     for plan, run in zip(plans, runs, strict=True):
         if plan.is_one_of_several_seeds:
             run.say = _say_with_seed(progress.say, plan.seed)
         run.make_evaluation_envs()
-        recorders.append(RunRecorder(plan, run))
+        recorder = RunRecorder(plan, run)
+        stack.callback(recorder.close)
+        recorders.append(recorder)
     step = runs[0].engine.progress
     progress.start(step)
     verb = "Going on with" if plans[0].checkpoint else "Training on"

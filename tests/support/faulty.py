@@ -12,6 +12,7 @@ import json
 import os
 import signal
 import sys
+from typing import ClassVar
 
 import gymnasium as gym
 import numpy as np
@@ -289,6 +290,35 @@ class OnlyOne(Corridor):
 
     def close(self):
         OnlyOne.living -= 1
+
+
+class Counted(Corridor):
+    """Counts the instances that are open. One of them cannot be made, or reset: see `breaks`."""
+
+    made = 0
+    open: ClassVar[set] = set()
+    breaks = ("", 0)  # when, and which instance, counted from 1
+
+    @classmethod
+    def break_at(cls, moment: str, number: int) -> None:
+        cls.made, cls.open, cls.breaks = 0, set(), (moment, number)
+
+    def __init__(self):
+        Counted.made += 1
+        self.instance = Counted.made
+        self.fail_at("made")
+        Counted.open.add(self.instance)
+
+    def fail_at(self, moment):
+        if Counted.breaks == (moment, self.instance):
+            raise OSError(f"instance {self.instance} cannot be {moment}")
+
+    def reset(self, **options):
+        self.fail_at("reset")
+        return super().reset(**options)
+
+    def close(self):
+        Counted.open.discard(self.instance)
 
 
 class Sampled(Corridor):
