@@ -136,8 +136,8 @@ class Options:
     )
     demo: bool = _flag(
         False,
-        "serves a page at / on which an agent plays CartPole-v1 or the 3x3 grid in the browser,"
-        " asking this server for every step",
+        "serves a page at / on which an agent plays CartPole-v1, the 3x3 grid or GraphWalk, or"
+        " chats as Helpdesk, asking this server for every step",
     )
     log_requests: str = _flag(
         "",

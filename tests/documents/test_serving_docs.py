@@ -29,6 +29,7 @@ from dqn_tf.envs import registry
 from dqn_tf.export.publish import export
 from dqn_tf.serving import options
 from dqn_tf.traffic import flags as traffic_flags
+from dqn_tf.training.flags import parse_training_flags
 
 PAGE = (ROOT / "docs" / "serving.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"```(\w+)\n(.*?)```", PAGE, re.S)
@@ -239,6 +240,8 @@ def test_every_flag_exists_and_every_program_is_there():
             values = flags.FlagValues()
             traffic_flags.define(values)
             known = set(values)
+        elif words[:2] == ["python", "train.py"]:
+            known = set(parse_training_flags(words[1:]).overrides)
         elif words[0] == "python":
             source = Path(ROOT / words[1]).read_text(encoding="utf-8")
             known = set(re.findall(r'"--(\w+)"', source))

@@ -17,9 +17,9 @@ class LearningSettings:
     network: str = setting(
         "auto",
         NETWORK,
-        "torso of the Q-network; auto is nature_cnn for images from 36x36, minatar_cnn for"
-        " smaller ones of bool, transformer for tokens, pretrained for those of a"
-        " --language_model, else mlp; nips_cnn is for images too, smaller and faster;"
+        "torso of the Q-network; auto is nature_cnn for images from 36x36, nips_cnn from"
+        " 20x20, minatar_cnn for smaller ones and for bool, transformer for tokens, pretrained for"
+        " those of a --language_model, else mlp; nips_cnn is smaller and faster than nature_cnn;"
         " transformer and gru read tokens [T] or numbers of T steps [T, N];"
         " bag_of_words counts tokens and has an mlp over the counts; pretrained reads messages by a"
         " --language_model and has an mlp over them;"
