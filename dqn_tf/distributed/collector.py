@@ -60,6 +60,7 @@ class RayCollector:
         self._generator = generator
         self._drawing = copy.deepcopy(generator)  # ahead of it by the blocks that are begun
         self._begun: collections.deque[_Begun] = collections.deque()
+        self.differing: list[int] = []  # as described in `RemoteCollector`
         make_env = registry.maker(config)
         own = take_fingerprint(config, plan, make_env)
         objects = FLOAT_BYTES * plan.size + block_bytes(config, make_env.spaces)
@@ -126,8 +127,10 @@ class RayCollector:
     def _joined(self, blocks: list[Played]) -> Steps:
         """Put shards' steps side by side, and follow their running episodes."""
         parts = []
+        self.differing = []
         for shard, played in enumerate(blocks):
             if played.back is not None and self._take_over(shard, played.back):
+                self.differing += played.back.differing
                 say(
                     f"warning: {not_repeated(played.back.differing[0])}: learning goes on from"
                     " where it is now."
@@ -160,7 +163,9 @@ class RayCollector:
     def _take_over(self, shard: int, back: PlayedBack) -> list[int]:
         """Go on from where environments are that did not repeat their episodes; return these."""
         if back.running is not None:
-            returns = self._running[shard].returns
+            envs = self._config.shard_ranges[shard]
+            returns = np.array(self._running[shard].returns, float)
+            returns[[env - envs.start for env in back.differing]] = np.nan
             self._running[shard] = dataclasses.replace(back.running, returns=returns)
         return back.differing
 

@@ -277,7 +277,8 @@ class Engine(abc.ABC):
     ) -> list[Episode]:
         """Return the episodes that ended within a block after environment step `before`.
 
-        `reward` [T, N] and `ended` [T, N] bool are the environments' own.
+        `reward` [T, N] and `ended` [T, N] bool are the environments' own. An episode whose return
+        is not known, NaN, is left out.
         """
         num_envs = reward.shape[1]
         episodes = []
@@ -287,7 +288,8 @@ class Engine(abc.ABC):
             episode_return = self.running_return[index] + rewards.sum(dtype=np.float64)
             length = self.running_length[index] + len(rewards)
             env_step = before + t * num_envs + index + 1
-            episodes.append(Episode(env_step, float(episode_return), int(length)))
+            if not math.isnan(episode_return):
+                episodes.append(Episode(env_step, float(episode_return), int(length)))
             self.running_return[index] = 0.0
             self.running_length[index] = 0
             start[index] = t + 1

@@ -17,7 +17,7 @@ Nothing else differs but what the replay draws from, and what an update that pre
 import contextlib
 import functools
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from typing import Any, NamedTuple
 
@@ -168,6 +168,7 @@ class HostEngine(Engine):
     def _collect(self) -> Taken:
         start = time.perf_counter()
         steps = self.collector.collect(*self._block_at(self.env_step))
+        self._give_up(getattr(self._remote, "differing", ()))
         return Taken(steps, time.perf_counter() - start)
 
     def _learn_beside(self, remote: RemoteCollector) -> list[UpdatesDone]:
@@ -262,7 +263,25 @@ class HostEngine(Engine):
     def lend(self) -> contextlib.AbstractContextManager[Loan]:
         """As described in `Engine`."""
         lend = getattr(self.collector, "lend", None)
-        return super().lend() if lend is None else lend(self.running_return)
+        return super().lend() if lend is None else self._lent(lend(self.running_return))
+
+    @contextlib.contextmanager
+    def _lent(self, lending: contextlib.AbstractContextManager[Loan]) -> Iterator[Loan]:
+        with lending as loan:
+            yield loan
+        self._give_up(loan.differing)
+
+    def _give_up(self, envs: Sequence[int]) -> None:
+        """Give up the episodes under way there, which were not repeated: others are played now.
+
+        No row leads from the steps before to those that follow, and no return is a sum of both.
+        """
+        if not envs:
+            return
+        self.running_return[envs] = np.nan
+        self.row_maker.forget(envs)
+        if self.frames is not None:
+            self.frames.forget(envs)
 
     def sync_agent(self) -> None:
         """Do nothing: it is the agent itself that learns here."""
@@ -306,7 +325,9 @@ class HostEngine(Engine):
         if rows is not None or self.frames is None:
             names = [name for name in arrays if name.startswith(WINDOWS)]
             self.row_maker.restore({name.removeprefix(WINDOWS): arrays[name] for name in names})
-        return self.collector.restore(values, arrays)
+        differing = self.collector.restore(values, arrays)
+        self._give_up(differing)
+        return differing
 
     def close(self) -> None:
         """Close the collector, and end the helper threads."""

@@ -6,6 +6,7 @@ running episodes are remembered. Together they make the environments' state a fe
 checkpoint needs no environment to be saved: `restore` plays the running episodes back.
 """
 
+import math
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
@@ -175,19 +176,20 @@ class SeededVectorEnv(gym.vector.VectorEnv):
     ) -> tuple[np.ndarray, list[int]]:
         """Play the running episodes back.
 
-        `returns` [N] float64 are the sums of their rewards so far, where they are known. Returns
-        the observations, and the environments that did not repeat theirs: with other observations
-        or rewards, or with wrappers whose statistics began anew.
+        `returns` [N] float64 are the sums of their rewards so far, NaN where they are not known.
+        Returns the observations, and the environments that did not repeat theirs: with an earlier
+        end, other observations or rewards, or wrappers whose statistics began anew.
         """
         played = np.array(
             [self._play_back(i, episodes[i], actions[i]) for i in range(self.num_envs)]
         )
+        known = played if returns is None else np.where(np.isnan(returns), played, returns)
         differing = [
             index
             for index, env in enumerate(self.envs)
             if not np.array_equal(self._observation[index], observation[index])
             or env.running_statistics
-            or not (returns is None or _are_close(played[index], returns[index]))
+            or not _are_close(played[index], known[index])
         ]
         return self._observation.copy(), differing
 
@@ -203,7 +205,10 @@ class SeededVectorEnv(gym.vector.VectorEnv):
         return self.envs[index].reset(seed)
 
     def _play_back(self, index: int, episode: int, actions: np.ndarray) -> float:
-        """Play an episode's first actions; return the sum of the rewards, each as float32."""
+        """Play an episode's first actions; return the sum of the rewards, each as float32.
+
+        It is NaN where the episode ends, which it did not: then the next one is under way.
+        """
         self._episode[index] = episode - 1
         self._reset_one(index)
         total = 0.0
@@ -215,7 +220,7 @@ class SeededVectorEnv(gym.vector.VectorEnv):
             total += float(np.float32(reward))
             if terminated or truncated:
                 self._reset_one(index)
-                break
+                return math.nan
         return total
 
     def _empty_row(self) -> StepRow:

@@ -63,7 +63,9 @@ class RemoteCollector(Collector, Protocol):
 
     With `--lag=1` a block is begun as soon as its weights are there, while the one before is under
     way. `collect` returns blocks in the order in which they were begun. What `state` returns is
-    that after the last of these, and `generator` must then be where its numbers end.
+    that after the last of these, and `generator` must then be where its numbers end. Where episodes
+    are played back elsewhere on the way, `differing` are the environments that did not repeat
+    theirs before the block that was returned last; it need not be there.
     """
 
     def begin(self, length: int, epsilon: np.ndarray) -> None:

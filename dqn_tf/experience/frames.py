@@ -7,7 +7,7 @@ back once a batch is needed.
 """
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -87,6 +87,10 @@ class Frames:
         after = steps.next_observation.reshape(flat)
         is_shifted = after[..., :-1] == before[..., 1:]  # [T, N, H · W · S - 1]
         return (is_shifted | self._newest[:-1]).all(axis=2)
+
+    def forget(self, envs: Sequence[int]) -> None:
+        """Compare the next stacks of these environments: they need not follow those before."""
+        self._begins[envs] = True
 
     def stacks(self, numbers: np.ndarray) -> np.ndarray:
         """Return the observations with these frames: [..., S] int64 → [..., H, W, S]."""

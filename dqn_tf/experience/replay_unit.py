@@ -1,6 +1,6 @@
 """What a row of the replay is, `--replay_unit`: a transition, or a whole episode."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 import numpy as np
@@ -19,6 +19,9 @@ class RowMaker(Protocol):
 
     def add(self, steps: Steps) -> dict[str, np.ndarray]:
         """Return the rows that `steps` [T, N] finish, in the order of time."""
+
+    def forget(self, envs: Sequence[int]) -> None:
+        """Make no row of what is kept of these environments: other steps follow than were due."""
 
     def state(self) -> dict[str, np.ndarray]:
         """Return what is kept, for a checkpoint."""

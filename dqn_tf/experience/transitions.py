@@ -4,7 +4,7 @@
 """
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -113,6 +113,10 @@ class NStep:
             rows["action_mask"] = steps.action_mask[start, env]
             rows["next_action_mask"] = steps.next_action_mask[end, env]
         return rows
+
+    def forget(self, envs: Sequence[int]) -> None:
+        """As described in `replay_unit.RowMaker`."""
+        self._done[:, envs] = True
 
     def state(self) -> dict[str, np.ndarray]:
         """Return the unfinished windows, for a checkpoint."""

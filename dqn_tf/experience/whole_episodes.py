@@ -6,7 +6,7 @@ A network that reads its steps causally gives Q at each of them in one pass.
 """
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -226,6 +226,10 @@ class WholeEpisodes:
         self._kept = steps.part(slice(first, None))
         self._begin = begin - first
         return episode_rows(finished, self._n, self._gamma, self._padding)
+
+    def forget(self, envs: Sequence[int]) -> None:
+        """As described in `replay_unit.RowMaker`."""
+        self._begin[envs] = len(self._kept.action)
 
     def state(self) -> Columns:
         """Return the unfinished episodes, for a checkpoint."""

@@ -316,6 +316,48 @@ def test_restored_at_any_block_it_goes_on_as_if_never_stopped():
         assert fingerprint(other) == expected, f"stopped after block {moment}"
 
 
+@pytest.mark.parametrize("how", ["lent", "resumed"])
+@pytest.mark.parametrize("n_step", [1, 3])
+def test_an_episode_that_is_not_repeated_is_given_up(n_step, how):
+    """An episode of `Counter`, of seven steps, has another number whenever it begins again."""
+
+    def make() -> gym.Env:
+        return Counter(lambda episode: (7, "truncated"))
+
+    config = make_config(
+        num_envs=2,
+        n_step=n_step,
+        updates_per_block=5,
+        warmup_env_steps=12,
+        total_steps=120,
+        replay_capacity=200,
+    )
+    engine = make_engine(config, make)
+    episodes = []
+    for _ in range(4):
+        episodes += engine.run_block().episodes
+    if how == "lent":
+        with engine.lend() as loan:
+            for env in loan.envs:
+                env.reset(1)
+        assert loan.differing == [0, 1]
+    else:
+        values, arrays = engine.state()
+        rows = {name: column.copy() for name, column in engine.replay.rows().items()}
+        engine = make_engine(config, make, engine.agent)
+        for env in engine.collector.shards[0].env.envs:
+            env.reset(1)  # else it would have the same number again
+        assert engine.restore(values, arrays, rows) == [0, 1]
+    assert np.isnan(engine.running_return).all()
+    while not engine.finished:
+        episodes += engine.run_block().episodes
+    rows = engine.replay.rows()
+    assert (rows["observation"][:, 0] == rows["next_observation"][:, 0]).all()
+    assert (rows["next_observation"][:, 1] - rows["observation"][:, 1] <= n_step).all()
+    assert {episode.episode_length for episode in episodes} == {7}
+    assert len(episodes) >= 10
+
+
 def test_taking_a_state_changes_nothing():
     results = []
     for interrupted in (False, True):

@@ -177,6 +177,32 @@ def test_restore_names_the_environments_that_do_not_repeat_themselves():
     assert other.restore(*env.state())[1] == [0, 1]
 
 
+def test_restore_notices_an_episode_that_ends_earlier_than_it_did():
+    """Nothing else tells: observations are all alike, and no reward is paid."""
+    lengths = iter([9, 9])
+
+    class Unlike(gym.Env):
+        observation_space, action_space = gym.spaces.Discrete(1), gym.spaces.Discrete(2)
+
+        def reset(self, *, seed=None, options=None):
+            self.left = next(lengths)
+            return 0, {}
+
+        def step(self, action):
+            self.left -= 1
+            return 0, 0.0, self.left == 0, False, {}
+
+    env = SeededVectorEnv(Unlike, 2, SEED)
+    env.reset()
+    for _ in range(3):
+        env.step(np.zeros(2, int))
+    for returns in (None, np.zeros(2), np.full(2, np.nan)):
+        lengths = iter([3, 9, 9])
+        assert env.restore(*env.state(), returns)[1] == [0]
+        lengths = iter([9, 9])
+        env.restore([1, 1], [np.zeros(3, int)] * 2, np.zeros(2, int))
+
+
 # --- errors ---------------------------------------------------------------------------------------
 
 WHERE = (

@@ -242,6 +242,17 @@ def test_observations_are_stacks(generator):
     assert pair.held.observations(99).shape == (10, *SPACES.observation_shape)
 
 
+def test_stacks_that_follow_no_others_are_compared(generator):
+    game, frames = Game(2, "repeated", 0.1, generator), Frames(200, 2, SPACES)
+    frames.numbered(game.steps(5))
+    game.stacks = [game.begin(), game.begin()]
+    frames.forget([0, 1])
+    steps = game.steps(5)
+    numbered = frames.numbered(steps)
+    for name in ("observation", "next_observation"):
+        np.testing.assert_array_equal(frames.stacks(getattr(numbered, name)), getattr(steps, name))
+
+
 def test_numbered_leaves_everything_else(generator):
     frames, steps = Frames(99, 1, SPACES), Game(1, "black", 0.05, generator).steps(5)
     numbered = frames.numbered(steps)

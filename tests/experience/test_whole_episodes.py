@@ -35,6 +35,22 @@ def test_rows_are_the_transitions_of_played_episodes(env_id, arguments, n_step):
     growing.check_rows(steps, spaces, n_step)
 
 
+def test_what_is_forgotten_is_in_no_row():
+    """Two steps of a text, which is then given up, and the whole of another."""
+    rows = WholeEpisodes(1, 0.5, 1, growing.TEXT)
+    texts = [2, 0, -1, -2], [1, -2, 0]
+    for text in texts:
+        steps = Steps.empty(len(text) - 1, 1, growing.TEXT)
+        for t in range(len(text) - 1):
+            steps.observation[t, 0] = growing.padded(text[: t + 1], 7)
+            steps.next_observation[t, 0] = growing.padded(text[: t + 2], 7)
+        steps.terminated[-1] = text == texts[1]
+        made = rows.add(steps)
+        rows.forget([0])
+    assert made["sequence"].tolist() == [growing.padded(texts[1], 7).tolist()]
+    assert made["is_step"].sum() == 2
+
+
 @pytest.mark.parametrize(
     ("ends", "discounts", "next_positions"),
     [("terminated", [0.25, 0.0, 0.0], [3, 4, 4]), ("truncated", [0.25, 0.25, 0.5], [3, 4, 4])],
