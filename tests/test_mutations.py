@@ -14,6 +14,7 @@ import eviction_oracles
 import oracles
 from dqn_tf.agent import losses, optimizers
 from dqn_tf.agent.dqn import DQN
+from dqn_tf.config.dqn_config import DQNConfig
 from dqn_tf.engines.host import HostEngine
 from dqn_tf.envs.vector import SeededVectorEnv
 from dqn_tf.experience import exploration, transitions
@@ -347,13 +348,10 @@ MUTATIONS = {
         (OWED, "env_steps"),
     ),
     "a binary fraction costs an update": (
-        HostEngine,
-        "_whole_updates",
+        DQNConfig,
+        "updates_for",
         ten_updates_a_step,
-        (
-            "env_steps / self.config.env_steps_per_update + 1e-06",
-            "env_steps // self.config.env_steps_per_update",
-        ),
+        ("env_steps / self.env_steps_per_update + 1e-06", "env_steps // self.env_steps_per_update"),
     ),
     "rows written one place off": (
         Fifo,

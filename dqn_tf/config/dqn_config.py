@@ -79,7 +79,12 @@ class DQNConfig(Settings):
     def total_updates(self) -> int:
         """Updates of the whole run."""
         env_steps = max(0, self.total_steps - self.warmup_env_steps)
-        return self.logged_updates + int(env_steps // self.env_steps_per_update)
+        return self.logged_updates + self.updates_for(env_steps)
+
+    def updates_for(self, env_steps: float) -> int:
+        """Return how many updates so many environment steps pay for."""
+        # Rounded down but for a hair: 3 steps at 0.1 are 30 updates, though 3 // 0.1 is 29.
+        return int(env_steps / self.env_steps_per_update + 1e-6)
 
     @property
     def length(self) -> int:

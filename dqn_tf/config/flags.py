@@ -56,12 +56,18 @@ def checked_overrides(values: dict[str, Any], names: Sequence[str]) -> dict[str,
     return overrides
 
 
-def require_ranges(values: Mapping[str, Any], ranges: Mapping[str, Range]) -> None:
-    """Raise UserError unless each number lies in its range; None stands for "not given"."""
-    for name, allowed in ranges.items():
-        value = values[name]
-        if value is not None and value not in allowed:
-            raise UserError(f"--{name}={value}: must be {allowed}.")
+def require_ranges(
+    values: Mapping[str, Any], ranges: Mapping[str, Range], typed: str = "--"
+) -> None:
+    """Raise UserError unless each of the numbers that have a range lies in it.
+
+    None stands for "not given". `typed` is how a sentence begins: a flag's name, or "" an
+    argument's.
+    """
+    for name, value in values.items():
+        allowed = ranges.get(name)
+        if allowed is not None and value is not None and value not in allowed:
+            raise UserError(f"{typed}{name}={value}: must be {allowed}.")
 
 
 def config_sections(config: DQNConfig) -> dict[str, list[Entry]]:

@@ -151,7 +151,7 @@ def _rewards(facts: Facts, config: DQNConfig) -> Iterator[Finding]:
             " (--epsilon_decay_env_steps).",
         )
     elif size > LARGE_REWARD:
-        scale = 10.0 ** math.ceil(math.log10(size))
+        scale = 10.0 ** round(math.log10(size))
         yield Finding(
             CHANGE,
             "rewards",

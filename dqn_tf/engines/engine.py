@@ -237,15 +237,10 @@ class Engine(abc.ABC):
 
     def _updates_owed(self) -> int:
         """Return the updates that are due for the steps owed, and leave what is over."""
-        count = self._whole_updates(self.env_steps_owed)
+        count = self.config.updates_for(self.env_steps_owed)
         paid = count * self.config.env_steps_per_update
         self.env_steps_owed = max(0.0, self.env_steps_owed - paid)
         return count
-
-    def _whole_updates(self, env_steps: float) -> int:
-        """Return how many updates so many steps pay for."""
-        # Rounded down but for a hair: 3 steps at 0.1 are 30 updates, though 3 // 0.1 is 29.
-        return int(env_steps / self.config.env_steps_per_update + 1e-6)
 
     def _still_owed(self, env_steps_owed: float) -> float:
         """Return what a resumed run owes: less than one update costs now or, with a lag, a block's.
@@ -254,7 +249,7 @@ class Engine(abc.ABC):
         1.0 % 0.1 is, would be done twice.
         """
         most = self.config.most_updates if self.config.lag else 0
-        too_many = max(0, self._whole_updates(env_steps_owed) - most)
+        too_many = max(0, self.config.updates_for(env_steps_owed) - most)
         return max(0.0, env_steps_owed - too_many * self.config.env_steps_per_update)
 
     @property

@@ -307,7 +307,7 @@ class CheckedEnv:
         return observation
 
     def _observation(self, observation: Any) -> np.ndarray:
-        """Return a copy of the observation; refuse what its space does not allow."""
+        """Return a copy of the observation; refuse another shape, type or category than it has."""
         array = observation
         # the usual case, which costs little
         if (

@@ -55,7 +55,7 @@ class Part(NamedTuple):
     def write(self, value: Any, vector: np.ndarray) -> None:
         """Write a part as it was observed to its places in `vector`, where zeros are.
 
-        Raises Refused for what its space does not allow.
+        Raises Refused for another shape, type or category than its space has.
         """
         space: Any = self.space
         try:
@@ -96,15 +96,19 @@ class Layout:
     """
 
     def __init__(self, space: gym.Space) -> None:
-        """Raise ValueError for a space of which `flattens` is false."""
-        if not flattens(space):
+        """Raise ValueError for a space of which `flattens` is false, a mask apart."""
+        if not _are_parts(space):
             raise ValueError(f"not of parts that are numbers: {describe_value(space)}")
         self.parts = list(_parts(space))
         self.space = self._vector_space()
         self._zeros = np.zeros_like(self.space.low)
 
     def vector(self, observation: Any) -> np.ndarray:
-        """Return an observation as a vector [D]. Raises Refused for what the space forbids."""
+        """Return an observation as a vector [D].
+
+        Raises Refused where a part is missing, or has another shape, type or category than its
+        space. The bounds of a Box are not looked at.
+        """
         vector = self._zeros.copy()
         for part in self.parts:
             part.write(_value_at(observation, part), vector)
@@ -126,8 +130,14 @@ class Flattened(Observing, gym.ObservationWrapper):
     """Observes as one vector [D] what the environment observes as parts.
 
     `Spaces` keeps float32 for every floating type. An `action_mask` beside an `observation` stays
-    beside the vector. Raises ValueError where `flattens` is false.
+    beside the vector. What the environment says of its own observations, such as the names of
+    tokens, holds for none of the vector's numbers. Raises ValueError where `flattens` is false.
     """
+
+    tokens = None
+    padding = None
+    choice_layout = None
+    message_places = None
 
     def __init__(self, env: gym.Env) -> None:
         super().__init__(env)
@@ -180,7 +190,11 @@ def flattens(space: gym.Space) -> bool:
 
     What the network sees without that, a Box, a Discrete or tokens, is left as it is.
     """
-    space, _ = without_mask(space)
+    return _are_parts(without_mask(space)[0])
+
+
+def _are_parts(space: gym.Space) -> bool:
+    """Tell what `flattens` does of a space without a mask."""
     if _is_box(space) or isinstance(space, gym.spaces.Discrete):
         return False
     is_tokens = isinstance(space, gym.spaces.MultiDiscrete) and vocabulary_of(space, None)

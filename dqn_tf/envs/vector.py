@@ -42,7 +42,8 @@ class SeededVectorEnv(gym.vector.VectorEnv):
     """`num_envs` environments with one shape of observation, stepped one after the other.
 
     Observations are `[N, *shape]` in `Spaces.observation_dtype`; actions are counted from 0. Raises
-    UserError when an environment raises, or returns what its own spaces do not allow.
+    UserError when an environment raises, or returns another shape, type or category than its
+    spaces have. The bounds of a Box are not looked at.
     """
 
     def __init__(

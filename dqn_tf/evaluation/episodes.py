@@ -144,7 +144,7 @@ def play(
     [N]. It sees only running episodes, so a result does not depend on how many are played together.
     Nor do the random actions: each episode draws its own. `check` is called before each step and
     may raise; `watch` is told of what happens. Raises UserError when an environment raises, or
-    returns what its own spaces do not allow, and for actions that it does not have.
+    returns another shape, type or category than its spaces have, and for actions that are not its.
     """
     require_episodes(seeds)
     players = [_Player(env, rules.max_episode_steps) for env in envs[: len(seeds)]]

@@ -8,6 +8,7 @@ from dqn_tf.agent.dqn import DQN
 from dqn_tf.agent.networks.fast_forward import make_q_function
 from dqn_tf.config import presets, seeding
 from dqn_tf.config.dqn_config import DQNConfig
+from dqn_tf.config.flags import require_ranges
 from dqn_tf.envs import registry
 from dqn_tf.evaluation import plan
 from dqn_tf.evaluation.episodes import (
@@ -22,6 +23,7 @@ from dqn_tf.evaluation.episodes import (
 )
 from dqn_tf.evaluation.exported_policy import ExportedPolicy
 from dqn_tf.evaluation.find_export import Version, find_export
+from dqn_tf.evaluation.flags import RANGES
 from dqn_tf.evaluation.kept_envs import KeptEnvs, parallel_of
 from dqn_tf.support.errors import UserError
 
@@ -50,8 +52,8 @@ def evaluate(
     training episode has one of them. The actions are greedy, but for a random legal one with
     probability `epsilon`. The same arguments give the same scores as evaluate.py. Raises UserError.
     """
-    if not 0.0 <= epsilon <= 1.0:
-        raise UserError(f"epsilon={epsilon:g}: must be from 0 to 1.")
+    values = {"seed": seed, "max_episode_steps": max_episode_steps, "epsilon": epsilon}
+    require_ranges(values, RANGES, typed="")
     act, config = _resolve(model, env)
     seeds = seeding.episode_seeds(seed, seeding.TEST, episodes)
     require_episodes(seeds)

@@ -71,7 +71,7 @@ def results_of(run: RunSnapshot, score: dict[str, Any]) -> dict[str, Any]:
     return {
         "mean_reward": score["mean"],
         "std_reward": score.get("std", 0.0),
-        "is_deterministic": True,
+        "is_deterministic": not run.config.test_epsilon,
         "n_eval_episodes": score["episodes"],
         "eval_datetime": datetime.datetime.now(datetime.timezone.utc).isoformat(),
         "mean_reward_ci95": score["mean_ci95"],

@@ -65,8 +65,9 @@ def published_config(config: DQNConfig) -> dict[str, Any]:
 
 def scoring_protocol(config: DQNConfig) -> dict[str, Any]:
     """Return how the final test is played, as far as it decides what a score means."""
-    protocol = {
-        "policy": "greedy",
+    protocol: dict[str, Any] = {
+        "policy": "epsilon-greedy" if config.test_epsilon else "greedy",
+        "epsilon": config.test_epsilon,
         "episode_seeds": f"of the test, derived from seed {config.seed}",
         "most_env_steps": config.evaluation_episode_steps,
     }

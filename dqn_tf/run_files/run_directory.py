@@ -17,6 +17,7 @@ from dqn_tf.config.notation import show
 from dqn_tf.envs.registry import directory_name
 from dqn_tf.envs.spaces import Spaces
 from dqn_tf.run_files.evaluation_file import read_report
+from dqn_tf.support.command_line import typed_path
 from dqn_tf.support.errors import UserError
 from dqn_tf.support.files import moved, write_json, writing
 
@@ -100,10 +101,9 @@ class RunDirectory:
         run_dir.lock()
         run_dir._require_kinds()
         if run_dir._config.exists():
-            raise UserError(
-                f"--run_dir={path} already holds a run. Go on with --resume={path}, or choose"
-                " another directory."
-            )
+            goes_on = any(run_dir.checkpoints.glob("*")) or run_dir.evaluation.exists()
+            way = f"Go on with --resume={typed_path(path)}, or choose" if goes_on else "Choose"
+            raise UserError(f"--run_dir={path} already holds a run. {way} another directory.")
         run_dir._require_no_rest()
         return run_dir
 
@@ -167,9 +167,16 @@ class RunDirectory:
     def _require_no_rest(self) -> None:
         """Raise UserError where something of a run is left that a new one would take for its own.
 
-        Its first checkpoint would end all later ones.
+        Its first checkpoint would end all later ones, and its curves would take the place of those.
         """
-        rest = [self.metrics, self.evaluation, *self.checkpoints.glob("*"), *_seeds(self.path)]
+        rest = [
+            self.metrics,
+            self.evaluation,
+            self.learning_curve,
+            *self.checkpoints.glob("*"),
+            *self.tensorboard.glob("events.out.tfevents.*"),
+            *_seeds(self.path),
+        ]
         found = next((path for path in rest if path.exists()), None)
         if found is not None:
             raise UserError(

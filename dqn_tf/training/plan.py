@@ -11,6 +11,7 @@ import numpy as np
 from dqn_tf.agent.networks import choice
 from dqn_tf.config import presets
 from dqn_tf.config.dqn_config import FIXED_ON_RESUME, DQNConfig
+from dqn_tf.config.settings.run import MOST_SEED
 from dqn_tf.distributed import ray_cluster
 from dqn_tf.engines.replays import logged_counts
 from dqn_tf.envs import registry
@@ -131,6 +132,12 @@ def _new_runs(flags: TrainingFlags) -> list[RunPlan]:
     first_seed = flags.overrides.get("seed")
     if first_seed is None:
         first_seed = _drawn_seed(flags.num_seeds)
+    last_seed = first_seed + flags.num_seeds - 1
+    if first_seed <= MOST_SEED < last_seed:
+        raise UserError(
+            f"--seed={first_seed} and --num_seeds={flags.num_seeds}: the last seed would be"
+            f" {last_seed}, and must be at most {MOST_SEED}."
+        )
     overrides = _with_absolute_paths(flags.overrides)
     config = presets.configure(env, overrides | {"seed": first_seed})
     spaces = registry.spaces(config)
@@ -186,7 +193,8 @@ def _resumed_runs(resume: str, flags: TrainingFlags) -> list[RunPlan]:
             )
         )
     for plan in plans[1:]:  # one program trains them all
-        instead = f"resume each by itself, such as --resume={plan.run_dir.path}"
+        path = command_line.typed_path(plan.run_dir.path)
+        instead = f"resume each by itself, such as --resume={path}"
         require_alike(plan.run_dir.path, plan.config, plans[0].config, instead)
     plans = _with_checkpoints(plans, flags)
     for plan in plans:
@@ -209,7 +217,10 @@ def _with_absolute_paths(overrides: dict[str, Any]) -> dict[str, Any]:
 
 def _that_it_is_complete(run_dir: RunDirectory, report: dict[str, Any], config: DQNConfig) -> str:
     """Return a sentence that says so, and what would train the run further."""
-    if config.total_steps:
+    if report["env_steps"] > config.total_steps > 0:
+        done = f"it took {report['env_steps']:,} steps, more than {config.total_steps:,}"
+        more = "--total_steps"
+    elif config.total_steps:
         done = f"{report['env_steps']:,} of {config.total_steps:,} steps"
         more = "--total_steps"
     else:

@@ -20,7 +20,7 @@ from dqn_tf.run_files.report import BestWeights, Report
 from dqn_tf.support.errors import UserError
 from dqn_tf.support.files import write_json
 from dqn_tf.training.plan import RunPlan
-from dqn_tf.training.run import Run, RunObserver, ScoredWeights, crossed
+from dqn_tf.training.run import Moment, Run, RunObserver, ScoredWeights, crossed
 from dqn_tf.training.what_to_try import read_outcome, what_to_try
 
 
@@ -32,7 +32,7 @@ class RunRecorder(RunObserver):
         self.plan = plan
         self.run = run
         self.files = plan.run_dir
-        self.saved = 0  # the run's clock at the newest checkpoint
+        self._saved: Moment | None = None  # of the newest checkpoint
         self._start = time.monotonic()
         self._earlier_seconds = 0.0  # before the run was resumed
         self.files.write_config(plan.config, plan.spaces, plan.export_dir)
@@ -92,19 +92,25 @@ class RunRecorder(RunObserver):
             )
 
     def between_blocks(self, run: Run) -> None:
-        """Save a checkpoint if one is due, and at the end of the run."""
+        """Save a checkpoint if one is due, and at the end of the run.
+
+        A run that was stopped within an evaluation gets another one of the same step after it.
+        """
         period = run.config.checkpoint_period_env_steps
-        if run.finished or crossed(period, self.saved, run.engine.progress):
+        saved = self._saved.progress if self._saved else 0
+        is_of_this_step = self._saved is not None and saved == run.engine.progress
+        if run.finished or is_of_this_step or crossed(period, saved, run.engine.progress):
             self.save()
 
     def save(self) -> None:
-        """Save a checkpoint, unless this step has one.
+        """Save a checkpoint, unless there is one of this moment.
 
         Raises UserError if a weight is not finite, or if the disk refuses and the run should stop
         then.
         """
-        progress = self.run.engine.progress
-        if progress > 0 and self.saved == progress:
+        moment = self.run.moment
+        progress = moment.progress
+        if self._saved == moment:
             return
         with self._recording():
             self.metrics.flush()
@@ -122,7 +128,7 @@ class RunRecorder(RunObserver):
                     " would train on."
                 ) from error
             self.run.say(f"warning: {sentence} Training goes on.")
-        self.saved = progress
+        self._saved = moment
 
     def finish(self) -> Report:
         """Test the last and the best weights, export one of them, write curve and report.
@@ -235,7 +241,7 @@ class RunRecorder(RunObserver):
         best = saved.files["best.npz"]
         weights = [best[str(number)] for number in range(len(best))]
         self.run.restore(saved.state, weights, saved.files.get(checkpoint.FINALISTS, {}))
-        self.saved = engine.progress
+        self._saved = self.run.moment
         self._earlier_seconds = saved.state["seconds"]
         saved_capacity = saved.state["engine"]["replay"]["capacity"]
         if len(engine.replay) and engine.replay.capacity < saved_capacity:

@@ -67,6 +67,14 @@ class ScoredWeights(NamedTuple):
     test: dict[str, Any]  # `Evaluation.summary` of the test's episodes
 
 
+class Moment(NamedTuple):
+    """Where a run is: its clock, that at its last evaluation, and whether the best is chosen."""
+
+    progress: int
+    evaluated: int
+    is_chosen: bool
+
+
 class Run:
     """One run: its engine, what is due between two blocks, and the best weights so far.
 
@@ -192,6 +200,11 @@ class Run:
         if not self.evaluated or weights_sha256(self.best.weights) == last.sha256:
             return last, last
         return last, self._test(self.best.weights)
+
+    @property
+    def moment(self) -> Moment:
+        """Where the run is: what differs between two checkpoints of it."""
+        return Moment(self.engine.progress, self.evaluated, self._chosen is not None)
 
     def state(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
         """Return what a checkpoint needs beside the engine and the best weights.

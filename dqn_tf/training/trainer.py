@@ -30,7 +30,7 @@ from dqn_tf.training.update_cost import UpdateCost
 def train(plans: Sequence[RunPlan], timings: Timings | None = None) -> int:
     """Train one run, or those of several seeds at once; return the exit status.
 
-    It is 0, or 130 after SIGINT and 143 after SIGTERM. Raises UserError.
+    It is 0 or, after a signal, 128 and its number: 130 after SIGINT. Raises UserError.
     """
     timings = timings or Timings()
     with contextlib.ExitStack() as stack:

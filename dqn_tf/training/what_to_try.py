@@ -35,6 +35,7 @@ class RunOutcome(NamedTuple):
     Attributes:
       test: that of the exported weights, an `Evaluation.summary`.
       first: the returns of the first training episodes.
+      first_end: the environment step at which the last of these ended.
       q_selected: the mean Q-value in the last updates; None where there were none.
       largest_reward: in size, of the rows that the replay holds, each the sum over its steps; None
         where it holds none.
@@ -44,19 +45,21 @@ class RunOutcome(NamedTuple):
     first: Sequence[float]
     q_selected: float | None = None
     largest_reward: float | None = None
+    first_end: int = 0
 
 
 def read_outcome(metrics: Path, test: dict[str, Any], rows: Mapping[str, np.ndarray]) -> RunOutcome:
     """Gather what became of a run from its metrics.csv, its final test and its replay's rows."""
     table = metrics_file.read(metrics)
-    returns = [float(row["episode_return"]) for row in table if row.get("episode_return")]
+    episodes = [row for row in table if row.get("episode_return")][:EPISODES]
     q_selected = [float(row["q_selected"]) for row in table if row.get("q_selected")]
     rewards = np.abs(rows.get("reward", ()))
     return RunOutcome(
         test,
-        returns[:EPISODES],
+        [float(row["episode_return"]) for row in episodes],
         q_selected[-1] if q_selected else None,
         float(rewards.max()) if len(rewards) else None,
+        int(episodes[-1]["env_step"]) if episodes else 0,
     )
 
 
@@ -69,8 +72,11 @@ def what_to_try(
     the `threshold` from which the environment counts as solved (None if it names none), or no
     better than the returns of the first training episodes, where these were played nearly at
     random. More is said if many of the test's episodes lasted until the environment's `time_limit`
-    in steps (None if it has none) and were no better than the others.
+    in steps (None if it has none) and were no better than the others. Nothing is said of a test
+    that was itself played nearly at random.
     """
+    if outcome.test.get("epsilon", 0.0) >= NEARLY_RANDOM:
+        return []
     diverged = _against_divergence(config, outcome)
     if diverged:
         return diverged
@@ -103,7 +109,7 @@ def _is_no_better_than_chance(config: DQNConfig, outcome: RunOutcome) -> bool:
     if len(outcome.first) < EPISODES or config.initial_weights or config.logged_updates:
         return False
     # noisy layers have no epsilon, and at first draw nearly anything
-    if not config.noisy and epsilon(config, np.zeros(1))[0] < NEARLY_RANDOM:
+    if not config.noisy and epsilon(config, np.full(1, outcome.first_end))[0] < NEARLY_RANDOM:
         return False
     mean: float = outcome.test["mean"]
     return mean <= _most_by_chance(outcome.first)
@@ -193,11 +199,12 @@ def _has_decay(config: DQNConfig) -> bool:
 def _more_exploration(config: DQNConfig) -> list[str]:
     """Return a flag; none where epsilon does not depend on one."""
     half = config.total_steps // 2
-    if not _has_decay(config):
+    if not _has_decay(config) or config.epsilon_end == 1.0 or not config.total_steps:
         return []
     if config.epsilon_decay_env_steps < half:
         return [f"--epsilon_decay_env_steps={half}"]
-    return [f"--epsilon_end={min(2 * config.epsilon_end, 1.0):g}"]
+    more = min(2 * config.epsilon_end, 1.0) or DQNConfig.epsilon_end
+    return [f"--epsilon_end={more:g}"]
 
 
 def _most_by_chance(returns: Sequence[float]) -> float:
@@ -226,11 +233,14 @@ def _more_steps(config: DQNConfig) -> int:
 
 
 def _explores_longer(config: DQNConfig) -> list[str]:
-    """Return how twice the exploration is typed; nothing where the run ended before it did."""
+    """Return how twice the exploration is typed, or that of half of the run if this is more.
+
+    Nothing where the run ended before its exploration did.
+    """
     steps = config.epsilon_decay_env_steps
     if not _has_decay(config) or not 0 < steps < config.total_steps:
         return []
-    return [f"  --epsilon_decay_env_steps={2 * steps}"]
+    return [f"  --epsilon_decay_env_steps={max(2 * steps, config.total_steps // 2)}"]
 
 
 def _parts(config: DQNConfig, *names: str) -> list[str]:

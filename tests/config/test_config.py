@@ -284,6 +284,11 @@ def test_fields_that_contradict_each_other_are_named(values, names):
     assert str(refusal.value).startswith("--")
 
 
+def test_updates_are_counted_as_they_are_done():
+    config = DQNConfig(total_steps=1_003, warmup_env_steps=1_000, env_steps_per_update=0.1)
+    assert config.total_updates == 30  # 3 // 0.1 is 29
+
+
 def test_numbers_of_numpy_and_of_json_are_pythons():
     config = DQNConfig(
         seed=np.int64(3),

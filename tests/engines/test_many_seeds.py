@@ -275,7 +275,11 @@ def test_a_whole_run_of_several_seeds_and_one_that_was_stopped(tmp_path):
         ),
         ({"num_seeds": 0}, "--num_seeds=0: must be at least 1."),
         ({"num_seeds": 10**7}, "--num_seeds=10000000: must be at most 10,000."),
-        ({"seed": 2**32 - 2}, f"--seed={2**32}: must be from 0 to {2**32 - 1}."),
+        (
+            {"seed": 2**32 - 2},
+            f"--seed={2**32 - 2} and --num_seeds=3: the last seed would be {2**32}, and must be at"
+            f" most {2**32 - 1}.",
+        ),
         (
             {"run_dir": None, "resume": "run"},
             "--resume goes on with the seeds that are in the directory; leave out --num_seeds.",

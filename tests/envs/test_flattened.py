@@ -12,7 +12,7 @@ from command_server import run
 from dqn_tf.config.dqn_config import DQNConfig
 from dqn_tf.envs import registry
 from dqn_tf.envs.checked_env import CheckedEnv
-from dqn_tf.envs.flattened import Flattened, flattens
+from dqn_tf.envs.flattened import Flattened, as_vector, flattens
 from dqn_tf.envs.tokens import tokenizer_of
 from dqn_tf.evaluation.find_export import MANIFEST
 from dqn_tf.support.errors import UserError
@@ -170,6 +170,36 @@ def test_an_old_reset_of_two_parts_is_not_taken_for_observation_and_info():
         UserError, match=r"^It returned a value of type dict from reset: Gymnasium's reset"
     ):
         CheckedEnv(Flattened(env), "It").reset(seed=7)
+
+
+@pytest.mark.parametrize("names", [["a", "b", "c", "d"], ["no", "yes"]])
+def test_names_of_a_part_s_tokens_are_none_of_the_vector_s(names):
+    class Told(gym.Env):
+        tokens, padding = names, 0
+        observation_space = Dict(word=MultiDiscrete([4] * 3), speaker=Discrete(2))
+        action_space = Discrete(2)
+
+        def reset(self, *, seed=None, options=None):
+            return {"word": np.array([0, 1, 3]), "speaker": 1}, {}
+
+    spaces = CheckedEnv(Flattened(Told()), "The environment").spaces
+    assert (spaces.observation_shape, spaces.vocabulary, spaces.padding) == ((14,), 0, None)
+
+
+def test_a_mask_within_the_observation_is_a_part_like_others():
+    inner = Dict(observation=Discrete(3), action_mask=MultiBinary(2))
+
+    class Twice(gym.Env):
+        observation_space = Dict(observation=inner, action_mask=MultiBinary(2))
+        action_space = Discrete(2)
+
+        def reset(self, *, seed=None, options=None):
+            seen = {"observation": 2, "action_mask": np.array([1, 0], np.int8)}
+            return {"observation": seen, "action_mask": np.array([0, 1], np.int8)}, {}
+
+    env = CheckedEnv(as_vector(Twice()), "The environment")
+    assert env.reset(0).tolist() == [0, 0, 1, 1, 0]
+    assert env.mask.tolist() == [False, True]
 
 
 def test_a_tokenizer_of_parts_is_none_of_the_vector():

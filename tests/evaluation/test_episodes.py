@@ -217,6 +217,19 @@ def test_an_epsilon_that_is_no_probability_is_refused(epsilon):
         evaluate_anything(remainder, DQNConfig(), episodes=1, epsilon=epsilon)
 
 
+@pytest.mark.parametrize(
+    ("values", "sentence"),
+    [
+        ({"seed": -1}, r"^seed=-1: must be at least 0\.$"),
+        ({"max_episode_steps": 0}, r"^max_episode_steps=0: must be at least 1\.$"),
+        ({"episodes": -1}, "needs at least one episode"),
+    ],
+)
+def test_what_evaluate_py_refuses_is_refused(values, sentence):
+    with pytest.raises(UserError, match=sentence):
+        evaluate_anything(remainder, DQNConfig(), **{"episodes": 1} | values)
+
+
 def test_an_episode_is_cut_at_the_cap_and_counted_unless_it_ends_there_by_itself():
     played = evaluate(remainder, Countdown, [0, 1, 2, 3, 4], max_episode_steps=4)
     assert played.lengths.tolist() == [2, 3, 4, 4, 4]

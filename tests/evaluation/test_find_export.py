@@ -72,9 +72,12 @@ def test_what_holds_no_model_is_named(tmp_path):
     (tmp_path / "saved_models" / "Pong-v5" / "1" / "saved_model.pb").unlink()
     assert "holds no SavedModel" in sentence(tmp_path / "saved_models" / "Pong-v5")
     (tmp_path / "run" / "checkpoints").mkdir(parents=True)
-    assert "--resume=" in sentence(tmp_path / "run") and "has not finished" in sentence(
-        tmp_path / "run"
-    )
+    begun = tmp_path / "just begun"
+    begun.mkdir()
+    (begun / "metrics.csv").write_text("")
+    for path, typed in ((tmp_path / "run", f"{tmp_path}/run"), (begun, f"'{begun}'")):
+        assert "has not finished" in sentence(path)
+        assert sentence(path).endswith(f"--resume={typed}")
     for content, expected in (
         ('{"export": "/nowhere/3"}', "names the export /nowhere/3, and no SavedModel is there"),
         ('{"env": "x"}', "names no export"),

@@ -61,13 +61,27 @@ def test_without_a_name_the_directory_tells_environment_and_seed(tmp_path, monke
 
 
 def test_a_directory_that_holds_a_run_is_not_taken_for_another(tmp_path):
-    with made(tmp_path / "a"):
+    path = tmp_path / "a run"
+    with made(path):
         pass
-    with pytest.raises(UserError, match="already holds a run. Go on with --resume="):
-        RunDirectory.create(str(tmp_path / "a"))
+    with pytest.raises(UserError, match=r"already holds a run. Choose another directory\.$"):
+        RunDirectory.create(str(path))
+    (path / "checkpoints" / "2000").mkdir(parents=True)
+    with pytest.raises(UserError, match=f"already holds a run. Go on with --resume='{path}', or"):
+        RunDirectory.create(str(path))
 
 
-@pytest.mark.parametrize("rest", ["metrics.csv", "evaluation.json", "checkpoints/2000/", "seed3/"])
+@pytest.mark.parametrize(
+    "rest",
+    [
+        "metrics.csv",
+        "evaluation.json",
+        "learning_curve.png",
+        "checkpoints/2000/",
+        "tensorboard/events.out.tfevents.1.host/",
+        "seed3/",
+    ],
+)
 def test_nothing_of_another_run_is_taken_for_its_own(tmp_path, rest):
     path = tmp_path / rest
     if rest.endswith("/"):

@@ -1,14 +1,17 @@
-"""dqn_tf.training.trainer: a run that cannot start leaves nothing open."""
+"""dqn_tf.training.trainer: runs that cannot start, and runs stopped within an evaluation."""
 
 import pytest
 
+from dqn_tf.run_files import checkpoint
 from dqn_tf.run_files.run_directory import RunDirectory
 from dqn_tf.support.errors import UserError
+from dqn_tf.support.interrupts import Interrupted
 from dqn_tf.training import trainer
 from dqn_tf.training.flags import parse_training_flags
 from dqn_tf.training.plan import prepare
+from dqn_tf.training.run import Run
 from faulty import Counted
-from small_runs import small_run
+from small_runs import report, resume_run, small_run
 
 
 def start(directory, **flags) -> None:
@@ -39,3 +42,41 @@ def test_a_folder_that_cannot_be_written_leaves_none_open(tmp_path, monkeypatch)
         start(tmp_path)
     assert Counted.made >= 3
     assert Counted.open == set()
+
+
+def stopped(*values):
+    """In the place of a method: what a signal makes of it."""
+    raise Interrupted
+
+
+def crash(*values):
+    raise UserError("the machine is gone")
+
+
+def saved(directory) -> dict:
+    """The state in the newest checkpoint."""
+    return checkpoint.load_latest(directory / "run" / "checkpoints").state
+
+
+def test_a_run_stopped_at_its_last_comparison_saves_the_best_once_known(tmp_path, monkeypatch):
+    flags = {"env": "faulty:Corridor-v0", "num_envs": 1, "evaluation_period_env_steps": 50}
+    with monkeypatch.context() as patch:
+        patch.setattr(Run, "_choose_best", stopped)
+        start(tmp_path, **flags)
+    assert not saved(tmp_path)["is_chosen"]
+    trainer.train(prepare(parse_training_flags(["train.py", *resume_run(tmp_path)])))
+    state = saved(tmp_path)
+    assert state["is_chosen"]
+    assert state["best"]["env_step"] == report(tmp_path)["best"]["env_step"]
+
+
+def test_a_run_stopped_within_an_evaluation_saves_that_it_is_over(tmp_path, monkeypatch):
+    """Else a crash after it would evaluate, and record, once more."""
+    with monkeypatch.context() as patch:
+        patch.setattr(Run, "evaluate", stopped)
+        start(tmp_path, env="faulty:Corridor-v0", num_envs=1)
+    assert saved(tmp_path)["evaluated"] == 0
+    with monkeypatch.context() as patch, pytest.raises(UserError, match="the machine is gone"):
+        patch.setattr(Run, "before_block", crash)
+        trainer.train(prepare(parse_training_flags(["train.py", *resume_run(tmp_path)])))
+    assert saved(tmp_path)["evaluated"] >= 150

@@ -34,7 +34,7 @@ def test_as_bad_as_at_random():
     lines = what_to_try(CONFIG, RunOutcome(summary(4.0), RANDOM), 8.0, 200)
     assert lines[0].startswith("That is no better than its first 20 episodes")
     assert lines[1].endswith("--env=Taxi-v4")
-    assert lines[2:4] == ["  --total_steps=120000", "  --epsilon_decay_env_steps=600"]
+    assert lines[2:4] == ["  --total_steps=120000", "  --epsilon_decay_env_steps=30000"]
     assert lines[4:] == ["  --n_step=3 --double"]
 
 
@@ -172,7 +172,33 @@ def test_what_became_of_a_run_is_read_from_its_metrics_and_rows(tmp_path):
         encoding="utf-8",
     )
     first = [n + 0.5 for n in range(1, 21)]
-    assert read_outcome(file, {}, rows) == RunOutcome({}, first, -29.0, 3.0)
+    assert read_outcome(file, {}, rows) == RunOutcome({}, first, -29.0, 3.0, first_end=20)
+
+
+def test_what_was_played_nearly_greedily_is_no_play_at_random():
+    """Neither the first episodes, if the last ended after epsilon had fallen, nor the test."""
+    outcome = RunOutcome(summary(4.0), RANDOM, first_end=200)
+    assert what_to_try(CONFIG, outcome, None, 200) == []
+    assert what_to_try(CONFIG, outcome._replace(first_end=100), None, 200)
+    at_random = RunOutcome(summary(4.0) | {"epsilon": 1.0}, RANDOM)
+    assert what_to_try(CONFIG, at_random, 8.0, 200) == []
+
+
+@pytest.mark.parametrize(
+    ("settings", "tried"),
+    [
+        ({"epsilon_end": 0.0, "epsilon_decay_env_steps": 40_000}, "--epsilon_end=0.05"),
+        ({"epsilon_end": 1.0, "epsilon_decay_env_steps": 40_000}, None),
+        ({"total_steps": 0, "data": ("logged.npz",), "offline_updates": 10}, None),
+    ],
+)
+def test_exploration_that_is_told_of_is_more_than_there_was(settings, tried):
+    config = DQNConfig(**CONFIG.to_dict() | {"gamma": 1.0} | settings)
+    waiting = summary(4.0) | {"longest_episodes": 10, "longest_mean": 4.0, "max_length": 200}
+    told = [
+        line for line in what_to_try(config, RunOutcome(waiting, []), 8.0, 200) if "wait" in line
+    ]
+    assert [line.split()[0] for line in told] == ([tried] if tried else [])
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,8 @@ from dqn_tf.config.notation import import_names, is_json_object
 from dqn_tf.config.ranges import Choice, Format, Range
 from dqn_tf.config.settings.setting import RUN, setting
 
+MOST_SEED = 2**32 - 1
+
 
 @dataclasses.dataclass(frozen=True)
 class RunSettings:
@@ -60,7 +62,7 @@ class RunSettings:
         None,
         RUN,
         "seed of every random number of the run; drawn and logged if not given",
-        Range(0, 2**32 - 1),
+        Range(0, MOST_SEED),
         fixed_on_resume=True,
     )
     total_steps: int = setting(

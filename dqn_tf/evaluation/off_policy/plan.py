@@ -76,10 +76,18 @@ def _environment(version: Version, flags: EvaluateFlags) -> tuple[str, Spaces]:
 
 
 def _gamma(version: Version, flags: EvaluateFlags) -> float:
-    """Return the discount: the flag's, or the training's, or the default of all trainings."""
+    """Return the discount: the flag's, or the training's, or the default of all trainings.
+
+    Raises UserError for a training's of 0: of rewards that come later it says nothing.
+    """
     if flags.gamma is not None:
         return flags.gamma
     trained = (version.manifest.get("config") or {}).get("gamma")
+    if trained == 0:
+        raise UserError(
+            f"{version.path} was trained with --gamma=0, by which only the next reward counts: name"
+            " the discount of the returns to estimate with --gamma, such as --gamma=0.99."
+        )
     if isinstance(trained, int | float) and 0.0 < trained <= 1.0:
         return float(trained)
     return DQNConfig.gamma

@@ -5,7 +5,9 @@ import json
 import numpy as np
 import pytest
 
+from dqn_tf.config.dqn_config import DQNConfig
 from dqn_tf.envs.checked_env import CheckedEnv
+from dqn_tf.evaluation.find_export import MANIFEST
 from dqn_tf.evaluation.off_policy.estimators import NAMES
 from dqn_tf.export.publish import export
 from dqn_tf.support.errors import UserError
@@ -123,6 +125,17 @@ def test_several_data_are_put_together_and_gamma_is_the_flags(model, data, evalu
     assert record["propensities"] == "fitted"
     assert record["behaviour"] == {"mean": 4.0, "mean_ci95": [4.0, 4.0]}
     assert "the greedy policy, not discounted" in text
+
+
+def test_a_training_that_valued_the_next_reward_alone_names_no_discount(
+    data, evaluate_py, tmp_path
+):
+    version, _ = export_untrained("CartPole-v1", tmp_path / "CartPole-v1")
+    file = version / MANIFEST
+    settings = DQNConfig(gamma=0.0).to_dict()
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"config": settings}))
+    with pytest.raises(UserError, match=r"was trained with --gamma=0, .*--gamma=0\.99\.$"):
+        evaluate_py(f"--model={version}", f"--data={data}")
 
 
 def test_without_a_manifest_the_environment_says_what_is_seen(model, data, evaluate_py):
