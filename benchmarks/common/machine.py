@@ -19,7 +19,8 @@ def describe() -> str:
                     break
     except OSError:
         pass
-    return f"{cores()} cores, {model}, {platform.system()}"
+    count = cores()
+    return f"{count} core{'s' * (count != 1)}, {model}, {platform.system()}"
 
 
 def cores() -> int:
