@@ -163,9 +163,11 @@ class RayCollector:
     def _take_over(self, shard: int, back: PlayedBack) -> list[int]:
         """Go on from where environments are that did not repeat their episodes; return these."""
         if back.running is not None:
-            envs = self._config.shard_ranges[shard]
-            returns = np.array(self._running[shard].returns, float)
-            returns[[env - envs.start for env in back.differing]] = np.nan
+            returns = self._running[shard].returns
+            if returns is not None:
+                first = self._config.shard_ranges[shard].start
+                returns = returns.copy()
+                returns[[env - first for env in back.differing]] = np.nan  # not known any more
             self._running[shard] = dataclasses.replace(back.running, returns=returns)
         return back.differing
 

@@ -224,11 +224,13 @@ def test_after_a_loss_it_goes_on_from_where_the_environment_is(make, capfd):
     remote = make(1, env_kwargs={"drifts": True})
     _, after = blocks(remote, 2, lambda number: number == 1 and kill(remote.pool.members[0]))
     assert "did not repeat its running episode from its seed and" in capfd.readouterr().err
+    assert remote.differing == [0, 1, 2, 3]
     moved = after["next_observation"] - 0.9 * after["observation"]
     assert np.abs(moved).max() < 2.0
     values, arrays = remote.state()
     assert remote.restore(values, arrays) == [0, 1, 2, 3]
     (again,) = blocks(remote, 1)
+    assert remote.differing == []
     assert np.abs(again["next_observation"] - 0.9 * again["observation"]).max() < 2.0
 
 
