@@ -42,8 +42,8 @@ and never overwritten.
 Written by `python -m benchmarks.shipped` from the manifests and from what the runs recorded; do
 not edit it. A score is the mean return of greedy episodes of the weights that are shipped, on
 seeds used nowhere else, with its 95 % bootstrap interval. Seconds are those of the whole run on
-two CPU cores, evaluations and the final test included. The hash is the beginning of the SHA-256
-of the weights, `weights_sha256`.
+at most two CPU cores, evaluations and the final test included; other programs shared them. The
+hash is the beginning of the SHA-256 of the weights, `weights_sha256`.
 
 """
 

@@ -19,8 +19,8 @@ from dqn_tf.support.errors import UserError
 from small_runs import report, small_run
 
 AGENTS = shipped.shipped(SAVED_MODELS)
-# Pong's are long; a lander fails in one of fifty or a hundred, as ten do not show
-EPISODES = {"ALE/Pong-v5": 1, "LunarLander-v3": 30}
+# Atari's are long; a lander fails in one of fifty or a hundred, as ten do not show
+EPISODES = {"ALE/Pong-v5": 1, "ALE/Breakout-v5": 5, "LunarLander-v3": 30}
 every_agent = pytest.mark.parametrize(
     "agent", AGENTS, ids=[f"{agent.version.parent.name}/{agent.version.name}" for agent in AGENTS]
 )
@@ -79,9 +79,8 @@ def test_a_shipped_agent_plays_as_its_page_says(agent):
     env = agent.manifest["env"]
     config = DQNConfig.from_dict(agent.manifest["config"])
     policy = ExportedPolicy(agent.version, registry.spaces(config))
-    played = evaluate(
-        policy, registry.maker(config), range(7_000_000, 7_000_000 + EPISODES.get(env, 10))
-    )
+    seeds = range(7_000_000, 7_000_000 + EPISODES.get(env, 10))
+    played = evaluate(policy, registry.maker(config), seeds, config.evaluation_episode_steps)
     score = agent.manifest["score"]
     spread = score["std"]
     assert played.returns.mean() >= score["mean"] - 4 * max(spread, 1.0) / np.sqrt(
