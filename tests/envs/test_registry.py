@@ -199,8 +199,12 @@ def test_the_registered_threshold_is_that_of_the_registered_environment():
     assert registry.maker(larger).reward_threshold is None
 
 
+def modules_of(package: str) -> list[str]:
+    return [name for name in sys.modules if name.partition(".")[0] == package]
+
+
 def test_a_package_that_is_there_and_broken_is_named(tmp_path, monkeypatch):
-    for name in [name for name in sys.modules if name.partition(".")[0] == "minatar"]:
+    for name in modules_of("minatar"):
         monkeypatch.delitem(sys.modules, name)
     (tmp_path / "minatar").mkdir()
     (tmp_path / "minatar" / "__init__.py").touch()
@@ -208,6 +212,8 @@ def test_a_package_that_is_there_and_broken_is_named(tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(tmp_path)
     with pytest.raises(UserError, match=r"minatar\.gym is installed and cannot be imported: .*no_"):
         registry.maker(DQNConfig(env="MinAtar/Breakout-v1"))
+    for name in modules_of("minatar"):  # else the tests that follow would have the broken one
+        del sys.modules[name]
 
 
 def test_a_reset_without_options_is_told_what_gymnasium_asks_for():
