@@ -32,6 +32,7 @@ from dqn_tf.envs.spaces import Spaces
 from dqn_tf.experience.running_episodes import RunningEpisodes, not_repeated
 from dqn_tf.experience.shard import draw_numbers
 from dqn_tf.experience.steps import Steps, side_by_side
+from dqn_tf.support.closing import closed_on_error
 from dqn_tf.support.errors import UserError, describe_error
 
 FLOAT_BYTES = 4
@@ -61,16 +62,13 @@ class RayCollector:
         self._drawing = copy.deepcopy(generator)  # ahead of it by the blocks that are begun
         self._begun: collections.deque[_Begun] = collections.deque()
         self.differing: list[int] = []  # as described in `RemoteCollector`
-        make_env = registry.maker(config)
-        own = take_fingerprint(config, plan, make_env)
-        objects = FLOAT_BYTES * plan.size + block_bytes(config, make_env.spaces)
-        make_env.close()
+        with contextlib.closing(registry.maker(config)) as make_env:
+            own = take_fingerprint(config, plan, make_env)
+            objects = FLOAT_BYTES * plan.size + block_bytes(config, make_env.spaces)
         self._cluster = ray_cluster.connect(config, objects)
-        try:
+        with closed_on_error() as opened:
+            opened.callback(self._cluster.disconnect)
             self._begin(plan, own)
-        except BaseException:
-            self._cluster.disconnect()
-            raise
 
     def _begin(self, plan: ForwardPlan, own: Fingerprint) -> None:
         """Start the workers and their first episodes. Raises UserError."""

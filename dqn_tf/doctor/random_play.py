@@ -16,6 +16,7 @@ from dqn_tf.config.dqn_config import DQNConfig
 from dqn_tf.envs import registry
 from dqn_tf.envs.checked_env import CheckedEnv, close_all
 from dqn_tf.envs.spaces import Spaces, known_spaces
+from dqn_tf.support.closing import closed_on_error
 from dqn_tf.support.errors import UserError
 
 PATIENCE_SECONDS = 10.0  # of each of the two kinds of play
@@ -99,11 +100,9 @@ def inspect(config: DQNConfig, max_steps: int, check: Callable[[], None] = lambd
         envs.append(CheckedEnv(make_env(), "A second environment", spaces))
     except UserError as error:
         alone = str(error)
-    try:
+    with closed_on_error() as opened:
+        opened.callback(close_all, envs)
         facts = _examine(envs, config.seed or 0, max_steps, check)
-    except BaseException:
-        close_all(envs)
-        raise
     closing = next(filter(None, [env.close() for env in envs]), "")
     return dataclasses.replace(facts, alone=alone, closing=closing, names=first.names)
 

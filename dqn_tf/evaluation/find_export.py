@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from dqn_tf.support import files
-from dqn_tf.support.command_line import other_command, typed_path
+from dqn_tf.support.command_line import resume_command
 from dqn_tf.support.errors import UserError
 from dqn_tf.support.json_files import read_object, require_kinds
 from dqn_tf.support.version_names import version_of
@@ -165,7 +165,7 @@ def _newest_version(base: Path) -> Path:
     if (base / "checkpoints").is_dir() or (base / "metrics.csv").is_file():
         raise UserError(
             f"{base} is a run that has not finished, so it has no export yet. Go on with:"
-            f" {other_command('training')} --resume={typed_path(base)}"
+            f" {resume_command(base)}"
         )
     hint = next((path for path in _subdirectories(base) if _has_version(path)), None)
     raise UserError(

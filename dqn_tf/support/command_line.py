@@ -247,6 +247,11 @@ def other_command(folder: str) -> str:
     return SCRIPTS.get(folder, f"python -m dqn_tf.{folder}")
 
 
+def resume_command(path: str | Path) -> str:
+    """Return the command that goes on with the run, or the seeds, in a directory."""
+    return f"{other_command('training')} --resume={typed_path(path)}"
+
+
 def _os_sentence(error: OSError) -> str:
     reason = error.strerror or str(error) or type(error).__name__
     if error.filename:

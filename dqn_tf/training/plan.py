@@ -217,12 +217,11 @@ def _with_absolute_paths(overrides: dict[str, Any]) -> dict[str, Any]:
 
 def _that_it_is_complete(run_dir: RunDirectory, report: dict[str, Any], config: DQNConfig) -> str:
     """Return a sentence that says so, and what would train the run further."""
-    if report["env_steps"] > config.total_steps > 0:
-        done = f"it took {report['env_steps']:,} steps, more than {config.total_steps:,}"
+    if config.total_steps:
         more = "--total_steps"
-    elif config.total_steps:
         done = f"{report['env_steps']:,} of {config.total_steps:,} steps"
-        more = "--total_steps"
+        if report["env_steps"] > config.total_steps:
+            done = f"it took {report['env_steps']:,} steps, more than {config.total_steps:,}"
     else:
         done = f"{report['offline_updates']:,} updates on logged data"
         more = "--offline_updates or --total_steps"

@@ -15,7 +15,7 @@ from dqn_tf.experience.logged.shares import SharedEpisodes, load_all
 from dqn_tf.run_files import checkpoint
 from dqn_tf.run_files.report import closing_lines
 from dqn_tf.support.closing import closed_on_error
-from dqn_tf.support.command_line import other_command, typed_path
+from dqn_tf.support.command_line import resume_command
 from dqn_tf.support.errors import UserError
 from dqn_tf.support.interrupts import Interrupted, Interrupts
 from dqn_tf.training import initial_replay, initial_weights, seeds_report
@@ -48,7 +48,8 @@ def train(plans: Sequence[RunPlan], timings: Timings | None = None) -> int:
             for recorder in recorders:
                 recorder.save()
             step = recorders[0].run.engine.progress
-            progress.say(f"Stopped at step {step:,}. Go on with: {resume_command(plans)}")
+            way = resume_command(plans[0].directory)
+            progress.say(f"Stopped at step {step:,}. Go on with: {way}")
             return interrupts.exit_status
         progress.close()
         if plans[0].is_one_of_several_seeds:
@@ -196,14 +197,8 @@ def way_back(plans: Sequence[RunPlan]) -> str:
     steps = checkpoint.steps(plans[-1].run_dir.checkpoints)
     if not steps:
         return "No checkpoint had been taken."
-    return (
-        f"The last checkpoint is of step {steps[-1]:,}; go on from it with: {resume_command(plans)}"
-    )
-
-
-def resume_command(plans: Sequence[RunPlan]) -> str:
-    """Return the command that goes on with the runs."""
-    return f"{other_command('training')} --resume={typed_path(plans[0].directory)}"
+    way = resume_command(plans[0].directory)
+    return f"The last checkpoint is of step {steps[-1]:,}; go on from it with: {way}"
 
 
 @contextlib.contextmanager
