@@ -121,8 +121,9 @@ class DQNConfig(Settings):
 
     @property
     def block_steps(self) -> int:
-        """Steps of each environment that make a block."""
-        return max(1, math.ceil(self.updates_per_block * self.env_steps_per_update / self.num_envs))
+        """Steps of each environment that make a block: at most those of the whole run."""
+        env_steps = min(self.updates_per_block * self.env_steps_per_update, self.total_steps)
+        return max(1, math.ceil(env_steps / self.num_envs))
 
     @property
     def most_updates(self) -> int:

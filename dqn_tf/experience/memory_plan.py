@@ -10,6 +10,7 @@ from dqn_tf.envs.spaces import Spaces
 from dqn_tf.experience.frames import bytes_per_frame, numbered_spaces, ring_size
 from dqn_tf.experience.replay import bytes_per_row
 from dqn_tf.experience.replay_unit import holds_episodes, row_columns
+from dqn_tf.experience.steps import Steps
 from dqn_tf.support.errors import UserError
 
 FLOAT_BYTES = 4
@@ -80,6 +81,17 @@ def network_bytes(parameters: int, config: DQNConfig, spaces: Spaces) -> int:
     return FLOAT_BYTES * (parameters * WEIGHT_COPIES + config.batch_size * row)
 
 
+def block_bytes(config: DQNConfig, spaces: Spaces) -> int:
+    """Return the memory of the steps of a block and of the rows that its updates draw."""
+    steps = Steps.empty(1, 1, spaces)
+    step = sum(column.nbytes for column in vars(steps).values())
+    taken = config.block_steps * config.num_envs * step if config.total_steps else 0
+    if spaces.stack:  # their rows are drawn for a few updates at a time
+        return taken
+    row = bytes_per_row(row_columns(config, spaces))
+    return taken + config.most_updates * config.batch_size * row
+
+
 def reads_steps(config: DQNConfig, spaces: Spaces) -> bool:
     """Tell whether the network reads one step of an observation after the other."""
     is_sequential = config.network in SEQUENTIAL and bool(spaces.observation_shape)
@@ -103,10 +115,19 @@ def require_memory(config: DQNConfig, spaces: Spaces, runs: int = 1, parameters:
             f" weights, which take {format_bytes(network)} with target, optimizer, copies and a"
             f" batch, and {format_bytes(free)} are free. Give {remedy}."
         )
+    block = block_bytes(config, spaces) * runs
+    if block > free:
+        raise UserError(
+            f"A block does not fit into memory: its {config.block_steps * config.num_envs:,}"
+            f" environment steps and the batches of its {config.most_updates:,} updates take"
+            f" {format_bytes(block)}, and {format_bytes(free)} are free. Give a smaller"
+            " --updates_per_block or --env_steps_per_update."
+        )
     if not config.total_steps:
         return "Replay memory: none, as no environment step is taken."
-    if network > free // 10:
-        free -= network
+    beside = network + block
+    if beside > free // 10:
+        free -= beside
     row = needed // config.replay_capacity
     seeds = f" for {runs} seeds" if runs > 1 else ""
     plan = (

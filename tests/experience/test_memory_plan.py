@@ -14,6 +14,7 @@ from dqn_tf.envs.spaces import Spaces
 from dqn_tf.experience import memory_plan
 from dqn_tf.experience.frames import numbered_spaces
 from dqn_tf.experience.replay_unit import row_columns
+from dqn_tf.experience.steps import Steps
 from dqn_tf.support.errors import UserError
 
 ATARI, VECTOR = Spaces((84, 84, 4), "uint8", actions=6, stack=4), Spaces((4,), "float32", actions=2)
@@ -89,14 +90,41 @@ def test_what_is_too_small_or_no_size_is_refused():
 
 def test_a_plan_beyond_what_is_free_is_refused(monkeypatch):
     monkeypatch.setattr(memory_plan, "free_memory", lambda: 10 * 2**20)
-    assert memory_plan.require_memory(DQNConfig(replay_capacity=1000), ATARI).endswith(
-        "MiB of 10.0 MiB free (74%)."
-    )
+    config = DQNConfig(replay_capacity=1000, updates_per_block=1)
+    assert memory_plan.require_memory(config, ATARI).endswith("MiB of 10.0 MiB free (74%).")
     with pytest.raises(
         UserError,
         match=r"--replay_capacity=2000 does not fit into memory: .* At most 1,\d+ would\.",
     ):
-        memory_plan.require_memory(DQNConfig(replay_capacity=2000), ATARI)
+        memory_plan.require_memory(dataclasses.replace(config, replay_capacity=2000), ATARI)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"updates_per_block": 10_000}, {"env_steps_per_update": 1250.0}, {"num_envs": 20_000}],
+    ids=lambda changes: next(iter(changes)),
+)
+def test_a_block_that_does_not_fit_is_refused(changes, monkeypatch):
+    monkeypatch.setattr(memory_plan, "free_memory", lambda: 2**30)
+    config = DQNConfig(replay_capacity=20_000, warmup_env_steps=64, batch_size=64, **changes)
+    with pytest.raises(UserError, match="^A block does not fit into memory: its 20,000 environ"):
+        memory_plan.require_memory(config, ATARI)
+    short = dataclasses.replace(config, total_steps=100, num_envs=50)
+    assert short.block_steps <= 2
+    assert memory_plan.require_memory(short, ATARI).startswith("Replay memory: ")
+
+
+@pytest.mark.parametrize("spaces", [ATARI, VECTOR], ids=["frames", "vectors"])
+def test_the_plan_of_a_block_is_what_its_steps_and_batches_take(spaces):
+    config = DQNConfig(num_envs=8, updates_per_block=5)
+    steps = Steps.empty(config.block_steps, 8, spaces)
+    taken = sum(column.nbytes for column in vars(steps).values())
+    if not spaces.stack:
+        replay = make_replay(config, row_columns(config, spaces), np.random.default_rng(0))
+        replay.add({name: column[:1] for name, column in replay.columns.items()})
+        batches = replay.sample(config.most_updates, config.batch_size)
+        taken += sum(np.asarray(column).nbytes for column in batches.values())
+    assert memory_plan.block_bytes(config, spaces) == pytest.approx(taken, rel=0.1)
 
 
 @pytest.mark.parametrize(
