@@ -48,8 +48,7 @@ def train(plans: Sequence[RunPlan], timings: Timings | None = None) -> int:
             for recorder in recorders:
                 recorder.save()
             step = recorders[0].run.engine.progress
-            way = resume_command(plans[0].directory)
-            progress.say(f"Stopped at step {step:,}. Go on with: {way}")
+            progress.say(f"Stopped at step {step:,}. {way_back(plans, step)}")
             return interrupts.exit_status
         progress.close()
         if plans[0].is_one_of_several_seeds:
@@ -189,15 +188,17 @@ def averages(rows: Sequence[dict[str, float]]) -> dict[str, float]:
     return {name: float(np.mean(values)) for name, values in columns.items()}
 
 
-def way_back(plans: Sequence[RunPlan]) -> str:
-    """Return what to type after an error to lose as little as possible.
+def way_back(plans: Sequence[RunPlan], ended_at: int | None = None) -> str:
+    """Return what to type to lose as little as possible of a run that ended at this step.
 
-    The error's own moment is not saved: it lies inside a block.
+    It is None after an error. Its own moment is not saved: it lies inside a block.
     """
     steps = checkpoint.steps(plans[-1].run_dir.checkpoints)
     if not steps:
         return "No checkpoint had been taken."
     way = resume_command(plans[0].directory)
+    if steps[-1] == ended_at:
+        return f"Go on with: {way}"
     return f"The last checkpoint is of step {steps[-1]:,}; go on from it with: {way}"
 
 

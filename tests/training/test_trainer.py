@@ -1,5 +1,7 @@
 """dqn_tf.training.trainer: runs that cannot start, and runs stopped within an evaluation."""
 
+import errno
+
 import pytest
 
 from dqn_tf.run_files import checkpoint
@@ -9,6 +11,7 @@ from dqn_tf.support.interrupts import Interrupted
 from dqn_tf.training import trainer
 from dqn_tf.training.flags import parse_training_flags
 from dqn_tf.training.plan import prepare
+from dqn_tf.training.recorder import RunRecorder
 from dqn_tf.training.run import Run
 from faulty import Counted
 from small_runs import report, resume_run, small_run
@@ -80,3 +83,27 @@ def test_a_run_stopped_within_an_evaluation_saves_that_it_is_over(tmp_path, monk
         patch.setattr(Run, "before_block", crash)
         trainer.train(prepare(parse_training_flags(["train.py", *resume_run(tmp_path)])))
     assert saved(tmp_path)["evaluated"] >= 150
+
+
+@pytest.mark.parametrize(
+    ("written", "sentence"),
+    [
+        (400, "Stopped at step 400. Go on with: "),
+        (300, "Stopped at step 400. The last checkpoint is of step 200; go on from it with: "),
+        (0, "Stopped at step 400. No checkpoint had been taken."),
+    ],
+)
+def test_a_stopped_run_names_the_step_that_it_can_go_on_from(
+    written, sentence, tmp_path, monkeypatch, capsys
+):
+    write = RunRecorder._write_checkpoint
+
+    def write_until_the_disk_is_full(recorder, progress):
+        if progress > written:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        write(recorder, progress)
+
+    monkeypatch.setattr(RunRecorder, "_write_checkpoint", write_until_the_disk_is_full)
+    monkeypatch.setattr(Run, "_choose_best", stopped)
+    start(tmp_path, env="faulty:Corridor-v0", num_envs=1, on_checkpoint_error="continue")
+    assert sentence in capsys.readouterr().out
