@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from dqn_tf.agent.networks import choice
+from dqn_tf.config import presets
 from dqn_tf.config.dqn_config import DQNConfig
 from dqn_tf.doctor.random_play import Facts
 from dqn_tf.envs.tokens import numbered
@@ -150,6 +151,10 @@ def _rewards(facts: Facts, config: DQNConfig) -> Iterator[Finding]:
             " either. Shorten the way, reward partial success, or explore for longer"
             " (--epsilon_decay_env_steps).",
         )
+    elif SMALL_REWARD <= size <= LARGE_REWARD:
+        yield Finding(GOOD, "rewards", text)
+    elif presets.find(config.env) and not config.env_wrappers:
+        yield Finding(GOOD, "rewards", f"{text} The preset of {config.env} is made for them.")
     elif size > LARGE_REWARD:
         scale = 10.0 ** round(math.log10(size))
         yield Finding(
@@ -159,7 +164,7 @@ def _rewards(facts: Facts, config: DQNConfig) -> Iterator[Finding]:
             f" learning steps, Huber's bend (--huber_delta={config.huber_delta:g}) and gradient"
             " clipping are made for rewards of about 1.",
         )
-    elif size < SMALL_REWARD:
+    else:
         scale = 10.0 ** min(-math.floor(math.log10(size)), sys.float_info.max_10_exp)
         yield Finding(
             CHANGE,
@@ -167,8 +172,6 @@ def _rewards(facts: Facts, config: DQNConfig) -> Iterator[Finding]:
             f"They are {text} Multiply them by {scale:g}: so small, they drown in the network's"
             " initial noise.",
         )
-    else:
-        yield Finding(GOOD, "rewards", text)
 
 
 def _observations(facts: Facts) -> Iterator[Finding]:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from dqn_tf.config.dqn_config import DQNConfig
+from dqn_tf.config.notation import show
 from dqn_tf.envs.spaces import Spaces
 from dqn_tf.run_files import checkpoint
 from dqn_tf.run_files.run_directory import CONFIG, RunDirectory, seed_directories
@@ -42,6 +44,29 @@ def read(path: Path) -> EarlierRun:
     run = RunDirectory(path)
     config, spaces, _ = run.read_config()
     return EarlierRun(config, spaces, checkpoint.load_latest(run.checkpoints))
+
+
+def settings(config: DQNConfig, names: Sequence[str]) -> dict[str, str]:
+    """Return these settings as they are typed, by their flags."""
+    return {f"--{name}": show(getattr(config, name)) for name in names}
+
+
+def differing(there: Mapping[str, Any], here: Mapping[str, Any]) -> list[str]:
+    """Say which of the values of the earlier run are others here."""
+    return [
+        f"{name} is {there[name]} there and {value} here"
+        for name, value in here.items()
+        if there[name] != value
+    ]
+
+
+def require_none(differences: Sequence[str], flag: str, name: str) -> None:
+    """Raise UserError, with what differs from the earlier run that `--flag=name` names."""
+    if differences:
+        raise UserError(
+            f"--{flag}={name} does not fit: {'; '.join(differences)}. Give what it was trained"
+            " with."
+        )
 
 
 def parted_tokens(before: Any, now: list[str] | None) -> list[str]:

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 
 from dqn_tf.config.checks import RESERVOIR
 from dqn_tf.config.dqn_config import DQNConfig
-from dqn_tf.config.notation import show
 from dqn_tf.envs import registry
 from dqn_tf.envs.spaces import Spaces
 from dqn_tf.experience.eviction import require_room_as_before
@@ -40,14 +39,11 @@ def require_fit(config: DQNConfig, spaces: Spaces) -> None:
             " the episodes that the other run was playing, so they cannot be taken over. Leave it"
             " out."
         )
-    differences = [*_settings(origin.config, config), *_spaces(origin.spaces, spaces)]
+    differences = _settings(origin.config, config)
+    differences += earlier_run.differing(origin.spaces.to_dict(), spaces.to_dict())
     before, now = (registry.names(each).get("tokens") for each in (origin.config, config))
     differences += earlier_run.parted_tokens(before, now)
-    if differences:
-        raise UserError(
-            f"--initial_replay={config.initial_replay} does not fit: {'; '.join(differences)}."
-            " Give what it was trained with."
-        )
+    earlier_run.require_none(differences, "initial_replay", config.initial_replay)
     if config.replay_eviction == RESERVOIR:
         state = origin.latest.state["engine"]["replay"]
         room = config.replay_capacity
@@ -87,22 +83,9 @@ def find(name: str) -> EarlierRun:
 def _settings(before: DQNConfig, now: DQNConfig) -> list[str]:
     """Name the settings of rows that differ."""
     names = (*OF_ROWS, *(OF_PRIORITIES if now.prioritized else ()))
-    pairs = {name: (getattr(before, name), getattr(now, name)) for name in names}
-    phrases = [
-        f"--{name} is {show(there)} there and {show(here)} here"
-        for name, (there, here) in pairs.items()
-        if there != here
-    ]
+    phrases = earlier_run.differing(
+        earlier_run.settings(before, names), earlier_run.settings(now, names)
+    )
     if before.engine == "graph":
         phrases.append("--engine=graph filled it")
     return phrases
-
-
-def _spaces(before: Spaces, now: Spaces) -> list[str]:
-    """Name what differs in observations and actions."""
-    there, here = before.to_dict(), now.to_dict()
-    return [
-        f"{name} is {there[name]} there and {here[name]} here"
-        for name in here
-        if there[name] != here[name]
-    ]

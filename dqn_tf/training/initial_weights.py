@@ -15,7 +15,6 @@ import numpy as np
 
 from dqn_tf.agent.networks import choice
 from dqn_tf.config.dqn_config import DQNConfig
-from dqn_tf.config.notation import show
 from dqn_tf.envs import registry
 from dqn_tf.envs.spaces import Spaces
 from dqn_tf.evaluation.find_export import find_export
@@ -71,11 +70,7 @@ def require_fit(config: DQNConfig, spaces: Spaces) -> None:
     differences = [*_settings(origin, config, spaces), *_spaces(origin.spaces, spaces, config)]
     here = registry.names(config).get("tokens")
     differences += earlier_run.parted_tokens(origin.tokens, here)
-    if differences:
-        raise UserError(
-            f"--initial_weights={config.initial_weights} does not fit: {'; '.join(differences)}."
-            " Give what it was trained with."
-        )
+    earlier_run.require_none(differences, "initial_weights", config.initial_weights)
 
 
 def begin_with(agent: DQN, config: DQNConfig) -> None:
@@ -163,16 +158,13 @@ def _is_weight(name: str) -> bool:
 def _settings(origin: Origin, config: DQNConfig, spaces: Spaces) -> list[str]:
     """Name the settings of the network that differ."""
     before, now = origin.config, config
-    networks = [_network(before, origin.spaces), _network(now, spaces)]
-    phrases = []
-    if networks[0] != networks[1]:
-        phrases.append(f"--network is {networks[0]} there and {networks[1]} here")
     distribution = OF_DISTRIBUTION if now.distribution != "none" else ()
     language = OF_LANGUAGE if now.language_model else ()
-    for name in (*OF_NETWORK, *distribution, *language):
-        there, here = getattr(before, name), getattr(now, name)
-        if there != here:
-            phrases.append(f"--{name} is {show(there)} there and {show(here)} here")
+    names = (*OF_NETWORK, *distribution, *language)
+    phrases = earlier_run.differing(
+        {"--network": _network(before, origin.spaces)} | earlier_run.settings(before, names),
+        {"--network": _network(now, spaces)} | earlier_run.settings(now, names),
+    )
     if before.learns_behaviour != now.learns_behaviour:
         has = "has" if before.learns_behaviour else "has no"
         phrases.append(f"it {has} behaviour head, which --support, --imitation and others need")
@@ -185,10 +177,9 @@ def _network(config: DQNConfig, spaces: Spaces) -> str:
 
 def _spaces(before: Spaces, now: Spaces, config: DQNConfig) -> list[str]:
     """Name what differs in the observations that the torso reads, and in the actions."""
-    there, here = before.of_state().to_dict(), now.of_state().to_dict()
     free = (*FREE_OF_SPACES, *(("actions",) if config.choices == "texts" else ()))
-    return [
-        f"{name} is {there[name]} there and {here[name]} here"
-        for name in here
-        if name not in free and there[name] != here[name]
-    ]
+    here = now.of_state().to_dict()
+    return earlier_run.differing(
+        before.of_state().to_dict(),
+        {name: value for name, value in here.items() if name not in free},
+    )

@@ -38,9 +38,12 @@ FACTS = random_play.Facts(
 )
 
 
+OWN = DQNConfig(env="Own-v0")  # which has no preset
+
+
 def said(config: DQNConfig | None = None, **changes) -> dict[str, str]:
     """What is found wrong or to change: subject → sentence."""
-    found = advice.findings(dataclasses.replace(FACTS, **changes), config or DQNConfig())
+    found = advice.findings(dataclasses.replace(FACTS, **changes), config or OWN)
     return {finding.subject: finding.text for finding in found if finding.kind != advice.GOOD}
 
 
@@ -189,6 +192,14 @@ def test_rewards_are_to_be_of_about_one():
     assert "Divide them by 1000 in" in said(rewards=np.array([-1_000.0, 0.0, 3.0]))["rewards"]
     assert "Multiply them by 1000" in said(rewards=np.array([0.0, 0.002]))["rewards"]
     assert "random actions never found one" in said(rewards=np.zeros(1_000))["rewards"]
+
+
+def test_rewards_that_a_preset_is_made_for_stay_as_they_are():
+    rewards = np.array([-100.0, 0.0, 100.0])
+    lander = DQNConfig(env="LunarLander-v3")
+    assert said(lander, rewards=rewards) == {}
+    wrapped = dataclasses.replace(lander, env_wrappers="my_module:MyWrapper")
+    assert "Divide them by 100 in" in said(wrapped, rewards=rewards)["rewards"]
 
 
 def test_the_smallest_rewards_have_a_factor_too():
