@@ -17,7 +17,7 @@ from gymnasium.vector.utils import batch_space
 
 from dqn_tf.config import seeding
 from dqn_tf.envs.checked_env import CheckedEnv, close_all
-from dqn_tf.envs.spaces import known_spaces
+from dqn_tf.envs.spaces import known_spaces, without_mask
 from dqn_tf.support.closing import closed_on_error
 
 
@@ -60,10 +60,10 @@ class SeededVectorEnv(gym.vector.VectorEnv):
         self.spaces = self.envs[0].spaces
         one = self.envs[0].env
         self.metadata = {**(one.metadata or {}), "autoreset_mode": AutoresetMode.SAME_STEP}
-        self.single_observation_space = one.observation_space
-        self.single_action_space = one.action_space
+        self.single_observation_space, _ = without_mask(one.observation_space)
+        self.single_action_space = gym.spaces.Discrete(self.spaces.actions)
         self.observation_space = batch_space(self.single_observation_space, num_envs)
-        self.action_space = batch_space(gym.spaces.Discrete(self.spaces.actions), num_envs)
+        self.action_space = batch_space(self.single_action_space, num_envs)
         self._seed = seed
         self._first = first
         self._episode = [0] * num_envs  # each environment's running episode, counted from 1

@@ -7,7 +7,7 @@ from gymnasium.wrappers import TimeLimit
 from dqn_tf.config import seeding
 from dqn_tf.envs.vector import SeededVectorEnv
 from dqn_tf.support.errors import UserError
-from environments import Chain, Counter, Drifting, Scripted
+from environments import Chain, Counter, Drifting, Maze, Scripted
 
 SEED = 12
 
@@ -109,6 +109,17 @@ def test_actions_are_counted_from_zero():
     env.step(np.array([0]))
     env.step(np.array([1]))
     assert env.envs[0].env.actions == [5, 6]
+
+
+@pytest.mark.parametrize("kind", ["info", "dict"])
+def test_its_spaces_are_those_of_what_it_takes_and_returns(kind):
+    env = SeededVectorEnv(lambda: Maze(kind), 2, SEED)
+    observation, infos = env.reset()
+    assert observation in env.observation_space
+    assert observation[0] in env.single_observation_space
+    action = infos["action_mask"].argmax(axis=1)
+    assert action in env.action_space and action[0] in env.single_action_space
+    assert env.step(action)[0] in env.observation_space
 
 
 def test_observations_are_float32_of_a_float64_space():
