@@ -81,8 +81,7 @@ def _portions(episodes: LoggedEpisodes) -> Iterator[tuple[np.ndarray, EpisodeSte
 
 def _steps_of(episodes: LoggedEpisodes, numbers: np.ndarray, lengths: np.ndarray) -> EpisodeSteps:
     """Return the first steps of some episodes, so many of each."""
-    starts = np.concatenate([[0], np.cumsum(lengths)])
-    rows = np.arange(starts[-1]) + np.repeat(episodes.starts[numbers] - starts[:-1], lengths)
+    rows, starts = episodes.first_rows(numbers, lengths)
     last_row = episodes.last_rows[numbers]
     has_final = episodes.has_final[numbers]
     last = np.where(

@@ -31,6 +31,12 @@ class EpisodeRows:
         """The last row of each episode, [E] int64."""
         return self.starts[1:] - 1
 
+    def first_rows(self, numbers: np.ndarray, lengths: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return the first rows of some episodes, so many of each, and their own `starts`."""
+        starts = np.concatenate([[0], np.cumsum(lengths)])
+        rows = np.arange(starts[-1]) + np.repeat(self.starts[numbers] - starts[:-1], lengths)
+        return rows, starts
+
 
 @dataclasses.dataclass(frozen=True)
 class LoggedEpisodes(EpisodeRows):

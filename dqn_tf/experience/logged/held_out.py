@@ -69,9 +69,7 @@ def require_several(episodes: LoggedEpisodes) -> None:
 
 def part(episodes: LoggedEpisodes, numbers: np.ndarray) -> LoggedEpisodes:
     """Return some of the episodes, by their numbers in order, as copies."""
-    lengths = episodes.lengths[numbers]
-    starts = np.concatenate([[0], np.cumsum(lengths)])
-    rows = np.arange(starts[-1]) + np.repeat(episodes.starts[numbers] - starts[:-1], lengths)
+    rows, starts = episodes.first_rows(numbers, episodes.lengths[numbers])
     digest = hashlib.sha256(episodes.digest.encode())
     digest.update(numbers.astype("<i8").tobytes())
     mask, final_mask = episodes.action_mask, episodes.final_mask
