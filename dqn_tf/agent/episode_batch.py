@@ -59,7 +59,9 @@ def mean_of_steps(rows: tf.Tensor, batch: Batch) -> tf.Tensor:
     """Return the mean of rows [E · S] over those that have a step, [1]."""
     is_step = batch[IS_STEP]
     count = tf.maximum(tf.reduce_sum(is_step), 1.0)
-    return (tf.reduce_sum(rows * is_step) / count)[tf.newaxis]
+    # what stands behind an episode's end, where no action is legal, may be infinite
+    of_steps = tf.where(is_step > 0.0, rows, 0.0)
+    return (tf.reduce_sum(of_steps) / count)[tf.newaxis]
 
 
 def priorities(error: tf.Tensor, batch: Batch) -> tf.Tensor:

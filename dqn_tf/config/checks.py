@@ -6,14 +6,14 @@ A sentence names the flags at fault and says what would be right.
 import dataclasses
 from collections.abc import Callable
 
+from dqn_tf.config.language_checks import check_language_model, reads_by_model
 from dqn_tf.config.notation import is_atari, show
 from dqn_tf.config.settings import Settings
+from dqn_tf.config.settings.experience import EPISODE, RESERVOIR
 from dqn_tf.config.settings.setting import ATARI
 from dqn_tf.config.worker_checks import check_shards, check_workers
 from dqn_tf.support.errors import UserError
 
-EPISODE = "episode"  # of --replay_unit
-RESERVOIR = "reservoir"  # of --replay_eviction
 NOT_OF_STEPS = ("mlp", "bag_of_words", "nature_cnn", "nips_cnn", "minatar_cnn")
 LARGEST = 2**63 - 1  # what an int64 holds
 
@@ -114,37 +114,6 @@ def check_logged_data(config: Settings) -> str | None:
     return None
 
 
-def check_language_model(config: Settings) -> str | None:
-    """Require a language model for the torso that has one, and the host engine."""
-    if config.network == "pretrained" and not config.language_model:
-        return (
-            "--network=pretrained reads texts by a language model: give --language_model, such as"
-            " --language_model=smollm2."
-        )
-    for name in ("feature_noise", "dropout"):
-        if getattr(config, name) and not config.language_model:
-            return f"--{name} is for the layers above a language model: give --language_model."
-    if "{text}" not in config.language_prompt:
-        return (
-            f"--language_prompt={config.language_prompt}: {{text}} must stand in it, where the"
-            " message is to be."
-        )
-    if config.language_model and config.engine == "graph":
-        return "--engine=graph has no --language_model: use --engine=host."
-    if config.message_torso != "dense" and not config.language_model:
-        return (
-            f"--message_torso={config.message_torso} reads what a language model says of messages:"
-            " give --language_model."
-        )
-    is_dense = config.language_model and config.message_torso == "dense"
-    if config.network in ("pretrained", "auto") and is_dense and config.replay_unit == EPISODE:
-        return (
-            "--message_torso=dense reads all messages of a dialogue at once: with"
-            " --replay_unit=episode use --message_torso=gru, or --network=transformer or gru."
-        )
-    return None
-
-
 def check_data_share(config: Settings) -> str | None:
     """Require at least one row of each batch from each side, or the whole batch from one."""
     if not config.data or not config.total_steps or config.data_share in (0.0, 1.0):
@@ -172,7 +141,9 @@ def check_bounds(config: Settings) -> str | None:
 
 def check_heads(config: Settings) -> str | None:
     """Require heads of the same even width: rotary positions turn pairs of numbers."""
-    if config.network not in ("auto", "transformer") or config.width % (2 * config.heads) == 0:
+    if config.network not in ("auto", "transformer") or reads_by_model(config):
+        return None
+    if config.width % (2 * config.heads) == 0:
         return None
     return (
         f"--width={config.width} must be a multiple of twice --heads={config.heads}: each head of"
@@ -247,6 +218,11 @@ def check_choices(config: Settings) -> str | None:
             if getattr(config, name):
                 return f"--{name} is of choices as texts: add --choices=texts, or leave it out."
         return None
+    if config.choice_tokens and reads_by_model(config):
+        return (
+            f"--choice_tokens={config.choice_tokens} is of choices whose tokens the network learns:"
+            " a language model reads each in as many as a message, --message_tokens."
+        )
     if config.engine == "graph":
         return "--engine=graph has no --choices=texts: its environments observe numbers."
     if config.replay_unit == EPISODE:

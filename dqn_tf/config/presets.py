@@ -6,6 +6,7 @@ import re
 from typing import Any
 
 from dqn_tf.config.dqn_config import DQNConfig
+from dqn_tf.config.language_checks import MAY_READ_BY_MODEL, OF_MODEL_TORSO
 from dqn_tf.config.preset import LongRun, Preset
 from dqn_tf.config.settings.logged import LoggedDataSettings
 from dqn_tf.config.text_presets import TEXT_PRESETS, WHERE_MODEL_LEARNS, WITH_LANGUAGE_MODEL
@@ -284,13 +285,7 @@ def configure(env: str, overrides: dict[str, Any] | None = None) -> DQNConfig:
     if "data" in overrides and not overrides["data"]:
         chosen = {name: value for name, value in chosen.items() if name not in OF_LOGGED_DATA}
     if overrides.get("language_model"):
-        # what it says is read by the torso that is made for it
-        chosen |= {"network": "pretrained", "replay_unit": DQNConfig.replay_unit}
-        if env in WITH_LANGUAGE_MODEL:
-            chosen |= WITH_LANGUAGE_MODEL[env]
-            chosen |= WHERE_MODEL_LEARNS.get(overrides.get("fine_tune", "head"), {})
-        if overrides.get("dialogue") == "text":
-            chosen["message_tokens"] = DIALOGUE_TOKENS
+        chosen |= _with_language_model(env, overrides)
     if overrides.get("workers"):
         chosen["lag"] = 1
     values = without_rise(chosen, overrides) | overrides | {"env": env}
@@ -298,6 +293,24 @@ def configure(env: str, overrides: dict[str, Any] | None = None) -> DQNConfig:
     if (config.offline_updates or config.initial_weights) and "epsilon_start" not in values:
         return dataclasses.replace(config, epsilon_start=config.epsilon_end)
     return config
+
+
+def _with_language_model(env: str, overrides: dict[str, Any]) -> dict[str, Any]:
+    """Return what changes where a language model reads the texts.
+
+    What it says is read by the torso that is made for it. Another one reads its tokens, and has
+    none of that torso's settings.
+    """
+    chosen: dict[str, Any] = {"network": "pretrained", "replay_unit": DQNConfig.replay_unit}
+    if env in WITH_LANGUAGE_MODEL:
+        chosen |= WITH_LANGUAGE_MODEL[env]
+        chosen |= WHERE_MODEL_LEARNS.get(overrides.get("fine_tune", "head"), {})
+    if overrides.get("network", "pretrained") not in MAY_READ_BY_MODEL:
+        others = (*OF_MODEL_TORSO, "keep_bias")
+        chosen = {name: value for name, value in chosen.items() if name not in others}
+    if overrides.get("dialogue") == "text":
+        chosen["message_tokens"] = DIALOGUE_TOKENS
+    return chosen
 
 
 def _of_preset(preset: Preset, overrides: dict[str, Any]) -> dict[str, Any]:

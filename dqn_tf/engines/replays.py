@@ -16,7 +16,7 @@ from dqn_tf.experience.logged.shares import SharedEpisodes
 from dqn_tf.experience.mixed_replay import MixedReplay, shared_counts
 from dqn_tf.experience.priorities import Priorities
 from dqn_tf.experience.replay import PrioritizedReplay, UniformReplay
-from dqn_tf.experience.replay_unit import holds_episodes
+from dqn_tf.experience.replay_unit import holds_episodes, unit_tokens
 from dqn_tf.support.errors import UserError
 
 
@@ -90,7 +90,8 @@ def _logged_part(config: DQNConfig, online: UniformReplay, episodes: LoggedEpiso
     if not holds_episodes(config):
         return LoggedReplay(episodes, *windows, online.generator, priorities)
     assert online.padding is not None
-    return LoggedEpisodeReplay(episodes, *windows, online.generator, priorities, online.padding)
+    how = (*windows, online.generator, priorities, online.padding, unit_tokens(config))
+    return LoggedEpisodeReplay(episodes, *how)
 
 
 def _counts(rows: int, logged: Sequence[SharedEpisodes]) -> tuple[int, ...]:

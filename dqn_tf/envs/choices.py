@@ -115,7 +115,7 @@ class ChoiceTexts(PlaysLoggedData):
         for place, text in enumerate(texts):
             numbers = self._encode(text)
             tokens[place, : len(numbers)] = numbers
-        mask = np.arange(choices) < len(texts)
+        mask = (tokens != self._padding).any(axis=1)  # an empty text is no choice
         if own_mask is not None:
             mask[: len(texts)] &= returned.mask_of(own_mask, _actions(self.env))[: len(texts)]
         state = np.asarray(observation)

@@ -27,7 +27,18 @@ from dqn_tf.support.errors import UserError, describe_value
 FLAG = "--language_model"
 ROLES = ("", "user", "assistant", "system")  # by the numbers in an observation; any other is system
 PADDING = -1
-REMEMBERED = 65_536  # texts whose tokens are kept
+REMEMBERED = 16_384  # texts whose tokens are kept, for all environments of a process
+
+Tokens = Sequence[int] | np.ndarray
+
+
+@functools.lru_cache(maxsize=4)
+def remembering(model: str) -> Callable[[str | bytes], np.ndarray]:
+    """Return what makes the tokens [n] int32 of a text, and keeps them. Raises UserError."""
+    tokenizer = open_model(model).tokenizer
+    return functools.lru_cache(maxsize=REMEMBERED)(
+        lambda text: np.array(tokenizer.encode(text), np.int32)
+    )
 
 
 class MessageReader:
@@ -40,7 +51,7 @@ class MessageReader:
       choice_tokens: tokens of each of these.
     """
 
-    def __init__(self, encode: Callable[[Any], Sequence[int]], places: int, length: int) -> None:
+    def __init__(self, encode: Callable[[Any], Tokens], places: int, length: int) -> None:
         self._encode = encode
         self.places = places
         self.length = length
@@ -105,13 +116,13 @@ class MessageTokens(PlaysLoggedData):
         _, self._has_mask_within = without_mask(env.observation_space)
         files = open_model(config.language_model)
         self._tokenizer = files.tokenizer
-        remembered = functools.lru_cache(maxsize=REMEMBERED)(self._encoded)
         self._is_one_text = config.dialogue == "text"
         said = attribute_of(env, "max_messages")
         own = said if type(said) is int and said > 0 and not self._is_one_text else 1
         self.message_places = config.max_messages or own
         self.message_tokens = config.message_tokens
-        self.message_reader = MessageReader(remembered, self.message_places, self.message_tokens)
+        encode = remembering(config.language_model)
+        self.message_reader = MessageReader(encode, self.message_places, self.message_tokens)
         size = self.message_places * (1 + self.message_tokens)
         sizes = np.full(size, files.shape.vocabulary - PADDING)
         starts = np.full(size, PADDING)
@@ -171,6 +182,3 @@ class MessageTokens(PlaysLoggedData):
                     f" {describe_value(message)}."
                 )
             yield message.get("role", ""), content
-
-    def _encoded(self, text: str | bytes) -> tuple[int, ...]:
-        return tuple(self._tokenizer.encode(text))

@@ -4,8 +4,8 @@ from typing import Protocol
 
 import numpy as np
 
-from dqn_tf.config.checks import RESERVOIR
 from dqn_tf.config.dqn_config import DQNConfig
+from dqn_tf.config.settings.experience import RESERVOIR
 from dqn_tf.envs.spaces import Spaces
 from dqn_tf.support.errors import UserError
 

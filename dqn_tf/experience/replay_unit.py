@@ -5,8 +5,8 @@ from typing import Protocol
 
 import numpy as np
 
-from dqn_tf.config.checks import EPISODE
 from dqn_tf.config.dqn_config import DQNConfig
+from dqn_tf.config.settings.experience import EPISODE
 from dqn_tf.envs.spaces import Spaces
 from dqn_tf.experience import transitions, whole_episodes
 from dqn_tf.experience.steps import Steps
@@ -35,6 +35,11 @@ def holds_episodes(config: DQNConfig) -> bool:
     return config.replay_unit == EPISODE
 
 
+def unit_tokens(config: DQNConfig) -> int:
+    """Return the tokens of what a network reads in a step: of a message, or one."""
+    return 1 + config.message_tokens if config.message_torso == "gru" else 1
+
+
 def row_columns(config: DQNConfig, spaces: Spaces) -> dict[str, tuple[tuple[int, ...], str]]:
     """Return shape and dtype of one row of each column.
 
@@ -47,5 +52,7 @@ def row_columns(config: DQNConfig, spaces: Spaces) -> dict[str, tuple[tuple[int,
 
 def make_row_maker(config: DQNConfig, spaces: Spaces) -> RowMaker:
     """Return what makes rows of the configured unit of the steps of `num_envs` environments."""
-    make = WholeEpisodes if holds_episodes(config) else NStep
-    return make(config.n_step, config.gamma, config.num_envs, spaces)
+    values = (config.n_step, config.gamma, config.num_envs, spaces)
+    if holds_episodes(config):
+        return WholeEpisodes(*values, unit_tokens(config))
+    return NStep(*values)

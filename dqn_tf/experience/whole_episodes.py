@@ -152,11 +152,22 @@ def last_token(observation: np.ndarray, padding: int) -> np.ndarray:
     return np.where(is_token.any(axis=1), last, -1)
 
 
-def begins(observation: np.ndarray, later: np.ndarray, padding: int) -> np.ndarray:
-    """Tell whether each observation has a token, and begins the `later` one, both [N, T]; [N]."""
+def begins(observation: np.ndarray, later: np.ndarray, padding: int, unit: int = 1) -> np.ndarray:
+    """Tell whether each observation has a token, and begins the `later` one, both [N, T]; [N].
+
+    It ends where a `unit` of so many tokens ends that its last one lies in: what reads units of the
+    later one would see more of this one than there was.
+    """
     position = last_token(observation, padding)
-    is_behind = np.arange(observation.shape[1]) > position[:, np.newaxis]
+    end = (position // unit + 1) * unit
+    is_behind = np.arange(observation.shape[1]) >= end[:, np.newaxis]
     return ((observation == later) | is_behind).all(axis=1) & (position >= 0)
+
+
+def way_out(unit: int) -> str:
+    """Return what helps where an observation is not the beginning of a later one."""
+    grows = "With --message_torso=gru no message may grow once it is there. " if unit > 1 else ""
+    return f"{grows}{WAY_OUT}"
 
 
 def told(observation: np.ndarray, padding: int) -> str:
@@ -190,11 +201,15 @@ class WholeEpisodes:
     """Turns steps into rows of whole episodes: see `episode_rows`.
 
     Used as `transitions.NStep` is. The steps of unfinished episodes are kept for the next block.
-    An observation that is not the beginning of the next one is refused as soon as it is there.
+    An observation that is not the beginning of the next one, by whole units of so many tokens, is
+    refused as soon as it is there.
     """
 
-    def __init__(self, n_step: int, gamma: float, num_envs: int, spaces: Spaces) -> None:
+    def __init__(
+        self, n_step: int, gamma: float, num_envs: int, spaces: Spaces, unit: int = 1
+    ) -> None:
         self._padding = padding_of(spaces)
+        self._unit = unit
         self._n = n_step
         self._gamma = gamma
         self._spaces = spaces
@@ -263,14 +278,14 @@ class WholeEpisodes:
         )
 
     def _require_begins(self, observation: np.ndarray, later: np.ndarray) -> None:
-        is_beginning = begins(observation, later, self._padding)
+        is_beginning = begins(observation, later, self._padding, self._unit)
         if is_beginning.all():
             return
         number = int(is_beginning.argmin())
         raise UserError(
             "--replay_unit=episode: an observation must be the beginning of the next one, and the"
             f" environment gave {told(observation[number], self._padding)} and then"
-            f" {told(later[number], self._padding)}. {WAY_OUT}"
+            f" {told(later[number], self._padding)}. {way_out(self._unit)}"
         )
 
     def _require_short(self, lengths: np.ndarray) -> None:

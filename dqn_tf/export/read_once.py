@@ -35,12 +35,9 @@ class ReadOnce:
         self._action_names = list(action_names)
 
     @staticmethod
-    def fits(network: QNetwork, spaces: Spaces) -> bool:
-        """Return whether a network reads texts apart, messages and choices in the same length."""
-        torso = network.torso
-        if not isinstance(torso, Pretrained):
-            return False
-        return not spaces.choices or spaces.choice_tokens == torso.length
+    def fits(network: QNetwork) -> bool:
+        """Return whether a network reads texts apart from what it makes of them."""
+        return isinstance(network.torso, Pretrained)
 
     def acting(self) -> Acting:
         """Return the signature `from_features`."""

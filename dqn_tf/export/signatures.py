@@ -116,7 +116,7 @@ class SignatureFunctions:
         self._action_names = list(action_names)
         self.text_input = text_input
         self.read_once: ReadOnce | None = None
-        if ReadOnce.fits(network, spaces):
+        if ReadOnce.fits(network):
             self.read_once = ReadOnce(network, spaces, action_names)
 
     def serving_default(

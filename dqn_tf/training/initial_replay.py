@@ -10,8 +10,8 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dqn_tf.config.checks import RESERVOIR
 from dqn_tf.config.dqn_config import DQNConfig
+from dqn_tf.config.settings.experience import RESERVOIR
 from dqn_tf.envs import registry
 from dqn_tf.envs.spaces import Spaces
 from dqn_tf.experience.eviction import require_room_as_before

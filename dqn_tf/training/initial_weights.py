@@ -162,17 +162,13 @@ def _settings(origin: Origin, config: DQNConfig, spaces: Spaces) -> list[str]:
     language = OF_LANGUAGE if now.language_model else ()
     names = (*OF_NETWORK, *distribution, *language)
     phrases = earlier_run.differing(
-        {"--network": _network(before, origin.spaces)} | earlier_run.settings(before, names),
-        {"--network": _network(now, spaces)} | earlier_run.settings(now, names),
+        {"--network": choice.resolved(before, origin.spaces)} | earlier_run.settings(before, names),
+        {"--network": choice.resolved(now, spaces)} | earlier_run.settings(now, names),
     )
     if before.learns_behaviour != now.learns_behaviour:
         has = "has" if before.learns_behaviour else "has no"
         phrases.append(f"it {has} behaviour head, which --support, --imitation and others need")
     return phrases
-
-
-def _network(config: DQNConfig, spaces: Spaces) -> str:
-    return choice.automatic(spaces) if config.network == "auto" else config.network
 
 
 def _spaces(before: Spaces, now: Spaces, config: DQNConfig) -> list[str]:

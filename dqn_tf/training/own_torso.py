@@ -1,7 +1,7 @@
 """Refuses a torso of the user's own that a run cannot use, before the run leaves anything."""
 
-from dqn_tf.config.checks import EPISODE
 from dqn_tf.config.dqn_config import DQNConfig
+from dqn_tf.config.settings.experience import EPISODE
 from dqn_tf.envs.spaces import Spaces
 from dqn_tf.support import command_line, tensorflow_loading
 from dqn_tf.support.errors import UserError

@@ -25,7 +25,7 @@ from dqn_tf.experience.logged.episode_replay import require_growing
 from dqn_tf.experience.logged.held_out import require_learnable
 from dqn_tf.experience.logged.shares import SharedEpisodes, load_all
 from dqn_tf.experience.logged.summary import summarize
-from dqn_tf.experience.replay_unit import holds_episodes
+from dqn_tf.experience.replay_unit import holds_episodes, unit_tokens
 from dqn_tf.experience.whole_episodes import padding_of
 from dqn_tf.language import model_files
 from dqn_tf.run_files.checkpoint import REPLAY, Checkpoint, load_latest
@@ -232,28 +232,35 @@ def _that_it_is_complete(run_dir: RunDirectory, report: dict[str, Any], config: 
     )
 
 
+def _require_nothing_taught(config: DQNConfig, way_out: str) -> None:
+    """Raise UserError for what is to be learned from logged data, of which no row is drawn."""
+    for name in ("cql_alpha", "support", "imitation"):
+        if getattr(config, name):
+            raise UserError(
+                f"--{name} is about what logged data hold and what they never tried: {way_out}, or"
+                " leave it out."
+            )
+
+
 def _with_logged_data(plans: list[RunPlan]) -> list[RunPlan]:
     """Read the logged data, which all seeds share, and print what they hold."""
     config, spaces = plans[0].config, plans[0].spaces
     if not config.data:
-        for name in ("cql_alpha", "support", "imitation"):
-            if getattr(config, name):
-                raise UserError(
-                    f"--{name} is about what logged data hold and what they never tried: give"
-                    " --data, or leave it out."
-                )
+        _require_nothing_taught(config, "give --data")
         return plans
     about_env = (
         functools.partial(ask, config) for ask in (registry.corpus, registry.find_tokenizer)
     )
     logged = tuple(load_all(config.data, spaces, *about_env))
     is_drawn = any(map(any, logged_counts(config, logged)))  # raises
+    if not is_drawn:
+        _require_nothing_taught(config, "give a --data_share above 0, or --offline_updates")
     names = registry.names(config).get("action_meanings", ())
     for source in logged:
         if is_drawn:
             require_learnable(source.episodes, holds_out=config.pretrain_updates > 0)
         if holds_episodes(config):
-            require_growing(source.episodes, padding_of(spaces))
+            require_growing(source.episodes, padding_of(spaces), unit_tokens(config))
         print(summarize(source.episodes, spaces, names))
     # any directory may be the one that it is resumed from
     data = tuple(map(sources.absolute, config.data))

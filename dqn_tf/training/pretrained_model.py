@@ -1,6 +1,7 @@
 """Refuses a language model that a run cannot use, before the run leaves anything."""
 
 from dqn_tf.config.dqn_config import DQNConfig
+from dqn_tf.config.language_checks import reads_by_model
 from dqn_tf.experience.memory_plan import format_bytes, free_memory
 from dqn_tf.language.memory import memory_of
 from dqn_tf.language.model_files import open_model
@@ -9,7 +10,7 @@ from dqn_tf.support.errors import UserError
 
 def require_usable(config: DQNConfig) -> None:
     """Raise UserError unless the language model has the layers and fits into memory."""
-    if config.network != "pretrained":
+    if not reads_by_model(config):
         return
     files = open_model(config.language_model)
     layers = config.language_layers or files.shape.layers

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from dqn_tf.config.checks import RESERVOIR
 from dqn_tf.config.dqn_config import DQNConfig
+from dqn_tf.config.settings.experience import RESERVOIR
 from dqn_tf.engines import held_out
 from dqn_tf.engines.engine import Block, against_breaking
 from dqn_tf.experience.running_episodes import not_repeated

@@ -8,6 +8,7 @@ import numpy as np
 
 from dqn_tf.agent.dqn import DQN
 from dqn_tf.config.dqn_config import DQNConfig
+from dqn_tf.config.language_checks import reads_by_model
 from dqn_tf.engines.factory import make_engines, run_block
 from dqn_tf.envs import registry
 from dqn_tf.envs.spaces import Spaces
@@ -144,7 +145,7 @@ def start(
     `stack` closes what is opened, whatever happens.
     """
     configs = [plan.config for plan in plans]
-    learns_model = configs[0].network == "pretrained" and configs[0].fine_tune != "head"
+    learns_model = reads_by_model(configs[0]) and configs[0].fine_tune != "head"
     # Of a run of an earlier version, the networks are those of the spaces that it recorded.
     runs = make_runs(
         configs,

@@ -17,7 +17,7 @@ SWITCHES = {
     "noisy": {"noisy": True, "double": True},
     "mse": {"loss": "mse"},
     "support": {"support": 0.3, "cql_alpha": 0.05, "imitation": 0.1, "double": True},
-    "margin": {"imitation": 0.5, "imitation_loss": "margin"},
+    "margin": {"imitation": 2.0, "imitation_loss": "margin"},
 }
 
 

@@ -9,6 +9,7 @@ import pytest
 
 from dqn_tf.config import presets
 from dqn_tf.config.dqn_config import FIXED_ON_RESUME, DQNConfig
+from dqn_tf.config.language_checks import OF_MODEL_TORSO
 from dqn_tf.config.ranges import Choice, Format, Range
 from dqn_tf.config.settings.logged import LoggedDataSettings
 from dqn_tf.config.text_presets import WITH_LANGUAGE_MODEL
@@ -124,6 +125,41 @@ def test_a_language_model_has_values_of_its_own(env):
     whole = {"language_model": "smollm2", "dialogue": "text"}
     assert presets.configure(env, whole).message_tokens == 128
     assert presets.configure(env, whole | {"message_tokens": 9}).message_tokens == 9
+
+
+@pytest.mark.parametrize("env", WITH_LANGUAGE_MODEL)
+@pytest.mark.parametrize("network", ["gru", "transformer"])
+def test_another_torso_has_nothing_of_the_layers_above_a_language_model(env, network):
+    asked = {"language_model": "smollm2", "network": network, "keep_bias": 0.0}
+    config = presets.configure(env, asked)
+    assert all(getattr(config, name) == unset for name, unset in OF_MODEL_TORSO.items())
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        ({"fine_tune": "lora"}, "--fine_tune=lora is for the layers above a language model: give"),
+        ({"message_torso": "gru"}, "--message_torso=gru is for the layers above a language model"),
+        ({"language_model": "m", "network": "gru", "dropout": 0.5}, "--dropout=0.5 is of --netw"),
+        (
+            {"language_model": "m", "network": "transformer", "message_torso": "gru"},
+            "--message_torso=gru is of --network=pretrained, and here --network is transformer.",
+        ),
+        (
+            {"language_model": "m", "choices": "texts", "choice_tokens": 12},
+            "--choice_tokens=12 is of choices whose tokens the network learns: .* --message_tokens",
+        ),
+    ],
+)
+def test_settings_that_no_torso_would_read_are_refused(values, said):
+    with pytest.raises(UserError, match=said):
+        DQNConfig(**values)
+
+
+def test_settings_that_a_torso_reads_are_taken():
+    DQNConfig(language_model="m", fine_tune="lora", width=33)  # of no transformer's heads
+    DQNConfig(language_model="m", network="my_module:MyTorso", dropout=0.5)
+    DQNConfig(language_model="m", network="gru", choices="texts", choice_tokens=12)
 
 
 def test_without_a_preset_half_of_the_run_explores():

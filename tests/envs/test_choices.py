@@ -67,6 +67,15 @@ def test_candidates_stand_behind_the_state_with_padding_and_a_mask():
         env.step(10)
 
 
+def test_an_empty_text_is_no_choice():
+    env = CheckedEnv(ChoiceTexts(Offers(), most=4), "The environment")
+    env.reset(1)
+    for _ in range(3):
+        env.step(7)
+    assert env.env.unwrapped.steps == 3 and env.choice_texts[2] == "", "its own mask allows it"
+    assert env.mask.tolist() == [True, True, False, False]
+
+
 @pytest.mark.parametrize(
     ("changes", "most", "said"),
     [

@@ -8,7 +8,7 @@ import pytest
 import growing
 from dqn_tf.envs.spaces import Spaces
 from dqn_tf.experience.steps import Steps
-from dqn_tf.experience.whole_episodes import WholeEpisodes, beginnings, episode_columns
+from dqn_tf.experience.whole_episodes import WholeEpisodes, beginnings, begins, episode_columns
 from dqn_tf.support.errors import UserError
 
 GAMMA = growing.GAMMA
@@ -107,6 +107,33 @@ def test_a_maze_that_is_told_anew_is_refused_at_its_first_answer():
     with pytest.raises(UserError, match=told):
         for t in range(3):
             maker.add(steps.part(slice(t, t + 1)))
+
+
+@pytest.mark.parametrize(
+    ("later", "begins_it", "by_messages"),
+    [
+        ([5, 1, 2, 3, 5, 1], True, True),  # another message
+        ([5, 1, 2, 0, 0, 0], True, True),  # nothing more
+        ([5, 1, 2, 3, 0, 0], True, True),  # the padding of a message of two is no token of it
+        ([5, 2, 2, 0, 5, 1], False, False),
+    ],
+)
+def test_a_message_may_follow(later, begins_it, by_messages):
+    told = np.array([[5, 1, 2, 0, 0, 0]])
+    assert begins(told, np.array([later]), 0)[0] == begins_it
+    assert begins(told, np.array([later]), 0, unit=3)[0] == by_messages
+
+
+def test_a_message_that_grows_is_no_beginning():
+    """A network that reads messages would see in the later one what came after."""
+    told, later = np.array([[5, 1, 0, 5, 0, 0]]), np.array([[5, 1, 0, 5, 2, 0]])
+    assert begins(told, later, 0)[0] and not begins(told, later, 0, unit=3)[0]
+    spaces = dataclasses.replace(growing.TEXT, observation_shape=(6,), padding=0)
+    steps = Steps.empty(1, 1, spaces)
+    steps.observation[:], steps.next_observation[:] = told, later
+    WholeEpisodes(1, 1.0, 1, spaces).add(steps)
+    with pytest.raises(UserError, match="With --message_torso=gru no message may grow"):
+        WholeEpisodes(1, 1.0, 1, spaces, unit=3).add(steps)
 
 
 def test_what_is_no_growing_text_is_refused():

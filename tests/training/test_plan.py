@@ -108,6 +108,16 @@ def test_an_environments_own_data_are_planned_and_told(tmp_path, capsys):
     assert "--data=env: 8,000 episodes, " in told and "20,000 episodes of 448 bytes" in told
 
 
+@pytest.mark.parametrize("name", ["cql_alpha", "support", "imitation"])
+def test_what_no_drawn_row_would_teach_is_refused(name, tmp_path):
+    words = ["--env=dqn_tf/GraphWalk-v0", "--data=env", "--offline_updates=0", "--data_share=0"]
+    words += ["--pretrain_updates=0", f"--{name}=0.1", f"--run_dir={tmp_path / 'run'}"]
+    flags = parse_training_flags(["train.py", *words, f"--export_dir={tmp_path / 's'}"])
+    with pytest.raises(UserError, match=f"--{name} is about .* give a --data_share above 0, or"):
+        prepare(flags)
+    assert not list(tmp_path.iterdir())
+
+
 @pytest.mark.parametrize(
     ("ends", "words", "sentence"),
     [

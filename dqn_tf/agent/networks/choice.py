@@ -51,6 +51,11 @@ def automatic(spaces: Spaces) -> str:
     return "mlp"
 
 
+def resolved(config: DQNConfig, spaces: Spaces) -> str:
+    """Return the name of the torso that a run has for these observations."""
+    return automatic(spaces) if config.network == "auto" else config.network
+
+
 def too_small(network: str, picture: tuple[int, ...]) -> bool:
     """Return whether the torso's convolutions do not fit into a picture [height, width, ...]."""
     return convolved(LAYOUTS[network], picture[0], picture[1]) is None
@@ -130,7 +135,7 @@ def convolved(layout: Layout, height: int, width: int) -> tuple[int, int] | None
 
 def explain(config: DQNConfig, spaces: Spaces) -> str:
     """Return a sentence on which torso the run has, and why."""
-    chosen = automatic(spaces) if config.network == "auto" else config.network
+    chosen = resolved(config, spaces)
     network = f"{chosen} (chosen by --network=auto)" if config.network == "auto" else chosen
     shape = list(spaces.observation_shape)
     if spaces.picture_shape is not None:
@@ -168,7 +173,7 @@ def parameters(config: DQNConfig, spaces: Spaces) -> int:
     if spaces.choices:
         one = dataclasses.replace(spaces.of_state(), actions=1)
         return parameters(config, one) + (5 + config.dueling) * config.width**2
-    network = automatic(spaces) if config.network == "auto" else config.network
+    network = resolved(config, spaces)
     atoms = config.atoms if config.distribution != "none" else 1
     outputs = spaces.actions * (atoms + config.learns_behaviour)
     if network == "mlp":

@@ -24,8 +24,8 @@ from dqn_tf.agent.networks.numpy_forward import ForwardPlan
 from dqn_tf.agent.networks.numpy_layers import Place, PlannedLayer
 from dqn_tf.agent.networks.torsos import TorsoMaker, make_torso, require_steps
 from dqn_tf.agent.values import make_values
-from dqn_tf.config.checks import EPISODE
 from dqn_tf.config.dqn_config import DQNConfig
+from dqn_tf.config.settings.experience import EPISODE
 from dqn_tf.envs.spaces import Spaces
 from dqn_tf.support.errors import UserError
 

@@ -9,6 +9,9 @@ from dqn_tf.config.ranges import Choice, Format, Range
 from dqn_tf.config.searched import Searched
 from dqn_tf.config.settings.setting import DATA, EXPLORATION, NATURE, setting
 
+EPISODE = "episode"  # of --replay_unit
+RESERVOIR = "reservoir"  # of --replay_eviction
+
 
 @dataclasses.dataclass(frozen=True)
 class ExperienceSettings:
@@ -20,7 +23,7 @@ class ExperienceSettings:
         "what the replay keeps, draws and counts: transition, or episode, where an observation is"
         " the beginning of the next one, as of a text that is being written: one pass of the"
         " network over an episode then gives Q at each of its steps",
-        Choice("transition", "episode"),
+        Choice("transition", EPISODE),
         fixed_on_resume=True,
     )
     replay_capacity: int = setting(
@@ -37,7 +40,7 @@ class ExperienceSettings:
         "what gives way where the replay is full: fifo, the oldest, so that it holds the newest; or"
         " reservoir, a random one, so that it holds a uniform sample of all since the start, and"
         " what was learned first stays",
-        Choice("fifo", "reservoir"),
+        Choice("fifo", RESERVOIR),
         source="Vitter 1985, algorithm R",
         fixed_on_resume=True,
     )

@@ -94,13 +94,15 @@ class LanguageSettings:
         0.0,
         LANGUAGE,
         "normal noise on the features of messages that are learned from, in their standard"
-        " deviations, so that wordings beside those of the training mean the same",
+        " deviations, so that wordings beside those of the training mean the same; none in"
+        " --pretrain_updates",
         Range(low=0.0),
     )
     dropout: float = setting(
         0.0,
         LANGUAGE,
-        "share of the units of each layer above the model that is left out at random in training",
+        "share of the units of each layer above the model that is left out at random in training,"
+        " but for --pretrain_updates",
         Range(0.0, 0.9),
         source="Srivastava et al. 2014",
     )

@@ -15,6 +15,7 @@ from dqn_tf.experience.whole_episodes import (
     begins,
     episode_rows,
     told,
+    way_out,
 )
 from dqn_tf.support.errors import UserError
 
@@ -37,9 +38,13 @@ class LoggedEpisodeReplay(LoggedRows):
         generator: np.random.Generator,
         priorities: Priorities | None,
         padding: int,
+        unit: int = 1,
     ) -> None:
-        """Make the rows. Raises UserError if an observation is not the beginning of the next."""
-        self.columns = logged_rows(episodes, n_step, gamma, padding)
+        """Make the rows. Raises UserError if an observation is not the beginning of the next.
+
+        It is by whole units of so many tokens.
+        """
+        self.columns = logged_rows(episodes, n_step, gamma, padding, unit)
         count = len(self.columns["sequence"])
         super().__init__(episodes, generator, priorities, count)
 
@@ -53,21 +58,26 @@ class LoggedEpisodeReplay(LoggedRows):
         return batch | {name: column for name, column in drawn.items() if name != "place"}
 
 
-def logged_rows(episodes: LoggedEpisodes, n_step: int, gamma: float, padding: int) -> Columns:
+def logged_rows(
+    episodes: LoggedEpisodes, n_step: int, gamma: float, padding: int, unit: int = 1
+) -> Columns:
     """Return the rows of all episodes that have a step to learn from, in order.
 
     Raises UserError as `require_growing` does.
     """
-    require_growing(episodes, padding)
+    require_growing(episodes, padding, unit)
     parts = [episode_rows(steps, n_step, gamma, padding) for _, steps in _portions(episodes)]
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
 
-def require_growing(episodes: LoggedEpisodes, padding: int) -> None:
-    """Raise UserError if an observation is not the beginning of the next, or nothing is left."""
+def require_growing(episodes: LoggedEpisodes, padding: int, unit: int = 1) -> None:
+    """Raise UserError if an observation is not the beginning of the next, or nothing is left.
+
+    It is by whole units of so many tokens.
+    """
     require_learnable(episodes)
     for numbers, steps in _portions(episodes):
-        _require_growing_steps(episodes, numbers, steps, padding)
+        _require_growing_steps(episodes, numbers, steps, padding, unit)
 
 
 def _portions(episodes: LoggedEpisodes) -> Iterator[tuple[np.ndarray, EpisodeSteps]]:
@@ -109,10 +119,10 @@ def _steps_of(episodes: LoggedEpisodes, numbers: np.ndarray, lengths: np.ndarray
 
 
 def _require_growing_steps(
-    episodes: LoggedEpisodes, numbers: np.ndarray, steps: EpisodeSteps, padding: int
+    episodes: LoggedEpisodes, numbers: np.ndarray, steps: EpisodeSteps, padding: int, unit: int
 ) -> None:
     later = steps.last_observation[steps.episode]
-    is_beginning = begins(steps.observation, later, padding)
+    is_beginning = begins(steps.observation, later, padding, unit)
     if not is_beginning.all():
         step = int(is_beginning.argmin())
         number = numbers[steps.episode[step]]
@@ -120,7 +130,7 @@ def _require_growing_steps(
             f"--data={episodes.source}: {_named(episodes, number)} has the observation"
             f" {told(steps.observation[step], padding)} and ends with {told(later[step], padding)}."
             f" With --replay_unit=episode an observation must be the beginning of all later ones."
-            f" {WAY_OUT}"
+            f" {way_out(unit)}"
         )
     most = steps.observation.shape[1]
     too_long = numbers[steps.lengths > most]
