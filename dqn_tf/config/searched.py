@@ -18,6 +18,7 @@ class Searched:
     Attributes:
       log: whether numbers are drawn by their ratio, not by their difference.
       of_run: whether `low` and `high` are shares of `total_steps`.
+      of_steps: whether it does nothing where no environment step is taken; `of_run` says so, too.
       when: the setting is tried only where other settings, by name, have one of these values;
         elsewhere it would change nothing, or contradict them.
     """
@@ -27,4 +28,5 @@ class Searched:
     log: bool = False
     choices: tuple[Any, ...] = ()
     of_run: bool = False
+    of_steps: bool = False
     when: Condition = dataclasses.field(default_factory=dict)

@@ -97,6 +97,8 @@ def run_probes(overrides: dict[str, Any], check: Callable[[], None] = lambda: No
         f"{outcome}, in {time.monotonic() - start:.0f} s. "
         '("mistake" is the Q-value that the probe\'s mistake would learn.)'
     )
+    if replaced := probe_runs.replaced(overrides):
+        print(f"For what a probe asks, it has values of its own for {', '.join(replaced)}.")
     return int(failed > 0)
 
 

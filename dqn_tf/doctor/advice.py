@@ -23,6 +23,7 @@ SMALL_REWARD = 1e-2
 LARGE_OBSERVATION = 20.0
 SLOW_STEPS_PER_SECOND = 500.0
 MOST_NAMES = 12  # that are listed
+MOST_AHEAD = 2_000  # steps that a discount looks ahead; learning of more is hardly stable
 A_FEW = 3  # episodes, of which one says what is true of all
 
 
@@ -248,13 +249,14 @@ def _discount(facts: Facts, config: DQNConfig) -> Iterator[Finding]:
     else:
         length = float(facts.time_limit or facts.steps)
     longest = float(facts.time_limit or length)
-    if horizon < longest / 10.0:
-        gamma = 1.0 - 1.0 / round(longest / 5.0)
+    ahead = max(1, min(round(longest / 5.0), MOST_AHEAD))
+    gamma = float(f"{1.0 - 1.0 / ahead:.4g}")  # as it is shown
+    if horizon < longest / 10.0 and config.gamma < gamma:
         yield Finding(
             CHANGE,
             "discount",
             f"--gamma={config.gamma:g} looks about {horizon:,.0f} steps ahead, but an episode may"
-            f" take {longest:,.0f}. If what is done early matters late, try --gamma={gamma:.4g}, or"
+            f" take {longest:,.0f}. If what is done early matters late, try --gamma={gamma:g}, or"
             " repeat actions so that there are fewer steps.",
         )
     else:

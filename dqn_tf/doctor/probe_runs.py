@@ -64,6 +64,11 @@ class Result(NamedTuple):
         return abs(self.q_value - q_value) <= self.probe.tolerance
 
 
+def replaced(overrides: dict[str, Any]) -> list[str]:
+    """Return the user's flags that the probes have values of their own for."""
+    return [f"--{name}" for name in overrides if name in SETTINGS]
+
+
 def configuration(probe: Probe, overrides: dict[str, Any]) -> DQNConfig:
     """Return the user's settings, with those that the probe needs.
 

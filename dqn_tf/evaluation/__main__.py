@@ -47,9 +47,8 @@ def evaluate_exports(flags: EvaluateFlags, interrupts: Interrupts) -> None:
         first, second = played
         comparison = compare(first.evaluation, second.evaluation)
     record = report.to_record(plan, played, comparison)
-    if flags.json:
-        write_json(flags.json, record)
-    print(report.to_text(record, plan, played[0].frames))
+    print(report.to_text(record, plan, played[0].frames), flush=True)
+    write_json(flags.json, record)
 
 
 def estimate_from_data(flags: EvaluateFlags, interrupts: Interrupts) -> None:
@@ -72,9 +71,8 @@ def estimate_from_data(flags: EvaluateFlags, interrupts: Interrupts) -> None:
         interrupts.check,
     )
     record = report.to_record(planned, evaluation)
-    if flags.json:
-        write_json(flags.json, record)
-    print(report.to_text(record, planned, evaluation))
+    print(report.to_text(record, planned, evaluation), flush=True)
+    write_json(flags.json, record)
 
 
 def say(sentence: str) -> None:
@@ -82,12 +80,15 @@ def say(sentence: str) -> None:
     print(sentence, file=sys.stderr, flush=True)
 
 
-def write_json(path: str, record: dict) -> None:
-    """Write the record. Raises UserError if the file cannot be written."""
+def write_json(path: str | None, record: dict) -> None:
+    """Write the record where a path is given. Raises UserError if the file cannot be written."""
+    if not path:
+        return
     try:
         files.write_json(Path(path), record)
     except OSError as error:
         raise UserError(f"--json={path} cannot be written: {error.strerror}.") from error
+    print(f"\nEverything in {path}")
 
 
 if __name__ == "__main__":

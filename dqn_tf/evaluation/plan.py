@@ -198,15 +198,17 @@ def _trained_with(versions: list[Version], env: str, overrides: dict[str, Any]) 
     """Return the settings that decide what `env` is, as the versions were trained with them.
 
     They are the protocol of an Atari game, or the arguments and wrappers of the environment that
-    they were trained on. There are none where the manifest has none. Raises UserError if two
-    versions were trained with different ones, where `overrides` does not say what holds.
+    they were trained on. A version whose manifest has none may be played with those of the other.
+    Raises UserError if two were trained with different ones, where `overrides` does not say what
+    holds.
     """
-    first, *others = [_recorded(version, env) for version in versions]
-    for version, other in zip(versions[1:], others, strict=True):
+    settings: dict[str, Any] = {}
+    for version in versions:
+        recorded = _recorded(version, env)
         differing = {
-            name: f"{name} {show(value)} and {show(other.get(name))}"
-            for name, value in first.items()
-            if other.get(name) != value and name not in overrides
+            name: f"{name} {show(settings[name])} and {show(value)}"
+            for name, value in recorded.items()
+            if settings.get(name, value) != value and name not in overrides
         }
         if differing:
             sentence = (
@@ -217,7 +219,8 @@ def _trained_with(versions: list[Version], env: str, overrides: dict[str, Any]) 
                 flags = " and ".join(f"--{name}" for name in differing)
                 sentence += f" Say with {flags} what both are to play."
             raise UserError(sentence)
-    return first
+        settings |= recorded
+    return settings
 
 
 def _recorded(version: Version, env: str) -> dict[str, Any]:

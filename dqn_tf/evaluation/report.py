@@ -150,8 +150,6 @@ def _file_lines(plan: EvaluationPlan, frames: int) -> list[str]:
             f"{frames:,} frames of {episodes} in {plan.flags.video}"
             + (" (a GIF holds no more; an .mp4 does)" if is_full else "")
         )
-    if plan.flags.json:
-        lines.append(f"Everything in {plan.flags.json}")
     return ["", *lines] if lines else []
 
 

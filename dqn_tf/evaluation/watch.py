@@ -40,8 +40,8 @@ class ProgressWatch(Watch):
     def after_step(
         self, env: CheckedEnv, observation: np.ndarray, action: int | None = None
     ) -> None:
-        """Say how far it is, if it is time."""
-        self._steps += 1
+        """Count the step, and say how far it is, if it is time."""
+        self._steps += action is not None
         now = time.monotonic()
         if now < self._next:
             return

@@ -43,7 +43,7 @@ def write(
         minari.create_dataset_from_buffers(
             name,
             buffers,
-            env=_spec(env),
+            env=env if _is_told(env) else None,
             observation_space=env.observation_space,
             action_space=env.action_space,
             algorithm_name=algorithm,
@@ -57,13 +57,13 @@ def write(
         ) from error
 
 
-def _spec(env: gym.Env) -> Any:
-    """Return what Minari may make the environment of again; None where it cannot be written."""
+def _is_told(env: gym.Env) -> bool:
+    """Tell whether it can be written how the environment is made again."""
     try:
         env.spec.to_json()  # type: ignore[union-attr]
     except Exception:  # a spec may hold any object
-        return None
-    return env.spec
+        return False
+    return True
 
 
 def _buffer(episode: Episode, is_dict: bool, spaces: Spaces) -> Any:

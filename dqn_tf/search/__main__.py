@@ -144,7 +144,7 @@ def finish(plan: SearchPlan, study: optuna.Study, check: Callable[[], None]) -> 
     if not plan.test_seeds:
         print(f"\nAll trials   {table}\nNo test: --test_seeds=0.")
         return
-    if not best(study, 1):
+    if not best(study):
         print(f"\nAll trials   {table}\nNo trial was run with all its seeds: there is no best one.")
         return
     share(TEST, plan, study, check)

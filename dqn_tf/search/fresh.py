@@ -16,7 +16,7 @@ import optuna
 from optuna.trial import FrozenTrial
 
 from dqn_tf.config.dqn_config import DQNConfig
-from dqn_tf.search.plan import BEST, SearchPlan
+from dqn_tf.search.plan import BEST, SearchPlan, test_groups
 from dqn_tf.search.study import best
 from dqn_tf.search.trials import SCORES, Training, Worn
 from dqn_tf.support.digits import return_text
@@ -92,14 +92,18 @@ def config_of(plan: SearchPlan, trial: FrozenTrial) -> DQNConfig:
 
 
 def candidates(plan: SearchPlan, study: optuna.Study) -> list[Candidate]:
-    """Return the best trials, and the settings that the search began with."""
+    """Return the best trials of different settings, and those that the search began with."""
     start = plan.config({})
-    found = []
-    for trial in best(study, BEST):
+    found: list[Candidate] = []
+    for trial in best(study):
         config = config_of(plan, trial)
+        if any(config == other.config for other in found):
+            continue
         seen = tuple(trial.user_attrs[SCORES])
         is_start = _settled(plan, config) == _settled(plan, start)
         found.append(Candidate(trial.number, config, is_start, seen))
+        if len(found) == BEST:
+            break
     if not any(candidate.is_start for candidate in found):
         found.append(Candidate(None, start, True))
     return found
@@ -121,8 +125,7 @@ def missing(plan: SearchPlan, study: optuna.Study, number: int = 0, count: int =
     done = study.user_attrs
     parts = []
     for candidate in candidates(plan, study):
-        of_graph = candidate.config.engine == "graph"
-        groups = [plan.test_seeds] if of_graph else [(seed,) for seed in plan.test_seeds]
+        groups = test_groups(candidate.config, plan.test_seeds)
         parts += [Part(candidate, seeds) for seeds in groups]
     left = []
     for part in parts[number::count]:

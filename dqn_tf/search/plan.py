@@ -64,8 +64,9 @@ class SearchPlan(NamedTuple):
         return config
 
     def require_memory(self, config: DQNConfig) -> None:
-        """Raise UserError if a trial's runs do not fit into the memory that is free now."""
-        together = len(max(groups(config, self.seeds), key=len))
+        """Raise UserError if runs of a trial, or of its test, do not fit into free memory."""
+        parts = (*groups(config, self.seeds), *test_groups(config, self.test_seeds))
+        together = max(map(len, parts))
         parameters = choice.parameters(config, self.spaces)
         memory_plan.require_memory(config, self.spaces, together, parameters)
 
@@ -127,6 +128,11 @@ def prepare(flags: SearchFlags) -> SearchPlan:
     plan.require_memory(plan.config({}))
     files.require_directory("output_dir", plan.output_dir)
     return plan
+
+
+def test_groups(config: DQNConfig, seeds: Sequence[int]) -> list[tuple[int, ...]]:
+    """Return the seeds of the test in the groups that are trained together."""
+    return [tuple(seeds)] if config.engine == "graph" else [(seed,) for seed in seeds]
 
 
 def groups(config: DQNConfig, seeds: Sequence[int]) -> list[list[int]]:

@@ -149,6 +149,13 @@ def make_space(
         searched = own.get(name, field.metadata["search"])
         if searched is None or (name in fixed and name not in own):
             continue
+        if not base.total_steps and _is_of_steps(name):
+            if name in own:
+                raise UserError(
+                    f"--range={name}=…: it does nothing here, as no environment step is taken."
+                    " Leave it out."
+                )
+            continue
         dimension = _dimension(name, searched, base)
         if name in own:
             when = {key: value for key, value in _when(name).items() if key != name}
@@ -176,6 +183,12 @@ def typed_value(name: str, value: Any) -> Any:
 def _when(name: str) -> Condition:
     searched = FIELDS[name].metadata["search"]
     return searched.when if searched else {}
+
+
+def _is_of_steps(name: str) -> bool:
+    """Tell whether a setting does nothing where no environment step is taken."""
+    searched = FIELDS[name].metadata["search"]
+    return searched is not None and (searched.of_run or searched.of_steps)
 
 
 def _stored(value: Any) -> Any:

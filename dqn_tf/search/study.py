@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -24,10 +25,10 @@ FINISHED = (TrialState.COMPLETE, TrialState.PRUNED)
 
 
 class RepeatableSampler(optuna.samplers.BaseSampler):
-    """TPE whose random numbers follow from the search's seed and the number of the trial.
+    """TPE whose random numbers follow from the search's seed and the number of the trial's draw.
 
-    Trials that failed do not count. So a search by one worker that was killed and resumed proposes
-    what it would have proposed, and two workers never draw the same.
+    The draw of a trial that failed is the next one's. So a search by one worker that was killed and
+    resumed proposes what it would have proposed, and two workers never draw the same.
 
     The first trial has the settings that the search begins with, and where it fails, the next one
     that is asked for. They are not queued in the study: on SQLite, two processes that ask at the
@@ -44,7 +45,7 @@ class RepeatableSampler(optuna.samplers.BaseSampler):
     def before_trial(self, study: optuna.Study, trial: FrozenTrial) -> None:
         """Draw for this trial with numbers of its own."""
         earlier = not_failed_before(study, trial.number)
-        words = [self._seed, len(earlier)]
+        words = [self._seed, draw_of(study.get_trials(deepcopy=False), trial.number)]
         # The same again after an error that may have passed, but not for ever.
         errors = sum(BROKE_OFF in other.user_attrs for other in study.get_trials(deepcopy=False))
         if errors >= SAME_ERRORS:
@@ -137,12 +138,37 @@ def not_failed_before(study: optuna.Study, number: int) -> list[FrozenTrial]:
     return [trial for trial in trials if trial.number < number and trial.state != TrialState.FAIL]
 
 
+def draw_of(trials: Sequence[FrozenTrial], number: int) -> int:
+    """Return which draw of the search is a trial's: the first that was free when it began.
+
+    One is free until a trial takes it, and again once that trial has failed.
+    """
+    held: set[int] = set()
+    lost: list[tuple[FrozenTrial, int]] = []
+    draw = 0
+    for trial in sorted(trials, key=lambda trial: trial.number)[: number + 1]:
+        not_yet_lost = {lost_draw for other, lost_draw in lost if _overlap(other, trial)}
+        busy = held | not_yet_lost
+        draw = next(count for count in itertools.count() if count not in busy)
+        if trial.state == TrialState.FAIL:
+            lost.append((trial, draw))
+        else:
+            held.add(draw)
+    return draw
+
+
+def _overlap(earlier: FrozenTrial, later: FrozenTrial) -> bool:
+    """Tell whether a trial still ran when a later one began."""
+    ended, began = earlier.datetime_complete, later.datetime_start
+    return ended is not None and began is not None and ended > began
+
+
 def counted(trials: Sequence[FrozenTrial], *states: TrialState) -> int:
     """Count the trials in these states, but for those that could not be run."""
     return sum(trial.state in states and REFUSED not in trial.user_attrs for trial in trials)
 
 
-def best(study: optuna.Study, number: int) -> list[FrozenTrial]:
+def best(study: optuna.Study) -> list[FrozenTrial]:
     """Return the trials that all seeds ran, the best ones first; of equals, the earlier."""
     complete = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
-    return sorted(complete, key=lambda trial: (-(trial.value or 0.0), trial.number))[:number]
+    return sorted(complete, key=lambda trial: (-(trial.value or 0.0), trial.number))

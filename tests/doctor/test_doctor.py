@@ -248,6 +248,9 @@ def test_a_clock_that_terminates_is_suspected():
 
 def test_gamma_against_the_episode():
     assert "--gamma=0.998" in said(time_limit=2_500)["discount"]
+    for limit in (20_000, 100_000, 10**9):
+        assert "--gamma=0.9995, or" in said(time_limit=limit)["discount"]
+    assert said(DQNConfig(env="Own-v0", gamma=0.9995), time_limit=10**6) == {}
     assert said(DQNConfig(gamma=1.0)) == {}
     assert "no bound" in said(DQNConfig(gamma=1.0), terminated=0, truncated=50)["discount"]
 

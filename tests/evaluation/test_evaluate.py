@@ -191,10 +191,12 @@ def test_an_environment_that_raises_is_named(models, evaluate_py):
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="/proc")
-def test_a_json_file_that_cannot_be_written_is_named(models, evaluate_py):
+def test_a_json_file_that_cannot_be_written_is_named(models, evaluate_py, capsys):
     # a directory that takes no files
     with pytest.raises(UserError, match=r"^--json=/proc/scores\.json cannot be written: "):
         evaluate_py(f"--model={models / 'Noise-v0'}", "--episodes=1", "--json=/proc/scores.json")
+    told = capsys.readouterr().out
+    assert "version 1" in told and "Everything in" not in told, "what was played is not lost"
 
 
 # What is played

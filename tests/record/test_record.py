@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 
 from dqn_tf.config import seeding
+from dqn_tf.config.dqn_config import DQNConfig
+from dqn_tf.envs import registry
 from dqn_tf.envs.spaces import Spaces, describe
 from dqn_tf.experience.logged import sources
 from dqn_tf.record import __main__ as command
@@ -55,6 +57,14 @@ def test_what_is_recorded_is_what_the_environment_does(record, tmp_path):
             assert episodes.reward[row] == reward
             assert episodes.terminated[row] == terminated
         assert (episodes.final_observation[number] == observation).all()
+
+
+def test_one_instance_is_enough_for_minari(record, tmp_path, monkeypatch):
+    pytest.importorskip("minari")
+    monkeypatch.setenv("MINARI_DATASETS_PATH", str(tmp_path))
+    record("--env=faulty:OnlyOne-v0", "--episodes=3", "--output=minari:only/one-v0")
+    spaces = registry.spaces(DQNConfig(env="faulty:OnlyOne-v0"))
+    assert sources.load("minari:only/one-v0", spaces).count == 3
 
 
 def test_it_depends_on_the_seed_and_on_nothing_else(record, tmp_path):

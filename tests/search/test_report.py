@@ -73,7 +73,7 @@ def test_shrinkage_and_gain_are_those_counted_by_hand(searched):
             continue
         # IQM of 4 and of 8 values: without the lowest and the highest quarter
         by_hand = np.sort(one.candidate.seen)[1:3].mean() - np.sort(one.scores)[2:6].mean()
-        lost = report.shrinkage(one)
+        lost = report.shrinkage(one, plan)
         assert lost.value == pytest.approx(by_hand)
         assert lost.low <= lost.value <= lost.high
     best = report.choose(results)
@@ -84,10 +84,57 @@ def test_shrinkage_and_gain_are_those_counted_by_hand(searched):
     text = report.text(results, plan)
     if not best.candidate.is_start:
         assert f"search began with: {return_text(gain)} [" in text
-    mean_lost = np.mean([report.shrinkage(one).value for one in results if one.candidate.seen])
+    mean_lost = np.mean(
+        [report.shrinkage(one, plan).value for one in results if one.candidate.seen]
+    )
     assert mean_lost > 0 and f"was {return_text(mean_lost)} too high on average" in text
     lucky = [one._replace(scores=one.scores + 1000) for one in results]
     assert "was no higher than the test" in report.text(lucky, plan)
+
+
+def test_where_the_best_trial_is_worse_the_start_is_kept(searched, tmp_path):
+    plan, _, results = searched
+    plan = plan._replace(output_dir=tmp_path)
+    start = next(one for one in results if one.candidate.is_start)
+    alone = start._replace(candidate=start.candidate._replace(number=None, seen=()))
+    trial = next(one for one in results if not one.candidate.is_start)
+    worse = trial._replace(scores=start.scores - 5 - np.arange(8) % 3)
+    assert report.choose([worse, alone]) is alone
+    text = report.text([worse, alone], plan)
+    assert "Winner: the start. No trial was better than the settings that the search" in text
+    assert winner.command(alone.candidate.config) in text
+    report.write([worse, alone], plan)
+    written = json.loads((tmp_path / "winner.json").read_text(encoding="utf-8"))
+    assert (written["trial"], written["shrinkage"]) == (None, None)
+    hardly = trial._replace(scores=start.scores - np.arange(8) % 2 + np.arange(8) % 3)
+    assert report.choose([hardly, alone]) is hardly
+
+
+def test_a_test_that_plays_otherwise_than_the_search_tells_nothing_of_luck(searched):
+    plan, _, results = searched
+    base = dataclasses.replace(plan.base, test_epsilon=0.05)
+    plan = plan._replace(space=dataclasses.replace(plan.space, base=base))
+    assert not any(report.shrinkage(one, plan) for one in results)
+    text = report.text(results, plan)
+    assert "test, 8 fresh seeds, epsilon 0.05" in text and "lucky" not in text
+
+
+def test_equal_settings_are_tested_once(searched):
+    plan, opened, _ = searched
+    copied = open_study(plan)
+    copied.add_trials(opened.get_trials())
+    first = fresh.best(opened)[0]
+    for value in (1e6, 1e7):
+        again = optuna.trial.create_trial(
+            params=first.params,
+            distributions=first.distributions,
+            value=value,
+            user_attrs={fresh.SCORES: [value] * 4},
+        )
+        copied.add_trial(again)
+    own, found = fresh.candidates(plan, opened), fresh.candidates(plan, copied)
+    assert [one.config for one in found] == [one.config for one in own]
+    assert found[0].number == len(opened.trials) + 1, "the better one of equals"
 
 
 def test_the_interval_of_a_difference_is_that_of_all_resamples():

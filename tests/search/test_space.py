@@ -96,6 +96,17 @@ def test_every_preset_can_be_searched(env):
     assert space_of(f"--env={env}").base.env == env
 
 
+def test_without_steps_nothing_is_tried_that_only_they_would_show():
+    words = ["search", "--env=CartPole-v1", "--data=a.npz", "--offline_updates=10"]
+    named = [
+        {one.name for one in prepare(parse([*words, f"--total_steps={steps}"])).space.dimensions}
+        for steps in (0, 5_000)
+    ]
+    assert named[1] - named[0] == {"replay_capacity", "epsilon_end", "epsilon_decay_env_steps"}
+    with pytest.raises(UserError, match="--range=epsilon_end=…: it does nothing here, as no env"):
+        prepare(parse([*words, "--total_steps=0", "--range=epsilon_end=0.01:0.1"]))
+
+
 def test_slow_targets_have_no_period():
     base = DQNConfig(tau=0.01)
     names = make_space(base, "mlp", {}).describe()

@@ -95,6 +95,25 @@ def test_one_seed_repeats_the_same_search_and_another_does_not():
     assert tried[0][0] == {"learning_rate": plan.base.learning_rate, "n_step": plan.base.n_step}
 
 
+def test_two_processes_never_draw_the_same_and_what_one_lost_is_drawn_again():
+    plan = make_plan("--trials=9", "--seeds=1")
+    alone = open_study(plan)
+    drawn = [plan.space.propose(alone.ask()) for _ in range(6)]
+    storage_of_all = optuna.storages.InMemoryStorage()
+    opened, other = open_study(plan, storage_of_all), open_study(plan, storage_of_all)
+    for _ in range(3):
+        plan.space.propose(opened.ask())
+    lost, going_on = opened.ask(), other.ask()
+    assert [plan.space.propose(one) for one in (lost, going_on)] == drawn[3:5]
+    opened.tell(lost, state=FAIL)
+    anew, last = opened.ask(), other.ask()
+    assert [plan.space.propose(one) for one in (anew, last)] == [drawn[3], drawn[5]]
+    opened.tell(anew, state=FAIL)
+    other.tell(going_on, state=FAIL)
+    both = [plan.space.propose(one.ask()) for one in (other, opened)]
+    assert both == drawn[3:5], "the first that is free"
+
+
 def test_optuna_4_and_5_begin_alike_and_are_told_the_same():
     """The numbers below are those of Optuna 4.5 and of 5.0; later trials differ, see the docs."""
     plan = make_plan("--trials=10", "--seeds=1")
@@ -157,7 +176,7 @@ def test_a_search_killed_twice_goes_on_as_if_it_had_not_been(tmp_path):
     assert not resumed.get_trials(states=(RUNNING, WAITING))
     assert {t.number: t.value for t in resumed.trials if t.number in finished} == finished
     assert proposals(resumed) == proposals(whole)
-    assert study.best(resumed, 1)[0].value == study.best(whole, 1)[0].value
+    assert study.best(resumed)[0].value == study.best(whole)[0].value
 
 
 def test_who_runs_a_trial_no_more():

@@ -95,7 +95,7 @@ class ExperienceSettings:
         EXPLORATION,
         "probability of a random action once decayed",
         Range(0.0, 1.0),
-        search=Searched(0.01, 0.2, log=True, when={"noisy": (False,)}),
+        search=Searched(0.01, 0.2, log=True, of_steps=True, when={"noisy": (False,)}),
     )
     epsilon_decay_env_steps: int = setting(
         10_000,

@@ -12,6 +12,7 @@ from dqn_tf.evaluation.off_policy.support import Support
 
 FEWEST_EPISODES = 20
 FEWEST_EFFECTIVE = 30.0  # episodes; below them, or `_fewest_effective`, an estimate means nothing
+FEWEST_OF_MODEL = 5.0  # below them an estimate by fitted Q-values alone means nothing
 FEW_EFFECTIVE = 100.0  # below them it is rough
 MOST_UNTRIED = 0.01  # of the policy's choices
 SUSPECT_RATIO = 0.02  # from 1, and beyond three standard errors
@@ -57,23 +58,23 @@ class Sample(NamedTuple):
     """What an estimate's importance weights are like.
 
     Attributes:
-      effective: the effective sample size, in episodes.
       mean: of the weights.
       low: the lower end of the mean's 95 % interval.
       high: the upper end.
     """
 
-    effective: float
     mean: float
     low: float
     high: float
 
 
-def judge(facts: Facts, value: float, sample: Sample | None, is_fitted: bool) -> Doubt:
+def judge(
+    facts: Facts, value: float, effective: float, sample: Sample | None, is_fitted: bool
+) -> Doubt:
     """Judge an estimate.
 
-    `sample` describes its weights; None if it has none. `is_fitted` says that it rests on fitted
-    Q-values.
+    `effective` is its effective sample size, in episodes. `sample` describes its weights; None if
+    it has none. `is_fitted` says that it rests on fitted Q-values.
     """
     void = _of_the_data(facts)
     care: list[str] = []
@@ -83,27 +84,21 @@ def judge(facts: Facts, value: float, sample: Sample | None, is_fitted: bool) ->
         care.append("as good as its linear model of Q, which only doubly robust can check")
     if is_fitted and facts.is_thinned:
         care.append("a linear model of observations with so many numbers is poor")
-    if sample is not None:
-        _of_weights(facts, sample, void, care)
-    care += _of_cuts(facts, is_fitted)
-    return Doubt(tuple(void), tuple(care))
-
-
-def _of_weights(facts: Facts, sample: Sample, void: list[str], care: list[str]) -> None:
-    """Add what the weights give reason to doubt."""
-    count = f"{facts.steps.count:,} episodes are worth {sample.effective:.1f} of the policy's own"
-    fewest = _fewest_effective(facts.steps.count)
-    if sample.effective < fewest:
+    fewest = FEWEST_OF_MODEL if sample is None else _fewest_effective(facts.steps.count)
+    count = f"{facts.steps.count:,} episodes are worth {effective:.1f} of the policy's own"
+    if effective < fewest:
         void.append(f"{count}, fewer than {fewest:.0f}")
-    elif not sample.low <= 1.0 <= sample.high:
+    elif sample is not None and not sample.low <= 1.0 <= sample.high:
         void.append(
             f"the weights have the mean {sample.mean:.2f} [{sample.low:.2f}, {sample.high:.2f}]"
             " instead of 1, so the data lack what weighs most"
         )
-    elif sample.effective < FEW_EFFECTIVE:
+    elif sample is not None and effective < FEW_EFFECTIVE:
         care.append(f"{count}, fewer than {FEW_EFFECTIVE:g}")
-    if not facts.has_propensities:
+    if sample is not None and not facts.has_propensities:
         care.append("no propensities were logged, and a fitted behaviour stands for them")
+    care += _of_cuts(facts, is_fitted)
+    return Doubt(tuple(void), tuple(care))
 
 
 def _fewest_effective(episodes: int) -> float:

@@ -22,6 +22,8 @@ from dqn_tf.evaluation.off_policy.support import measure_support
 from dqn_tf.evaluation.off_policy.target import TargetProbabilities, target_probabilities
 from dqn_tf.experience.logged.episodes import LoggedEpisodes
 
+LEAST_PROPENSITY = 1e-12  # of a fitted behaviour
+
 
 class Line(NamedTuple):
     """What one estimator says: its value, a 95 % interval, and what is to be doubted."""
@@ -82,7 +84,8 @@ def estimate(
     propensity = episodes.propensity
     if propensity is None:
         behaviour = fit_behaviour(episodes, steps, [features, *others][-1], spaces.actions)
-        propensity = _of_the_taken(behaviour, steps)
+        # an observation like no other has propensities that are 0 in floating point
+        propensity = np.maximum(_of_the_taken(behaviour, steps), LEAST_PROPENSITY)
     check()
     ratio = _of_the_taken(target.row, steps) / propensity
     facts = Facts(
@@ -117,8 +120,8 @@ def _lines(
         low, high = zip(*(next(intervals) for _ in each.by_episode), strict=True)
         sample = None
         if each.weight is not None:
-            sample = Sample(each.effective, float(each.weight.mean()), *next(intervals))
-        doubt = judge(facts, each.value, sample, name in BY_MODEL)
+            sample = Sample(float(each.weight.mean()), *next(intervals))
+        doubt = judge(facts, each.value, each.effective, sample, name in BY_MODEL)
         lines.append(Line(name, each.value, min(low), max(high), each.effective, doubt))
     return lines, tuple(own)
 

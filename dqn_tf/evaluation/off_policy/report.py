@@ -53,8 +53,6 @@ def to_text(record: dict[str, Any], plan: OffPolicyPlan, evaluation: OffPolicyEv
         )
         lines.append(f"{cells}   {line.doubt}")
     lines += ["", _what_is_estimated(record)]
-    if plan.flags.json:
-        lines += ["", f"Everything in {plan.flags.json}"]
     return "\n".join(lines)
 
 
