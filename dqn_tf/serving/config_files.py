@@ -19,7 +19,7 @@ from google.protobuf import (
 )
 from tensorflow_serving.config import model_server_config_pb2
 
-from dqn_tf.serving.errors import StartError, invalid_argument
+from dqn_tf.serving.errors import ServingError, StartError, invalid_argument
 from dqn_tf.serving.models.batching import BatchingOptions
 from dqn_tf.serving.models.version_policy import ModelConfig, VersionPolicy
 
@@ -132,13 +132,21 @@ def read_prometheus_path(path: str) -> str | None:
     return (config.path or PROMETHEUS_PATH) if config.enable else None
 
 
-def read_models(path: str) -> list[ModelConfig]:
+def read_models(path: str, again: bool = False) -> list[ModelConfig]:
     """Read the models of a ModelServerConfig in a file.
 
-    Raises StartError, and ServingError as `model_configs`.
+    Raises StartError, and ServingError as `model_configs`; and, if it is read `again`, for one
+    without any list: it may be about to be written.
     """
     config = model_server_config_pb2.ModelServerConfig()
-    return model_configs(read(path, config, "model_config_file"))
+    read(path, config, "model_config_file")
+    if again and config.WhichOneof("config") is None:
+        raise ServingError(
+            "FAILED_PRECONDITION",
+            f"--model_config_file={path} has no model_config_list; an empty one, model_config_list"
+            " {}, unloads all models",
+        )
+    return model_configs(config)
 
 
 def model_configs(config: model_server_config_pb2.ModelServerConfig) -> list[ModelConfig]:

@@ -145,7 +145,7 @@ class Server:
         except ServingError as error:
             raise StartError(error.message) from error
 
-    def _read_configs(self) -> list[ModelConfig]:
+    def _read_configs(self, again: bool = False) -> list[ModelConfig]:
         options = self.options
         if not options.model_config_file:
             return [ModelConfig(options.model_name, options.model_base_path)]
@@ -155,7 +155,7 @@ class Server:
             raise StartError(
                 f"--model_config_file={options.model_config_file} cannot be read: {error.strerror}"
             ) from error
-        return config_files.read_models(options.model_config_file)
+        return config_files.read_models(options.model_config_file, again)
 
     def _keep_waiting(self) -> bool:
         """Wait for one poll, and say so the first time; False if the server stops."""
@@ -181,7 +181,7 @@ class Server:
             problem = ""
             try:
                 if Path(path).read_bytes() != self._config_text:
-                    self.manager.configure(self._read_configs())
+                    self.manager.configure(self._read_configs(again=True))
                     self.manager.poll()
             except Exception as error:
                 problem = to_serving_error(error).message
@@ -234,6 +234,8 @@ async def _drain(
     finished = asyncio.create_task(http.stop())
     rpc_finished = _in_daemon(lambda: ended.wait(DRAIN_SECONDS + 1))
     everything = asyncio.gather(finished, asyncio.shield(rpc_finished), return_exceptions=True)
+    # what is cancelled below has an error that nobody asks for
+    everything.add_done_callback(lambda ended: ended.cancelled() or ended.exception())
     first: list[asyncio.Future[Any]] = [everything, hurried]
     await asyncio.wait(first, timeout=drain.seconds_left(), return_when=asyncio.FIRST_COMPLETED)
     drain.is_hurried = hurrying.is_set()

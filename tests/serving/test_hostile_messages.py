@@ -118,6 +118,15 @@ def dimensions(count: int) -> bytes:
     return field(2, field(1, b"x") + field(2, tensor))
 
 
+def test_messages_in_messages_have_an_end(server):
+    """Each tensor holds a variant, and that a tensor."""
+    tensor = field(8, b"x" * 20_000)  # so that it is looked at
+    for _ in range(600):
+        tensor = field(15, field(3, tensor))
+    message = field(2, field(1, b"x") + field(2, tensor))
+    assert call(server, message) == "INVALID_ARGUMENT"
+
+
 @pytest.mark.parametrize(
     "message",
     [

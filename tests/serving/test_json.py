@@ -159,7 +159,12 @@ def test_pieces_give_what_the_whole_gives(monkeypatch, generator):
             )
             for alias in ("a", "b")[: generator.integers(1, 3)]
         }
-        described = signature(**{alias: (kind, None) for alias, (kind, _) in kinds.items()})
+        described = signature(
+            **{
+                alias: (kind, 1 + len(shape) if turn % 2 else None)
+                for alias, (kind, shape) in kinds.items()
+            }
+        )
         body = draw.document(kinds).encode()
         if turn % 3 == 0:  # a byte changed
             at = int(generator.integers(len(body)))
@@ -172,6 +177,25 @@ def test_pieces_give_what_the_whole_gives(monkeypatch, generator):
         assert repr(found) == repr(expected), body
         refused += expected is None
     assert 120 < refused < 1000
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"inputs":[' + b",".join([b'"%s"' % (b"a" * 30)] * 9) + b"]}",  # many strings in columns
+        b'{"instances":[' + b",".join([b'"%s"' % (b"a" * 30)] * 9) + b"]}",
+        b'{"instances":["%s": "b"]}' % (b"a" * 90),  # a colon between elements
+        b'{"instances":["\\ud83d\x80\\ude00"]}',  # half of a character on each side of a byte
+    ],
+    ids=["columns", "rows", "colon", "surrogates"],
+)
+def test_long_lists_of_strings(monkeypatch, body):
+    monkeypatch.setattr(json_pieces, "BLOCK_BYTES", 64)
+    monkeypatch.setattr(json_pieces, "PIECE_BYTES", 40)
+    described = signature(a=("string", 1))
+    expected, found = (either(read, body, described) for read in (small, large))
+    assert found == expected
+    assert (found is None) == (b":" in body[14:] or b"ud83d" in body)
 
 
 def test_tokens_give_what_the_standard_library_gives(generator):

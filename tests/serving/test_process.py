@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 
 import grpc
@@ -20,6 +21,7 @@ from tensorflow_serving.apis import model_management_pb2, predict_pb2
 import command_server
 import server_process
 import signature_zoo
+from dqn_tf.serving.server import DRAIN_SECONDS
 from server_process import ROOT
 
 ROW = [1.0, 2.0, 3.0, 4.0]
@@ -413,6 +415,25 @@ def test_it_waits_for_a_first_version_and_drains(tmp_path, directory):
             server.process.kill(signal.SIGTERM)
             assert rest.result()[0] == 200 and rpc.result().outputs
         assert server.ended() == 0 and "Traceback" not in server.text, server.text
+
+
+def test_a_silent_call_and_one_that_watches_hold_nothing_up(tmp_path, directory):
+    flags = (f"--model_base_path={directory / 'a'}", "--enable_grpc_healthcheck_service")
+    with server_process.embedded(tmp_path, *flags) as server:
+        service = health_pb2.HealthCheckRequest(service="ModelService")
+        watching = health_pb2_grpc.HealthStub(server.channel).Watch(service)
+        assert next(watching).status == health_pb2.HealthCheckResponse.SERVING
+        never = threading.Event()
+        path = "/tensorflow.serving.PredictionService/Predict"
+        silent = server.channel.stream_unary(path).future(iter(never.wait, True))
+        time.sleep(0.5)
+        began = time.monotonic()
+        server.process.kill(signal.SIGTERM)
+        assert server.ended() == 0
+        assert time.monotonic() - began < DRAIN_SECONDS / 2
+        assert "cut off" not in server.text and "exception" not in server.text
+        never.set()
+        silent.cancel()
 
 
 @pytest.mark.parametrize(

@@ -156,6 +156,43 @@ def test_a_refused_file_changes_nothing(server, base, stock, wrong):
     assert offset(server, "new") == 404 and offset(server, "a") == offset(server, "b") == 100.0
 
 
+def test_a_file_without_a_list_unloads_nothing(server, base):
+    """As one that is just being written has none."""
+    (base / "models").write_text("", encoding="utf-8")
+    server_process.wait(lambda: "has no model_config_list" in server.text, "a word about the file")
+    assert offset(server, "a") == offset(server, "b") == 100.0
+    (base / "models").write_text("model_config_list {}", encoding="utf-8")
+    server_process.wait(lambda: offset(server, "a") == 404, "an empty list unloads")
+
+
+def test_a_refused_request_unloads_no_version(server, base, stock):
+    """While it waited, a version that its policy leaves out went on."""
+    add_version(base, stock, "a", 2)
+    server.wait_for(2, "AVAILABLE", "a")
+    assert offset(server, "a/versions/1") == 100.0
+    only_2 = "model_version_policy { specific { versions: 2 } }"
+    with concurrent.futures.ThreadPoolExecutor(1) as threads:
+        waiting = threads.submit(reload, server, config(base, f"a {only_2}", "c"), timeout=2)
+        while not waiting.done():
+            assert offset(server, "a/versions/1") == 100.0
+            time.sleep(0.1)
+        assert waiting.result() == grpc.StatusCode.DEADLINE_EXCEEDED
+    assert offset(server, "a/versions/1") == 100.0
+    assert reload(server, config(base, f"a {only_2}"), timeout=30) == grpc.StatusCode.OK
+    server_process.wait(lambda: offset(server, "a/versions/1") == 404, "version 1 unloaded")
+
+
+def test_a_reload_that_waits_for_another_ends_with_its_client(server, base):
+    with concurrent.futures.ThreadPoolExecutor(1) as threads:
+        waiting = threads.submit(reload, server, config(base, "a", "c"), timeout=4)
+        time.sleep(1)
+        text = config(base, "b")
+        assert reload(server, text, timeout=1) == grpc.StatusCode.DEADLINE_EXCEEDED
+        assert waiting.result() == grpc.StatusCode.DEADLINE_EXCEEDED
+    time.sleep(0.5)
+    assert offset(server, "a") == offset(server, "b") == 100.0
+
+
 def test_a_reload_waits_for_new_models_only(server, base, stock):
     """All versions of b are gone, and it is served on: that holds nobody up."""
     shutil.rmtree(base / "b" / "1")

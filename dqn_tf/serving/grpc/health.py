@@ -35,6 +35,7 @@ def handlers(pending_calls: PendingCalls) -> dict[str, grpc.RpcMethodHandler]:
             context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, error.message)
         if not context.add_callback(watchers.free):  # it has ended already
             watchers.free()
+        pending_calls.remember_lasting(context)
         servicer.Watch(message, context, send)
 
     # so that it does not keep a thread for as long as a client watches

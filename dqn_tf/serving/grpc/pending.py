@@ -23,6 +23,7 @@ class PendingCall:
         self.context = context
         self.waits_since = time.monotonic()
         self.limit = MESSAGE_SECONDS
+        self.has_reply = False
         self._calls = calls
 
     def work(self) -> None:
@@ -33,6 +34,7 @@ class PendingCall:
         """Begin to wait until the reply is read, or the call has ended otherwise."""
         self.waits_since = time.monotonic()
         self.limit = REPLY_SECONDS
+        self.has_reply = True
         self._calls.remember(self)
 
         def end() -> None:
@@ -49,6 +51,7 @@ class PendingCalls:
     def __init__(self, limit: int) -> None:
         self._limit = limit
         self._waiting: dict[int, PendingCall] = {}
+        self._lasting: dict[int, grpc.ServicerContext] = {}
         self._lock = threading.Lock()
         self._stop = threading.Event()
         threading.Thread(target=self._sweep, name="grpc sweep", daemon=True).start()
@@ -75,9 +78,26 @@ class PendingCalls:
         with self._lock:
             self._waiting.pop(id(call), None)
 
+    def remember_lasting(self, context: grpc.ServicerContext) -> None:
+        """Count a call that ends only with its client, or with the server."""
+        with self._lock:
+            self._lasting[id(context)] = context
+
+        def end() -> None:
+            with self._lock:
+                self._lasting.pop(id(context), None)
+
+        if not context.add_callback(end):  # it has ended already
+            end()
+
     def stop(self) -> None:
-        """End the thread."""
+        """End the thread, and the calls that nothing is done for."""
         self._stop.set()
+        with self._lock:
+            waiting = [call.context for call in self._waiting.values() if not call.has_reply]
+            waiting += self._lasting.values()
+        for context in waiting:
+            context.cancel()
 
     def _sweep(self) -> None:
         while not self._stop.wait(SWEEP_SECONDS):

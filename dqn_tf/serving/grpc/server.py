@@ -88,8 +88,8 @@ class GrpcServer:
 
     def stop(self, seconds: float) -> threading.Event:
         """Take no more calls; the event is set when all have ended, or were cut off in time."""
-        self._calls.stop()
         event: threading.Event = self._server.stop(seconds)
+        self._calls.stop()
         return event
 
 

@@ -16,6 +16,7 @@ from dqn_tf.serving.workload import Claim
 MOST_FIELDS = 1 << 15
 # numbers of variable length, which protobuf unfolds while no other thread of Python runs
 MOST_VARINT_BYTES = 4 << 20
+MOST_LEVELS = 100  # of messages in messages, as of protobuf
 FIELDS_BETWEEN_CHECKS = 1 << 12  # of the deadline
 GZIP_MAGIC = b"\x1f\x8b"
 VARINT, FIXED64, LENGTH, FIXED32 = 0, 1, 2, 5  # wire types
@@ -68,8 +69,10 @@ class _Counter:
         self._fields = 0
         self._varint_bytes = 0
 
-    def count(self, descriptor: Descriptor, start: int, end: int) -> None:
-        """Count the fields from `start` to `end`."""
+    def count(self, descriptor: Descriptor, start: int, end: int, level: int = 0) -> None:
+        """Count the fields from `start` to `end`, those of a message on this level."""
+        if level > MOST_LEVELS:
+            raise _unreadable()
         position = start
         while position < end:
             self._count_field()
@@ -86,18 +89,20 @@ class _Counter:
                 size, position = self._varint(position, end)
                 if size > end - position:
                     raise _unreadable()
-                self._count_content(field, position, position + size)
+                self._count_content(field, position, position + size, level)
                 position += size
             else:
                 raise _unreadable()
         if position > end:
             raise _unreadable()
 
-    def _count_content(self, field: FieldDescriptor | None, start: int, end: int) -> None:
+    def _count_content(
+        self, field: FieldDescriptor | None, start: int, end: int, level: int
+    ) -> None:
         if field is None:
             return
         if field.message_type is not None:
-            self.count(field.message_type, start, end)
+            self.count(field.message_type, start, end, level + 1)
         elif field.type not in FIXED_TYPES:
             self._varint_bytes += end - start
             if self._varint_bytes > MOST_VARINT_BYTES:

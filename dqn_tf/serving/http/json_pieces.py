@@ -104,6 +104,10 @@ class LongText:
         start = span.start + 1
         for separators, end in self._separators(span.start):
             if len(separators):
+                is_colon = np.frombuffer(self.text, np.uint8)[separators] == COLON
+                if is_colon.any():
+                    place = int(separators[is_colon.argmax()])
+                    raise _error("Missing a comma or ] after an array element", place)
                 first = int(separators[0])
                 last = int(separators[-1])
                 size = len(separators)

@@ -216,7 +216,7 @@ class TokenReader:
         except ValueError:
             raise self._error("Invalid escape character in string") from None
         if "\\u" in content:
-            escaped = json.loads('"' + FOREIGN_BYTE.sub("", content) + '"')
+            escaped = json.loads('"' + FOREIGN_BYTE.sub("?", content) + '"')
             if SURROGATE.search(escaped):
                 raise self._error("The surrogate pair in string is invalid")
         return value

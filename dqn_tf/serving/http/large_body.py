@@ -265,7 +265,8 @@ class _InputReader(_Reader):
             if group.is_large_element:
                 pieces.append(self._array(group.span, tensor, alias, rank)[np.newaxis])
             else:
-                pieces.append(convert(self._text.read_group(group), rank))
+                # the group is a list itself, of this list's elements
+                pieces.append(convert(self._text.read_group(group), rank - 1))
             size += group.size
             elements = size * (pieces[-1].size // len(pieces[-1]))
             tensor.check_size(size if rank == 1 else 0, elements, self._max_rows, alias)

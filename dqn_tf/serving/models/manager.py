@@ -35,6 +35,7 @@ class ModelManager:
         self._retry_seconds = retry_seconds
         self._turn = threading.RLock()
         self._reload_turn = threading.Lock()
+        self._is_reloading = False  # then nothing that answers is unloaded
 
     def hold(
         self, name: str, version: int | None = None, label: str | None = None
@@ -44,8 +45,8 @@ class ModelManager:
         Raises ServingError.
         """
         model = self.models.get(name)
-        if label is not None and model is not None:
-            version = model.labels.get(label)
+        if label is not None:
+            version = model.labels.get(label) if model is not None else None
             if version is None:
                 raise invalid_argument(f"Unrecognized servable version label: {label}")
         handle = model.hold(version) if model is not None else None
@@ -82,23 +83,40 @@ class ModelManager:
         If one cannot, or a label cannot be assigned, all stays as it was. Raises ServingError as
         `wait` and `assign_labels`.
         """
-        with self._reload_turn:
+        while not self._reload_turn.acquire(blocking=False):
+            if not keep_waiting():
+                raise ServingError("DEADLINE_EXCEEDED", "Another reload has not ended in time")
+        try:
+            self._reload(configs, keep_waiting, allow_unavailable)
+        finally:
+            self._reload_turn.release()
+
+    def _reload(
+        self,
+        configs: list[ModelConfig],
+        keep_waiting: Callable[[], bool],
+        allow_unavailable: bool,
+    ) -> None:
+        with self._turn:
+            before = {name: model.config for name, model in self.models.items()}
+            self._is_reloading = True
+            self._add(configs)
+            new_names = self.models.keys() - before.keys()
+        try:
+            self.wait(keep_waiting, new_names)
+            self.assign_labels(allow_unavailable)
+        except BaseException:
             with self._turn:
-                before = {name: model.config for name, model in self.models.items()}
-                self._add(configs)
-                new_names = self.models.keys() - before.keys()
-            try:
-                self.wait(keep_waiting, new_names)
-                self.assign_labels(allow_unavailable)
-            except BaseException:
-                with self._turn:
-                    self._remove(new_names)
-                    self._add(before.values())
-                    for model in self.models.values():
-                        model.assign_due_labels()
-                raise
-            with self._turn:
-                self._remove(before.keys() - {config.name for config in configs})
+                self._is_reloading = False
+                self._remove(new_names & self.models.keys())
+                self._add(before.values())
+                for model in self.models.values():
+                    model.assign_due_labels()
+            raise
+        with self._turn:
+            self._is_reloading = False
+            self._remove(before.keys() - {config.name for config in configs})
+            self.poll()
 
     def assign_labels(self, allow_unavailable: bool) -> None:
         """Give each model the labels of its configuration.
@@ -176,7 +194,7 @@ class ModelManager:
         for version in wanted:
             self._load_if_due(model, version, versions[version])
         for entry in list(model.entries.values()):
-            if entry.version not in wanted:
+            if entry.version not in wanted and not self._is_reloading:
                 _unload_if_replaced(model, entry, wanted)
 
     def _load_if_due(self, model: ServedModel, version: int, path: Path) -> None:

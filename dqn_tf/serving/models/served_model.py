@@ -58,10 +58,8 @@ class ServedModel:
 
     def available(self) -> list[int]:
         """Return the versions that answer, newest first."""
-        versions = [
-            version for version, entry in self.entries.items() if entry.state == "AVAILABLE"
-        ]
-        return sorted(versions, reverse=True)
+        entries = list(self.entries.values())  # which another thread may add to
+        return sorted((e.version for e in entries if e.state == "AVAILABLE"), reverse=True)
 
     def assign_due_labels(self) -> None:
         """Give each label of the configuration to its version, as soon as that is AVAILABLE.
