@@ -67,8 +67,10 @@ def _require_requests(
 
 def _comparison_record(comparison: "Comparison") -> dict[str, Any]:
     """Return the comparison, ready for JSON."""
+    models = {model for model, _ in comparison.versions}
     versions = {
-        str(number): agreement.summary() for number, agreement in comparison.versions.items()
+        f"{model} {number}".strip() if len(models) > 1 else str(number): agreement.summary()
+        for (model, number), agreement in comparison.versions.items()
     }
     confusion = [[*pair, count] for pair, count in sorted(comparison.total.confusion.items())]
     drift = comparison.drift

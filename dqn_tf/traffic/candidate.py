@@ -1,6 +1,8 @@
 """Sends served requests to a candidate export and compares its answers with those given."""
 
 import collections
+import itertools
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -21,12 +23,12 @@ CHOICES = "choices"  # the texts of what is chosen among, where there are some
 
 
 class Comparison(NamedTuple):
-    """What a candidate's answers showed: by the version that had served, and in all.
+    """What a candidate's answers showed: by the model and version that had served, and in all.
 
     `drift` is None where no observation of the candidate's shape was served.
     """
 
-    versions: dict[int, Agreement]
+    versions: dict[tuple[str, int], Agreement]
     total: Agreement
     drift: Drift | None
 
@@ -62,15 +64,15 @@ class Candidate:
 
     def compare(self, traffic: Traffic) -> Comparison:
         """Answer every batch; what cannot be answered is counted in `traffic.skipped`."""
-        versions: dict[int, Agreement] = collections.defaultdict(Agreement)
+        versions: dict[tuple[str, int], Agreement] = collections.defaultdict(Agreement)
         total = Agreement()
         drift = None
         if self._shape is not None:
             drift = Drift(self._shape, *(self.range or ()))
-        for batch in traffic.batches():
+        answered = itertools.chain.from_iterable(map(self._answers, traffic.batches()))
+        for batch, answer in answered:
             if drift is not None:
                 drift.add(self._observations(batch, drift.low.shape))
-            answer = self._answer(batch)
             if isinstance(answer, str):
                 traffic.skipped[answer] += batch.requests
                 continue
@@ -79,10 +81,22 @@ class Candidate:
             if served is None or candidate is None:
                 traffic.skipped["without action and q_values"] += batch.requests
                 continue
-            versions[batch.version].add(batch.requests, served, candidate)
+            versions[batch.model, batch.version].add(batch.requests, served, candidate)
             total.add(batch.requests, served, candidate)
         has_drift = drift is not None and drift.rows > 0
         return Comparison(dict(sorted(versions.items())), total, drift if has_drift else None)
+
+    def _answers(self, batch: RecordedRequest) -> Iterator[tuple[RecordedRequest, Arrays | str]]:
+        """Yield the batch and its answer; where there is none, each of its requests with its own.
+
+        One request that the candidate refuses leaves out no other.
+        """
+        answer = self._answer(batch)
+        if isinstance(answer, str) and batch.parts:
+            for request in batch.parts:
+                yield request, self._answer(request)
+        else:
+            yield batch, answer
 
     def _answer(self, batch: RecordedRequest) -> Arrays | str:
         """Return the candidate's answer, or the reason why there is none."""
@@ -90,8 +104,8 @@ class Candidate:
             return self._asked(batch)
         except (tf.errors.OpError, UserError, ValueError, TypeError):
             return (
-                f"by {batch.signature} with inputs of a shape or type that the candidate's does"
-                " not take"
+                f"by {batch.signature} with inputs of a shape or type, or a text, that the"
+                " candidate's does not take"
             )
 
     def _asked(self, batch: RecordedRequest) -> Arrays | str:

@@ -20,13 +20,22 @@ Arrays = dict[str, np.ndarray]
 
 
 class RecordedRequest(NamedTuple):
-    """A request to a signature and a version's answer, or several alike. Arrays [rows, ...]."""
+    """A request to a signature and a version's answer, or several alike. Arrays [rows, ...].
+
+    `parts` are the requests that several were made of.
+    """
 
     version: int
     signature: str
     inputs: Arrays
     outputs: Arrays
-    requests: int = 1
+    model: str = ""
+    parts: tuple["RecordedRequest", ...] = ()
+
+    @property
+    def requests(self) -> int:
+        """The number of requests."""
+        return len(self.parts) or 1
 
     @property
     def rows(self) -> int:
@@ -36,7 +45,8 @@ class RecordedRequest(NamedTuple):
     @property
     def batch_key(self) -> tuple:
         """Equal for requests that can stand in one batch."""
-        return (self.version, self.signature, _layout(self.inputs), _layout(self.outputs))
+        served = (self.model, self.version, self.signature)
+        return (*served, _layout(self.inputs), _layout(self.outputs))
 
 
 class Traffic:
@@ -112,9 +122,8 @@ def _parse(content: bytes) -> RecordedRequest | str:
         return str(error).removeprefix("a request ")
     if request is None:
         return "not of predict"
-    return RecordedRequest(
-        request.version, request.signature, _arrays(request.inputs), _arrays(request.outputs)
-    )
+    arrays = (_arrays(request.inputs), _arrays(request.outputs))
+    return RecordedRequest(request.version, request.signature, *arrays, request.model)
 
 
 def _arrays(tensors: Mapping[str, np.ndarray | list]) -> Arrays:
@@ -131,10 +140,12 @@ def _layout(arrays: Arrays) -> tuple:
 
 
 def _join(batch: list[RecordedRequest]) -> RecordedRequest:
+    if len(batch) == 1:
+        return batch[0]
     return batch[0]._replace(
         inputs=_concatenate([request.inputs for request in batch]),
         outputs=_concatenate([request.outputs for request in batch]),
-        requests=len(batch),
+        parts=tuple(batch),
     )
 
 

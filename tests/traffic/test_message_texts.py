@@ -26,7 +26,7 @@ DIALOGUE = {
 }
 ONE_TEXT = {"text": np.array([b"hello"], object)}
 MASK = np.ones((1, 12), bool)
-NOT_TAKEN = "inputs of a shape or type that the candidate's does not take"
+NOT_TAKEN = "inputs of a shape or type, or a text, that the candidate's does not take"
 # what is sent, to which signature, and why there is no answer; empty where there is one
 REQUESTS = {
     "dialogue": ("messages", DIALOGUE, ""),

@@ -18,6 +18,7 @@ from dqn_tf.traffic import __main__ as traffic_command
 from dqn_tf.traffic import flags as traffic_flags
 from dqn_tf.traffic import report
 from dqn_tf.traffic.agreement import Agreement, Choices, Drift
+from dqn_tf.traffic.candidate import Candidate
 
 WEIGHTS = np.array([[1.0, -1.0], [0.5, 0.25], [-1.0, 1.0]], np.float32)
 
@@ -235,11 +236,41 @@ def test_what_cannot_be_asked_is_left_out_with_its_reason(
         "no PredictionLog",
         "not of predict",
         "with inputs that the candidate's does not take",
-        "of a shape or type that the candidate's does not take",
+        "of a shape or type, or a text, that the candidate's does not take",
         "without a row for each observation",
     ):
         assert f"Left out: 1 request {reason}" in printed or f"{reason}." in printed, reason
     assert "Left out: 3 requests without action and q_values" in printed
+
+
+def test_what_is_refused_leaves_out_no_neighbour(command, logs, candidate, monkeypatch):
+    """As of a text with a word that only this candidate does not know."""
+    asked = Candidate._asked
+
+    def refuse_what_is_outside(self, batch):
+        if (batch.inputs["observation"] > 1).any():
+            raise ValueError("outside")
+        return asked(self, batch)
+
+    monkeypatch.setattr(Candidate, "_asked", refuse_what_is_outside)
+    printed = command(f"--logs={logs}", f"--model={candidate / '1'}")
+    assert "39 requests of 81 rows" in printed
+    assert "Left out: 9 requests by serving_default with inputs of a shape or type" in printed
+
+
+def test_the_versions_of_two_models_are_told_apart(command, candidate, observations, tmp_path):
+    with tf.io.TFRecordWriter(str(tmp_path / "requests")) as writer:
+        for model, shift in (("one", 0.0), ("two", 2.0), ("one", 0.0)):
+            rows = {"observation": observations}
+            writer.write(
+                prediction_log(model, 1, "serving_default", rows, answer(observations, shift))
+            )
+    file = tmp_path.parent / "found.json"
+    printed = command(f"--logs={tmp_path}", f"--model={candidate / '1'}", f"--json={file}")
+    found = json.loads(file.read_text(encoding="utf-8"))["versions"]
+    assert found["one 1"]["rows"] == 180 and found["one 1"]["equal_actions"] == 1.0
+    assert found["two 1"]["rows"] == 90 and found["two 1"]["equal_actions"] < 1.0
+    assert "one 1 " in printed and "two 1 " in printed
 
 
 def test_values_that_are_not_finite():

@@ -35,7 +35,11 @@ MESSAGES: dict[str, dict[str, tuple[int, str, bool]]] = {
     },
     "NamedTensor": {"key": (1, "string", False), "value": (2, "Tensor", False)},
     "Number": {"value": (1, "int64", False)},
-    "ModelSpec": {"version": (2, "Number", False), "signature_name": (3, "string", False)},
+    "ModelSpec": {
+        "name": (1, "string", False),
+        "version": (2, "Number", False),
+        "signature_name": (3, "string", False),
+    },
     "Request": {
         "model_spec": (1, "ModelSpec", False),
         "inputs": (2, "NamedTensor", True),
@@ -82,6 +86,7 @@ class LoggedRequest(NamedTuple):
     signature: str
     inputs: dict[str, np.ndarray | list]
     outputs: dict[str, np.ndarray | list]
+    model: str = ""
 
     @property
     def rows(self) -> int:
@@ -109,7 +114,8 @@ def parse(record: bytes) -> LoggedRequest | None:
     client_id = request.client_id.decode("utf-8", "backslashreplace")
     signature = request.model_spec.signature_name or "serving_default"
     version = response.model_spec.version.value or request.model_spec.version.value
-    return LoggedRequest(client_id, version, signature, inputs, outputs)
+    model = request.model_spec.name
+    return LoggedRequest(client_id, version, signature, inputs, outputs, model)
 
 
 def _values(tensor: Any) -> np.ndarray | list:
