@@ -2,6 +2,7 @@
 
 import concurrent.futures
 import contextlib
+import json
 import os
 import shutil
 import signal
@@ -35,7 +36,11 @@ def server(zoo_models):
         "--max_concurrent_requests=8",
         "--enable_grpc_healthcheck_service",
         max_descriptors=400,
-        constants={"http.connections.HEAD_SECONDS": 2, "grpc.server.HANDSHAKE_MS": 2000},
+        constants={
+            "http.connections.HEAD_SECONDS": 2,
+            "http.body.GRACE_SECONDS": 0.5,
+            "grpc.server.HANDSHAKE_MS": 2000,
+        },
     ) as process:
         assert process.predict(GOOD)[0] == 200
         yield process
@@ -87,6 +92,16 @@ def test_a_body_that_comes_slowly_takes_no_place(server):
             thread.join()
         slow[0].settimeout(30)
         assert received(slow[0]).startswith(b"HTTP/1.1 504 ")
+
+
+def test_bodies_that_stall_make_way_for_others(server):
+    """They hold all the room that bodies of up to a megabyte have."""
+    head = HEAD + b"Content-Length: 1048570\r\n\r\n"
+    body = {"instances": [[1, 2, 3, 4]] * 1_500}
+    assert len(json.dumps(body)) > 16 << 10
+    with sockets(server.rest, 16, head + b" " * 1_048_000):
+        time.sleep(1)
+        assert server.predict(body)[0] == 200
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from aiohttp import web
 
 from dqn_tf.serving.errors import ServingError, check_deadline, invalid_argument
 from dqn_tf.serving.http import json_examples, json_reader, json_writer, lanes, routes
-from dqn_tf.serving.http.body import Body, read_body
+from dqn_tf.serving.http.body import Body, IncomingBodies
 from dqn_tf.serving.http.documents import Document, SmallDocument, read_document
 from dqn_tf.serving.http.routes import Route
 from dqn_tf.serving.models import classify_regress, status
@@ -41,6 +41,7 @@ class ApiHandlers:
         self.options = options
         self.workload = workload
         self.lanes = lanes.make(options.rest_api_num_threads, options.max_concurrent_requests)
+        self._incoming = IncomingBodies()
 
     async def handle(self, request: web.BaseRequest) -> web.Response:
         """Answer one request. Raises ServingError, BodyTooLarge, and what a model raises."""
@@ -54,7 +55,8 @@ class ApiHandlers:
                 reply = status.metadata(handle.model)
         else:
             claim: Claim = request["claim"]
-            body = await read_body(request, self.options.max_request_bytes, claim)
+            limit = self.options.max_request_bytes
+            body = await self._incoming.receive(request, limit, claim)
             reply = await _Call(self, route, deadline, claim, _request_id(request)).answer(body)
             claim.set(len(reply))  # the body is not needed any more
         return web.Response(body=reply, content_type="application/json")
