@@ -218,7 +218,7 @@ def check_choices(config: Settings) -> str | None:
             if getattr(config, name):
                 return f"--{name} is of choices as texts: add --choices=texts, or leave it out."
         return None
-    if config.choice_tokens and reads_by_model(config):
+    if config.choice_tokens not in (0, config.message_tokens) and reads_by_model(config):
         return (
             f"--choice_tokens={config.choice_tokens} is of choices whose tokens the network learns:"
             " a language model reads each in as many as a message, --message_tokens."

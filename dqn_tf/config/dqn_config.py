@@ -8,6 +8,7 @@ import math
 from typing import Any
 
 from dqn_tf.config import checks, kinds
+from dqn_tf.config.language_checks import without_unread
 from dqn_tf.config.notation import is_atari, show
 from dqn_tf.config.settings import Settings
 from dqn_tf.support.errors import UserError
@@ -145,6 +146,7 @@ class DQNConfig(Settings):
             raise UserError(f"A configuration has a name for each value, and {values!r} has none.")
         former = FORMER_SETTINGS.items()
         values = {name: value for name, value in values.items() if (name, value) not in former}
+        values = without_unread(values)
         unknown = sorted(set(values) - {field.name for field in dataclasses.fields(cls)})
         if unknown:
             raise UserError(

@@ -1,5 +1,7 @@
 """What is wrong with how texts are to be read by a language model."""
 
+from typing import Any
+
 from dqn_tf.config.notation import show
 from dqn_tf.config.settings import Settings
 from dqn_tf.config.settings.experience import EPISODE
@@ -17,6 +19,16 @@ OF_MODEL_TORSO = {
 def reads_by_model(config: Settings) -> bool:
     """Tell whether the torso is the one that reads messages by a language model."""
     return bool(config.language_model) and config.network in MAY_READ_BY_MODEL
+
+
+def without_unread(values: dict[str, Any]) -> dict[str, Any]:
+    """Leave out settings that no torso reads: earlier versions took them, and did nothing."""
+    network = values.get("network", "auto")
+    may_read = network in MAY_READ_BY_MODEL and values.get("language_model")
+    if may_read or ":" in network:
+        return values
+    unread = {*OF_MODEL_TORSO, *(() if network == "gru" else ("keep_bias",))}
+    return {name: value for name, value in values.items() if name not in unread}
 
 
 def check_language_model(config: Settings) -> str | None:

@@ -90,8 +90,10 @@ def _logged_part(config: DQNConfig, online: UniformReplay, episodes: LoggedEpiso
     if not holds_episodes(config):
         return LoggedReplay(episodes, *windows, online.generator, priorities)
     assert online.padding is not None
-    how = (*windows, online.generator, priorities, online.padding, unit_tokens(config))
-    return LoggedEpisodeReplay(episodes, *how)
+    unit = unit_tokens(config)
+    return LoggedEpisodeReplay(
+        episodes, *windows, online.generator, priorities, online.padding, unit
+    )
 
 
 def _counts(rows: int, logged: Sequence[SharedEpisodes]) -> tuple[int, ...]:

@@ -156,7 +156,20 @@ def test_settings_that_no_torso_would_read_are_refused(values, said):
         DQNConfig(**values)
 
 
+def test_what_an_earlier_version_saved_is_read_without_what_nothing_reads():
+    """Its presets set them for every torso, and they did nothing."""
+    saved = {"network": "gru", "language_model": "m", "feature_noise": 1.0, "dropout": 0.5}
+    config = DQNConfig.from_dict(saved | {"fine_tune": "lora", "keep_bias": 1.0})
+    assert (config.feature_noise, config.dropout, config.fine_tune) == (0.0, 0.0, "head")
+    assert config.keep_bias == 1.0
+    told = {"network": "transformer", "message_torso": "gru", "keep_bias": 1.0}
+    assert DQNConfig.from_dict(saved | told).keep_bias == 0.0
+    kept = DQNConfig(language_model="m", feature_noise=0.3, message_torso="gru", keep_bias=1.0)
+    assert DQNConfig.from_dict(kept.to_dict()) == kept
+
+
 def test_settings_that_a_torso_reads_are_taken():
+    DQNConfig(language_model="m", choices="texts", choice_tokens=32, message_tokens=32)
     DQNConfig(language_model="m", fine_tune="lora", width=33)  # of no transformer's heads
     DQNConfig(language_model="m", network="my_module:MyTorso", dropout=0.5)
     DQNConfig(language_model="m", network="gru", choices="texts", choice_tokens=12)

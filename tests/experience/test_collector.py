@@ -36,7 +36,10 @@ def make_local(seed=3, **overrides):
 
 
 def test_a_block_is_a_function_of_seeds_draws_and_running_episodes():
-    one, other = make_local(updates_per_block=80, total_steps=500), make_local(updates_per_block=80, total_steps=500)
+    one, other = (
+        make_local(updates_per_block=80, total_steps=500),
+        make_local(updates_per_block=80, total_steps=500),
+    )
     epsilon = np.full((40, 2), 0.7)
     first = one.collect(40, epsilon)
     assert first.env_ended.any() and 0 < first.action.mean() < 1
@@ -48,7 +51,10 @@ def test_a_block_is_a_function_of_seeds_draws_and_running_episodes():
 
 
 def test_a_restored_collector_goes_on_as_the_first():
-    one, other = make_local(updates_per_block=80, total_steps=500), make_local(updates_per_block=80, total_steps=500)
+    one, other = (
+        make_local(updates_per_block=80, total_steps=500),
+        make_local(updates_per_block=80, total_steps=500),
+    )
     one.collect(40, np.full((40, 2), 0.5))
     values, arrays = one.state()
     assert other.restore(values, {name: array.copy() for name, array in arrays.items()}) == []
