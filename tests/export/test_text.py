@@ -17,7 +17,7 @@ from dqn_tf.export.signatures import ExportModule, SignatureFunctions
 from dqn_tf.export.text_input import TextInput
 from dqn_tf.support.errors import UserError
 
-SMALL = {"network": "mlp", "hidden_units": (4,)}
+SMALL = {"network": "mlp", "hidden_units": (4,), "seed": 1}
 WORDS = [
     "I",
     "don't",
