@@ -139,7 +139,7 @@ def test_a_tiny_measurement_end_to_end(tmp_path, bare):
         assert (
             "tensorflow" in row.versions
             and "TensorFlow's default" in row.threads
-            and "cores" in row.machine
+            and "core" in row.machine
         )
         assert row.points()[-1][0] == row.steps and all(cost > 0 for _, cost in row.points())
         assert (
