@@ -116,6 +116,7 @@ def test_what_is_given_is_what_is_tested():
             and config.n_step == probe.overrides.get("n_step", 3)
         )
         assert config.gamma == probe.overrides.get("gamma", 0.5)
+    assert probe_runs.replaced({"double": True, "gamma": 0.9, "tau": 0.1}) == ["--gamma", "--tau"]
 
 
 def test_help_and_mistakes_in_flags_need_no_tensorflow(tmp_path):

@@ -8,7 +8,7 @@ import pytest
 
 from dqn_tf.config.dqn_config import DQNConfig
 from dqn_tf.envs.checked_env import CheckedEnv
-from dqn_tf.evaluation import statistics
+from dqn_tf.evaluation import statistics, watch
 from dqn_tf.evaluation.episodes import (
     Evaluation,
     Rules,
@@ -399,3 +399,14 @@ def test_both_ways_to_the_interval_agree(monkeypatch):
         many = bootstrap(values, statistic)
         monkeypatch.undo()
         assert many == pytest.approx(few, abs=0.08 * (few[1] - few[0]))
+
+
+def test_a_reset_is_no_step_of_the_progress(monkeypatch):
+    monkeypatch.setattr(watch, "QUIET_SECONDS", 0.0)
+    said = []
+    progress = watch.ProgressWatch(2, said.append, "")
+    env = CheckedEnv(gym.make("CartPole-v1"), "The environment")
+    progress.after_step(env, env.reset(1))
+    for _ in range(3):
+        progress.after_step(env, env.step(0)[0], 0)
+    assert " 0 steps" in said[0] and " 3 steps" in said[-1]

@@ -9,6 +9,7 @@ import pytest
 from dqn_tf.config import presets
 from dqn_tf.config.dqn_config import DQNConfig
 from dqn_tf.envs import registry
+from dqn_tf.experience import memory_plan
 from dqn_tf.search import narrowing
 from dqn_tf.search.flags import parse
 from dqn_tf.search.plan import prepare
@@ -105,6 +106,16 @@ def test_without_steps_nothing_is_tried_that_only_they_would_show():
     assert named[1] - named[0] == {"replay_capacity", "epsilon_end", "epsilon_decay_env_steps"}
     with pytest.raises(UserError, match="--range=epsilon_end=…: it does nothing here, as no env"):
         prepare(parse([*words, "--total_steps=0", "--range=epsilon_end=0.01:0.1"]))
+
+
+def test_the_memory_of_the_test_is_looked_at_before_the_first_trial(monkeypatch):
+    """Its seeds are trained together where the engine can."""
+    monkeypatch.setattr(memory_plan, "free_memory", lambda: 4 * 2**30)
+    words = ["search", "--env=CartPole-v1", "--replay_capacity=10000000", "--seeds=2"]
+    prepare(parse([*words, "--test_seeds=4"]))
+    with pytest.raises(UserError, match="does not fit into memory"):
+        prepare(parse([*words, "--test_seeds=40"]))
+    prepare(parse([*words, "--test_seeds=40", "--engine=host"]))
 
 
 def test_slow_targets_have_no_period():
