@@ -21,11 +21,15 @@ def reads_by_model(config: Settings) -> bool:
     return bool(config.language_model) and config.network in MAY_READ_BY_MODEL
 
 
+def _may_have_layers_above(network: str) -> bool:
+    """Tell whether a torso may have layers above a language model: one of the user's own may."""
+    return network in MAY_READ_BY_MODEL or ":" in network
+
+
 def without_unread(values: dict[str, Any]) -> dict[str, Any]:
     """Leave out settings that no torso reads: earlier versions took them, and did nothing."""
     network = values.get("network", "auto")
-    may_read = network in MAY_READ_BY_MODEL and values.get("language_model")
-    if may_read or ":" in network:
+    if values.get("language_model") and _may_have_layers_above(network):
         return values
     unread = {*OF_MODEL_TORSO, *(() if network == "gru" else ("keep_bias",))}
     return {name: value for name, value in values.items() if name not in unread}
@@ -45,8 +49,7 @@ def check_language_model(config: Settings) -> str | None:
                 f"--{name}={show(value)} is for the layers above a language model: give"
                 " --language_model."
             )
-        # a torso of the user's own may have them, too
-        if value != unset and config.network not in MAY_READ_BY_MODEL and ":" not in config.network:
+        if value != unset and not _may_have_layers_above(config.network):
             return (
                 f"--{name}={show(value)} is of --network=pretrained, and here --network is"
                 f" {config.network}."

@@ -6,7 +6,7 @@ import re
 from typing import Any
 
 from dqn_tf.config.dqn_config import DQNConfig
-from dqn_tf.config.language_checks import MAY_READ_BY_MODEL, OF_MODEL_TORSO
+from dqn_tf.config.language_checks import without_unread
 from dqn_tf.config.preset import LongRun, Preset
 from dqn_tf.config.settings.logged import LoggedDataSettings
 from dqn_tf.config.text_presets import TEXT_PRESETS, WHERE_MODEL_LEARNS, WITH_LANGUAGE_MODEL
@@ -305,9 +305,8 @@ def _with_language_model(env: str, overrides: dict[str, Any]) -> dict[str, Any]:
     if env in WITH_LANGUAGE_MODEL:
         chosen |= WITH_LANGUAGE_MODEL[env]
         chosen |= WHERE_MODEL_LEARNS.get(overrides.get("fine_tune", "head"), {})
-    if overrides.get("network", "pretrained") not in MAY_READ_BY_MODEL:
-        others = (*OF_MODEL_TORSO, "keep_bias")
-        chosen = {name: value for name, value in chosen.items() if name not in others}
+    typed = {name: overrides[name] for name in ("language_model", "network") if name in overrides}
+    chosen = without_unread(chosen | typed)
     if overrides.get("dialogue") == "text":
         chosen["message_tokens"] = DIALOGUE_TOKENS
     return chosen

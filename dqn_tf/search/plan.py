@@ -110,7 +110,7 @@ def prepare(flags: SearchFlags) -> SearchPlan:
     if base.engine == "graph":
         registry.require_native(base.env)
     spaces = registry.spaces(base)
-    network = choice.automatic(spaces) if base.network == "auto" else base.network
+    network = choice.resolved(base, spaces)
     space = make_space(base, network, flags.own, flags.overrides)
     if not space.dimensions:
         raise UserError("Nothing is left to be searched: give a --range, or fewer other flags.")

@@ -133,6 +133,9 @@ def test_another_torso_has_nothing_of_the_layers_above_a_language_model(env, net
     asked = {"language_model": "smollm2", "network": network, "keep_bias": 0.0}
     config = presets.configure(env, asked)
     assert all(getattr(config, name) == unset for name, unset in OF_MODEL_TORSO.items())
+    own = presets.configure(env, asked | {"network": "my_module:MyTorso"})
+    model = WITH_LANGUAGE_MODEL[env]
+    assert own.feature_noise == model["feature_noise"], "one of the user's own may have them"
 
 
 @pytest.mark.parametrize(

@@ -22,9 +22,13 @@ class PendingCall:
     def __init__(self, calls: "PendingCalls", context: grpc.ServicerContext) -> None:
         self.context = context
         self.waits_since = time.monotonic()
-        self.limit = MESSAGE_SECONDS
         self.has_reply = False
         self._calls = calls
+
+    @property
+    def limit(self) -> int:
+        """The seconds that it may wait."""
+        return REPLY_SECONDS if self.has_reply else MESSAGE_SECONDS
 
     def work(self) -> None:
         """Stop waiting: the message is there."""
@@ -33,7 +37,6 @@ class PendingCall:
     def send(self, when_read: Callable[[], None]) -> None:
         """Begin to wait until the reply is read, or the call has ended otherwise."""
         self.waits_since = time.monotonic()
-        self.limit = REPLY_SECONDS
         self.has_reply = True
         self._calls.remember(self)
 
