@@ -14,7 +14,7 @@ from dqn_tf.config.settings.setting import ATARI
 from dqn_tf.config.worker_checks import check_shards, check_workers
 from dqn_tf.support.errors import UserError
 
-NOT_OF_STEPS = ("mlp", "bag_of_words", "nature_cnn", "nips_cnn", "minatar_cnn")
+NOT_OF_STEPS = ("mlp", "bag_of_words", "nature_cnn", "nips_cnn", "small_cnn", "minatar_cnn")
 LARGEST = 2**63 - 1  # what an int64 holds
 
 

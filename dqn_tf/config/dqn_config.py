@@ -50,9 +50,12 @@ class DQNConfig(Settings):
         if self.sticky_actions:
             sticky = f"sticky actions {self.sticky_actions:g}"
         actions = "all 18" if self.full_action_space else "minimal"
+        pictures = ""
+        if self.screen_size != type(self).screen_size:
+            pictures = f", pictures of {self.screen_size}x{self.screen_size}"
         return (
             f"frame skip {self.frame_skip}, up to {self.noop_max} no-ops, {sticky}, {actions}"
-            f" actions, at most {self.max_frames:,} frames"
+            f" actions, at most {self.max_frames:,} frames{pictures}"
         )
 
     @property

@@ -1,8 +1,8 @@
 """Atari games under the standard protocol, from ale-py's own preprocessing in C++.
 
 A step is `frame_skip` frames with one action; an observation is the last four steps' pictures, each
-the brighter of its last two frames, grey, 84x84, black before the episode's beginning (Mnih et al.
-2015, methods; Machado et al. 2018, section 5). Every environment is an `AtariVectorEnv` of one: the
+the brighter of its last two frames, grey, shrunk to a square of `screen_size` pixels, black before
+the episode's beginning (Mnih et al. 2015, methods; Machado et al. 2018, section 5). Every environment is an `AtariVectorEnv` of one: the
 seed given to `reset` then decides the whole episode (no-ops, sticky actions), which ale-py's own
 reset at an episode's end does not allow, so a run resumes to the bit. Environments are stepped at
 the same time all the same: actions are sent to all of them before the first answer is awaited.
@@ -23,15 +23,18 @@ from dqn_tf.envs.vector import SeededVectorEnv, StepRow
 from dqn_tf.support.errors import UserError
 
 PACKAGE = "ale-py"
-# what a score can only be compared under
-PROTOCOL = ("frame_skip", "noop_max", "sticky_actions", "full_action_space", "max_frames")
-SIZE, STACK = 84, 4
+# what decides the game that an agent sees, and what a score can only be compared under
+PROTOCOL = (
+    *("frame_skip", "noop_max", "sticky_actions", "full_action_space", "max_frames"),
+    "screen_size",
+)
+STACK = 4
 FRAMES_PER_SECOND = 60
 SCREEN = (210, 160)  # the console's, height and width; its pixels are twice as wide as high
 
 
 class AtariGame(gym.Env):
-    """One game: observations [84, 84, 4] uint8, newest last; rewards are the game's own.
+    """One game: observations [size, size, 4] uint8, newest last; rewards are the game's own.
 
     `life_lost` says whether the last step cost a life. `render` shows the console's screen in
     colour. An episode ends where the game does or, truncated, after `max_frames` frames.
@@ -46,9 +49,9 @@ class AtariGame(gym.Env):
             "render_fps": FRAMES_PER_SECOND // config.frame_skip,
         }
         self.render_mode = render_mode
-        game = self.spec.kwargs["game"]
+        game, size = self.spec.kwargs["game"], config.screen_size
         self._console = _make_console(
-            game, config, img_height=SIZE, img_width=SIZE, stack_num=STACK
+            game, config, img_height=size, img_width=size, stack_num=STACK
         )
         # A second console plays along, as the same seed and actions make the same game: where
         # nobody looks, drawing costs nothing.
@@ -58,7 +61,7 @@ class AtariGame(gym.Env):
             self._screen = _make_console(
                 game, config, img_height=height, img_width=width, stack_num=1, grayscale=False
             )
-        self.observation_space = gym.spaces.Box(0, 255, (SIZE, SIZE, STACK), np.uint8)
+        self.observation_space = gym.spaces.Box(0, 255, (size, size, STACK), np.uint8)
         self.action_space = self._console.single_action_space
         self.life_lost = False
         self._lives = 0

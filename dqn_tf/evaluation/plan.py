@@ -22,6 +22,8 @@ from dqn_tf.support.errors import UserError
 
 # the settings that gymnasium.make and wrappers are given, and what they were before there were any
 ARGUMENTS: dict[str, Any] = {"env_kwargs": {}, "env_wrappers": ""}
+# what earlier versions of dqn_tf, which do not record it, had of the protocol of Atari games
+FORMER_PROTOCOL: dict[str, Any] = {"screen_size": DQNConfig.screen_size}
 # those that say how texts and choices are told, which are the network's whatever is played
 OF_TEXTS: dict[str, Any] = {
     name: getattr(DQNConfig, name)
@@ -228,7 +230,7 @@ def _recorded(version: Version, env: str) -> dict[str, Any]:
     if not isinstance(config, dict):
         return {}
     if is_atari(env):
-        return {name: config[name] for name in PROTOCOL if name in config}
+        return FORMER_PROTOCOL | {name: config[name] for name in PROTOCOL if name in config}
     kept = OF_TEXTS if version.manifest.get("env") != env else OF_TEXTS | ARGUMENTS
     # earlier versions had none of them
     return {name: config.get(name, former) for name, former in kept.items()}

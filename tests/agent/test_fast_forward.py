@@ -67,6 +67,7 @@ def test_the_numpy_q_function_equals_keras(spaces, hidden_units, generator):
         (Spaces((36, 40, 2), "uint8", 3), "nature_cnn"),
         (Spaces((36, 40, 2), "float32", 3), "nature_cnn"),
         (Spaces((45, 37, 4), "uint8", 3), "nips_cnn"),
+        (Spaces((42, 42, 4), "uint8", 3), "small_cnn"),
         (Spaces((10, 10, 4), "bool", 3), "auto"),
         (Spaces((10, 9, 7), "int64", 3), "minatar_cnn"),
     ],

@@ -133,6 +133,19 @@ def test_nips_cnn_is_the_papers():
     ]
 
 
+def test_small_cnn_looks_at_a_quarter_of_the_pixels_in_as_many_places():
+    """16 4x4 stride 2, 32 4x4 stride 3, 256, on 42x42; the first layer has the 20x20 places of
+    nips_cnn on 84x84."""
+    model = network(Spaces((42, 42, 4), "uint8", 6), "small_cnn")
+    assert [array.shape for array in model.get_weights()[::2]] == [
+        (4, 4, 4, 16),
+        (4, 4, 16, 32),
+        (6 * 6 * 32, 256),
+        (256, 6),
+    ]
+    assert model.torso.convolutions[0](np.zeros((1, 42, 42, 4), "float32")).shape == (1, 20, 20, 16)
+
+
 def test_hidden_units_are_the_widths():
     assert [array.shape for array in network(VECTOR, hidden_units=(7, 9)).get_weights()[::2]] == [
         (3, 7),

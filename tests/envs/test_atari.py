@@ -123,6 +123,8 @@ def test_the_protocol_in_words():
         "sticky actions 0.25, minimal actions" in DQNConfig(env=PONG).protocol
         and DQNConfig(env="CartPole-v1").protocol == ""
     )
+    small = DQNConfig(env=PONG, screen_size=42).protocol
+    assert small.endswith("at most 108,000 frames, pictures of 42x42")
 
 
 def test_no_ops_shift_the_beginning():
@@ -163,8 +165,10 @@ def test_the_protocol_is_the_configurations_wherever_a_game_is_made(monkeypatch)
     assert played == [(18, 18), (18, 18)]
 
 
-@pytest.mark.parametrize("env", [PONG, BREAKOUT, "ALE/SpaceInvaders-v5"])
-def test_pictures_and_rewards_are_those_of_gymnasiums_preprocessing(env, generator):
+@pytest.mark.parametrize(
+    "env, size", [(PONG, 84), (PONG, 42), (BREAKOUT, 84), ("ALE/SpaceInvaders-v5", 84)]
+)
+def test_pictures_and_rewards_are_those_of_gymnasiums_preprocessing(env, size, generator):
     """Frame for frame, from the first step on. Where they differ, and only there: Gymnasium stacks
     copies of the first picture at an episode's beginning, where ale-py has black, and its first
     picture is of one frame.
@@ -173,9 +177,10 @@ def test_pictures_and_rewards_are_those_of_gymnasiums_preprocessing(env, generat
     gym.register_envs(ale_py)
     raw = gym.make(env, frameskip=1, repeat_action_probability=0.0, disable_env_checker=True)
     theirs = gym.wrappers.AtariPreprocessing(
-        raw, noop_max=0, frame_skip=4, screen_size=84, grayscale_obs=True
+        raw, noop_max=0, frame_skip=4, screen_size=size, grayscale_obs=True
     )
-    ours = game(env, sticky_actions=0.0, noop_max=0)
+    ours = game(env, sticky_actions=0.0, noop_max=0, screen_size=size)
+    assert ours.observation_space.shape == (size, size, 4)
     theirs.reset(seed=0)
     ours.reset(seed=0)
     scored = 0.0

@@ -12,11 +12,11 @@ ENV = "CartPole-v1"
 ARGUMENTS = {"sutton_barto_reward": True}
 
 
-def version(name: str, **config) -> Version:
+def version(name: str, env: str = ENV, **config) -> Version:
     """A version; without a `config` its manifest says nothing of its training."""
-    manifest = {"env": ENV}
+    manifest = {"env": env}
     if config:
-        manifest["config"] = {"env": ENV, "env_wrappers": "", **config}
+        manifest["config"] = {"env": env, "env_wrappers": "", **config}
     return Version(Path(name), manifest)
 
 
@@ -34,3 +34,13 @@ def test_models_that_were_trained_on_different_arguments_need_a_flag(turned):
     with pytest.raises(UserError, match="different protocols: env_kwargs .* Say with --env_kwargs"):
         configuration(pair, None, {})
     assert configuration(pair, None, {"env_kwargs": {}}).env_kwargs == {}
+
+
+def test_a_game_is_seen_as_it_was_before_its_preset_shrank_it():
+    """Versions of earlier days do not record the size: it was 84."""
+    former = version("a", "ALE/Pong-v5", frame_skip=4)
+    assert configuration([former], None).screen_size == 84
+    small = version("b", "ALE/Pong-v5", screen_size=42)
+    assert configuration([small], None).screen_size == 42
+    with pytest.raises(UserError, match="different protocols: screen_size 84 and 42"):
+        configuration([former, small], None)

@@ -25,6 +25,7 @@ TORSOS = {  # with the layouts that each takes
     "mlp": ("number", "vector", "matrix", "picture", "image", "channels first"),
     "minatar_cnn": ("picture", "image"),
     "nips_cnn": ("image",),
+    "small_cnn": ("image",),
     "nature_cnn": ("image",),
 }
 # turned before they are convolved, by the one encoding that all convolutions share

@@ -16,11 +16,13 @@ Layout = tuple[tuple[int, int, int], ...]  # of (filters, size, stride)
 LAYOUTS: dict[str, Layout] = {
     "nature_cnn": ((32, 8, 4), (64, 4, 2), (64, 3, 1)),
     "nips_cnn": ((16, 8, 4), (32, 4, 2)),
+    "small_cnn": ((16, 4, 2), (32, 4, 3)),
     "minatar_cnn": ((16, 3, 1),),
 }
 DENSE_UNITS: dict[str, tuple[int, ...]] = {
     "nature_cnn": (512,),
     "nips_cnn": (256,),
+    "small_cnn": (256,),
     "minatar_cnn": (128,),
 }
 SEQUENTIAL = ("transformer", "gru")  # torsos that read one step after the other

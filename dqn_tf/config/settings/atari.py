@@ -53,6 +53,16 @@ class AtariSettings:
         source=NATURE,
         fixed_on_resume=True,
     )
+    screen_size: int = setting(
+        84,
+        ATARI,
+        "side of the square picture that the screen is shrunk to; 42 learns in a fraction of the"
+        " time, where what matters is still seen",
+        Range(low=20, high=210),
+        unit="pixels",
+        source=NATURE,
+        fixed_on_resume=True,
+    )
     clip_rewards: bool = setting(
         True, ATARI, "learning sees rewards from -1 to 1; scores are the game's own", source=NATURE
     )

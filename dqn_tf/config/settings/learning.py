@@ -19,7 +19,8 @@ class LearningSettings:
         NETWORK,
         "torso of the Q-network; auto is nature_cnn for images from 36x36, nips_cnn from"
         " 20x20, minatar_cnn for smaller ones and for bool, transformer for tokens, pretrained for"
-        " those of a --language_model, else mlp; nips_cnn is smaller and faster than nature_cnn;"
+        " those of a --language_model, else mlp; nips_cnn is smaller and faster than nature_cnn,"
+        " small_cnn is for pictures of about 42x42;"
         " transformer and gru read tokens [T] or numbers of T steps [T, N];"
         " bag_of_words counts tokens and has an mlp over the counts; pretrained reads messages by a"
         " --language_model and has an mlp over them;"
@@ -29,6 +30,7 @@ class LearningSettings:
             "mlp",
             "nature_cnn",
             "nips_cnn",
+            "small_cnn",
             "minatar_cnn",
             "transformer",
             "gru",

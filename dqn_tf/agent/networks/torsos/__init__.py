@@ -6,7 +6,7 @@ from typing import Any
 from dqn_tf.agent.networks.choice import automatic
 from dqn_tf.agent.networks.torsos.bag_of_words import BagOfWords
 from dqn_tf.agent.networks.torsos.base import Torso
-from dqn_tf.agent.networks.torsos.cnn import CNN, MinAtarCNN, NatureCNN, NipsCNN
+from dqn_tf.agent.networks.torsos.cnn import CNN, MinAtarCNN, NatureCNN, NipsCNN, SmallCNN
 from dqn_tf.agent.networks.torsos.gru import GRU
 from dqn_tf.agent.networks.torsos.mlp import MLP
 from dqn_tf.agent.networks.torsos.pretrained import Pretrained
@@ -20,6 +20,7 @@ TORSOS: dict[str, type[Torso]] = {
     "mlp": MLP,
     "nature_cnn": NatureCNN,
     "nips_cnn": NipsCNN,
+    "small_cnn": SmallCNN,
     "minatar_cnn": MinAtarCNN,
     "transformer": Transformer,
     "gru": GRU,
