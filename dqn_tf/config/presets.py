@@ -61,18 +61,16 @@ FAMILIES = {"ALE": ATARI, "MinAtar": MINATAR}
 PRESETS = {
     "ALE/Pong-v5": Preset(
         {
-            "total_steps": 400_000,
+            "total_steps": 500_000,
             "num_envs": 8,
-            "network": "small_cnn",
-            "screen_size": 42,
-            "learning_rate": 6e-4,
-            "learning_rate_end": 1e-4,
+            "network": "nips_cnn",
+            "learning_rate": 2e-4,
             "optimizer_epsilon": 1.5e-4,
             "batch_size": 32,
             "warmup_env_steps": 8_000,
             "target_update_period_env_steps": 2_000,
             "epsilon_end": 0.02,
-            "epsilon_decay_env_steps": 40_000,
+            "epsilon_decay_env_steps": 100_000,
             "evaluation_period_env_steps": 25_000,
             "evaluation_episodes": 8,
             "test_episodes": 30,

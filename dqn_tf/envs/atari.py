@@ -2,10 +2,11 @@
 
 A step is `frame_skip` frames with one action; an observation is the last four steps' pictures, each
 the brighter of its last two frames, grey, shrunk to a square of `screen_size` pixels, black before
-the episode's beginning (Mnih et al. 2015, methods; Machado et al. 2018, section 5). Every environment is an `AtariVectorEnv` of one: the
-seed given to `reset` then decides the whole episode (no-ops, sticky actions), which ale-py's own
-reset at an episode's end does not allow, so a run resumes to the bit. Environments are stepped at
-the same time all the same: actions are sent to all of them before the first answer is awaited.
+the episode's beginning (Mnih et al. 2015, methods; Machado et al. 2018, section 5). Every
+environment is an `AtariVectorEnv` of one: the seed given to `reset` then decides the whole episode
+(no-ops, sticky actions), which ale-py's own reset at an episode's end does not allow, so a run
+resumes to the bit. Environments are stepped at the same time all the same: actions are sent to all
+of them before the first answer is awaited.
 """
 
 from __future__ import annotations

@@ -1,5 +1,6 @@
 """An export on a language model, asked so that it reads each text once."""
 
+import functools
 from collections.abc import Mapping
 from typing import Any
 
@@ -23,7 +24,7 @@ class TextsReadOnce:
     def __init__(self, signatures: Mapping[str, Any], spaces: Spaces) -> None:
         self._signatures = signatures
         self._spaces = spaces
-        self._features: dict[bytes, np.ndarray] = {}
+        self._features = functools.lru_cache(maxsize=MOST_TEXTS)(self._read_one)
 
     @staticmethod
     def fits(signatures: Mapping[str, Any], spaces: Spaces) -> bool:
@@ -55,16 +56,12 @@ class TextsReadOnce:
     def _read(self, tokens: np.ndarray) -> np.ndarray:
         """Return the features [N, P, W] of texts [N, P, L]."""
         flat = np.ascontiguousarray(tokens.reshape(-1, tokens.shape[2]), np.int32)
-        rows = [self._read_one(text) for text in flat]
+        rows = [self._features(text.tobytes()) for text in flat]
         width = self._signatures[READS].structured_outputs["features"].shape[1]
         return np.reshape(rows, (*tokens.shape[:2], width)).astype(np.float32)
 
-    def _read_one(self, text: np.ndarray) -> np.ndarray:
-        key = text.tobytes()
-        features = self._features.get(key)
-        if features is None:
-            if len(self._features) >= MOST_TEXTS:
-                self._features.clear()
-            read = self._signatures[READS](tokens=tf.constant(text[np.newaxis]))
-            features = self._features[key] = read["features"].numpy()[0]
+    def _read_one(self, text: bytes) -> np.ndarray:
+        tokens = np.frombuffer(text, np.int32)[np.newaxis]
+        read = self._signatures[READS](tokens=tf.constant(tokens))
+        features: np.ndarray = read["features"].numpy()[0]
         return features

@@ -36,7 +36,7 @@ def test_models_that_were_trained_on_different_arguments_need_a_flag(turned):
     assert configuration(pair, None, {"env_kwargs": {}}).env_kwargs == {}
 
 
-def test_a_game_is_seen_as_it_was_before_its_preset_shrank_it():
+def test_a_game_is_seen_as_it_was_before_its_size_was_a_setting():
     """Versions of earlier days do not record the size: it was 84."""
     former = version("a", "ALE/Pong-v5", frame_skip=4)
     assert configuration([former], None).screen_size == 84

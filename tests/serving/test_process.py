@@ -369,6 +369,7 @@ def test_labels_and_a_changed_file(server, directory):
             )
         )
     assert caught.value.code() == grpc.StatusCode.FAILED_PRECONDITION
+    assert 'status="FAILED_PRECONDITION"' in server.ask("GET", "/metrics")[2].decode()
     made = request("", name="a", observation=np.float32([ROW]))
     made.model_spec.version_label = "stable"
     assert server.prediction.Predict(made).model_spec.version.value == 1

@@ -56,8 +56,8 @@ class AtariSettings:
     screen_size: int = setting(
         84,
         ATARI,
-        "side of the square picture that the screen is shrunk to; 42 learns in a fraction of the"
-        " time, where what matters is still seen",
+        "side of the square picture that the screen is shrunk to; updates on smaller ones are"
+        " cheaper, and small things are no longer seen",
         Range(low=20, high=210),
         unit="pixels",
         source=NATURE,

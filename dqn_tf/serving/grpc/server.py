@@ -134,7 +134,6 @@ class _Answerer(grpc.GenericRpcHandler):
             pending.work()
         started = time.perf_counter()
         names: list[str] = []
-        code = "OK"
         claim = self._workload.bytes.claim()
         try:
             reply = self._respond(method, message, context, claim, names)
@@ -142,14 +141,15 @@ class _Answerer(grpc.GenericRpcHandler):
             return reply
         except Exception as error:
             cause = to_serving_error(error)
-            code = cause.code
-            if code == "INTERNAL":
+            if cause.code == "INTERNAL":
                 log.error("%s failed", api, exc_info=error)
-            context.abort(STATUS_CODES[GRPC_NUMBERS[code]], shorten(cause.message))
+            context.abort(STATUS_CODES[GRPC_NUMBERS[cause.code]], shorten(cause.message))
             raise AssertionError from error  # abort raises
         finally:
             pending.send(claim.release)
-            self._count(api, names, code, time.perf_counter() - started)
+            # set by what was aborted, and by a configuration that could not be served
+            code = context.code() or grpc.StatusCode.OK
+            self._count(api, names, code.name, time.perf_counter() - started)
 
     def _respond(
         self,
