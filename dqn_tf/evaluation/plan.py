@@ -23,7 +23,7 @@ from dqn_tf.support.errors import UserError
 # the settings that gymnasium.make and wrappers are given, and what they were before there were any
 ARGUMENTS: dict[str, Any] = {"env_kwargs": {}, "env_wrappers": ""}
 # what earlier versions of dqn_tf, which do not record it, had of the protocol of Atari games
-FORMER_PROTOCOL: dict[str, Any] = {"screen_size": DQNConfig.screen_size}
+FORMER_PROTOCOL: dict[str, Any] = {"screen_size": 84}
 # those that say how texts and choices are told, which are the network's whatever is played
 OF_TEXTS: dict[str, Any] = {
     name: getattr(DQNConfig, name)

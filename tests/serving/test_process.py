@@ -345,6 +345,13 @@ def reload(text_of: str) -> model_management_pb2.ReloadConfigRequest:
     return made
 
 
+def refused(server) -> int:
+    """How many requests that name no model were answered with FAILED_PRECONDITION."""
+    counter = ':tensorflow:serving:request_count{model_name="",status="FAILED_PRECONDITION"} '
+    text = server.ask("GET", "/metrics")[2].decode()
+    return sum(int(line.removeprefix(counter)) for line in text.splitlines() if counter in line)
+
+
 def test_labels_and_a_changed_file(server, directory):
     server.model.HandleReloadConfigRequest(
         reload(
@@ -358,6 +365,7 @@ def test_labels_and_a_changed_file(server, directory):
     assert offset(server, "a/labels/stable") == 100.0
     assert server.predict(BODY, "/v1/models/a/labels/canary")[0] == 400
     assert server.predict(BODY, "/v1/models/b")[0] == 404, "a model that was left out is unloaded"
+    before = refused(server)
     with pytest.raises(grpc.RpcError) as caught:
         server.model.HandleReloadConfigRequest(
             reload(
@@ -369,7 +377,7 @@ def test_labels_and_a_changed_file(server, directory):
             )
         )
     assert caught.value.code() == grpc.StatusCode.FAILED_PRECONDITION
-    assert 'status="FAILED_PRECONDITION"' in server.ask("GET", "/metrics")[2].decode()
+    server_process.wait(lambda: refused(server) == before + 1, "the refusal among the metrics")
     made = request("", name="a", observation=np.float32([ROW]))
     made.model_spec.version_label = "stable"
     assert server.prediction.Predict(made).model_spec.version.value == 1
