@@ -36,8 +36,8 @@ ATARI = Preset(
 )
 
 # For any MinAtar game: the settings of the published rows (Obando-Ceron and Castro 2021; Daley et
-# al. 2025). Their loss is half the squared error with an epsilon of 3.125e-4: with twice the
-# gradient, twice the epsilon is the same step.
+# al. 2025), and Munchausen's reward on top. Their loss is half the squared error with an epsilon of
+# 3.125e-4: with twice the gradient, twice the epsilon is the same step.
 MINATAR = Preset(
     {
         "total_steps": 1_000_000,
@@ -53,7 +53,7 @@ MINATAR = Preset(
         "evaluation_period_env_steps": 100_000,
         "checkpoint_period_env_steps": 100_000,
     },
-    {},
+    {"munchausen": True},
     "the mean of the published DQN rows at a million steps",
 )
 FAMILIES = {"ALE": ATARI, "MinAtar": MINATAR}
@@ -253,6 +253,21 @@ def without_rise(values: dict[str, Any], overrides: dict[str, Any]) -> dict[str,
     return values | {"learning_rate_end": min(end, float(rate))}
 
 
+def without_excluded(values: dict[str, Any], overrides: dict[str, Any]) -> dict[str, Any]:
+    """Return `values` without the bootstrap that is excluded by one in `overrides`.
+
+    So `--rainbow` can be typed where a preset has Munchausen's, and `--munchausen` where it has
+    double DQN's. Of two that are both typed, DQNConfig refuses one.
+    """
+    excluded = set()
+    if overrides.get("munchausen"):
+        excluded.add("double")
+    is_distributional = overrides.get("distribution", "none") != "none"
+    if overrides.get("double") or overrides.get("support") or is_distributional:
+        excluded.add("munchausen")
+    return {name: value for name, value in values.items() if name not in excluded}
+
+
 def find(env: str) -> Preset | None:
     """Return the environment's preset, or that of its family (Atari, MinAtar), or None."""
     env = full_id(env)
@@ -276,7 +291,8 @@ def configure(env: str, overrides: dict[str, Any] | None = None) -> DQNConfig:
     exploration begins with `epsilon_end`. Where `data` is overridden by none, so is all that the
     preset would have learned from them. A language model brings its torso, and has values of its
     own; what it reads as one text may be long. Workers are a block behind. A step size that is
-    below the end of the preset's stays as it is. Raises UserError on a bad value.
+    below the end of the preset's stays as it is, and a bootstrap that excludes the preset's takes
+    its place. Raises UserError on a bad value.
     """
     env = full_id(env)
     preset = find(env)
@@ -288,7 +304,8 @@ def configure(env: str, overrides: dict[str, Any] | None = None) -> DQNConfig:
         chosen |= _with_language_model(env, overrides)
     if overrides.get("workers"):
         chosen["lag"] = 1
-    values = without_rise(chosen, overrides) | overrides | {"env": env}
+    chosen = without_excluded(without_rise(chosen, overrides), overrides)
+    values = chosen | overrides | {"env": env}
     config = DQNConfig(**values)
     if (config.offline_updates or config.initial_weights) and "epsilon_start" not in values:
         return dataclasses.replace(config, epsilon_start=config.epsilon_end)

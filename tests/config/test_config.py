@@ -100,6 +100,32 @@ def test_presets_are_valid_and_say_what_they_reach(env):
     )
 
 
+@pytest.mark.parametrize(
+    ("env", "typed", "left_out"),
+    [
+        ("MinAtar/Breakout-v1", {"double": True}, "munchausen"),
+        ("MinAtar/Breakout-v1", {"distribution": "quantile"}, "munchausen"),
+        ("MinAtar/Breakout-v1", presets.RAINBOW, "munchausen"),
+        ("MinAtar/Breakout-v1", {"data": ("logged.csv",), "support": 0.3}, "munchausen"),
+        ("Acrobot-v1", {"munchausen": True}, "double"),
+        ("ALE/Pong-v4", {"munchausen": True}, "double"),
+    ],
+)
+def test_a_typed_bootstrap_takes_the_place_of_the_presets(env, typed, left_out):
+    assert getattr(presets.configure(env), left_out)
+    config = presets.configure(env, typed)
+    assert not getattr(config, left_out)
+    assert all(getattr(config, name) == value for name, value in typed.items())
+    with pytest.raises(UserError, match="cannot be combined"):
+        presets.configure(env, typed | {left_out: True})
+
+
+def test_a_preset_keeps_a_bootstrap_that_nothing_typed_excludes():
+    for typed in ({"double": False}, {"distribution": "none"}, {"support": 0.0}, {"n_step": 2}):
+        assert presets.configure("MinAtar/Breakout-v1", typed).munchausen
+    assert presets.configure("Acrobot-v1", {"munchausen": False}).double
+
+
 def test_a_long_run_has_values_of_its_own():
     long_run = presets.PRESETS["LunarLander-v3"].long_run
     usual = presets.configure("LunarLander-v3", {"total_steps": long_run.total_steps - 1})
