@@ -154,6 +154,11 @@ def test_a_torso_that_cannot_be_stacked_says_so():
         DQN(oracles.make_config(network="gru_torso:GRUTorso"), STACKED, num_agents=2)
 
 
+def test_agents_that_are_stacked_have_no_noise_and_say_so():
+    with pytest.raises(UserError, match="--noisy has noise for one agent, and here are 2"):
+        DQN(DQNConfig(env="CartPole-v1", noisy=True), num_agents=2)
+
+
 @pytest.mark.parametrize("head", [{}, {"dueling": True, "distribution": "c51"}, {"noisy": True}])
 def test_a_torso_without_a_numpy_twin_acts_by_the_compiled_call(head, generator):
     agent = make_agent(GRUTorso, STACKED, **head)

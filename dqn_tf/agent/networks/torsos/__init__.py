@@ -53,6 +53,11 @@ def make_torso(
     if num_agents > 1:
         if not getattr(maker, "can_stack", False):
             raise UserError(f"{name} cannot train several seeds at once: leave out --num_seeds.")
+        if config.noisy:
+            raise UserError(
+                f"--noisy has noise for one agent, and here are {num_agents}: leave out --noisy or"
+                " num_agents."
+            )
         options["num_agents"] = num_agents
     torso = maker(spaces, config, seeds, **options)
     if not isinstance(torso, Torso):
