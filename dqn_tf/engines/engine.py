@@ -17,6 +17,7 @@ from dqn_tf.experience.q_function import QFunction
 from dqn_tf.support.errors import UserError
 
 Arrays = dict[str, np.ndarray]
+RUNNING_RETURN = "running/return"  # NaN in environments whose episode was given up
 
 
 class LearningBroke(UserError):
@@ -171,7 +172,7 @@ class Engine(abc.ABC):
                 name: generator.bit_generator.state for name, generator in self.generators.items()
             },
         }
-        running = {"running/return": self.running_return, "running/length": self.running_length}
+        running = {RUNNING_RETURN: self.running_return, "running/length": self.running_length}
         return values, running | self.agent.arrays()
 
     def restore(
@@ -205,7 +206,7 @@ class Engine(abc.ABC):
                 self.learning_starts = self.warmup_starts + self.config.warmup_env_steps
         for name, state in values["generators"].items():
             self.generators[name].bit_generator.state = state
-        self.running_return[:] = arrays["running/return"]
+        self.running_return[:] = arrays[RUNNING_RETURN]
         self.running_length[:] = arrays["running/length"]
         self.agent.load_arrays(arrays)
         return []

@@ -99,12 +99,7 @@ class RunDirectory:
                 f"--run_dir={path} cannot be made a directory: {error.strerror}."
             ) from error
         run_dir.lock()
-        run_dir._require_kinds()
-        if run_dir._config.exists():
-            goes_on = any(run_dir.checkpoints.glob("*")) or run_dir.evaluation.exists()
-            way = f"Go on with --resume={typed_path(path)}, or choose" if goes_on else "Choose"
-            raise UserError(f"--run_dir={path} already holds a run. {way} another directory.")
-        run_dir._require_no_rest()
+        run_dir.require_new()
         return run_dir
 
     @classmethod
@@ -163,6 +158,15 @@ class RunDirectory:
         `say` is told of one that cannot be used.
         """
         return read_report(self.evaluation, say)
+
+    def require_new(self) -> None:
+        """Raise UserError where there is a run, or some of one."""
+        self._require_kinds()
+        if self._config.exists():
+            goes_on = any(self.checkpoints.glob("*")) or self.evaluation.exists()
+            way = f"Go on with --resume={typed_path(self.path)}, or choose" if goes_on else "Choose"
+            raise UserError(f"--run_dir={self.path} already holds a run. {way} another directory.")
+        self._require_no_rest()
 
     def _require_no_rest(self) -> None:
         """Raise UserError where something of a run is left that a new one would take for its own.
@@ -299,7 +303,7 @@ def _differences(before: DQNConfig, now: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _shown(value: Any) -> str:
-    return show(value) or "not given"
+    return "not given" if value is None else show(value) or "not given"
 
 
 def _require_changeable(differences: Mapping[str, str]) -> None:

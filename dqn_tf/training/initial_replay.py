@@ -32,6 +32,11 @@ def require_fit(config: DQNConfig, spaces: Spaces) -> None:
     """Raise UserError unless the replay of a run can begin with that of another."""
     if not config.initial_replay:
         return
+    if not config.total_steps:
+        raise UserError(
+            f"--initial_replay={config.initial_replay}: rows are drawn from the replay beside the"
+            " steps of a run, and --total_steps=0 takes none. Leave one out."
+        )
     origin = find(config.initial_replay)
     if spaces.stack:
         raise UserError(

@@ -64,6 +64,7 @@ class RunPlan(NamedTuple):
     directory: Path  # what --resume takes: the run's own, or the one above several seeds' runs
     export_dir: Path
     on_checkpoint_error: str  # stop or continue
+    recorded: DQNConfig | None = None  # of a run that is resumed, as its config.json has it
     checkpoint: Checkpoint | None = None  # where to go on from
     logged: tuple[SharedEpisodes, ...] = ()
 
@@ -123,6 +124,8 @@ def prepare(flags: TrainingFlags) -> list[RunPlan]:
         return plans
     if plans[0].is_one_of_several_seeds:
         require_place_for_seeds(plans[0].directory, plans[0].config)
+        for plan in plans:
+            plan.run_dir.require_new()
     # The last step: a refused run leaves nothing behind.
     return [plan._replace(run_dir=RunDirectory.create(plan.run_dir.path)) for plan in plans]
 
@@ -190,6 +193,7 @@ def _resumed_runs(resume: str, flags: TrainingFlags) -> list[RunPlan]:
                 directory=Path(resume),
                 export_dir=export_dir,
                 on_checkpoint_error=flags.on_checkpoint_error,
+                recorded=recorded_config,
             )
         )
     for plan in plans[1:]:  # one program trains them all
@@ -284,10 +288,22 @@ def _with_checkpoints(plans: list[RunPlan], flags: TrainingFlags) -> list[RunPla
                 checkpoints[number] = _read_checkpoint(plan.run_dir, flags, at_most=step)
     if any(checkpoint.replay is None for checkpoint in checkpoints):
         checkpoints = [_without_replay(checkpoint) for checkpoint in checkpoints]
+        _require_steps_to_refill(plans[0].config, checkpoints[0].state["engine"]["env_step"])
     return [
         plan._replace(checkpoint=checkpoint)
         for plan, checkpoint in zip(plans, checkpoints, strict=True)
     ]
+
+
+def _require_steps_to_refill(config: DQNConfig, env_step: int) -> None:
+    """Raise UserError where a run would end before its replay is filled anew."""
+    left = config.total_steps - env_step
+    if 0 < left <= config.warmup_env_steps:
+        raise UserError(
+            f"--refill_replay collects --warmup_env_steps={config.warmup_env_steps} steps before"
+            f" learning goes on, and only {left:,} are left: give a larger --total_steps or a"
+            " smaller --warmup_env_steps."
+        )
 
 
 def _without_replay(checkpoint: Checkpoint) -> Checkpoint:
@@ -301,14 +317,14 @@ def _require_own_config(plan: RunPlan, overrides: dict[str, Any]) -> list[str]:
 
     Raises UserError if it says what cannot have changed.
     """
-    assert plan.checkpoint is not None
+    assert plan.checkpoint is not None and plan.recorded is not None
     saved = plan.checkpoint.state.get("config")  # earlier versions saved none
     if not isinstance(saved, dict):
         return []
     path = plan.run_dir.path / CONFIG
     differences = {
         name: f"--{name} was {saved[name]} and is {now} there"
-        for name, now in plan.config.to_dict().items()
+        for name, now in plan.recorded.to_dict().items()
         if name in saved and name not in overrides and saved[name] != now
     }
     refused = [phrase for name, phrase in differences.items() if name in FIXED_ON_RESUME]

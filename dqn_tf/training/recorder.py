@@ -9,7 +9,7 @@ import numpy as np
 from dqn_tf.config.dqn_config import DQNConfig
 from dqn_tf.config.settings.experience import RESERVOIR
 from dqn_tf.engines import held_out
-from dqn_tf.engines.engine import Block, against_breaking
+from dqn_tf.engines.engine import RUNNING_RETURN, Block, against_breaking
 from dqn_tf.experience.running_episodes import not_repeated
 from dqn_tf.export import manifest
 from dqn_tf.export.publish import export
@@ -28,16 +28,17 @@ class RunRecorder(RunObserver):
     """Fills a run directory while its run goes on, and resumes the run from a checkpoint."""
 
     def __init__(self, plan: RunPlan, run: Run) -> None:
-        """Write config.json, restore the checkpoint, open metrics.csv, and observe the run."""
+        """Restore the checkpoint, write config.json, open metrics.csv, and observe the run."""
         self.plan = plan
         self.run = run
         self.files = plan.run_dir
         self._saved: Moment | None = None  # of the newest checkpoint
         self._start = time.monotonic()
         self._earlier_seconds = 0.0  # before the run was resumed
-        self.files.write_config(plan.config, plan.spaces, plan.export_dir)
         if plan.checkpoint is not None:
             self._restore(plan.checkpoint)
+        # only now: settings with which a run cannot go on are not those of its next resume
+        self.files.write_config(plan.config, plan.spaces, plan.export_dir)
         self._resumed_at = run.engine.progress
         self.recorded = run.engine.progress  # up to here the blocks are in metrics.csv
         self._has_lost_metrics = False
@@ -313,9 +314,11 @@ class RunRecorder(RunObserver):
 def require_finite(arrays: dict[str, np.ndarray], progress: int, config: DQNConfig) -> None:
     """Raise UserError if networks or optimizer hold NaN or infinity.
 
-    Such a checkpoint would be no way back.
+    Such a checkpoint would be no way back. The return of an episode that was given up is NaN.
     """
     for name, array in arrays.items():
+        if name == RUNNING_RETURN:
+            continue
         if array.dtype.kind == "f" and not np.isfinite(array).all():
             raise UserError(
                 f"Learning broke by step {progress}: {name} is not finite, so nothing was saved."

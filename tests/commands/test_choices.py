@@ -98,6 +98,7 @@ def test_evaluated_with_more_answers_its_episodes_show_them(first, tmp_path):
         ({"env": "CartPole-v1", "env_kwargs": None}, "--choices=texts is for environments"),
         ({"max_choices": 3}, "give --max_choices=12"),
         ({"initial_replay": "nowhere"}, "nowhere: there is no run. Give a directory"),
+        ({"total_steps": 0, "data": "env", "offline_updates": 64}, "--total_steps=0 takes none"),
         ({"n_step": 3}, "--n_step is 2 there and 3 here"),
         ({"replay_capacity": 101}, "--replay_capacity=101: of 1"),
         (

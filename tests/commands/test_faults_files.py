@@ -128,6 +128,15 @@ def test_a_directory_in_the_place_of_the_summary_is_named(tmp_path):
     assert "summary.json is a directory" in refusal(words, tmp_path)
 
 
+def test_several_seeds_leave_nothing_behind_where_one_is_there(tmp_path):
+    words = {"env": "CartPole-v1", "engine": "graph", "seed": 3, "num_seeds": 2}
+    (tmp_path / "run" / "seed4").mkdir(parents=True)
+    (tmp_path / "run" / "seed4" / "metrics.csv").touch()
+    sentence = refusal(small_run(tmp_path, **words), tmp_path)
+    assert "seed4 has metrics.csv of another run in it" in sentence
+    assert [path.name for path in (tmp_path / "run").iterdir()] == ["seed4"]
+
+
 def test_brackets_in_the_working_directory_are_no_pattern(tmp_path):
     """TensorFlow alone finds no weights below such a path."""
     project = tmp_path / "[a project]"

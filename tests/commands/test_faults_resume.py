@@ -116,6 +116,51 @@ def test_what_can_change_is_reported_and_holds_from_the_checkpoint_on(tmp_path):
     )
 
 
+def test_a_refused_change_is_not_kept(tmp_path):
+    """A reservoir's room is refused when the replay is restored, after all flags are read."""
+    reservoir = {"replay_eviction": "reservoir", "replay_capacity": 100}
+    status, text = run(small_run(tmp_path, **reservoir), tmp_path)
+    assert status == 0, text
+    config = (tmp_path / "run" / "config.json").read_bytes()
+    more = {"total_steps": 440}
+    sentence = refusal(resume_run(tmp_path, replay_capacity=200, **more), tmp_path)
+    assert "--replay_capacity=200" in sentence
+    assert (tmp_path / "run" / "config.json").read_bytes() == config
+    status, text = run(resume_run(tmp_path, **more), tmp_path)
+    assert status == 0 and report(tmp_path)["env_steps"] == 440, text
+
+
+def test_an_episode_that_was_given_up_breaks_no_checkpoint(tmp_path):
+    """Its return is NaN until it ends, which takes 200 steps on a mountain."""
+    mountain = {
+        "env": "MountainCar-v0",
+        "env_wrappers": "gymnasium.wrappers:NormalizeObservation",
+        "total_steps": 300,
+        "evaluation_period_env_steps": 0,
+    }
+    status, text = run(small_run(tmp_path, **mountain), tmp_path)
+    assert status == 0, text
+    for total_steps in (350, 390):
+        status, text = run(resume_run(tmp_path, total_steps=total_steps), tmp_path)
+        assert status == 0 and "did not repeat its running episode" in text, text
+        assert report(tmp_path)["env_steps"] == total_steps
+
+
+def test_what_follows_from_a_change_is_not_said_to_be_changed_by_hand(tmp_path):
+    stopped_run(tmp_path)
+    (tmp_path / "export").touch()  # so that it ends before TensorFlow is built
+    status, text = run(resume_run(tmp_path, replay_memory="3KiB"), tmp_path)
+    assert status == 1 and "--replay_memory was not given and is now 3KiB." in text, text
+    assert "config.json was changed" not in text
+
+
+def test_a_refilled_replay_needs_steps_to_learn_from(tmp_path):
+    (checkpoint.load_latest(stopped_run(tmp_path) / "checkpoints").path / "replay.npz").unlink()
+    words = resume_run(tmp_path, "--refill_replay", warmup_env_steps=144)
+    sentence = refusal(words, tmp_path)
+    assert "--warmup_env_steps=144 steps before learning goes on, and only 144 are left" in sentence
+
+
 def test_what_a_change_does_not_change_is_said(tmp_path):
     stopped_run(tmp_path)
     (tmp_path / "export").touch()  # so that it ends before TensorFlow is built
