@@ -256,6 +256,10 @@ def without_rise(values: dict[str, Any], overrides: dict[str, Any]) -> dict[str,
     return values | {"learning_rate_end": min(end, float(rate))}
 
 
+# Modules whose ids are known without them, and how those begin.
+REGISTERED_BY = {"ale_py": "ALE/", "minatar": "MinAtar/", "gymnasium": ""}
+
+
 def without_excluded(values: dict[str, Any], overrides: dict[str, Any]) -> dict[str, Any]:
     """Return `values` without the bootstrap that is excluded by one in `overrides`.
 
@@ -281,8 +285,12 @@ def full_id(env: str) -> str:
     """Return an id with its version: CartPole is the CartPole-v1 that has a preset.
 
     Gymnasium takes the newest version of an id without one. An id that has no preset is returned as
-    it is.
+    it is, but for a module that need not be named: `ale_py:ALE/Pong-v5` is `ALE/Pong-v5`.
     """
+    module, _, own = env.rpartition(":")
+    prefix = REGISTERED_BY.get(module)
+    if prefix is not None and own.startswith(prefix):
+        env = own
     return next((name for name in PRESETS if re.fullmatch(rf"{re.escape(env)}-v\d+", name)), env)
 
 

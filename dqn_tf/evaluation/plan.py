@@ -1,5 +1,6 @@
 """Plans an evaluation before TensorFlow is loaded, and plays it."""
 
+import re
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -101,7 +102,8 @@ def configuration(
     """
     name = _environment(versions, env)
     overrides = overrides or {}
-    return presets.configure(name, _trained_with(versions, name, overrides) | overrides)
+    settings = _trained_with(versions, name, overrides)
+    return presets.configure(name, _of_network(versions[0], name) | settings | overrides)
 
 
 def play(
@@ -176,7 +178,7 @@ def _play_as_text(
 def _environment(versions: list[Version], flag: str | None) -> str:
     """Return the environment's id: the flag's, or the one that all versions were trained on."""
     if flag:
-        return presets.full_id(flag)
+        return _with_version(presets.full_id(flag), versions)
     names = [_trained_on(version) for version in versions]
     if len(set(names)) > 1:
         raise UserError(
@@ -184,6 +186,16 @@ def _environment(versions: list[Version], flag: str | None) -> str:
             " name the environment to compare them on with --env."
         )
     return names[0]
+
+
+def _with_version(env: str, versions: list[Version]) -> str:
+    """Return an id without a version as the one that all models were trained on, if it is that."""
+    trained_on = {version.manifest.get("env") for version in versions}
+    if len(trained_on) == 1:
+        (name,) = trained_on
+        if isinstance(name, str) and re.fullmatch(rf"{re.escape(env)}-v\d+", name):
+            return name
+    return env
 
 
 def _trained_on(version: Version) -> str:
@@ -194,6 +206,18 @@ def _trained_on(version: Version) -> str:
             " name it with --env."
         )
     return name
+
+
+def _of_network(version: Version, env: str) -> dict[str, Any]:
+    """Return what takes the place of a preset's settings that may not go with how texts are told.
+
+    Nothing is learned here, so rows are of single steps, which go with all of them.
+    """
+    config = version.manifest.get("config")
+    settings: dict[str, Any] = {"replay_unit": DQNConfig.replay_unit}
+    if isinstance(config, dict) and "network" in config and not is_atari(env):
+        settings["network"] = config["network"]
+    return settings
 
 
 def _trained_with(versions: list[Version], env: str, overrides: dict[str, Any]) -> dict[str, Any]:

@@ -48,7 +48,7 @@ def parse(argv: Sequence[str]) -> ExportFlags:
             f"--keep={parsed.keep}: must be at least {FEWEST_KEPT}, the version that is served and"
             " one to go back to."
         )
-    _require_formats(parsed.formats)
+    require_formats(parsed.formats, "--formats=")
     _require_half(parsed)
     require_new_folder(parsed.hub_folder)
     return parsed._replace(formats=list(dict.fromkeys(parsed.formats)))
@@ -143,8 +143,12 @@ def _require_half(parsed: ExportFlags) -> None:
         raise UserError(f"{flag}: must be above 0 and at most {MOST_TOLERANCE}.")
 
 
-def _require_formats(formats: list[str]) -> None:
-    flag = f"--formats={','.join(formats)}"
+def require_formats(formats: Sequence[str], argument: str) -> None:
+    """Raise UserError for a format that there is not, or that a package is missing for.
+
+    `argument` is how a sentence begins that names them.
+    """
+    flag = f"{argument}{','.join(formats)}"
     for name in formats:
         if name not in PACKAGES:
             raise UserError(f"{flag}: '{name}' is none of {', '.join(PACKAGES)}.")

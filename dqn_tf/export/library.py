@@ -9,7 +9,9 @@ from dqn_tf.agent.dqn import DQN
 from dqn_tf.agent.networks.fast_forward import random_observations
 from dqn_tf.envs import registry
 from dqn_tf.export import manifest, publish
+from dqn_tf.export.flags import require_formats
 from dqn_tf.export.run_snapshot import GATE_OBSERVATIONS
+from dqn_tf.support.errors import UserError
 
 
 def export_policy(
@@ -30,7 +32,14 @@ def export_policy(
     `env_steps` of training go into the manifest. Raises UserError with nothing published.
     """
     config = agent.settings
-    seen = np.zeros((0, *agent.spaces.observation_shape)) if observations is None else observations
+    _require_one(agent)
+    formats = [formats] if isinstance(formats, str) else formats
+    require_formats(formats, "formats=")
+    shape = agent.spaces.observation_shape
+    seen = np.zeros((0, *shape)) if observations is None else np.asarray(observations)
+    if seen.ndim != 1 + len(shape) or seen.shape[1:] != shape:
+        wanted = ", ".join(map(str, ("n", *shape)))
+        raise UserError(f"observations must be [{wanted}], and are {list(seen.shape)}.")
     about = manifest.describe_run(
         config,
         "last",
@@ -41,5 +50,13 @@ def export_policy(
         registry.names(config),
     )
     if observations is None:
-        observations = random_observations(agent.spaces, GATE_OBSERVATIONS)
-    return publish.export(agent, directory, observations, about, formats)
+        seen = random_observations(agent.spaces, GATE_OBSERVATIONS)
+    return publish.export(agent, directory, seen, about, formats)
+
+
+def _require_one(agent: DQN) -> None:
+    if agent.num_agents > 1:
+        raise UserError(
+            f"A version is of one agent, and here are {agent.num_agents}: load the arrays of one,"
+            " `agent.arrays(index)`, into a DQN of its own."
+        )

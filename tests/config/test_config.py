@@ -120,6 +120,24 @@ def test_a_typed_bootstrap_takes_the_place_of_the_presets(env, typed, left_out):
         presets.configure(env, typed | {left_out: True})
 
 
+@pytest.mark.parametrize(
+    ("typed", "env"),
+    [
+        ("ale_py:ALE/Pong-v5", "ALE/Pong-v5"),
+        ("minatar:MinAtar/Breakout-v1", "MinAtar/Breakout-v1"),
+        ("gymnasium:CartPole-v1", "CartPole-v1"),
+        ("gymnasium:CartPole", "CartPole-v1"),
+    ],
+)
+def test_a_module_that_need_not_be_named_changes_nothing(typed, env):
+    assert presets.configure(typed) == presets.configure(env)
+
+
+@pytest.mark.parametrize("env", ["my_module:ALE/Own-v0", "ale_py:Own-v0", "my_module:CartPole-v1"])
+def test_a_module_that_must_be_named_stays(env):
+    assert presets.configure(env).env == env
+
+
 def test_a_preset_keeps_a_bootstrap_that_nothing_typed_excludes():
     for typed in ({"double": False}, {"distribution": "none"}, {"support": 0.0}, {"n_step": 2}):
         assert presets.configure("MinAtar/Breakout-v1", typed).munchausen

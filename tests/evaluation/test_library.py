@@ -63,6 +63,38 @@ def test_an_agent_is_exported_without_observations_too(agent, tmp_path):
     assert load_policy(version)(np.zeros((3, 4), np.float32)).shape == (3,)
 
 
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"observations": np.zeros(4)}, r"observations must be \[n, 4\], and are \[4\]"),
+        ({"observations": np.zeros((7, 3))}, r"observations must be \[n, 4\], and are \[7, 3\]"),
+        ({"observations": [[0.0] * 3]}, r"observations must be \[n, 4\], and are \[1, 3\]"),
+        ({"formats": "pickle"}, "formats=pickle: 'pickle' is none of savedmodel, tflite, onnx"),
+        ({"formats": "tflite"}, "formats=tflite: savedmodel must be among them"),
+    ],
+)
+def test_what_cannot_be_exported_is_refused(agent, tmp_path, changes, sentence):
+    with pytest.raises(UserError, match=sentence):
+        export_policy(agent, tmp_path / "version", **changes)
+    assert not (tmp_path / "version").exists()
+
+
+def test_observations_may_be_a_list(agent, tmp_path):
+    version = export_policy(agent, tmp_path, [[0.0, 0.1, 0.2, 0.3]], formats="savedmodel")
+    assert load_policy(version)(np.zeros((3, 4), np.float32)).shape == (3,)
+
+
+def test_one_agent_of_several_is_exported(tmp_path):
+    config = DQNConfig(env="CartPole-v1", seed=1, hidden_units=(8,))
+    together, alone = DQN(config, num_agents=2), DQN(config)
+    together.compile()
+    alone.compile()
+    with pytest.raises(UserError, match="A version is of one agent, and here are 2"):
+        export_policy(together, tmp_path)
+    alone.load_arrays(together.arrays(1))
+    assert export_policy(alone, tmp_path) == tmp_path / "1"
+
+
 def test_what_cannot_be_played_is_refused(agent, models):
     for arguments, sentence in (
         ((lambda observation, mask: observation,), "name it, as env="),
