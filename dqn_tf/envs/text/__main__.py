@@ -43,6 +43,12 @@ class Flags(NamedTuple):
 def parse(argv: Sequence[str]) -> Flags:
     """Read the flags. Raises UserError; exits after `--help`."""
     values = command_line.parse(argv, define, _help_page)
+    typed = [name for name in Flags._fields if name != "data" and values[name].present]
+    if typed and values.data is None:
+        raise UserError(
+            f"--{typed[0]} says what logged data are to be, and no file is named for them: give"
+            " --data=FILE.npz as well, or leave it out."
+        )
     given = values.flag_values_dict()
     overrides = config_flags.checked_overrides(given, ("env_kwargs",))
     config_flags.require_ranges(given, {"episodes": Range(1), "seed": Range(0)})

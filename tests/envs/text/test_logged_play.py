@@ -144,6 +144,8 @@ def test_walks_from_each_of_their_nodes(tmp_path, capsys):
         (["--data=a.npz", "--seed=-1"], r"^--seed=-1: must be at least 0\.$"),
         (["--data=nowhere/a.npz"], r"^--data=nowhere/a\.npz cannot be written"),
         (["--data=a.npz", '--env_kwargs={"graph": "moon"}'], r"^graph=moon: there is no such file"),
+        (["--seed=4"], r"^--seed says what logged data are to be, and no file is named"),
+        (["--suffixes"], r"^--suffixes says what logged data are to be, and no file is named"),
         (["--data=a.npz", "--suffixes", "--episodes=9"], r"^--suffixes is of the walks that come"),
         (
             ["--data=a.npz", '--env_kwargs={"grap": "1"}', "--episodes=1"],
