@@ -13,6 +13,7 @@ from dqn_tf.config.notation import is_atari, show
 from dqn_tf.config.settings import Settings
 from dqn_tf.support.errors import UserError
 
+LOGGED_BLOCK_UPDATES = 64  # at least so many in a block of updates on logged data alone
 # settings that earlier versions had, with the value that means what is done now
 FORMER_SETTINGS = {"precision": "float32"}
 
@@ -133,6 +134,14 @@ class DQNConfig(Settings):
     def most_updates(self) -> int:
         """The largest number of updates that a block can have."""
         return math.ceil(self.block_steps * self.num_envs / self.env_steps_per_update)
+
+    @property
+    def most_logged_updates(self) -> int:
+        """The largest number of updates on logged data alone that a block can have.
+
+        No step waits for them, so that they are many at once.
+        """
+        return max(self.most_updates, LOGGED_BLOCK_UPDATES) if self.logged_updates else 0
 
     def to_dict(self) -> dict[str, Any]:
         """Return a JSON-ready copy, which `from_dict` reads back."""

@@ -41,7 +41,6 @@ from dqn_tf.experience.steps import Steps
 from dqn_tf.support.errors import UserError
 
 WINDOWS = "windows/"  # the arrays of unfinished n-step windows in a checkpoint
-OFFLINE_BLOCK_UPDATES = 64  # at least so many, since no step waits for them
 
 
 class Taken(NamedTuple):
@@ -139,7 +138,7 @@ class HostEngine(Engine):
     def _learn_offline(self) -> Block:
         pretrains = self.is_pretraining
         end = self.config.pretrain_updates if pretrains else self.config.logged_updates
-        updates = min(self._offline_block, end - self.logged_updates)
+        updates = min(self.config.most_logged_updates, end - self.logged_updates)
         done = self._learn(updates)
         self.collector.refresh(done.weights)
         self.logged_updates += updates
@@ -160,10 +159,6 @@ class HostEngine(Engine):
             return {}
         self.q_function.refresh()
         return self.held_out.measure(self.q_function)
-
-    @property
-    def _offline_block(self) -> int:
-        return max(self.config.most_updates, OFFLINE_BLOCK_UPDATES)
 
     def _collect(self) -> Taken:
         start = time.perf_counter()
@@ -245,7 +240,7 @@ class HostEngine(Engine):
         if isinstance(self.replay, MixedReplay):
             self.replay.is_offline = self.is_offline
         # As many batches are drawn for every block, so that one compiled program serves them all.
-        most = self._offline_block if self.is_offline else self.config.most_updates
+        most = self.config.most_logged_updates if self.is_offline else self.config.most_updates
         pretrains = self.is_pretraining
         if self.prefetching is not None:
             return functools.partial(self.prefetching.learn, most, updates, pretrains)

@@ -89,7 +89,12 @@ def block_bytes(config: DQNConfig, spaces: Spaces) -> int:
     if spaces.stack:  # their rows are drawn for a few updates at a time
         return taken
     row = bytes_per_row(row_columns(config, spaces))
-    return taken + config.most_updates * config.batch_size * row
+    return taken + _most_updates(config) * config.batch_size * row
+
+
+def _most_updates(config: DQNConfig) -> int:
+    """Return the largest number of updates of a block, be it on logged data alone."""
+    return max(config.most_updates, config.most_logged_updates)
 
 
 def reads_steps(config: DQNConfig, spaces: Spaces) -> bool:
@@ -119,9 +124,9 @@ def require_memory(config: DQNConfig, spaces: Spaces, runs: int = 1, parameters:
     if block > free:
         raise UserError(
             f"A block does not fit into memory: its {config.block_steps * config.num_envs:,}"
-            f" environment steps and the batches of its {config.most_updates:,} updates take"
+            f" environment steps and the batches of its {_most_updates(config):,} updates take"
             f" {format_bytes(block)}, and {format_bytes(free)} are free. Give a smaller"
-            " --updates_per_block or --env_steps_per_update."
+            " --updates_per_block, --env_steps_per_update or --batch_size."
         )
     if not config.total_steps:
         return "Replay memory: none, as no environment step is taken."

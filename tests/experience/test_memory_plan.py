@@ -114,6 +114,18 @@ def test_a_block_that_does_not_fit_is_refused(changes, monkeypatch):
     assert memory_plan.require_memory(short, ATARI).startswith("Replay memory: ")
 
 
+def test_a_block_of_logged_data_is_planned_with_all_its_batches():
+    logged = {"data": ("a.npz",), "offline_updates": 1_000, "total_steps": 0}
+    config = DQNConfig(batch_size=512, updates_per_block=1, **logged)
+    replay = make_replay(config, row_columns(config, VECTOR), np.random.default_rng(0))
+    replay.add({name: column[:1] for name, column in replay.columns.items()})
+    batches = replay.sample(64, config.batch_size)
+    drawn = sum(np.asarray(column).nbytes for column in batches.values())
+    assert memory_plan.block_bytes(config, VECTOR) == pytest.approx(drawn, rel=0.1)
+    many = dataclasses.replace(config, updates_per_block=100, total_steps=10**6)
+    assert many.most_logged_updates == many.most_updates == 100
+
+
 @pytest.mark.parametrize("spaces", [ATARI, VECTOR], ids=["frames", "vectors"])
 def test_the_plan_of_a_block_is_what_its_steps_and_batches_take(spaces):
     config = DQNConfig(num_envs=8, updates_per_block=5)
