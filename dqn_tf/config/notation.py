@@ -30,6 +30,11 @@ def is_atari(env: str) -> bool:
     return env.startswith("ALE/")
 
 
+def is_version_of(name: str, env: str) -> bool:
+    """Return whether `name` is the id `env`, which has no version, with one."""
+    return re.fullmatch(rf"{re.escape(env)}-v\d+", name) is not None
+
+
 def is_import_name(value: str) -> bool:
     """Return whether this is `my_module:Name`."""
     return re.fullmatch(r"[^\W\d][\w.]*:[^\W\d]\w*", value) is not None

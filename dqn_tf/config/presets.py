@@ -2,11 +2,11 @@
 
 import dataclasses
 import numbers
-import re
 from typing import Any
 
 from dqn_tf.config.dqn_config import DQNConfig
 from dqn_tf.config.language_checks import without_unread
+from dqn_tf.config.notation import is_version_of
 from dqn_tf.config.preset import LongRun, Preset
 from dqn_tf.config.settings.logged import LoggedDataSettings
 from dqn_tf.config.text_presets import TEXT_PRESETS, WHERE_MODEL_LEARNS, WITH_LANGUAGE_MODEL
@@ -57,6 +57,8 @@ MINATAR = Preset(
     "the mean of the published DQN rows at a million steps",
 )
 FAMILIES = {"ALE": ATARI, "MinAtar": MINATAR}
+# Modules whose ids are known without them, and how those begin.
+REGISTERED_BY = {"ale_py": "ALE/", "minatar": "MinAtar/", "gymnasium": ""}
 
 PRESETS = {
     "ALE/Pong-v5": Preset(
@@ -81,8 +83,7 @@ PRESETS = {
         {"n_step": 3},
         "greedy return of at least 18 over 30 episodes without sticky actions",
     ),
-    # Its rewards come many steps after what earned them. On Asterix three-step returns halve the
-    # score: docs/notes/measurements.md.
+    # Three-step returns double its score, and halve that of Asterix: docs/notes/measurements.md.
     "MinAtar/Breakout-v1": MINATAR._replace(recommended=MINATAR.recommended | {"n_step": 3}),
     "CartPole-v1": Preset(
         {
@@ -256,10 +257,6 @@ def without_rise(values: dict[str, Any], overrides: dict[str, Any]) -> dict[str,
     return values | {"learning_rate_end": min(end, float(rate))}
 
 
-# Modules whose ids are known without them, and how those begin.
-REGISTERED_BY = {"ale_py": "ALE/", "minatar": "MinAtar/", "gymnasium": ""}
-
-
 def without_excluded(values: dict[str, Any], overrides: dict[str, Any]) -> dict[str, Any]:
     """Return `values` without the bootstrap that is excluded by one in `overrides`.
 
@@ -291,7 +288,7 @@ def full_id(env: str) -> str:
     prefix = REGISTERED_BY.get(module)
     if prefix is not None and own.startswith(prefix):
         env = own
-    return next((name for name in PRESETS if re.fullmatch(rf"{re.escape(env)}-v\d+", name)), env)
+    return next((name for name in PRESETS if is_version_of(name, env)), env)
 
 
 def configure(env: str, overrides: dict[str, Any] | None = None) -> DQNConfig:

@@ -1,6 +1,5 @@
 """Plans an evaluation before TensorFlow is loaded, and plays it."""
 
-import re
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -8,7 +7,7 @@ from typing import Any, NamedTuple
 
 from dqn_tf.config import presets, seeding
 from dqn_tf.config.dqn_config import DQNConfig
-from dqn_tf.config.notation import is_atari, show
+from dqn_tf.config.notation import is_atari, is_version_of, show
 from dqn_tf.envs import registry
 from dqn_tf.envs.atari import PROTOCOL
 from dqn_tf.envs.spaces import Spaces
@@ -193,7 +192,7 @@ def _with_version(env: str, versions: list[Version]) -> str:
     trained_on = {version.manifest.get("env") for version in versions}
     if len(trained_on) == 1:
         (name,) = trained_on
-        if isinstance(name, str) and re.fullmatch(rf"{re.escape(env)}-v\d+", name):
+        if isinstance(name, str) and is_version_of(name, env):
             return name
     return env
 

@@ -49,9 +49,8 @@ def export_policy(
         agent.spaces,
         registry.names(config),
     )
-    if observations is None:
-        seen = random_observations(agent.spaces, GATE_OBSERVATIONS)
-    return publish.export(agent, directory, seen, about, formats)
+    asked = random_observations(agent.spaces, GATE_OBSERVATIONS) if observations is None else seen
+    return publish.export(agent, directory, asked, about, formats)
 
 
 def _require_one(agent: DQN) -> None:
