@@ -8,11 +8,12 @@ from benchmarks.common.report import verdict, versions
 from benchmarks.common.tables import markdown
 from benchmarks.search.records import Finished, finished, of_rl_zoo
 from benchmarks.search.searches import SEARCHES
+from dqn_tf.config.conditions import describe_conditions, shown_value
 from dqn_tf.config.dqn_config import DQNConfig
 from dqn_tf.config.searched import Searched
 from dqn_tf.evaluation.statistics import bootstrap, iqm
 from dqn_tf.search import winner
-from dqn_tf.search.space import FIELDS, describe_condition, shown_value
+from dqn_tf.search.space import FIELDS, when_tried
 
 RANGES = ("<!-- ranges: begin -->", "<!-- ranges: end -->")
 FOUND = ("<!-- searches: begin -->", "<!-- searches: end -->")
@@ -24,7 +25,7 @@ def ranges() -> str:
     for name, field in FIELDS.items():
         searched = field.metadata["search"]
         if searched is not None:
-            lines.append((f"`--{name}`", _range(searched), describe_condition(searched.when)))
+            lines.append((f"`--{name}`", _range(searched), describe_conditions(when_tried(name))))
     return "\n".join(markdown(("setting", "tried", "where"), lines))
 
 

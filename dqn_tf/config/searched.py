@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
 from typing import Any
 
-from dqn_tf.config.ranges import Range
-
-Condition = Mapping[str, "Range | tuple[Any, ...]"]  # values of other settings, by name
+from dqn_tf.config.conditions import Condition
 
 
 @dataclasses.dataclass(frozen=True)
@@ -19,8 +16,8 @@ class Searched:
       log: whether numbers are drawn by their ratio, not by their difference.
       of_run: whether `low` and `high` are shares of `total_steps`.
       of_steps: whether it does nothing where no environment step is taken; `of_run` says so, too.
-      when: the setting is tried only where other settings, by name, have one of these values;
-        elsewhere it would change nothing, or contradict them.
+      when: the setting is tried only where other settings, by name, have one of these values, as
+        it would contradict others or have no effect; this comes on top of the setting's own `when`.
     """
 
     low: float = 0.0

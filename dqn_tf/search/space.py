@@ -11,10 +11,10 @@ from collections.abc import Container, Mapping, Sequence
 from typing import Any, Protocol
 
 from dqn_tf.config import kinds
+from dqn_tf.config.conditions import ALWAYS, AnyOf, Condition, describe_conditions, is_any_met
 from dqn_tf.config.dqn_config import DQNConfig
 from dqn_tf.config.notation import show
-from dqn_tf.config.ranges import Range
-from dqn_tf.config.searched import Condition, Searched
+from dqn_tf.config.searched import Searched
 from dqn_tf.support.errors import UserError
 
 DIGITS = 3  # of a number that is tried; a narrow range has more
@@ -44,7 +44,7 @@ class Dimension:
     high: float = 0.0
     log: bool = False
     choices: tuple[Any, ...] = ()
-    when: Condition = dataclasses.field(default_factory=dict)
+    when: AnyOf = ALWAYS
 
     @property
     def is_whole(self) -> bool:
@@ -53,7 +53,7 @@ class Dimension:
 
     def is_tried(self, values: Values) -> bool:
         """Tell whether the setting does something beside these values of all settings."""
-        return all(values[name] in allowed for name, allowed in self.when.items())
+        return is_any_met(self.when, values)
 
     def suggest(self, trial: Suggests) -> Any:
         """Return the trial's value of the setting, a number with DIGITS digits or more."""
@@ -158,8 +158,7 @@ def make_space(
             continue
         dimension = _dimension(name, searched, base)
         if name in own:
-            when = {key: value for key, value in _when(name).items() if key != name}
-            dimension = dataclasses.replace(dimension, when=when)
+            dimension = dataclasses.replace(dimension, when=_of_others(dimension.when, name))
         else:
             dimension = dimension.with_value(getattr(base, name))
         dimensions.append(dimension)
@@ -167,7 +166,7 @@ def make_space(
     reachable = _reachable(space)
     for dimension in dimensions:
         if dimension.name in own and dimension not in reachable:
-            condition = describe_condition(dimension.when).replace("`", "")
+            condition = describe_conditions(dimension.when).replace("`", "")
             raise UserError(
                 f"--range={dimension.name}=…: it does nothing here; it is tried only where"
                 f" {condition}. Leave it out, or give what it needs."
@@ -180,9 +179,17 @@ def typed_value(name: str, value: Any) -> Any:
     return kinds.cast(value, str(FIELDS[name].type))
 
 
-def _when(name: str) -> Condition:
-    searched = FIELDS[name].metadata["search"]
-    return searched.when if searched else {}
+def when_tried(name: str) -> AnyOf:
+    """Return beside which values of others a setting is tried."""
+    read, searched = FIELDS[name].metadata["when"], FIELDS[name].metadata["search"]
+    return tuple({**one, **searched.when} for one in read) if searched else read
+
+
+def _of_others(conditions: AnyOf, name: str) -> AnyOf:
+    """Return the conditions without what they say of the setting `name` itself."""
+    return tuple(
+        {other: allowed for other, allowed in one.items() if other != name} for one in conditions
+    )
 
 
 def _is_of_steps(name: str) -> bool:
@@ -200,7 +207,7 @@ def _dimension(name: str, searched: Searched, base: DQNConfig) -> Dimension:
     low, high = searched.low, searched.high
     if searched.of_run:
         low, high = (max(1, round(share * base.total_steps)) for share in (low, high))
-    return Dimension(name, low, high, searched.log, searched.choices, searched.when)
+    return Dimension(name, low, high, searched.log, searched.choices, when_tried(name))
 
 
 def _ordered(dimensions: list[Dimension]) -> list[Dimension]:
@@ -208,7 +215,7 @@ def _ordered(dimensions: list[Dimension]) -> list[Dimension]:
     left, ordered = list(dimensions), []
     while left:
         names = {dimension.name for dimension in left}
-        ready = [one for one in left if not (names - {one.name}) & one.when.keys()]
+        ready = [one for one in left if not (names - {one.name}) & _named(one.when)]
         ordered.append((ready or left)[0])
         left.remove(ordered[-1])
     return ordered
@@ -219,10 +226,7 @@ def _reachable(space: Space) -> list[Dimension]:
     possible: dict[str, Any] = {name: [value] for name, value in space._base_values().items()}
     kept = []
     for dimension in space.dimensions:
-        if all(
-            any(value in allowed for value in possible[name])
-            for name, allowed in dimension.when.items()
-        ):
+        if any(_is_possible(condition, possible) for condition in dimension.when):
             kept.append(dimension)
             # of a range its ends and what it holds now stand for all others
             ends = dimension.choices or (dimension.low, dimension.high)
@@ -230,18 +234,11 @@ def _reachable(space: Space) -> list[Dimension]:
     return kept
 
 
-def describe_condition(when: Condition) -> str:
-    """Return the condition in words, as docs show it; empty without one."""
-    parts = []
-    for name, allowed in when.items():
-        if isinstance(allowed, Range):
-            parts.append(f"`{name}` is {allowed}")
-        else:
-            parts.append(f"`{name}` is {' or '.join(map(shown_value, allowed))}")
-    return " and ".join(parts)
+def _is_possible(condition: Condition, possible: Mapping[str, Sequence[Any]]) -> bool:
+    return all(
+        any(value in allowed for value in possible[name]) for name, allowed in condition.items()
+    )
 
 
-def shown_value(value: Any) -> str:
-    """Return a value as docs show it."""
-    words = {None: "not given", True: "on", False: "off"}
-    return words[value] if value is None or isinstance(value, bool) else show(value)
+def _named(conditions: AnyOf) -> set[str]:
+    return {name for condition in conditions for name in condition}

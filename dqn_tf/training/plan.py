@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from dqn_tf.agent.networks import choice
-from dqn_tf.config import presets
+from dqn_tf.config import presets, unread
 from dqn_tf.config.dqn_config import FIXED_ON_RESUME, DQNConfig
 from dqn_tf.config.settings.run import MOST_SEED
 from dqn_tf.distributed import ray_cluster
@@ -117,6 +117,9 @@ def prepare(flags: TrainingFlags) -> list[RunPlan]:
         parameters = choice.parameters(config, spaces)
         print(memory_plan.require_memory(config, spaces, len(plans), parameters))
         print(choice.explain(config, spaces))
+        network = choice.resolved(config, spaces)
+        for sentence in unread.explain(config, network, flags.overrides):
+            print(sentence)
         if config.lag or config.shards > 1:
             print(collecting.explain(config))
         plans = _with_logged_data(plans)

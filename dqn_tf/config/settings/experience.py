@@ -11,6 +11,8 @@ from dqn_tf.config.settings.setting import DATA, EXPLORATION, NATURE, setting
 
 EPISODE = "episode"  # of --replay_unit
 RESERVOIR = "reservoir"  # of --replay_eviction
+FALLS = ("linear", "exponential")  # of epsilon, from a start to an end
+OF_A_FALL = {"noisy": (False,), "epsilon_schedule": FALLS}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,7 +34,8 @@ class ExperienceSettings:
         "transitions kept, or episodes with --replay_unit=episode",
         Range(low=1, log=True),
         unit="transitions",
-        search=Searched(0.1, 1.0, log=True, of_run=True, when={"replay_memory": (None,)}),
+        when={"replay_memory": (None,)},
+        search=Searched(0.1, 1.0, log=True, of_run=True),
     )
     replay_eviction: str = setting(
         "fifo",
@@ -89,13 +92,15 @@ class ExperienceSettings:
         "probability of a random action at the first step",
         Range(0.0, 1.0),
         source=NATURE,
+        when=OF_A_FALL,
     )
     epsilon_end: float = setting(
         0.05,
         EXPLORATION,
         "probability of a random action once decayed",
         Range(0.0, 1.0),
-        search=Searched(0.01, 0.2, log=True, of_steps=True, when={"noisy": (False,)}),
+        when=OF_A_FALL,
+        search=Searched(0.01, 0.2, log=True, of_steps=True),
     )
     epsilon_decay_env_steps: int = setting(
         10_000,
@@ -103,7 +108,8 @@ class ExperienceSettings:
         "steps over which epsilon falls",
         Range(low=0),
         unit="environment steps",
-        search=Searched(0.02, 0.5, log=True, of_run=True, when={"noisy": (False,)}),
+        when=OF_A_FALL,
+        search=Searched(0.02, 0.5, log=True, of_run=True),
     )
     epsilon_schedule: str = setting(
         "linear",
@@ -112,6 +118,7 @@ class ExperienceSettings:
         " straight lines between",
         Format(
             "linear, exponential, or points with rising steps such as 0:1,10000:0.1,50000:0.01",
-            lambda value: value in ("linear", "exponential") or bool(epsilon_points(value)),
+            lambda value: value in FALLS or bool(epsilon_points(value)),
         ),
+        when={"noisy": (False,)},
     )

@@ -4,8 +4,11 @@ from __future__ import annotations  # field types are read as text by the comman
 
 import dataclasses
 
+from dqn_tf.config.conditions import GIVEN
 from dqn_tf.config.ranges import Choice, Range
 from dqn_tf.config.settings.setting import LANGUAGE, setting
+
+OF_A_MODEL = {"language_model": GIVEN}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -26,6 +29,7 @@ class LanguageSettings:
         "use its first so many layers only; 0 is all",
         Range(low=0),
         fixed_on_resume=True,
+        when=OF_A_MODEL,
     )
     fine_tune: str = setting(
         "head",
@@ -42,6 +46,7 @@ class LanguageSettings:
         "with --fine_tune=lora: rank of the changes",
         Range(low=1),
         fixed_on_resume=True,
+        when={"fine_tune": ("lora",)},
     )
     lora_layers: int = setting(
         4,
@@ -49,6 +54,7 @@ class LanguageSettings:
         "with --fine_tune=lora: the last so many of the layers in use are changed",
         Range(low=1),
         fixed_on_resume=True,
+        when={"fine_tune": ("lora",)},
     )
     dialogue: str = setting(
         "messages",
@@ -57,6 +63,7 @@ class LanguageSettings:
         " text, all that was said as one",
         Choice("messages", "text"),
         fixed_on_resume=True,
+        when=OF_A_MODEL,
     )
     max_messages: int = setting(
         0,
@@ -65,6 +72,7 @@ class LanguageSettings:
         " says, or 1",
         Range(low=0),
         fixed_on_resume=True,
+        when=OF_A_MODEL,
     )
     message_tokens: int = setting(
         32,
@@ -72,6 +80,7 @@ class LanguageSettings:
         "room for so many of the model's tokens in a message, of which the last are kept",
         Range(low=1),
         fixed_on_resume=True,
+        when=OF_A_MODEL,
     )
     message_torso: str = setting(
         "dense",
@@ -89,6 +98,7 @@ class LanguageSettings:
         " message that stands there twice is known as a whole when it is read again",
         source="Springer et al. 2024",
         fixed_on_resume=True,
+        when=OF_A_MODEL,
     )
     feature_noise: float = setting(
         0.0,
@@ -112,4 +122,5 @@ class LanguageSettings:
         "leave the first so many tokens of a message out of its mean, if it has more",
         Range(low=0),
         fixed_on_resume=True,
+        when=OF_A_MODEL,
     )

@@ -9,6 +9,8 @@ from dqn_tf.config.ranges import Choice, Format, Range
 from dqn_tf.config.searched import Searched
 from dqn_tf.config.settings.setting import IMPROVEMENTS, LEARNING, NATURE, NETWORK, setting
 
+OF_BOUNDS = ({"distribution": ("c51",)}, {"clip_targets": (True,)})
+
 
 @dataclasses.dataclass(frozen=True)
 class LearningSettings:
@@ -47,10 +49,8 @@ class LearningSettings:
         "widths of the hidden layers of the mlp, of bag_of_words and of pretrained",
         Format("positive widths such as 256,256", lambda value: all(width >= 1 for width in value)),
         fixed_on_resume=True,
-        search=Searched(
-            choices=((64, 64), (128, 128), (256, 256)),
-            when={"network": ("mlp", "bag_of_words", "pretrained")},
-        ),
+        when={"network": ("mlp", "bag_of_words", "pretrained")},
+        search=Searched(choices=((64, 64), (128, 128), (256, 256))),
     )
     layers: int = setting(
         2,
@@ -58,7 +58,8 @@ class LearningSettings:
         "blocks of the transformer, or of the gru",
         Range(low=1),
         fixed_on_resume=True,
-        search=Searched(1, 4, when={"network": ("transformer", "gru")}),
+        when={"network": ("transformer", "gru")},
+        search=Searched(1, 4),
     )
     heads: int = setting(
         2,
@@ -66,6 +67,7 @@ class LearningSettings:
         "heads of the transformer's attention; width / heads must be even",
         Range(low=1),
         fixed_on_resume=True,
+        when={"network": ("transformer",)},
     )
     width: int = setting(
         64,
@@ -73,9 +75,8 @@ class LearningSettings:
         "numbers by which the transformer or the gru describes a step, and pretrained a message",
         Range(low=1, log=True),
         fixed_on_resume=True,
-        search=Searched(
-            choices=(32, 64, 128), when={"network": ("transformer", "gru", "pretrained")}
-        ),
+        when={"network": ("transformer", "gru", "pretrained")},
+        search=Searched(choices=(32, 64, 128)),
     )
     keep_bias: float = setting(
         0.0,
@@ -85,6 +86,7 @@ class LearningSettings:
         Range(low=0.0),
         source="Jozefowicz et al. 2015, of the LSTM's forget gate",
         fixed_on_resume=True,
+        when=({"network": ("gru",)}, {"message_torso": ("gru",)}),
         search=Searched(choices=(0.0, 1.0, 2.0), when={"network": ("gru",)}),
     )
     choices: str = setting(
@@ -164,7 +166,8 @@ class LearningSettings:
         "loss on the TD error",
         Choice("huber", "mse"),
         source=NATURE,
-        search=Searched(choices=("huber", "mse"), when={"distribution": ("none",)}),
+        when={"distribution": ("none",)},
+        search=Searched(choices=("huber", "mse")),
     )
     huber_delta: float = setting(
         1.0,
@@ -172,6 +175,7 @@ class LearningSettings:
         "TD error at which the Huber loss turns linear",
         Range(above=0),
         unit="return",
+        when=({"distribution": ("none",), "loss": ("huber",)}, {"distribution": ("quantile",)}),
     )
     auxiliary_losses: str = setting(
         "",
@@ -246,14 +250,16 @@ class LearningSettings:
         "exponent of the priorities; 0 is uniform",
         Range(0.0, 1.0),
         fixed_on_resume=True,
-        search=Searched(0.3, 0.9, when={"prioritized": (True,)}),
+        when={"prioritized": (True,)},
+        search=Searched(0.3, 0.9),
     )
     priority_beta_start: float = setting(
         0.4,
         IMPROVEMENTS,
         "exponent of the importance weights at the first step; 1 at the last",
         Range(0.0, 1.0),
-        search=Searched(0.2, 0.8, when={"prioritized": (True,)}),
+        when={"prioritized": (True,)},
+        search=Searched(0.2, 0.8),
     )
     noisy: bool = setting(
         False,
@@ -269,7 +275,8 @@ class LearningSettings:
         "the noise's size at the start",
         Range(above=0),
         fixed_on_resume=True,
-        search=Searched(0.1, 1.0, log=True, when={"noisy": (True,)}),
+        when={"noisy": (True,)},
+        search=Searched(0.1, 1.0, log=True),
     )
     distribution: str = setting(
         "none",
@@ -286,7 +293,8 @@ class LearningSettings:
         "numbers that describe a distribution",
         Range(low=2),
         fixed_on_resume=True,
-        search=Searched(choices=(21, 51, 101), when={"distribution": ("c51", "quantile")}),
+        when={"distribution": ("c51", "quantile")},
+        search=Searched(choices=(21, 51, 101)),
     )
     v_min: float = setting(
         -10.0,
@@ -295,6 +303,7 @@ class LearningSettings:
         Range(),
         unit="return",
         fixed_on_resume=True,
+        when=OF_BOUNDS,
     )
     v_max: float = setting(
         10.0,
@@ -303,6 +312,7 @@ class LearningSettings:
         Range(),
         unit="return",
         fixed_on_resume=True,
+        when=OF_BOUNDS,
     )
     clip_targets: bool = setting(
         False,
@@ -324,7 +334,8 @@ class LearningSettings:
         IMPROVEMENTS,
         "share of the log-policy that is added",
         Range(0.0, 1.0),
-        search=Searched(0.5, 0.99, when={"munchausen": (True,)}),
+        when={"munchausen": (True,)},
+        search=Searched(0.5, 0.99),
     )
     munchausen_temperature: float = setting(
         0.03,
@@ -332,7 +343,8 @@ class LearningSettings:
         "temperature of the policy",
         Range(above=0),
         unit="return",
-        search=Searched(0.003, 0.3, log=True, when={"munchausen": (True,)}),
+        when={"munchausen": (True,)},
+        search=Searched(0.003, 0.3, log=True),
     )
     munchausen_clip: float = setting(
         -1.0,
@@ -340,4 +352,5 @@ class LearningSettings:
         "the scaled log-policy is not taken below this",
         Range(high=0),
         unit="return",
+        when={"munchausen": (True,)},
     )

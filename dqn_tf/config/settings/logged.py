@@ -4,6 +4,7 @@ from __future__ import annotations  # field types are read as text by the comman
 
 import dataclasses
 
+from dqn_tf.config.conditions import GIVEN, POSITIVE
 from dqn_tf.config.ranges import Choice, Range
 from dqn_tf.config.searched import Searched
 from dqn_tf.config.settings.setting import LOGGED, setting
@@ -45,6 +46,7 @@ class LoggedDataSettings:
         Range(0.0, 1.0),
         source="Ball et al. 2023",
         fixed_on_resume=True,
+        when={"data": GIVEN, "total_steps": POSITIVE},
     )
     cql_alpha: float = setting(
         0.0,
@@ -54,7 +56,7 @@ class LoggedDataSettings:
         Range(low=0.0),
         source="Kumar et al. 2020",
         fixed_on_resume=True,
-        search=Searched(0.01, 10.0, log=True, when={"cql_alpha": Range(above=0)}),
+        search=Searched(0.01, 10.0, log=True, when={"cql_alpha": POSITIVE}),
     )
     support: float = setting(
         0.0,
@@ -64,7 +66,7 @@ class LoggedDataSettings:
         Range(0.0, 1.0),
         source="Fujimoto et al. 2019",
         fixed_on_resume=True,
-        search=Searched(0.01, 0.5, log=True, when={"support": Range(above=0)}),
+        search=Searched(0.01, 0.5, log=True, when={"support": POSITIVE}),
     )
     explore_with: str = setting(
         "uniform",
@@ -72,6 +74,7 @@ class LoggedDataSettings:
         "exploration draws its actions uniformly, from the behaviour that was learned from the"
         " logged data, or uniformly from what --explore_support leaves of it",
         Choice("uniform", "behaviour", "support"),
+        when={"noisy": (False,)},
     )
     explore_support: float = setting(
         0.0,
@@ -79,6 +82,7 @@ class LoggedDataSettings:
         "--explore_with=support leaves out what the logged behaviour takes less often than this"
         " share of its likeliest; 0 takes the share of --support",
         Range(0.0, 1.0),
+        when={"noisy": (False,), "explore_with": ("support",)},
     )
     q_weight: float = setting(
         0.0,
@@ -95,7 +99,7 @@ class LoggedDataSettings:
         "weight of a loss that imitates the logged actions; 0 leaves it out",
         Range(low=0.0),
         fixed_on_resume=True,
-        search=Searched(0.01, 1.0, log=True, when={"imitation": Range(above=0)}),
+        search=Searched(0.01, 1.0, log=True, when={"imitation": POSITIVE}),
     )
     imitation_loss: str = setting(
         "cross_entropy",
@@ -105,6 +109,7 @@ class LoggedDataSettings:
         Choice("cross_entropy", "margin"),
         source="Hester et al. 2018",
         fixed_on_resume=True,
+        when={"imitation": POSITIVE},
     )
     imitation_margin: float = setting(
         0.8,
@@ -113,7 +118,6 @@ class LoggedDataSettings:
         Range(low=0.0),
         source="Hester et al. 2018",
         fixed_on_resume=True,
-        search=Searched(
-            0.1, 2.0, log=True, when={"imitation": Range(above=0), "imitation_loss": ("margin",)}
-        ),
+        when={"imitation": POSITIVE, "imitation_loss": ("margin",)},
+        search=Searched(0.1, 2.0, log=True),
     )

@@ -4,6 +4,7 @@ from __future__ import annotations  # field types are read as text by the comman
 
 import dataclasses
 
+from dqn_tf.config.conditions import POSITIVE
 from dqn_tf.config.ranges import Choice, Range
 from dqn_tf.config.settings.setting import RECORDS, setting
 
@@ -20,7 +21,12 @@ class RecordSettings:
         unit="environment steps",
     )
     evaluation_episodes: int = setting(
-        20, RECORDS, "episodes of each evaluation during the run", Range(low=1), unit="episodes"
+        20,
+        RECORDS,
+        "episodes of each evaluation during the run",
+        Range(low=1),
+        unit="episodes",
+        when={"evaluation_period_env_steps": POSITIVE},
     )
     test_episodes: int = setting(
         100,
@@ -42,6 +48,7 @@ class RecordSettings:
         " --test_episodes further episodes: that decides which are the best; 1 takes the highest"
         " evaluation for it",
         Range(low=1),
+        when={"evaluation_period_env_steps": POSITIVE},
     )
     evaluation_episode_steps: int = setting(
         27_000,

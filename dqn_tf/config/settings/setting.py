@@ -3,6 +3,7 @@
 import dataclasses
 from typing import Any
 
+from dqn_tf.config.conditions import ALWAYS, AnyOf, Condition
 from dqn_tf.config.ranges import Allowed
 from dqn_tf.config.searched import Searched
 
@@ -31,12 +32,14 @@ def setting(
     unit: str = "",
     source: str = "",
     fixed_on_resume: bool = False,
+    when: Condition | AnyOf = ALWAYS,
     search: Searched | None = None,
 ) -> Any:
     """Return a dataclass field with all that is told of a setting as its metadata.
 
     `fixed_on_resume` marks what a checkpoint's networks, optimizer and running episodes depend on.
-    A resumed run cannot change it. `search` is what `dqn_tf.search` tries; None is left as it is.
+    A resumed run cannot change it. The setting is read only beside the values of others that `when`
+    names, a condition or several. `search` is what `dqn_tf.search` tries; None is left as it is.
     """
     metadata = {
         "group": group,
@@ -45,6 +48,7 @@ def setting(
         "unit": unit,
         "source": source,
         "fixed_on_resume": fixed_on_resume,
+        "when": when if isinstance(when, tuple) else (when,),
         "search": search,
     }
     if isinstance(default, dict):

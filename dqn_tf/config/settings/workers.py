@@ -4,6 +4,7 @@ from __future__ import annotations  # field types are read as text by the comman
 
 import dataclasses
 
+from dqn_tf.config.conditions import POSITIVE
 from dqn_tf.config.ranges import Range
 from dqn_tf.config.settings.setting import WORKERS, setting
 
@@ -49,8 +50,9 @@ class WorkerSettings:
         300.0,
         WORKERS,
         "a worker that has not answered for so long is ended, and its block is played again",
-        Range(above=0),
+        POSITIVE,
         unit="seconds",
+        when={"workers": POSITIVE},
     )
     accept_other_workers: bool = setting(
         False,

@@ -1,0 +1,44 @@
+"""What settings do not do, as others are what they are: said as a run starts, and not refused."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from dqn_tf.config.conditions import Condition, describe_conditions, unmet
+from dqn_tf.config.dqn_config import DQNConfig
+from dqn_tf.config.notation import flag_words, is_import_name
+
+FIELDS = {field.name: field for field in dataclasses.fields(DQNConfig)}
+
+
+def explain(config: DQNConfig, network: str, typed: Iterable[str]) -> list[str]:
+    """Return a sentence for each `typed` setting that changes nothing, and if nothing is learned.
+
+    `network` is what --network=auto is here. The user's own torso may read any setting.
+    """
+    values = {name: getattr(config, name) for name in FIELDS} | {"network": network}
+    sentences = []
+    for name in typed:
+        missing = tuple(_missing(one, values) for one in FIELDS[name].metadata["when"])
+        if all(missing):
+            words = " ".join(flag_words(name, values[name]))
+            where = re.sub(r"`(\w+)`", r"--\1", describe_conditions(missing))
+            sentences.append(f"{words} changes nothing here: it is read where {where}.")
+    if not config.total_updates:
+        steps = config.total_steps - config.warmup_env_steps
+        sentences.append(
+            f"Nothing is learned: the {steps:,} steps of --total_steps={config.total_steps} after"
+            " warm-up are fewer than an update takes,"
+            f" --env_steps_per_update={config.env_steps_per_update:g}."
+        )
+    return sentences
+
+
+def _missing(condition: Condition, values: Mapping[str, Any]) -> Condition:
+    missing = unmet(condition, values)
+    if is_import_name(values["network"]):
+        return {name: allowed for name, allowed in missing.items() if name != "network"}
+    return missing
