@@ -20,6 +20,7 @@ import gymnasium as gym
 import numpy as np
 
 from dqn_tf.config.dqn_config import DQNConfig
+from dqn_tf.envs import similar_ids
 from dqn_tf.envs.vector import SeededVectorEnv, StepRow
 from dqn_tf.support.errors import UserError
 
@@ -207,7 +208,7 @@ def specification(env: str) -> gym.envs.registration.EnvSpec:
     try:
         spec = gym.spec(env)
     except gym.error.Error as error:
-        raise UserError(f"--env={env}: {' '.join(str(error).split())}") from error
+        raise UserError(similar_ids.explain(env, error)) from error
     if spec.kwargs.get("obs_type", "rgb") != "rgb":
         raise UserError(
             f"--env={env}: dqn_tf plays Atari games from pixels, and this one gives"

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import importlib
 import importlib.util
+from collections.abc import Callable
 from typing import NamedTuple
 
 from dqn_tf.support.errors import UserError, describe_error
@@ -28,6 +30,7 @@ MINIGRID = Package(
     " --env_wrappers=dqn_tf.envs.minigrid_cells:Cells",
 )
 PACKAGES = {  # by the beginning of the id, without a module
+    "ALE/": Package("ale_py", "", "Type: pip install ale-py"),
     "MinAtar/": Package("minatar.gym", "register_envs", "Type: pip install minatar"),
     "MiniGrid-": MINIGRID,
     "BabyAI-": MINIGRID,
@@ -52,7 +55,13 @@ def register(env: str) -> None:
             f" {describe_error(error)}"
         ) from error
     if package.register:
-        getattr(module, package.register)()
+        _call_once(getattr(module, package.register))
+
+
+@functools.cache
+def _call_once(function: Callable[[], None]) -> None:
+    """Call it, but not again: Gymnasium warns of what is registered twice."""
+    function()
 
 
 def package_of(env: str) -> Package | None:

@@ -23,6 +23,7 @@ from dqn_tf.envs import (
     packages,
     placement,
     probes,
+    similar_ids,
     text,
     tokenizer,
 )
@@ -348,12 +349,10 @@ def _explain(config: DQNConfig, error: BaseException) -> NoReturn:
     """Raise the UserError that says what to do about an `error` of `gymnasium.make`."""
     env = config.env
     package = packages.package_of(env)
-    is_missing = isinstance(
-        error, (gym.error.NamespaceNotFound, gym.error.NameNotFound, ModuleNotFoundError)
-    )
+    is_missing = isinstance(error, (*similar_ids.UNREGISTERED, ModuleNotFoundError))
     if is_missing and package is not None and not packages.is_installed(package):
         sentence = f"--env={env} needs a package that is not installed. {package.advice}"
-    elif isinstance(error, gym.error.NamespaceNotFound):
+    elif isinstance(error, gym.error.NamespaceNotFound) and not similar_ids.similar_ids(env):
         sentence = (
             f"--env={env}: nothing has registered the namespace {_namespace(env)}. Install the"
             f" package that does, and write --env=its_module:{env}"
@@ -370,7 +369,7 @@ def _explain(config: DQNConfig, error: BaseException) -> NoReturn:
             " the installed packages."
         )
     elif isinstance(error, gym.error.Error):
-        sentence = f"--env={env}: {' '.join(str(error).split())}"
+        sentence = similar_ids.explain(env, error)
     else:
         sentence = f"--env={env}: making the environment failed: {describe_error(error)}"
         if config.env_kwargs:
