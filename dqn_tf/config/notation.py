@@ -47,12 +47,19 @@ def import_names(text: str) -> list[str]:
 
 
 def is_json_object(value: Any) -> bool:
-    """Return whether this is a dict of names that JSON can hold."""
+    """Return whether this is a dict that JSON can hold: its names, and those within, are texts."""
     try:
         json.dumps(value, allow_nan=False)
     except (TypeError, ValueError, RecursionError):
         return False
-    return isinstance(value, dict) and all(isinstance(name, str) for name in value)
+    return isinstance(value, dict) and _has_names(value)
+
+
+def _has_names(value: Any) -> bool:
+    """Tell whether all keys within are texts: JSON would make texts of others without a word."""
+    if isinstance(value, dict):
+        return all(isinstance(name, str) and _has_names(part) for name, part in value.items())
+    return not isinstance(value, list | tuple) or all(map(_has_names, value))
 
 
 def weighted_names(text: str) -> list[tuple[str, float]]:

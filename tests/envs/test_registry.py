@@ -86,6 +86,12 @@ def test_what_is_no_json_object_is_refused(text):
         config_flags.config_overrides(values)
 
 
+@pytest.mark.parametrize("value", [{1: 2}, {"map": {0: "a"}}, {"rows": [{"cells": ({2: 1},)}]}])
+def test_a_name_that_json_would_make_a_text_of_is_refused(value):
+    with pytest.raises(UserError, match="must be a JSON object of arguments"):
+        DQNConfig(env_kwargs=value)
+
+
 @pytest.mark.parametrize("value", [{1: 2}, {"a": object()}, {"a": np.nan}, {"a": {1, 2}}, [], "x"])
 def test_what_json_does_not_hold_is_refused(value):
     with pytest.raises(UserError, match=r"^--env_kwargs=.*must be a JSON object"):
