@@ -7,9 +7,10 @@ import dataclasses
 from collections.abc import Callable
 
 from dqn_tf.config.language_checks import check_language_model, reads_by_model
-from dqn_tf.config.notation import is_atari, show
+from dqn_tf.config.notation import flag_words, is_atari, show
 from dqn_tf.config.settings import Settings
 from dqn_tf.config.settings.experience import EPISODE, RESERVOIR
+from dqn_tf.config.settings.learning import BESIDE_MUNCHAUSEN
 from dqn_tf.config.settings.setting import ATARI
 from dqn_tf.config.worker_checks import check_shards, check_workers
 from dqn_tf.support.errors import UserError
@@ -165,21 +166,24 @@ def check_munchausen(config: Settings) -> str | None:
     """Require plain Q-values beside Munchausen's soft bootstrap, and no other bootstrap."""
     if not config.munchausen:
         return None
-    if config.distribution != "none":
+    for name, allowed in BESIDE_MUNCHAUSEN.items():
+        value = getattr(config, name)
+        if value in allowed:
+            continue
+        why = "its soft bootstrap has no greedy next action to choose"
+        if name == "distribution":
+            why = "its target is a number, not a distribution"
+        words = " ".join(flag_words(name, value))
+        none = " ".join(flag_words(name, allowed[0]))
         return (
-            f"--munchausen and --distribution={config.distribution} cannot be combined: its target"
-            " is a number, not a distribution. Leave one out."
-        )
-    if config.double:
-        return (
-            "--munchausen and --double cannot be combined: its soft bootstrap has no greedy next"
-            " action to choose. Leave one out (--nodouble, where the preset has it)."
+            f"--munchausen and {words} cannot be combined: {why}. Leave one out ({none}, where the"
+            " preset has it)."
         )
     return None
 
 
 def check_losses_on_logged_data(config: Settings) -> str | None:
-    """Require an engine that has logged data, and a greedy bootstrap to hold to a support."""
+    """Require an engine that has logged data, where something is learned from them."""
     if config.engine == "graph":
         for name in ("cql_alpha", "imitation", "support", "q_weight"):
             if getattr(config, name):
@@ -192,11 +196,6 @@ def check_losses_on_logged_data(config: Settings) -> str | None:
                 f"--explore_with={config.explore_with} learns from logged data, which"
                 " --engine=graph has not: use --engine=host."
             )
-    if config.support and config.munchausen:
-        return (
-            "--munchausen and --support cannot be combined: its soft bootstrap has no greedy next"
-            " action to choose among those that the data support. Leave one out."
-        )
     return None
 
 

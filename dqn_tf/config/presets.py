@@ -8,6 +8,7 @@ from dqn_tf.config.dqn_config import DQNConfig
 from dqn_tf.config.language_checks import without_unread
 from dqn_tf.config.notation import is_version_of
 from dqn_tf.config.preset import LongRun, Preset
+from dqn_tf.config.settings.learning import BESIDE_MUNCHAUSEN
 from dqn_tf.config.settings.logged import LoggedDataSettings
 from dqn_tf.config.text_presets import TEXT_PRESETS, WHERE_MODEL_LEARNS, WITH_LANGUAGE_MODEL
 
@@ -263,12 +264,10 @@ def without_excluded(values: dict[str, Any], overrides: dict[str, Any]) -> dict[
     So `--rainbow` can be typed where a preset has Munchausen's, and `--munchausen` where it has
     double DQN's. Of two that are both typed, DQNConfig refuses one.
     """
-    excluded = set()
-    if overrides.get("munchausen"):
-        excluded.add("double")
-    is_distributional = overrides.get("distribution", "none") != "none"
-    if overrides.get("double") or overrides.get("support") or is_distributional:
-        excluded.add("munchausen")
+    excluded = set(BESIDE_MUNCHAUSEN) if overrides.get("munchausen") else set()
+    for name, allowed in BESIDE_MUNCHAUSEN.items():
+        if overrides.get(name, allowed[0]) not in allowed:
+            excluded.add("munchausen")
     return {name: value for name, value in values.items() if name not in excluded}
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
 from dqn_tf.config import kinds
@@ -51,9 +51,12 @@ class Dimension:
         """Whether its numbers are whole."""
         return str(FIELDS[self.name].type).startswith("int")
 
-    def is_tried(self, values: Values) -> bool:
-        """Tell whether the setting does something beside these values of all settings."""
-        return is_any_met(self.when, values)
+    def is_tried(self, values: Values, undecided: Container[str] = ()) -> bool:
+        """Tell whether the setting does something beside these values of all settings.
+
+        Those that are `undecided` yet do not count: what contradicts them is decided with them.
+        """
+        return is_any_met(_without(self.when, undecided), values)
 
     def suggest(self, trial: Suggests) -> Any:
         """Return the trial's value of the setting, a number with DIGITS digits or more."""
@@ -106,20 +109,26 @@ class Space:
     dimensions: tuple[Dimension, ...]
 
     def propose(self, trial: Suggests) -> dict[str, Any]:
-        """Return a trial's values of the settings that are tried beside each other."""
+        """Return a trial's values of the settings that are tried beside each other.
+
+        A switch that would contradict another value is off, though the base may have it on.
+        """
         values = self._base_values()
-        proposed = {}
-        for dimension in self.dimensions:
-            if dimension.is_tried(values):
-                values[dimension.name] = proposed[dimension.name] = dimension.suggest(trial)
+        proposed: dict[str, Any] = {}
+        for dimension, undecided in self.in_turn():
+            name = dimension.name
+            if dimension.is_tried(values, undecided):
+                values[name] = proposed[name] = dimension.suggest(trial)
+            elif values[name] is True:
+                values[name] = proposed[name] = False
         return proposed
 
     def base_parameters(self) -> dict[str, Any] | None:
         """Return the parameters of the trial that is `base`; None where a range leaves it out."""
         values = self._base_values()
         parameters = {}
-        for dimension in self.dimensions:
-            if dimension.is_tried(values):
+        for dimension, undecided in self.in_turn():
+            if dimension.is_tried(values, undecided):
                 value = values[dimension.name]
                 if value not in dimension:
                     return None
@@ -129,6 +138,13 @@ class Space:
     def describe(self) -> dict[str, str]:
         """Return the range of each setting that may be tried, as it is typed."""
         return {dimension.name: dimension.describe() for dimension in self.dimensions}
+
+    def in_turn(self) -> Iterator[tuple[Dimension, set[str]]]:
+        """Give each dimension with the names of those after it."""
+        undecided = {dimension.name for dimension in self.dimensions}
+        for dimension in self.dimensions:
+            undecided.discard(dimension.name)
+            yield dimension, undecided
 
     def _base_values(self) -> dict[str, Any]:
         values = {name: getattr(self.base, name) for name in FIELDS}
@@ -158,7 +174,7 @@ def make_space(
             continue
         dimension = _dimension(name, searched, base)
         if name in own:
-            dimension = dataclasses.replace(dimension, when=_of_others(dimension.when, name))
+            dimension = dataclasses.replace(dimension, when=_without(dimension.when, (name,)))
         else:
             dimension = dimension.with_value(getattr(base, name))
         dimensions.append(dimension)
@@ -185,10 +201,10 @@ def when_tried(name: str) -> AnyOf:
     return tuple({**one, **searched.when} for one in read) if searched else read
 
 
-def _of_others(conditions: AnyOf, name: str) -> AnyOf:
-    """Return the conditions without what they say of the setting `name` itself."""
+def _without(conditions: AnyOf, names: Container[str]) -> AnyOf:
+    """Return the conditions without what they say of these settings."""
     return tuple(
-        {other: allowed for other, allowed in one.items() if other != name} for one in conditions
+        {name: allowed for name, allowed in one.items() if name not in names} for one in conditions
     )
 
 
@@ -225,8 +241,9 @@ def _reachable(space: Space) -> list[Dimension]:
     """Return the dimensions that are tried beside some values of the others."""
     possible: dict[str, Any] = {name: [value] for name, value in space._base_values().items()}
     kept = []
-    for dimension in space.dimensions:
-        if any(_is_possible(condition, possible) for condition in dimension.when):
+    for dimension, undecided in space.in_turn():
+        conditions = _without(dimension.when, undecided)
+        if any(_is_possible(condition, possible) for condition in conditions):
             kept.append(dimension)
             # of a range its ends and what it holds now stand for all others
             ends = dimension.choices or (dimension.low, dimension.high)

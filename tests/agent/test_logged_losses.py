@@ -215,7 +215,7 @@ def test_an_agent_with_the_head_is_saved_and_loaded(tmp_path):
 @pytest.mark.parametrize(
     "settings, sentence",
     [
-        ({"support": 0.1, "munchausen": True}, "--munchausen and --support cannot be combined"),
+        ({"support": 0.1, "munchausen": True}, "--munchausen and --support=0.1 cannot be combined"),
         ({"support": 0.1, "engine": "graph"}, "--support learns from logged data, which"),
         ({"cql_alpha": 0.1, "engine": "graph"}, "--cql_alpha learns from logged data, which"),
         ({"imitation": 0.1, "engine": "graph"}, "--imitation learns from logged data, which"),

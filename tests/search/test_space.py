@@ -75,6 +75,40 @@ def test_a_proposal_has_what_does_something_beside_the_others():
     assert seen == space.describe().keys()
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["--env=MinAtar/Breakout-v1"],  # its preset has Munchausen's bootstrap
+        ["--env=CartPole-v1", "--munchausen"],
+        ["--env=CartPole-v1", "--distribution=c51", "--v_min=0", "--v_max=100"],
+        ["--env=Acrobot-v1"],  # and this one double DQN's
+        ["--env=CartPole-v1", "--data=a.npz", "--support=0.1", "--pretrain_updates=5"],
+        ["--env=CartPole-v1", "--data=a.npz", "--imitation=0.1", "--imitation_loss=margin"],
+        ["--env=CartPole-v1", "--noisy", "--epsilon_schedule=0:1,100:0.1"],
+    ],
+    ids=" ".join,
+)
+def test_no_proposal_beside_any_base_is_refused(words):
+    space = space_of(*words)
+    names = ("munchausen", "double", "distribution")
+    seen: dict[str, set] = {name: set() for name in names}
+    for seed in range(200):
+        config = dataclasses.replace(space.base, **space.propose(Draws(seed)))  # may raise
+        for name in names:
+            seen[name].add(getattr(config, name))
+    typed = {name: {getattr(space.base, name)} for name in names if f"--{name}" in " ".join(words)}
+    if "munchausen" in typed:
+        typed |= {"double": {False}, "distribution": {"none"}}
+    elif "distribution" in typed or space.base.support:
+        typed |= {"munchausen": {False}}
+    free = {
+        "munchausen": {False, True},
+        "double": {False, True},
+        "distribution": {"none", "quantile"},
+    }
+    assert seen == free | typed
+
+
 def test_what_the_base_has_is_in_its_own_ranges_and_the_first_trial():
     space = space_of("--env=CartPole-v1", "--gamma=0.97", "--range=n_step=2:4")
     assert "gamma" not in space.describe()  # it is given, so it is fixed

@@ -9,6 +9,8 @@ from dqn_tf.config.ranges import Choice, Format, Range
 from dqn_tf.config.searched import Searched
 from dqn_tf.config.settings.setting import IMPROVEMENTS, LEARNING, NATURE, NETWORK, setting
 
+# The soft bootstrap has no greedy next action to choose, and its target is a number.
+BESIDE_MUNCHAUSEN = {"double": (False,), "distribution": ("none",), "support": (0.0,)}
 OF_BOUNDS = ({"distribution": ("c51",)}, {"clip_targets": (True,)})
 
 
@@ -285,7 +287,7 @@ class LearningSettings:
         Choice("none", "c51", "quantile"),
         source="Bellemare et al. 2017; Dabney et al. 2018",
         fixed_on_resume=True,
-        search=Searched(choices=("none", "quantile")),
+        search=Searched(choices=("none", "quantile"), when={"munchausen": (False,)}),
     )
     atoms: int = setting(
         51,
@@ -325,9 +327,7 @@ class LearningSettings:
         IMPROVEMENTS,
         "adds the scaled log-policy to the reward; the bootstrap is soft",
         source="Vieillard et al. 2020",
-        search=Searched(
-            choices=(False, True), when={"double": (False,), "distribution": ("none",)}
-        ),
+        search=Searched(choices=(False, True), when=BESIDE_MUNCHAUSEN),
     )
     munchausen_alpha: float = setting(
         0.9,
