@@ -28,6 +28,8 @@ from dqn_tf.envs.spaces import Spaces
 from dqn_tf.experience import transitions
 from dqn_tf.support.errors import UserError
 
+NUMBERS = "biufV"  # kinds of NumPy dtypes; V is bfloat16's
+
 
 class Columns:
     """Reads batches of transitions for environments with these spaces.
@@ -93,10 +95,14 @@ class Columns:
             return data
         if isinstance(data, Generator):  # of which Keras wants tuples
             return (batch if isinstance(batch, tuple) else (batch,) for batch in data)
-        if not isinstance(data, (Mapping, tuple, list)) and not hasattr(data, "dtype"):
+        is_named = data is None or isinstance(data, (Mapping, tuple, list))
+        if not is_named and not hasattr(data, "dtype"):
             return data
         named = {name: _to_array(name, value) for name, value in unpack(data).items()}
         self.require(named)
+        for name, value in named.items():
+            if isinstance(value, np.ndarray) and value.dtype.kind not in NUMBERS:
+                raise _no_array(name, value)
         if not len(named["reward"]):
             raise UserError("There are no transitions to learn from: the columns have no rows.")
         return named
@@ -122,7 +128,7 @@ class Columns:
             if "observation" not in data:
                 raise UserError(f"The data have no column observation, but {describe_all(data)}.")
             data = data["observation"]
-        if isinstance(data, list):
+        if data is None or isinstance(data, list):
             data = _to_array("observation", data)
         if hasattr(data, "dtype"):
             require_column("observation", data, self._known["observation"])

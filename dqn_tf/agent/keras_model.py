@@ -91,7 +91,7 @@ class TransitionModel(tf.keras.Model):
     train_on_batch = _on_transitions(tf.keras.Model.train_on_batch)
     test_on_batch = _on_transitions(tf.keras.Model.test_on_batch)
     predict = _on_observations(tf.keras.Model.predict)
-    predict_on_batch = _in_sentences(tf.keras.Model.predict_on_batch)
+    predict_on_batch = _on_observations(tf.keras.Model.predict_on_batch)
     __call__ = _in_sentences(tf.keras.Model.__call__)
 
     def train_step(self, data: Any) -> dict[str, tf.Tensor]:

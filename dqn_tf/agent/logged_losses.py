@@ -8,6 +8,7 @@ are.
 import tensorflow as tf
 
 from dqn_tf.agent import losses
+from dqn_tf.support.errors import UserError
 
 
 def conservative(
@@ -23,13 +24,18 @@ def conservative(
 
 
 def cross_entropy(
-    behaviour: tf.Tensor, action: tf.Tensor, mask: tf.Tensor | None = None
+    behaviour: tf.Tensor | None, action: tf.Tensor, mask: tf.Tensor | None = None
 ) -> tf.Tensor:
     """Return -log π(a_data|s): logits [B, A], [B] → [B]. π is a softmax over the legal actions.
 
     It is the loss of behaviour cloning, and of the model of the behaviour in discrete BCQ (Fujimoto
-    et al. 2019).
+    et al. 2019). Raises UserError where a network has no behaviour head.
     """
+    if behaviour is None:
+        raise UserError(
+            "The network has no behaviour head to imitate with: give its DQNConfig"
+            " pretrain_updates, support, q_weight or imitation."
+        )
     # -1e9, not -inf: the product with a probability of 0 is to stay finite
     logits = behaviour if mask is None else tf.where(mask, behaviour, -1e9)
     return -losses.select(tf.nn.log_softmax(logits), action)

@@ -136,7 +136,8 @@ def quantile_huber(target: tf.Tensor, quantiles: tf.Tensor, delta: float) -> tf.
     """Return the quantile Huber loss of each transition: [B, M] samples, [B, N] quantiles → [B].
 
     It is summed over the N quantiles at the levels (i + 1/2) / N, and averaged over the M samples
-    (Dabney et al. 2018, equation 10).
+    (Dabney et al. 2018, equation 10). It is divided by `delta`, as Dabney et al. do later in the
+    same year for implicit quantiles.
     """
     target.shape.assert_has_rank(2)
     quantiles.shape.assert_has_rank(2)

@@ -10,7 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from dqn_tf.agent.autograph import compile_loops
-from dqn_tf.agent.column import Batch
+from dqn_tf.agent.column import Batch, describe_all
 from dqn_tf.agent.packed_batches import Batches, Layout, pack, unpack
 from dqn_tf.agent.update_metrics import BlockMetrics
 from dqn_tf.agent.value_checks import plain_sentences
@@ -56,6 +56,10 @@ class UpdateProgram:
         Returns what gives their outcome and, where a `helper` does them in its thread, waits for
         it. Raises UserError if there are not so many batches.
         """
+        if "reward" not in batches:
+            raise UserError(
+                f"The batches have no column reward, but {describe_all(batches) or 'none'}."
+            )
         if updates > len(batches["reward"]):
             raise UserError(
                 f"{updates} updates need as many batches, and there are {len(batches['reward'])}."

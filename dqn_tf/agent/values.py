@@ -89,7 +89,10 @@ class Categorical:
     def loss(
         self, target: tf.Tensor, selected: tf.Tensor, td_loss: losses.Loss
     ) -> tuple[tf.Tensor, tf.Tensor]:
-        """Return the cross-entropy [B]; prioritised replay uses it too (Hessel et al. 2018)."""
+        """Return the cross-entropy [B]; prioritised replay uses it, too.
+
+        Hessel et al. 2018 take the KL divergence there, which is less by the target's entropy.
+        """
         cross_entropy = -tf.reduce_sum(target * tf.nn.log_softmax(selected), axis=1)
         return cross_entropy, cross_entropy
 

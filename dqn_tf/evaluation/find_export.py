@@ -57,8 +57,8 @@ def find_export(name: str) -> Version:
     path = Path(os.path.expanduser(name))
     if path.is_file():
         raise UserError(
-            f"{path} refused: evaluate.py loads SavedModels only, each a directory with a {PROGRAM}"
-            " in it. The file was not opened."
+            f"{path} refused: only SavedModels are loaded, each a directory with a {PROGRAM} in it."
+            " The file was not opened."
         )
     if not path.is_dir():
         raise UserError(f"{path}: there is no such directory.")

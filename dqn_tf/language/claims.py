@@ -45,6 +45,13 @@ class Claims:
             raise self.wrong(name, f"it must be a whole number from 1 to {MOST:,}", value)
         return value
 
+    def part(self, name: str, whole: str) -> int:
+        """Return `count` of a name that must not be above that of another. Raises UserError."""
+        value, most = self.count(name), self.count(whole)
+        if value > most:
+            raise self.wrong(name, f"it must be at most {whole}, {most:,}")
+        return value
+
     def real(self, name: str, default: float | None = None) -> float:
         """Return a number above 0 that float32 can hold. Raises UserError if it is none."""
         value = self.value(name, default)

@@ -168,7 +168,7 @@ class GgufFile:
             if name.startswith(f"{FAMILY}.") and name not in KNOWN:
                 raise claims.wrong(name, UNREAD)
         claims.require_plain(PLAIN)
-        heads = claims.count(HEADS)
+        heads = claims.part(HEADS, WIDTH)
         width = claims.count(WIDTH)
         head_width = claims.count(HEAD_WIDTH, width // heads)
         for name in AS_WIDE:

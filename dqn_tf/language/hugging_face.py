@@ -124,6 +124,8 @@ class HuggingFaceFiles:
             )
         try:
             content = json.loads(path.read_text(encoding="utf-8"))
+        except OSError as error:
+            raise refuse(self.model, f"{name} cannot be read: {error.strerror}.") from error
         except (ValueError, RecursionError) as error:
             raise refuse(self.model, f"{name} is no JSON ({describe_error(error)}).") from error
         if not isinstance(content, dict):
@@ -138,7 +140,7 @@ class HuggingFaceFiles:
                 f"only models of the family {FAMILY!r} are read, such as SmolLM2 and Llama",
             )
         config.require_plain(PLAIN)
-        heads = config.count("num_attention_heads")
+        heads = config.part("num_attention_heads", "hidden_size")
         width = config.count("hidden_size")
         head_width = config.count("head_dim", width // heads)
         base, divisors = rotary.of_config(config, head_width)

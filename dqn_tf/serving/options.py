@@ -1,10 +1,12 @@
 """The flags, under TensorFlow Serving's names where it has them, as one frozen value."""
 
+import contextlib
 import dataclasses
 import math
 import os
 import socket
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, cast
 
@@ -274,12 +276,32 @@ def _check_models(options: Options) -> None:
         raise StartError(
             "Give --model_base_path=DIRECTORY, or --model_config_file=FILE, and not both."
         )
-    if options.model_config_file and not Path(options.model_config_file).is_file():
-        raise StartError(f"--model_config_file={options.model_config_file} is no file.")
+    if options.model_config_file:
+        with _looking_at("model_config_file", options.model_config_file):
+            if not Path(options.model_config_file).is_file():
+                raise StartError(f"--model_config_file={options.model_config_file} is no file.")
     if options.model_base_path:
-        if not options.model_name:
-            raise StartError("--model_name= is empty: clients could not ask for the model.")
-        _check_base_path(options.model_base_path)
+        _check_model_name(options.model_name)
+        with _looking_at("model_base_path", options.model_base_path):
+            _check_base_path(options.model_base_path)
+
+
+@contextlib.contextmanager
+def _looking_at(flag: str, path: str) -> Iterator[None]:
+    """Make a StartError of a path that may not be looked at, or is too long."""
+    try:
+        yield
+    except OSError as error:
+        raise StartError(f"--{flag}={path} cannot be read: {error.strerror}.") from error
+
+
+def _check_model_name(name: str) -> None:
+    if not name:
+        raise StartError("--model_name= is empty: clients could not ask for the model.")
+    try:
+        name.encode()
+    except UnicodeEncodeError as error:
+        raise StartError(f"--model_name={name!r} is no text in UTF-8.") from error
 
 
 def _check_base_path(path: str) -> None:

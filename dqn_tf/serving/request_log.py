@@ -6,6 +6,7 @@ into the queue is dropped and counted, so that a slow disk never makes a client 
 """
 
 import collections
+import functools
 import sys
 import tempfile
 import threading
@@ -111,11 +112,13 @@ class RequestLog:
 
     def _write_all(self) -> None:
         while (request := self._next()) is not None:
-            record = prediction_log(*request, sample=self._sample)
-            if self._attempt(self._files.write, record):
+            if self._attempt(functools.partial(self._write, request), lost=1):
                 self._unflushed += 1
         if self._attempt(self._files.close):
             self._count_written()
+
+    def _write(self, request: ServedRequest) -> None:
+        self._files.write(prediction_log(*request, sample=self._sample))
 
     def _next(self) -> ServedRequest | None:
         """Return the oldest request; None once closed and empty.
@@ -132,16 +135,19 @@ class RequestLog:
             self._queued_bytes -= request.size()
             return request
 
-    def _attempt(self, action: Callable[..., None], *record: bytes) -> bool:
-        """Return True if the disk did it; a full disk costs records, never the server."""
+    def _attempt(self, action: Callable[[], None], lost: int = 0) -> bool:
+        """Return True if it was done; a full disk costs records, never the server or the thread.
+
+        If it was not, so many records are `lost` beside those that were not flushed yet.
+        """
         try:
-            action(*record)
+            action()
             return True
-        except (OSError, tf.errors.OpError) as error:
+        except Exception as error:
             self._files.abandon()
-            lost = len(record) + self._unflushed
+            lost += self._unflushed
             self._unflushed = 0
-            reason = getattr(error, "message", None) or str(error)
+            reason = getattr(error, "message", None) or str(error) or type(error).__name__
             with self._changed:
                 self._drop(reason.splitlines()[0], lost)
             return False

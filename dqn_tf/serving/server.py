@@ -325,15 +325,23 @@ def _request_log(options: Options) -> RequestLog | None:
 def _where(config: ModelConfig) -> str:
     """Say where versions are looked for, and what is wrong with the place."""
     path = Path(config.base_path)
+    try:
+        return f"in {path}, which {_what_it_is(path)}"
+    except OSError as error:
+        return f"in {path}, which cannot be read: {error.strerror}"
+
+
+def _what_it_is(path: Path) -> str:
+    """Say what a place without versions is. Raises OSError if it cannot be looked at."""
     if path.is_dir() and not os.access(path, os.R_OK | os.X_OK):
-        return f"in {path}, which cannot be read"
+        return "cannot be read"
     if not path.exists():
-        return f"in {path}, which is not there yet"
+        return "is not there yet"
     if (path / "saved_model.pb").is_file():
-        return f"in {path}, which is a version itself: give the directory around it, {path.parent}"
+        return f"is a version itself: give the directory around it, {path.parent}"
     if not path.is_dir():
-        return f"in {path}, which is no directory"
-    return f"in {path}, which has no directory with a number for a name"
+        return "is no directory"
+    return "has no directory with a number for a name"
 
 
 class _LoopErrors:

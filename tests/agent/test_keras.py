@@ -97,7 +97,30 @@ def test_predict_gives_q_values_of_observations_and_of_transitions(agent):
     close(agent.predict(batch, verbose=0), q_values)
     close(agent.predict(dataset(batch), verbose=0), q_values)
     close(agent.predict_on_batch(batch["observation"]), q_values)
-    assert agent.predict(np.zeros((0, 3)), verbose=0).shape == (0, 4)
+    for method in (agent.predict, agent.predict_on_batch):
+        assert method(np.zeros((0, 3))).shape == (0, 4)
+
+
+def test_observations_that_are_none_are_named(agent):
+    for wrong in (None, np.zeros((2, 5))):
+        for method in (agent.predict, agent.predict_on_batch, agent.predict_on_batch):
+            with pytest.raises(UserError, match="observation"):
+                method(wrong)
+            assert method(np.zeros((2, 3))).shape == (2, 4)  # and again rows that are right
+
+
+def test_no_data_at_all_are_named(agent):
+    for method in (agent.fit, agent.evaluate, agent.train_on_batch):
+        with pytest.raises(
+            UserError, match="The data are nothing, and DQN learns from a dict of col"
+        ):
+            method(None)
+    with pytest.raises(UserError, match="The column note is a ndarray that makes no array of num"):
+        agent.fit(batch_of(note=np.array(["a"] * ROWS)), verbose=0)
+    with pytest.raises(UserError, match="have no column reward, but none"):
+        agent.learn({}, 1)
+    with pytest.raises(UserError, match="no behaviour head to imitate with: give its DQNConfig"):
+        agent.imitate({name: tf.constant(column) for name, column in batch_of().items()})
 
 
 def test_a_batch_is_trained_and_tested_on(agent):

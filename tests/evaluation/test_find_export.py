@@ -108,7 +108,7 @@ def test_a_file_is_refused_without_being_opened(name, tmp_path, evaluate_py):
     assert dead.exists()  # the canary is one
     dead.unlink()
     OPENED.clear()
-    with pytest.raises(UserError, match="refused: evaluate.py loads SavedModels only"):
+    with pytest.raises(UserError, match="refused: only SavedModels are loaded"):
         evaluate_py(f"--model={model}")
     assert not dead.exists() and str(model) not in OPENED
 

@@ -119,6 +119,10 @@ FAULTS = {
     "too many layers": (config(num_hidden_layers=3_000_000), r"no weight model\.layers\.2\."),
     "heads": (config(num_key_value_heads=3), "4 heads of queries and 3"),
     "odd heads": (config(head_dim=5), "5 numbers each"),
+    "more heads than numbers": (
+        config(num_attention_heads=17),
+        "num_attention_heads=17, and it must be at most hidden_size, 16",
+    ),
     "epsilon of 400 digits": (config(rms_norm_eps=10**400), "rms_norm_eps=1000.*finite number"),
     "epsilon": (config(rms_norm_eps="small"), "rms_norm_eps='small'"),
     "no epsilon at all": (config(rms_norm_eps=1e-60), "rms_norm_eps=1e-60"),

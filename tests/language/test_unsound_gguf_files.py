@@ -89,6 +89,10 @@ FAULTS = {
     "too many layers": (count("llama.block_count", 3_000_000), r"no weight model\.layers\.2\."),
     "true layers": (said("llama.block_count", True, KINDS.BOOL), "block_count=True"),
     "heads by layer": (array("llama.attention.head_count", [4, 4]), r"head_count=\[4, 4\]"),
+    "more heads than numbers": (
+        count("llama.attention.head_count", 17),
+        "head_count=17, and it must be at most llama.embedding_length, 16",
+    ),
     "wrong size": (count("llama.feed_forward_length", 32), r"is \[24, 16\], and by the sizes"),
     # tokens
     "tokens": (count(TOKENS, 5), "tokens=5, and it must be a list of texts"),

@@ -96,6 +96,31 @@ def test_a_short_list_of_values_repeats_its_last(server):
     assert tf.make_ndarray(answer.outputs["y"]).tolist() == [1.0, 2.0, 2.0, 2.0]
 
 
+@pytest.mark.parametrize("texts", [[b"a", b"bc"], [b"", b"x" * 300, "ü".encode()], []], ids=str)
+def test_strings_as_content_are_read_as_tensorflow_reads_them(server, texts):
+    lengths = b"".join(_varint(len(text)) for text in texts)
+    proto = tf.make_tensor_proto(texts, tf.string)
+    proto.string_val[:] = []
+    proto.tensor_content = lengths + b"".join(texts)
+    assert tf.io.parse_tensor(proto.SerializeToString(), tf.string).numpy().tolist() == texts
+    answer = server.prediction.Predict(request("echo_string", x=proto))
+    assert tf.make_ndarray(answer.outputs["y"]).tolist() == texts
+
+
+@pytest.mark.parametrize("content", [b"\x01\x02ab", b"\x01\x02abcd", b"\x01", b"\x80", b"\xff" * 9])
+def test_strings_as_content_that_are_not_whole(server, content):
+    proto = tf.make_tensor_proto([b"a", b"bc"], tf.string)
+    proto.string_val[:] = []
+    proto.tensor_content = content
+    code, message = fails(server.prediction.Predict, request("echo_string", x=proto))
+    assert code == CODES.INVALID_ARGUMENT and "tensor parsing error: x" in message
+
+
+def _varint(number: int) -> bytes:
+    low = number & 127
+    return bytes([low | 128]) + _varint(number >> 7) if number > 127 else bytes([low])
+
+
 def _proto(**fields) -> object:
     proto = tf.make_tensor_proto([1.0, 2.0], tf.float32)
     size = fields.pop("size", None)

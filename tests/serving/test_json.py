@@ -11,7 +11,7 @@ from tensorflow.core.example import example_pb2
 from tensorflow.core.protobuf import meta_graph_pb2
 
 from dqn_tf.serving.errors import ServingError
-from dqn_tf.serving.http import json_pieces, json_reader
+from dqn_tf.serving.http import json_pieces, json_reader, json_writer
 from dqn_tf.serving.http.body import Body, BodyTooLarge
 from dqn_tf.serving.http.documents import LargeDocument, SmallDocument
 from dqn_tf.serving.http.large_body import LargeBody
@@ -319,3 +319,12 @@ def test_memory_for_bodies_has_an_end_and_comes_back():
             larger.add(2 << 20)
         large.set(100)
         larger.add(2 << 20)
+
+
+@pytest.mark.parametrize("names", ["y", "yz"])
+def test_a_reply_in_rows_has_rows(names):
+    outputs = {name: np.zeros((0, 2), np.float32) for name in names}
+    with pytest.raises(ServingError) as caught:
+        json_writer.prediction(outputs, is_rows=True)
+    assert caught.value.message == "Tensor name: y has invalid batch size: 0"
+    assert b"[]" in json_writer.prediction(outputs, is_rows=False)

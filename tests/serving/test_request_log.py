@@ -162,6 +162,16 @@ def test_a_directory_that_goes_away_costs_its_records_only(tmp_path, capsys):
     ] == [2]
 
 
+def test_a_request_that_makes_no_record_is_dropped_alone(tmp_path, capsys):
+    log = RequestLog(tmp_path, 1 << 20, 1.0)
+    log("a\udcff", 1, "serving_default", INPUTS, OUTPUTS)  # protobuf takes no such text
+    until(lambda: log.dropped == 1)
+    log("dqn", 2, "serving_default", INPUTS, OUTPUTS)
+    log.close()
+    assert (log.written, log.dropped) == (1, 1) and len(logs(tmp_path)) == 1
+    assert "dropping requests: " in capsys.readouterr().err
+
+
 def test_a_record_above_the_cap_is_refused_alone(tmp_path):
     log = RequestLog(tmp_path, 4096, 1.0)
     log("dqn", 1, "serving_default", {"observation": np.zeros((1, 5000), np.uint8)}, OUTPUTS)

@@ -63,13 +63,14 @@ def to_array(
     content = proto.tensor_content
     values = getattr(proto, field)
     has_content = len(content) > 0
-    _check_claim(
-        shape, len(content) // dtype.itemsize if has_content else len(values), dtype, alias
-    )
+    least_bytes = 1 if dtype.hasobject else dtype.itemsize  # of an element in the content
+    _check_claim(shape, len(content) // least_bytes if has_content else len(values), dtype, alias)
     tensor.check_size(shape[0] if shape else 0, count, max_rows, alias)
     if not has_content:
         return _flat_array(values, count, field, dtype).reshape(shape)
-    if dtype.hasobject or len(content) != count * dtype.itemsize:
+    if dtype.hasobject:
+        return _strings(content, count, alias).reshape(shape)
+    if len(content) != count * dtype.itemsize:
         raise _parsing_error(alias)
     if dtype == np.bool_:  # in C++, a bool that is neither 0 nor 1 may do anything
         return (np.frombuffer(content, np.uint8) != 0).reshape(shape)
@@ -128,6 +129,29 @@ def _flat_array(values: Sequence[Any], count: int, field: str, dtype: np.dtype) 
         flat = flat.astype(dtype)
     missing = count - len(flat)
     return np.pad(flat, (0, missing), "edge") if missing else flat
+
+
+def _strings(content: bytes, count: int, alias: str) -> np.ndarray:
+    """Return the strings [count] that `content` holds: first all lengths, as varints, then all."""
+    place = 0
+    sizes = []
+    for _ in range(count):
+        size, shift, more = 0, 0, True
+        while more:
+            if place == len(content) or shift > 28:  # no more than 32 bits
+                raise _parsing_error(alias)
+            size |= (content[place] & 127) << shift
+            more = content[place] > 127
+            place += 1
+            shift += 7
+        sizes.append(size)
+    if place + sum(sizes) != len(content):
+        raise _parsing_error(alias)
+    flat = np.empty(count, object)
+    for number, size in enumerate(sizes):
+        flat[number] = content[place : place + size]
+        place += size
+    return flat
 
 
 def _from_iterable(values: Sequence[Any], count: int, dtype: np.dtype) -> np.ndarray:

@@ -36,8 +36,8 @@ def error(message: str) -> bytes:
 def prediction(outputs: Arrays, is_rows: bool, deadline: float | None = None) -> bytes:
     """Write the reply to a predict request, in rows or in columns.
 
-    In rows, raises INVALID_ARGUMENT unless all outputs have the same first dimension. Raises
-    DEADLINE_EXCEEDED after the deadline, a time.monotonic().
+    In rows, raises INVALID_ARGUMENT unless all outputs have the same number of rows, at least one.
+    Raises DEADLINE_EXCEEDED after the deadline, a time.monotonic().
     """
     for name, array in outputs.items():
         if array.dtype not in DTYPES:
@@ -84,6 +84,8 @@ def _check_rows(outputs: Arrays) -> None:
                 f"Tensor name: {name} has no shape information: it is a scalar, and cannot be"
                 " written as rows"
             )
+        if size < 1:
+            raise invalid_argument(f"Tensor name: {name} has invalid batch size: {size}")
         if size != first_size:
             raise invalid_argument(
                 f"Tensor name: {name} has inconsistent batch size: {size} expecting: {first_size}"
@@ -95,7 +97,7 @@ def _rows(outputs: Arrays, deadline: float | None) -> Iterator[bytes]:
     names = [_text(name) for name in outputs]
     form = b"{%s}" % b",".join(name.replace(b"%", b"%%") + b":%s" for name in names)
     size = len(next(iter(outputs.values())))
-    row_elements = sum(array.size for array in outputs.values()) // max(1, size)
+    row_elements = sum(array.size for array in outputs.values()) // size
     step = max(1, SLICE_ELEMENTS // max(1, row_elements))
     for start in range(0, size, step):
         check_deadline(deadline)

@@ -93,7 +93,7 @@ class Batcher:
                 f"Task size {rows} is larger than maximum input batch size {limit}"
             )
         task = Task(inputs, rows, deadline)
-        shapes = [array.shape[1:] for array in inputs.values()]
+        shapes = [inputs[alias].shape[1:] for alias in signature.inputs]
         key = (id(model), signature.name, names, *shapes)
         with self._changed:
             batch = self._open.get(key)
