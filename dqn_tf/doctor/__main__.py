@@ -11,12 +11,15 @@ from typing import Any
 
 from absl import flags
 
+from dqn_tf.agent.networks import choice
 from dqn_tf.config import flags as config_flags
 from dqn_tf.config import presets
 from dqn_tf.config.dqn_config import DQNConfig
 from dqn_tf.doctor import advice, random_play
 from dqn_tf.envs import registry
 from dqn_tf.envs.probes import probes
+from dqn_tf.envs.spaces import Spaces
+from dqn_tf.experience import memory_plan
 from dqn_tf.support import command_line, tensorflow_loading
 from dqn_tf.support.interrupts import answer_signals
 
@@ -106,12 +109,13 @@ def examine_environment(overrides: dict[str, Any], check: Callable[[], None] = l
     """Play the environment at random and print the advice; return the exit status.
 
     `check` is called before each step and may raise. Raises UserError if the environment cannot be
-    used at all.
+    used at all, or if train.py would refuse to learn from it.
     """
     config = presets.configure(overrides["env"], overrides)
     if config.engine == "graph":
         registry.require_native(config.env)
     facts = random_play.inspect(config, MAX_STEPS, check)
+    _require_learnable(config, facts.spaces)
     findings = advice.findings(facts, config)
     for kind, subject, text in findings:
         line = f"{kind:<7} {subject:<13} {text}"
@@ -124,6 +128,13 @@ def examine_environment(overrides: dict[str, Any], check: Callable[[], None] = l
     else:
         print(f"{config.env}: fit to learn from, with this configuration.")
     return int(wrong > 0)
+
+
+def _require_learnable(config: DQNConfig, spaces: Spaces) -> None:
+    """Raise UserError where train.py would refuse to learn from such spaces."""
+    choice.require_fit(config.network, spaces)
+    config = memory_plan.with_capacity(config, spaces)
+    memory_plan.require_memory(config, spaces, parameters=choice.parameters(config, spaces))
 
 
 def command() -> None:

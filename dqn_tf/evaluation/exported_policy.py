@@ -17,6 +17,7 @@ from dqn_tf.support.plain_paths import plain
 
 INPUTS = {"observation"}
 OUTPUTS = {"action", "q_values"}
+SAYING_NOTHING = ("", "Graph execution error:")  # lines of TensorFlow's messages
 
 
 class ExportedPolicy:
@@ -60,7 +61,7 @@ class ExportedPolicy:
         """Return the actions [N] int64 for observations [N, *shape] and masks [N, A].
 
         Observations are cast to the signature's dtype. Raises UserError if the model fails on them,
-        or answers with anything but an action for each.
+        or answers with anything but an action for each, or is given masks and knows none.
         """
         try:
             outputs = self._answer(observation.astype(self._dtype, copy=False), mask)
@@ -78,6 +79,10 @@ class ExportedPolicy:
             outputs = self._read_once(observation, mask)
         elif mask is None:
             outputs = self.serve(observation=tf.constant(observation))
+        elif self.serve_masked is None:
+            raise UserError(
+                f"{self.version} takes no mask: its environment gave none when it was trained."
+            )
         else:
             outputs = self.serve_masked(
                 observation=tf.constant(observation), action_mask=tf.constant(mask)
@@ -120,9 +125,9 @@ def load_saved_model(version: Path) -> tf.Module:
 
 
 def first_line(error: Exception) -> str:
-    """Return the error's type and the first line of its message."""
-    lines = str(error).strip().splitlines()
-    return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
+    """Return the error's type and the first line of its message that says something."""
+    lines = [line for line in str(error).splitlines() if line.strip() not in SAYING_NOTHING]
+    return f"{type(error).__name__}: {lines[0].strip()}" if lines else type(error).__name__
 
 
 def _require_observations_fit(version: Path, spec: tf.TensorSpec, spaces: Spaces) -> None:

@@ -139,9 +139,11 @@ def split(observation: dict[str, Any]) -> tuple[Any, Any]:
     return observation["observation"], observation["action_mask"]
 
 
-def _observation_spec(space: Any, spaces: Spaces) -> BoundedArraySpec:
-    """Return the spec of a Box or a Discrete space."""
+def _observation_spec(space: Any, spaces: Spaces) -> ArraySpec:
+    """Return the spec of a Box or a Discrete space; that of bools has no bounds."""
     dtype = np.dtype(spaces.observation_dtype)
+    if dtype.kind == "b":
+        return ArraySpec(spaces.observation_shape, dtype, name="observation")
     if spaces.categories:
         low = spaces.category_start
         high = spaces.category_start + spaces.categories - 1

@@ -56,9 +56,7 @@ class SearchPlan(NamedTuple):
         config = dataclasses.replace(self.base, **proposed)
         if self.engine is None and config.env in registry.NATIVE:
             config = _on_graph(config)
-        unfit = choice.refusal(config.network, self.spaces)
-        if unfit:
-            raise UserError(f"--network={config.network}: {unfit}")
+        choice.require_fit(config.network, self.spaces)
         config = memory_plan.with_capacity(config, self.spaces)
         self._require_affordable(config)
         return config

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import json
+import os
 import re
 import warnings
 from collections.abc import Iterator
@@ -10,10 +12,13 @@ from pathlib import Path
 from typing import Any
 
 from dqn_tf.support import command_line
+from dqn_tf.support.addresses import without_password
 from dqn_tf.support.errors import UserError, describe_error
 
 LOCK_SECONDS = 20  # how long one waits for another process to end its write to a SQLite file
 JOURNAL = "journal:"
+BEGINNING = b'{"op_code"'  # of each line of a journal
+OF_ANOTHER_KIND = "it is a file of another kind, and no study's. Name another file."
 
 
 def load_optuna() -> Any:
@@ -65,7 +70,9 @@ def open_storage(place: str) -> Any:
         _require_directory(place, file)
         journal = optuna.storages.journal
         with errors_told(place, is_opening=True):
-            return optuna.storages.JournalStorage(journal.JournalFileBackend(str(file)))
+            lock = journal.JournalFileSymlinkLock(str(file))
+            _mend_journal(place, file, lock)
+            return optuna.storages.JournalStorage(journal.JournalFileBackend(str(file), lock))
     url, is_sqlite = place, place.startswith("sqlite")
     if "://" not in place:
         _require_directory(place, Path(place))
@@ -98,11 +105,6 @@ def errors_told(place: str, is_opening: bool = False) -> Iterator[None]:
         raise UserError(f"--storage={without_password(place)}: {_reason(error)}") from error
 
 
-def without_password(place: str) -> str:
-    """Return an address without its password."""
-    return re.sub(r"(://[^:/@]*):[^@]*@", r"\1:***@", place)
-
-
 def _reason(error: BaseException) -> str:
     innermost = error
     while innermost.__cause__ is not None:
@@ -114,10 +116,40 @@ def _reason(error: BaseException) -> str:
             " name another file."
         )
     if "not a database" in text:
-        return "it is a file of another kind, and no study's. Name another file."
+        return OF_ANOTHER_KIND
     if "readonly" in text or "read-only" in text:
         return "it cannot be written to."
     return f"{describe_error(innermost)}."
+
+
+def _mend_journal(place: str, file: Path, lock: Any) -> None:
+    """Cut off a last line that is not whole, as a full disk leaves it.
+
+    Optuna would write the next one behind it, and nobody could read either. Raises UserError for a
+    file that is no journal.
+    """
+    if not file.is_file():
+        return
+    lock.acquire()
+    try:
+        content = file.read_bytes()
+        whole = content.rfind(b"\n") + 1  # bytes of all whole lines
+        first = content[: content.find(b"\n") + 1] or content
+        is_journal = _is_entry(first) if whole else BEGINNING.startswith(first[: len(BEGINNING)])
+        if content and not is_journal:
+            raise UserError(f"--storage={place}: {OF_ANOTHER_KIND}")
+        if whole < len(content):
+            os.truncate(file, whole)
+    finally:
+        lock.release()
+
+
+def _is_entry(line: bytes) -> bool:
+    """Tell whether a line is one of Optuna's journals."""
+    try:
+        return "op_code" in json.loads(line)
+    except (ValueError, TypeError, RecursionError):
+        return False
 
 
 def _require_directory(place: str, file: Path) -> None:

@@ -12,7 +12,8 @@ import optuna
 from optuna.trial import FrozenTrial, TrialState
 
 from dqn_tf.search.plan import SearchPlan, difference
-from dqn_tf.search.storage import errors_told, without_password
+from dqn_tf.search.storage import errors_told
+from dqn_tf.support.addresses import without_password
 from dqn_tf.support.errors import UserError
 
 PROTOCOL = "dqn_tf"  # the study's attribute that holds what all trials share

@@ -256,6 +256,10 @@ def _os_sentence(error: OSError) -> str:
     reason = error.strerror or str(error) or type(error).__name__
     if error.filename:
         return f"{error.filename}: {reason}."
+    try:
+        os.getcwd()
+    except FileNotFoundError:
+        return "The directory in which this is run has been removed: change into another one."
     temporary = os.environ.get("TMPDIR", "/tmp")
     return f"{reason}; no file is named, so it may be a temporary one, in {temporary}."
 

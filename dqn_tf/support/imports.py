@@ -5,7 +5,7 @@ import os
 import sys
 from typing import Any
 
-from dqn_tf.support.errors import UserError
+from dqn_tf.support.errors import UserError, describe_error
 
 
 def import_named(setting: str, name: str) -> Any:
@@ -22,9 +22,9 @@ def import_named(setting: str, name: str) -> Any:
             f"--{setting}={name}: no module named '{error.name}' can be imported from"
             f" {os.getcwd()} or the installed packages."
         ) from error
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise UserError(
-            f"--{setting}={name}: importing {module_name} failed: {type(error).__name__}: {error}"
+            f"--{setting}={name}: importing {module_name} failed: {describe_error(error)}"
         ) from error
     if not hasattr(module, attribute):
         raise UserError(f"--{setting}={name}: {module_name} has nothing named '{attribute}'.")

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from dqn_tf.support import command_line
+from dqn_tf.support.addresses import without_password
 from dqn_tf.support.json_files import read_object
 from dqn_tf.tracking import mlflow_tracker, trackio_tracker, wandb_tracker
 from dqn_tf.tracking.destination import default_uri
@@ -45,7 +46,7 @@ def main(flags: TrackingFlags) -> None:
         start = (path / CONFIG).stat().st_mtime  # written when a run begins
         return open_tracker(Identity(key, run_name(flags, path), project, uri, start))
 
-    place = f"{flags.to} ({uri})"
+    place = f"{flags.to} ({without_password(uri)})"
     outcome = follow(
         flags.run,
         open_run,

@@ -2,7 +2,6 @@
 
 import dataclasses
 import functools
-import math
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -28,7 +27,7 @@ from dqn_tf.experience.logged.summary import summarize
 from dqn_tf.experience.replay_unit import holds_episodes, unit_tokens
 from dqn_tf.experience.whole_episodes import padding_of
 from dqn_tf.language import model_files
-from dqn_tf.run_files.checkpoint import REPLAY, Checkpoint, load_latest
+from dqn_tf.run_files.checkpoint import Checkpoint
 from dqn_tf.run_files.evaluation_file import is_complete
 from dqn_tf.run_files.run_directory import (
     CONFIG,
@@ -46,6 +45,7 @@ from dqn_tf.support import command_line, files
 from dqn_tf.support.errors import UserError
 from dqn_tf.training import (
     collecting,
+    common_checkpoint,
     earlier_run,
     initial_replay,
     initial_weights,
@@ -105,9 +105,7 @@ def prepare(flags: TrainingFlags) -> list[RunPlan]:
                 raise UserError(f"--export_dir={plan.export_dir} is where the checkpoints lie.")
             require_same_env(plan.export_dir, config.env)
         spaces = plans[0].spaces
-        unfit = choice.refusal(config.network, spaces)
-        if unfit:
-            raise UserError(f"--network={config.network}: {unfit}")
+        choice.require_fit(config.network, spaces)
         own_torso.require_usable(config, spaces)
         pretrained_model.require_usable(config)
         require_evictable(config, spaces)
@@ -118,7 +116,10 @@ def prepare(flags: TrainingFlags) -> list[RunPlan]:
         print(memory_plan.require_memory(config, spaces, len(plans), parameters))
         print(choice.explain(config, spaces))
         network = choice.resolved(config, spaces)
-        for sentence in unread.explain(config, network, flags.overrides):
+        # what --rainbow sets was not typed by itself
+        given = flags.overrides.items()
+        typed = [name for name, value in given if presets.RAINBOW.get(name) != value]
+        for sentence in unread.explain(config, network, typed):
             print(sentence)
         if config.lag or config.shards > 1:
             print(collecting.explain(config))
@@ -203,7 +204,18 @@ def _resumed_runs(resume: str, flags: TrainingFlags) -> list[RunPlan]:
         path = command_line.typed_path(plan.run_dir.path)
         instead = f"resume each by itself, such as --resume={path}"
         require_alike(plan.run_dir.path, plan.config, plans[0].config, instead)
-    plans = _with_checkpoints(plans, flags)
+    checkpoints = common_checkpoint.read(
+        [plan.run_dir for plan in plans],
+        [plan.recorded or plan.config for plan in plans],
+        Path(resume),
+        flags.refill_replay,
+    )
+    if plans and checkpoints[0].replay is None:
+        common_checkpoint.require_steps_to_refill(plans[0].config, checkpoints[0])
+    plans = [
+        plan._replace(checkpoint=checkpoint)
+        for plan, checkpoint in zip(plans, checkpoints, strict=True)
+    ]
     for plan in plans:
         sentences += _require_own_config(plan, flags.overrides) + _what_stays(plan)
     for sentence in dict.fromkeys(sentences):  # each once, however many seeds it holds for
@@ -277,44 +289,6 @@ def _with_logged_data(plans: list[RunPlan]) -> list[RunPlan]:
     ]
 
 
-def _with_checkpoints(plans: list[RunPlan], flags: TrainingFlags) -> list[RunPlan]:
-    """Give each plan its newest checkpoint, those of several seeds at one step.
-
-    A crash may have come between the checkpoints of two seeds. Where one has lost its replay, all
-    begin anew with theirs, since they are filled at one time.
-    """
-    checkpoints = [_read_checkpoint(plan.run_dir, flags) for plan in plans]
-    while len({checkpoint.step for checkpoint in checkpoints}) > 1:
-        step = min(checkpoint.step for checkpoint in checkpoints)
-        for number, plan in enumerate(plans):
-            if checkpoints[number].step > step:
-                checkpoints[number] = _read_checkpoint(plan.run_dir, flags, at_most=step)
-    if any(checkpoint.replay is None for checkpoint in checkpoints):
-        checkpoints = [_without_replay(checkpoint) for checkpoint in checkpoints]
-        _require_steps_to_refill(plans[0].config, checkpoints[0].state["engine"]["env_step"])
-    return [
-        plan._replace(checkpoint=checkpoint)
-        for plan, checkpoint in zip(plans, checkpoints, strict=True)
-    ]
-
-
-def _require_steps_to_refill(config: DQNConfig, env_step: int) -> None:
-    """Raise UserError where a run would end before its replay is filled anew."""
-    left = config.total_steps - env_step
-    if 0 < left <= config.warmup_env_steps:
-        raise UserError(
-            f"--refill_replay collects --warmup_env_steps={config.warmup_env_steps} steps before"
-            f" learning goes on, and only {left:,} are left: give a larger --total_steps or a"
-            " smaller --warmup_env_steps."
-        )
-
-
-def _without_replay(checkpoint: Checkpoint) -> Checkpoint:
-    if checkpoint.replay is not None:
-        checkpoint.replay.close()
-    return checkpoint._replace(replay=None)
-
-
 def _require_own_config(plan: RunPlan, overrides: dict[str, Any]) -> list[str]:
     """Return a sentence for each setting that config.json has had changed since the checkpoint.
 
@@ -365,18 +339,6 @@ def _what_stays(plan: RunPlan) -> list[str]:
 def _drawn_seed(num_seeds: int) -> int:
     # so small that the seeds after it are valid too
     return int(np.random.SeedSequence().generate_state(1)[0]) // num_seeds
-
-
-def _read_checkpoint(
-    run_dir: RunDirectory, flags: TrainingFlags, at_most: float = math.inf
-) -> Checkpoint:
-    saved = load_latest(run_dir.checkpoints, at_most=at_most)
-    if saved.replay is None and not flags.refill_replay:
-        raise UserError(
-            f"{saved.path / REPLAY} is missing. Put it back, or add --refill_replay to"
-            " collect new experience with the restored policy before learning goes on."
-        )
-    return saved
 
 
 def require_same_spaces(before: Spaces, now: Spaces) -> None:

@@ -91,7 +91,8 @@ def test_a_console_script_answers_by_its_name(name, tmp_path):
 
 
 def test_the_names_of_the_library_are_found_and_listed():
-    assert set(dqn_tf.__all__) == set(dqn_tf.MODULES) <= set(dir(dqn_tf))
+    assert set(dqn_tf.__all__) == set(dqn_tf.MODULES)
+    assert [name for name in dir(dqn_tf) if not name.startswith("__")] == sorted(dqn_tf.__all__)
     for name in dqn_tf.__all__:
         value = getattr(dqn_tf, name)
         assert value.__name__ == name and inspect.getdoc(value), name

@@ -63,6 +63,20 @@ def test_characters_that_a_terminal_lacks_are_escaped(monkeypatch):
     assert written.getvalue() == b"na\\xefve \\udcff\n"
 
 
+def test_a_working_directory_that_was_removed_is_named(monkeypatch, tmp_path, capsys):
+    def main(_):
+        os.getcwd()
+
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+    monkeypatch.setattr(sys, "argv", ["train.py"])
+    monkeypatch.setattr(command_line.faulthandler, "enable", lambda: None)
+    with pytest.raises(SystemExit):
+        command_line.run(main, lambda words: words)
+    assert "The directory in which this is run has been removed" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("error", "status", "said"),
     [

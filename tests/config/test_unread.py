@@ -137,11 +137,12 @@ def test_a_run_without_an_update_is_told_so():
 
 
 def test_a_run_says_it_of_what_was_typed_alone(tmp_path):
-    words = small_run(tmp_path, noisy_sigma=0.3, explore_support=0.1)
+    words = small_run(tmp_path, noisy_sigma=0.3, explore_support=0.1, clip_rewards="true")
     status, text = run(words, tmp_path)
     assert status == 0
     lines = [line for line in text.splitlines() if "changes nothing" in line]
     assert lines == [
         "--noisy_sigma=0.3 changes nothing here: it is read where --noisy is on.",
         "--explore_support=0.1 changes nothing here: it is read where --explore_with is support.",
+        "--clip_rewards changes nothing here: it is read where --env is an Atari game (ALE/...).",
     ]

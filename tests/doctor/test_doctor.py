@@ -107,6 +107,23 @@ def test_the_graph_engine_is_not_said_to_be_probed():
         doctor.examine_environment({"engine": "graph", "env": "FrozenLake-v1"})
 
 
+@pytest.mark.parametrize(
+    "settings, sentence",
+    [
+        (
+            {"network": "nature_cnn"},
+            "--network=nature_cnn: convolutions need observations of shape",
+        ),
+        ({"replay_memory": "1KiB", "num_envs": 1}, "--replay_capacity|is too small for a single"),
+        ({"replay_capacity": 10**13}, "--replay_capacity=10000000000000 does not fit into memory"),
+    ],
+)
+def test_what_train_py_refuses_is_not_fit_to_learn_from(settings, sentence, capsys):
+    with pytest.raises(UserError, match=sentence):
+        doctor.examine_environment({"env": "CartPole-v1", **settings})
+    assert "fit to learn from" not in capsys.readouterr().out
+
+
 def test_what_is_given_is_what_is_tested():
     for probe in probes(1):
         config = probe_runs.configuration(probe, {"double": True, "n_step": 3, "gamma": 0.99})

@@ -156,7 +156,13 @@ def test_actions_that_a_manifest_does_not_name_are_refused(models, tmp_path):
     (version / MANIFEST).write_text(json.dumps(manifest), encoding="utf-8")
     with pytest.raises(UserError, match="chose the action [01], .* has those from 5 to 6"):
         load_policy(version)(np.zeros((3, 4), np.float32))
-    assert load_policy(models / "CartPole-v1" / "1")(np.zeros((0, 4), np.float32)).shape == (0,)
+    policy = load_policy(models / "CartPole-v1" / "1")
+    assert policy(np.zeros((0, 4), np.float32)).shape == (0,)
+    with pytest.raises(UserError, match="takes no mask: its environment gave none when it was"):
+        policy(np.zeros((2, 4), np.float32), np.ones((2, 2), bool))
+    with pytest.raises(UserError, match=r"failed on observations of shape \[2, 5\]: ") as error:
+        policy(np.zeros((2, 5), np.float32))
+    assert not str(error.value).endswith("Graph execution error:")
 
 
 @pytest.mark.parametrize(

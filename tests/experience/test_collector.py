@@ -170,3 +170,6 @@ def test_a_module_that_breaks_is_a_sentence(tmp_path, monkeypatch):
         import_named("network", "breaking_module:A")
     with pytest.raises(UserError, match="importing dividing_module failed: ZeroDivisionError"):
         import_named("network", "dividing_module:A")
+    (tmp_path / "leaving_module.py").write_text("import sys; sys.exit(0)")
+    with pytest.raises(UserError, match="importing leaving_module failed: SystemExit"):
+        import_named("network", "leaving_module:A")

@@ -2,6 +2,7 @@
 
 import sqlite3
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -61,6 +62,33 @@ def test_a_journal_in_a_directory_is_locked_by_a_name_that_leads_to_it(tmp_path,
     (tmp_path / "out").mkdir()
     opened = storage.open_storage("journal:out/study.log")
     assert opened._backend._file_path == str(tmp_path / "out" / "study.log")
+
+
+@pytest.mark.parametrize("torn", [20, 1])
+def test_a_line_that_is_not_whole_costs_no_other(tmp_path, monkeypatch, torn):
+    """A full disk leaves such a journal: Optuna would write behind it."""
+    monkeypatch.chdir(tmp_path)
+    plan = make_plan("--storage=journal:study.log", "--trials=1", "--seeds=1")
+    work(plan, open_study(plan, storage.open_storage(plan.flags.storage)))
+    whole = Path("study.log").read_bytes()
+    Path("study.log").write_bytes(whole + whole.splitlines(True)[-1][:-torn])
+    study = open_study(plan, storage.open_storage(plan.flags.storage))
+    assert Path("study.log").read_bytes().startswith(whole)
+    assert len(study.trials) == 1 and study.trials[0].state.is_finished()
+    Path("study.log").write_bytes(whole.splitlines(True)[0][:30])  # even the first one
+    storage.open_storage(plan.flags.storage)
+    assert Path("study.log").read_bytes() == b""
+
+
+@pytest.mark.parametrize(
+    "content", [b"my notes\n", b"my notes", b"[1]\n", b'{"a": 1}\n', b"\0" * 99]
+)
+def test_a_file_of_another_kind_is_no_journal_and_stays_as_it_is(tmp_path, content):
+    file = tmp_path / "notes.txt"
+    file.write_bytes(content)
+    with pytest.raises(UserError, match="it is a file of another kind, and no study's"):
+        storage.open_storage(f"journal:{file}")
+    assert file.read_bytes() == content and [*tmp_path.iterdir()] == [file]
 
 
 def test_without_optuna_it_says_what_to_install(monkeypatch):

@@ -36,6 +36,32 @@ from oracles import close, equal, make_config
 SEED, EPISODES = 7, 3
 
 
+class Switches(gym.Env):
+    """Observes bools."""
+
+    observation_space = gym.spaces.Box(0, 1, (3,), np.bool_)
+    action_space = gym.spaces.Discrete(2)
+
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed)
+        return self.np_random.random(3) < 0.5, {}
+
+    def step(self, action):
+        return (
+            self.np_random.random(3) < 0.5,
+            float(action),
+            self.np_random.random() < 0.2,
+            False,
+            {},
+        )
+
+
+def test_bools_are_observed():
+    environment = GymnasiumEnvironment(Switches(), seed=1)
+    validate_py_environment(environment, episodes=2)
+    assert environment.observation_spec().dtype == bool
+
+
 class Turnstile(gym.Env):
     """Actions 3, 4 and 5, of which one, another each step, is illegal and raises.
 

@@ -65,6 +65,11 @@ def test_a_server_that_does_not_answer(to, place, tmp_path, monkeypatch):
         uri = f"http://127.0.0.1:{silent.getsockname()[1]}"
         with pytest.raises(UserError, match=f"mlflow .{uri}. failed: "):
             track(run, to, place, f"--tracking_uri={uri}")
+        secret = uri.replace("://", "://me:secret@")
+        with pytest.raises(UserError, match=r"mlflow .http://me:\*\*\*@") as error:
+            track(run, to, place, f"--tracking_uri={secret}")
+        assert "secret" not in str(error.value).split(" failed: ")[0]
+        assert "secret" not in "".join(path.name for path in run.iterdir())
 
 
 def test_a_directory_without_runs(to, place, tmp_path):

@@ -9,6 +9,7 @@ import math
 from dqn_tf.config.dqn_config import DQNConfig
 from dqn_tf.envs.pictures import LARGE, WORDS
 from dqn_tf.envs.spaces import Spaces
+from dqn_tf.support.errors import UserError
 
 Layout = tuple[tuple[int, int, int], ...]  # of (filters, size, stride)
 
@@ -61,6 +62,13 @@ def resolved(config: DQNConfig, spaces: Spaces) -> str:
 def too_small(network: str, picture: tuple[int, ...]) -> bool:
     """Return whether the torso's convolutions do not fit into a picture [height, width, ...]."""
     return convolved(LAYOUTS[network], picture[0], picture[1]) is None
+
+
+def require_fit(network: str, spaces: Spaces) -> None:
+    """Raise UserError if a torso cannot take these spaces: see `refusal`."""
+    unfit = refusal(network, spaces)
+    if unfit:
+        raise UserError(f"--network={network}: {unfit}")
 
 
 def refusal(network: str, spaces: Spaces) -> str:

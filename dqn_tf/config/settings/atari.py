@@ -4,8 +4,11 @@ from __future__ import annotations  # field types are read as text by the comman
 
 import dataclasses
 
-from dqn_tf.config.ranges import Range
+from dqn_tf.config.notation import is_atari
+from dqn_tf.config.ranges import Format, Range
 from dqn_tf.config.settings.setting import ATARI, NATURE, setting
+
+OF_GAMES = {"env": Format("an Atari game (ALE/...)", is_atari)}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -20,6 +23,7 @@ class AtariSettings:
         unit="frames",
         source=NATURE,
         fixed_on_resume=True,
+        when=OF_GAMES,
     )
     noop_max: int = setting(
         30,
@@ -29,6 +33,7 @@ class AtariSettings:
         unit="frames",
         source=NATURE,
         fixed_on_resume=True,
+        when=OF_GAMES,
     )
     sticky_actions: float = setting(
         0.25,
@@ -37,12 +42,14 @@ class AtariSettings:
         Range(0.0, 1.0),
         source="Machado et al. 2018",
         fixed_on_resume=True,
+        when=OF_GAMES,
     )
     full_action_space: bool = setting(
         False,
         ATARI,
         "all 18 actions of the console instead of those that the game uses",
         fixed_on_resume=True,
+        when=OF_GAMES,
     )
     max_frames: int = setting(
         108_000,
@@ -52,6 +59,7 @@ class AtariSettings:
         unit="frames",
         source=NATURE,
         fixed_on_resume=True,
+        when=OF_GAMES,
     )
     screen_size: int = setting(
         84,
@@ -62,13 +70,19 @@ class AtariSettings:
         unit="pixels",
         source=NATURE,
         fixed_on_resume=True,
+        when=OF_GAMES,
     )
     clip_rewards: bool = setting(
-        True, ATARI, "learning sees rewards from -1 to 1; scores are the game's own", source=NATURE
+        True,
+        ATARI,
+        "learning sees rewards from -1 to 1; scores are the game's own",
+        source=NATURE,
+        when=OF_GAMES,
     )
     episodic_life: bool = setting(
         False,
         ATARI,
         "learning sees the loss of a life as a termination, and the game goes on",
         source=NATURE,
+        when=OF_GAMES,
     )

@@ -15,6 +15,7 @@ FEWEST_EFFECTIVE = 30.0  # episodes; below them, or `_fewest_effective`, an esti
 FEWEST_OF_MODEL = 5.0  # below them an estimate by fitted Q-values alone means nothing
 FEW_EFFECTIVE = 100.0  # below them it is rough
 MOST_UNTRIED = 0.01  # of the policy's choices
+ROUNDING = 1e-9  # of a weighted mean of ones
 SUSPECT_RATIO = 0.02  # from 1, and beyond three standard errors
 
 
@@ -67,6 +68,11 @@ class Sample(NamedTuple):
     low: float
     high: float
 
+    @property
+    def has_mean_one(self) -> bool:
+        """Whether the mean may be 1, but for rounding: of equal weights the interval is a point."""
+        return self.low - ROUNDING <= 1.0 <= self.high + ROUNDING
+
 
 def judge(
     facts: Facts, value: float, effective: float, sample: Sample | None, is_fitted: bool
@@ -88,7 +94,7 @@ def judge(
     count = f"{facts.steps.count:,} episodes are worth {effective:.1f} of the policy's own"
     if effective < fewest:
         void.append(f"{count}, fewer than {fewest:.0f}")
-    elif sample is not None and not sample.low <= 1.0 <= sample.high:
+    elif sample is not None and not sample.has_mean_one:
         void.append(
             f"the weights have the mean {sample.mean:.2f} [{sample.low:.2f}, {sample.high:.2f}]"
             " instead of 1, so the data lack what weighs most"

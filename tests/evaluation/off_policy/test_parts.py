@@ -257,6 +257,21 @@ def test_of_more_episodes_more_must_be_left(episodes, fewest):
         assert (f"fewer than {fewest}" in str(doubt)) == is_void
 
 
+@pytest.mark.parametrize("mean", [1.0, 1.0 + 1e-12, 1.0 - 1e-12, 1.001])
+def test_equal_weights_have_the_mean_one_but_for_rounding(mean):
+    """Data of the policy itself weigh the same, and their interval is a point."""
+    logged = MDP.log(BEHAVIOUR, 100, seed=0)
+    facts = estimate(logged, asked(BEHAVIOUR, logged), MDP.spaces, 0.9).facts
+    doubt = judge(facts, 1.0, 100.0, Sample(mean, mean, mean), is_fitted=False)
+    assert bool(doubt.void) == (mean == 1.001)
+
+
+def test_data_of_the_policy_itself_are_not_doubted():
+    found = judged(MDP.log(BEHAVIOUR, 200, seed=0), BEHAVIOUR)
+    for name in ("is", "wis", "pdis", "wpdis", "dr", "wdr"):
+        assert not found[name].startswith("means nothing"), (name, found[name])
+
+
 def test_a_model_of_what_a_few_episodes_saw_means_nothing():
     """Worth 3.2 episodes, its 95 % intervals had the true value in 80 of 94 data sets."""
     logged = MDP.log(BEHAVIOUR, 100, seed=0)
