@@ -102,6 +102,8 @@ def run_probes(overrides: dict[str, Any], check: Callable[[], None] = lambda: No
     )
     if replaced := probe_runs.replaced(overrides):
         print(f"For what a probe asks, it has values of its own for {', '.join(replaced)}.")
+    if untested := probe_runs.untested(overrides):
+        print(f"No probe tests {', '.join(untested)}.")
     return int(failed > 0)
 
 

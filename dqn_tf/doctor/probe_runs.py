@@ -7,6 +7,7 @@ import tensorflow as tf
 
 from dqn_tf.agent.dqn import DQN
 from dqn_tf.config.dqn_config import DQNConfig
+from dqn_tf.config.notation import flag_words
 from dqn_tf.engines.factory import make_host_engine
 from dqn_tf.envs import registry
 from dqn_tf.envs.probes import GAMMA, Probe
@@ -38,6 +39,11 @@ SETTINGS = {
     "epsilon_start": 1.0,
     "epsilon_end": 1.0,
 }
+# settings that the probes cannot have, with the value that they do have
+NOT_OF_PROBES = {"replay_unit": "transition", "workers": 0, "collector": "local"}
+# No data are read, all networks begin with zeros, and there is one legal action at a step, so that
+# the policy's logarithm is 0.
+UNTESTED = ("munchausen", "initial_weights", "initial_replay", "data", "cql_alpha", "imitation")
 
 
 class Result(NamedTuple):
@@ -69,6 +75,11 @@ def replaced(overrides: dict[str, Any]) -> list[str]:
     return [f"--{name}" for name in overrides if name in SETTINGS]
 
 
+def untested(overrides: dict[str, Any]) -> list[str]:
+    """Return the user's flags that change nothing of what a probe learns."""
+    return [f"--{name}" for name, value in overrides.items() if value and name in UNTESTED]
+
+
 def configuration(probe: Probe, overrides: dict[str, Any]) -> DQNConfig:
     """Return the user's settings, with those that the probe needs.
 
@@ -79,6 +90,12 @@ def configuration(probe: Probe, overrides: dict[str, Any]) -> DQNConfig:
             "--engine=graph: the probes are Gymnasium environments, which the host engine steps."
             " Leave the flag out."
         )
+    for name, value in NOT_OF_PROBES.items():
+        if overrides.get(name, value) != value:
+            raise UserError(
+                f"{' '.join(flag_words(name, overrides[name]))}: the probes learn from single steps"
+                " that are taken in this process. Leave it out."
+            )
     return DQNConfig(**overrides | SETTINGS | probe.overrides | {"env": probe.env})
 
 

@@ -133,6 +133,10 @@ def test_what_is_given_is_what_is_tested():
             and config.n_step == probe.overrides.get("n_step", 3)
         )
         assert config.gamma == probe.overrides.get("gamma", 0.5)
+    assert probe_runs.untested({"munchausen": True, "double": True}) == ["--munchausen"]
+    for name, value in (("replay_unit", "episode"), ("workers", 2), ("collector", "a:B")):
+        with pytest.raises(UserError, match=f"^--{name}={value}: the probes learn from single st"):
+            doctor.run_probes({name: value})
     assert probe_runs.replaced({"double": True, "gamma": 0.9, "tau": 0.1}) == ["--gamma", "--tau"]
 
 
