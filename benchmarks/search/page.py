@@ -9,11 +9,11 @@ from benchmarks.common.tables import markdown
 from benchmarks.search.records import Finished, finished, of_rl_zoo
 from benchmarks.search.searches import SEARCHES
 from dqn_tf.config.conditions import describe_conditions, shown_value
-from dqn_tf.config.dqn_config import DQNConfig
+from dqn_tf.config.dqn_config import FIELDS, DQNConfig
 from dqn_tf.config.searched import Searched
 from dqn_tf.evaluation.statistics import bootstrap, iqm
 from dqn_tf.search import winner
-from dqn_tf.search.space import FIELDS, when_tried
+from dqn_tf.search.space import when_tried
 
 RANGES = ("<!-- ranges: begin -->", "<!-- ranges: end -->")
 FOUND = ("<!-- searches: begin -->", "<!-- searches: end -->")

@@ -168,6 +168,5 @@ class DQNConfig(Settings):
         return cls(**values)
 
 
-FIXED_ON_RESUME = tuple(
-    field.name for field in dataclasses.fields(DQNConfig) if field.metadata["fixed_on_resume"]
-)
+FIELDS = {field.name: field for field in dataclasses.fields(DQNConfig)}
+FIXED_ON_RESUME = tuple(name for name, field in FIELDS.items() if field.metadata["fixed_on_resume"])

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import dataclasses
 import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 from dqn_tf.config.conditions import Condition, describe_conditions, unmet
-from dqn_tf.config.dqn_config import DQNConfig
+from dqn_tf.config.dqn_config import FIELDS, DQNConfig
 from dqn_tf.config.notation import flag_words, is_import_name
-
-FIELDS = {field.name: field for field in dataclasses.fields(DQNConfig)}
 
 
 def explain(config: DQNConfig, network: str, typed: Iterable[str]) -> list[str]:

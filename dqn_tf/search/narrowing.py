@@ -13,10 +13,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from dqn_tf.config.dqn_config import FIELDS
 from dqn_tf.config.notation import show
 from dqn_tf.config.searched import Searched
 from dqn_tf.config.settings.setting import ATARI, RECORDS, RUN, WORKERS
-from dqn_tf.search.space import FIELDS, typed_value
+from dqn_tf.search.space import typed_value
 from dqn_tf.support.errors import UserError, describe_value
 from dqn_tf.support.json_files import fits, read_object
 

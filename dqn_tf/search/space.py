@@ -12,14 +12,13 @@ from typing import Any, Protocol
 
 from dqn_tf.config import kinds
 from dqn_tf.config.conditions import ALWAYS, AnyOf, Condition, describe_conditions, is_any_met
-from dqn_tf.config.dqn_config import DQNConfig
+from dqn_tf.config.dqn_config import FIELDS, DQNConfig
 from dqn_tf.config.notation import show
 from dqn_tf.config.searched import Searched
 from dqn_tf.support.errors import UserError
 
 DIGITS = 3  # of a number that is tried; a narrow range has more
 Values = Mapping[str, Any]
-FIELDS = {field.name: field for field in dataclasses.fields(DQNConfig)}
 
 
 class Suggests(Protocol):

@@ -7,13 +7,13 @@ import random
 import pytest
 
 from dqn_tf.config import presets
-from dqn_tf.config.dqn_config import DQNConfig
+from dqn_tf.config.dqn_config import FIELDS, DQNConfig
 from dqn_tf.envs import registry
 from dqn_tf.experience import memory_plan
 from dqn_tf.search import narrowing
 from dqn_tf.search.flags import parse
 from dqn_tf.search.plan import prepare
-from dqn_tf.search.space import FIELDS, make_space
+from dqn_tf.search.space import make_space
 from dqn_tf.support.errors import UserError
 
 
