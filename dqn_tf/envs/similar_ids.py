@@ -16,6 +16,8 @@ UNREGISTERED = (gym.error.NamespaceNotFound, gym.error.NameNotFound)
 VERSION = re.compile(r"-v(\d+)$")
 # of the Atari games as Gym had them: what ALE/... is played with is told by flags
 FORMER_ENDS = re.compile(r"(noframeskip|deterministic)$")
+GAMES = ("Asterix", "Breakout", "Freeway", "Seaquest", "SpaceInvaders")
+OF_MINATAR = tuple(f"MinAtar/{game}-v1" for game in GAMES)
 FUNCTIONAL = ("phys2d/", "tabular/")  # Gymnasium's twins of its own environments, which need JAX
 
 
@@ -32,11 +34,10 @@ def similar_ids(env: str) -> list[str]:
 
     Of several versions it is the newest one. Ids without a namespace come first.
     """
-    for start in packages.PACKAGES:
-        with contextlib.suppress(UserError):
-            packages.register(start)
+    with contextlib.suppress(UserError):
+        packages.register("ALE/")  # unlike MinAtar's package, it loads nothing that takes long
     newest: dict[str, str] = {}
-    for known in sorted({*gym.registry, *presets.PRESETS}, key=_version):
+    for known in sorted({*gym.registry, *presets.PRESETS, *OF_MINATAR}, key=_version):
         if _name(known) == _name(env) and not known.startswith(FUNCTIONAL):
             newest[VERSION.sub("", known)] = known
     if any(is_atari(known) for known in newest):
