@@ -30,6 +30,11 @@ def is_atari(env: str) -> bool:
     return env.startswith("ALE/")
 
 
+def namespace_of(env: str) -> str:
+    """`my_module:MinAtar/Breakout-v1` → `MinAtar`; "" without one."""
+    return env.rpartition(":")[2].rpartition("/")[0]
+
+
 def is_version_of(name: str, env: str) -> bool:
     """Return whether `name` is the id `env`, which has no version, with one."""
     return re.fullmatch(rf"{re.escape(env)}-v\d+", name) is not None

@@ -14,7 +14,7 @@ import gymnasium as gym
 
 from dqn_tf.config import presets
 from dqn_tf.config.dqn_config import DQNConfig
-from dqn_tf.config.notation import import_names, is_atari, show
+from dqn_tf.config.notation import import_names, is_atari, namespace_of, show
 from dqn_tf.envs import (
     applications,
     atari,
@@ -328,14 +328,9 @@ def directory_name(env: str) -> str:
     `my_module:MyEnv-v0` and `ALE/Pong-v5` lie under `MyEnv-v0` and `Pong-v5`, `my_pkg/Grid-v0`
     under `my_pkg-Grid-v0`: two packages may have a Grid-v0.
     """
-    namespace = _namespace(env)
+    namespace = namespace_of(env)
     name = env.rpartition(":")[2].rpartition("/")[2]
     return name if not namespace or namespace in KNOWN_NAMESPACES else f"{namespace}-{name}"
-
-
-def _namespace(env: str) -> str:
-    """`my_module:MinAtar/Breakout-v1` → `MinAtar`; "" without one."""
-    return env.rpartition(":")[2].rpartition("/")[0]
 
 
 def _comes_with_package(env: gym.Env) -> bool:
@@ -352,11 +347,6 @@ def _explain(config: DQNConfig, error: BaseException) -> NoReturn:
     is_missing = isinstance(error, (*similar_ids.UNREGISTERED, ModuleNotFoundError))
     if is_missing and package is not None and not packages.is_installed(package):
         sentence = f"--env={env} needs a package that is not installed. {package.advice}"
-    elif isinstance(error, gym.error.NamespaceNotFound) and not similar_ids.similar_ids(env):
-        sentence = (
-            f"--env={env}: nothing has registered the namespace {_namespace(env)}. Install the"
-            f" package that does, and write --env=its_module:{env}"
-        )
     elif isinstance(error, gym.error.DependencyNotInstalled):
         extra = re.search(r"gymnasium\[[\w-]+\]", str(error))
         mend = f'Type: pip install "{extra[0]}"' if extra else str(error)

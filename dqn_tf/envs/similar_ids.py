@@ -8,7 +8,7 @@ import re
 import gymnasium as gym
 
 from dqn_tf.config import presets
-from dqn_tf.config.notation import is_atari
+from dqn_tf.config.notation import is_atari, namespace_of
 from dqn_tf.envs import packages
 from dqn_tf.support.errors import UserError
 
@@ -26,6 +26,11 @@ def explain(env: str, error: gym.error.Error) -> str:
     others = similar_ids(env) if isinstance(error, UNREGISTERED) else []
     if others:
         return f"--env={env} is not registered. Did you mean {' or '.join(others)}?"
+    if isinstance(error, gym.error.NamespaceNotFound):
+        return (
+            f"--env={env}: nothing has registered the namespace {namespace_of(env)}. Install the"
+            f" package that does, and write --env=its_module:{env}"
+        )
     return f"--env={env}: {' '.join(str(error).split())}"
 
 

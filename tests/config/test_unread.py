@@ -5,26 +5,17 @@ import functools
 
 import pytest
 
+import small_runs
 from command_server import run
 from dqn_tf.agent.dqn import weights_sha256
 from dqn_tf.config import unread
 from dqn_tf.config.conditions import is_any_met
-from dqn_tf.config.dqn_config import DQNConfig
+from dqn_tf.config.dqn_config import FIELDS, DQNConfig
 from dqn_tf.training import trainer
-from small_runs import small_run
 
-FIELDS = dataclasses.fields(DQNConfig)
 SMALL = DQNConfig(
-    env="faulty:Corridor-v0",
-    seed=3,
-    total_steps=150,
-    warmup_env_steps=64,
-    batch_size=16,
-    hidden_units=(8,),
-    updates_per_block=4,
-    replay_capacity=300,
-    evaluation_period_env_steps=0,
-    test_episodes=2,
+    **small_runs.SMALL
+    | {"hidden_units": (8,), "total_steps": 150, "evaluation_period_env_steps": 0}
 )
 # settings by which a run differs, wherever they are read
 OTHER_VALUES = {
@@ -117,12 +108,12 @@ def test_the_users_own_torso_may_read_any_setting():
 
 def test_conditions_are_of_other_settings_and_of_values_that_these_may_have():
     values = dataclasses.asdict(DQNConfig())
-    for field in FIELDS:
+    for field in FIELDS.values():
         is_any_met(field.metadata["when"], values)  # raises if a name is none of a setting
         for condition in field.metadata["when"]:
             assert field.name not in condition
             for name, allowed in condition.items():
-                allowed_there = DQNConfig.__dataclass_fields__[name].metadata["allowed"]
+                allowed_there = FIELDS[name].metadata["allowed"]
                 if isinstance(allowed, tuple) and allowed_there is not None:
                     assert all(value is None or value in allowed_there for value in allowed)
 
@@ -137,7 +128,9 @@ def test_a_run_without_an_update_is_told_so():
 
 
 def test_a_run_says_it_of_what_was_typed_alone(tmp_path):
-    words = small_run(tmp_path, noisy_sigma=0.3, explore_support=0.1, clip_rewards="true")
+    words = small_runs.small_run(
+        tmp_path, noisy_sigma=0.3, explore_support=0.1, clip_rewards="true"
+    )
     status, text = run(words, tmp_path)
     assert status == 0
     lines = [line for line in text.splitlines() if "changes nothing" in line]
