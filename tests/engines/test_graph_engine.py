@@ -6,6 +6,7 @@ Gymnasium's grid or native CartPole stepped one by one, the host's NStep and rep
 import copy
 import dataclasses
 import signal
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -304,6 +305,23 @@ def test_restored_into_another_size_it_keeps_the_newest_that_fit(capacity):
         np.testing.assert_array_equal(
             other.replay.rows()["observation"][:99], rows["observation"][newest]
         )
+
+
+def test_a_full_replay_is_saved_without_a_copy_and_restored_with_one():
+    engine = make_engine(replay_capacity=200_000)
+    replay = engine.replay
+    replay.added = replay.capacity
+    tracemalloc.start()
+    try:
+        rows = replay.rows()
+        held = sum(column.nbytes for column in rows.values())
+        assert all(len(column) == 200_000 for column in rows.values())
+        assert tracemalloc.get_traced_memory()[1] < 0.2 * held
+        tracemalloc.reset_peak()
+        replay.restore(rows, replay.state())
+        assert tracemalloc.get_traced_memory()[1] < 3 * held
+    finally:
+        tracemalloc.stop()
 
 
 def test_without_its_replay_it_warms_up_anew():

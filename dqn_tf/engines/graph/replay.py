@@ -61,21 +61,18 @@ class Packing:
             batch[name] = tf.cast(tf.reshape(part, (-1, *shape)), dtype)
         return batch
 
-    def unpack(self, numbers: np.ndarray) -> Columns:
-        """Turn packed transitions [n, width] into columns [n, ...]."""
-        parts = np.split(numbers, np.cumsum(self._widths)[:-1], axis=1)
+    def unpack(self, transitions: np.ndarray) -> Columns:
+        """Turn packed transitions [n, width] into columns [n, ...], as views where they can be."""
         columns = {}
-        for (name, (shape, dtype)), part in zip(self._columns.items(), parts, strict=True):
-            columns[name] = part.reshape(-1, *shape).astype(dtype)
+        for name, part in self.parts(transitions).items():
+            shape, dtype = self._columns[name]
+            columns[name] = part.reshape(-1, *shape).astype(dtype, copy=False)
         return columns
 
-    def numbers(self, columns: Mapping[str, np.ndarray]) -> np.ndarray:
-        """Turn columns [n, ...] into packed transitions [n, width]."""
-        parts = []
-        for name in self._columns:
-            column = columns[name]
-            parts.append(column.reshape(len(column), -1).astype(np.float32))
-        return np.concatenate(parts, axis=1)
+    def parts(self, transitions: np.ndarray) -> Columns:
+        """Return where each column's numbers are in packed transitions [n, width], as views."""
+        parts = np.split(transitions, np.cumsum(self._widths)[:-1], axis=1)
+        return dict(zip(self._columns, parts, strict=True))
 
 
 class GraphReplay:
@@ -97,15 +94,14 @@ class GraphReplay:
 
     def observations(self, most: int) -> np.ndarray:
         """Return at most so many of the observations that are held, evenly spaced, [n, *shape]."""
-        return self.rows()["observation"][spread(len(self), most)]
+        return self._packing.unpack(self._held()[spread(len(self), most)])["observation"]
 
     def rows(self) -> Columns:
         """Return the filled part of each column, as it lies.
 
-        With `state`, this is all that `restore` needs.
+        With `state`, this is all that `restore` needs. No copies but of what is no float32.
         """
-        transitions = self._part(self._packed.numpy()).reshape(self.capacity, -1)
-        return self._packing.unpack(transitions[: len(self)])
+        return self._packing.unpack(self._held())
 
     def state(self) -> dict[str, int]:
         """Return what lies beside the rows."""
@@ -120,12 +116,15 @@ class GraphReplay:
             int(state["added"]), int(state["capacity"])
         )
         transitions = np.zeros((self.capacity, self._packing.width), np.float32)
-        transitions[places] = self._packing.numbers(rows)[sources]
-        contents = np.array(self._packed.numpy())
-        self._part(contents)[...] = transitions.reshape(self.row_count, -1)
-        self._packed.assign(contents)
+        for name, part in self._packing.parts(transitions).items():
+            part[places] = rows[name][sources].reshape(len(places), -1)
+        width = transitions.size // self.row_count  # of this seed in a row
+        start = self._seed * width
+        self._packed[:, start : start + width].assign(transitions.reshape(-1, width))
 
-    def _part(self, contents: np.ndarray) -> np.ndarray:
-        """Return this seed's part [rows, N · width] of all seeds' contents, as a view."""
+    def _held(self) -> np.ndarray:
+        """Return this seed's packed transitions [n, width], as they lie; not to be kept."""
+        # what NumPy reads of a tensor, it does not copy
+        contents = np.asarray(self._packed.read_value())
         by_seed = contents.reshape(self.row_count, self._packing.seeds, -1)
-        return by_seed[:, self._seed]
+        return by_seed[:, self._seed].reshape(self.capacity, -1)[: len(self)]
