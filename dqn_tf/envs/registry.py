@@ -237,6 +237,7 @@ def maker(config: DQNConfig) -> EnvMaker:
     if is_atari(config.env):
         make_game = atari.maker(config)
         return EnvMaker(config, make_game)
+    similar_ids.require_protocol(config.env)
     see_working_directory()
     packages.register(config.env)
 

@@ -34,6 +34,19 @@ def explain(env: str, error: gym.error.Error) -> str:
     return f"--env={env}: {' '.join(str(error).split())}"
 
 
+def require_protocol(env: str) -> None:
+    """Raise UserError on an Atari game as Gym had it, played in colour and with no frame left out.
+
+    `ale_py:ALE/Pong-v5` is `ALE/Pong-v5` by now, so a module is left on former ids only.
+    """
+    games = similar_ids(env) if env.startswith("ale_py:") else []
+    if games:
+        raise UserError(
+            f"--env={env} would be played in colour, with what is laid around Atari games left out."
+            f" Did you mean {' or '.join(games)}?"
+        )
+
+
 def similar_ids(env: str) -> list[str]:
     """Return ids of the same name with another namespace, module, version or case.
 

@@ -38,6 +38,13 @@ def test_ids_that_packages_register_once_they_are_imported(typed, meant):
     assert meant in similar_ids.similar_ids(typed)
 
 
+@pytest.mark.parametrize("game", ["PongNoFrameskip-v4", "PongDeterministic-v4", "Pong-v0"])
+def test_a_game_as_gym_had_it_is_not_played_without_the_protocol(game):
+    pytest.importorskip("ale_py")
+    with pytest.raises(UserError, match=f"=ale_py:{game} .*Did you mean ALE/Pong-v5\\?"):
+        registry.maker(presets.configure(f"ale_py:{game}", {}))
+
+
 def test_games_of_two_packages_are_both_named_and_registered_once(recwarn):
     pytest.importorskip("ale_py")
     pytest.importorskip("minatar")
