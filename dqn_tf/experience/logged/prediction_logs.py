@@ -125,11 +125,9 @@ def _values(tensor: Any) -> np.ndarray | list:
     if not shape or min(shape) < 0:
         raise ValueError(NO_ROWS)
     if tensor.dtype == STRING:
-        _require_likely(shape, len(tensor.string_val), UNFOLDED_STRINGS)
-        if len(tensor.string_val) != count or len(shape) > 2:
-            raise ValueError(NOT_WHOLE)
-        strings: list = np.array(tensor.string_val, object).reshape(shape).tolist()
-        return strings
+        sent = len(tensor.tensor_content) or len(tensor.string_val)
+        _require_likely(shape, sent, UNFOLDED_STRINGS)
+        return _strings(tensor, shape)
     if tensor.dtype not in DTYPES:
         raise ValueError(f"a request with a tensor of type {tensor.dtype}, which is not known here")
     dtype = np.dtype(DTYPES[tensor.dtype][0])
@@ -137,11 +135,54 @@ def _values(tensor: Any) -> np.ndarray | list:
     _require_likely(shape, sent, UNFOLDED_BYTES // dtype.itemsize)
     try:
         values = _numbers(tensor, dtype)
-        if 0 < len(values) < count:
+        if not tensor.tensor_content:
+            values = values[:count]
             values = np.append(values, np.repeat(values[-1:], count - len(values)))
         return values.reshape(shape)
     except ValueError as error:  # half a value, another number of them, or too many dimensions
         raise ValueError(NOT_WHOLE) from error
+
+
+def _strings(tensor: Any, shape: list[int]) -> list:
+    """Return a tensor's strings, in lists. Raises ValueError as `_values` does."""
+    count = math.prod(shape)
+    strings = list(tensor.string_val[:count])
+    if tensor.tensor_content:
+        try:
+            strings = _split(tensor.tensor_content, count)
+        except ValueError as error:
+            raise ValueError(NOT_WHOLE) from error
+    strings += strings[-1:] * (count - len(strings))
+    if len(strings) != count or len(shape) > 2:
+        raise ValueError(NOT_WHOLE)
+    nested: list = np.array(strings, object).reshape(shape).tolist()
+    return nested
+
+
+def _split(content: bytes, count: int) -> list[bytes]:
+    """Return the `count` strings of a `tensor_content`: first all lengths, as varints, then all.
+
+    dqn_tf.serving reads them in the same way. Raises ValueError if the content is anything else.
+    """
+    place = 0
+    sizes = []
+    for _ in range(count):
+        size, shift, more = 0, 0, True
+        while more:
+            if place == len(content) or shift > 28:  # no more than 32 bits
+                raise ValueError("a length of a string is not whole")
+            size |= (content[place] & 127) << shift
+            more = content[place] > 127
+            place += 1
+            shift += 7
+        sizes.append(size)
+    if place + sum(sizes) != len(content):
+        raise ValueError("the strings have other lengths in all")
+    strings = []
+    for size in sizes:
+        strings.append(content[place : place + size])
+        place += size
+    return strings
 
 
 def _require_likely(shape: list[int], sent: int, free: int) -> None:

@@ -69,12 +69,19 @@ WRAPPED = [
     proto(tf.half, [1, 2], content=np.array([1, 2], np.float16).tobytes()),
     proto(tf.float32, [1, 9], 2.5),
     proto(tf.uint8, [2, 2], 300, 7),
+    proto(tf.uint8, [1, 2], 1, 2, 3),
+    proto(tf.string, [3, 1], b"a", b"bc"),
+    proto(tf.string, [1, 2], b"a", b"bc", b"d"),
+    proto(tf.string, [2, 2], content=b"\x01\x00\x02\x81\x01abc" + b"d" * 129),
 ]
 
 
 @pytest.mark.parametrize("tensor", WRAPPED, ids=lambda tensor: tf.as_dtype(tensor.dtype).name)
 def test_values_are_those_of_the_server(tensor):
     own, theirs = parsed(tensor), served(tensor)
+    if tensor.dtype == tf.string.as_datatype_enum:
+        assert own == theirs.tolist()
+        return
     assert own.dtype == theirs.dtype and own.shape == theirs.shape
     assert own.tobytes() == theirs.tobytes()
 
@@ -118,6 +125,10 @@ def test_the_limits_are_the_servers():
         proto(tf.float32, [1, 2], content=b"\x00"),
         proto(tf.float32, [1] * 70, 1.0),
         proto(tf.string, [1, 1, 1], b"a"),
+        proto(tf.string, [1, 2], content=b"\x01\x02ab"),
+        proto(tf.string, [1, 2], content=b"\x01"),
+        proto(tf.string, [1, 2], content=b"\x01\x81"),
+        proto(tf.string, [1, 2]),
     ],
     ids=str,
 )
