@@ -13,6 +13,7 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 
+from dqn_tf.envs.action_numbers import action_of
 from dqn_tf.support.errors import UserError
 
 ENV_ID = "dqn_tf/GridWorld-v0"
@@ -84,7 +85,7 @@ class GridWorld(gym.Env):
 
     def step(self, action: int) -> tuple[int, float, bool, bool, dict[str, Any]]:
         """Move; truncated is always False, as the time limit is a wrapper's."""
-        self.state, reward, terminated = transition(self.state, int(action))
+        self.state, reward, terminated = transition(self.state, action_of(self, action))
         return self.state, reward, terminated, False, {}
 
     def get_action_meanings(self) -> list[str]:

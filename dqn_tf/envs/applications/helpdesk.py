@@ -16,6 +16,7 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 
+from dqn_tf.envs.action_numbers import action_of
 from dqn_tf.envs.applications import wordings as sentences_of
 from dqn_tf.envs.applications.issue_beliefs import (
     AMBIGUOUS,
@@ -95,10 +96,11 @@ class Helpdesk(TextEnv):
 
     def step(self, action: int) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:
         """Answer, or ask about a pair; truncated is always False."""
+        action = action_of(self, action)
         self.turns -= 1
-        pair = int(action) - self.beliefs.issues
+        pair = action - self.beliefs.issues
         if pair < 0:
-            reward = RIGHT if int(action) == self.issue else WRONG
+            reward = RIGHT if action == self.issue else WRONG
             return self.observation(), reward, True, False, self.info()
         if self.turns == 0:
             return self.observation(), ASKING, True, False, self.info()

@@ -14,6 +14,7 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 
+from dqn_tf.envs.action_numbers import action_of
 from dqn_tf.envs.applications import quests
 from dqn_tf.envs.applications import wordings as sentences_of
 from dqn_tf.envs.applications.quests import LIMIT, NEEDS, OBJECTS, QUESTS, VERBS
@@ -84,7 +85,7 @@ class HomeText(TextEnv):
 
     def step(self, action: int) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:
         """Do what a command says; truncated after 20 of them."""
-        self.room, reward, terminated = quests.do(self.room, self.quest, int(action))
+        self.room, reward, terminated = quests.do(self.room, self.quest, action_of(self, action))
         self._steps += 1
         self._look()
         truncated = not terminated and self._steps == LIMIT

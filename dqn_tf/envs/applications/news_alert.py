@@ -17,6 +17,7 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 
+from dqn_tf.envs.action_numbers import action_of
 from dqn_tf.envs.applications import finance_headlines, regime_beliefs
 from dqn_tf.envs.applications import wordings as sentences_of
 from dqn_tf.envs.applications.regime_beliefs import (
@@ -92,7 +93,7 @@ class NewsAlert(TextEnv):
 
     def step(self, action: int) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:
         """Alert, or wait for the next text; the end after 40 of them. truncated is always False."""
-        if int(action) == ALERT:
+        if action_of(self, action) == ALERT:
             reward = RIGHT if self.is_stress else FALSE_ALARM
             return self.observation(), reward, True, False, self.info()
         reward = LATE if self.is_stress else 0.0

@@ -16,6 +16,7 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 
+from dqn_tf.envs.action_numbers import action_of
 from dqn_tf.envs.applications import film_titles, readers
 from dqn_tf.envs.applications import wordings as sentences_of
 from dqn_tf.envs.applications.readers import GENRES, LEVELS, MOODS, READERS, RECOVERY, TITLES
@@ -98,7 +99,7 @@ class TitleRec(TextEnv):
 
     def step(self, action: int) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:
         """Show a title; terminated when the reader leaves, truncated after 20 titles."""
-        genre = int(self.order[int(action)])
+        genre = int(self.order[action_of(self, action)])
         clicks = self.np_random.random() < readers.click_chances(self.levels, self.stages)[genre]
         leaves = self.np_random.random() < readers.leaving_chances(self.levels)[genre]
         recovers = self.np_random.random(GENRES) < RECOVERY

@@ -11,6 +11,7 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 
+from dqn_tf.envs.action_numbers import action_of
 from dqn_tf.envs.placement import picture
 from dqn_tf.envs.placement.jobs import KINDS, Kind, Machine, fits, place
 from dqn_tf.support.errors import UserError, describe_value
@@ -80,9 +81,9 @@ class JobPlacement(gym.Env):
     def step(self, action: int) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:
         """Place the job or turn it away; the next one arrives.
 
-        Raises UserError for a machine without room.
+        Raises UserError for a machine without room, and for what is no action.
         """
-        action = int(action)
+        action = action_of(self, action)
         reward = 0.0
         if action < len(self.machines):
             if not fits(self.job, self.machines[action]):

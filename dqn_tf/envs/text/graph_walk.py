@@ -12,6 +12,7 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 
+from dqn_tf.envs.action_numbers import action_of
 from dqn_tf.envs.text import exact, logged_play
 from dqn_tf.envs.text.exact import END, Model
 from dqn_tf.envs.text.graphs import MOVES, SHIPPED, Graph, find_graph, shipped_walks, walker
@@ -54,7 +55,7 @@ class GraphWalk(TokenEnv):
     def step(self, action: int) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:
         """Append a token; truncated after `limit` of them."""
         node = self.written[-1] - 1
-        following = int(action) - 1
+        following = action_of(self, action) - 1
         reward, terminated, _ = move(self.graph, len(self.written) - 1, node, following)
         self.written.append(following + 1)
         truncated = not terminated and len(self.written) > self.graph.limit

@@ -15,6 +15,7 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 
+from dqn_tf.envs.action_numbers import action_of
 from dqn_tf.envs.text import exact, logged_play
 from dqn_tf.envs.text.exact import END, Model
 from dqn_tf.envs.text.token_env import PADDING_NAME, TokenEnv, chosen_start
@@ -99,10 +100,11 @@ class TextMaze(TokenEnv):
 
     def step(self, action: int) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:
         """Write a token, or with `level="choice"` give a command."""
+        action = action_of(self, action)
         if self.level == "choice":
-            reward, terminated, truncated = self._command(list(MOVES)[int(action)])
+            reward, terminated, truncated = self._command(list(MOVES)[action])
             return self.observation(), reward, terminated, truncated, {}
-        self.written.append(int(action))
+        self.written.append(action)
         command = [self.tokens[number] for number in self.written[self._prompt :]]
         if command[-1] != STOP and len(command) < COMMAND_LENGTH:
             return self.observation(), 0.0, False, False, {}

@@ -12,6 +12,7 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 
+from dqn_tf.envs.action_numbers import action_of
 from dqn_tf.envs.text import exact, logged_play
 from dqn_tf.envs.text.exact import END, Model
 from dqn_tf.envs.text.token_env import PADDING_NAME, TokenEnv
@@ -77,7 +78,7 @@ class Rewrite(TokenEnv):
 
     def step(self, action: int) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:
         """Append a token to the answer; truncated is always False."""
-        self.written.append(int(action))
+        self.written.append(action_of(self, action))
         answer = [number - self._first for number in self.written[self._begin :]]
         is_over = len(answer) == self.length
         if self.pays_tokens:
