@@ -10,6 +10,8 @@ from typing import Any, cast
 
 import tensorflow as tf
 
+from dqn_tf.support.errors import UsersCode
+
 LIBRARIES = ("dqn_tf.", "keras.", "tf_keras.")
 
 
@@ -24,11 +26,21 @@ def compile_loops(
 
 
 def read_users_code(function: Callable, author: Any) -> Callable:
-    """Let AutoGraph read `function`, unless `author`, a class or function, is a library's."""
+    """Let AutoGraph read `function`, unless `author`, a class or function, is a library's.
+
+    What it raises becomes a UserError that names the author.
+    """
     if getattr(author, "__module__", "").startswith(LIBRARIES):
         return function
 
     def call(*arguments: Any, **options: Any) -> Any:
         return function(*arguments, **options)
 
-    return tf.autograph.to_graph(call)
+    read = tf.autograph.to_graph(call)
+    users_code = UsersCode(f"{author.__module__}:{getattr(author, '__name__', author)}")
+
+    def guarded(*arguments: Any, **options: Any) -> Any:
+        with users_code:
+            return read(*arguments, **options)
+
+    return guarded

@@ -287,6 +287,11 @@ def check_graph_engine(config: Settings) -> str | None:
             f"--initial_replay={config.initial_replay}: --engine=graph takes over no rows. Use"
             " --engine=host."
         )
+    if config.evaluation_envs == 0:
+        return (
+            "--evaluation_envs=0 plays evaluations on the training's environments, and"
+            " --engine=graph lends none: leave it out."
+        )
     if config.collector != "local":
         return (
             f"--collector={config.collector} collects for --engine=host: --engine=graph steps"

@@ -4,18 +4,21 @@ Each of them answers `value in allowed`, and `str(allowed)` completes the senten
 """
 
 import dataclasses
-import sys
 from collections.abc import Callable
 from typing import Any
 
 from dqn_tf.config.notation import is_import_name
 
+# float32's, in which networks compute: a smaller one is 0 there, and a larger one infinite
+SMALLEST, LARGEST = 2.0**-126, (2.0 - 2.0**-23) * 2.0**127
+
 
 @dataclasses.dataclass(frozen=True)
 class Range:
-    """Finite numbers from `low` to `high`, or above `above`; what is None bounds nothing.
+    """Numbers from `low` to `high`, or above `above`; what is None bounds nothing.
 
-    `log` says that values differ by their ratio, so that a search draws their logarithms.
+    None of them becomes 0 or infinite in float32. `log` says that values differ by their ratio, so
+    that a search draws their logarithms.
     """
 
     low: float | None = None
@@ -25,8 +28,8 @@ class Range:
 
     def __contains__(self, value: float) -> bool:
         return (
-            abs(value)
-            <= sys.float_info.max  # False for NaN, and for whole numbers beyond any float
+            abs(value) <= LARGEST  # False for NaN
+            and (value == 0 or abs(value) >= SMALLEST)
             and (self.low is None or value >= self.low)
             and (self.high is None or value <= self.high)
             and (self.above is None or value > self.above)
@@ -34,7 +37,7 @@ class Range:
 
     def __str__(self) -> str:
         if self.above is not None:
-            return f"a finite number above {self.above}"
+            return f"a number above {self.above} that float32 holds"
         if self.low is not None and self.high is not None:
             return f"from {self.low} to {self.high}"
         if self.low is not None:

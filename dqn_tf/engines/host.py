@@ -30,7 +30,7 @@ from dqn_tf.engines.engine import Arrays, Block, Engine
 from dqn_tf.engines.held_out import HeldOut, hold_out_all
 from dqn_tf.engines.prefetch import PrefetchingLearner
 from dqn_tf.engines.replays import make_frames, make_replay, mix, priority_beta
-from dqn_tf.experience.collector import Collector, Loan, RemoteCollector
+from dqn_tf.experience.collector import LOCAL, Collector, Loan, RemoteCollector
 from dqn_tf.experience.frames import numbered_spaces
 from dqn_tf.experience.logged.shares import SharedEpisodes
 from dqn_tf.experience.mixed_replay import MixedReplay
@@ -38,7 +38,7 @@ from dqn_tf.experience.q_function import QFunction
 from dqn_tf.experience.replay import UniformReplay
 from dqn_tf.experience.replay_unit import make_row_maker, row_columns
 from dqn_tf.experience.steps import Steps
-from dqn_tf.support.errors import UserError
+from dqn_tf.support.errors import UserError, UsersCode
 
 WINDOWS = "windows/"  # the arrays of unfinished n-step windows in a checkpoint
 
@@ -162,9 +162,18 @@ class HostEngine(Engine):
 
     def _collect(self) -> Taken:
         start = time.perf_counter()
-        steps = self.collector.collect(*self._block_at(self.env_step))
+        steps = self._collect_steps(*self._block_at(self.env_step))
         self._give_up(getattr(self._remote, "differing", ()))
         return Taken(steps, time.perf_counter() - start)
+
+    def _collect_steps(self, length: int, epsilon: np.ndarray) -> Steps:
+        """Have the collector take steps; one of the user's own may fail, or give other shapes."""
+        if self.config.collector == LOCAL:
+            return self.collector.collect(length, epsilon)
+        with UsersCode(f"--collector={self.config.collector}"):
+            steps = self.collector.collect(length, epsilon)
+            steps.require_shapes(length, self.config.num_envs, self.agent.spaces)
+        return steps
 
     def _learn_beside(self, remote: RemoteCollector) -> list[UpdatesDone]:
         """Do the updates that are owed while this block's steps are taken, and begin the next."""

@@ -12,7 +12,8 @@ def action_of(env: gym.Env, action: Any) -> int:
     space = env.action_space
     assert isinstance(space, gym.spaces.Discrete)
     number = int(action)
-    first, last = int(space.start), int(space.start + space.n - 1)
+    first = int(space.start)
+    last = first + int(space.n) - 1
     if not (first <= number <= last and number == action):
         name = env.spec.id if env.spec else type(env).__name__
         raise UserError(f"{name} has no action {action}: there are {first} to {last}.")

@@ -7,7 +7,7 @@ import dataclasses
 import os
 import re
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple, NoReturn
 
 import gymnasium as gym
@@ -114,6 +114,18 @@ class EnvMaker:
         """
         return self._look().reward_threshold
 
+    @property
+    def caveats(self) -> list[str]:
+        """Sentences on what makes returns here say less than they seem to."""
+        wrappers = self._look().running_statistics
+        if not wrappers:
+            return []
+        return [
+            f"note: {' and '.join(wrappers)} keeps statistics of what its own instance has played:"
+            " evaluations and a served export see other numbers than training does. Scale by"
+            " constants instead."
+        ]
+
     def corpus(self) -> Any:
         """Return what `corpus()` of the environment, or of a wrapper, returns: logged data.
 
@@ -160,14 +172,15 @@ class EnvMaker:
             close_quietly(spare)
 
     def _made(self, **keywords: Any) -> gym.Env:
-        try:
-            env = wrapped(self._make(**keywords), self._config)
-        except UserError:
-            raise
-        except BaseException as error:
-            if is_user_interrupt(error):
+        with _in_one_directory():
+            try:
+                env = wrapped(self._make(**keywords), self._config)
+            except UserError:
                 raise
-            _explain(self._config, error)
+            except BaseException as error:
+                if is_user_interrupt(error):
+                    raise
+                _explain(self._config, error)
         if not isinstance(env, gym.Env):
             raise UserError(
                 f"--env={self._config.env}: what was made is no gymnasium.Env, but"
@@ -203,8 +216,19 @@ class EnvMaker:
         if env.spec is not None and not (self._config.env_wrappers or self._config.env_kwargs):
             threshold = env.spec.reward_threshold
         package = _comes_with_package(env)
-        self._seen = _Seen(spaces, names, package, checked.time_limit, threshold)
+        statistics = checked.running_statistics
+        self._seen = _Seen(spaces, names, package, checked.time_limit, threshold, statistics)
         return self._seen
+
+
+@contextlib.contextmanager
+def _in_one_directory() -> Iterator[None]:
+    """Change back into the working directory: paths that were typed are relative to it."""
+    before = os.getcwd()
+    try:
+        yield
+    finally:
+        os.chdir(before)
 
 
 class _Seen(NamedTuple):
@@ -215,6 +239,7 @@ class _Seen(NamedTuple):
     comes_with_package: bool
     time_limit: int | None
     reward_threshold: float | None
+    running_statistics: list[str]
 
 
 def make_env(config: DQNConfig | str, **keywords: Any) -> gym.Env:

@@ -5,6 +5,7 @@ Only JSON files are opened here.
 
 import contextlib
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -70,22 +71,45 @@ def find_export(name: str) -> Version:
         raise UserError(f"{error.filename or path} cannot be read: {error.strerror}.") from error
 
 
-def require_same_env(directory: Path, env: str) -> None:
+def require_same_env(directory: Path, env: str, spaces: Mapping[str, Any] | None = None) -> None:
     """Raise UserError if `directory` holds versions of another environment's agent.
 
-    A server would swap one for the other. Versions that do not say what they play are not judged.
+    So is one of the same id with other `spaces`, as `Spaces.to_dict` gives them. A server would
+    swap one for the other. Versions that do not say what they play are not judged.
     """
     if not directory.is_dir():
         return
     for _, version in reversed(_versions(directory)):
-        other = _read_manifest(version).get("env")
+        about = _read_manifest(version)
+        other = about.get("env")
         if isinstance(other, str) and other != env:
             raise UserError(
                 f"{directory} holds versions of an agent for {other}, and a server would swap one"
                 f" for the other: give {env} another directory."
             )
         if isinstance(other, str):
+            differences = differing(about.get("spaces"), spaces or {})
+            if differences:
+                raise UserError(
+                    f"{directory} holds versions of an agent for {env} with"
+                    f" {', '.join(differences)}, and a server would swap one for the other: give"
+                    " this one another directory."
+                )
             return
+
+
+def differing(recorded: Any, spaces: Mapping[str, Any]) -> list[str]:
+    """Return how the spaces of a manifest differ from those of an environment.
+
+    Of an earlier version's, only what it knew is compared.
+    """
+    if not isinstance(recorded, dict):
+        return []
+    return [
+        f"{name} {recorded[name]} for {value}"
+        for name, value in spaces.items()
+        if name in recorded and recorded[name] != value
+    ]
 
 
 def action_start(manifest: dict[str, Any]) -> int:

@@ -14,7 +14,7 @@ from dqn_tf.envs.spaces import Spaces
 from dqn_tf.evaluation import video
 from dqn_tf.evaluation.episodes import ActFunction, Evaluation, Rules, join_evaluations
 from dqn_tf.evaluation.episodes import play as play_episodes
-from dqn_tf.evaluation.find_export import Version, find_export
+from dqn_tf.evaluation.find_export import Version, differing, find_export
 from dqn_tf.evaluation.flags import EvaluateFlags
 from dqn_tf.evaluation.kept_envs import KeptEnvs, parallel_of
 from dqn_tf.evaluation.watch import ChoiceWatch, ProgressWatch, TextWatch
@@ -71,6 +71,8 @@ def prepare(flags: EvaluateFlags) -> EvaluationPlan:
     env = config.env
     make = registry.maker(config)
     spaces = make.spaces
+    for sentence in make.caveats:
+        print(sentence)
     for version in versions:
         require_fit(version, env, spaces)
     seeds = list(seeding.episode_seeds(flags.seed, seeding.TEST, flags.episodes))
@@ -261,14 +263,7 @@ def _recorded(version: Version, env: str) -> dict[str, Any]:
 
 def require_fit(version: Version, env: str, spaces: Spaces) -> None:
     """Raise UserError if the manifest names other spaces than the environment's."""
-    recorded: Any = version.manifest.get("spaces")
-    if not isinstance(recorded, dict):
-        return
-    differences = [
-        f"{name} {recorded[name]} for {value}"
-        for name, value in spaces.to_dict().items()
-        if name in recorded and recorded[name] != value
-    ]
+    differences = differing(version.manifest.get("spaces"), spaces.to_dict())
     if differences:
         raise UserError(
             f"{version.path} does not fit {env}: it was made with {', '.join(differences)}."

@@ -25,7 +25,7 @@ from dqn_tf.experience.running_episodes import RunningEpisodes
 from dqn_tf.experience.shard import Shard, draw_numbers
 from dqn_tf.experience.steps import Steps, side_by_side
 from dqn_tf.support.closing import closed_on_error
-from dqn_tf.support.errors import UserError
+from dqn_tf.support.errors import UsersCode
 from dqn_tf.support.imports import import_named
 
 LOCAL = "local"
@@ -173,11 +173,5 @@ def make_collector(
     imported or made.
     """
     make = find_collector(config)
-    try:
+    with UsersCode(f"--collector={config.collector}"):
         return make(config, make_env, q_function, generator)
-    except UserError:
-        raise
-    except Exception as error:
-        raise UserError(
-            f"--collector={config.collector}: making it failed: {type(error).__name__}: {error}"
-        ) from error

@@ -2,7 +2,6 @@
 
 import dataclasses
 import math
-import os
 
 from dqn_tf.config.dqn_config import DQNConfig
 from dqn_tf.config.notation import memory_bytes, show
@@ -12,6 +11,7 @@ from dqn_tf.experience.replay import bytes_per_row
 from dqn_tf.experience.replay_unit import holds_episodes, row_columns
 from dqn_tf.experience.steps import Steps
 from dqn_tf.support.errors import UserError
+from dqn_tf.support.free_memory import free_memory
 
 FLOAT_BYTES = 4
 # The weights are there as online and target network, twice in the optimizer, as gradients, as the
@@ -173,18 +173,6 @@ def _size_and_remedy(config: DQNConfig, spaces: Spaces) -> tuple[str, str]:
         f"{seen}{actions} and {hidden}",
         "fewer --hidden_units, or an environment that observes numbers or fewer categories",
     )
-
-
-def free_memory() -> int:
-    """Return the bytes that a process could take now."""
-    try:
-        with open("/proc/meminfo", encoding="ascii") as file:
-            for line in file:
-                if line.startswith("MemAvailable"):
-                    return int(line.split()[1]) * 1024
-    except OSError:
-        pass
-    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
 
 
 def format_bytes(count: int) -> str:

@@ -74,6 +74,15 @@ class Steps:
             }
         )
 
+    def require_shapes(self, length: int, num_envs: int, spaces: Spaces) -> None:
+        """Raise ValueError unless all columns have the shapes of so many steps."""
+        expected = vars(Steps.empty(length, num_envs, spaces))
+        for name, column in vars(self).items():
+            if np.shape(column) != expected[name].shape:
+                raise ValueError(
+                    f"{name} has shape {list(np.shape(column))}, not {list(expected[name].shape)}"
+                )
+
     def require_finite(self, env_step: int) -> None:
         """Raise UserError if an observation or a reward is NaN or infinite.
 

@@ -19,7 +19,7 @@ def main(flags: ExportFlags) -> None:
     run = run_snapshot.read_snapshot(flags.run, flags.weights)
     directory = Path(flags.output) if flags.output else run.export_dir
     files.require_directory("output", directory)
-    require_same_env(directory, run.config.env)
+    require_same_env(directory, run.config.env, run.spaces.to_dict())
     names = registry.names(run.config)
     tensorflow_loading.load_tensorflow(command_line.verbose())
     from dqn_tf.agent.dqn import DQN, weights_sha256

@@ -58,7 +58,7 @@ def export(
     """
     directory = Path(os.path.expanduser(directory))
     if isinstance(about.get("env"), str):
-        require_same_env(directory, about["env"])
+        require_same_env(directory, about["env"], about.get("spaces"))
     formats = list(formats)
     if rounding is not None:
         if not agent.online.torso.halvable():

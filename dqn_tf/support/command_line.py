@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 from absl import flags
 
 from dqn_tf.support import terminal
-from dqn_tf.support.errors import UserError
+from dqn_tf.support.errors import UserError, describe_error
 from dqn_tf.support.plain_paths import is_plain
 
 WIDTH = 100
@@ -49,8 +49,8 @@ class Entry(NamedTuple):
 def run(main: Callable[[Any], Any], parse: Callable[[Sequence[str]], Any]) -> None:
     """Run `main(parse(argv))`; a UserError prints its sentence and ends with exit status 1.
 
-    So does an OSError that nothing has named better, such as a full disk. Ctrl-C where nothing
-    handles it ends with 130.
+    So does an OSError that nothing has named better, such as a full disk, and a MemoryError. Ctrl-C
+    where nothing handles it ends with 130.
     """
     # a notebook's, which Matplotlib may not know here; TensorFlow imports it where it is installed
     os.environ.pop("MPLBACKEND", None)
@@ -58,10 +58,12 @@ def run(main: Callable[[Any], Any], parse: Callable[[Sequence[str]], Any]) -> No
         faulthandler.enable()  # a crash in native code shows the Python lines that led to it
         try:
             sys.exit(main(parse(sys.argv)))
-        except (UserError, OSError) as error:
+        except (UserError, OSError, MemoryError) as error:
             if verbose():
                 raise
             sentence = _os_sentence(error) if isinstance(error, OSError) else str(error)
+            if isinstance(error, MemoryError):
+                sentence = f"The memory does not suffice: {describe_error(error)}."
             print(f"error: {' '.join(sentence.split())}", file=sys.stderr)
             sys.exit(1)
         except KeyboardInterrupt:
@@ -253,6 +255,8 @@ def resume_command(path: str | Path) -> str:
 
 
 def _os_sentence(error: OSError) -> str:
+    if error.errno is None:  # of somebody's own code, not of the system
+        return f"{describe_error(error)}."
     reason = error.strerror or str(error) or type(error).__name__
     if error.filename:
         return f"{error.filename}: {reason}."

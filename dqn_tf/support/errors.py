@@ -10,6 +10,23 @@ class UserError(Exception):
     """
 
 
+class UsersCode:
+    """Code of the user's own, called `name`: what it raises becomes a UserError that names it.
+
+    It is entered around each call.
+    """
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, Exception) and not isinstance(error, UserError):
+            raise UserError(f"{self.name} raised {describe_error(error)}") from error
+
+
 def describe_error(error: BaseException) -> str:
     """Return an error's type and message on one line, `OSError: no such port`.
 

@@ -48,9 +48,16 @@ class Interrupts:
             signal.signal(number, handler)
 
     def check(self) -> None:
-        """Raise Interrupted if a signal has come."""
+        """Raise Interrupted if a signal has come.
+
+        Environments may have put handlers of their own in place meanwhile, as graphical toolkits
+        do; here ours are put back.
+        """
         if self.signal is not None:
             raise Interrupted
+        for number in self._handlers:
+            if signal.getsignal(number) != self._receive:
+                signal.signal(number, self._receive)
 
     @property
     def exit_status(self) -> int:

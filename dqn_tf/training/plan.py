@@ -49,7 +49,7 @@ from dqn_tf.training import (
     earlier_run,
     initial_replay,
     initial_weights,
-    own_torso,
+    own_parts,
     pretrained_model,
 )
 from dqn_tf.training.flags import TrainingFlags
@@ -103,10 +103,10 @@ def prepare(flags: TrainingFlags) -> list[RunPlan]:
             files.require_directory("export_dir", plan.export_dir)
             if plan.export_dir.resolve() == plan.run_dir.checkpoints.resolve():
                 raise UserError(f"--export_dir={plan.export_dir} is where the checkpoints lie.")
-            require_same_env(plan.export_dir, config.env)
+            require_same_env(plan.export_dir, config.env, plan.spaces.to_dict())
         spaces = plans[0].spaces
         choice.require_fit(config.network, spaces)
-        own_torso.require_usable(config, spaces)
+        own_parts.require_usable(config, spaces)
         pretrained_model.require_usable(config)
         require_evictable(config, spaces)
         if not flags.resume:

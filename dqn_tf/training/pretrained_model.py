@@ -2,10 +2,11 @@
 
 from dqn_tf.config.dqn_config import DQNConfig
 from dqn_tf.config.language_checks import reads_by_model
-from dqn_tf.experience.memory_plan import format_bytes, free_memory
+from dqn_tf.experience.memory_plan import format_bytes
 from dqn_tf.language.memory import memory_of
 from dqn_tf.language.model_files import open_model
 from dqn_tf.support.errors import UserError
+from dqn_tf.support.free_memory import free_memory
 
 
 def require_usable(config: DQNConfig) -> None:

@@ -10,7 +10,7 @@ from dqn_tf.config.dqn_config import DQNConfig
 from dqn_tf.config.settings.experience import RESERVOIR
 from dqn_tf.engines import held_out
 from dqn_tf.engines.engine import RUNNING_RETURN, Block, against_breaking
-from dqn_tf.experience.running_episodes import not_repeated
+from dqn_tf.experience.running_episodes import ACTIONS, not_repeated
 from dqn_tf.export import manifest
 from dqn_tf.export.publish import export
 from dqn_tf.export.run_snapshot import GATE_OBSERVATIONS, observations_of
@@ -22,6 +22,8 @@ from dqn_tf.support.files import write_json
 from dqn_tf.training.plan import RunPlan
 from dqn_tf.training.run import Moment, Run, RunObserver, ScoredWeights, crossed
 from dqn_tf.training.what_to_try import read_outcome, what_to_try
+
+MANY_STEPS = 1_000  # that are played back: they may take a while
 
 
 class RunRecorder(RunObserver):
@@ -228,6 +230,12 @@ class RunRecorder(RunObserver):
     def _restore_from(self, saved: checkpoint.Checkpoint) -> None:
         engine = self.run.engine
         arrays = saved.files["state.npz"]
+        played = sum(len(arrays[name]) for name in arrays if name.startswith(ACTIONS))
+        if played >= MANY_STEPS:
+            self.run.say(
+                f"Playing back the {played:,} steps of the episodes under way; Ctrl-C twice stops"
+                " it at once, and nothing is lost."
+            )
         differing = engine.restore(saved.state["engine"], arrays, saved.replay)
         if saved.replay is not None:
             saved.replay.close()

@@ -102,6 +102,8 @@ def make_runs(
     timings = timings or Timings()
     make_env = make_maker(configs[0], spaces)
     spaces = spaces or make_env.spaces
+    for sentence in make_env.caveats:
+        say(sentence)
     agents = [DQN(config, spaces) for config in configs]
     for agent, config in zip(agents, configs, strict=True):
         agent.compile()

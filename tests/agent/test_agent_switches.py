@@ -479,10 +479,10 @@ REFUSED = [
     ({"n_step": 65}, "--n_step=65 is more than --replay_capacity=64 can hold."),
     ({"priority_alpha": 1.1}, "--priority_alpha=1.1: must be from 0.0 to 1.0."),
     ({"priority_beta_start": -0.1}, "--priority_beta_start=-0.1: must be from 0.0 to 1.0."),
-    ({"noisy_sigma": 0.0}, "--noisy_sigma=0.0: must be a finite number above 0."),
+    ({"noisy_sigma": 0.0}, "--noisy_sigma=0.0: must be a number above 0 that float32 holds."),
     (
         {"munchausen_temperature": 0.0},
-        "--munchausen_temperature=0.0: must be a finite number above 0.",
+        "--munchausen_temperature=0.0: must be a number above 0 that float32 holds.",
     ),
     ({"munchausen_clip": 0.1}, "--munchausen_clip=0.1: must be a finite number, at most 0."),
 ]

@@ -41,6 +41,12 @@ def by_hand(agent: DQN, term) -> list[np.ndarray]:
     return [np.array(part) for part in tape.gradient(value, agent.online.trainable_variables)]
 
 
+def test_a_loss_that_raises_is_named():
+    agent = agent_with("own_losses:misspelt=0.1")
+    with pytest.raises(UserError, match="^own_losses:misspelt raised KeyError: 'actions'"):
+        agent.update(tensors(make_batch(0)))
+
+
 @pytest.mark.parametrize("weighted", [False, True])
 def test_an_auxiliary_loss_adds_its_gradient(weighted, monkeypatch):
     batch = make_batch(0)

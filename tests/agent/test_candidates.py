@@ -12,7 +12,7 @@ from dqn_tf.envs.checked_env import CheckedEnv
 from dqn_tf.envs.choices import ChoiceTexts
 from dqn_tf.envs.spaces import Spaces
 from dqn_tf.support.errors import UserError
-from dqn_tf.training import own_torso
+from dqn_tf.training import own_parts
 from environments import ToldTree, told_tree_texts, tree_q_star
 from tabular_runs import COMBINATIONS, GAMMA, SWITCHES, learned
 
@@ -204,4 +204,4 @@ def test_a_torso_of_ones_own_without_steps_is_refused_before_a_run_begins():
     config = oracles.make_config(network="gru_torso:GRUTorso", replay_unit="episode")
     stacked = Spaces((8, 4), "float32", 2)
     with pytest.raises(UserError, match="GRUTorso has no method `steps`"):
-        own_torso.require_usable(config, stacked)
+        own_parts.require_usable(config, stacked)

@@ -73,10 +73,15 @@ def test_a_search_can_read_what_a_setting_may_be():
     ("allowed", "values", "others", "text"),
     [
         (Range(low=1), (1, 2.5), (0, math.inf, math.nan), "at least 1"),
-        (Range(above=0), (1e-9,), (0, math.inf), "a finite number above 0"),
+        (
+            Range(above=0),
+            (1e-9,),
+            (0, 1e-60, 1e39, math.inf),
+            "a number above 0 that float32 holds",
+        ),
         (Range(0.0, 1.0), (0.0, 1.0), (-0.1, 1.1, math.nan), "from 0.0 to 1.0"),
         (Range(high=0), (0, -3), (1, -math.inf), "a finite number, at most 0"),
-        (Range(), (-3.0,), (math.nan, math.inf), "a finite number"),
+        (Range(), (-3.0, 0), (1e-60, -1e39, math.nan, math.inf), "a finite number"),
         (Choice("a", "b"), ("a",), ("c", "my_module:A"), "one of a, b"),
         (Choice("a", own="A"), ("a", "my_module:A"), ("c", ":A", "m:"), "a or my_module:A"),
         (Format("two words", lambda value: len(value.split()) == 2), ("a b",), ("a",), "two words"),

@@ -88,6 +88,8 @@ def test_a_working_directory_that_was_removed_is_named(monkeypatch, tmp_path, ca
             "error: No space left on device; no file is named, so it may be a temporary one, in"
             " /scratch.\n",
         ),
+        (ConnectionError("no simulator"), 1, "error: ConnectionError: no simulator.\n"),
+        (MemoryError("9 GiB"), 1, "error: The memory does not suffice: MemoryError: 9 GiB.\n"),
         (KeyboardInterrupt(), 130, ""),
     ],
 )
@@ -115,6 +117,15 @@ def test_the_first_signal_is_remembered(number):
             interrupts.check()
     assert interrupts.exit_status == 128 + number
     assert signal.getsignal(number) is before
+
+
+def test_a_handler_that_somebody_else_put_in_place_gives_way():
+    with Interrupts() as interrupts:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+        interrupts.check()
+        signal.raise_signal(signal.SIGINT)
+        with pytest.raises(Interrupted):
+            interrupts.check()
 
 
 def test_an_ignored_hangup_stays_ignored():

@@ -100,6 +100,16 @@ def test_what_is_read_is_not_complained_of(others, values):
     assert trained(changed) != trained(base)
 
 
+def test_a_period_shorter_than_a_block_is_told_what_happens():
+    config = DQNConfig(env_steps_per_update=1000, evaluation_period_env_steps=2000)
+    (sentence,) = unread.explain(config, "mlp", ["evaluation_period_env_steps"])
+    assert "=2000: what is due is done after a block, of 16,000 environment steps" in sentence
+    assert unread.explain(config, "mlp", []) == []
+    for changes in ({"updates_per_block": 2}, {"engine": "graph"}):
+        changed = dataclasses.replace(config, **changes)
+        assert unread.explain(changed, "mlp", ["evaluation_period_env_steps"]) == []
+
+
 def test_the_users_own_torso_may_read_any_setting():
     config = dataclasses.replace(SMALL, network="my_module:MyTorso")
     typed = ("layers", "heads", "width", "hidden_units")

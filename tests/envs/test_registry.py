@@ -1,15 +1,20 @@
 """From a configuration to an environment: arguments, wrappers, and instances."""
 
+import dataclasses
 import importlib.util
 import json
+import os
 import sys
+from pathlib import Path
 
 import gymnasium as gym
 import numpy as np
 import pytest
+from gymnasium.envs.classic_control.cartpole import CartPoleEnv
 
 import faulty
 from dqn_tf.config import flags as config_flags
+from dqn_tf.config import presets
 from dqn_tf.config.dqn_config import DQNConfig
 from dqn_tf.envs import registry
 from dqn_tf.envs.checked_env import CheckedEnv
@@ -172,6 +177,32 @@ def test_an_evaluation_plays_what_was_trained_on(tmp_path):
     ):
         configuration(two, None)
     assert configuration(two, None, {"env_kwargs": kwargs}).env_kwargs == kwargs
+
+
+def test_statistics_of_one_instance_are_warned_of():
+    plain = presets.configure("CartPole-v1", {})
+    normalized = dataclasses.replace(plain, env_wrappers="gymnasium.wrappers:NormalizeObservation")
+    assert registry.maker(plain).caveats == []
+    (sentence,) = registry.maker(normalized).caveats
+    assert sentence.startswith("note: NormalizeObservation keeps statistics of what its own")
+
+
+class Moving(CartPoleEnv):
+    """A simulator that changes into a directory of its own."""
+
+    def __init__(self, **keywords):
+        super().__init__(**keywords)
+        os.chdir("/")
+
+
+def test_an_environment_moves_nobody(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    gym.register("Moving-v0", Moving)
+    try:
+        registry.maker(presets.configure("Moving-v0", {})).spaces  # noqa: B018
+        assert Path.cwd() == tmp_path
+    finally:
+        del gym.registry["Moving-v0"]
 
 
 def test_one_instance_serves_all_that_is_asked():

@@ -183,5 +183,12 @@ def test_a_directory_holds_versions_for_one_environment(tmp_path):
     require_same_env(tree(tmp_path, "1"), "a_pkg/Grid-v0")  # it does not say what it plays
     write(tree(tmp_path, "2") / "2" / "assets.extra" / "dqn_tf.json", {"env": "a_pkg/Grid-v0"})
     require_same_env(tmp_path, "a_pkg/Grid-v0")
+    spaces = {"categories": 16, "actions": 4}
+    require_same_env(tmp_path, "a_pkg/Grid-v0", spaces)
+    about = {"env": "a_pkg/Grid-v0", "spaces": spaces}
+    write(tmp_path / "2" / "assets.extra" / "dqn_tf.json", about)
+    require_same_env(tmp_path, "a_pkg/Grid-v0", spaces | {"of a later version": 1})
+    with pytest.raises(UserError, match="Grid-v0 with categories 16 for 64, .* give this one"):
+        require_same_env(tmp_path, "a_pkg/Grid-v0", spaces | {"categories": 64})
     with pytest.raises(UserError, match="for a_pkg/Grid-v0, .* give b_pkg/Grid-v0 another"):
         require_same_env(tmp_path, "b_pkg/Grid-v0")

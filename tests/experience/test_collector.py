@@ -1,5 +1,7 @@
 """Collectors: the local one, and those of a user's own, from the command line to the export."""
 
+import contextlib
+
 import numpy as np
 import pytest
 
@@ -10,6 +12,7 @@ from dqn_tf.envs import registry
 from dqn_tf.experience.collector import LocalCollector
 from dqn_tf.support.errors import UserError
 from dqn_tf.support.imports import import_named
+from dqn_tf.training import trainer
 from small_runs import report, resume_run, signal_at, small_run
 
 
@@ -152,9 +155,26 @@ def test_a_name_that_leads_nowhere_is_refusal(name, sentence, tmp_path):
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.parametrize(
+    ("name", "sentence"),
+    [
+        ("Lost", "raised ConnectionError: no simulator"),
+        ("Deep", r"raised ValueError: reward has shape \[\d+, 1, 1\], not \[\d+, 1\]"),
+    ],
+)
+def test_what_fails_while_it_collects_is_named(name, sentence):
+    config = oracles.make_config(collector=f"own_collector:{name}", total_steps=50)
+    (run,) = trainer.make_runs([config])
+    with (
+        contextlib.closing(run),
+        pytest.raises(UserError, match=f"^--collector=own_collector:{name} {sentence}"),
+    ):
+        run.engine.run_block()
+
+
 def test_one_that_cannot_be_made_is_a_sentence(tmp_path):
     sentence = refusal(small_run(tmp_path, collector="own_collector:broken"), tmp_path)
-    assert "--collector=own_collector:broken: making it failed: RuntimeError: no such" in sentence
+    assert "--collector=own_collector:broken raised RuntimeError: no such" in sentence
 
 
 def test_the_graph_engine_has_none():

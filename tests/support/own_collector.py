@@ -115,5 +115,21 @@ class LastFirst:
             env.close()
 
 
+class Lost(LocalCollector):
+    """Loses its simulator."""
+
+    def collect(self, length, epsilon):
+        raise ConnectionError("no simulator")
+
+
+class Deep(LocalCollector):
+    """Gives each reward as a list of one."""
+
+    def collect(self, length, epsilon):
+        steps = super().collect(length, epsilon)
+        steps.reward = steps.reward[:, :, None]
+        return steps
+
+
 def broken(config, make_env, q_function, generator):
     raise RuntimeError("no such machine")

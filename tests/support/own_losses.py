@@ -16,6 +16,11 @@ def squared_features(batch, forward, q_values):
     return tf.reduce_mean(tf.square(forward.features), axis=-1)
 
 
+def misspelt(batch, forward, q_values):
+    """Asks for a column that there is not."""
+    return q_values[:, 0] - batch["actions"]
+
+
 def one_number(batch, forward, q_values):
     return tf.reduce_mean(q_values)
 

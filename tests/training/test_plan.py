@@ -98,6 +98,13 @@ def test_what_cannot_be_whole_episodes_is_refused_and_nothing_is_written(
     assert not list(tmp_path.iterdir())
 
 
+def test_a_loss_that_cannot_be_imported_is_refused_and_nothing_is_written(tmp_path):
+    words = ["--auxiliary_losses=own_losses:nothing=0.1", f"--run_dir={tmp_path / 'run'}"]
+    with pytest.raises(UserError, match="own_losses has nothing named 'nothing'"):
+        prepare(parse_training_flags(["train.py", *words]))
+    assert not (tmp_path / "run").exists()
+
+
 def test_an_environments_own_data_are_planned_and_told(tmp_path, capsys):
     words = ["--env=dqn_tf/GraphWalk-v0", "--data=env", "--replay_unit=episode"]
     words += ["--offline_updates=10", f"--run_dir={tmp_path / 'run'}"]

@@ -93,7 +93,7 @@ class QNetwork(tf.keras.Model):
             self.behaviour = self._head(config, 1, False, plain_dense, "behaviour", "behaviour")
         dtype = spaces.observation_dtype
         state = tf.zeros((num_agents, *spaces.of_state().observation_shape), dtype)
-        self._require_width(self.torso(self.torso.encode(state)))
+        self._require_width(self._read(state))
         self(tf.zeros((num_agents, *spaces.observation_shape), dtype))
         self.is_large = self.count_params() > LARGE
 

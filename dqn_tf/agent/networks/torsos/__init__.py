@@ -13,7 +13,7 @@ from dqn_tf.agent.networks.torsos.pretrained import Pretrained
 from dqn_tf.agent.networks.torsos.transformer import Transformer
 from dqn_tf.config.dqn_config import DQNConfig
 from dqn_tf.envs.spaces import Spaces
-from dqn_tf.support.errors import UserError
+from dqn_tf.support.errors import UserError, UsersCode
 from dqn_tf.support.imports import import_named
 
 TORSOS: dict[str, type[Torso]] = {
@@ -59,7 +59,8 @@ def make_torso(
                 " num_agents."
             )
         options["num_agents"] = num_agents
-    torso = maker(spaces, config, seeds, **options)
+    with UsersCode(name):
+        torso = maker(spaces, config, seeds, **options)
     if not isinstance(torso, Torso):
         raise UserError(f"{name} is no dqn_tf.agent.Torso, but a {type(torso).__name__}.")
     return torso
