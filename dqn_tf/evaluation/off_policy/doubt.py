@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -15,6 +16,8 @@ FEWEST_EFFECTIVE = 30.0  # episodes; below them, or `_fewest_effective`, an esti
 FEWEST_OF_MODEL = 5.0  # below them an estimate by fitted Q-values alone means nothing
 FEW_EFFECTIVE = 100.0  # below them it is rough
 MOST_UNTRIED = 0.01  # of the policy's choices
+MOST_AFTER_CUTS = 0.01  # of a constant reward's sum; more is no matter of rounding
+MOST_BEYOND = 1.1  # times the largest possible return: fitted values are not exact
 ROUNDING = 1e-9  # of a weighted mean of ones
 SUSPECT_RATIO = 0.02  # from 1, and beyond three standard errors
 
@@ -45,6 +48,8 @@ class Facts:
       largest_reward: the largest size of a reward.
       is_table: whether the model has an entry of its own for each observation.
       is_thinned: whether the model of Q-values sees only a part of each observation's numbers.
+      unseen_cuts: the share of the cuts, by what comes after them, at observations in which the
+        data never act; 0 where the model has no entry for each observation.
     """
 
     steps: LoggedSteps
@@ -53,6 +58,7 @@ class Facts:
     largest_reward: float
     is_table: bool
     is_thinned: bool
+    unseen_cuts: float = 0.0
 
 
 class Sample(NamedTuple):
@@ -75,17 +81,25 @@ class Sample(NamedTuple):
 
 
 def judge(
-    facts: Facts, value: float, effective: float, sample: Sample | None, is_fitted: bool
+    facts: Facts,
+    value: float,
+    effective: float,
+    sample: Sample | None,
+    is_fitted: bool,
+    of_model: float = math.inf,
 ) -> Doubt:
     """Judge an estimate.
 
     `effective` is its effective sample size, in episodes. `sample` describes its weights; None if
-    it has none. `is_fitted` says that it rests on fitted Q-values.
+    it has none. `is_fitted` says that it rests on fitted Q-values, and `of_model` is the effective
+    sample size of the estimate that rests on them alone.
     """
     void = _of_the_data(facts)
     care: list[str] = []
     if is_fitted and not _is_possible(value, facts):
         void.append("the fitted Q-values are larger than any return can be")
+    if is_fitted:
+        void += _of_values_after_cuts(facts, math.inf if sample is None else of_model)
     if is_fitted and sample is None and not facts.is_table:
         care.append("as good as its linear model of Q, which only doubly robust can check")
     if is_fitted and facts.is_thinned:
@@ -103,6 +117,9 @@ def judge(
         care.append(f"{count}, fewer than {FEW_EFFECTIVE:g}")
     if sample is not None and not facts.has_propensities:
         care.append("no propensities were logged, and a fitted behaviour stands for them")
+    share = _share_after(facts.steps.goes_on, facts.steps)
+    if is_fitted and sample is not None and not facts.is_table and share > MOST_AFTER_CUTS:
+        care.append(f"after cuts come {_part(share)}, and there fitted Q-values stand alone")
     care += _of_cuts(facts, is_fitted)
     return Doubt(tuple(void), tuple(care))
 
@@ -145,15 +162,47 @@ def _of_cuts(facts: Facts, is_fitted: bool) -> list[str]:
     """Return what episodes that were cut leave unknown."""
     steps = facts.steps
     cut = steps.goes_on if not is_fitted else ~steps.is_known[steps.last_rows]
-    # the share of a constant reward's sum, over the episodes, that comes after the cuts
-    lost = np.where(cut, steps.gamma ** steps.lengths.astype(float), 0.0)
-    all_of_it = np.where(steps.goes_on, 1.0, 1.0 - steps.gamma ** steps.lengths.astype(float))
-    if steps.gamma == 1.0 or lost.sum() <= 0.01 * all_of_it.sum():
+    if _share_after(cut, steps) <= MOST_AFTER_CUTS:
         return []
     count = f"{cut.sum():,} of {steps.count:,} episodes were cut"
     if is_fitted:
         return [f"{count} and do not say what they saw last"]
     return [f"{count}, and only the rewards until then are counted"]
+
+
+def _of_values_after_cuts(facts: Facts, of_model: float) -> list[str]:
+    """Return what makes fitted Q-values meaningless where nothing else tells of what follows cuts.
+
+    Logged rewards correct them before a cut only.
+    """
+    steps = facts.steps
+    share = _share_after(steps.goes_on, steps)
+    if share <= MOST_AFTER_CUTS:
+        return []
+    found = []
+    if of_model < FEWEST_OF_MODEL:
+        found.append(
+            f"after cuts come {_part(share)}, and there fitted Q-values stand alone, which are"
+            f" worth {of_model:.1f} of the policy's own episodes"
+        )
+    if facts.unseen_cuts > MOST_UNTRIED:
+        found.append(f"{facts.unseen_cuts:.0%} of the cuts are where the data never act")
+    return found
+
+
+def _share_after(cut: np.ndarray, steps: LoggedSteps) -> float:
+    """Return the share of a constant reward's sum, over all episodes, that comes after these cuts.
+
+    `cut` [E] are the episodes. Without a discount a cut ends an episode.
+    """
+    if steps.gamma == 1.0:
+        return 0.0
+    after = steps.gamma ** steps.lengths.astype(float)
+    return float(after[cut].sum() / np.where(steps.goes_on, 1.0, 1.0 - after).sum())
+
+
+def _part(share: float) -> str:
+    return f"{share:.0%} of a constant reward's sum"
 
 
 def _is_possible(value: float, facts: Facts) -> bool:
@@ -162,4 +211,4 @@ def _is_possible(value: float, facts: Facts) -> bool:
     if steps.gamma < 1.0:
         # an episode may go on for ever
         longest = 1.0 / (1.0 - steps.gamma)
-    return bool(np.isfinite(value)) and abs(value) <= 2.0 * longest * facts.largest_reward
+    return bool(np.isfinite(value)) and abs(value) <= MOST_BEYOND * longest * facts.largest_reward

@@ -95,6 +95,7 @@ def estimate(
         float(np.abs(steps.reward).max()),
         features.is_table,
         features.is_thinned,
+        _unseen_cuts(episodes, steps) if features.is_table else 0.0,
     )
     weights = make_weights(ratio, steps)
     fits = [fit_q(episodes, steps, target, each, check) for each in (features, *others)]
@@ -121,9 +122,18 @@ def _lines(
         sample = None
         if each.weight is not None:
             sample = Sample(float(each.weight.mean()), *next(intervals))
-        doubt = judge(facts, each.value, each.effective, sample, name in BY_MODEL)
+        of_model = estimates["fqe"].effective
+        doubt = judge(facts, each.value, each.effective, sample, name in BY_MODEL, of_model)
         lines.append(Line(name, each.value, min(low), max(high), each.effective, doubt))
     return lines, tuple(own)
+
+
+def _unseen_cuts(episodes: LoggedEpisodes, steps: LoggedSteps) -> float:
+    """Return the share of the cuts, by the discount, at observations in which no row acts."""
+    cut = steps.goes_on & episodes.has_final
+    after = steps.gamma ** steps.lengths[cut].astype(float)
+    is_seen = np.isin(episodes.final_observation[cut], episodes.observation)
+    return float(after[~is_seen].sum() / max(after.sum(), np.finfo(float).tiny))
 
 
 def _of_the_taken(probability: np.ndarray, steps: LoggedSteps) -> np.ndarray:

@@ -282,6 +282,41 @@ def test_a_model_of_what_a_few_episodes_saw_means_nothing():
     assert "worth 4.9 of the policy's own, fewer than 5" in str(judge(facts, 1.0, 4.9, None, True))
 
 
+def test_after_cuts_doubly_robust_is_no_better_than_its_model():
+    """Logged rewards correct the model before a cut only."""
+    logged = MDP.log(BEHAVIOUR, 100, seed=0, limit=2)
+    steps = estimate(logged, asked(POLICY, logged), MDP.spaces, 0.9).facts
+    even = Sample(1.0, 0.9, 1.1)
+    poor = judge(steps, 1.0, 100.0, even, is_fitted=True, of_model=0.2)
+    assert "fitted Q-values stand alone, which are worth 0.2 of the policy's" in str(poor)
+    assert not judge(steps, 1.0, 100.0, even, is_fitted=True, of_model=5.1).void
+    assert not judge(steps, 1.0, 100.0, even, is_fitted=False, of_model=0.2).void
+    rough = dataclasses.replace(steps, is_table=False)
+    assert "there fitted Q-values stand alone" in str(judge(rough, 1.0, 100.0, even, True, 5.1))
+    ended = estimate(logged, asked(POLICY, logged), MDP.spaces, 1.0).facts
+    assert not judge(ended, 1.0, 100.0, even, is_fitted=True, of_model=0.2).void
+
+
+def test_cuts_where_the_data_never_act_leave_a_table_without_an_answer():
+    """As of FrozenLake that is cut after 4 steps: what comes after is worth 0 in the table."""
+    logged = MDP.log(BEHAVIOUR, 200, seed=0, limit=2)
+    assert judged(logged)["fqe"] == "no doubt found"
+    elsewhere = np.where(logged.has_final, logged.observation.max() + 1, logged.final_observation)
+    logged = dataclasses.replace(logged, final_observation=elsewhere)
+    spaces = dataclasses.replace(MDP.spaces, categories=MDP.spaces.categories + 1)
+    found = judged(logged, np.vstack([POLICY, POLICY[:1]]), spaces=spaces)
+    for name in ("fqe", "dr", "wdr"):
+        assert "100% of the cuts are where the data never act" in found[name]
+
+
+def test_a_value_beyond_any_return_means_nothing():
+    logged = MDP.log(BEHAVIOUR, 100, seed=0)
+    facts = estimate(logged, asked(POLICY, logged), MDP.spaces, 0.9).facts
+    most = facts.largest_reward / (1.0 - 0.9)
+    for value, is_void in ((1.05 * most, False), (-1.2 * most, True)):
+        assert bool(judge(facts, value, 100.0, None, is_fitted=True).void) == is_void
+
+
 def test_an_observation_like_no_other_makes_no_estimate_nan():
     """Its fitted propensity is 0 in floating point."""
     logged = random_episodes(VECTORS, 200, seed=1, ends=(TERMINATED,))
