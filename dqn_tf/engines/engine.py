@@ -191,6 +191,12 @@ class Engine(abc.ABC):
                 f" steps after {self.logged_updates - self.config.pretrain_updates} offline"
                 " updates, so no more can come before them. Leave it out."
             )
+        if self.logged_updates > self.config.logged_updates:
+            raise UserError(
+                f"--offline_updates={self.config.offline_updates}: the run has done"
+                f" {self.logged_updates - self.config.pretrain_updates} already, which its clock"
+                " and its learning rate count. Leave it out."
+            )
         self.updates = values["updates"]
         self.episodes = values["episodes"]
         if rows is None:

@@ -11,7 +11,7 @@ from dqn_tf.envs import registry
 from dqn_tf.export import manifest, publish
 from dqn_tf.export.flags import require_formats
 from dqn_tf.export.run_snapshot import GATE_OBSERVATIONS
-from dqn_tf.support.errors import UserError
+from dqn_tf.support.errors import UserError, describe_value
 
 
 def export_policy(
@@ -37,6 +37,10 @@ def export_policy(
     require_formats(formats, "formats=")
     shape = agent.spaces.observation_shape
     seen = np.zeros((0, *shape)) if observations is None else np.asarray(observations)
+    if seen.dtype.kind not in "biuf" or not np.isfinite(seen).all():
+        raise UserError(
+            f"observations must be finite numbers, and are {describe_value(observations)}."
+        )
     if seen.ndim != 1 + len(shape) or seen.shape[1:] != shape:
         wanted = ", ".join(map(str, ("n", *shape)))
         raise UserError(f"observations must be [{wanted}], and are {list(seen.shape)}.")
@@ -49,7 +53,7 @@ def export_policy(
         agent.spaces,
         registry.names(config),
     )
-    asked = random_observations(agent.spaces, GATE_OBSERVATIONS) if observations is None else seen
+    asked = seen if len(seen) else random_observations(agent.spaces, GATE_OBSERVATIONS)
     return publish.export(agent, directory, asked, about, formats)
 
 

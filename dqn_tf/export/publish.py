@@ -29,6 +29,7 @@ from dqn_tf.export.gate import gate, last_line
 from dqn_tf.export.manifest import make_manifest
 from dqn_tf.export.sample_requests import make_warmup_requests, write_warmup
 from dqn_tf.export.signatures import ExportModule
+from dqn_tf.run_files.run_directory import CHECKPOINTS, CONFIG
 from dqn_tf.support import files
 from dqn_tf.support.errors import UserError
 from dqn_tf.support.plain_paths import plain
@@ -57,6 +58,9 @@ def export(
     or what was written does not answer as the agent does.
     """
     directory = Path(os.path.expanduser(directory))
+    place = directory.resolve()
+    if place.name == CHECKPOINTS and (place.parent / CONFIG).is_file():
+        raise UserError(f"{directory} is where a run's checkpoints lie: give another directory.")
     if isinstance(about.get("env"), str):
         require_same_env(directory, about["env"], about.get("spaces"))
     formats = list(formats)
@@ -126,7 +130,7 @@ def _write_saved_model(
         tf.saved_model.save(module, str(version), signatures=module.endpoints)
         write_warmup(version, requests)
     except tf.errors.OpError as error:  # how TensorFlow reports a full disk
-        raise OSError(0, error.message.splitlines()[0]) from error
+        raise OSError(0, files.reason_of(error.message)) from error
 
 
 def _write_format(name: str, agent: DQN, version: Path) -> None:

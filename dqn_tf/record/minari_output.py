@@ -23,7 +23,10 @@ def require_new(name: str) -> None:
     try:
         minari.dataset.minari_dataset.parse_dataset_id(name)
         path = minari.storage.get_dataset_path(name)
-    except (ValueError, TypeError, OSError) as error:
+    except OSError as error:
+        where = error.filename or "Minari's directory"
+        raise UserError(f"{flag}: {where}: {error.strerror or error}.") from error
+    except (ValueError, TypeError) as error:
         raise UserError(
             f"{flag}: an id is a name and a version, such as minari:cartpole/random-v0; before"
             " a slash are two characters or more."

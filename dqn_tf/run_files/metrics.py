@@ -149,8 +149,7 @@ def _os_errors() -> Iterator[None]:
     try:
         yield
     except tf.errors.OpError as error:
-        # without the name of the operation that failed
-        raise OSError(0, error.message.rpartition("}} ")[2].splitlines()[0]) from error
+        raise OSError(0, files.reason_of(error.message)) from error
 
 
 def _kept_rows(csv_path: Path, say: Callable[[str], Any]) -> list[dict[str, str]]:

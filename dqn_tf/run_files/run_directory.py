@@ -22,6 +22,7 @@ from dqn_tf.support.errors import UserError
 from dqn_tf.support.files import moved, write_json, writing
 
 CONFIG = "config.json"
+CHECKPOINTS = "checkpoints"
 # of several seeds that were trained at once, beside their run directories
 SUMMARY = "summary.json"
 CURVES = "learning_curves.png"
@@ -35,7 +36,7 @@ class RunDirectory:
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
-        self.checkpoints = self.path / "checkpoints"
+        self.checkpoints = self.path / CHECKPOINTS
         self.metrics = self.path / "metrics.csv"
         self.tensorboard = self.path / "tensorboard"
         self.learning_curve = self.path / "learning_curve.png"

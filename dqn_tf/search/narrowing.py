@@ -8,7 +8,6 @@ The file holds an object with a range or a list of choices for each setting:
 """
 
 import json
-import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -88,8 +87,6 @@ def range_of(place: str, name: str, low: Any, high: Any, log: Any) -> Searched:
         ends.append(value)
     if not ends[0] < ends[1]:
         raise UserError(f"{place}: {show(low)} must be below {show(high)}.")
-    if not math.isfinite(ends[1] - ends[0]):
-        raise UserError(f"{place}: {show(low)} and {show(high)} are too far apart.")
     if log and ends[0] <= 0:
         raise UserError(f"{place}: a range by ratio (log) begins above 0.")
     return Searched(ends[0], ends[1], bool(log))

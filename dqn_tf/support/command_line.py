@@ -158,7 +158,7 @@ def parse(
         sys.exit(0)
     try:
         stray = values(list(argv))[1:]
-    except flags.Error as error:
+    except (flags.Error, ValueError) as error:  # a ValueError of `--noswitch=1`
         sentence = _flag_sentence(" ".join(str(error).split()), values)
         raise UserError(f"{sentence} ({command} --help lists the flags)") from error
     if stray:

@@ -109,6 +109,15 @@ def moved(path: Path, beside: Path, now: Path) -> Path:
     return Path(*outer) / path.relative_to(common)
 
 
+def reason_of(message: str) -> str:
+    """Return what TensorFlow says of a file, without the operation that failed.
+
+    `{{function_node ...}} x; No space left on device [Op:SaveV2]` → `x; No space left on device`.
+    """
+    first = message.rpartition("}} ")[2].splitlines()[0]
+    return first.partition(" [Op:")[0]
+
+
 def require_directory(flag: str, path: Path) -> None:
     """Raise UserError if `path`, the value of `--flag`, is no directory and cannot be made one."""
     place = next(place for place in (path, *path.parents, Path(".")) if os.path.lexists(place))

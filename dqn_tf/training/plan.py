@@ -274,6 +274,7 @@ def _with_logged_data(plans: list[RunPlan]) -> list[RunPlan]:
     is_drawn = any(map(any, logged_counts(config, logged)))  # raises
     if not is_drawn:
         _require_nothing_taught(config, "give a --data_share above 0, or --offline_updates")
+        print("No row of --data is drawn: --data_share is 0, and there are no --offline_updates.")
     names = registry.names(config).get("action_meanings", ())
     for source in logged:
         if is_drawn:

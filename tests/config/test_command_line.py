@@ -87,6 +87,7 @@ def test_every_parse_has_values_of_its_own():
         ("--sed=1", "Unknown command line flag 'sed'"),
         ("--seed=one", "--seed=one: must be an integer."),
         ("--verbose=maybe", "--verbose=maybe: must be true or false."),
+        ("--noverbose=1", "--noverbose=1 does not take an argument"),
         ("stray", "'stray' is not a flag; flags look like --name=value"),
     ],
 )

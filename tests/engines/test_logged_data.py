@@ -182,6 +182,21 @@ def test_other_data_than_those_of_the_start_are_refused(tmp_path):
             other.restore(values, arrays, rows)
 
 
+@pytest.mark.parametrize("blocks", [1, 1000])
+def test_offline_updates_cannot_become_fewer_than_were_done(blocks):
+    engine, _ = engine_that_notes_batches(oracles.make_config(**SETTINGS))
+    for _ in range(blocks):
+        if not engine.finished:
+            engine.run_block()
+    values, arrays = engine.state()
+    fewer = engine.logged_updates - 1
+    other, _ = engine_that_notes_batches(
+        oracles.make_config(**SETTINGS | {"offline_updates": fewer})
+    )
+    with pytest.raises(UserError, match=f"--offline_updates={fewer}: the run has done {fewer + 1}"):
+        other.restore(values, arrays, engine.replay.rows())
+
+
 def test_offline_updates_cannot_grow_once_steps_were_taken():
     config = oracles.make_config(**SETTINGS)
     engine, _ = engine_that_notes_batches(config)

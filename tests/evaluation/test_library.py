@@ -69,6 +69,8 @@ def test_an_agent_is_exported_without_observations_too(agent, tmp_path):
         ({"observations": np.zeros(4)}, r"observations must be \[n, 4\], and are \[4\]"),
         ({"observations": np.zeros((7, 3))}, r"observations must be \[n, 4\], and are \[7, 3\]"),
         ({"observations": [[0.0] * 3]}, r"observations must be \[n, 4\], and are \[1, 3\]"),
+        ({"observations": [[0.0, np.nan, 0.0, 0.0]]}, "must be finite numbers, and are .*nan"),
+        ({"observations": [["a"] * 4]}, "must be finite numbers, and are "),
         ({"formats": "pickle"}, "formats=pickle: 'pickle' is none of savedmodel, tflite, onnx"),
         ({"formats": "tflite"}, "formats=tflite: savedmodel must be among them"),
     ],

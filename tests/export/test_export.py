@@ -171,11 +171,23 @@ def test_whatever_is_asked_the_newest_two_stay(tmp_path):
     assert module.prune(tmp_path, 0) == [1] and module.published_versions(tmp_path) == [2, 3]
 
 
+def test_nothing_is_published_among_checkpoints(tmp_path):
+    (tmp_path / "config.json").touch()
+    spaces = KINDS["vector"]
+    place = tmp_path / "checkpoints"
+    with pytest.raises(UserError, match=f"^{place} is where a run's checkpoints lie"):
+        module.export(agent(spaces), place, observations(spaces), {})
+    assert not place.exists()
+
+
 @pytest.mark.parametrize(
     "error",
     [
         OSError(28, "No space left on device"),
         tf.errors.ResourceExhaustedError(None, None, "No space left on device"),
+        tf.errors.ResourceExhaustedError(
+            None, None, "{{function_node f}} No space left on device [Op:SaveV2]"
+        ),
     ],
 )
 def test_a_directory_that_cannot_be_written_is_named(tmp_path, monkeypatch, error):

@@ -185,7 +185,7 @@ def test_ranges_are_typed_as_flags_and_as_a_file(tmp_path):
         ("learning_rate=1e-2:1e-4", "0.01 must be below 0.0001"),
         ("learning_rate=0:1e-4:log", "0 is not allowed, --learning_rate must be"),
         ("max_gradient_norm=0:1:log", "begins above 0"),
-        ("v_min=-1.7e308:1.7e308", "are too far apart"),
+        ("v_min=-1.7e308:1.7e308", "must be a finite number"),
         ("gamma=0.9:1.5", "1.5 is not allowed"),
         ("n_step=1.5:3", "1.5 is no value of --n_step"),
         ("double=maybe,true", "'maybe' is no value of --double"),
