@@ -22,6 +22,12 @@ def has_ended(path: Path) -> bool:
     return any(record.WhichOneof("record_type") == "exit" for record in _messages(path))
 
 
+def project(path: Path) -> str:
+    """Return the project that the file is of; empty if it says none yet."""
+    projects = (record.run.project for record in _messages(path))
+    return next(filter(None, projects), "")
+
+
 def history(path: Path) -> Iterator[dict[str, float]]:
     """Yield the rows that were logged, by the names of their numbers."""
     for record in _messages(path):

@@ -42,11 +42,13 @@ class WandbTracker:
         self._is_complete = True
 
     def sent(self) -> Counter[Scalar]:
-        """Read all parts of the run, of which none is open then."""
+        """Read all parts of the run in the project, of which none is open then."""
         self.close()
         scalars: Counter[Scalar] = Counter()
         key = self._identity.key
         for path in self._directory.glob(f"wandb/offline-run-*-{key}*/run-{key}.wandb"):
+            if wandb_files.project(path) not in ("", self._identity.project):
+                continue
             for row in wandb_files.history(path):
                 if STEP not in row:
                     continue

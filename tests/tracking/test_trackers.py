@@ -66,6 +66,17 @@ def test_a_run_is_there_whole_once_and_with_its_files(to, place, tmp_path, capsy
     assert sorted(place.rglob("*.wandb")) == parts
 
 
+def test_another_project_gets_all_of_a_run(to, place, tmp_path, capsys):
+    run = make_run(tmp_path / "run", rows=20, total_steps=2_000)
+    finish_run(run, 2_000)
+    said = []
+    for project in ("one", "two", "one"):
+        track(run, to, place, f"--project={project}")
+        said.append(capsys.readouterr().out)
+    assert said[0] == said[1] and "Sent to" in said[0]
+    assert "has all of 1 run already" in said[2]
+
+
 def test_the_times_and_the_end_of_a_run_in_mlflow(to, place, tmp_path):
     """Those of its training, however often and whenever it is sent; and stopped is not finished."""
     if to != "mlflow":
