@@ -30,14 +30,16 @@ def read_users_code(function: Callable, author: Any) -> Callable:
 
     What it raises becomes a UserError that names the author.
     """
-    if getattr(author, "__module__", "").startswith(LIBRARIES):
+    module = getattr(author, "__module__", type(author).__module__)
+    if module.startswith(LIBRARIES):
         return function
 
     def call(*arguments: Any, **options: Any) -> Any:
         return function(*arguments, **options)
 
     read = tf.autograph.to_graph(call)
-    users_code = UsersCode(f"{author.__module__}:{getattr(author, '__name__', author)}")
+    name = getattr(author, "__name__", type(author).__name__)  # a partial has none
+    users_code = UsersCode(f"{module}:{name}")
 
     def guarded(*arguments: Any, **options: Any) -> Any:
         with users_code:
