@@ -36,8 +36,6 @@ class Range:
         )
 
     def __str__(self) -> str:
-        if self.above is not None and self.high is not None:
-            return f"above {self.above} and at most {self.high}"
         if self.above is not None:
             return f"a number above {self.above} that float32 holds"
         if self.low is not None and self.high is not None:

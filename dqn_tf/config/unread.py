@@ -31,6 +31,8 @@ def explain(config: DQNConfig, network: str, typed: Collection[str]) -> list[str
             where = re.sub(r"`(\w+)`", r"--\1", describe_conditions(missing))
             sentences.append(f"{words} changes nothing here: it is read where {where}.")
     sentences += _late(config, typed)
+    if config.tau == 0.0:
+        sentences.append("--tau=0 never moves the target network from its first weights.")
     if not config.total_updates:
         steps = config.total_steps - config.warmup_env_steps
         sentences.append(

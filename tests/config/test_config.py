@@ -79,7 +79,6 @@ def test_a_search_can_read_what_a_setting_may_be():
             (0, 1e-60, 1e39, math.inf),
             "a number above 0 that float32 holds",
         ),
-        (Range(above=0, high=1), (1e-9, 1), (0, 1.1), "above 0 and at most 1"),
         (Range(0.0, 1.0), (0.0, 1.0), (-0.1, 1.1, math.nan), "from 0.0 to 1.0"),
         (Range(high=0), (0, -3), (1, -math.inf), "a finite number, at most 0"),
         (Range(), (-3.0, 0), (1e-60, -1e39, math.nan, math.inf), "a finite number"),

@@ -110,6 +110,12 @@ def test_a_period_shorter_than_a_block_is_told_what_happens():
         assert unread.explain(changed, "mlp", ["evaluation_period_env_steps"]) == []
 
 
+def test_a_target_that_never_moves_is_told():
+    assert unread.explain(DQNConfig(tau=0.5), "mlp", ["tau"]) == []
+    (sentence,) = unread.explain(DQNConfig(tau=0), "mlp", ["tau"])
+    assert sentence.startswith("--tau=0 never moves the target network")
+
+
 def test_the_users_own_torso_may_read_any_setting():
     config = dataclasses.replace(SMALL, network="my_module:MyTorso")
     typed = ("layers", "heads", "width", "hidden_units")

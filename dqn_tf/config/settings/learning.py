@@ -209,7 +209,7 @@ class LearningSettings:
         1.0,
         LEARNING,
         "share of the online network in each target update; 1 is a hard copy",
-        Range(above=0, high=1),
+        Range(0.0, 1.0),
         source="Lillicrap et al. 2016",
         search=Searched(1e-3, 0.1, log=True, when={"tau": Range(high=0.5)}),
     )
