@@ -77,25 +77,43 @@ def require_same_env(directory: Path, env: str, spaces: Mapping[str, Any] | None
     So is one of the same id with other `spaces`, as `Spaces.to_dict` gives them. A server would
     swap one for the other. Versions that do not say what they play are not judged.
     """
-    if not directory.is_dir():
-        return
-    for _, version in reversed(_versions(directory)):
-        about = _read_manifest(version)
-        other = about.get("env")
-        if isinstance(other, str) and other != env:
-            raise UserError(
-                f"{directory} holds versions of an agent for {other}, and a server would swap one"
-                f" for the other: give {env} another directory."
-            )
-        if isinstance(other, str):
-            differences = differing(about.get("spaces"), spaces or {})
-            if differences:
-                raise UserError(
-                    f"{directory} holds versions of an agent for {env} with"
-                    f" {', '.join(differences)}, and a server would swap one for the other: give"
-                    " this one another directory."
-                )
-            return
+    about = _newest_about(directory)
+    other = about.get("env", env)
+    if other != env:
+        raise UserError(
+            f"{directory} holds versions of an agent for {other}, and a server would swap one for"
+            f" the other: give {env} another directory."
+        )
+    differences = differing(about.get("spaces"), spaces or {})
+    if differences:
+        raise UserError(
+            f"{directory} holds versions of an agent for {env} with {', '.join(differences)}, and a"
+            " server would swap one for the other: give this one another directory."
+        )
+
+
+def default_directory(directory: Path, env: str, spaces: Mapping[str, Any]) -> Path:
+    """Return `directory` or, where it holds an agent of this environment with other spaces, a twin.
+
+    That is the first of `directory-2`, `directory-3` and so on that does not.
+    """
+    place, number = directory, 1
+    while (about := _newest_about(place)).get("env") == env:
+        if not differing(about.get("spaces"), spaces):
+            break
+        number += 1
+        place = directory.with_name(f"{directory.name}-{number}")
+    return place
+
+
+def _newest_about(directory: Path) -> dict[str, Any]:
+    """Return the manifest of the newest version that says what it plays; empty if none does."""
+    if directory.is_dir():
+        for _, version in reversed(_versions(directory)):
+            about = _read_manifest(version)
+            if isinstance(about.get("env"), str):
+                return about
+    return {}
 
 
 def differing(recorded: Any, spaces: Mapping[str, Any]) -> list[str]:

@@ -15,7 +15,7 @@ from dqn_tf.distributed import ray_cluster
 from dqn_tf.engines.replays import logged_counts
 from dqn_tf.envs import registry
 from dqn_tf.envs.spaces import Spaces
-from dqn_tf.evaluation.find_export import require_same_env
+from dqn_tf.evaluation.find_export import default_directory, require_same_env
 from dqn_tf.experience import memory_plan
 from dqn_tf.experience.collector import find_collector
 from dqn_tf.experience.eviction import require_evictable
@@ -151,9 +151,7 @@ def _new_runs(flags: TrainingFlags) -> list[RunPlan]:
     config = memory_plan.with_capacity(config, spaces)
     directory = Path(flags.run_dir or default_path(config.env, first_seed, flags.num_seeds))
     if flags.num_seeds == 1:
-        export_dir = Path(
-            flags.export_dir or Path("saved_models") / registry.directory_name(config.env)
-        )
+        export_dir = Path(flags.export_dir or _default_export_dir(config, spaces))
         run_dir = RunDirectory(directory)
         return [RunPlan(config, spaces, run_dir, directory, export_dir, flags.on_checkpoint_error)]
     plans = []
@@ -168,6 +166,11 @@ def _new_runs(flags: TrainingFlags) -> list[RunPlan]:
             RunPlan(seed_config, spaces, run_dir, directory, export_dir, flags.on_checkpoint_error)
         )
     return plans
+
+
+def _default_export_dir(config: DQNConfig, spaces: Spaces) -> Path:
+    directory = Path("saved_models") / registry.directory_name(config.env)
+    return default_directory(directory, config.env, spaces.to_dict())
 
 
 def _resumed_runs(resume: str, flags: TrainingFlags) -> list[RunPlan]:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from dqn_tf.evaluation.find_export import find_export, require_same_env
+from dqn_tf.evaluation.find_export import default_directory, find_export, require_same_env
 from dqn_tf.export.publish import published_versions
 from dqn_tf.serving.models import version_policy
 from dqn_tf.support.errors import UserError
@@ -190,5 +190,9 @@ def test_a_directory_holds_versions_for_one_environment(tmp_path):
     require_same_env(tmp_path, "a_pkg/Grid-v0", spaces | {"of a later version": 1})
     with pytest.raises(UserError, match="Grid-v0 with categories 16 for 64, .* give this one"):
         require_same_env(tmp_path, "a_pkg/Grid-v0", spaces | {"categories": 64})
+    here = tmp_path.with_name(f"{tmp_path.name}-2")
+    assert default_directory(tmp_path, "a_pkg/Grid-v0", spaces) == tmp_path
+    assert default_directory(tmp_path, "a_pkg/Grid-v0", spaces | {"categories": 64}) == here
+    assert default_directory(tmp_path, "b_pkg/Grid-v0", {"categories": 64}) == tmp_path
     with pytest.raises(UserError, match="for a_pkg/Grid-v0, .* give b_pkg/Grid-v0 another"):
         require_same_env(tmp_path, "b_pkg/Grid-v0")
