@@ -98,8 +98,10 @@ def judge(
     care: list[str] = []
     if is_fitted and not _is_possible(value, facts):
         void.append("the fitted Q-values are larger than any return can be")
-    if is_fitted:
-        void += _of_values_after_cuts(facts, math.inf if sample is None else of_model)
+    share = _share_after(facts.steps.goes_on, facts.steps) if is_fitted else 0.0
+    goes_beyond = share > MOST_AFTER_CUTS  # where logged rewards correct no Q-value
+    if goes_beyond:
+        void += _of_values_after_cuts(facts, share, math.inf if sample is None else of_model)
     if is_fitted and sample is None and not facts.is_table:
         care.append("as good as its linear model of Q, which only doubly robust can check")
     if is_fitted and facts.is_thinned:
@@ -117,8 +119,7 @@ def judge(
         care.append(f"{count}, fewer than {FEW_EFFECTIVE:g}")
     if sample is not None and not facts.has_propensities:
         care.append("no propensities were logged, and a fitted behaviour stands for them")
-    share = _share_after(facts.steps.goes_on, facts.steps)
-    if is_fitted and sample is not None and not facts.is_table and share > MOST_AFTER_CUTS:
+    if goes_beyond and sample is not None and not facts.is_table:
         care.append(f"after cuts come {_part(share)}, and there fitted Q-values stand alone")
     care += _of_cuts(facts, is_fitted)
     return Doubt(tuple(void), tuple(care))
@@ -170,15 +171,8 @@ def _of_cuts(facts: Facts, is_fitted: bool) -> list[str]:
     return [f"{count}, and only the rewards until then are counted"]
 
 
-def _of_values_after_cuts(facts: Facts, of_model: float) -> list[str]:
-    """Return what makes fitted Q-values meaningless where nothing else tells of what follows cuts.
-
-    Logged rewards correct them before a cut only.
-    """
-    steps = facts.steps
-    share = _share_after(steps.goes_on, steps)
-    if share <= MOST_AFTER_CUTS:
-        return []
+def _of_values_after_cuts(facts: Facts, share: float, of_model: float) -> list[str]:
+    """Return what makes fitted Q-values meaningless after cuts, where `share` of the sum comes."""
     found = []
     if of_model < FEWEST_OF_MODEL:
         found.append(

@@ -117,12 +117,12 @@ def _lines(
     own, *others = mean_intervals(np.stack(columns, axis=1)).tolist()
     intervals = iter(others)
     lines = []
+    of_model = estimates["fqe"].effective
     for name, each in estimates.items():
         low, high = zip(*(next(intervals) for _ in each.by_episode), strict=True)
         sample = None
         if each.weight is not None:
             sample = Sample(float(each.weight.mean()), *next(intervals))
-        of_model = estimates["fqe"].effective
         doubt = judge(facts, each.value, each.effective, sample, name in BY_MODEL, of_model)
         lines.append(Line(name, each.value, min(low), max(high), each.effective, doubt))
     return lines, tuple(own)
